@@ -1,0 +1,28 @@
+using Experiments.Api.Platform.Access;
+using Experiments.Api.Slices.Admins;
+using Experiments.Api.Slices.ApiKeys;
+using Experiments.Api.Slices.Audit;
+using Experiments.Api.Slices.Experiments;
+using Experiments.Api.Slices.Features;
+using Experiments.Api.Slices.Projects;
+
+namespace Experiments.Api;
+
+/// <summary>The table of contents: every route of the API, by group.</summary>
+internal static class Api
+{
+    public static void MapApi(this IEndpointRouteBuilder app)
+    {
+        var api = app.MapGroup("/api/v1");
+        api.MapProjects();
+
+        var environment = api.MapGroup("/environments/{environment_key}")
+            .RequireAuthorization(Policies.EnvironmentAdmin)
+            .RequireFeature(FeatureGate.ExperimentalFlags);
+        environment.MapExperiments();
+        environment.MapFeatures();
+        environment.MapAdmins("Environment");
+        environment.MapApiKeys();
+        ListAudit.Map(environment);
+    }
+}

@@ -1,0 +1,93 @@
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Startup;
+
+namespace Experiments.Api;
+
+/// <summary>What can be done from the command line beside serving.</summary>
+internal static class Commands
+{
+    private const string Usage =
+        """
+        Usage:
+          Experiments.Api                                        serve
+          Experiments.Api migrate [--to <version>]               bring the schema to the newest version, or up or down to one; 0 undoes all
+          Experiments.Api keys create --instance-admin [<name>]  make a key that opens the whole instance, and print it
+          Experiments.Api health                                 exit with 0 when the service on this machine is ready
+        """;
+
+    /// <summary>Runs the command that <paramref name="args"/> name.</summary>
+    /// <returns>The exit code, or null when they name none and the service is meant.</returns>
+    public static async Task<int?> Run(string[] args) => args switch
+    {
+        [] or [['-', '-', ..], ..] => null,
+        ["migrate"] => await WithDatabase(async database => Console.WriteLine(await Migrate(database, null))),
+        ["migrate", "--to", var version] => await WithDatabase(async database => Console.WriteLine(await Migrate(database, version))),
+        ["keys", "create", "--instance-admin"] => await CreateKey("command line"),
+        ["keys", "create", "--instance-admin", var name] => await CreateKey(name),
+        ["health"] => await Health(),
+        _ => Explain(),
+    };
+
+    private static int Explain()
+    {
+        Console.Error.WriteLine(Usage);
+        return 2;
+    }
+
+    private static Task<int> CreateKey(string name) => WithDatabase(async database =>
+    {
+        await using var source = DatabaseSetup.Source(database.ConnectionString);
+        Console.WriteLine(await new AdminKeys(source).Create(name, CancellationToken.None));
+    });
+
+    private static async Task<string> Migrate(Database database, string? version)
+    {
+        await using var source = DatabaseSetup.Source(database.ConnectionString);
+        var known = version is null or "0" ? version : Migrator.Known.SingleOrDefault(name => name.StartsWith(version, StringComparison.Ordinal));
+        return version is not null && known is null
+            ? throw new ArgumentException($"There is no version {version}. There are:\n  0\n  {string.Join("\n  ", Migrator.Known)}")
+            : await Migrator.Run(source, known, CancellationToken.None);
+    }
+
+    private static async Task<int> WithDatabase(Func<Database, Task> command)
+    {
+        DapperSetup.Run();
+        var configuration = new ConfigurationBuilder()
+            .SetBasePath(AppContext.BaseDirectory)
+            .AddJsonFile("appsettings.json", optional: true)
+            .AddEnvironmentVariables()
+            .Build();
+        try
+        {
+            var database = Database.Of(configuration);
+            await using var embedded = database.Embedded;
+            if (embedded is not null)
+            {
+                await embedded.Start(CancellationToken.None);
+            }
+
+            await command(database);
+            return 0;
+        }
+        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException || Failure.IsUnavailable(exception))
+        {
+            await Console.Error.WriteLineAsync(exception.Message);
+            return 1;
+        }
+    }
+
+    private static async Task<int> Health()
+    {
+        var port = Environment.GetEnvironmentVariable("ASPNETCORE_HTTP_PORTS")?.Split(';')[0] ?? "8080";
+        using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(3) };
+        try
+        {
+            using var answer = await client.GetAsync(new Uri($"http://127.0.0.1:{port}/health/ready"));
+            return answer.IsSuccessStatusCode ? 0 : 1;
+        }
+        catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)
+        {
+            return 1;
+        }
+    }
+}

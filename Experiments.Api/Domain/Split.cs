@@ -1,0 +1,50 @@
+namespace Experiments.Api.Domain;
+
+/// <summary>How the identities of an experiment are shared out: a weight in percent for every variant.</summary>
+internal static class Split
+{
+    /// <summary>Weights are decimals, so this forgives only what a client's own division by three has lost.</summary>
+    public const decimal Tolerance = 0.000001m;
+
+    /// <summary>Reports, by path below <c>variants</c>, what is wrong with a split; nothing when there is none to check.</summary>
+    public static void Check(IEnumerable<(string? Key, decimal? Weight)>? split, Action<string, string> report)
+    {
+        if (split is null)
+        {
+            return;
+        }
+
+        var index = 0;
+        var sum = 0m;
+        var keys = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var (key, weight) in split)
+        {
+            if (!Slug.IsValid(key))
+            {
+                report($"variants[{index}].key", "This is required: letters, digits, hyphens and underscores.");
+            }
+            else if (!keys.Add(key!))
+            {
+                report($"variants[{index}].key", "This variant is given twice.");
+            }
+
+            if (weight is not (>= 0 and <= 100))
+            {
+                report($"variants[{index}].weight", "This is required and must be from 0 to 100.");
+            }
+
+            sum += weight is >= 0 and <= 100 ? weight.Value : 0;
+            index++;
+        }
+
+        if (!keys.Contains(Slug.Control))
+        {
+            report("variants", "One of these must be 'control'.");
+        }
+
+        if (Math.Abs(sum - 100) > Tolerance)
+        {
+            report("variants", "The weights must sum to 100.");
+        }
+    }
+}

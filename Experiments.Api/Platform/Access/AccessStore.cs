@@ -1,0 +1,108 @@
+using System.Security.Cryptography;
+using Experiments.Api.Platform.Data;
+using Microsoft.Extensions.Caching.Memory;
+using Npgsql;
+
+namespace Experiments.Api.Platform.Access;
+
+/// <summary>
+/// Answers who a key is and what a caller may manage. What it grants is remembered for a few seconds, so that a request costs
+/// one round trip to the database; what it denies is asked again each time. A revocation is felt here at once, and within
+/// <see cref="Remembered"/> on other replicas.
+/// </summary>
+internal sealed class AccessStore(NpgsqlDataSource source) : IDisposable
+{
+    public static readonly TimeSpan Remembered = TimeSpan.FromSeconds(3);
+
+    private readonly MemoryCache _granted = new(new MemoryCacheOptions { SizeLimit = 20_000 });
+
+    /// <summary>The caller that holds <paramref name="secret"/>, or null when no key in force has it.</summary>
+    public async ValueTask<ApiKeyIdentity?> Identify(string secret, CancellationToken ct)
+    {
+        if (!_granted.TryGetValue(secret, out KeyRow? key))
+        {
+            // The index finds keys by half of the hash; only the comparison of the whole, in constant time, decides.
+            var hash = Secret.Hash(secret);
+            var candidates = await new Db(source).Rows<KeyRow>(
+                """
+                SELECT id, hash, environment_id, expires_at
+                FROM api_keys
+                WHERE substring(hash FROM 1 FOR 16) = @Half AND revoked_at IS NULL
+                """,
+                new { Half = hash[..16] },
+                ct);
+            key = candidates.FirstOrDefault(candidate => CryptographicOperations.FixedTimeEquals(candidate.Hash, hash));
+            if (key is null)
+            {
+                return null;
+            }
+
+            key.Identity = new ApiKeyIdentity(new Actor($"{Actor.KeyPrefix}{key.Id}", key.EnvironmentId is null, key.EnvironmentId));
+            Remember(secret, key);
+        }
+
+        return key!.ExpiresAt > DateTime.UtcNow || key.ExpiresAt is null ? key.Identity : null;
+    }
+
+    /// <summary>The environment with this key, or null when there is none or the caller is not an admin of it.</summary>
+    public async ValueTask<EnvironmentScope?> Environment(Actor actor, string environmentKey, CancellationToken ct)
+    {
+        if (_granted.TryGetValue((actor.Name, environmentKey), out EnvironmentScope? scope))
+        {
+            return scope;
+        }
+
+        scope = await new Db(source).Row<EnvironmentScope>(
+            """
+            SELECT e.id, e.key, p.name AS project, p.organisation
+            FROM environments e
+            JOIN projects p ON p.id = e.project_id
+            WHERE e.key = @environmentKey
+              AND (@IsInstanceKey OR e.id = @EnvironmentId OR EXISTS (
+                  SELECT FROM admins a
+                  WHERE a.subject = @Name
+                    AND (a.environment_id = e.id OR a.project_id = p.id OR num_nonnulls(a.environment_id, a.project_id) = 0)))
+            """,
+            new { actor.Name, actor.IsInstanceKey, actor.EnvironmentId, environmentKey },
+            ct);
+        return scope is null ? null : Remember((actor.Name, environmentKey), scope);
+    }
+
+    /// <summary>Whether the caller is an admin of the project, or, where <paramref name="projectId"/> is null, of the instance.</summary>
+    public async ValueTask<bool> Administers(Actor actor, long? projectId, CancellationToken ct)
+    {
+        var found = await new Db(source).Row<Found>(
+            """
+            SELECT (@projectId::bigint IS NULL OR EXISTS (SELECT FROM projects WHERE id = @projectId))
+               AND (@IsInstanceKey OR EXISTS (
+                   SELECT FROM admins a
+                   WHERE a.subject = @Name AND (a.project_id = @projectId OR num_nonnulls(a.environment_id, a.project_id) = 0))) AS yes
+            """,
+            new { actor.Name, actor.IsInstanceKey, projectId },
+            ct);
+        return found!.Yes;
+    }
+
+    /// <summary>Forgets all that was granted, after something was taken away.</summary>
+    public void Forget() => _granted.Clear();
+
+    public void Dispose() => _granted.Dispose();
+
+    private T Remember<T>(object key, T value) =>
+        _granted.Set(key, value, new MemoryCacheEntryOptions { AbsoluteExpirationRelativeToNow = Remembered, Size = 1 });
+
+    private sealed record KeyRow
+    {
+        public long Id { get; init; }
+
+        public byte[] Hash { get; init; } = [];
+
+        public long? EnvironmentId { get; init; }
+
+        public DateTime? ExpiresAt { get; init; }
+
+        public ApiKeyIdentity? Identity { get; set; }
+    }
+
+    private sealed record Found(bool Yes);
+}

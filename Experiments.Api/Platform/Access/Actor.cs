@@ -1,0 +1,22 @@
+using System.Security.Claims;
+
+namespace Experiments.Api.Platform.Access;
+
+/// <summary>Who is calling: the subject of a token, or an API key.</summary>
+/// <param name="Name">As the audit log names it: the token's subject, or <c>api-key:</c> and the key's id.</param>
+/// <param name="IsInstanceKey">Whether this is a key that opens the whole instance.</param>
+/// <param name="EnvironmentId">The environment that the key opens, when it opens one.</param>
+internal sealed record Actor(string Name, bool IsInstanceKey = false, long? EnvironmentId = null)
+{
+    /// <summary>No subject of a token may begin like this, so that no user can pass for a key.</summary>
+    public const string KeyPrefix = "api-key:";
+
+    public static Actor Of(ClaimsPrincipal user) =>
+        user.Identity is ApiKeyIdentity key ? key.Actor : new Actor(user.FindFirstValue("sub") ?? "");
+}
+
+/// <summary>The identity of a caller with an API key.</summary>
+internal sealed class ApiKeyIdentity(Actor actor) : ClaimsIdentity(ApiKeyAuthentication.Scheme)
+{
+    public new Actor Actor { get; } = actor;
+}

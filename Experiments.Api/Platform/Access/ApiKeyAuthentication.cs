@@ -1,0 +1,42 @@
+using System.Security.Claims;
+using System.Text.Encodings.Web;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.Extensions.Options;
+using Microsoft.Net.Http.Headers;
+
+namespace Experiments.Api.Platform.Access;
+
+/// <summary>Authenticates <c>Authorization: Api-Key &lt;secret&gt;</c>, and answers for every request without a credential.</summary>
+internal sealed class ApiKeyAuthentication(
+    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, AccessStore access)
+    : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
+{
+    public new const string Scheme = "Api-Key";
+
+    protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
+    {
+        var header = Request.Headers.Authorization;
+        if (header.Count == 0)
+        {
+            return AuthenticateResult.NoResult();
+        }
+
+        if (header.Count > 1 || header[0] is not { } value || !value.StartsWith(Scheme + " ", StringComparison.OrdinalIgnoreCase))
+        {
+            return AuthenticateResult.Fail("Not a single Api-Key.");
+        }
+
+        var secret = value[(Scheme.Length + 1)..].Trim();
+        return await access.Identify(secret, Context.RequestAborted) is { } identity
+            ? AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(identity), Scheme))
+            : AuthenticateResult.Fail("No such key.");
+    }
+
+    protected override Task HandleChallengeAsync(AuthenticationProperties properties)
+    {
+        Response.StatusCode = StatusCodes.Status401Unauthorized;
+        Response.Headers.Append(HeaderNames.WWWAuthenticate, $"{Scheme} realm=\"experiments\"");
+        Response.Headers.Append(HeaderNames.WWWAuthenticate, "Bearer realm=\"experiments\"");
+        return Task.CompletedTask;
+    }
+}

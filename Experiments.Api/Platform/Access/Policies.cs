@@ -1,0 +1,56 @@
+using Microsoft.AspNetCore.Authorization;
+
+namespace Experiments.Api.Platform.Access;
+
+/// <summary>The policies by name. A route that names none is closed to all but authenticated callers.</summary>
+internal static class Policies
+{
+    public const string EnvironmentAdmin = nameof(EnvironmentAdmin);
+    public const string ProjectAdmin = nameof(ProjectAdmin);
+    public const string InstanceAdmin = nameof(InstanceAdmin);
+}
+
+/// <summary>The caller is an admin of the environment in the route, of its project, or of the instance.</summary>
+internal sealed class EnvironmentAdmin(AccessStore access) : AuthorizationHandler<EnvironmentAdmin.Requirement, HttpContext>
+{
+    protected override async Task HandleRequirementAsync(AuthorizationHandlerContext context, Requirement requirement, HttpContext resource)
+    {
+        if (resource.GetRouteValue("environment_key") is string key
+            && await access.Environment(Actor.Of(context.User), key, resource.RequestAborted) is { } scope)
+        {
+            resource.Features.Set(scope);
+            context.Succeed(requirement);
+        }
+    }
+
+    internal sealed record Requirement : IAuthorizationRequirement;
+}
+
+/// <summary>The caller is an admin of the project in the route, or of the instance.</summary>
+internal sealed class ProjectAdmin(AccessStore access) : AuthorizationHandler<ProjectAdmin.Requirement, HttpContext>
+{
+    protected override async Task HandleRequirementAsync(AuthorizationHandlerContext context, Requirement requirement, HttpContext resource)
+    {
+        _ = Wire.ObjectId.TryParse(resource.GetRouteValue("id") as string, null, out var id);
+        if (await access.Administers(Actor.Of(context.User), id.Value, resource.RequestAborted))
+        {
+            context.Succeed(requirement);
+        }
+    }
+
+    internal sealed record Requirement : IAuthorizationRequirement;
+}
+
+/// <summary>The caller is an admin of the instance.</summary>
+internal sealed class InstanceAdmin(AccessStore access) : AuthorizationHandler<InstanceAdmin.Requirement, HttpContext>
+{
+    protected override async Task HandleRequirementAsync(AuthorizationHandlerContext context, Requirement requirement, HttpContext resource)
+    {
+        if (await access.Administers(Actor.Of(context.User), null, resource.RequestAborted))
+        {
+            context.Succeed(requirement);
+        }
+    }
+
+    internal sealed record Requirement : IAuthorizationRequirement;
+}

@@ -1,0 +1,16 @@
+namespace Experiments.Api.Platform.Data;
+
+/// <summary>Which database this process works with: the server that was named, or else one of its own.</summary>
+internal sealed record Database(string ConnectionString, EmbeddedPostgres? Embedded)
+{
+    public static Database Of(IConfiguration configuration)
+    {
+        if (configuration.GetConnectionString("Experiments") is { Length: > 0 } given)
+        {
+            return new(given, null);
+        }
+
+        var embedded = new EmbeddedPostgres(configuration["EXPERIMENTS_DATA"] is { Length: > 0 } directory ? directory : EmbeddedPostgres.DefaultDirectory);
+        return new(embedded.ConnectionString, embedded);
+    }
+}

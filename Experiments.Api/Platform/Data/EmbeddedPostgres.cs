@@ -1,0 +1,188 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Experiments.Api.Platform.Data;
+
+/// <summary>
+/// A private PostgreSQL from the binaries on this machine, on a Unix socket that only its owner can open. Processes that use
+/// the same directory share one server, which is adopted when it runs already; the last of them stops it.
+/// </summary>
+internal sealed class EmbeddedPostgres : IAsyncDisposable
+{
+    private const string Role = "experiments";
+
+    private readonly string _data;
+    private readonly string _socket;
+    private readonly string _log;
+    private readonly IReadOnlyList<string> _settings;
+    private readonly Lazy<Binaries> _binaries;
+    private FileStream? _user;
+
+    public EmbeddedPostgres(string directory, params IReadOnlyList<string> settings)
+    {
+        Root = Path.GetFullPath(directory);
+        _settings = settings;
+        _data = Path.Combine(Root, "postgres");
+        _log = Path.Combine(Root, "postgres.log");
+        // The path of a socket may have 107 bytes, and its own name needs some of them.
+        var socket = Path.Combine(Root, "socket");
+        _socket = Encoding.UTF8.GetByteCount(socket) <= 80
+            ? socket
+            : $"/tmp/experiments-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Root)).AsSpan(0, 8))}";
+        _binaries = new(() => Binaries.Find(_data));
+    }
+
+    /// <summary>The directory that holds everything: the data, the socket, the log and the locks.</summary>
+    public string Root { get; }
+
+    public string ConnectionString => $"Host={_socket};Username={Role};Database=postgres";
+
+    /// <summary>Where the database lives when nobody says where.</summary>
+    public static string DefaultDirectory => Environment.IsPrivilegedProcess
+        // The server runs as another user, who cannot look below root's home.
+        ? "/var/lib/experiments"
+        : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.Create), "experiments");
+
+    /// <summary>Starts the server, or joins those who use it already.</summary>
+    /// <exception cref="InvalidOperationException">It cannot be started; the message says what to do.</exception>
+    public async Task Start(CancellationToken ct)
+    {
+        foreach (var directory in new[] { Root, _socket })
+        {
+            await Run("install", ["-d", "-m", "700", .. _binaries.Value.Ownership, directory], ct);
+        }
+
+        using var starting = await Alone(ct);
+        if (!File.Exists(Path.Combine(_data, "PG_VERSION")))
+        {
+            await Postgres("initdb", ["-D", _data, "-U", Role, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--data-checksums"], ct);
+        }
+
+        if (!IsRunning())
+        {
+            var settings = new[] { "listen_addresses=", $"unix_socket_directories={_socket}", "unix_socket_permissions=0700" }.Concat(_settings);
+            await Postgres("pg_ctl", ["start", "-D", _data, "-l", _log, "-w", "-t", "60", "-s", "-o", string.Join(' ', settings.Select(s => $"-c {s}"))], ct);
+        }
+
+        _user = new FileStream(UsersLock, FileMode.OpenOrCreate, FileAccess.Read, FileShare.Read);
+    }
+
+    /// <summary>Leaves, and stops the server when nobody else uses it.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_user is null)
+        {
+            return;
+        }
+
+        using var stopping = await Alone(CancellationToken.None);
+        await _user.DisposeAsync();
+        _user = null;
+        try
+        {
+            await using var alone = new FileStream(UsersLock, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException)
+        {
+            return;
+        }
+
+        await Postgres("pg_ctl", ["stop", "-D", _data, "-m", "fast", "-w", "-s"], CancellationToken.None);
+    }
+
+    private string UsersLock => Path.Combine(Root, "users.lock");
+
+    // One process at a time starts or stops the server.
+    private async Task<FileStream> Alone(CancellationToken ct)
+    {
+        for (var patience = Stopwatch.StartNew(); ; await Task.Delay(50, ct))
+        {
+            try
+            {
+                return new FileStream(Path.Combine(Root, "start.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException) when (patience.Elapsed < TimeSpan.FromMinutes(2))
+            {
+            }
+        }
+    }
+
+    // A file left by a crash may name a process that is another one by now, as it often is in a container.
+    private bool IsRunning()
+    {
+        var file = Path.Combine(_data, "postmaster.pid");
+        if (!File.Exists(file))
+        {
+            return false;
+        }
+
+        var name = $"/proc/{File.ReadLines(file).First().Trim()}/comm";
+        if (File.Exists(name) && File.ReadAllText(name).Trim() is "postgres" or "postmaster")
+        {
+            return true;
+        }
+
+        File.Delete(file);
+        return false;
+    }
+
+    private Task Postgres(string program, string[] arguments, CancellationToken ct)
+    {
+        var binaries = _binaries.Value;
+        return Run(binaries.Launcher[0], [.. binaries.Launcher[1..], Path.Combine(binaries.Directory, program), .. arguments], ct);
+    }
+
+    private async Task Run(string program, string[] arguments, CancellationToken ct)
+    {
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/" };
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEndAsync(ct);
+        var error = process.StandardError.ReadToEndAsync(ct);
+        await process.WaitForExitAsync(ct);
+        if (process.ExitCode != 0)
+        {
+            var said = string.Join('\n', (await error).Trim(), (await output).Trim(), File.Exists(_log) ? await File.ReadAllTextAsync(_log, ct) : "");
+            throw new InvalidOperationException(
+                $"The embedded PostgreSQL in {Root} could not be used. Set EXPERIMENTS_DATA to another directory, or ConnectionStrings__Experiments to a server. It said:\n{said[Math.Max(0, said.Length - 2000)..]}");
+        }
+    }
+
+    /// <summary>The programs of a server, and who runs them.</summary>
+    private sealed record Binaries(string Directory, string[] Launcher, string[] Ownership)
+    {
+        public static Binaries Find(string data)
+        {
+            var version = Path.Combine(data, "PG_VERSION") is var file && File.Exists(file) ? File.ReadAllText(file).Trim() : null;
+            string[] candidates =
+            [
+                .. new[] { Environment.GetEnvironmentVariable("EXPERIMENTS_PG_BIN") }.OfType<string>(),
+                .. Installed().OrderByDescending(found => found.Version == version).ThenByDescending(found => found.Number).Select(found => found.Directory),
+                .. (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':'),
+            ];
+            var directory = candidates.FirstOrDefault(candidate => File.Exists(Path.Combine(candidate, "initdb")) && File.Exists(Path.Combine(candidate, "pg_ctl")))
+                ?? throw new InvalidOperationException(
+                    "There is no PostgreSQL on this machine. Install it (apt-get install -y postgresql), or name its programs in EXPERIMENTS_PG_BIN, or set ConnectionStrings__Experiments to a server.");
+
+            if (!Environment.IsPrivilegedProcess)
+            {
+                return new(directory, ["env"], []);
+            }
+
+            // PostgreSQL refuses to run as root.
+            var (user, group) = File.ReadLines("/etc/passwd").Any(line => line.StartsWith("postgres:", StringComparison.Ordinal))
+                ? ("postgres", "postgres")
+                : ("nobody", "nogroup");
+            return new(directory, ["setpriv", $"--reuid={user}", $"--regid={group}", "--clear-groups", "--"], ["-o", user, "-g", group]);
+        }
+
+        private static IEnumerable<(string Directory, string Version, int Number)> Installed() =>
+            System.IO.Directory.Exists("/usr/lib/postgresql")
+                ? System.IO.Directory.GetDirectories("/usr/lib/postgresql").Select(path => (
+                    Path.Combine(path, "bin"),
+                    Path.GetFileName(path),
+                    int.TryParse(Path.GetFileName(path), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0))
+                : [];
+    }
+}

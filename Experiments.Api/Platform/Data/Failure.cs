@@ -1,0 +1,32 @@
+using System.Data.Common;
+using System.Net.Sockets;
+using Npgsql;
+
+namespace Experiments.Api.Platform.Data;
+
+/// <summary>What an exception of the database means for the request that met it.</summary>
+internal static class Failure
+{
+    /// <summary>The connection had died; a read may be repeated on another one.</summary>
+    public static bool IsDeadConnection(DbException exception) =>
+        exception is PostgresException { SqlState: PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown }
+        || (exception is NpgsqlException { InnerException: IOException or SocketException or EndOfStreamException } and not PostgresException)
+        || IsUndone(exception);
+
+    /// <summary>The database undid the statement (a deadlock, a serialisation failure); it may be repeated.</summary>
+    public static bool IsUndone(DbException exception) =>
+        exception is PostgresException { SqlState: PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure };
+
+    /// <summary>The database is away, slow, full, starting, stopping or out of connections: 503, try again.</summary>
+    public static bool IsUnavailable(Exception exception) => exception switch
+    {
+        OperationCanceledException or TimeoutException => true,
+        // The first two characters are the class: connection, resources, intervention by an operator, system error; then the
+        // rolled back, the read-only standby, and a command sent on a connection that was just broken.
+        PostgresException { SqlState: var state } =>
+            state[..2] is "08" or "53" or "57" or "58" or "40" || state is PostgresErrorCodes.ReadOnlySqlTransaction,
+        NpgsqlException => true,
+        ObjectDisposedException { ObjectName: var name } => name?.StartsWith("Npgsql", StringComparison.Ordinal) == true,
+        _ => false,
+    };
+}

@@ -1,0 +1,41 @@
+using System.Data;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Dapper;
+
+namespace Experiments.Api.Platform.Data;
+
+/// <summary>
+/// JSON of the shape <typeparamref name="T"/> as the database wrote it. It goes into an answer byte by byte: what the service
+/// only passes on, it does not parse. <typeparamref name="T"/> is what the OpenAPI document shows.
+/// </summary>
+[JsonConverter(typeof(JsonConverters))]
+internal readonly record struct Json<T>(string Text)
+{
+    /// <summary>Reads such a column through Dapper.</summary>
+    internal sealed class FromColumn : SqlMapper.TypeHandler<Json<T>>
+    {
+        public override Json<T> Parse(object value) => new((string)value);
+
+        public override void SetValue(IDbDataParameter parameter, Json<T> value) => parameter.Value = value.Text;
+    }
+}
+
+/// <summary>Writes any <see cref="Json{T}"/>.</summary>
+internal sealed class JsonConverters : JsonConverterFactory
+{
+    public override bool CanConvert(Type typeToConvert) =>
+        typeToConvert.IsGenericType && typeToConvert.GetGenericTypeDefinition() == typeof(Json<>);
+
+    public override JsonConverter CreateConverter(Type typeToConvert, JsonSerializerOptions options) =>
+        (JsonConverter)Activator.CreateInstance(typeof(Verbatim<>).MakeGenericType(typeToConvert.GenericTypeArguments))!;
+
+    private sealed class Verbatim<T> : JsonConverter<Json<T>>
+    {
+        public override Json<T> Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            new(JsonElement.ParseValue(ref reader).GetRawText());
+
+        public override void Write(Utf8JsonWriter writer, Json<T> value, JsonSerializerOptions options) =>
+            writer.WriteRawValue(value.Text ?? "null", skipInputValidation: true);
+    }
+}

@@ -1,0 +1,50 @@
+using System.Reflection;
+
+namespace Experiments.Api.Platform;
+
+/// <summary>
+/// A kind of refusal. The code is a promise to clients and never changes; the advice says what to do next. The error table of
+/// the README is this list.
+/// </summary>
+internal sealed record Problem(int Status, string Code, string Advice)
+{
+    public static readonly Problem Malformed = new(400, "request.malformed", "The request could not be read. Correct what 'errors' or 'detail' names and send it again.");
+    public static readonly Problem Invalid = new(400, "request.invalid", "One or more fields break a rule. Correct the fields named in 'errors' and send the request again.");
+
+    public static readonly Problem NoCredential = new(401, "credential.missing", "Send 'Authorization: Api-Key <secret>' or 'Authorization: Bearer <token>'.");
+    public static readonly Problem BadCredential = new(401, "credential.invalid", "The credential is unknown, expired or revoked. Obtain a new one and send it in a single Authorization header.");
+
+    public static readonly Problem Forbidden = new(403, "access.denied", "There is no such place, or you are not an admin of it. Check the address, or ask one of its admins to add you.");
+
+    public static readonly Problem GateClosed = new(404, "gate.closed", "Experiments are not open here yet. Ask the operator to open the gate 'experimental_flags' for you, this environment, its project or its organisation.");
+    public static readonly Problem NoRoute = new(404, "route.not_found", "Nothing is served at this address. /openapi/v1.json lists what is.");
+    public static readonly Problem NoPage = new(404, "page.not_found", "The list has no such page. Start from page 1 and follow 'next'.");
+    public static readonly Problem NoExperiment = new(404, "experiment.not_found", "This environment has no such experiment. List them to see which there are.");
+    public static readonly Problem NoFeature = new(404, "feature.not_found", "This environment has no such feature. List them to see which there are.");
+    public static readonly Problem NoAdmin = new(404, "admin.not_found", "There is no such admin here. List them to see which there are.");
+    public static readonly Problem NoApiKey = new(404, "api_key.not_found", "This environment has no such key that could still be revoked. List them to see which there are.");
+
+    public static readonly Problem WrongMethod = new(405, "method.not_allowed", "The address exists, but not for this method. Use one of those in the Allow header.");
+    public static readonly Problem TooSlow = new(408, "request.too_slow", "The body did not arrive in time. Send it again over a better connection.");
+
+    public static readonly Problem AlreadyActive = new(409, "experiment.already_active", "The feature has an experiment that is not completed. Complete or delete that one first.");
+    public static readonly Problem IllegalTransition = new(409, "experiment.illegal_transition", "The experiment's status does not allow this action. Use one of the actions named in 'detail'.");
+    public static readonly Problem ExperimentRunning = new(409, "experiment.running", "A running experiment can be neither deleted nor archived. Pause or complete it first.");
+    public static readonly Problem FeatureLocked = new(409, "feature.locked", "An experiment on this feature is running or paused: only 'enabled' may change. Complete the experiment first.");
+    public static readonly Problem FeatureInUse = new(409, "feature.in_use", "An experiment that is not completed stands on this feature. Complete or delete that one first.");
+    public static readonly Problem FeatureNameTaken = new(409, "feature.name_taken", "This environment has a feature of that name. Choose another name, or use that feature.");
+    public static readonly Problem AdminExists = new(409, "admin.already_added", "The subject is an admin here already. There is nothing to do.");
+    public static readonly Problem EnvironmentNameTaken = new(409, "environment.name_taken", "The project has an environment of that name. Choose another name, or use that environment.");
+
+    public static readonly Problem Stale = new(412, "etag.stale", "The object has changed since you read it. Read it again and send its new ETag in If-Match.");
+    public static readonly Problem TooLarge = new(413, "body.too_large", "A body may have 1 MiB at most. Send less.");
+    public static readonly Problem WrongMediaType = new(415, "media_type.unsupported", "Send a body of 'Content-Type: application/json' in UTF-8, without Content-Encoding.");
+    public static readonly Problem KeyReused = new(422, "idempotency_key.reused", "This Idempotency-Key was used for another request in the last 24 hours. Use a new key.");
+
+    public static readonly Problem Failed = new(500, "service.failed", "The service met an error of its own. Report the trace_id to its operator.");
+    public static readonly Problem Unavailable = new(503, "service.unavailable", "The database is away, busy or starting. Repeat the request after the seconds in Retry-After, with the same Idempotency-Key if it had one.");
+
+    /// <summary>Every problem that the service can answer with.</summary>
+    public static IReadOnlyList<Problem> All { get; } =
+        [.. typeof(Problem).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => field.GetValue(null)).OfType<Problem>()];
+}

@@ -1,0 +1,15 @@
+namespace Experiments.Api.Platform;
+
+/// <summary>Why a request was refused: one of the <see cref="Problem"/>s, with what is particular to this request.</summary>
+internal sealed record Refusal(Problem Problem, string Detail)
+{
+    /// <summary>Messages by the field's path on the wire, in the order in which they were found.</summary>
+    public IReadOnlyDictionary<string, string[]>? Errors { get; init; }
+
+    public static implicit operator Refusal(Problem problem) => new(problem, problem.Advice);
+
+    /// <summary>A single field that breaks a rule.</summary>
+    public static Refusal Field(string path, string message) => Fields(new Dictionary<string, string[]> { [path] = [message] });
+
+    public static Refusal Fields(IReadOnlyDictionary<string, string[]> errors) => new(Problem.Invalid, Problem.Invalid.Advice) { Errors = errors };
+}

@@ -1,0 +1,50 @@
+using Experiments.Api.Platform.Access;
+using Experiments.Api.Platform.Data;
+using Npgsql;
+
+namespace Experiments.Api.Platform.Startup;
+
+/// <summary>Keys that open the whole instance: where the first one comes from, and how to make more.</summary>
+internal sealed class AdminKeys(NpgsqlDataSource source)
+{
+    /// <summary>Makes a key and returns its secret, which is nowhere else.</summary>
+    public async Task<string> Create(string name, CancellationToken ct)
+    {
+        var secret = Secret.NewApiKey();
+        await Insert(name, secret, ct);
+        return secret;
+    }
+
+    /// <summary>Lets the key of this name be <paramref name="secret"/> and nothing else. Nothing happens when it is already.</summary>
+    public Task Set(string name, string secret, CancellationToken ct) => Insert(name, secret, ct);
+
+    /// <summary>Whether nobody at all could manage the instance.</summary>
+    public async Task<bool> None(CancellationToken ct) => (await new Db(source).Row<Found>(
+        """
+        SELECT NOT EXISTS (SELECT FROM api_keys WHERE environment_id IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()))
+           AND NOT EXISTS (SELECT FROM admins WHERE num_nonnulls(environment_id, project_id) = 0) AS yes
+        """,
+        null,
+        ct))!.Yes;
+
+    private async Task Insert(string name, string secret, CancellationToken ct) => await new Db(source).Change<Found>(
+        """
+        WITH replaced AS (
+            UPDATE api_keys SET revoked_at = clock_timestamp()
+            WHERE environment_id IS NULL AND name = @name AND hash <> @Hash AND revoked_at IS NULL
+        ), created AS (
+            INSERT INTO api_keys (name, hash, created_by)
+            SELECT @name, @Hash, 'service'
+            WHERE NOT EXISTS (SELECT FROM api_keys WHERE environment_id IS NULL AND hash = @Hash AND revoked_at IS NULL)
+            RETURNING *
+        ), logged AS (
+            INSERT INTO audit_log (actor, action, object_type, object_id, after)
+            SELECT 'service', 'api_key.created', 'api_key', id, jsonb_build_object('name', name, 'of', 'instance') FROM created
+        )
+        SELECT EXISTS (SELECT FROM created) AS yes
+        """,
+        new { name, Hash = Secret.Hash(secret) },
+        ct);
+
+    private sealed record Found(bool Yes);
+}

@@ -1,0 +1,39 @@
+using Experiments.Api.Platform.Wire;
+using Experiments.Api.Slices.Experiments;
+using Experiments.Api.Slices.Features;
+using Experiments.Api.Slices.Projects;
+using MediatR;
+
+namespace Experiments.Api.Platform.Startup;
+
+/// <summary>A demo project for a service in Development that has none, so that the first request has something to show.</summary>
+internal sealed class Demo(IMediator mediator)
+{
+    /// <summary>Makes the demo when there is no project yet.</summary>
+    /// <returns>The key of an environment to try things in, or null when there is none.</returns>
+    public async Task<string?> EnvironmentKey(CancellationToken ct)
+    {
+        var page = new Page(1, 1);
+        var address = new Uri("http://localhost/");
+        var projects = Value(await mediator.Send(new ListProjects.Query(page, address), ct));
+        if (projects.Results is [var latest])
+        {
+            return Value(await mediator.Send(new ListEnvironments.Query(latest.Id, page, address), ct)).Results is [var first] ? first.Key : null;
+        }
+
+        const string Actor = "service";
+        var project = Value(await mediator.Send(new CreateProject.Command(Actor, new("Demo", "Demo")), ct));
+        var environment = Value(await mediator.Send(new CreateEnvironment.Command(Actor, project.Id, new("development")), ct));
+        var scope = new Scope(environment.Id, Actor, null);
+        var blue = System.Text.Json.JsonSerializer.SerializeToElement("blue");
+        var green = System.Text.Json.JsonSerializer.SerializeToElement("green");
+        var feature = Value(await mediator.Send(
+            new CreateFeature.Command(scope, new("button_colour", blue, MultivariateOptions: [new OptionBody("green", green)])), ct));
+        _ = Value(await mediator.Send(
+            new CreateExperiment.Command(scope, new("Green button", "A green button sells more.", Feature: feature.Id)), ct));
+        return environment.Key;
+    }
+
+    private static T Value<T>(Outcome<T> outcome)
+        where T : class => outcome.Value ?? throw new InvalidOperationException($"The demo was refused: {outcome.Refusal}");
+}

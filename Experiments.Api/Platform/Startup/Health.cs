@@ -1,0 +1,28 @@
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+
+namespace Experiments.Api.Platform.Startup;
+
+/// <summary>Whether the process lives, and whether it should be sent requests.</summary>
+internal static class Health
+{
+    public static void MapHealth(this IEndpointRouteBuilder app)
+    {
+        var health = app.MapGroup("/health").AllowAnonymous().ExcludeFromDescription();
+        health.MapGet("/live", () => Answer.Of(StatusCodes.Status200OK, new State("live")));
+        health.MapGet("/ready", async (Readiness readiness, Db db, CancellationToken ct) =>
+        {
+            if (readiness.IsDraining || !readiness.HasSchema)
+            {
+                return Answer.Of(Problem.Unavailable);
+            }
+
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
+            patience.CancelAfter(TimeSpan.FromSeconds(1));
+            await db.Row<State>("SELECT 'ready' AS status", null, patience.Token);
+            return Answer.Of(StatusCodes.Status200OK, new State("ready"));
+        });
+    }
+
+    private sealed record State(string Status);
+}

@@ -1,0 +1,102 @@
+using Experiments.Api.Platform.Data;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Npgsql;
+
+namespace Experiments.Api.Platform.Startup;
+
+/// <summary>
+/// Brings the database to where the service can work with it: the schema, the first admin key and, in Development, the demo.
+/// A database that is away is waited for, while the service already answers that it is not ready.
+/// </summary>
+internal sealed class Preparation(
+    NpgsqlDataSource source,
+    AdminKeys keys,
+    Readiness readiness,
+    IServiceProvider services,
+    IConfiguration configuration,
+    IHostEnvironment environment,
+    IHostApplicationLifetime lifetime,
+    ILogger<Preparation> logger,
+    EmbeddedPostgres? embedded = null) : BackgroundService
+{
+    public override async Task StartAsync(CancellationToken cancellationToken)
+    {
+        if (embedded is not null)
+        {
+            await embedded.Start(cancellationToken);
+        }
+
+        await base.StartAsync(cancellationToken);
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        for (var pause = TimeSpan.FromMilliseconds(250); ; pause = TimeSpan.FromSeconds(Math.Min(5, 2 * pause.TotalSeconds)))
+        {
+            try
+            {
+                var version = await Migrator.Run(source, null, stoppingToken);
+                var welcome = await Prepare(stoppingToken);
+                readiness.HasSchema = true;
+                logger.LogInformation("Ready: the schema is {Version}", version);
+                Print(welcome);
+                return;
+            }
+            catch (Exception exception) when (Failure.IsUnavailable(exception) && !stoppingToken.IsCancellationRequested)
+            {
+                logger.LogWarning("The database is away ({Reason}); trying again in {Pause}", exception.Message, pause);
+                await Task.Delay(pause, stoppingToken);
+            }
+        }
+    }
+
+    // What there is to tell the operator: a key that was made here, and an environment to try it in.
+    private async Task<(string? Key, string? Environment)> Prepare(CancellationToken ct)
+    {
+        var given = configuration["EXPERIMENTS_ADMIN_KEY"];
+        string? key = null;
+        if (!string.IsNullOrWhiteSpace(given))
+        {
+            await keys.Set("EXPERIMENTS_ADMIN_KEY", given.Trim(), ct);
+        }
+        else if (embedded is not null && (environment.IsDevelopment() || await keys.None(ct)))
+        {
+            key = await keys.Create(environment.IsDevelopment() ? "development" : "first", ct);
+        }
+        else if (await keys.None(ct))
+        {
+            logger.LogWarning("Nobody can manage this instance yet: start it with EXPERIMENTS_ADMIN_KEY, or run 'keys create --instance-admin'");
+        }
+
+        if (embedded is null || !environment.IsDevelopment())
+        {
+            return (key, null);
+        }
+
+        await using var scope = services.CreateAsyncScope();
+        return (key ?? given?.Trim(), await scope.ServiceProvider.GetRequiredService<Demo>().EnvironmentKey(ct));
+    }
+
+    private void Print((string? Key, string? Environment) welcome) => lifetime.ApplicationStarted.Register(() =>
+    {
+        var address = services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()?.Addresses.FirstOrDefault()
+            ?.Replace("[::]", "localhost", StringComparison.Ordinal).Replace("0.0.0.0", "localhost", StringComparison.Ordinal);
+        if (welcome.Key is not { } key || address is null)
+        {
+            return;
+        }
+
+        var path = welcome.Environment is { } there ? $"/api/v1/environments/{there}/experiments/" : "/api/v1/projects/";
+        Console.WriteLine(
+            $"""
+
+            Experiments listens on {address} (documentation: {address}/docs).
+            Admin key of this instance, shown only now: {key}
+            Try it:
+
+              curl -H 'Authorization: Api-Key {key}' {address}{path}
+
+            """);
+    });
+}

@@ -1,0 +1,101 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.WebUtilities;
+
+namespace Experiments.Api.Platform.Wire;
+
+/// <summary>A complete answer, ready to be sent, or to be kept and sent again.</summary>
+internal sealed record Answer(int Status, ReadOnlyMemory<byte> Body) : IResult
+{
+    public string ContentType { get; init; } = "application/json; charset=utf-8";
+
+    public string? ETag { get; init; }
+
+    public string? Location { get; init; }
+
+    public int? RetryAfter { get; init; }
+
+    /// <summary>True when this is what an earlier request with the same Idempotency-Key was answered.</summary>
+    public bool Replayed { get; init; }
+
+    /// <summary>A representation; its ETag is its own, or else made of its bytes.</summary>
+    public static Answer Of<T>(int status, T value)
+    {
+        var body = JsonSerializer.SerializeToUtf8Bytes(value, WireJson.Options);
+        return new(status, body) { ETag = value is ITagged tagged ? tagged.ETag : Tag(body) };
+    }
+
+    public static Answer Empty(int status) => new(status, default);
+
+    /// <summary>A refusal as problem details (RFC 9457).</summary>
+    public static Answer Of(Refusal refusal)
+    {
+        var problem = refusal.Problem;
+        var details = new Details(
+            $"urn:experiments:{problem.Code}",
+            ReasonPhrases.GetReasonPhrase(problem.Status),
+            problem.Status,
+            refusal.Detail,
+            problem.Code,
+            Activity.Current?.TraceId.ToHexString() ?? ActivityTraceId.CreateRandom().ToHexString(),
+            refusal.Errors);
+        return new(problem.Status, JsonSerializer.SerializeToUtf8Bytes(details, WireJson.Options))
+        {
+            ContentType = "application/problem+json",
+            RetryAfter = problem.Status == StatusCodes.Status503ServiceUnavailable ? 1 : null,
+        };
+    }
+
+    public async Task ExecuteAsync(HttpContext httpContext)
+    {
+        var response = httpContext.Response;
+        var headers = response.Headers;
+        headers.CacheControl = Status < 400 ? "private, no-cache" : "no-store";
+        headers.ETag = ETag;
+        headers.Location = Location;
+        headers.RetryAfter = RetryAfter is { } seconds ? seconds.ToString(System.Globalization.CultureInfo.InvariantCulture) : default;
+        if (Replayed)
+        {
+            headers["Idempotent-Replayed"] = "true";
+        }
+
+        if (ETag is not null && HttpMethods.IsGet(httpContext.Request.Method) && Conditions.IsKnown(httpContext.Request.Headers.IfNoneMatch, ETag))
+        {
+            response.StatusCode = StatusCodes.Status304NotModified;
+            return;
+        }
+
+        response.StatusCode = Status;
+        if (!Body.IsEmpty)
+        {
+            response.ContentType = ContentType;
+            response.ContentLength = Body.Length;
+            await response.BodyWriter.WriteAsync(Body, httpContext.RequestAborted);
+        }
+    }
+
+    private static string Tag(byte[] body) => $"\"{Convert.ToHexStringLower(SHA256.HashData(body).AsSpan(0, 12))}\"";
+
+    private sealed record Details(
+        string Type,
+        string Title,
+        int Status,
+        string Detail,
+        string Code,
+        string TraceId,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyDictionary<string, string[]>? Errors);
+}
+
+/// <summary>A representation that knows its version.</summary>
+internal interface ITagged
+{
+    string ETag { get; }
+}
+
+/// <summary>A representation that has an address of its own below the collection it was created in.</summary>
+internal interface IIdentified
+{
+    long Id { get; }
+}

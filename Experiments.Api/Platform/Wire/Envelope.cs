@@ -1,0 +1,93 @@
+using System.Diagnostics;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Startup;
+
+namespace Experiments.Api.Platform.Wire;
+
+/// <summary>
+/// What is the same around every request: its id, HEAD served as GET, the refusal of what is too large or came too early, and
+/// an answer to whatever failed.
+/// </summary>
+internal sealed class Envelope(RequestDelegate next, Readiness readiness, ILogger<Envelope> logger)
+{
+    public async Task InvokeAsync(HttpContext context)
+    {
+        var (request, response) = (context.Request, context.Response);
+        response.Headers["X-Request-Id"] = RequestId(request);
+        if (readiness.IsDraining)
+        {
+            response.Headers.Connection = "close";
+        }
+
+        if (HttpMethods.IsHead(request.Method))
+        {
+            // The server still knows that it was HEAD, and sends no body.
+            request.Method = HttpMethods.Get;
+        }
+
+        try
+        {
+            if (request.ContentLength > RequestBody.Limit)
+            {
+                await Answer.Of(Problem.TooLarge).ExecuteAsync(context);
+            }
+            else if (!readiness.HasSchema && request.Path.StartsWithSegments("/api"))
+            {
+                await Answer.Of(Problem.Unavailable).ExecuteAsync(context);
+            }
+            else
+            {
+                await next(context);
+            }
+        }
+        catch (Exception exception) when (!response.HasStarted)
+        {
+            await Fail(context, exception);
+        }
+    }
+
+    /// <summary>Gives a body to an answer that the framework left without one.</summary>
+    public static Task Explain(HttpContext context)
+    {
+        Problem? problem = context.Response.StatusCode switch
+        {
+            StatusCodes.Status400BadRequest => Problem.Malformed,
+            StatusCodes.Status401Unauthorized => context.Request.Headers.Authorization.Count == 0 ? Problem.NoCredential : Problem.BadCredential,
+            StatusCodes.Status403Forbidden => Problem.Forbidden,
+            StatusCodes.Status404NotFound => Problem.NoRoute,
+            StatusCodes.Status405MethodNotAllowed => Problem.WrongMethod,
+            StatusCodes.Status413PayloadTooLarge => Problem.TooLarge,
+            StatusCodes.Status415UnsupportedMediaType => Problem.WrongMediaType,
+            StatusCodes.Status503ServiceUnavailable => Problem.Unavailable,
+            _ => null,
+        };
+        return problem is null ? Task.CompletedTask : Answer.Of(problem).ExecuteAsync(context);
+    }
+
+    private Task Fail(HttpContext context, Exception exception)
+    {
+        var problem = exception switch
+        {
+            BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => Problem.TooLarge,
+            BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout } => Problem.TooSlow,
+            BadHttpRequestException => Problem.Malformed,
+            _ when Failure.IsUnavailable(exception) => Problem.Unavailable,
+            _ => Problem.Failed,
+        };
+        if (problem == Problem.Unavailable)
+        {
+            logger.LogWarning("{Method} {Path} met a database that is away or slow: {Reason}", context.Request.Method, context.Request.Path, exception.Message);
+        }
+        else if (problem == Problem.Failed)
+        {
+            logger.LogError(exception, "{Method} {Path} failed", context.Request.Method, context.Request.Path);
+        }
+
+        return Answer.Of(problem).ExecuteAsync(context);
+    }
+
+    private static string RequestId(HttpRequest request) =>
+        request.Headers["X-Request-Id"] is [{ Length: >= 1 and <= 128 } id] && id.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-')
+            ? id
+            : ActivityTraceId.CreateRandom().ToHexString();
+}

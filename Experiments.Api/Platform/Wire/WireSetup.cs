@@ -1,0 +1,61 @@
+using FluentValidation;
+using MediatR;
+using Microsoft.AspNetCore.Http.Timeouts;
+
+namespace Experiments.Api.Platform.Wire;
+
+/// <summary>The rules of the wire, once for all slices.</summary>
+internal static class WireSetup
+{
+    public static void AddWire(this WebApplicationBuilder builder)
+    {
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = RequestBody.Limit;
+        });
+
+        var services = builder.Services;
+        services.ConfigureHttpJsonOptions(options => WireJson.Configure(options.SerializerOptions));
+        services.AddSingleton(TimeProvider.System);
+        services.AddScoped<Idempotency>();
+        services.AddRequestTimeouts(options => options.DefaultPolicy = new RequestTimeoutPolicy
+        {
+            Timeout = builder.Configuration.GetValue("Requests:Deadline", TimeSpan.FromSeconds(3)),
+            TimeoutStatusCode = StatusCodes.Status503ServiceUnavailable,
+            WriteTimeoutResponse = context => Answer.Of(Problem.Unavailable).ExecuteAsync(context),
+        });
+        services.AddSlices();
+    }
+
+    /// <summary>What every request passes through, outermost first.</summary>
+    public static void UseWire(this WebApplication app)
+    {
+        app.UseMiddleware<Envelope>();
+        app.UseStatusCodePages(context => Envelope.Explain(context.HttpContext));
+        app.UseRouting();
+        app.UseRequestTimeouts();
+        app.UseAuthentication();
+        app.UseAuthorization();
+    }
+
+    // The only place that knows how MediatR is registered.
+    private static void AddSlices(this IServiceCollection services)
+    {
+        services.AddScoped<ServiceFactory>(provider => provider.GetService!);
+        services.AddScoped<IMediator, Mediator>();
+        services.AddScoped(typeof(IPipelineBehavior<,>), typeof(Validation<,>));
+        foreach (var type in typeof(WireSetup).Assembly.GetTypes().Where(type => type is { IsClass: true, IsAbstract: false }))
+        {
+            foreach (var handled in type.GetInterfaces().Where(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IRequestHandler<,>)))
+            {
+                services.AddScoped(handled, type);
+            }
+        }
+
+        foreach (var validator in AssemblyScanner.FindValidatorsInAssembly(typeof(WireSetup).Assembly, includeInternalTypes: true))
+        {
+            services.AddSingleton(validator.InterfaceType, validator.ValidatorType);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+using Experiments.Api;
+
+if (await Commands.Run(args) is { } exitCode)
+{
+    return exitCode;
+}
+
+try
+{
+    await using var app = Service.Build(args);
+    await app.RunAsync();
+    return 0;
+}
+catch (InvalidOperationException exception)
+{
+    // Whatever an operator can mend says how.
+    await Console.Error.WriteLineAsync(exception.Message);
+    return 1;
+}

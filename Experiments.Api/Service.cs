@@ -1,0 +1,31 @@
+using Experiments.Api.Platform.Access;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.OpenApi;
+using Experiments.Api.Platform.Startup;
+using Experiments.Api.Platform.Wire;
+
+namespace Experiments.Api;
+
+/// <summary>Puts the service together.</summary>
+internal static class Service
+{
+    public static WebApplication Build(string[] args)
+    {
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+        var database = Database.Of(builder.Configuration);
+
+        builder.AddTelemetry();
+        builder.AddWire();
+        builder.AddAccess();
+        builder.AddOpenApi();
+        builder.Services.AddDatabase(database.ConnectionString);
+        builder.Services.AddStartup(database.Embedded);
+
+        var app = builder.Build();
+        app.UseWire();
+        app.MapHealth();
+        app.MapApiDocumentation();
+        app.MapApi();
+        return app;
+    }
+}

@@ -1,0 +1,55 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Admins;
+
+/// <summary>Makes the subject of a token an admin.</summary>
+internal static class AddAdmin
+{
+    public static void Map(RouteGroupBuilder admins, string place) => admins
+        .MapPost("/", (Call call) => call.Create<Body, AdminView>(body => new Command(call.Actor, Place.Of(call), body)))
+        .Named($"add{place}Admin", $"Make the subject of a token an admin of the {place.ToLowerInvariant()}")
+        .Takes<Body>("""{"subject": "alice@example.com"}""")
+        .Answers<AdminView>(StatusCodes.Status201Created)
+        .Refuses(Problem.AdminExists);
+
+    internal sealed record Body(string? Subject = null);
+
+    internal sealed record Command(string Actor, Place Place, Body Body) : IRequest<Outcome<AdminView>>;
+
+    internal sealed class Validator : AbstractValidator<Command>
+    {
+        public Validator() => RuleFor(c => c.Body.Subject).Required(255);
+    }
+
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<AdminView>>
+    {
+        private const string Sql =
+            $"""
+            WITH created AS (
+                INSERT INTO admins AS a (subject, environment_id, project_id, created_by)
+                VALUES (@Subject, @EnvironmentId, @ProjectId, @Actor)
+                ON CONFLICT ON CONSTRAINT admins_subject DO NOTHING
+                RETURNING a.*
+            ), logged AS (
+                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
+                SELECT environment_id, @Actor, 'admin.added', 'admin', id,
+                       jsonb_build_object('subject', subject, 'of', @Word::text, 'project', project_id) FROM created
+            )
+            SELECT {AdminView.Columns} FROM created a
+            """;
+
+        public async Task<Outcome<AdminView>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var place = command.Place;
+            var admin = await db.Change<AdminView>(
+                Sql,
+                new { command.Actor, place.EnvironmentId, place.ProjectId, place.Word, Subject = command.Body.Subject!.Trim() },
+                cancellationToken);
+            return admin is null ? Problem.AdminExists : admin;
+        }
+    }
+}

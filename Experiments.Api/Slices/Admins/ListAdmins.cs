@@ -1,0 +1,50 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Admins;
+
+/// <summary>Lists who was made an admin of the place itself, newest first.</summary>
+internal static class ListAdmins
+{
+    public static void Map(RouteGroupBuilder admins, string place) => admins
+        .MapGet("/", (Call call) => call.Get(new Query(Place.Of(call), call.Page, call.Address)))
+        .Named($"list{place}Admins", $"List the admins of the {place.ToLowerInvariant()}, newest first")
+        .AsksForPage()
+        .Answers<Listing<AdminView>>();
+
+    internal sealed record Query(Place Place, Page Page, Uri Address) : IRequest<Outcome<Listing<AdminView>>>, IPaged;
+
+    internal sealed class Validator : AbstractValidator<Query>
+    {
+        public Validator() => this.RulesForPage();
+    }
+
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<AdminView>>>
+    {
+        private const string Sql =
+            $"""
+            WITH found AS MATERIALIZED (
+                SELECT {AdminView.Columns} FROM admins a WHERE a.environment_id = @EnvironmentId OR a.project_id = @ProjectId
+            )
+            SELECT total.count, {AdminView.Columns}
+            FROM (SELECT count(*) FROM found) total
+            LEFT JOIN (SELECT * FROM found ORDER BY id DESC LIMIT @Limit OFFSET @Offset) a ON true
+            ORDER BY a.id DESC
+            """;
+
+        public async Task<Outcome<Listing<AdminView>>> Handle(Query query, CancellationToken cancellationToken)
+        {
+            var rows = await db.Rows<Row>(
+                Sql, new { query.Place.EnvironmentId, query.Place.ProjectId, query.Page.Limit, query.Page.Offset }, cancellationToken);
+            return query.Page.Of<AdminView>(query.Address, rows[0].Count, [.. rows.Where(row => row.Id > 0)]);
+        }
+
+        private sealed record Row : AdminView
+        {
+            public long Count { get; init; }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Access;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using MediatR;
+
+namespace Experiments.Api.Slices.Admins;
+
+/// <summary>Takes the place away from an admin.</summary>
+internal static class RemoveAdmin
+{
+    public static void Map(RouteGroupBuilder admins, string place) => admins
+        .MapDelete("/{admin}", (ObjectId admin, Call call) => call.Delete(() => new Command(call.Actor, Place.Of(call), admin.Value)))
+        .Named($"remove{place}Admin", $"Remove an admin of the {place.ToLowerInvariant()}")
+        .AnswersNothing()
+        .Refuses(Problem.NoAdmin);
+
+    internal sealed record Command(string Actor, Place Place, long Id) : IRequest<Outcome<Nothing>>;
+
+    internal sealed class Handler(Db db, AccessStore access) : IRequestHandler<Command, Outcome<Nothing>>
+    {
+        private const string Sql =
+            $"""
+            WITH removed AS (
+                DELETE FROM admins a WHERE a.id = @Id AND (a.environment_id = @EnvironmentId OR a.project_id = @ProjectId) RETURNING a.*
+            ), logged AS (
+                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before)
+                SELECT environment_id, @Actor, 'admin.removed', 'admin', id,
+                       jsonb_build_object('subject', subject, 'of', @Word::text, 'project', project_id) FROM removed
+            )
+            SELECT {AdminView.Columns} FROM removed a
+            """;
+
+        public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var place = command.Place;
+            var removed = await db.Change<AdminView>(
+                Sql, new { command.Id, command.Actor, place.EnvironmentId, place.ProjectId, place.Word }, cancellationToken);
+            access.Forget();
+            return removed is null ? Problem.NoAdmin : Nothing.Value;
+        }
+    }
+}

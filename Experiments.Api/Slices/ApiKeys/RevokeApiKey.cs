@@ -1,0 +1,43 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Access;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using MediatR;
+
+namespace Experiments.Api.Slices.ApiKeys;
+
+/// <summary>Takes a key out of force, here at once and on every replica within seconds.</summary>
+internal static class RevokeApiKey
+{
+    public static void Map(RouteGroupBuilder keys) => keys
+        .MapDelete("/{id}", (ObjectId id, Call call) => call.Delete(() => new Command(call.Scope, id.Value)))
+        .Named("revokeApiKey", "Revoke an API key")
+        .AnswersNothing()
+        .Refuses(Problem.NoApiKey);
+
+    internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
+
+    internal sealed class Handler(Db db, AccessStore access) : IRequestHandler<Command, Outcome<Nothing>>
+    {
+        private const string Sql =
+            $"""
+            WITH revoked AS (
+                UPDATE api_keys SET revoked_at = clock_timestamp()
+                WHERE id = @Id AND environment_id = @EnvironmentId AND revoked_at IS NULL
+                RETURNING *
+            ), logged AS (
+                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before)
+                SELECT environment_id, @Actor, 'api_key.revoked', 'api_key', id, jsonb_build_object('name', name) FROM revoked
+            )
+            SELECT {ApiKeyView.Columns} FROM revoked k
+            """;
+
+        public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var revoked = await db.Change<ApiKeyView>(
+                Sql, new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor }, cancellationToken);
+            access.Forget();
+            return revoked is null ? Problem.NoApiKey : Nothing.Value;
+        }
+    }
+}

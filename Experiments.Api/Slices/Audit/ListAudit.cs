@@ -1,0 +1,93 @@
+using System.Text.Json;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Audit;
+
+/// <summary>Lists who changed what in an environment, newest first.</summary>
+internal static class ListAudit
+{
+    public static void Map(RouteGroupBuilder environment) => environment
+        .MapGet("/audit", (Call call) => call.Get(new Query(
+            call.Environment.Id, call.Query["object_type"], call.Query["object_id"], call.Page, call.Address)))
+        .WithTags("Audit")
+        .Named("listAudit", "List changes, newest first")
+        .Asks("object_type", "Only changes of this kind of object.", "experiment")
+        .Asks("object_id", "Only changes of the object with this id; goes with object_type.", "1")
+        .AsksForPage()
+        .Answers<Listing<Entry>>();
+
+    internal sealed record Query(long EnvironmentId, string? ObjectType, string? ObjectId, Page Page, Uri Address)
+        : IRequest<Outcome<Listing<Entry>>>, IPaged;
+
+    /// <summary>One change: who, what, before, after, when.</summary>
+    internal record Entry
+    {
+        public required long Id { get; init; }
+
+        public required DateTime At { get; init; }
+
+        public required string Actor { get; init; }
+
+        public required string Action { get; init; }
+
+        public required string ObjectType { get; init; }
+
+        public required long ObjectId { get; init; }
+
+        public required Json<JsonElement> Before { get; init; }
+
+        public required Json<JsonElement> After { get; init; }
+    }
+
+    internal sealed class Validator : AbstractValidator<Query>
+    {
+        public Validator()
+        {
+            this.RulesForPage();
+            RuleFor(query => query.ObjectType).OneOf("admin", "api_key", "environment", "experiment", "feature");
+            RuleFor(query => query.ObjectId).Must(id => id is null || (Platform.Wire.ObjectId.TryParse(id, null, out var read) && read.Value > 0))
+                .WithMessage("This must be an id.");
+            RuleFor(query => query.ObjectType).NotNull().When(query => query.ObjectId is not null).WithMessage("This is required with object_id.");
+        }
+    }
+
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<Entry>>>
+    {
+        private const string Sql =
+            """
+            WITH total AS (
+                SELECT count(*) FROM audit_log
+                WHERE environment_id = @EnvironmentId AND (@Type::text IS NULL OR object_type = @Type) AND (@Id::bigint IS NULL OR object_id = @Id)
+            )
+            SELECT total.count, a.id, a.at, a.actor, a.action, a.object_type, a.object_id,
+                   COALESCE(a.before, 'null')::text AS before, COALESCE(a.after, 'null')::text AS after
+            FROM total
+            LEFT JOIN (
+                SELECT * FROM audit_log
+                WHERE environment_id = @EnvironmentId AND (@Type::text IS NULL OR object_type = @Type) AND (@Id::bigint IS NULL OR object_id = @Id)
+                ORDER BY id DESC
+                LIMIT @Limit OFFSET @Offset
+            ) a ON true
+            ORDER BY a.id DESC
+            """;
+
+        public async Task<Outcome<Listing<Entry>>> Handle(Query query, CancellationToken cancellationToken)
+        {
+            _ = Platform.Wire.ObjectId.TryParse(query.ObjectId, null, out var id);
+            var rows = await db.Rows<Row>(
+                Sql,
+                new { query.EnvironmentId, Type = query.ObjectType, Id = query.ObjectId is null ? (long?)null : id.Value, query.Page.Limit, query.Page.Offset },
+                cancellationToken);
+            return query.Page.Of<Entry>(query.Address, rows[0].Count, [.. rows.Where(row => row.Id > 0)]);
+        }
+
+        private sealed record Row : Entry
+        {
+            public long Count { get; init; }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+using Experiments.Api.Domain;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Experiments;
+
+/// <summary>Ends an experiment for good and, when asked to, makes one variant's value the feature's own.</summary>
+internal static class CompleteExperiment
+{
+    public static void Map(RouteGroupBuilder experiments) => experiments
+        .MapPost("/{id}/complete", (ObjectId id, Call call) => call.Act<Body, ExperimentView>(body => new Command(call.Scope, id.Value, body)))
+        .Named("completeExperiment", "Complete an experiment, with a conclusion, and ship a variant")
+        .Takes<Body>("""{"conclusion": "won", "comment": "Two per cent more orders.", "ship": "green"}""", required: false)
+        .Answers<ExperimentView>()
+        .Refuses(Problem.NoExperiment, Problem.Stale, Problem.IllegalTransition);
+
+    internal sealed record Body(string? Conclusion = null, string? Comment = null, string? Ship = null);
+
+    internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<ExperimentView>>;
+
+    internal sealed class Validator : AbstractValidator<Command>
+    {
+        public Validator()
+        {
+            RuleFor(c => c.Body.Conclusion).OneOf("won", "lost", "inconclusive", "stopped_early", "invalid");
+            RuleFor(c => c.Body.Comment).MaxCharacters(10_000);
+            RuleFor(c => c.Body.Ship).Must(key => key is null || Slug.IsValid(key)).WithMessage("This must be the key of a variant.");
+        }
+    }
+
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
+    {
+        private const string Sql =
+            $"""
+            {ExperimentChange.Subject}, shipped AS (
+                SELECT v->'value' AS value FROM subject s, jsonb_array_elements(s.variants) AS v WHERE v->>'key' = @Ship
+            ), changed AS (
+                UPDATE experiments e SET
+                    status = 'completed', ended_at = v.at, conclusion = @Conclusion, conclusion_comment = @Comment,
+                    shipped_variant = @Ship, updated_at = v.at, version = s.version + 1
+                FROM subject s
+                CROSS JOIN verdict v
+                WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From) AND (@Ship IS NULL OR EXISTS (SELECT FROM shipped))
+                RETURNING e.*, audited(e) AS state
+            ), run AS (
+                UPDATE experiment_runs r SET ended_at = c.updated_at FROM changed c WHERE r.experiment_id = c.id AND r.ended_at IS NULL
+            ), served AS (
+                UPDATE features f SET initial_value = NULLIF(shipped.value, 'null'), updated_at = c.updated_at, version = f.version + 1
+                FROM changed c
+                CROSS JOIN shipped
+                WHERE f.id = c.feature_id
+                RETURNING f.*
+            ), {ExperimentChange.Logged}
+            {ExperimentChange.AnswerWithServed}
+            """;
+
+        private static readonly string[] From = Lifecycle.Sources(ExperimentAction.Complete);
+
+        public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var (conclusion, comment, ship) = command.Body;
+            var row = await db.Change<ExperimentChange.Row>(
+                Sql,
+                new
+                {
+                    command.Id,
+                    command.Scope.EnvironmentId,
+                    command.Scope.Actor,
+                    command.Scope.IfMatch,
+                    From,
+                    Action = "experiment.completed",
+                    Conclusion = conclusion,
+                    Comment = comment?.Trim(),
+                    Ship = ship,
+                },
+                cancellationToken);
+
+            return row is { Changed: false } && ship is not null && !row.Has(ship)
+                ? Refusal.Field("ship", "The experiment has no variant with this key.")
+                : ExperimentChange.Refused(row, ExperimentAction.Complete) is { } refusal ? refusal : row!;
+        }
+    }
+}

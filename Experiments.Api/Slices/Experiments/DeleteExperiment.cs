@@ -1,0 +1,50 @@
+using Experiments.Api.Domain;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using MediatR;
+
+namespace Experiments.Api.Slices.Experiments;
+
+/// <summary>Takes an experiment out of sight and frees its feature. The row stays, with everything that hangs on it.</summary>
+internal static class DeleteExperiment
+{
+    public static void Map(RouteGroupBuilder experiments) => experiments
+        .MapDelete("/{id}", (ObjectId id, Call call) => call.Delete(() => new Command(call.Scope, id.Value)))
+        .Named("deleteExperiment", "Delete an experiment that is not running")
+        .AnswersNothing()
+        .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentRunning);
+
+    internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
+
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Nothing>>
+    {
+        private const string Sql =
+            $"""
+            {ExperimentChange.Subject}, changed AS (
+                UPDATE experiments e SET deleted_at = v.at, updated_at = v.at, version = s.version + 1
+                FROM subject s
+                CROSS JOIN verdict v
+                WHERE e.id = s.id AND NOT v.stale AND s.status <> 'running'
+                RETURNING e.*, NULL::jsonb AS state
+            ), {ExperimentChange.Logged}
+            {ExperimentChange.Answer}
+            """;
+
+        public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var row = await db.Change<ExperimentChange.Row>(
+                Sql,
+                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, Action = "experiment.deleted" },
+                cancellationToken);
+
+            return row switch
+            {
+                null => Problem.NoExperiment,
+                { Stale: true } => Problem.Stale,
+                { Before: ExperimentStatus.Running } => Problem.ExperimentRunning,
+                _ => Nothing.Value,
+            };
+        }
+    }
+}

@@ -1,0 +1,24 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Wire;
+
+namespace Experiments.Api.Slices.Experiments;
+
+internal static class ExperimentRoutes
+{
+    private static readonly ObjectOf Experiment = new(
+        "SELECT id FROM experiments WHERE id = @Id AND environment_id = @EnvironmentId AND deleted_at IS NULL",
+        Problem.NoExperiment);
+
+    public static void MapExperiments(this RouteGroupBuilder environment)
+    {
+        var experiments = environment.MapGroup("/experiments").WithTags("Experiments").WithMetadata(Experiment);
+        ListExperiments.Map(experiments);
+        CreateExperiment.Map(experiments);
+        GetExperiment.Map(experiments);
+        PatchExperiment.Map(experiments);
+        DeleteExperiment.Map(experiments);
+        StartExperiment.Map(experiments);
+        PauseExperiment.Map(experiments);
+        CompleteExperiment.Map(experiments);
+    }
+}

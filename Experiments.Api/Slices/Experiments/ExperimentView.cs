@@ -1,0 +1,72 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Experiments.Api.Domain;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+
+namespace Experiments.Api.Slices.Experiments;
+
+/// <summary>An experiment as it is read, and the columns that make it.</summary>
+internal record ExperimentView : ITagged, IIdentified
+{
+    /// <summary>The version of what is read: of the experiment <c>e</c> and of the feature <c>f</c> that it shows.</summary>
+    public const string Tag = """ '"' || e.version || '-' || f.version || '"' """;
+
+    /// <summary>Selects this view from an experiment <c>e</c> and its feature <c>f</c>.</summary>
+    public const string Columns =
+        $"""
+        {Tag} AS etag, e.id, e.name, e.hypothesis, e.description, e.type, e.status, e.rollout_percentage,
+        e.variants::text AS variants, e.archived, e.conclusion, e.conclusion_comment, e.shipped_variant,
+        e.created_by, e.created_at, e.updated_at, e.started_at, e.ended_at,
+        json_build_object(
+            'id', f.id, 'name', f.name,
+            'type', CASE WHEN f.multivariate_options = '[]' THEN 'standard' ELSE 'multivariate' END,
+            'enabled', f.enabled, 'initial_value', f.initial_value, 'multivariate_options', f.multivariate_options)::text AS feature
+        """;
+
+    [JsonIgnore]
+    public string ETag { get; init; } = "";
+
+    public required long Id { get; init; }
+
+    public required string Name { get; init; }
+
+    public required string Hypothesis { get; init; }
+
+    public required string Description { get; init; }
+
+    public required string Type { get; init; }
+
+    public required ExperimentStatus Status { get; init; }
+
+    public required Json<ExperimentFeature> Feature { get; init; }
+
+    public required decimal RolloutPercentage { get; init; }
+
+    public required Json<IReadOnlyList<Variant>> Variants { get; init; }
+
+    public required bool Archived { get; init; }
+
+    public required string? Conclusion { get; init; }
+
+    public required string? ConclusionComment { get; init; }
+
+    public required string? ShippedVariant { get; init; }
+
+    public required string CreatedBy { get; init; }
+
+    public required DateTime CreatedAt { get; init; }
+
+    public required DateTime UpdatedAt { get; init; }
+
+    public required DateTime? StartedAt { get; init; }
+
+    public required DateTime? EndedAt { get; init; }
+}
+
+/// <summary>One arm of an experiment: its key, the value that it serves and its share, in percent.</summary>
+internal sealed record Variant(string Key, JsonElement? Value, decimal Weight);
+
+/// <summary>The feature that an experiment stands on.</summary>
+internal sealed record ExperimentFeature(
+    long Id, string Name, string Type, bool Enabled, JsonElement? InitialValue, IReadOnlyList<Features.FeatureOption> MultivariateOptions);

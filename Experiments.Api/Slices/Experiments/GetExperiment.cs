@@ -1,0 +1,32 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using MediatR;
+
+namespace Experiments.Api.Slices.Experiments;
+
+/// <summary>Reads one experiment.</summary>
+internal static class GetExperiment
+{
+    public static void Map(RouteGroupBuilder experiments) => experiments
+        .MapGet("/{id}", (ObjectId id, Call call) => call.Get(new Query(call.Environment.Id, id.Value)))
+        .Named("getExperiment", "Read an experiment")
+        .Answers<ExperimentView>()
+        .Refuses(Problem.NoExperiment);
+
+    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<ExperimentView>>;
+
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<ExperimentView>>
+    {
+        private const string Sql =
+            $"""
+            SELECT {ExperimentView.Columns}
+            FROM experiments e
+            JOIN features f ON f.id = e.feature_id
+            WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
+            """;
+
+        public async Task<Outcome<ExperimentView>> Handle(Query query, CancellationToken cancellationToken) =>
+            await db.Row<ExperimentView>(Sql, query, cancellationToken) is { } experiment ? experiment : Problem.NoExperiment;
+    }
+}

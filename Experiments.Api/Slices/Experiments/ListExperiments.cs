@@ -1,0 +1,105 @@
+using Experiments.Api.Domain;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Experiments;
+
+/// <summary>Lists the experiments of an environment, newest first, with how many there are in each status.</summary>
+internal static class ListExperiments
+{
+    public static void Map(RouteGroupBuilder experiments) => experiments
+        .MapGet("/", (Call call) => call.Get(new Query(
+            call.Environment.Id, [.. call.Query["status"]], call.Query["q"], call.Query["archived"], call.Page, call.Address)))
+        .Named("listExperiments", "List experiments, newest first")
+        .Asks("status", "Only those in this status; may be repeated.", "running")
+        .Asks("q", "Only those with this text in their own or their feature's name, in any case.", "checkout")
+        .Asks("archived", "true lists the archived ones instead.", "false")
+        .AsksForPage()
+        .Answers<Response>();
+
+    internal sealed record Query(long EnvironmentId, string?[] Status, string? Q, string? Archived, Page Page, Uri Address)
+        : IRequest<Outcome<Response>>, IPaged;
+
+    internal sealed record Response(
+        long Count, string? Next, string? Previous, StatusCounts StatusCounts, IReadOnlyList<ExperimentView> Results);
+
+    /// <summary>How many experiments match in each status, whatever <c>status</c> was asked for.</summary>
+    internal sealed record StatusCounts(long Created, long Running, long Paused, long Completed);
+
+    internal sealed class Validator : AbstractValidator<Query>
+    {
+        public Validator()
+        {
+            this.RulesForPage();
+            RuleForEach(query => query.Status).OneOf([.. Enum.GetValues<ExperimentStatus>().Select(Lifecycle.Word)]);
+            RuleFor(query => query.Q).Search();
+            RuleFor(query => query.Archived).OneOf("true", "false");
+        }
+    }
+
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Response>>
+    {
+        // The feature is looked at only where the experiment's own name does not match.
+        private const string Sql =
+            $"""
+            WITH found AS MATERIALIZED (
+                SELECT e.id, e.status, e.created_at
+                FROM experiments e
+                WHERE e.environment_id = @EnvironmentId AND e.deleted_at IS NULL AND e.archived = @Archived
+                  AND (@Pattern::text IS NULL OR e.name ILIKE @Pattern
+                       OR EXISTS (SELECT FROM features f WHERE f.id = e.feature_id AND f.name ILIKE @Pattern))
+            ), counts AS (
+                SELECT count(*) FILTER (WHERE status = 'created') AS created, count(*) FILTER (WHERE status = 'running') AS running,
+                       count(*) FILTER (WHERE status = 'paused') AS paused, count(*) FILTER (WHERE status = 'completed') AS completed
+                FROM found
+            ), page AS (
+                SELECT id FROM found
+                WHERE status = ANY (@Statuses)
+                ORDER BY created_at DESC, id DESC
+                LIMIT @Limit OFFSET @Offset
+            )
+            SELECT counts.*, {ExperimentView.Columns}
+            FROM counts
+            LEFT JOIN (page p JOIN experiments e ON e.id = p.id JOIN features f ON f.id = e.feature_id) ON true
+            ORDER BY e.created_at DESC, e.id DESC
+            """;
+
+        public async Task<Outcome<Response>> Handle(Query query, CancellationToken cancellationToken)
+        {
+            var statuses = query.Status.Length > 0 ? query.Status : [.. Enum.GetValues<ExperimentStatus>().Select(Lifecycle.Word)];
+            var rows = await db.Rows<Row>(
+                Sql,
+                new
+                {
+                    query.EnvironmentId,
+                    Archived = query.Archived == "true",
+                    Pattern = Rules.LikePattern(query.Q),
+                    Statuses = statuses,
+                    query.Page.Limit,
+                    query.Page.Offset,
+                },
+                cancellationToken);
+
+            var counts = new StatusCounts(rows[0].Created, rows[0].Running, rows[0].Paused, rows[0].Completed);
+            var count = statuses.Distinct().Sum(status => rows[0].Of(status!));
+            var (exists, next, previous) = query.Page.Links(query.Address, count);
+            return exists ? new Response(count, next, previous, counts, [.. rows.Where(row => row.Id > 0)]) : Problem.NoPage;
+        }
+
+        private sealed record Row : ExperimentView
+        {
+            public long Created { get; init; }
+
+            public long Running { get; init; }
+
+            public long Paused { get; init; }
+
+            public long Completed { get; init; }
+
+            public long Of(string status) => status switch { "created" => Created, "running" => Running, "paused" => Paused, _ => Completed };
+        }
+    }
+}

@@ -1,0 +1,48 @@
+using Experiments.Api.Domain;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using MediatR;
+
+namespace Experiments.Api.Slices.Experiments;
+
+/// <summary>Pauses a running experiment: until it is started again, everyone gets the feature's own value.</summary>
+internal static class PauseExperiment
+{
+    public static void Map(RouteGroupBuilder experiments) => experiments
+        .MapPost("/{id}/pause", (ObjectId id, Call call) => call.Act<Call.NoBody, ExperimentView>(_ => new Command(call.Scope, id.Value)))
+        .Named("pauseExperiment", "Pause a running experiment")
+        .Answers<ExperimentView>()
+        .Refuses(Problem.NoExperiment, Problem.Stale, Problem.IllegalTransition);
+
+    internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<ExperimentView>>;
+
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
+    {
+        private const string Sql =
+            $"""
+            {ExperimentChange.Subject}, changed AS (
+                UPDATE experiments e SET status = 'paused', updated_at = v.at, version = s.version + 1
+                FROM subject s
+                CROSS JOIN verdict v
+                WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From)
+                RETURNING e.*, audited(e) AS state
+            ), run AS (
+                UPDATE experiment_runs r SET ended_at = c.updated_at FROM changed c WHERE r.experiment_id = c.id AND r.ended_at IS NULL
+            ), {ExperimentChange.Logged}
+            {ExperimentChange.Answer}
+            """;
+
+        private static readonly string[] From = Lifecycle.Sources(ExperimentAction.Pause);
+
+        public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var row = await db.Change<ExperimentChange.Row>(
+                Sql,
+                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, From, Action = "experiment.paused" },
+                cancellationToken);
+
+            return ExperimentChange.Refused(row, ExperimentAction.Pause) is { } refusal ? refusal : row!;
+        }
+    }
+}

@@ -1,0 +1,54 @@
+using Experiments.Api.Domain;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using MediatR;
+
+namespace Experiments.Api.Slices.Experiments;
+
+/// <summary>Starts an experiment, or resumes a paused one, and enables its feature.</summary>
+internal static class StartExperiment
+{
+    public static void Map(RouteGroupBuilder experiments) => experiments
+        .MapPost("/{id}/start", (ObjectId id, Call call) => call.Act<Call.NoBody, ExperimentView>(_ => new Command(call.Scope, id.Value)))
+        .Named("startExperiment", "Start an experiment, or resume a paused one")
+        .Answers<ExperimentView>()
+        .Refuses(Problem.NoExperiment, Problem.Stale, Problem.IllegalTransition);
+
+    internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<ExperimentView>>;
+
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
+    {
+        private const string Sql =
+            $"""
+            {ExperimentChange.Subject}, changed AS (
+                UPDATE experiments e SET
+                    status = 'running', started_at = COALESCE(s.started_at, v.at), updated_at = v.at, version = s.version + 1
+                FROM subject s
+                CROSS JOIN verdict v
+                WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From)
+                RETURNING e.*, audited(e) AS state
+            ), run AS (
+                INSERT INTO experiment_runs (experiment_id, started_at) SELECT id, updated_at FROM changed
+            ), served AS (
+                UPDATE features f SET enabled = true, updated_at = c.updated_at, version = f.version + 1
+                FROM changed c
+                WHERE f.id = c.feature_id AND NOT f.enabled
+                RETURNING f.*
+            ), {ExperimentChange.Logged}
+            {ExperimentChange.AnswerWithServed}
+            """;
+
+        private static readonly string[] From = Lifecycle.Sources(ExperimentAction.Start);
+
+        public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var row = await db.Change<ExperimentChange.Row>(
+                Sql,
+                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, From, Action = "experiment.started" },
+                cancellationToken);
+
+            return ExperimentChange.Refused(row, ExperimentAction.Start) is { } refusal ? refusal : row!;
+        }
+    }
+}

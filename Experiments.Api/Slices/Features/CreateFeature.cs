@@ -1,0 +1,69 @@
+using System.Text.Json;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Features;
+
+/// <summary>Makes a feature, multivariate when it has options.</summary>
+internal static class CreateFeature
+{
+    public static void Map(RouteGroupBuilder features) => features
+        .MapPost("/", (Call call) => call.Create<Body, FeatureView>(body => new Command(call.Scope, body)))
+        .Named("createFeature", "Create a feature, multivariate when it has options")
+        .Takes<Body>("""{"name": "button_colour", "initial_value": "blue", "multivariate_options": [{"key": "green", "value": "green", "default_percentage_allocation": 0}]}""")
+        .Answers<FeatureView>(StatusCodes.Status201Created)
+        .Refuses(Problem.FeatureNameTaken);
+
+    internal sealed record Body(
+        string? Name = null, JsonElement? InitialValue = null, bool? Enabled = null, IReadOnlyList<OptionBody?>? MultivariateOptions = null);
+
+    internal sealed record Command(Scope Scope, Body Body) : IRequest<Outcome<FeatureView>>;
+
+    internal sealed class Validator : AbstractValidator<Command>
+    {
+        public Validator()
+        {
+            RuleFor(c => c.Body.Name).Required(255);
+            RuleFor(c => c.Body.InitialValue).FeatureValue();
+            RuleFor(c => c.Body.MultivariateOptions).Options();
+        }
+    }
+
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<FeatureView>>
+    {
+        private const string Sql =
+            $"""
+            WITH created AS (
+                INSERT INTO features AS f (environment_id, name, enabled, initial_value, multivariate_options)
+                VALUES (@EnvironmentId, @Name, @Enabled, @InitialValue::jsonb, options_of(@Options::jsonb, '[]'))
+                ON CONFLICT (environment_id, lower(name)) WHERE deleted_at IS NULL DO NOTHING
+                RETURNING f.*, audited(f) AS after
+            ), logged AS (
+                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
+                SELECT environment_id, @Actor, 'feature.created', 'feature', id, after FROM created
+            )
+            SELECT {FeatureView.Columns} FROM created f
+            """;
+
+        public async Task<Outcome<FeatureView>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var body = command.Body;
+            var feature = await db.Change<FeatureView>(
+                Sql,
+                new
+                {
+                    command.Scope.EnvironmentId,
+                    command.Scope.Actor,
+                    Name = body.Name!.Trim(),
+                    Enabled = body.Enabled ?? false,
+                    InitialValue = FeatureRules.Stored(body.InitialValue),
+                    Options = FeatureRules.Stored(body.MultivariateOptions ?? []),
+                },
+                cancellationToken);
+            return feature is null ? Problem.FeatureNameTaken : feature;
+        }
+    }
+}

@@ -1,0 +1,59 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using MediatR;
+
+namespace Experiments.Api.Slices.Features;
+
+/// <summary>Takes a feature out of sight and frees its name. Completed experiments keep it.</summary>
+internal static class DeleteFeature
+{
+    public static void Map(RouteGroupBuilder features) => features
+        .MapDelete("/{id}", (ObjectId id, Call call) => call.Delete(() => new Command(call.Scope, id.Value)))
+        .Named("deleteFeature", "Delete a feature that no experiment needs")
+        .AnswersNothing()
+        .Refuses(Problem.NoFeature, Problem.Stale, Problem.FeatureInUse);
+
+    internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
+
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Nothing>>
+    {
+        private const string Sql =
+            $"""
+            WITH subject AS (
+                SELECT f.*, audited(f) AS state
+                FROM features f
+                WHERE f.id = @Id AND f.environment_id = @EnvironmentId AND f.deleted_at IS NULL
+            ), verdict AS (
+                SELECT COALESCE({FeatureView.Tag} <> ALL (@IfMatch::text[]), false) AS stale,
+                       EXISTS (SELECT FROM experiments e WHERE e.feature_id = f.id AND e.status <> 'completed' AND e.deleted_at IS NULL) AS in_use
+                FROM subject f
+            ), changed AS (
+                UPDATE features f SET deleted_at = clock_timestamp(), version = s.version + 1
+                FROM subject s, verdict v
+                WHERE f.id = s.id AND NOT v.stale AND NOT v.in_use
+                RETURNING f.*
+            ), logged AS (
+                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before)
+                SELECT c.environment_id, @Actor, 'feature.deleted', 'feature', c.id, s.state FROM changed c, subject s
+            )
+            SELECT v.stale, v.in_use FROM verdict v
+            """;
+
+        public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var parameters = new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch };
+            var row = await db.AfterLocking(FeatureView.Lock, parameters, () => db.Change<Row>(Sql, parameters, cancellationToken), cancellationToken);
+
+            return row switch
+            {
+                null => Problem.NoFeature,
+                { Stale: true } => Problem.Stale,
+                { InUse: true } => Problem.FeatureInUse,
+                _ => Nothing.Value,
+            };
+        }
+
+        private sealed record Row(bool Stale, bool InUse);
+    }
+}

@@ -1,0 +1,31 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using MediatR;
+
+namespace Experiments.Api.Slices.Features;
+
+/// <summary>Reads one feature.</summary>
+internal static class GetFeature
+{
+    public static void Map(RouteGroupBuilder features) => features
+        .MapGet("/{id}", (ObjectId id, Call call) => call.Get(new Query(call.Environment.Id, id.Value)))
+        .Named("getFeature", "Read a feature")
+        .Answers<FeatureView>()
+        .Refuses(Problem.NoFeature);
+
+    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<FeatureView>>;
+
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<FeatureView>>
+    {
+        private const string Sql =
+            $"""
+            SELECT {FeatureView.Columns}
+            FROM features f
+            WHERE f.id = @Id AND f.environment_id = @EnvironmentId AND f.deleted_at IS NULL
+            """;
+
+        public async Task<Outcome<FeatureView>> Handle(Query query, CancellationToken cancellationToken) =>
+            await db.Row<FeatureView>(Sql, query, cancellationToken) is { } feature ? feature : Problem.NoFeature;
+    }
+}

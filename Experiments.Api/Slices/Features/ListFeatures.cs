@@ -1,0 +1,61 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Features;
+
+/// <summary>Lists the features of an environment, newest first.</summary>
+internal static class ListFeatures
+{
+    public static void Map(RouteGroupBuilder features) => features
+        .MapGet("/", (Call call) => call.Get(new Query(call.Environment.Id, call.Query["q"], call.Page, call.Address)))
+        .Named("listFeatures", "List features, newest first")
+        .Asks("q", "Only those with this text in their name, in any case.", "button")
+        .AsksForPage()
+        .Answers<Listing<FeatureView>>();
+
+    internal sealed record Query(long EnvironmentId, string? Q, Page Page, Uri Address) : IRequest<Outcome<Listing<FeatureView>>>, IPaged;
+
+    internal sealed class Validator : AbstractValidator<Query>
+    {
+        public Validator()
+        {
+            this.RulesForPage();
+            RuleFor(query => query.Q).Search();
+        }
+    }
+
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<FeatureView>>>
+    {
+        private const string Sql =
+            $"""
+            WITH found AS MATERIALIZED (
+                SELECT f.id, f.created_at
+                FROM features f
+                WHERE f.environment_id = @EnvironmentId AND f.deleted_at IS NULL AND (@Pattern::text IS NULL OR f.name ILIKE @Pattern)
+            ), page AS (
+                SELECT id FROM found ORDER BY created_at DESC, id DESC LIMIT @Limit OFFSET @Offset
+            )
+            SELECT total.count, {FeatureView.Columns}
+            FROM (SELECT count(*) FROM found) total
+            LEFT JOIN (page p JOIN features f ON f.id = p.id) ON true
+            ORDER BY f.created_at DESC, f.id DESC
+            """;
+
+        public async Task<Outcome<Listing<FeatureView>>> Handle(Query query, CancellationToken cancellationToken)
+        {
+            var rows = await db.Rows<Row>(
+                Sql,
+                new { query.EnvironmentId, Pattern = Rules.LikePattern(query.Q), query.Page.Limit, query.Page.Offset },
+                cancellationToken);
+            return query.Page.Of<FeatureView>(query.Address, rows[0].Count, [.. rows.Where(row => row.Id > 0)]);
+        }
+
+        private sealed record Row : FeatureView
+        {
+            public long Count { get; init; }
+        }
+    }
+}

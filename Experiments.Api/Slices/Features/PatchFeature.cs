@@ -1,0 +1,124 @@
+using System.Text.Json;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Features;
+
+/// <summary>Changes a feature. A draft experiment on it follows; one that has started allows nothing but the switch.</summary>
+internal static class PatchFeature
+{
+    public static void Map(RouteGroupBuilder features) => features
+        .MapPatch("/{id}", (ObjectId id, Call call) => call.Patch<Body, FeatureView>(body => new Command(call.Scope, id.Value, body)))
+        .Named("patchFeature", "Change a feature; multivariate_options replaces them all")
+        .Takes<Body>("""{"enabled": true}""")
+        .Answers<FeatureView>()
+        .Refuses(Problem.NoFeature, Problem.Stale, Problem.FeatureLocked, Problem.FeatureInUse, Problem.FeatureNameTaken);
+
+    internal sealed record Body(
+        Optional<string> Name = default, Optional<JsonElement?> InitialValue = default, Optional<bool?> Enabled = default,
+        Optional<IReadOnlyList<OptionBody?>> MultivariateOptions = default);
+
+    internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<FeatureView>>;
+
+    internal sealed class Validator : AbstractValidator<Command>
+    {
+        public Validator()
+        {
+            RuleFor(c => c.Body.Name).RequiredIfPresent(255);
+            RuleFor(c => c.Body.InitialValue.Value).FeatureValue().OverridePropertyName("initial_value");
+            RuleFor(c => c.Body.Enabled).NotNullIfPresent();
+            RuleFor(c => c.Body.MultivariateOptions).NotNullIfPresent();
+            RuleFor(c => c.Body.MultivariateOptions.Value).Options();
+        }
+    }
+
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<FeatureView>>
+    {
+        private const string Sql =
+            $"""
+            WITH subject AS (
+                SELECT f.*, audited(f) AS state
+                FROM features f
+                WHERE f.id = @Id AND f.environment_id = @EnvironmentId AND f.deleted_at IS NULL
+            ), wanted AS (
+                SELECT COALESCE(@Name, name) AS name, COALESCE(@Enabled, enabled) AS enabled,
+                       CASE WHEN @SetsValue THEN @InitialValue::jsonb ELSE initial_value END AS initial_value,
+                       COALESCE(options_of(@Options::jsonb, multivariate_options), multivariate_options) AS multivariate_options
+                FROM subject
+            ), active AS (
+                SELECT e.id, e.status, e.variants FROM experiments e JOIN subject f ON f.id = e.feature_id
+                WHERE e.status <> 'completed' AND e.deleted_at IS NULL
+                FOR UPDATE OF e
+            ), verdict AS (
+                SELECT COALESCE({FeatureView.Tag} <> ALL (@IfMatch::text[]), false) AS stale,
+                       (f.name, f.initial_value, f.multivariate_options) IS DISTINCT FROM (w.name, w.initial_value, w.multivariate_options)
+                           AND EXISTS (SELECT FROM active WHERE status <> 'created') AS locked,
+                       w.multivariate_options = '[]' AND EXISTS (SELECT FROM active) AS in_use,
+                       EXISTS (SELECT FROM features o WHERE o.environment_id = @EnvironmentId AND o.deleted_at IS NULL
+                                 AND o.id <> f.id AND lower(o.name) = lower(w.name)) AS taken
+                FROM subject f, wanted w
+            ), changed AS (
+                UPDATE features f SET
+                    name = w.name, enabled = w.enabled, initial_value = w.initial_value, multivariate_options = w.multivariate_options,
+                    version = s.version + 1, updated_at = GREATEST(clock_timestamp(), s.updated_at)
+                FROM subject s, wanted w, verdict v
+                WHERE f.id = s.id AND NOT v.stale AND NOT v.locked AND NOT v.in_use AND NOT v.taken
+                  AND (s.name, s.enabled, s.initial_value, s.multivariate_options)
+                      IS DISTINCT FROM (w.name, w.enabled, w.initial_value, w.multivariate_options)
+                RETURNING f.*, audited(f) AS state
+            ), followed AS (
+                UPDATE experiments e SET
+                    variants = follow(a.variants, c.initial_value, c.multivariate_options), version = e.version + 1, updated_at = c.updated_at
+                FROM active a, changed c
+                WHERE e.id = a.id AND a.status = 'created' AND follow(a.variants, c.initial_value, c.multivariate_options) <> a.variants
+            ), logged AS (
+                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
+                SELECT c.environment_id, @Actor, 'feature.updated', 'feature', c.id, s.state, c.state FROM changed c, subject s
+            )
+            SELECT v.*, {FeatureView.Columns}
+            FROM verdict v, (SELECT * FROM changed UNION ALL SELECT * FROM subject WHERE NOT EXISTS (SELECT FROM changed)) f
+            """;
+
+        public async Task<Outcome<FeatureView>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var body = command.Body;
+            var parameters = new
+            {
+                command.Id,
+                command.Scope.EnvironmentId,
+                command.Scope.Actor,
+                command.Scope.IfMatch,
+                Name = body.Name.Value?.Trim(),
+                Enabled = body.Enabled.Value,
+                SetsValue = body.InitialValue.IsPresent,
+                InitialValue = FeatureRules.Stored(body.InitialValue.Value),
+                Options = FeatureRules.Stored(body.MultivariateOptions.Value),
+            };
+            var row = await db.AfterLocking(FeatureView.Lock, parameters, () => db.Change<Row>(Sql, parameters, cancellationToken), cancellationToken);
+
+            return row switch
+            {
+                null => Problem.NoFeature,
+                { Stale: true } => Problem.Stale,
+                { Locked: true } => Problem.FeatureLocked,
+                { InUse: true } => Problem.FeatureInUse,
+                { Taken: true } => Problem.FeatureNameTaken,
+                _ => row,
+            };
+        }
+
+        private sealed record Row : FeatureView
+        {
+            public bool Stale { get; init; }
+
+            public bool Locked { get; init; }
+
+            public bool InUse { get; init; }
+
+            public bool Taken { get; init; }
+        }
+    }
+}

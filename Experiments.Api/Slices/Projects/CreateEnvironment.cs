@@ -1,0 +1,53 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Access;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Projects;
+
+/// <summary>Makes an environment in a project and gives it its key.</summary>
+internal static class CreateEnvironment
+{
+    public static void Map(RouteGroupBuilder project) => project
+        .MapPost("/environments", (ObjectId id, Call call) => call.Create<Body, EnvironmentView>(body => new Command(call.Actor, id.Value, body)))
+        .Named("createEnvironment", "Create an environment in a project")
+        .Takes<Body>("""{"name": "production"}""")
+        .Answers<EnvironmentView>(StatusCodes.Status201Created)
+        .Refuses(Problem.EnvironmentNameTaken);
+
+    internal sealed record Body(string? Name = null);
+
+    internal sealed record Command(string Actor, long ProjectId, Body Body) : IRequest<Outcome<EnvironmentView>>;
+
+    internal sealed class Validator : AbstractValidator<Command>
+    {
+        public Validator() => RuleFor(c => c.Body.Name).Required(255);
+    }
+
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<EnvironmentView>>
+    {
+        private const string Sql =
+            """
+            WITH created AS (
+                INSERT INTO environments (project_id, name, key) VALUES (@ProjectId, @Name, @Key)
+                ON CONFLICT ON CONSTRAINT environments_name DO NOTHING
+                RETURNING id, name, key, created_at
+            ), logged AS (
+                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
+                SELECT id, @Actor, 'environment.created', 'environment', id, jsonb_build_object('name', name) FROM created
+            )
+            SELECT id, name, key, created_at FROM created
+            """;
+
+        public async Task<Outcome<EnvironmentView>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var environment = await db.Change<EnvironmentView>(
+                Sql,
+                new { command.Actor, command.ProjectId, Name = command.Body.Name!.Trim(), Key = Secret.NewEnvironmentKey() },
+                cancellationToken);
+            return environment is null ? Problem.EnvironmentNameTaken : environment;
+        }
+    }
+}

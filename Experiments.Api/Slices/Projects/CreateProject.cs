@@ -1,0 +1,50 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Projects;
+
+/// <summary>Makes a project of an organisation, to hold environments.</summary>
+internal static class CreateProject
+{
+    public static void Map(RouteGroupBuilder projects) => projects
+        .MapPost("/", (Call call) => call.Create<Body, ProjectView>(body => new Command(call.Actor, body)))
+        .Named("createProject", "Create a project (instance admins)")
+        .Takes<Body>("""{"name": "Shop", "organisation": "Acme"}""")
+        .Answers<ProjectView>(StatusCodes.Status201Created);
+
+    internal sealed record Body(string? Name = null, string? Organisation = null);
+
+    internal sealed record Command(string Actor, Body Body) : IRequest<Outcome<ProjectView>>;
+
+    internal sealed class Validator : AbstractValidator<Command>
+    {
+        public Validator()
+        {
+            RuleFor(c => c.Body.Name).Required(255);
+            RuleFor(c => c.Body.Organisation).Required(255);
+        }
+    }
+
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ProjectView>>
+    {
+        private const string Sql =
+            """
+            WITH created AS (
+                INSERT INTO projects (name, organisation) VALUES (@Name, @Organisation) RETURNING id, name, organisation, created_at
+            ), logged AS (
+                INSERT INTO audit_log (actor, action, object_type, object_id, after)
+                SELECT @Actor, 'project.created', 'project', id, jsonb_build_object('name', name, 'organisation', organisation) FROM created
+            )
+            SELECT id, name, organisation, created_at FROM created
+            """;
+
+        public async Task<Outcome<ProjectView>> Handle(Command command, CancellationToken cancellationToken) =>
+            (await db.Change<ProjectView>(
+                Sql,
+                new { command.Actor, Name = command.Body.Name!.Trim(), Organisation = command.Body.Organisation!.Trim() },
+                cancellationToken))!;
+    }
+}

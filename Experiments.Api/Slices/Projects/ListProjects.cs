@@ -1,0 +1,46 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Projects;
+
+/// <summary>Lists the projects of the instance, newest first.</summary>
+internal static class ListProjects
+{
+    public static void Map(RouteGroupBuilder projects) => projects
+        .MapGet("/", (Call call) => call.Get(new Query(call.Page, call.Address)))
+        .Named("listProjects", "List projects, newest first (instance admins)")
+        .AsksForPage()
+        .Answers<Listing<ProjectView>>();
+
+    internal sealed record Query(Page Page, Uri Address) : IRequest<Outcome<Listing<ProjectView>>>, IPaged;
+
+    internal sealed class Validator : AbstractValidator<Query>
+    {
+        public Validator() => this.RulesForPage();
+    }
+
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<ProjectView>>>
+    {
+        private const string Sql =
+            """
+            SELECT total.count, p.id, p.name, p.organisation, p.created_at
+            FROM (SELECT count(*) FROM projects) total
+            LEFT JOIN (SELECT * FROM projects ORDER BY id DESC LIMIT @Limit OFFSET @Offset) p ON true
+            ORDER BY p.id DESC
+            """;
+
+        public async Task<Outcome<Listing<ProjectView>>> Handle(Query query, CancellationToken cancellationToken)
+        {
+            var rows = await db.Rows<Row>(Sql, new { query.Page.Limit, query.Page.Offset }, cancellationToken);
+            return query.Page.Of<ProjectView>(query.Address, rows[0].Count, [.. rows.Where(row => row.Id > 0)]);
+        }
+
+        private sealed record Row : ProjectView
+        {
+            public long Count { get; init; }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+using Experiments.Api.Platform.Access;
+using Experiments.Api.Slices.Admins;
+
+namespace Experiments.Api.Slices.Projects;
+
+internal static class ProjectRoutes
+{
+    public static void MapProjects(this RouteGroupBuilder api)
+    {
+        var projects = api.MapGroup("/projects").WithTags("Projects").RequireAuthorization(Policies.InstanceAdmin);
+        ListProjects.Map(projects);
+        CreateProject.Map(projects);
+
+        var project = api.MapGroup("/projects/{id}").WithTags("Projects").RequireAuthorization(Policies.ProjectAdmin);
+        ListEnvironments.Map(project);
+        CreateEnvironment.Map(project);
+        project.MapAdmins("Project");
+    }
+}
