@@ -22,9 +22,10 @@ internal static class Service
         builder.Services.AddStartup(database.Embedded);
 
         var app = builder.Build();
+        app.UseDocumentationPage();
         app.UseWire();
         app.MapHealth();
-        app.MapApiDocumentation();
+        app.MapOpenApiDocument();
         app.MapApi();
         return app;
     }

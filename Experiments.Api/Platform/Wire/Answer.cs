@@ -33,20 +33,18 @@ internal sealed record Answer(int Status, ReadOnlyMemory<byte> Body) : IResult
     public static Answer Of(Refusal refusal)
     {
         var problem = refusal.Problem;
-        var details = new Details(
-            $"urn:experiments:{problem.Code}",
-            ReasonPhrases.GetReasonPhrase(problem.Status),
-            problem.Status,
-            refusal.Detail,
-            problem.Code,
-            Activity.Current?.TraceId.ToHexString() ?? ActivityTraceId.CreateRandom().ToHexString(),
-            refusal.Errors);
-        return new(problem.Status, JsonSerializer.SerializeToUtf8Bytes(details, WireJson.Options))
+        var traceId = Activity.Current?.TraceId.ToHexString() ?? ActivityTraceId.CreateRandom().ToHexString();
+        return new(problem.Status, Details(refusal, traceId))
         {
             ContentType = "application/problem+json",
             RetryAfter = problem.Status == StatusCodes.Status503ServiceUnavailable ? 1 : null,
         };
     }
+
+    /// <summary>The body of such a refusal, for the documentation.</summary>
+    public static byte[] Example(Problem problem) => Details(
+        problem == Problem.Invalid ? Refusal.Field("name", "This is required and may not be blank.") : problem,
+        "4bf92f3577b34da6a3ce929d0e0e4736");
 
     public async Task ExecuteAsync(HttpContext httpContext)
     {
@@ -78,7 +76,22 @@ internal sealed record Answer(int Status, ReadOnlyMemory<byte> Body) : IResult
 
     private static string Tag(byte[] body) => $"\"{Convert.ToHexStringLower(SHA256.HashData(body).AsSpan(0, 12))}\"";
 
-    private sealed record Details(
+    private static byte[] Details(Refusal refusal, string traceId)
+    {
+        var problem = refusal.Problem;
+        return JsonSerializer.SerializeToUtf8Bytes(
+            new ProblemDetails(
+                $"urn:experiments:{problem.Code}",
+                ReasonPhrases.GetReasonPhrase(problem.Status),
+                problem.Status,
+                refusal.Detail,
+                problem.Code,
+                traceId,
+                refusal.Errors),
+            WireJson.Options);
+    }
+
+    private sealed record ProblemDetails(
         string Type,
         string Title,
         int Status,

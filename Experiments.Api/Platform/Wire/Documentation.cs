@@ -7,8 +7,8 @@ internal static class Documentation
         route.WithName(operationId).WithSummary(summary);
 
     /// <summary>A query parameter.</summary>
-    public static RouteHandlerBuilder Asks(this RouteHandlerBuilder route, string name, string description, string example) =>
-        route.WithMetadata(new Parameter(name, description, example));
+    public static RouteHandlerBuilder Asks(this RouteHandlerBuilder route, string name, string description, string example, bool repeatable = false) =>
+        route.WithMetadata(new Parameter(name, description, example, repeatable));
 
     public static RouteHandlerBuilder AsksForPage(this RouteHandlerBuilder route) => route
         .Asks("page", "Which page, from 1.", "1")
@@ -29,7 +29,7 @@ internal static class Documentation
     public static RouteHandlerBuilder Refuses(this RouteHandlerBuilder route, params Problem[] problems) =>
         route.WithMetadata(new Refusals(problems));
 
-    internal sealed record Parameter(string Name, string Description, string Example);
+    internal sealed record Parameter(string Name, string Description, string Example, bool Repeatable);
 
     internal sealed record Body(Type Type, string Example, bool Required);
 

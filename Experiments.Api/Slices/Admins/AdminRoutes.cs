@@ -21,17 +21,3 @@ internal static class AdminRoutes
         RemoveAdmin.Map(admins, place);
     }
 }
-
-/// <summary>An admin as it is read. The subject is that of a token.</summary>
-internal record AdminView : IIdentified
-{
-    public const string Columns = "a.id, a.subject, a.created_by, a.created_at";
-
-    public required long Id { get; init; }
-
-    public required string Subject { get; init; }
-
-    public required string CreatedBy { get; init; }
-
-    public required DateTime CreatedAt { get; init; }
-}

@@ -21,6 +21,10 @@ internal static class CreateApiKey
     internal sealed record Command(Scope Scope, Body Body) : IRequest<Outcome<Response>>;
 
     /// <summary>The new key with its secret.</summary>
+    [Example(
+        """
+        {"id": 2, "name": "deploy", "key": "exp_shown_this_once", "created_at": "2026-11-22T12:00:00Z", "expires_at": null}
+        """)]
     internal sealed record Response(long Id, string Name, string Key, DateTime CreatedAt, DateTime? ExpiresAt) : IIdentified;
 
     internal sealed class Validator : AbstractValidator<Command>

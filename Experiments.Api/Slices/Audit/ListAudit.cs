@@ -24,6 +24,11 @@ internal static class ListAudit
         : IRequest<Outcome<Listing<Entry>>>, IPaged;
 
     /// <summary>One change: who, what, before, after, when.</summary>
+    [Example(
+        """
+        {"id": 9, "at": "2026-11-22T12:30:00Z", "actor": "alice@example.com", "action": "experiment.started", "object_type": "experiment",
+         "object_id": 1, "before": {"status": "created"}, "after": {"status": "running"}}
+        """)]
     internal record Entry
     {
         public required long Id { get; init; }

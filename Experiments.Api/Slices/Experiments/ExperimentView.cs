@@ -7,6 +7,13 @@ using Experiments.Api.Platform.Wire;
 namespace Experiments.Api.Slices.Experiments;
 
 /// <summary>An experiment as it is read, and the columns that make it.</summary>
+[Example(
+    """
+    {"id": 1, "name": "Green button", "hypothesis": "A green button sells more.", "description": "", "type": "product", "status": "running",
+     "feature": {"id": 1, "name": "button_colour", "type": "multivariate", "enabled": true, "initial_value": "blue", "multivariate_options": [{"id": 1, "key": "green", "value": "green", "default_percentage_allocation": 0}]},
+     "rollout_percentage": 50, "variants": [{"key": "control", "value": "blue", "weight": 50}, {"key": "green", "value": "green", "weight": 50}], "archived": false, "conclusion": null, "conclusion_comment": null, "shipped_variant": null,
+     "created_by": "alice@example.com", "created_at": "2026-11-22T12:00:00Z", "updated_at": "2026-11-22T12:30:00Z", "started_at": "2026-11-22T12:30:00Z", "ended_at": null}
+    """)]
 internal record ExperimentView : ITagged, IIdentified
 {
     /// <summary>The version of what is read: of the experiment <c>e</c> and of the feature <c>f</c> that it shows.</summary>

@@ -14,7 +14,7 @@ internal static class ListExperiments
         .MapGet("/", (Call call) => call.Get(new Query(
             call.Environment.Id, [.. call.Query["status"]], call.Query["q"], call.Query["archived"], call.Page, call.Address)))
         .Named("listExperiments", "List experiments, newest first")
-        .Asks("status", "Only those in this status; may be repeated.", "running")
+        .Asks("status", "Only those in this status; may be repeated.", "running", repeatable: true)
         .Asks("q", "Only those with this text in their own or their feature's name, in any case.", "checkout")
         .Asks("archived", "true lists the archived ones instead.", "false")
         .AsksForPage()
@@ -23,6 +23,10 @@ internal static class ListExperiments
     internal sealed record Query(long EnvironmentId, string?[] Status, string? Q, string? Archived, Page Page, Uri Address)
         : IRequest<Outcome<Response>>, IPaged;
 
+    [Example(
+        """
+        {"count": 0, "next": null, "previous": null, "status_counts": {"created": 0, "running": 0, "paused": 0, "completed": 0}, "results": []}
+        """)]
     internal sealed record Response(
         long Count, string? Next, string? Previous, StatusCounts StatusCounts, IReadOnlyList<ExperimentView> Results);
 

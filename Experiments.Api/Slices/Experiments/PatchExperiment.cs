@@ -17,9 +17,16 @@ internal static class PatchExperiment
         .Answers<ExperimentView>()
         .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentRunning);
 
-    internal sealed record Body(
-        Optional<string> Name = default, Optional<string> Hypothesis = default, Optional<string> Description = default,
-        Optional<bool?> Archived = default);
+    internal sealed record Body
+    {
+        public Optional<string> Name { get; init; }
+
+        public Optional<string> Hypothesis { get; init; }
+
+        public Optional<string> Description { get; init; }
+
+        public Optional<bool?> Archived { get; init; }
+    }
 
     internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<ExperimentView>>;
 
@@ -57,7 +64,7 @@ internal static class PatchExperiment
 
         public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var (name, hypothesis, description, archived) = command.Body;
+            var body = command.Body;
             var row = await db.Change<ExperimentChange.Row>(
                 Sql,
                 new
@@ -67,10 +74,10 @@ internal static class PatchExperiment
                     command.Scope.Actor,
                     command.Scope.IfMatch,
                     Action = "experiment.updated",
-                    Name = name.Value?.Trim(),
-                    Hypothesis = hypothesis.Value?.Trim(),
-                    Description = description.Value?.Trim(),
-                    Archived = archived.Value,
+                    Name = body.Name.Value?.Trim(),
+                    Hypothesis = body.Hypothesis.Value?.Trim(),
+                    Description = body.Description.Value?.Trim(),
+                    Archived = body.Archived.Value,
                 },
                 cancellationToken);
 
@@ -78,7 +85,7 @@ internal static class PatchExperiment
             {
                 null => Problem.NoExperiment,
                 { Stale: true } => Problem.Stale,
-                { Before: ExperimentStatus.Running } when archived.Value is true => Problem.ExperimentRunning,
+                { Before: ExperimentStatus.Running } when body.Archived.Value is true => Problem.ExperimentRunning,
                 _ => row,
             };
         }

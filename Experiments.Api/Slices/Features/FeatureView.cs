@@ -6,6 +6,12 @@ using Experiments.Api.Platform.Wire;
 namespace Experiments.Api.Slices.Features;
 
 /// <summary>A feature as it is read, and the columns that make it.</summary>
+[Example(
+    """
+    {"id": 1, "name": "button_colour", "type": "multivariate", "enabled": false, "initial_value": "blue",
+     "multivariate_options": [{"id": 1, "key": "green", "value": "green", "default_percentage_allocation": 0}],
+     "created_at": "2026-11-22T12:00:00Z", "updated_at": "2026-11-22T12:00:00Z"}
+    """)]
 internal record FeatureView : ITagged, IIdentified
 {
     public const string Tag = """ '"' || f.version || '"' """;

@@ -17,9 +17,16 @@ internal static class PatchFeature
         .Answers<FeatureView>()
         .Refuses(Problem.NoFeature, Problem.Stale, Problem.FeatureLocked, Problem.FeatureInUse, Problem.FeatureNameTaken);
 
-    internal sealed record Body(
-        Optional<string> Name = default, Optional<JsonElement?> InitialValue = default, Optional<bool?> Enabled = default,
-        Optional<IReadOnlyList<OptionBody?>> MultivariateOptions = default);
+    internal sealed record Body
+    {
+        public Optional<string> Name { get; init; }
+
+        public Optional<JsonElement?> InitialValue { get; init; }
+
+        public Optional<bool?> Enabled { get; init; }
+
+        public Optional<IReadOnlyList<OptionBody?>> MultivariateOptions { get; init; }
+    }
 
     internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<FeatureView>>;
 

@@ -3,6 +3,10 @@ using Experiments.Api.Platform.Wire;
 namespace Experiments.Api.Slices.Projects;
 
 /// <summary>A project as it is read.</summary>
+[Example(
+    """
+    {"id": 1, "name": "Shop", "organisation": "Acme", "created_at": "2026-11-22T12:00:00Z"}
+    """)]
 internal record ProjectView : IIdentified
 {
     public required long Id { get; init; }
@@ -15,6 +19,10 @@ internal record ProjectView : IIdentified
 }
 
 /// <summary>An environment as it is read. Its key is public: it stands in addresses and in applications.</summary>
+[Example(
+    """
+    {"id": 1, "name": "production", "key": "nYdVidOgY3xmcaFZEvZo5v", "created_at": "2026-11-22T12:00:00Z"}
+    """)]
 internal record EnvironmentView : IIdentified
 {
     public required long Id { get; init; }

@@ -1,0 +1,37 @@
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.OpenApi;
+
+namespace Experiments.Api.Platform.OpenApi;
+
+/// <summary>What the document says of the service as a whole.</summary>
+internal sealed class DocumentDocumentation : IOpenApiDocumentTransformer
+{
+    public const string ApiKey = "ApiKey";
+    public const string Bearer = "Bearer";
+
+    public Task TransformAsync(OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken cancellationToken)
+    {
+        document.Info = new OpenApiInfo
+        {
+            Title = "Experiments",
+            Version = "v1",
+            Description = "Experiments on multivariate feature flags. Every refusal is a problem (RFC 9457) with a stable `code`; a trailing slash is optional everywhere.",
+            License = new OpenApiLicense { Name = "MIT", Identifier = "MIT" },
+        };
+        // The address is the one that the document was read from.
+        document.Servers = [new OpenApiServer { Url = "/" }];
+        document.Components ??= new OpenApiComponents();
+        document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
+        {
+            [ApiKey] = new OpenApiSecurityScheme
+            {
+                Type = SecuritySchemeType.ApiKey,
+                In = ParameterLocation.Header,
+                Name = "Authorization",
+                Description = "`Api-Key <secret>`, with the words as they stand here.",
+            },
+            [Bearer] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", BearerFormat = "JWT" },
+        };
+        return Task.CompletedTask;
+    }
+}

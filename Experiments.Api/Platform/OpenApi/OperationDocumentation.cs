@@ -1,0 +1,171 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Experiments.Api.Platform.Access;
+using Experiments.Api.Platform.Wire;
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.OpenApi;
+
+namespace Experiments.Api.Platform.OpenApi;
+
+/// <summary>
+/// Writes down what a route is known to do from what it is made of: its parameters, its body, and every status that it can
+/// answer with, each with the codes behind it.
+/// </summary>
+internal sealed class OperationDocumentation : IOpenApiOperationTransformer
+{
+    public async Task TransformAsync(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
+    {
+        var metadata = context.Description.ActionDescriptor.EndpointMetadata;
+        var method = context.Description.HttpMethod ?? HttpMethods.Get;
+        var problems = metadata.OfType<Documentation.Refusals>().SelectMany(refusals => refusals.Problems).ToHashSet();
+        problems.UnionWith([Problem.NoCredential, Problem.BadCredential, Problem.Forbidden, Problem.Failed, Problem.Unavailable]);
+        if (metadata.OfType<FeatureGate.Required>().Any())
+        {
+            problems.Add(Problem.GateClosed);
+        }
+
+        operation.Parameters = [.. Parameters(context.Description.RelativePath!, metadata, method, problems.Contains(Problem.Stale))];
+        operation.Security = [Requirement(DocumentDocumentation.ApiKey, context.Document!), Requirement(DocumentDocumentation.Bearer, context.Document!)];
+        if (metadata.OfType<Documentation.Body>().LastOrDefault() is { } body)
+        {
+            operation.RequestBody = new OpenApiRequestBody
+            {
+                Required = body.Required,
+                Content = new Dictionary<string, OpenApiMediaType>
+                {
+                    ["application/json"] = new()
+                    {
+                        Schema = await context.GetOrCreateSchemaAsync(body.Type, null, cancellationToken),
+                        Example = JsonNode.Parse(body.Example),
+                    },
+                },
+            };
+        }
+
+        if (HttpMethods.IsPost(method))
+        {
+            problems.UnionWith([Problem.KeyReused, Problem.Malformed, Problem.Invalid, Problem.TooLarge, Problem.WrongMediaType]);
+        }
+
+        foreach (var (status, response) in operation.Responses ?? [])
+        {
+            Headers(response, status, method);
+            if (context.Description.SupportedResponseTypes.FirstOrDefault()?.Type is { } answered
+                && response.Content?.TryGetValue("application/json", out var content) == true)
+            {
+                content.Example = ExampleAttribute.Of(answered);
+            }
+        }
+
+        operation.Responses ??= [];
+        if (HttpMethods.IsGet(method))
+        {
+            operation.Responses["304"] = new OpenApiResponse { Description = "What If-None-Match names is still current." };
+        }
+
+        foreach (var byStatus in problems.GroupBy(problem => problem.Status).OrderBy(group => group.Key))
+        {
+            operation.Responses[byStatus.Key.ToString(CultureInfo.InvariantCulture)] = Refusal(byStatus);
+        }
+    }
+
+    private static IEnumerable<IOpenApiParameter> Parameters(string path, IList<object> metadata, string method, bool versioned)
+    {
+        foreach (var name in path.Split('/').Where(part => part.StartsWith('{')).Select(part => part.Trim('{', '}')))
+        {
+            yield return Parameter(name, ParameterLocation.Path, name == "environment_key" ? "The key of the environment." : "The object's id.",
+                name == "environment_key" ? "ENVIRONMENT_KEY" : 1L);
+        }
+
+        foreach (var query in metadata.OfType<Documentation.Parameter>())
+        {
+            JsonNode example = long.TryParse(query.Example, CultureInfo.InvariantCulture, out var number) ? number : query.Example;
+            yield return Parameter(query.Name, ParameterLocation.Query, query.Description, query.Repeatable ? new JsonArray(example) : example);
+        }
+
+        if (HttpMethods.IsGet(method))
+        {
+            yield return Parameter("If-None-Match", ParameterLocation.Header, "Answer 304 when the ETag is still this one.", "\"1-1\"");
+        }
+
+        if (versioned)
+        {
+            yield return Parameter("If-Match", ParameterLocation.Header, "Act only when the ETag is still this one.", "\"1-1\"");
+        }
+
+        if (HttpMethods.IsPost(method))
+        {
+            yield return Parameter("Idempotency-Key", ParameterLocation.Header, "The same key and request get the first answer again for 24 hours.", "6f1c2f0e-1b1d-4d8e-9d53-5d1a7b9e2c11");
+        }
+    }
+
+    private static OpenApiParameter Parameter(string name, ParameterLocation place, string description, JsonNode example) => new()
+    {
+        Name = name,
+        In = place,
+        Required = place == ParameterLocation.Path,
+        Description = description,
+        Schema = SchemaOf(example),
+        Example = example,
+    };
+
+    private static OpenApiSchema SchemaOf(JsonNode example) => example.GetValueKind() switch
+    {
+        JsonValueKind.Number => new() { Type = JsonSchemaType.Integer, Format = "int64" },
+        JsonValueKind.Array => new() { Type = JsonSchemaType.Array, Items = SchemaOf(example[0]!) },
+        _ => new() { Type = JsonSchemaType.String },
+    };
+
+    private static OpenApiSecurityRequirement Requirement(string scheme, OpenApiDocument document) =>
+        new() { [new OpenApiSecuritySchemeReference(scheme, document)] = [] };
+
+    private static void Headers(IOpenApiResponse response, string status, string method)
+    {
+        if (response is not OpenApiResponse open)
+        {
+            return;
+        }
+
+        open.Description = ReasonPhrases.GetReasonPhrase(int.Parse(status, CultureInfo.InvariantCulture));
+        open.Headers = status == "204" ? null : new Dictionary<string, IOpenApiHeader>
+        {
+            ["ETag"] = new OpenApiHeader { Description = "The version of this representation.", Schema = new OpenApiSchema { Type = JsonSchemaType.String } },
+        };
+        if (status == "201" && HttpMethods.IsPost(method))
+        {
+            open.Headers!["Location"] = new OpenApiHeader { Description = "The address of the new object.", Schema = new OpenApiSchema { Type = JsonSchemaType.String } };
+        }
+    }
+
+    private static OpenApiResponse Refusal(IEnumerable<Problem> problems) => new()
+    {
+        Description = string.Join(" ", problems.Select(problem => $"`{problem.Code}`: {problem.Advice}")),
+        Content = new Dictionary<string, OpenApiMediaType>
+        {
+            ["application/problem+json"] = new()
+            {
+                Schema = new OpenApiSchema
+                {
+                    Type = JsonSchemaType.Object,
+                    Required = new HashSet<string> { "type", "title", "status", "detail", "code", "trace_id" },
+                    Properties = new Dictionary<string, IOpenApiSchema>
+                    {
+                        ["type"] = new OpenApiSchema { Type = JsonSchemaType.String },
+                        ["title"] = new OpenApiSchema { Type = JsonSchemaType.String },
+                        ["status"] = new OpenApiSchema { Type = JsonSchemaType.Integer },
+                        ["detail"] = new OpenApiSchema { Type = JsonSchemaType.String },
+                        ["code"] = new OpenApiSchema { Type = JsonSchemaType.String, Enum = [.. problems.Select(problem => (JsonNode)problem.Code)] },
+                        ["trace_id"] = new OpenApiSchema { Type = JsonSchemaType.String },
+                        ["errors"] = new OpenApiSchema { Type = JsonSchemaType.Object, Description = "Messages by field." },
+                    },
+                },
+                Examples = problems.ToDictionary(problem => problem.Code, problem => (IOpenApiExample)new OpenApiExample
+                {
+                    Value = JsonNode.Parse(Answer.Example(problem)),
+                }),
+            },
+        },
+    };
+}
