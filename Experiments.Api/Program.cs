@@ -9,7 +9,7 @@ try
 {
     await using var app = Service.Build(args);
     await app.RunAsync();
-    return 0;
+    return Environment.ExitCode;
 }
 catch (InvalidOperationException exception)
 {

@@ -6,7 +6,9 @@ namespace Experiments.Migrations;
 
 /// <summary>
 /// An experiment keeps its own copy of the variants, so that nothing that happens to the feature later can contradict what it
-/// ran with. A run is a stretch of time in which it was running; what lies between two runs was a pause.
+/// ran with. Its runs are the stretches of time in which it was running; what lies between two of them was a pause. They stand
+/// in the row itself, because a statement that had to wait for the row's lock sees the row as it is now, and any other table as
+/// it was before.
 /// </summary>
 [DbContext(typeof(SchemaContext))]
 [Migration("20261122140300_create_experiments")]
@@ -73,9 +75,11 @@ public sealed class CreateExperiments : Migration
             started_at         timestamptz,
             ended_at           timestamptz,
             deleted_at         timestamptz,
+            runs               tstzmultirange NOT NULL DEFAULT '{}',
             CONSTRAINT experiments_feature FOREIGN KEY (feature_id, environment_id) REFERENCES features (id, environment_id),
             CONSTRAINT experiments_started CHECK ((status = 'created') = (started_at IS NULL)),
             CONSTRAINT experiments_ended CHECK ((status = 'completed') = (ended_at IS NOT NULL)),
+            CONSTRAINT experiments_runs CHECK ((status = 'running') = upper_inf(runs) AND (status = 'created') = isempty(runs)),
             CONSTRAINT experiments_time_runs_forward CHECK (ended_at >= started_at),
             CONSTRAINT experiments_conclude_at_the_end
                 CHECK (status = 'completed' OR num_nonnulls(conclusion, conclusion_comment, shipped_variant) = 0)
@@ -83,14 +87,6 @@ public sealed class CreateExperiments : Migration
         CREATE UNIQUE INDEX experiments_active ON experiments (environment_id, feature_id)
             WHERE status <> 'completed' AND deleted_at IS NULL;
         CREATE INDEX experiments_newest ON experiments (environment_id, created_at DESC, id DESC) WHERE deleted_at IS NULL;
-
-        CREATE TABLE experiment_runs (
-            experiment_id bigint NOT NULL REFERENCES experiments,
-            started_at    timestamptz NOT NULL,
-            ended_at      timestamptz CHECK (ended_at >= started_at),
-            PRIMARY KEY (experiment_id, started_at)
-        );
-        CREATE UNIQUE INDEX experiment_runs_open ON experiment_runs (experiment_id) WHERE ended_at IS NULL;
 
         -- What the audit log shows of an experiment.
         CREATE FUNCTION audited(e experiments) RETURNS jsonb LANGUAGE sql STABLE AS $$
@@ -105,7 +101,6 @@ public sealed class CreateExperiments : Migration
     protected override void Down(MigrationBuilder migrationBuilder) => migrationBuilder.Sql(
         """
         DROP FUNCTION audited(experiments);
-        DROP TABLE experiment_runs;
         DROP TABLE experiments;
         DROP FUNCTION split_is_valid(jsonb);
         DROP FUNCTION follow(jsonb, jsonb, jsonb);

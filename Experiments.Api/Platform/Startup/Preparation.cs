@@ -20,6 +20,10 @@ internal sealed class Preparation(
     ILogger<Preparation> logger,
     EmbeddedPostgres? embedded = null) : BackgroundService
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
         if (embedded is not null)
@@ -28,6 +32,8 @@ internal sealed class Preparation(
         }
 
         await base.StartAsync(cancellationToken);
+        // Where the database is at hand, the first request meets a service that is ready.
+        await Task.WhenAny(_done.Task, Task.Delay(Patience, cancellationToken));
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -41,12 +47,23 @@ internal sealed class Preparation(
                 readiness.HasSchema = true;
                 logger.LogInformation("Ready: the schema is {Version}", version);
                 Print(welcome);
+                _done.TrySetResult();
                 return;
             }
             catch (Exception exception) when (Failure.IsUnavailable(exception) && !stoppingToken.IsCancellationRequested)
             {
+                _done.TrySetResult();
                 logger.LogWarning("The database is away ({Reason}); trying again in {Pause}", exception.Message, pause);
                 await Task.Delay(pause, stoppingToken);
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException)
+            {
+                // Waiting would mend nothing: say what is wrong and let whoever runs the service see that it failed.
+                _done.TrySetResult();
+                logger.LogCritical(exception, "The database cannot be prepared");
+                Environment.ExitCode = 1;
+                lifetime.StopApplication();
+                return;
             }
         }
     }

@@ -39,14 +39,12 @@ internal static class CompleteExperiment
                 SELECT v->'value' AS value FROM subject s, jsonb_array_elements(s.variants) AS v WHERE v->>'key' = @Ship
             ), changed AS (
                 UPDATE experiments e SET
-                    status = 'completed', ended_at = v.at, conclusion = @Conclusion, conclusion_comment = @Comment,
-                    shipped_variant = @Ship, updated_at = v.at, version = s.version + 1
+                    status = 'completed', started_at = s.started_at, ended_at = v.at, conclusion = @Conclusion, conclusion_comment = @Comment,
+                    shipped_variant = @Ship, runs = s.runs * tstzmultirange(tstzrange(NULL, v.at)), updated_at = v.at, version = s.version + 1
                 FROM subject s
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From) AND (@Ship IS NULL OR EXISTS (SELECT FROM shipped))
                 RETURNING e.*, audited(e) AS state
-            ), run AS (
-                UPDATE experiment_runs r SET ended_at = c.updated_at FROM changed c WHERE r.experiment_id = c.id AND r.ended_at IS NULL
             ), served AS (
                 UPDATE features f SET initial_value = NULLIF(shipped.value, 'null'), updated_at = c.updated_at, version = f.version + 1
                 FROM changed c

@@ -8,6 +8,11 @@ namespace Experiments.Api.Slices.Experiments;
 /// <summary>
 /// What every change of an experiment shares: one statement that locks the feature and then the experiment, judges, changes,
 /// logs, and answers with the experiment as it is afterwards. The slice writes the part that is its own, as <c>changed</c>.
+/// <para>
+/// A change that had to wait reads the newest version in <c>subject</c>, but PostgreSQL tries the new row against the table's
+/// checks once on top of the version from before the wait, and only then on top of the newest. So <c>changed</c> sets every
+/// column of a check from <c>subject</c>, even one that stays as it is.
+/// </para>
 /// </summary>
 internal static class ExperimentChange
 {

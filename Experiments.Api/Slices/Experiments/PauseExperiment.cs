@@ -22,13 +22,13 @@ internal static class PauseExperiment
         private const string Sql =
             $"""
             {ExperimentChange.Subject}, changed AS (
-                UPDATE experiments e SET status = 'paused', updated_at = v.at, version = s.version + 1
+                UPDATE experiments e SET
+                    status = 'paused', started_at = s.started_at, runs = s.runs * tstzmultirange(tstzrange(NULL, v.at)),
+                    updated_at = v.at, version = s.version + 1
                 FROM subject s
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From)
                 RETURNING e.*, audited(e) AS state
-            ), run AS (
-                UPDATE experiment_runs r SET ended_at = c.updated_at FROM changed c WHERE r.experiment_id = c.id AND r.ended_at IS NULL
             ), {ExperimentChange.Logged}
             {ExperimentChange.Answer}
             """;

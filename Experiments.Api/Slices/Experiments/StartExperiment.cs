@@ -23,13 +23,12 @@ internal static class StartExperiment
             $"""
             {ExperimentChange.Subject}, changed AS (
                 UPDATE experiments e SET
-                    status = 'running', started_at = COALESCE(s.started_at, v.at), updated_at = v.at, version = s.version + 1
+                    status = 'running', started_at = COALESCE(s.started_at, v.at), runs = s.runs + tstzmultirange(tstzrange(v.at, NULL)),
+                    updated_at = v.at, version = s.version + 1
                 FROM subject s
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From)
                 RETURNING e.*, audited(e) AS state
-            ), run AS (
-                INSERT INTO experiment_runs (experiment_id, started_at) SELECT id, updated_at FROM changed
             ), served AS (
                 UPDATE features f SET enabled = true, updated_at = c.updated_at, version = f.version + 1
                 FROM changed c

@@ -1,0 +1,109 @@
+using System.Security.Cryptography;
+using Dapper;
+using Experiments.Api;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Tokens;
+using Npgsql;
+
+namespace Experiments.Tests.Support;
+
+/// <summary>The real service on a port of its own, on a database of its own, as it runs in Production with its gate open.</summary>
+public class TestService(TestCluster cluster) : IAsyncLifetime
+{
+    public const string Issuer = "https://issuer.example";
+    public const string Audience = "experiments";
+    public const string AdminKey = "exp_the_first_admin_key_of_the_tests";
+
+    private static readonly byte[] SigningKey = RandomNumberGenerator.GetBytes(32);
+    private WebApplication? _app;
+
+    public string ConnectionString { get; private set; } = "";
+
+    public Uri Address { get; private set; } = new("http://localhost");
+
+    /// <summary>Speaks as the instance admin.</summary>
+    public Client Admin => As($"Api-Key {AdminKey}");
+
+    /// <summary>What this service is configured with besides what all have.</summary>
+    protected virtual string[] Settings => [];
+
+    public async ValueTask InitializeAsync()
+    {
+        ConnectionString = await cluster.NewDatabase();
+        _app = await Start(ConnectionString, Settings);
+        Address = new Uri(_app.Urls.First());
+    }
+
+    public virtual async ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        if (_app is not null)
+        {
+            await _app.StopAsync();
+            await _app.DisposeAsync();
+        }
+    }
+
+    /// <summary>Starts a service, on any database, and waits until it listens.</summary>
+    internal static async Task<WebApplication> Start(string connectionString, params string[] settings)
+    {
+        var app = Service.Build(
+        [
+            "--environment=Production",
+            "--urls=http://127.0.0.1:0",
+            $"--ConnectionStrings:Experiments={connectionString}",
+            $"--EXPERIMENTS_ADMIN_KEY={AdminKey}",
+            "--FeatureManagement:experimental_flags=true",
+            "--Requests:Drain=00:00:00",
+            "--Logging:LogLevel:Default=Error",
+            "--Logging:LogLevel:Microsoft.Hosting.Lifetime=None",
+            $"--Authentication:Schemes:Bearer:ValidIssuer={Issuer}",
+            $"--Authentication:Schemes:Bearer:ValidAudiences:0={Audience}",
+            $"--Authentication:Schemes:Bearer:SigningKeys:0:Issuer={Issuer}",
+            $"--Authentication:Schemes:Bearer:SigningKeys:0:Value={Convert.ToBase64String(SigningKey)}",
+            .. settings,
+        ]);
+        await app.StartAsync();
+        return app;
+    }
+
+    /// <summary>A client that sends this Authorization header, or none.</summary>
+    public Client As(string? authorization) => new(Address, authorization);
+
+    /// <summary>A client with a token of this subject.</summary>
+    public Client AsUser(string subject) => As($"Bearer {Token(subject)}");
+
+    public static string Token(string subject, string issuer = Issuer, string audience = Audience, TimeSpan? lifetime = null, byte[]? key = null)
+    {
+        var now = DateTime.UtcNow.AddMinutes(-10);
+        return new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
+        {
+            Issuer = issuer,
+            Audience = audience,
+            Claims = new Dictionary<string, object> { ["sub"] = subject },
+            NotBefore = now,
+            Expires = now.AddMinutes(10) + (lifetime ?? TimeSpan.FromMinutes(5)),
+            SigningCredentials = new SigningCredentials(new SymmetricSecurityKey(key ?? SigningKey), SecurityAlgorithms.HmacSha256),
+        });
+    }
+
+    /// <summary>What the database holds.</summary>
+    public async Task<T> Query<T>(string sql, object? parameters = null)
+    {
+        await using var connection = new NpgsqlConnection(ConnectionString);
+        return (await connection.QuerySingleAsync<T>(sql, parameters))!;
+    }
+
+    public async Task<IReadOnlyList<T>> QueryAll<T>(string sql, object? parameters = null)
+    {
+        await using var connection = new NpgsqlConnection(ConnectionString);
+        return (await connection.QueryAsync<T>(sql, parameters)).AsList();
+    }
+
+    public async Task Execute(string sql, object? parameters = null)
+    {
+        await using var connection = new NpgsqlConnection(ConnectionString);
+        await connection.ExecuteAsync(sql, parameters);
+    }
+}

@@ -1,0 +1,3 @@
+global using Experiments.Tests.Support;
+global using Shouldly;
+global using Xunit;
