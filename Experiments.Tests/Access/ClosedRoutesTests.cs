@@ -1,0 +1,52 @@
+using Experiments.Api;
+using Experiments.Api.Platform.Access;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Experiments.Tests.Access;
+
+public class ClosedRoutesTests
+{
+    private static readonly string[] Open = ["/health/live", "/health/ready", "/openapi/{documentName}.json"];
+
+    [Fact]
+    public void Every_route_is_closed_by_the_policy_of_its_place_and_by_the_gate()
+    {
+        using var app = Service.Build(["--ConnectionStrings:Experiments=Host=/nowhere"]);
+        var routes = ((IEndpointRouteBuilder)app).DataSources.SelectMany(source => source.Endpoints).OfType<RouteEndpoint>().ToList();
+
+        routes.Count.ShouldBeGreaterThan(25);
+        foreach (var route in routes)
+        {
+            var pattern = "/" + route.RoutePattern.RawText!.Trim('/');
+            var policies = route.Metadata.OfType<IAuthorizeData>().Select(data => data.Policy).ToList();
+            var gates = route.Metadata.OfType<FeatureGate.Required>().Select(gate => gate.Feature).ToList();
+            if (pattern.StartsWith("/api/v1/environments/{environment_key}/", StringComparison.Ordinal))
+            {
+                policies.ShouldBe([Policies.EnvironmentAdmin], pattern);
+                gates.ShouldBe([FeatureGate.ExperimentalFlags], pattern);
+            }
+            else if (pattern.StartsWith("/api/v1/projects", StringComparison.Ordinal))
+            {
+                policies.ShouldBe([pattern.Contains("{id}", StringComparison.Ordinal) ? Policies.ProjectAdmin : Policies.InstanceAdmin], pattern);
+            }
+            else
+            {
+                Open.ShouldContain(pattern);
+                continue;
+            }
+
+            route.Metadata.OfType<IAllowAnonymous>().ShouldBeEmpty(pattern);
+        }
+    }
+
+    [Fact]
+    public async Task A_route_that_names_no_policy_is_closed_to_strangers()
+    {
+        using var app = Service.Build(["--ConnectionStrings:Experiments=Host=/nowhere"]);
+        var fallback = await app.Services.GetRequiredService<IAuthorizationPolicyProvider>().GetFallbackPolicyAsync();
+
+        fallback.ShouldNotBeNull().Requirements.ShouldHaveSingleItem();
+    }
+}
