@@ -1,5 +1,6 @@
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Startup;
+using Npgsql;
 
 namespace Experiments.Api;
 
@@ -14,6 +15,8 @@ internal static class Commands
           Experiments.Api keys create --instance-admin [<name>]  make a key that opens the whole instance, and print it
           Experiments.Api health                                 exit with 0 when the service on this machine is ready
         """;
+
+    private static readonly string[] AnyAddress = ["*", "+", "0.0.0.0", "[::]"];
 
     /// <summary>Runs the command that <paramref name="args"/> name.</summary>
     /// <returns>The exit code, or null when they name none and the service is meant.</returns>
@@ -36,17 +39,17 @@ internal static class Commands
 
     private static Task<int> CreateKey(string name) => WithDatabase(async database =>
     {
+        await Migrator.Run(database.ConnectionString, null, CancellationToken.None);
         await using var source = DatabaseSetup.Source(database.ConnectionString);
         Console.WriteLine(await new AdminKeys(source).Create(name, CancellationToken.None));
     });
 
     private static async Task<string> Migrate(Database database, string? version)
     {
-        await using var source = DatabaseSetup.Source(database.ConnectionString);
         var known = version is null or "0" ? version : Migrator.Known.SingleOrDefault(name => name.StartsWith(version, StringComparison.Ordinal));
         return version is not null && known is null
             ? throw new ArgumentException($"There is no version {version}. There are:\n  0\n  {string.Join("\n  ", Migrator.Known)}")
-            : await Migrator.Run(source, known, CancellationToken.None);
+            : await Migrator.Run(database.ConnectionString, known, CancellationToken.None);
     }
 
     private static async Task<int> WithDatabase(Func<Database, Task> command)
@@ -59,9 +62,8 @@ internal static class Commands
             .Build();
         try
         {
-            var database = Database.Of(configuration);
-            await using var embedded = database.Embedded;
-            if (embedded is not null)
+            await using var database = Database.Of(configuration);
+            if (database.Embedded is { } embedded)
             {
                 await embedded.Start(CancellationToken.None);
             }
@@ -69,7 +71,7 @@ internal static class Commands
             await command(database);
             return 0;
         }
-        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException || Failure.IsUnavailable(exception))
+        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException or NpgsqlException)
         {
             await Console.Error.WriteLineAsync(exception.Message);
             return 1;
@@ -78,11 +80,13 @@ internal static class Commands
 
     private static async Task<int> Health()
     {
-        var port = Environment.GetEnvironmentVariable("ASPNETCORE_HTTP_PORTS")?.Split(';')[0] ?? "8080";
+        var address = Environment.GetEnvironmentVariable("ASPNETCORE_URLS")?.Split(';')[0]
+            ?? $"http://localhost:{Environment.GetEnvironmentVariable("ASPNETCORE_HTTP_PORTS")?.Split(';')[0] ?? "8080"}";
+        var host = AnyAddress.Aggregate(address, (url, any) => url.Replace($"//{any}:", "//localhost:", StringComparison.Ordinal));
         using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(3) };
         try
         {
-            using var answer = await client.GetAsync(new Uri($"http://127.0.0.1:{port}/health/ready"));
+            using var answer = await client.GetAsync(new Uri($"{host.TrimEnd('/')}/health/ready"));
             return answer.IsSuccessStatusCode ? 0 : 1;
         }
         catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)

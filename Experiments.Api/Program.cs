@@ -11,6 +11,11 @@ try
     await app.RunAsync();
     return Environment.ExitCode;
 }
+catch (OperationCanceledException) when (Environment.ExitCode != 0)
+{
+    // The service stopped itself while it was starting, and has said why.
+    return Environment.ExitCode;
+}
 catch (InvalidOperationException exception)
 {
     // Whatever an operator can mend says how.

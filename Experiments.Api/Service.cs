@@ -12,14 +12,13 @@ internal static class Service
     public static WebApplication Build(string[] args)
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
-        var database = Database.Of(builder.Configuration);
 
         builder.AddTelemetry();
         builder.AddWire();
         builder.AddAccess();
         builder.AddOpenApi();
-        builder.Services.AddDatabase(database.ConnectionString);
-        builder.Services.AddStartup(database.Embedded);
+        builder.Services.AddDatabase(Database.Of(builder.Configuration), builder.Configuration.Deadline());
+        builder.Services.AddStartup();
 
         var app = builder.Build();
         app.UseDocumentationPage();

@@ -6,6 +6,9 @@ internal static class Split
     /// <summary>Weights are decimals, so this forgives only what a client's own division by three has lost.</summary>
     public const decimal Tolerance = 0.000001m;
 
+    /// <summary>Control and ten options.</summary>
+    public const int MaxVariants = 11;
+
     /// <summary>Reports, by path below <c>variants</c>, what is wrong with a split; nothing when there is none to check.</summary>
     public static void Check(IEnumerable<(string? Key, decimal? Weight)>? split, Action<string, string> report)
     {
@@ -19,6 +22,12 @@ internal static class Split
         var keys = new HashSet<string>(StringComparer.Ordinal);
         foreach (var (key, weight) in split)
         {
+            if (index == MaxVariants)
+            {
+                report("variants", $"There may be {MaxVariants} of these at most.");
+                return;
+            }
+
             if (!Slug.IsValid(key))
             {
                 report($"variants[{index}].key", "This is required: letters, digits, hyphens and underscores.");

@@ -53,7 +53,7 @@ public class AuthenticationTests(TestService service) : IClassFixture<TestServic
     {
         var given = await Given.AnEnvironment(service);
         (await given.Admin.Post($"{given.Root}/admins/", new { subject = "erin" })).Must(201);
-        (await given.Admin.Post($"{given.Root}/admins/", new { subject = "api-key:1" })).Must(201);
+        (await given.Admin.Post($"{given.Root}/admins/", new { subject = "api-key:1" })).MustName("subject");
 
         foreach (var (reason, token) in new[]
         {
@@ -62,6 +62,7 @@ public class AuthenticationTests(TestService service) : IClassFixture<TestServic
             ("expired", TestService.Token("erin", lifetime: TimeSpan.FromMinutes(-5))),
             ("another signature", TestService.Token("erin", key: new byte[32])),
             ("no subject", TestService.Token("")),
+            ("a subject with a NUL", TestService.Token("erin\0")),
             ("a subject that passes for a key", TestService.Token("api-key:1")),
         })
         {

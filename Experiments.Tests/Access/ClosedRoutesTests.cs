@@ -34,7 +34,7 @@ public class ClosedRoutesTests
             else
             {
                 Open.ShouldContain(pattern);
-                continue;
+                policies.ShouldBe([Policies.Everyone], pattern);
             }
 
             route.Metadata.OfType<IAllowAnonymous>().ShouldBeEmpty(pattern);

@@ -56,7 +56,9 @@ public class TransitionTests(TestService service) : IClassFixture<TestService>
         resumed["started_at"].GetValue<string>().ShouldBe(started["started_at"].GetValue<string>());
         paused["started_at"].GetValue<string>().ShouldBe(started["started_at"].GetValue<string>());
         resumed.Json!["ended_at"].ShouldBeNull();
-        (await service.Query<bool>("SELECT enabled FROM features WHERE id = @id", new { id = experiment["feature"]["id"]!.GetValue<long>() })).ShouldBeTrue();
+        var feature = experiment["feature"]["id"]!.GetValue<long>();
+        (await service.Query<bool>("SELECT enabled FROM features WHERE id = @feature", new { feature })).ShouldBeTrue();
+        (await given.Audit("feature", feature)).ShouldBe(["feature.created", "feature.updated"]);
     }
 
     [Fact]
@@ -107,6 +109,78 @@ public class TransitionTests(TestService service) : IClassFixture<TestService>
         moves.Count.ShouldBe(1 + replies.Count(reply => reply.Code == 200));
         moves.Zip(moves.Skip(1)).ShouldAllBe(pair => pair.First.After == pair.Second.Before);
         (await service.Query<string>("SELECT status FROM experiments WHERE id = @Id", new { experiment.Id })).ShouldBe(moves[^1].After);
+    }
+
+    [Fact]
+    public async Task Starting_and_pausing_a_paused_one_at_once_leaves_one_run_open_at_most()
+    {
+        var given = await Given.AnEnvironment(service);
+        for (var round = 0; round < 20; round++)
+        {
+            var experiment = await given.AnExperimentThatIs("paused");
+
+            var replies = await Task.WhenAll(given.Act(experiment.Id, "start"), given.Act(experiment.Id, "pause"));
+
+            replies[0].Must(200);
+            replies[1].Code.ShouldBeOneOf(200, 409);
+            var status = replies[1].Code == 200 ? "paused" : "running";
+            (await service.Query<string>("SELECT status FROM experiments WHERE id = @Id", new { experiment.Id })).ShouldBe(status);
+        }
+    }
+
+    [Fact]
+    public async Task A_start_that_waited_for_the_switch_to_be_turned_off_turns_it_on_again()
+    {
+        var given = await Given.AnEnvironment(service);
+        for (var round = 0; round < 20; round++)
+        {
+            var experiment = await given.AnExperiment();
+            var feature = $"{given.Features}{experiment["feature"]["id"]}/";
+            (await given.Admin.Patch(feature, new { enabled = true })).Must(200);
+
+            await Task.WhenAll(given.Admin.Patch(feature, new { enabled = false }), given.Act(experiment.Id, "start"));
+
+            // Whichever came last decides: the log has them in their order.
+            var switchedOffLast = await service.Query<bool>(
+                """
+                SELECT max(id) FILTER (WHERE after->>'enabled' = 'false' AND before IS NOT NULL) > max(id) FILTER (WHERE action = 'experiment.started')
+                FROM audit_log WHERE environment_id = (SELECT id FROM environments WHERE key = @Key)
+                  AND (object_id = @experiment AND object_type = 'experiment' OR object_id = @feature AND object_type = 'feature')
+                """,
+                new { given.Key, experiment = experiment.Id, feature = experiment["feature"]["id"]!.GetValue<long>() });
+            (await given.Admin.Get(feature))["enabled"].GetValue<bool>().ShouldBe(!switchedOffLast);
+        }
+    }
+
+    [Fact]
+    public async Task Time_runs_forward_even_when_the_clock_does_not()
+    {
+        var given = await Given.AnEnvironment(service);
+        var experiment = await given.AnExperiment();
+        await service.Execute("UPDATE experiments SET updated_at = now() + interval '1 hour' WHERE id = @Id", new { experiment.Id });
+
+        foreach (var action in new[] { "start", "pause", "start", "complete" })
+        {
+            (await given.Act(experiment.Id, action)).Must(200);
+        }
+
+        (await service.Query<bool>("SELECT ended_at > started_at FROM experiments WHERE id = @Id", new { experiment.Id })).ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task The_deepest_value_that_is_taken_can_be_shipped()
+    {
+        var given = await Given.AnEnvironment(service);
+        var deep = new string('[', 60) + new string(']', 60);
+        var feature = (await given.Admin.PostText(given.Features, $$"""{"name": "deep", "multivariate_options": [{"key": "a", "value": {{deep}}}]}""")).Must(201).Id;
+        var experiment = (await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature })).Must(201);
+        (await given.Act(experiment.Id, "start")).Must(200);
+
+        (await given.Act(experiment.Id, "complete", new { ship = "b" })).MustName("ship");
+        (await given.Act(experiment.Id, "complete", new { ship = "a" })).Must(200);
+        (await given.Admin.Get($"{given.Features}{feature}/"))["initial_value"].ToJsonString().ShouldBe(deep);
+        (await given.Act(experiment.Id, "complete", new { ship = "a" })).MustBe(409, "experiment.illegal_transition");
+        (await given.Audit("feature", feature)).ShouldBe(["feature.created", "feature.updated", "feature.updated"]);
     }
 
     [Fact]

@@ -92,6 +92,38 @@ public class FeatureTests(TestService service) : IClassFixture<TestService>
     }
 
     [Fact]
+    public async Task Of_those_that_take_a_name_at_once_one_gets_it()
+    {
+        var given = await Given.AnEnvironment(service);
+        for (var round = 0; round < 10; round++)
+        {
+            var ids = new[] { (await given.AFeature()).Id, (await given.AFeature()).Id, (await given.AFeature()).Id };
+
+            var replies = await Task.WhenAll(ids
+                .Select(id => given.Admin.Patch($"{given.Features}{id}/", new { name = $"same {round}" }))
+                .Append(given.Admin.Post(given.Features, new { name = $"same {round}" })));
+
+            replies.Count(reply => reply.Code is 200 or 201).ShouldBe(1);
+            replies.Count(reply => reply.Problem == "feature.name_taken").ShouldBe(3);
+        }
+    }
+
+    [Theory]
+    [InlineData("1e-20000")]
+    [InlineData("1e-16383")]
+    [InlineData("1e300")]
+    [InlineData("-1e65")]
+    public async Task Numbers_that_would_fill_pages_are_refused(string number)
+    {
+        var given = await Given.AnEnvironment(service);
+
+        (await given.Admin.PostText(given.Features, $$"""{"name": "x", "initial_value": [{{number}}]}""")).MustName("initial_value[0]");
+        (await given.Admin.PostText(given.Features, $$"""{"name": "x", "multivariate_options": [{"key": "a", "value": {{number}}}]}"""))
+            .MustName("multivariate_options[0].value");
+        (await given.Admin.PostText(given.Features, """{"name": "x", "initial_value": [0, -0.0, 0e99, 1e-60, 12345678901234567890]}""")).Must(201);
+    }
+
+    [Fact]
     public async Task Options_are_replaced_whole_and_those_that_stay_keep_their_id_and_place()
     {
         var given = await Given.AnEnvironment(service);
@@ -134,6 +166,7 @@ public class FeatureTests(TestService service) : IClassFixture<TestService>
 
         sameKeys["variants"].ToJsonString().ShouldBe("""[{"key":"control","value":"red","weight":50},{"key":"a","value":"x","weight":50}]""");
         sameKeys.ETag.ShouldNotBe(experiment.ETag);
+        (await given.Audit("experiment", experiment.Id)).ShouldBe(["experiment.created", "experiment.updated", "experiment.updated"]);
         otherKeys["variants"].AsArray().Select(variant => variant!["weight"]!.GetValue<decimal>()).ShouldBe([33.34m, 33.33m, 33.33m]);
         (await given.Admin.Patch(feature, """{"multivariate_options": []}""")).MustBe(409, "feature.in_use");
     }

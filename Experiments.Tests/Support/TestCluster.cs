@@ -31,8 +31,8 @@ public sealed class TestCluster : IAsyncLifetime
         }
 
         await Execute(_server, $"CREATE DATABASE {_template}");
-        await using var source = DatabaseSetup.Source(ConnectionTo(_template));
-        await Migrator.Run(source, null, CancellationToken.None);
+        await Migrator.Run(ConnectionTo(_template), null, CancellationToken.None);
+        NpgsqlConnection.ClearAllPools();
     }
 
     /// <summary>A new database with the schema and nothing else.</summary>

@@ -57,6 +57,7 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
             "--FeatureManagement:experimental_flags=true",
             "--Requests:Drain=00:00:00",
             "--Logging:LogLevel:Default=Error",
+            "--Logging:LogLevel:Microsoft.AspNetCore.Server.Kestrel=None",
             "--Logging:LogLevel:Microsoft.Hosting.Lifetime=None",
             $"--Authentication:Schemes:Bearer:ValidIssuer={Issuer}",
             $"--Authentication:Schemes:Bearer:ValidAudiences:0={Audience}",

@@ -101,6 +101,9 @@ public class TenantTests(TestService service) : IClassFixture<TestService>
         var given = await Given.AnEnvironment(service);
         (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci", expires_at = "2020-01-01T00:00:00Z" })).MustName("expires_at");
         (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci", expires_at = "soon" })).MustName("expires_at");
+        (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci", expires_at = "2090-01-31" })).MustName("expires_at");
+        (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci", expires_at = "2090-01-31T12:00:00" })).MustName("expires_at");
+        (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci", expires_at = "2090-01-31T12:00:00+02:00" })).Must(201)["expires_at"].GetValue<string>().ShouldBe("2090-01-31T10:00:00Z");
         var created = (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci", expires_at = DateTimeOffset.UtcNow.AddSeconds(1.5) })).Must(201);
         var ci = service.As($"Api-Key {created["key"].GetValue<string>()}");
 
@@ -119,7 +122,7 @@ public class TenantTests(TestService service) : IClassFixture<TestService>
         var one = (await given.Admin.Get($"{given.Root}/audit/?object_type=experiment&object_id={experiment.Id}")).Must(200);
 
         all["results"].AsArray().Select(entry => entry!["action"]!.GetValue<string>())
-            .ShouldBe(["experiment.completed", "experiment.started", "experiment.created", "feature.created", "environment.created"]);
+            .ShouldBe(["experiment.completed", "experiment.started", "feature.updated", "experiment.created", "feature.created", "environment.created"]);
         one["count"].GetValue<int>().ShouldBe(3);
         var started = one["results"][1]!;
         started["actor"]!.GetValue<string>().ShouldStartWith("api-key:");

@@ -18,13 +18,16 @@ internal static class AccessSetup
         SecurityAlgorithms.HmacSha256,
     ];
 
+    private const string EitherScheme = "Authorization";
+
     public static void AddAccess(this IHostApplicationBuilder builder)
     {
         var services = builder.Services;
         services.AddSingleton<AccessStore>();
 
-        services.AddAuthentication("Authorization")
-            .AddPolicyScheme("Authorization", null, options =>
+        // No scheme is the default: only a route that asks who is calling looks at the credential, and so at the database.
+        services.AddAuthentication()
+            .AddPolicyScheme(EitherScheme, null, options =>
             {
                 options.ForwardDefaultSelector = context =>
                     context.Request.Headers.Authorization is [{ } value] && value.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)
@@ -35,7 +38,11 @@ internal static class AccessSetup
             .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.Scheme, null)
             .AddJwtBearer();
         // Nothing here writes cookies, so no key for them needs to be made at every start.
-        services.Remove(services.Single(service => service.ImplementationType?.Name == "DataProtectionHostedService"));
+        foreach (var service in services.Where(service => service.ImplementationType?.Name == "DataProtectionHostedService").ToList())
+        {
+            services.Remove(service);
+        }
+
         services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme).Configure(options =>
         {
             // What issuer, audience and keys are comes from the section Authentication:Schemes:Bearer.
@@ -49,7 +56,9 @@ internal static class AccessSetup
                 OnTokenValidated = context =>
                 {
                     var subject = context.Principal?.FindFirst("sub")?.Value;
-                    if (string.IsNullOrWhiteSpace(subject) || subject.StartsWith(Actor.KeyPrefix, StringComparison.OrdinalIgnoreCase))
+                    if (string.IsNullOrWhiteSpace(subject)
+                        || subject.Contains('\0', StringComparison.Ordinal)
+                        || subject.StartsWith(Actor.KeyPrefix, StringComparison.OrdinalIgnoreCase))
                     {
                         context.Fail("The token has no subject that could be an admin.");
                     }
@@ -60,10 +69,11 @@ internal static class AccessSetup
         });
 
         services.AddAuthorizationBuilder()
-            .AddPolicy(Policies.EnvironmentAdmin, policy => policy.RequireAuthenticatedUser().AddRequirements(new EnvironmentAdmin.Requirement()))
-            .AddPolicy(Policies.ProjectAdmin, policy => policy.RequireAuthenticatedUser().AddRequirements(new ProjectAdmin.Requirement()))
-            .AddPolicy(Policies.InstanceAdmin, policy => policy.RequireAuthenticatedUser().AddRequirements(new InstanceAdmin.Requirement()))
-            .SetFallbackPolicy(new AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build());
+            .AddPolicy(Policies.EnvironmentAdmin, policy => policy.ForCallers().AddRequirements(new EnvironmentAdmin.Requirement()))
+            .AddPolicy(Policies.ProjectAdmin, policy => policy.ForCallers().AddRequirements(new ProjectAdmin.Requirement()))
+            .AddPolicy(Policies.InstanceAdmin, policy => policy.ForCallers().AddRequirements(new InstanceAdmin.Requirement()))
+            .AddPolicy(Policies.Everyone, policy => policy.RequireAssertion(_ => true))
+            .SetFallbackPolicy(new AuthorizationPolicyBuilder().ForCallers().Build());
         services.AddSingleton<IAuthorizationHandler, EnvironmentAdmin>();
         services.AddSingleton<IAuthorizationHandler, ProjectAdmin>();
         services.AddSingleton<IAuthorizationHandler, InstanceAdmin>();
@@ -71,4 +81,7 @@ internal static class AccessSetup
         services.AddHttpContextAccessor();
         services.AddScopedFeatureManagement().WithTargeting<FeatureGate.Audience>();
     }
+
+    private static AuthorizationPolicyBuilder ForCallers(this AuthorizationPolicyBuilder policy) =>
+        policy.AddAuthenticationSchemes(EitherScheme).RequireAuthenticatedUser();
 }

@@ -60,10 +60,10 @@ internal sealed class AccessStore(NpgsqlDataSource source) : IDisposable
             WHERE e.key = @environmentKey
               AND (@IsInstanceKey OR e.id = @EnvironmentId OR EXISTS (
                   SELECT FROM admins a
-                  WHERE a.subject = @Name
+                  WHERE a.subject = @Subject
                     AND (a.environment_id = e.id OR a.project_id = p.id OR num_nonnulls(a.environment_id, a.project_id) = 0)))
             """,
-            new { actor.Name, actor.IsInstanceKey, actor.EnvironmentId, environmentKey },
+            new { actor.Subject, actor.IsInstanceKey, actor.EnvironmentId, environmentKey },
             ct);
         return scope is null ? null : Remember((actor.Name, environmentKey), scope);
     }
@@ -76,9 +76,9 @@ internal sealed class AccessStore(NpgsqlDataSource source) : IDisposable
             SELECT (@projectId::bigint IS NULL OR EXISTS (SELECT FROM projects WHERE id = @projectId))
                AND (@IsInstanceKey OR EXISTS (
                    SELECT FROM admins a
-                   WHERE a.subject = @Name AND (a.project_id = @projectId OR num_nonnulls(a.environment_id, a.project_id) = 0))) AS yes
+                   WHERE a.subject = @Subject AND (a.project_id = @projectId OR num_nonnulls(a.environment_id, a.project_id) = 0))) AS yes
             """,
-            new { actor.Name, actor.IsInstanceKey, projectId },
+            new { actor.Subject, actor.IsInstanceKey, projectId },
             ct);
         return found!.Yes;
     }

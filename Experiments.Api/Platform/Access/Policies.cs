@@ -8,6 +8,11 @@ internal static class Policies
     public const string EnvironmentAdmin = nameof(EnvironmentAdmin);
     public const string ProjectAdmin = nameof(ProjectAdmin);
     public const string InstanceAdmin = nameof(InstanceAdmin);
+
+    /// <summary>
+    /// Lets everyone in without looking at a credential, and so without asking the database. AllowAnonymous would look at it.
+    /// </summary>
+    public const string Everyone = nameof(Everyone);
 }
 
 /// <summary>The caller is an admin of the environment in the route, of its project, or of the instance.</summary>

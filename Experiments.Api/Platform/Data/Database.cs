@@ -1,8 +1,10 @@
 namespace Experiments.Api.Platform.Data;
 
 /// <summary>Which database this process works with: the server that was named, or else one of its own.</summary>
-internal sealed record Database(string ConnectionString, EmbeddedPostgres? Embedded)
+internal sealed record Database(string ConnectionString, EmbeddedPostgres? Embedded) : IAsyncDisposable
 {
+    public ValueTask DisposeAsync() => Embedded?.DisposeAsync() ?? ValueTask.CompletedTask;
+
     public static Database Of(IConfiguration configuration)
     {
         if (configuration.GetConnectionString("Experiments") is { Length: > 0 } given)

@@ -5,22 +5,23 @@ namespace Experiments.Api.Platform.Data;
 /// <summary>The connections to PostgreSQL.</summary>
 internal static class DatabaseSetup
 {
-    public static void AddDatabase(this IServiceCollection services, string connectionString)
+    public static void AddDatabase(this IServiceCollection services, Database database, TimeSpan deadline)
     {
         DapperSetup.Run();
+        services.AddSingleton(_ => database);
         services.AddSingleton(provider =>
         {
-            // Made before the connections to it, so that the container disposes it after them.
-            _ = provider.GetService<EmbeddedPostgres>();
-            return Source(connectionString, provider.GetService<ILoggerFactory>());
+            // Asked for before there are connections to it, so that the container disposes it after them.
+            _ = provider.GetRequiredService<Database>();
+            return Source(database.ConnectionString, deadline, provider.GetService<ILoggerFactory>());
         });
         services.AddScoped<Db>();
     }
 
-    public static NpgsqlDataSource Source(string connectionString, ILoggerFactory? loggers = null)
+    /// <summary>Connections on which no statement runs longer than <paramref name="deadline"/>, when there is one.</summary>
+    public static NpgsqlDataSource Source(string connectionString, TimeSpan? deadline = null, ILoggerFactory? loggers = null)
     {
         var settings = new NpgsqlConnectionStringBuilder(connectionString);
-        var untouched = new NpgsqlConnectionStringBuilder();
         Default("Application Name", "experiments");
         // Halves what the server spends on a statement; Dapper does not prepare by itself.
         Default("Max Auto Prepare", 100);
@@ -29,9 +30,14 @@ internal static class DatabaseSetup
         Default("Maximum Pool Size", 30);
         // Nothing here changes the state of a session, so there is nothing to reset.
         Default("No Reset On Close", true);
-        // A request gives up by its own deadline; these bound what it leaves behind.
+        // A request gives up by its own deadline and leaves its statement behind. The server ends it, because asking the server
+        // to cancel blocks a thread, and where the server hangs they are soon all blocked.
         Default("Timeout", 5);
-        Default("Cancellation Timeout", 500);
+        Default("Cancellation Timeout", -1);
+        if (deadline is { } limit)
+        {
+            Default("Options", $"-c statement_timeout={(int)limit.TotalMilliseconds}");
+        }
 
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
         builder.UseLoggerFactory(loggers);
@@ -39,8 +45,8 @@ internal static class DatabaseSetup
 
         void Default(string name, object value)
         {
-            // What the operator changed stands.
-            if (Equals(settings[name], untouched[name]))
+            // What the operator wrote stands.
+            if (!settings.ShouldSerialize(name))
             {
                 settings[name] = value;
             }

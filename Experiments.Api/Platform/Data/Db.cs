@@ -6,9 +6,9 @@ using Npgsql;
 namespace Experiments.Api.Platform.Data;
 
 /// <summary>
-/// The way to the database for one request. Each call is one statement and one round trip, on a connection of its own unless
-/// <see cref="InTransaction{T}"/> is at work. No call outlives its token: a statement that hangs is left behind, to be
-/// cancelled and cleaned up without anyone waiting for it.
+/// The way to the database for one request. Each call is one round trip, on a connection of its own unless
+/// <see cref="InTransaction{T}"/> is at work. No call outlives its token: a statement that hangs is left behind without anyone
+/// waiting for it, to be ended by the server's own time-out.
 /// </summary>
 internal sealed class Db(NpgsqlDataSource source)
 {
@@ -19,33 +19,38 @@ internal sealed class Db(NpgsqlDataSource source)
     /// <summary>Reads at most one row. Repeated once when it met a connection that had died in the pool.</summary>
     public Task<T?> Row<T>([StringSyntax("PostgreSQL")] string sql, object? parameters, CancellationToken ct)
         where T : class =>
-        Bounded(connection => connection.QueryFirstOrDefaultAsync<T>(Command(sql, parameters, ct)), Failure.IsDeadConnection, ct);
+        Bounded(connection => connection.QueryFirstOrDefaultAsync<T>(new CommandDefinition(sql, parameters)), Failure.IsDeadConnection, ct);
 
     /// <summary>Reads rows. Repeated once when it met a connection that had died in the pool.</summary>
     public Task<IReadOnlyList<T>> Rows<T>([StringSyntax("PostgreSQL")] string sql, object? parameters, CancellationToken ct) =>
         Bounded(
-            async connection => (IReadOnlyList<T>)(await connection.QueryAsync<T>(Command(sql, parameters, ct))).AsList(),
+            async connection => (IReadOnlyList<T>)(await connection.QueryAsync<T>(new CommandDefinition(sql, parameters))).AsList(),
             Failure.IsDeadConnection,
             ct);
 
     /// <summary>Decides, changes and audits in one statement, and reads the row that tells what came of it. Repeated only when the database itself says that it undid everything.</summary>
     public Task<T?> Change<T>([StringSyntax("PostgreSQL")] string sql, object? parameters, CancellationToken ct)
         where T : class =>
-        Bounded(connection => connection.QueryFirstOrDefaultAsync<T>(Command(sql, parameters, ct)), Failure.IsUndone, ct);
+        Bounded(connection => connection.QueryFirstOrDefaultAsync<T>(new CommandDefinition(sql, parameters)), Failure.IsUndone, ct);
+
+    /// <summary>
+    /// The same for two statements, of which the first waits for a lock and the second does the rest: one round trip and one
+    /// transaction, in which the second sees all that was committed during the wait.
+    /// </summary>
+    public Task<T?> ChangeLocked<T>([StringSyntax("PostgreSQL")] string sql, object? parameters, CancellationToken ct)
+        where T : class =>
+        Bounded(
+            async connection =>
+            {
+                await using var results = await connection.QueryMultipleAsync(new CommandDefinition(sql, parameters));
+                _ = await results.ReadAsync();
+                return await results.ReadFirstOrDefaultAsync<T>();
+            },
+            Failure.IsUndone,
+            ct);
 
     /// <summary>Runs <paramref name="work"/>, with all calls on this object inside it, in one transaction that is kept when <paramref name="keep"/> says so.</summary>
     public Task<T> InTransaction<T>(Func<Task<T>> work, Func<T, bool> keep, CancellationToken ct) => Transact(work, keep, ct).WaitAsync(ct);
-
-    /// <summary>Runs <paramref name="work"/> in a transaction in which <paramref name="sql"/> has locked what it is about.</summary>
-    public Task<T> AfterLocking<T>([StringSyntax("PostgreSQL")] string sql, object parameters, Func<Task<T>> work, CancellationToken ct) =>
-        InTransaction(
-            async () =>
-            {
-                await _transactional!.ExecuteAsync(Command(sql, parameters, ct));
-                return await work();
-            },
-            _ => true,
-            ct);
 
     private async Task<T> Transact<T>(Func<Task<T>> work, Func<T, bool> keep, CancellationToken ct)
     {
@@ -69,7 +74,7 @@ internal sealed class Db(NpgsqlDataSource source)
     }
 
     private Task<T> Bounded<T>(Func<NpgsqlConnection, Task<T>> statement, Func<DbException, bool> mayRepeat, CancellationToken ct) =>
-        _transactional is { } connection ? statement(connection) : Alone(statement, mayRepeat, ct).WaitAsync(ct);
+        _transactional is { } connection ? statement(connection).WaitAsync(ct) : Alone(statement, mayRepeat, ct).WaitAsync(ct);
 
     private async Task<T> Alone<T>(Func<NpgsqlConnection, Task<T>> statement, Func<DbException, bool> mayRepeat, CancellationToken ct)
     {
@@ -78,6 +83,7 @@ internal sealed class Db(NpgsqlDataSource source)
             try
             {
                 await using var connection = await source.OpenConnectionAsync(ct);
+                ct.ThrowIfCancellationRequested();
                 return await statement(connection);
             }
             catch (DbException exception) when (attempt < Attempts && mayRepeat(exception))
@@ -86,7 +92,4 @@ internal sealed class Db(NpgsqlDataSource source)
             }
         }
     }
-
-    private static CommandDefinition Command(string sql, object? parameters, CancellationToken ct) =>
-        new(sql, parameters, cancellationToken: ct);
 }

@@ -55,18 +55,30 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         }
 
         using var starting = await Alone(ct);
-        if (!File.Exists(Path.Combine(_data, "PG_VERSION")))
+        if (!Directory.Exists(_data))
         {
-            await Postgres("initdb", ["-D", _data, "-U", Role, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--data-checksums"], ct);
+            // Made beside its place, so that what a crash leaves half made is never taken for a database.
+            var unfinished = _data + ".new";
+            await Run("rm", ["-rf", unfinished], ct);
+            await Postgres("initdb", ["-D", unfinished, "-U", Role, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--data-checksums"], ct);
+            Directory.Move(unfinished, _data);
         }
 
-        if (!IsRunning())
-        {
-            var settings = new[] { "listen_addresses=", $"unix_socket_directories={_socket}", "unix_socket_permissions=0700" }.Concat(_settings);
-            await Postgres("pg_ctl", ["start", "-D", _data, "-l", _log, "-w", "-t", "60", "-s", "-o", string.Join(' ', settings.Select(s => $"-c {s}"))], ct);
-        }
-
+        await StartServer(ct);
         _user = new FileStream(UsersLock, FileMode.OpenOrCreate, FileAccess.Read, FileShare.Read);
+    }
+
+    /// <summary>Starts the server again when it has died.</summary>
+    /// <returns>Whether it had.</returns>
+    public async Task<bool> Revive(CancellationToken ct)
+    {
+        if (IsRunning())
+        {
+            return false;
+        }
+
+        using var starting = await Alone(ct);
+        return await StartServer(ct);
     }
 
     /// <summary>Leaves, and stops the server when nobody else uses it.</summary>
@@ -92,6 +104,27 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         await Postgres("pg_ctl", ["stop", "-D", _data, "-m", "fast", "-w", "-s"], CancellationToken.None);
     }
 
+    private async Task<bool> StartServer(CancellationToken ct)
+    {
+        if (IsRunning())
+        {
+            return false;
+        }
+
+        // A file left by a crash may name a process that is another one by now, or that nobody has buried,
+        // as it often is in a container.
+        File.Delete(Pid);
+        File.Delete(Path.Combine(_socket, ".s.PGSQL.5432.lock"));
+        // pg_ctl gives the options to a shell.
+        var settings = new[] { "listen_addresses=", $"unix_socket_directories={_socket}", "unix_socket_permissions=0700" }
+            .Concat(_settings)
+            .Select(setting => $"-c '{setting.Replace("'", @"'\''", StringComparison.Ordinal)}'");
+        await Postgres("pg_ctl", ["start", "-D", _data, "-l", _log, "-w", "-t", "60", "-s", "-o", string.Join(' ', settings)], ct);
+        return true;
+    }
+
+    private string Pid => Path.Combine(_data, "postmaster.pid");
+
     private string UsersLock => Path.Combine(Root, "users.lock");
 
     // One process at a time starts or stops the server.
@@ -109,23 +142,18 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         }
     }
 
-    // A file left by a crash may name a process that is another one by now, as it often is in a container.
+    // Of the process that the file names, only one that works in the data directory is this server.
     private bool IsRunning()
     {
-        var file = Path.Combine(_data, "postmaster.pid");
-        if (!File.Exists(file))
+        try
+        {
+            var pid = File.ReadLines(Pid).First().Trim();
+            return new DirectoryInfo($"/proc/{pid}/cwd").LinkTarget == _data;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidOperationException)
         {
             return false;
         }
-
-        var name = $"/proc/{File.ReadLines(file).First().Trim()}/comm";
-        if (File.Exists(name) && File.ReadAllText(name).Trim() is "postgres" or "postmaster")
-        {
-            return true;
-        }
-
-        File.Delete(file);
-        return false;
     }
 
     private Task Postgres(string program, string[] arguments, CancellationToken ct)

@@ -24,8 +24,11 @@ internal static class Migrator
 
     /// <summary>Migrates up to the newest version, or up or down to <paramref name="version"/>; "0" undoes everything.</summary>
     /// <returns>The version that the schema has now.</returns>
-    public static async Task<string> Run(NpgsqlDataSource source, string? version, CancellationToken ct)
+    public static async Task<string> Run(string connectionString, string? version, CancellationToken ct)
     {
+        // Connections of its own: a migration may take longer than a request is allowed to.
+        await using var source = DatabaseSetup.Source(connectionString);
+
         // Most starts have nothing to do, and to find that out by EF costs most of a second.
         if (version is null && await Applied(source, ct) is { } applied && applied.SequenceEqual(Known))
         {

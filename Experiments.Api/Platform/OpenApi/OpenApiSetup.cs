@@ -1,3 +1,4 @@
+using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Wire;
 
 namespace Experiments.Api.Platform.OpenApi;
@@ -13,7 +14,7 @@ internal static class OpenApiSetup
         options.AddDocumentTransformer(new DocumentDocumentation());
     });
 
-    public static void MapOpenApiDocument(this WebApplication app) => app.MapOpenApi("/openapi/{documentName}.json").AllowAnonymous();
+    public static void MapOpenApiDocument(this WebApplication app) => app.MapOpenApi("/openapi/{documentName}.json").RequireAuthorization(Policies.Everyone);
 
     public static void UseDocumentationPage(this WebApplication app) => app.UseSwaggerUI(ui =>
     {

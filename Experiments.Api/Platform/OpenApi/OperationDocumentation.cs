@@ -51,7 +51,7 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
 
         foreach (var (status, response) in operation.Responses ?? [])
         {
-            Headers(response, status, method);
+            Headers(response, status, context.Description.SupportedResponseTypes.FirstOrDefault()?.Type);
             if (context.Description.SupportedResponseTypes.FirstOrDefault()?.Type is { } answered
                 && response.Content?.TryGetValue("application/json", out var content) == true)
             {
@@ -121,7 +121,7 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
     private static OpenApiSecurityRequirement Requirement(string scheme, OpenApiDocument document) =>
         new() { [new OpenApiSecuritySchemeReference(scheme, document)] = [] };
 
-    private static void Headers(IOpenApiResponse response, string status, string method)
+    private static void Headers(IOpenApiResponse response, string status, Type? answered)
     {
         if (response is not OpenApiResponse open)
         {
@@ -133,7 +133,7 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
         {
             ["ETag"] = new OpenApiHeader { Description = "The version of this representation.", Schema = new OpenApiSchema { Type = JsonSchemaType.String } },
         };
-        if (status == "201" && HttpMethods.IsPost(method))
+        if (status == "201" && answered?.IsAssignableTo(typeof(IIdentified)) == true)
         {
             open.Headers!["Location"] = new OpenApiHeader { Description = "The address of the new object.", Schema = new OpenApiSchema { Type = JsonSchemaType.String } };
         }

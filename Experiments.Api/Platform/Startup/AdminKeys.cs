@@ -11,12 +11,12 @@ internal sealed class AdminKeys(NpgsqlDataSource source)
     public async Task<string> Create(string name, CancellationToken ct)
     {
         var secret = Secret.NewApiKey();
-        await Insert(name, secret, ct);
+        await Write(name, secret, replaces: false, ct);
         return secret;
     }
 
-    /// <summary>Lets the key of this name be <paramref name="secret"/> and nothing else. Nothing happens when it is already.</summary>
-    public Task Set(string name, string secret, CancellationToken ct) => Insert(name, secret, ct);
+    /// <summary>Lets the key of this name be <paramref name="secret"/> and no other. Nothing happens when it is already.</summary>
+    public Task Set(string name, string secret, CancellationToken ct) => Write(name, secret, replaces: true, ct);
 
     /// <summary>Whether nobody at all could manage the instance.</summary>
     public async Task<bool> None(CancellationToken ct) => (await new Db(source).Row<Found>(
@@ -27,11 +27,12 @@ internal sealed class AdminKeys(NpgsqlDataSource source)
         null,
         ct))!.Yes;
 
-    private async Task Insert(string name, string secret, CancellationToken ct) => await new Db(source).Change<Found>(
+    private async Task Write(string name, string secret, bool replaces, CancellationToken ct) => await new Db(source).Change<Found>(
         """
         WITH replaced AS (
             UPDATE api_keys SET revoked_at = clock_timestamp()
-            WHERE environment_id IS NULL AND name = @name AND hash <> @Hash AND revoked_at IS NULL
+            WHERE environment_id IS NULL AND name = @name AND hash <> @Hash AND revoked_at IS NULL AND @replaces
+            RETURNING *
         ), created AS (
             INSERT INTO api_keys (name, hash, created_by)
             SELECT @name, @Hash, 'service'
@@ -40,10 +41,13 @@ internal sealed class AdminKeys(NpgsqlDataSource source)
         ), logged AS (
             INSERT INTO audit_log (actor, action, object_type, object_id, after)
             SELECT 'service', 'api_key.created', 'api_key', id, jsonb_build_object('name', name, 'of', 'instance') FROM created
+        ), logged_replaced AS (
+            INSERT INTO audit_log (actor, action, object_type, object_id, before)
+            SELECT 'service', 'api_key.revoked', 'api_key', id, jsonb_build_object('name', name, 'of', 'instance') FROM replaced
         )
         SELECT EXISTS (SELECT FROM created) AS yes
         """,
-        new { name, Hash = Secret.Hash(secret) },
+        new { name, replaces, Hash = Secret.Hash(secret) },
         ct);
 
     private sealed record Found(bool Yes);

@@ -1,3 +1,4 @@
+using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
 
@@ -8,7 +9,7 @@ internal static class Health
 {
     public static void MapHealth(this IEndpointRouteBuilder app)
     {
-        var health = app.MapGroup("/health").AllowAnonymous().ExcludeFromDescription();
+        var health = app.MapGroup("/health").RequireAuthorization(Policies.Everyone).ExcludeFromDescription();
         health.MapGet("/live", () => Answer.Of(StatusCodes.Status200OK, new State("live")));
         health.MapGet("/ready", async (Readiness readiness, Db db, CancellationToken ct) =>
         {

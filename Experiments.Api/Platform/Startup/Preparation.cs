@@ -1,7 +1,7 @@
+using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
-using Npgsql;
 
 namespace Experiments.Api.Platform.Startup;
 
@@ -10,15 +10,14 @@ namespace Experiments.Api.Platform.Startup;
 /// A database that is away is waited for, while the service already answers that it is not ready.
 /// </summary>
 internal sealed class Preparation(
-    NpgsqlDataSource source,
+    Database database,
     AdminKeys keys,
     Readiness readiness,
     IServiceProvider services,
     IConfiguration configuration,
     IHostEnvironment environment,
     IHostApplicationLifetime lifetime,
-    ILogger<Preparation> logger,
-    EmbeddedPostgres? embedded = null) : BackgroundService
+    ILogger<Preparation> logger) : BackgroundService
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
@@ -26,7 +25,7 @@ internal sealed class Preparation(
 
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
-        if (embedded is not null)
+        if (database.Embedded is { } embedded)
         {
             await embedded.Start(cancellationToken);
         }
@@ -42,12 +41,13 @@ internal sealed class Preparation(
         {
             try
             {
-                var version = await Migrator.Run(source, null, stoppingToken);
+                var version = await Migrator.Run(database.ConnectionString, null, stoppingToken);
                 var welcome = await Prepare(stoppingToken);
                 readiness.HasSchema = true;
                 logger.LogInformation("Ready: the schema is {Version}", version);
                 Print(welcome);
                 _done.TrySetResult();
+                await Watch(stoppingToken);
                 return;
             }
             catch (Exception exception) when (Failure.IsUnavailable(exception) && !stoppingToken.IsCancellationRequested)
@@ -68,6 +68,19 @@ internal sealed class Preparation(
         }
     }
 
+    // A server that runs on its own is the business of whoever runs it; ours is started again when it has died.
+    private async Task Watch(CancellationToken ct)
+    {
+        while (database.Embedded is { } embedded)
+        {
+            await Task.Delay(TimeSpan.FromSeconds(1), ct);
+            if (await embedded.Revive(ct))
+            {
+                logger.LogWarning("The embedded PostgreSQL had died and was started again");
+            }
+        }
+    }
+
     // What there is to tell the operator: a key that was made here, and an environment to try it in.
     private async Task<(string? Key, string? Environment)> Prepare(CancellationToken ct)
     {
@@ -77,16 +90,17 @@ internal sealed class Preparation(
         {
             await keys.Set("EXPERIMENTS_ADMIN_KEY", given.Trim(), ct);
         }
-        else if (embedded is not null && (environment.IsDevelopment() || await keys.None(ct)))
+        else if (database.Embedded is not null && (environment.IsDevelopment() || await keys.None(ct)))
         {
-            key = await keys.Create(environment.IsDevelopment() ? "development" : "first", ct);
+            key = Secret.NewApiKey();
+            await keys.Set(environment.IsDevelopment() ? "development" : "first", key, ct);
         }
         else if (await keys.None(ct))
         {
             logger.LogWarning("Nobody can manage this instance yet: start it with EXPERIMENTS_ADMIN_KEY, or run 'keys create --instance-admin'");
         }
 
-        if (embedded is null || !environment.IsDevelopment())
+        if (database.Embedded is null || !environment.IsDevelopment())
         {
             return (key, null);
         }

@@ -70,7 +70,8 @@ internal sealed record Answer(int Status, ReadOnlyMemory<byte> Body) : IResult
         {
             response.ContentType = ContentType;
             response.ContentLength = Body.Length;
-            await response.BodyWriter.WriteAsync(Body, httpContext.RequestAborted);
+            // Without the request's token, which the deadline may have cancelled already.
+            await response.BodyWriter.WriteAsync(Body, CancellationToken.None);
         }
     }
 
@@ -107,7 +108,7 @@ internal interface ITagged
     string ETag { get; }
 }
 
-/// <summary>A representation that has an address of its own below the collection it was created in.</summary>
+/// <summary>A representation that has an address of its own below the collection it was created in, where it can be read.</summary>
 internal interface IIdentified
 {
     long Id { get; }

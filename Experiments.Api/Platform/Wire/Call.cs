@@ -63,7 +63,8 @@ internal sealed class Call(HttpContext http, IMediator mediator)
         where T : class
     {
         var ct = http.RequestAborted;
-        var bytes = await RequestBody.Read(http.Request, required, ct);
+        // What a DELETE carries means nothing (RFC 9110, section 9.3.5).
+        var bytes = HttpMethods.IsDelete(http.Request.Method) ? RequestBody.None : await RequestBody.Read(http.Request, required, ct);
         if (bytes.Refusal is { } unread)
         {
             return await Refuse(unread);
@@ -77,20 +78,35 @@ internal sealed class Call(HttpContext http, IMediator mediator)
         }
 
         IfMatch = conditions?.Value;
-        var request = command(body.Value!);
-        if (!HttpMethods.IsPost(http.Request.Method) || http.Request.Headers["Idempotency-Key"] is not { Count: > 0 } key)
+        if (IfMatch is not null && !IsVersioned)
         {
-            var outcome = await mediator.Send(request, ct);
-            return outcome.Refusal is { } refusal ? await Refuse(refusal) : Answer(status, outcome);
+            // What has no version cannot be of the one that is asked for.
+            return Wire.Answer.Of(Problem.Stale);
+        }
+
+        var request = command(body.Value!);
+        var key = http.Request.Headers["Idempotency-Key"];
+        if (!HttpMethods.IsPost(http.Request.Method) || key.Count == 0)
+        {
+            return await Perform();
         }
 
         return key is [{ Length: >= 1 and <= 255 } text] && text.All(c => c is > ' ' and <= '~')
             ? await http.RequestServices.GetRequiredService<Idempotency>().Once(
-                new(Actor, http.Features.Get<EnvironmentScope>()?.Key ?? "", text, Idempotency.Fingerprint(http.Request, bytes.Value!)),
-                async () => Answer(status, await mediator.Send(request, ct)),
+                new(Actor, http.Features.Get<EnvironmentScope>()?.Key ?? "", text, Access.Actor.SecretOf(http), Idempotency.Fingerprint(http.Request, bytes.Value!)),
+                Perform,
                 ct)
             : await Refuse(Refusal.Field("Idempotency-Key", "This must be 1 to 255 visible ASCII characters, given once."));
+
+        async Task<Answer> Perform()
+        {
+            var outcome = await mediator.Send(request, ct);
+            return outcome.Refusal is { } refusal ? await Refuse(refusal) : Answer(status, outcome);
+        }
     }
+
+    private bool IsVersioned => http.GetEndpoint()!.Metadata.GetOrderedMetadata<Documentation.Refusals>()
+        .Any(refusals => refusals.Problems.Contains(Problem.Stale));
 
     private Answer Answer<T>(int status, Outcome<T> outcome)
         where T : class =>
@@ -104,7 +120,7 @@ internal sealed class Call(HttpContext http, IMediator mediator)
         };
 
     // 404 comes before anything that is wrong with a body, and is asked for only when something is.
-    private async Task<IResult> Refuse(Refusal refusal)
+    private async Task<Answer> Refuse(Refusal refusal)
     {
         if (refusal.Problem.Status is StatusCodes.Status400BadRequest or StatusCodes.Status415UnsupportedMediaType
             && http.GetEndpoint()?.Metadata.GetMetadata<ObjectOf>() is { } of

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Startup;
+using Microsoft.AspNetCore.Http.Extensions;
+using Npgsql;
 
 namespace Experiments.Api.Platform.Wire;
 
@@ -13,7 +15,7 @@ internal sealed class Envelope(RequestDelegate next, Readiness readiness, ILogge
     public async Task InvokeAsync(HttpContext context)
     {
         var (request, response) = (context.Request, context.Response);
-        response.Headers["X-Request-Id"] = RequestId(request);
+        Stamp(context);
         if (readiness.IsDraining)
         {
             response.Headers.Connection = "close";
@@ -31,6 +33,10 @@ internal sealed class Envelope(RequestDelegate next, Readiness readiness, ILogge
             {
                 await Answer.Of(Problem.TooLarge).ExecuteAsync(context);
             }
+            else if (!Uri.TryCreate(request.GetEncodedUrl(), UriKind.Absolute, out _))
+            {
+                await Answer.Of(new Refusal(Problem.Malformed, "The Host header is not the name of a host.")).ExecuteAsync(context);
+            }
             else if (!readiness.HasSchema && request.Path.StartsWithSegments("/api"))
             {
                 await Answer.Of(Problem.Unavailable).ExecuteAsync(context);
@@ -45,6 +51,17 @@ internal sealed class Envelope(RequestDelegate next, Readiness readiness, ILogge
             await Fail(context, exception);
         }
     }
+
+    /// <summary>Answers a request whose deadline has passed; the framework has cleared whatever there was of an answer.</summary>
+    public static Task TimeOut(HttpContext context)
+    {
+        Stamp(context);
+        context.RequestServices.GetRequiredService<ILogger<Envelope>>()
+            .LogWarning("{Method} {Path} took longer than it may", context.Request.Method, context.Request.Path);
+        return Answer.Of(Problem.Unavailable).ExecuteAsync(context);
+    }
+
+    private static void Stamp(HttpContext context) => context.Response.Headers["X-Request-Id"] = RequestId(context.Request);
 
     /// <summary>Gives a body to an answer that the framework left without one.</summary>
     public static Task Explain(HttpContext context)
@@ -71,6 +88,8 @@ internal sealed class Envelope(RequestDelegate next, Readiness readiness, ILogge
             BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => Problem.TooLarge,
             BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout } => Problem.TooSlow,
             BadHttpRequestException => Problem.Malformed,
+            // A race that the statement could not see and the database has decided.
+            PostgresException { SqlState: PostgresErrorCodes.UniqueViolation, ConstraintName: "features_name" } => Problem.FeatureNameTaken,
             _ when Failure.IsUnavailable(exception) => Problem.Unavailable,
             _ => Problem.Failed,
         };

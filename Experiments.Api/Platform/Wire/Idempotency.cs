@@ -8,8 +8,8 @@ namespace Experiments.Api.Platform.Wire;
 /// <summary>
 /// The same key and request get the first answer again. The key, the change and the answer are one transaction: a twin in
 /// flight waits for it, and a crash leaves none of the three. An answer that wrote nothing because the request was wrong (400)
-/// or the service failed (5xx) is not kept. An answer may hold a secret, so it is kept encrypted with the client's own key, of
-/// which only the hash is stored.
+/// or the service failed (5xx) is not kept. An answer may hold a secret, so it is kept encrypted with what only the client
+/// knows: its Idempotency-Key, of which the hash is stored, and its API key.
 /// </summary>
 internal sealed class Idempotency(Db db)
 {
@@ -49,7 +49,7 @@ internal sealed class Idempotency(Db db)
             if (claimed!.Answer is { } kept)
             {
                 return claimed.Fingerprint.AsSpan().SequenceEqual(use.Fingerprint)
-                    ? JsonSerializer.Deserialize<Answer>(kept)! with { Body = Decrypt(claimed.Body!, use.Key), Replayed = true }
+                    ? JsonSerializer.Deserialize<Answer>(kept)! with { Body = Decrypt(claimed.Body!, use.Cipher), Replayed = true }
                     : Answer.Of(Problem.KeyReused);
             }
 
@@ -59,7 +59,7 @@ internal sealed class Idempotency(Db db)
                 var head = JsonSerializer.Serialize(answer with { Body = default });
                 await db.Change<Row>(
                     Save,
-                    new { parameters.Caller, parameters.Scope, parameters.Key, Answer = head, Body = Encrypt(answer.Body.Span, use.Key) },
+                    new { parameters.Caller, parameters.Scope, parameters.Key, Answer = head, Body = Encrypt(answer.Body.Span, use.Cipher) },
                     ct);
             }
 
@@ -73,25 +73,29 @@ internal sealed class Idempotency(Db db)
     private static byte[] Hash(string purpose, string key) => SHA256.HashData(Encoding.UTF8.GetBytes($"{purpose}:{key}"));
 
     // Nonce, tag, cipher text. A key encrypts one answer only.
-    private static byte[] Encrypt(ReadOnlySpan<byte> body, string key)
+    private static byte[] Encrypt(ReadOnlySpan<byte> body, byte[] key)
     {
         var kept = new byte[NonceSize + TagSize + body.Length];
         RandomNumberGenerator.Fill(kept.AsSpan(0, NonceSize));
-        using var aes = new AesGcm(Hash("body", key), TagSize);
+        using var aes = new AesGcm(key, TagSize);
         aes.Encrypt(kept.AsSpan(0, NonceSize), body, kept.AsSpan(NonceSize + TagSize), kept.AsSpan(NonceSize, TagSize));
         return kept;
     }
 
-    private static byte[] Decrypt(byte[] kept, string key)
+    private static byte[] Decrypt(byte[] kept, byte[] key)
     {
         var body = new byte[kept.Length - NonceSize - TagSize];
-        using var aes = new AesGcm(Hash("body", key), TagSize);
+        using var aes = new AesGcm(key, TagSize);
         aes.Decrypt(kept.AsSpan(0, NonceSize), kept.AsSpan(NonceSize + TagSize), kept.AsSpan(NonceSize, TagSize), body);
         return body;
     }
 
     /// <summary>A use of a key: by whom, in which environment, and for what.</summary>
-    internal sealed record Use(string Caller, string Scope, string Key, byte[] Fingerprint);
+    internal sealed record Use(string Caller, string Scope, string Key, string Secret, byte[] Fingerprint)
+    {
+        /// <summary>The key that encrypts the answer. It takes the caller to make it.</summary>
+        public byte[] Cipher => Hash("body", $"{Secret}:{Key}");
+    }
 
     private sealed record Row
     {

@@ -71,7 +71,7 @@ internal static class JsonBody
                 {
                     if (Text(() => member.Name) is not { } name)
                     {
-                        errors.Add(path, "has a member whose name is not valid Unicode");
+                        errors.Add(path.Length == 0 ? "(name)" : path, "has a member whose name holds half of a surrogate pair");
                         continue;
                     }
 
@@ -97,11 +97,18 @@ internal static class JsonBody
             case JsonValueKind.String:
                 CheckText(Text(() => element.GetString()!), path, errors);
                 break;
-            case JsonValueKind.Number when !element.TryGetDouble(out var number) || !double.IsFinite(number):
+            case JsonValueKind.Number when !IsSensible(element):
                 errors.Add(path, "is a number out of range");
                 break;
         }
     }
+
+    // Far beyond what is counted here, and near enough to be written out in full, as the database does.
+    private static bool IsSensible(JsonElement element) => element.TryGetDouble(out var number) && Math.Abs(number) switch
+    {
+        0 => !element.GetRawText().Split('e', 'E')[0].Any(digit => digit is >= '1' and <= '9'),
+        var size => size is >= 1e-64 and <= 1e64,
+    };
 
     private static void CheckText(string? text, string path, Errors errors)
     {
@@ -130,10 +137,15 @@ internal static class JsonBody
     // Member by member, so that all that is wrong is named at once and not only the first.
     private static void Explain(JsonElement element, JsonTypeInfo type, Errors errors, string path = "")
     {
-        foreach (var member in element.EnumerateObject())
+        foreach (var member in element.EnumerateObject().TakeWhile(_ => !errors.Enough))
         {
-            var inner = path + member.Name;
-            var property = type.Properties.FirstOrDefault(known => known.Name == member.Name);
+            if (Text(() => member.Name) is not { } name)
+            {
+                continue;
+            }
+
+            var inner = path + name;
+            var property = type.Properties.FirstOrDefault(known => known.Name == name);
             if (property is null)
             {
                 errors.Add(inner, "is not a field that can be given here");
@@ -147,11 +159,12 @@ internal static class JsonBody
 
     private static void ExplainValue(JsonElement value, Type type, Errors errors, string path)
     {
+        type = type.IsGenericType && type.GetGenericTypeDefinition() == typeof(Optional<>) ? type.GenericTypeArguments[0] : type;
         var info = WireJson.Options.GetTypeInfo(type);
-        if (value.ValueKind == JsonValueKind.Array && info.ElementType is { } item)
+        if (value.ValueKind == JsonValueKind.Array && info is { Kind: JsonTypeInfoKind.Enumerable, ElementType: { } item })
         {
             var index = 0;
-            foreach (var element in value.EnumerateArray())
+            foreach (var element in value.EnumerateArray().TakeWhile(_ => !errors.Enough))
             {
                 ExplainValue(element, item, errors, $"{path}[{index++}]");
             }
@@ -160,7 +173,7 @@ internal static class JsonBody
         {
             Explain(value, info, errors, path + ".");
         }
-        else if (Expected(type) is var expected)
+        else
         {
             try
             {
@@ -168,14 +181,13 @@ internal static class JsonBody
             }
             catch (JsonException)
             {
-                errors.Add(path, $"must be {expected}");
+                errors.Add(path, $"must be {Expected(type)}");
             }
         }
     }
 
     private static string Expected(Type type)
     {
-        type = type.IsGenericType && type.GetGenericTypeDefinition() == typeof(Optional<>) ? type.GenericTypeArguments[0] : type;
         type = Nullable.GetUnderlyingType(type) ?? type;
         return type switch
         {
@@ -184,20 +196,35 @@ internal static class JsonBody
             _ when type == typeof(int) || type == typeof(long) => "a whole number that fits 64 bits",
             _ when type == typeof(decimal) || type == typeof(double) => "a number",
             _ when type == typeof(DateTimeOffset) => "an instant such as 2030-01-31T12:00:00Z",
-            _ when WireJson.Options.GetTypeInfo(type).ElementType is not null => "a list",
+            _ when WireJson.Options.GetTypeInfo(type).Kind == JsonTypeInfoKind.Enumerable => "a list",
             _ => "an object",
         };
     }
 
     private sealed class Errors
     {
+        // Whoever sends more mistakes than this is not reading them.
+        private const int Most = 100;
+
         private readonly List<(string Path, string Message)> _found = [];
+        private readonly HashSet<string> _paths = new(StringComparer.Ordinal);
 
         public bool None => _found.Count == 0;
 
-        public void Add(string path, string message) => _found.Add((path, message));
+        public bool Enough => _found.Count >= Most;
 
-        public bool Has(string path) => _found.Exists(error => error.Path == path);
+        public void Add(string path, string message)
+        {
+            if (!Enough)
+            {
+                _found.Add((path, message));
+                _paths.Add(path);
+            }
+        }
+
+        /// <summary>Whether something is wrong at this path or inside of it.</summary>
+        public bool Has(string path) => _paths.Contains(path)
+            || _paths.Any(found => found.StartsWith(path + '.', StringComparison.Ordinal) || found.StartsWith(path + '[', StringComparison.Ordinal));
 
         public Dictionary<string, string[]> ByPath() => _found
             .GroupBy(error => error.Path)

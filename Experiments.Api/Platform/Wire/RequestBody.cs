@@ -8,7 +8,8 @@ internal static class RequestBody
     /// <summary>What a management call may send. Kestrel enforces it.</summary>
     public const int Limit = 1024 * 1024;
 
-    private static readonly byte[] None = "{}"u8.ToArray();
+    /// <summary>What stands for a body that is not there.</summary>
+    public static readonly byte[] None = "{}"u8.ToArray();
 
     /// <summary>The bytes; an empty object where nothing was sent to a route that needs nothing.</summary>
     public static async Task<Outcome<byte[]>> Read(HttpRequest request, bool required, CancellationToken ct)

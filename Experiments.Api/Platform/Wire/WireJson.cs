@@ -19,6 +19,7 @@ internal static class WireJson
         options.MaxDepth = 64;
         // Answers are JSON and never HTML, so text in any script stays readable.
         options.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
+        options.Converters.Add(new InstantConverter());
         options.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false));
         return options;
     }

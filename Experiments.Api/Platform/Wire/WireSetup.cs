@@ -21,12 +21,15 @@ internal static class WireSetup
         services.AddScoped<Idempotency>();
         services.AddRequestTimeouts(options => options.DefaultPolicy = new RequestTimeoutPolicy
         {
-            Timeout = builder.Configuration.GetValue("Requests:Deadline", TimeSpan.FromSeconds(3)),
+            Timeout = builder.Configuration.Deadline(),
             TimeoutStatusCode = StatusCodes.Status503ServiceUnavailable,
-            WriteTimeoutResponse = context => Answer.Of(Problem.Unavailable).ExecuteAsync(context),
+            WriteTimeoutResponse = Envelope.TimeOut,
         });
         services.AddSlices();
     }
+
+    /// <summary>How long a request may take as a whole.</summary>
+    public static TimeSpan Deadline(this IConfiguration configuration) => configuration.GetValue("Requests:Deadline", TimeSpan.FromSeconds(3));
 
     /// <summary>What every request passes through, outermost first.</summary>
     public static void UseWire(this WebApplication app)

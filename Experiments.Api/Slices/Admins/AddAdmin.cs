@@ -1,4 +1,5 @@
 using Experiments.Api.Platform;
+using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
 using FluentValidation;
@@ -22,7 +23,9 @@ internal static class AddAdmin
 
     internal sealed class Validator : AbstractValidator<Command>
     {
-        public Validator() => RuleFor(c => c.Body.Subject).Required(255);
+        public Validator() => RuleFor(c => c.Body.Subject).Required(255)
+            .Must(subject => subject?.TrimStart().StartsWith(Actor.KeyPrefix, StringComparison.OrdinalIgnoreCase) != true)
+            .WithMessage("This must be the subject of a token; keys have no further rights.");
     }
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<AdminView>>

@@ -7,7 +7,7 @@ namespace Experiments.Api.Slices.Admins;
     """
     {"id": 1, "subject": "alice@example.com", "created_by": "api-key:1", "created_at": "2026-11-22T12:00:00Z"}
     """)]
-internal record AdminView : IIdentified
+internal record AdminView
 {
     public const string Columns = "a.id, a.subject, a.created_by, a.created_at";
 

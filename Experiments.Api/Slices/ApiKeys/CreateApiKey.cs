@@ -25,14 +25,15 @@ internal static class CreateApiKey
         """
         {"id": 2, "name": "deploy", "key": "exp_shown_this_once", "created_at": "2026-11-22T12:00:00Z", "expires_at": null}
         """)]
-    internal sealed record Response(long Id, string Name, string Key, DateTime CreatedAt, DateTime? ExpiresAt) : IIdentified;
+    internal sealed record Response(long Id, string Name, string Key, DateTime CreatedAt, DateTime? ExpiresAt);
 
     internal sealed class Validator : AbstractValidator<Command>
     {
         public Validator(TimeProvider clock)
         {
             RuleFor(c => c.Body.Name).Required(255);
-            RuleFor(c => c.Body.ExpiresAt).Must(at => at is null || at > clock.GetUtcNow()).WithMessage("This must be in the future.");
+            RuleFor(c => c.Body.ExpiresAt).Must(at => at is null || (at > clock.GetUtcNow() && at.Value.UtcDateTime.Year < 9999))
+                .WithMessage("This must be in the future, and before the year 9999.");
         }
     }
 

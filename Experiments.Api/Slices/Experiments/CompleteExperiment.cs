@@ -39,7 +39,7 @@ internal static class CompleteExperiment
                 SELECT v->'value' AS value FROM subject s, jsonb_array_elements(s.variants) AS v WHERE v->>'key' = @Ship
             ), changed AS (
                 UPDATE experiments e SET
-                    status = 'completed', started_at = s.started_at, ended_at = v.at, conclusion = @Conclusion, conclusion_comment = @Comment,
+                    status = 'completed', ended_at = v.at, conclusion = @Conclusion, conclusion_comment = @Comment,
                     shipped_variant = @Ship, runs = s.runs * tstzmultirange(tstzrange(NULL, v.at)), updated_at = v.at, version = s.version + 1
                 FROM subject s
                 CROSS JOIN verdict v
@@ -50,8 +50,8 @@ internal static class CompleteExperiment
                 FROM changed c
                 CROSS JOIN shipped
                 WHERE f.id = c.feature_id
-                RETURNING f.*
-            ), {ExperimentChange.Logged}
+                RETURNING f.*, audited(f) AS state
+            ), {ExperimentChange.LoggedWithServed}
             {ExperimentChange.AnswerWithServed}
             """;
 
@@ -60,7 +60,7 @@ internal static class CompleteExperiment
         public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var (conclusion, comment, ship) = command.Body;
-            var row = await db.Change<ExperimentChange.Row>(
+            var row = await db.ChangeLocked<ExperimentChange.Row>(
                 Sql,
                 new
                 {

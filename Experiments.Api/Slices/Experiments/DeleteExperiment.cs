@@ -33,7 +33,7 @@ internal static class DeleteExperiment
 
         public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var row = await db.Change<ExperimentChange.Row>(
+            var row = await db.ChangeLocked<ExperimentChange.Row>(
                 Sql,
                 new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, Action = "experiment.deleted" },
                 cancellationToken);

@@ -1,38 +1,38 @@
 using System.Text.Json;
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
-using Experiments.Api.Platform.Wire;
 
 namespace Experiments.Api.Slices.Experiments;
 
 /// <summary>
-/// What every change of an experiment shares: one statement that locks the feature and then the experiment, judges, changes,
-/// logs, and answers with the experiment as it is afterwards. The slice writes the part that is its own, as <c>changed</c>.
-/// <para>
-/// A change that had to wait reads the newest version in <c>subject</c>, but PostgreSQL tries the new row against the table's
-/// checks once on top of the version from before the wait, and only then on top of the newest. So <c>changed</c> sets every
-/// column of a check from <c>subject</c>, even one that stays as it is.
-/// </para>
+/// What every change of an experiment shares. A first statement locks the feature, and so puts the changes of an experiment and
+/// of its feature in a row; the second, in the same round trip and transaction, sees everything as it is after the wait, judges,
+/// changes, logs, and answers with the experiment as it is afterwards. The slice writes the part that is its own, as
+/// <c>changed</c>.
 /// </summary>
 internal static class ExperimentChange
 {
-    /// <summary>The experiment and its feature, locked in one order everywhere so that no two changes wait for each other.</summary>
+    /// <summary>The lock, and the experiment with its feature as they are.</summary>
     public const string Subject =
         $"""
-        WITH flag AS (
-            SELECT f.*
-            FROM experiments e
-            JOIN features f ON f.id = e.feature_id
-            WHERE e.id = @Id AND e.environment_id = @EnvironmentId
-            FOR NO KEY UPDATE OF f
-        ), subject AS (
+        SELECT f.id
+        FROM experiments e
+        JOIN features f ON f.id = e.feature_id
+        WHERE e.id = @Id AND e.environment_id = @EnvironmentId
+        FOR NO KEY UPDATE OF f;
+
+        WITH subject AS (
             SELECT e.*, audited(e) AS state
             FROM experiments e
-            WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL AND EXISTS (SELECT FROM flag)
-            FOR UPDATE
+            WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
+        ), flag AS (
+            SELECT f.*, audited(f) AS state
+            FROM features f
+            JOIN subject e ON e.feature_id = f.id
         ), verdict AS (
             SELECT e.status AS before, COALESCE({ExperimentView.Tag} <> ALL (@IfMatch::text[]), false) AS stale,
-                   GREATEST(clock_timestamp(), e.updated_at) AS at
+                   -- Time runs forward here even when the clock does not.
+                   GREATEST(clock_timestamp(), e.updated_at + interval '1 microsecond') AS at
             FROM subject e
             CROSS JOIN flag f
         )
@@ -49,22 +49,29 @@ internal static class ExperimentChange
         )
         """;
 
-    /// <summary>The verdict, and the experiment as it is now.</summary>
-    public const string Answer =
+    /// <summary>The same, and an entry for the feature where the slice has changed that as well, as <c>served</c>.</summary>
+    public const string LoggedWithServed =
         $"""
-        SELECT v.before, v.stale, EXISTS (SELECT FROM changed) AS changed, {ExperimentView.Columns}
-        FROM verdict v
-        CROSS JOIN (SELECT * FROM changed UNION ALL SELECT * FROM subject WHERE NOT EXISTS (SELECT FROM changed)) e
-        CROSS JOIN flag f
+        {Logged}, logged_served AS (
+            INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
+            SELECT f.environment_id, @Actor, 'feature.updated', 'feature', f.id, flag.state, f.state
+            FROM served f
+            CROSS JOIN flag
+        )
         """;
 
-    /// <summary>The same where the slice may have changed the feature as well, as <c>served</c>.</summary>
+    /// <summary>The verdict, and the experiment as it is now.</summary>
+    public const string Answer = $"{Outcome} CROSS JOIN flag f";
+
+    /// <summary>The same where the slice may have changed the feature as well.</summary>
     public const string AnswerWithServed =
+        $"{Outcome} CROSS JOIN (SELECT * FROM served UNION ALL SELECT * FROM flag WHERE NOT EXISTS (SELECT FROM served)) f";
+
+    private const string Outcome =
         $"""
         SELECT v.before, v.stale, EXISTS (SELECT FROM changed) AS changed, {ExperimentView.Columns}
         FROM verdict v
         CROSS JOIN (SELECT * FROM changed UNION ALL SELECT * FROM subject WHERE NOT EXISTS (SELECT FROM changed)) e
-        CROSS JOIN (SELECT * FROM served UNION ALL SELECT * FROM flag WHERE NOT EXISTS (SELECT FROM served)) f
         """;
 
     /// <summary>The refusal that follows from what the statement found, or null when the change was made.</summary>
@@ -91,7 +98,10 @@ internal static class ExperimentChange
         public bool Changed { get; init; }
 
         /// <summary>Whether one of the variants has this key.</summary>
-        public bool Has(string key) =>
-            JsonSerializer.Deserialize<IReadOnlyList<Variant>>(Variants.Text, WireJson.Options)!.Any(variant => variant.Key == key);
+        public bool Has(string key)
+        {
+            using var variants = JsonDocument.Parse(Variants.Text, new JsonDocumentOptions { MaxDepth = 128 });
+            return variants.RootElement.EnumerateArray().Any(variant => variant.GetProperty("key").ValueEquals(key));
+        }
     }
 }

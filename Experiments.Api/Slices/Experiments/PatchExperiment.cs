@@ -65,7 +65,7 @@ internal static class PatchExperiment
         public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var body = command.Body;
-            var row = await db.Change<ExperimentChange.Row>(
+            var row = await db.ChangeLocked<ExperimentChange.Row>(
                 Sql,
                 new
                 {

@@ -23,7 +23,7 @@ internal static class PauseExperiment
             $"""
             {ExperimentChange.Subject}, changed AS (
                 UPDATE experiments e SET
-                    status = 'paused', started_at = s.started_at, runs = s.runs * tstzmultirange(tstzrange(NULL, v.at)),
+                    status = 'paused', runs = s.runs * tstzmultirange(tstzrange(NULL, v.at)),
                     updated_at = v.at, version = s.version + 1
                 FROM subject s
                 CROSS JOIN verdict v
@@ -37,7 +37,7 @@ internal static class PauseExperiment
 
         public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var row = await db.Change<ExperimentChange.Row>(
+            var row = await db.ChangeLocked<ExperimentChange.Row>(
                 Sql,
                 new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, From, Action = "experiment.paused" },
                 cancellationToken);

@@ -33,8 +33,8 @@ internal static class StartExperiment
                 UPDATE features f SET enabled = true, updated_at = c.updated_at, version = f.version + 1
                 FROM changed c
                 WHERE f.id = c.feature_id AND NOT f.enabled
-                RETURNING f.*
-            ), {ExperimentChange.Logged}
+                RETURNING f.*, audited(f) AS state
+            ), {ExperimentChange.LoggedWithServed}
             {ExperimentChange.AnswerWithServed}
             """;
 
@@ -42,7 +42,7 @@ internal static class StartExperiment
 
         public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var row = await db.Change<ExperimentChange.Row>(
+            var row = await db.ChangeLocked<ExperimentChange.Row>(
                 Sql,
                 new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, From, Action = "experiment.started" },
                 cancellationToken);

@@ -20,6 +20,8 @@ internal static class DeleteFeature
     {
         private const string Sql =
             $"""
+            {FeatureView.Lock}
+
             WITH subject AS (
                 SELECT f.*, audited(f) AS state
                 FROM features f
@@ -42,8 +44,10 @@ internal static class DeleteFeature
 
         public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var parameters = new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch };
-            var row = await db.AfterLocking(FeatureView.Lock, parameters, () => db.Change<Row>(Sql, parameters, cancellationToken), cancellationToken);
+            var row = await db.ChangeLocked<Row>(
+                Sql,
+                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch },
+                cancellationToken);
 
             return row switch
             {

@@ -19,6 +19,7 @@ internal static class FeatureRules
             if (options is { Count: > MaxOptions })
             {
                 context.AddFailure("multivariate_options", $"There may be {MaxOptions} of these at most.");
+                return;
             }
 
             var sum = 0m;

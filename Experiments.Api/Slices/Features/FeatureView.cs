@@ -24,10 +24,10 @@ internal record FeatureView : ITagged, IIdentified
         """;
 
     /// <summary>
-    /// Keeps experiments from being created on the feature or started. Taken by a statement of its own: only the next one sees
-    /// the experiments that came while it waited.
+    /// Goes before the statement of a change, as one of its own: it keeps experiments from being created on the feature or
+    /// moved, and only the next statement sees those that came while it waited.
     /// </summary>
-    public const string Lock = "SELECT id FROM features WHERE id = @Id AND environment_id = @EnvironmentId FOR UPDATE";
+    public const string Lock = "SELECT id FROM features WHERE id = @Id AND environment_id = @EnvironmentId FOR UPDATE;";
 
     [JsonIgnore]
     public string ETag { get; init; } = "";

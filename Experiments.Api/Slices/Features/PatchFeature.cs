@@ -46,6 +46,8 @@ internal static class PatchFeature
     {
         private const string Sql =
             $"""
+            {FeatureView.Lock}
+
             WITH subject AS (
                 SELECT f.*, audited(f) AS state
                 FROM features f
@@ -56,9 +58,8 @@ internal static class PatchFeature
                        COALESCE(options_of(@Options::jsonb, multivariate_options), multivariate_options) AS multivariate_options
                 FROM subject
             ), active AS (
-                SELECT e.id, e.status, e.variants FROM experiments e JOIN subject f ON f.id = e.feature_id
+                SELECT e.*, audited(e) AS state FROM experiments e JOIN subject f ON f.id = e.feature_id
                 WHERE e.status <> 'completed' AND e.deleted_at IS NULL
-                FOR UPDATE OF e
             ), verdict AS (
                 SELECT COALESCE({FeatureView.Tag} <> ALL (@IfMatch::text[]), false) AS stale,
                        (f.name, f.initial_value, f.multivariate_options) IS DISTINCT FROM (w.name, w.initial_value, w.multivariate_options)
@@ -81,9 +82,12 @@ internal static class PatchFeature
                     variants = follow(a.variants, c.initial_value, c.multivariate_options), version = e.version + 1, updated_at = c.updated_at
                 FROM active a, changed c
                 WHERE e.id = a.id AND a.status = 'created' AND follow(a.variants, c.initial_value, c.multivariate_options) <> a.variants
+                RETURNING e.id, a.state AS before, audited(e) AS after
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
-                SELECT c.environment_id, @Actor, 'feature.updated', 'feature', c.id, s.state, c.state FROM changed c, subject s
+                SELECT @EnvironmentId, @Actor, 'feature.updated', 'feature', c.id, s.state, c.state FROM changed c, subject s
+                UNION ALL
+                SELECT @EnvironmentId, @Actor, 'experiment.updated', 'experiment', id, before, after FROM followed
             )
             SELECT v.*, {FeatureView.Columns}
             FROM verdict v, (SELECT * FROM changed UNION ALL SELECT * FROM subject WHERE NOT EXISTS (SELECT FROM changed)) f
@@ -92,19 +96,21 @@ internal static class PatchFeature
         public async Task<Outcome<FeatureView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var body = command.Body;
-            var parameters = new
-            {
-                command.Id,
-                command.Scope.EnvironmentId,
-                command.Scope.Actor,
-                command.Scope.IfMatch,
-                Name = body.Name.Value?.Trim(),
-                Enabled = body.Enabled.Value,
-                SetsValue = body.InitialValue.IsPresent,
-                InitialValue = FeatureRules.Stored(body.InitialValue.Value),
-                Options = FeatureRules.Stored(body.MultivariateOptions.Value),
-            };
-            var row = await db.AfterLocking(FeatureView.Lock, parameters, () => db.Change<Row>(Sql, parameters, cancellationToken), cancellationToken);
+            var row = await db.ChangeLocked<Row>(
+                Sql,
+                new
+                {
+                    command.Id,
+                    command.Scope.EnvironmentId,
+                    command.Scope.Actor,
+                    command.Scope.IfMatch,
+                    Name = body.Name.Value?.Trim(),
+                    Enabled = body.Enabled.Value,
+                    SetsValue = body.InitialValue.IsPresent,
+                    InitialValue = FeatureRules.Stored(body.InitialValue.Value),
+                    Options = FeatureRules.Stored(body.MultivariateOptions.Value),
+                },
+                cancellationToken);
 
             return row switch
             {

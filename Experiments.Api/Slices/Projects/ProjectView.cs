@@ -7,7 +7,7 @@ namespace Experiments.Api.Slices.Projects;
     """
     {"id": 1, "name": "Shop", "organisation": "Acme", "created_at": "2026-11-22T12:00:00Z"}
     """)]
-internal record ProjectView : IIdentified
+internal record ProjectView
 {
     public required long Id { get; init; }
 
@@ -23,7 +23,7 @@ internal record ProjectView : IIdentified
     """
     {"id": 1, "name": "production", "key": "nYdVidOgY3xmcaFZEvZo5v", "created_at": "2026-11-22T12:00:00Z"}
     """)]
-internal record EnvironmentView : IIdentified
+internal record EnvironmentView
 {
     public required long Id { get; init; }
 
