@@ -27,6 +27,8 @@ public sealed class TestCluster : IAsyncLifetime
         {
             _embedded = new EmbeddedPostgres(Temporary.Directory("cluster"), "fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300");
             await _embedded.Start(CancellationToken.None);
+            // A run that is broken off leaves nothing behind either.
+            AppDomain.CurrentDomain.ProcessExit += (_, _) => DisposeAsync().AsTask().Wait(TimeSpan.FromSeconds(10));
             _server = _embedded.ConnectionString;
         }
 
@@ -47,7 +49,11 @@ public sealed class TestCluster : IAsyncLifetime
         if (_embedded is not null)
         {
             await _embedded.DisposeAsync();
-            Directory.Delete(_embedded.Root, recursive: true);
+            if (Directory.Exists(_embedded.Root))
+            {
+                Directory.Delete(_embedded.Root, recursive: true);
+            }
+
             return;
         }
 

@@ -31,6 +31,7 @@ internal sealed class Envelope(RequestDelegate next, Readiness readiness, ILogge
         {
             if (request.ContentLength > RequestBody.Limit)
             {
+                await RequestBody.Discard(request, context.RequestAborted);
                 await Answer.Of(Problem.TooLarge).ExecuteAsync(context);
             }
             else if (!Uri.TryCreate(request.GetEncodedUrl(), UriKind.Absolute, out _))

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Microsoft.Net.Http.Headers;
 
 namespace Experiments.Api.Platform.Wire;
@@ -5,8 +6,14 @@ namespace Experiments.Api.Platform.Wire;
 /// <summary>Reads the bytes of a body, once the caller is known to be allowed to send one.</summary>
 internal static class RequestBody
 {
-    /// <summary>What a management call may send. Kestrel enforces it.</summary>
+    /// <summary>How many bytes a management call may send.</summary>
     public const int Limit = 1024 * 1024;
+
+    /// <summary>
+    /// How many are read to the end nevertheless, because a client that is still sending does not hear that it is too much.
+    /// At more than these the server hangs up.
+    /// </summary>
+    public const int Patience = 8 * Limit;
 
     /// <summary>What stands for a body that is not there.</summary>
     public static readonly byte[] None = "{}"u8.ToArray();
@@ -27,9 +34,9 @@ internal static class RequestBody
 
         try
         {
-            using var buffer = new MemoryStream((int)(request.ContentLength ?? 0));
-            await request.Body.CopyToAsync(buffer, ct);
-            return buffer.Length == 0 && !required ? None : buffer.ToArray();
+            using var body = new MemoryStream((int)(request.ContentLength ?? 0));
+            var length = await Drain(request.Body, body, ct);
+            return length > Limit ? Problem.TooLarge : length == 0 && !required ? None : body.ToArray();
         }
         catch (BadHttpRequestException exception)
         {
@@ -48,6 +55,50 @@ internal static class RequestBody
         {
             // A chunk size beyond 64 bits comes out of Kestrel like this.
             return Problem.Malformed;
+        }
+    }
+
+    /// <summary>Reads to the end what is too large anyway, if the client has begun to send it.</summary>
+    public static async Task Discard(HttpRequest request, CancellationToken ct)
+    {
+        if (request.ContentLength > Patience || request.Headers.Expect.Count > 0)
+        {
+            return;
+        }
+
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        deadline.CancelAfter(TimeSpan.FromSeconds(3));
+        try
+        {
+            await Drain(request.Body, Stream.Null, deadline.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // Then it will not hear.
+        }
+    }
+
+    // Keeps no more than is allowed, and returns how much there was.
+    private static async Task<long> Drain(Stream body, Stream kept, CancellationToken ct)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(16 * 1024);
+        try
+        {
+            var length = 0L;
+            while (await body.ReadAsync(buffer, ct) is > 0 and var read)
+            {
+                length += read;
+                if (length <= Limit)
+                {
+                    await kept.WriteAsync(buffer.AsMemory(0, read), ct);
+                }
+            }
+
+            return length;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 
