@@ -1,0 +1,88 @@
+using Npgsql;
+
+namespace Experiments.Bench;
+
+/// <summary>10 000 experiments over 50 environments to read, and a pool to write to, which is put back between runs.</summary>
+internal sealed class Seed(NpgsqlDataSource source, string directory)
+{
+    public const int Pool = 90_000;
+
+    public string Reads => Path.Combine(directory, "get.txt");
+
+    public string Lists => Path.Combine(directory, "list.txt");
+
+    public string Creates => Path.Combine(directory, "create.txt");
+
+    public string Starts => Path.Combine(directory, "start.txt");
+
+    /// <summary>The first of <see cref="Pool"/> features in a row that have no experiment.</summary>
+    public long FirstFeature { get; private set; }
+
+    /// <summary>The first of <see cref="Pool"/> experiments in a row that are not started.</summary>
+    public long FirstExperiment { get; private set; }
+
+    public async Task Plant()
+    {
+        await Execute(
+            """
+            INSERT INTO projects (name, organisation) VALUES ('bench', 'bench');
+            INSERT INTO environments (project_id, name, key) SELECT 1, 'e' || n, 'environment-' || n FROM generate_series(1, 51) n;
+            INSERT INTO features (environment_id, name, enabled, initial_value, multivariate_options)
+                SELECT 1 + n % 50, 'feature ' || n, true, '"blue"',
+                       jsonb_build_array(jsonb_build_object('id', nextval('feature_option_ids'), 'key', 'green', 'value', 'green', 'default_percentage_allocation', 0))
+                FROM generate_series(1, 10000) n;
+            INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by)
+                SELECT environment_id, id, 'Experiment ' || id, 'It sells more.', variants_of(initial_value, multivariate_options, NULL), 'bench' FROM features;
+            """);
+        // The pool stands in an environment of its own, so that lists are as long as they should be.
+        await Execute(
+            $"""
+            INSERT INTO features (environment_id, name, initial_value, multivariate_options)
+                SELECT 51, 'pool ' || n, '"blue"',
+                       jsonb_build_array(jsonb_build_object('id', nextval('feature_option_ids'), 'key', 'green', 'value', 'green', 'default_percentage_allocation', 0))
+                FROM generate_series(1, {2 * Pool}) n;
+            """);
+        FirstFeature = await Scalar("SELECT min(id) FROM features WHERE environment_id = 51");
+        await Execute(
+            $"""
+            INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by)
+                SELECT 51, id, 'Experiment ' || id, 'It sells more.', variants_of(initial_value, multivariate_options, NULL), 'bench'
+                FROM features WHERE id >= {FirstFeature + Pool} ORDER BY id;
+            """);
+        FirstExperiment = await Scalar("SELECT min(id) FROM experiments WHERE environment_id = 51");
+
+        await File.WriteAllLinesAsync(Reads, Enumerable.Range(1, 10_000).Select(id => $"GET /api/v1/environments/environment-{1 + (id % 50)}/experiments/{id}"));
+        await File.WriteAllLinesAsync(Lists, Enumerable.Range(1, 50).Select(n => $"GET /api/v1/environments/environment-{n}/experiments"));
+        await File.WriteAllLinesAsync(Creates, Enumerable.Range(0, Pool).Select(n =>
+            $$"""POST /api/v1/environments/environment-51/experiments {"name": "Experiment {{n}}", "hypothesis": "It sells more.", "feature": {{FirstFeature + n}}}"""));
+        await File.WriteAllLinesAsync(Starts, Enumerable.Range(0, Pool).Select(n => $"POST /api/v1/environments/environment-51/experiments/{FirstExperiment + n}/start"));
+        await PutBack();
+    }
+
+    /// <summary>Undoes what a run has written, so that each starts from the same.</summary>
+    public async Task PutBack()
+    {
+        await Execute(
+            $"""
+            DELETE FROM experiments WHERE id >= {FirstExperiment + Pool};
+            UPDATE experiments SET status = 'created', started_at = NULL, runs = '{"{}"}', version = 1 WHERE environment_id = 51 AND status <> 'created';
+            UPDATE features SET enabled = false, version = 1 WHERE environment_id = 51 AND enabled;
+            """);
+        await Execute("VACUUM ANALYZE experiments");
+        await Execute("VACUUM ANALYZE features");
+        await Execute("CHECKPOINT");
+    }
+
+    private async Task Execute(string sql)
+    {
+        await using var command = source.CreateCommand(sql);
+        command.CommandTimeout = 0;
+        await command.ExecuteNonQueryAsync();
+    }
+
+    private async Task<long> Scalar(string sql)
+    {
+        await using var command = source.CreateCommand(sql);
+        return (long)(await command.ExecuteScalarAsync())!;
+    }
+}

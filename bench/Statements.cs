@@ -1,0 +1,50 @@
+using System.Reflection;
+using System.Text.RegularExpressions;
+using Experiments.Api.Slices.Experiments;
+
+namespace Experiments.Bench;
+
+/// <summary>The product's own SQL, so that the twins and pgbench run what the service runs.</summary>
+internal static partial class Statements
+{
+    public static string Get { get; } = Of(typeof(GetExperiment.Handler));
+
+    public static string List { get; } = Of(typeof(ListExperiments.Handler));
+
+    public static string Create { get; } = Of(typeof(CreateExperiment.Handler));
+
+    /// <summary>The lock and the change, as one text.</summary>
+    public static string Start { get; } = Of(typeof(StartExperiment.Handler));
+
+    /// <summary>The statements of a text with positional parameters, each with the names of its own in order.</summary>
+    public static IReadOnlyList<(string Sql, IReadOnlyList<string> Names)> Positional(string sql) => [.. sql.Split(';').Select(statement =>
+    {
+        var names = new List<string>();
+        var text = Parameter().Replace(statement, match =>
+        {
+            if (!names.Contains(match.Groups[1].Value))
+            {
+                names.Add(match.Groups[1].Value);
+            }
+
+            return $"${names.IndexOf(match.Groups[1].Value) + 1}";
+        });
+        return (text, (IReadOnlyList<string>)names);
+    })];
+
+    /// <summary>The same text for pgbench: what changes from call to call is a variable of its, the rest stands in the text.</summary>
+    public static string ForPgbench(string sql, params (string Name, string Value)[] values)
+    {
+        var text = values.Aggregate(sql, (current, pair) => Regex.Replace(current, $@"@{pair.Name}\b", pair.Value));
+        text = LineComment().Replace(text, "");
+        return text.Contains(';', StringComparison.Ordinal) ? $"\\startpipeline\n{text};\n\\endpipeline\n" : $"{text};\n";
+    }
+
+    private static string Of(Type handler) => (string)handler.GetField("Sql", BindingFlags.NonPublic | BindingFlags.Static)!.GetRawConstantValue()!;
+
+    [GeneratedRegex("@([A-Za-z]+)")]
+    private static partial Regex Parameter();
+
+    [GeneratedRegex("--.*")]
+    private static partial Regex LineComment();
+}

@@ -1,0 +1,27 @@
+-- Each line of the file given is a request: a method, a path and, where there is one, a body. With "once", every line is sent
+-- once and the threads share them out; otherwise lines are drawn at random.
+local threads = 0
+function setup(thread)
+  thread:set("number", threads)
+  threads = threads + 1
+end
+
+function init(args)
+  key, mode, lines = args[2], args[3], {}
+  for line in io.lines(args[1]) do lines[#lines + 1] = line end
+  nextline = number + 1
+  headers = { ["Authorization"] = "Api-Key " .. key, ["Content-Type"] = "application/json" }
+  math.randomseed(number + 1)
+end
+
+function request()
+  local line
+  if mode == "once" then
+    line = lines[nextline] or lines[#lines]
+    nextline = nextline + 2
+  else
+    line = lines[math.random(#lines)]
+  end
+  local method, path, body = line:match("^(%S+) (%S+) ?(.*)$")
+  return wrk.format(method, path, headers, body ~= "" and body or nil)
+end
