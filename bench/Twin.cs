@@ -22,7 +22,7 @@ internal static class Twin
         builder.WebHost.UseUrls(address);
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
         await using var app = builder.Build();
-        await using var source = DatabaseSetup.Source(connectionString);
+        await using var source = DatabaseSetup.Source(connectionString, TimeSpan.FromSeconds(3));
         var environments = await Environments(source);
 
         app.MapGet("/api/v1/environments/{key}/experiments/{id:long}", (string key, long id, HttpResponse response) =>

@@ -16,41 +16,57 @@ public sealed class CreateExperiments : Migration
 {
     protected override void Up(MigrationBuilder migrationBuilder) => migrationBuilder.Sql(
         """
+        -- These are in plpgsql, which keeps its plans; a function in SQL would be planned again for every statement that calls it.
+
         -- The variants of a feature: control first, then its options in order. Without weights the split is even, to the
         -- hundredth of a percent, and control takes what is left over.
-        CREATE FUNCTION variants_of(initial_value jsonb, options jsonb, weights jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
-            WITH even AS (
-                SELECT jsonb_array_length(options) AS n, floor(10000.0 / (jsonb_array_length(options) + 1)) / 100 AS share
-            ), variants AS (
-                SELECT 0 AS position, 'control' AS key, initial_value AS value, 100 - n * share AS weight FROM even
-                UNION ALL
-                SELECT position, o->>'key', o->'value', share
-                FROM even, jsonb_array_elements(options) WITH ORDINALITY AS listed(o, position)
-            )
-            SELECT jsonb_agg(jsonb_build_object('key', key, 'value', value,
-                'weight', trim_scale(CASE WHEN weights IS NULL THEN weight ELSE (weights->>key)::numeric END)) ORDER BY position)
-            FROM variants
-        $$;
+        CREATE FUNCTION variants_of(initial_value jsonb, options jsonb, weights jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+        DECLARE
+            share    numeric := trim_scale(floor(10000.0 / (jsonb_array_length(options) + 1)) / 100);
+            variants jsonb := jsonb_build_array(jsonb_build_object('key', 'control', 'value', initial_value,
+                'weight', COALESCE(weights->'control', to_jsonb(trim_scale(100 - jsonb_array_length(options) * share)))));
+        BEGIN
+            FOR place IN 0 .. jsonb_array_length(options) - 1 LOOP
+                variants := variants || jsonb_build_object('key', options->place->'key', 'value', options->place->'value',
+                    'weight', COALESCE(weights->(options->place->>'key'), to_jsonb(share)));
+            END LOOP;
+            RETURN variants;
+        END $$;
+
+        -- Whether weights are given for control and for each option, and for nothing else.
+        CREATE FUNCTION split_fits(options jsonb, weights jsonb) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+        BEGIN
+            FOR place IN 0 .. jsonb_array_length(options) - 1 LOOP
+                IF NOT weights ? (options->place->>'key') THEN
+                    RETURN false;
+                END IF;
+            END LOOP;
+            RETURN weights ? 'control' AND (SELECT count(*) FROM jsonb_object_keys(weights)) = jsonb_array_length(options) + 1;
+        END $$;
 
         -- The variants of a draft after its feature has changed: the same keys keep their weights, other keys start from an even split.
-        CREATE FUNCTION follow(variants jsonb, initial_value jsonb, options jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
-            WITH weights AS (SELECT jsonb_object_agg(v->>'key', v->'weight') AS kept FROM jsonb_array_elements(variants) AS v),
-                 fresh AS (SELECT jsonb_object_agg(v->>'key', 0) AS keys FROM jsonb_array_elements(variants_of(NULL, options, NULL)) AS v)
-            SELECT variants_of(initial_value, options,
-                CASE WHEN (SELECT count(*) FROM jsonb_object_keys(kept)) = (SELECT count(*) FROM jsonb_object_keys(keys))
-                      AND kept ?& (SELECT array_agg(k) FROM jsonb_object_keys(keys) AS k) THEN kept END)
-            FROM weights, fresh
-        $$;
+        CREATE FUNCTION follow(variants jsonb, initial_value jsonb, options jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+        DECLARE
+            weights jsonb := (SELECT jsonb_object_agg(v->>'key', v->'weight') FROM jsonb_array_elements(variants) AS v);
+        BEGIN
+            RETURN variants_of(initial_value, options, CASE WHEN split_fits(options, weights) THEN weights END);
+        END $$;
 
-        CREATE FUNCTION split_is_valid(variants jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
-            SELECT count(*) BETWEEN 2 AND 11
-               AND count(*) = count(DISTINCT v->>'key')
-               AND variants->0->>'key' = 'control'
-               AND COALESCE(bool_and((v->>'weight')::numeric >= 0), false)
-               AND COALESCE(abs(sum((v->>'weight')::numeric) - 100) <= 0.000001, false)
-               AND count(v->>'weight') = count(*)
-            FROM jsonb_array_elements(variants) AS v
-        $$;
+        CREATE FUNCTION split_is_valid(variants jsonb) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+        DECLARE
+            total numeric := 0;
+            keys  text[] := '{}';
+        BEGIN
+            FOR place IN 0 .. jsonb_array_length(variants) - 1 LOOP
+                IF (variants->place->>'weight')::numeric IS NULL OR (variants->place->>'weight')::numeric < 0
+                   OR variants->place->>'key' = ANY (keys) THEN
+                    RETURN false;
+                END IF;
+                total := total + (variants->place->>'weight')::numeric;
+                keys := keys || (variants->place->>'key');
+            END LOOP;
+            RETURN cardinality(keys) BETWEEN 2 AND 11 AND keys[1] = 'control' AND abs(total - 100) <= 0.000001;
+        END $$;
 
         CREATE TABLE experiments (
             id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -86,24 +102,17 @@ public sealed class CreateExperiments : Migration
         );
         CREATE UNIQUE INDEX experiments_active ON experiments (environment_id, feature_id)
             WHERE status <> 'completed' AND deleted_at IS NULL;
-        CREATE INDEX experiments_newest ON experiments (environment_id, created_at DESC, id DESC) WHERE deleted_at IS NULL;
-
-        -- What the audit log shows of an experiment.
-        CREATE FUNCTION audited(e experiments) RETURNS jsonb LANGUAGE sql STABLE AS $$
-            SELECT jsonb_build_object(
-                'name', e.name, 'hypothesis', e.hypothesis, 'description', e.description, 'type', e.type, 'status', e.status,
-                'feature', e.feature_id, 'rollout_percentage', e.rollout_percentage, 'variants', e.variants, 'archived', e.archived,
-                'conclusion', e.conclusion, 'conclusion_comment', e.conclusion_comment, 'shipped_variant', e.shipped_variant,
-                'started_at', instant(e.started_at), 'ended_at', instant(e.ended_at))
-        $$;
+        -- A list reads its page in order, and counts from the index alone.
+        CREATE INDEX experiments_newest ON experiments (environment_id, archived, created_at DESC, id DESC)
+            INCLUDE (status, feature_id, name) WHERE deleted_at IS NULL;
         """);
 
     protected override void Down(MigrationBuilder migrationBuilder) => migrationBuilder.Sql(
         """
-        DROP FUNCTION audited(experiments);
         DROP TABLE experiments;
         DROP FUNCTION split_is_valid(jsonb);
         DROP FUNCTION follow(jsonb, jsonb, jsonb);
+        DROP FUNCTION split_fits(jsonb, jsonb);
         DROP FUNCTION variants_of(jsonb, jsonb, jsonb);
         """);
 }

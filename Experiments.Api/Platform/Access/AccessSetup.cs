@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.FeatureManagement;
+using Microsoft.FeatureManagement.FeatureFilters;
 using Microsoft.IdentityModel.Tokens;
 
 namespace Experiments.Api.Platform.Access;
@@ -18,8 +19,6 @@ internal static class AccessSetup
         SecurityAlgorithms.HmacSha256,
     ];
 
-    private const string EitherScheme = "Authorization";
-
     public static void AddAccess(this IHostApplicationBuilder builder)
     {
         var services = builder.Services;
@@ -27,15 +26,14 @@ internal static class AccessSetup
 
         // No scheme is the default: only a route that asks who is calling looks at the credential, and so at the database.
         services.AddAuthentication()
-            .AddPolicyScheme(EitherScheme, null, options =>
+            .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.Scheme, options =>
             {
                 options.ForwardDefaultSelector = context =>
                     context.Request.Headers.Authorization is [{ } value] && value.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)
                         ? JwtBearerDefaults.AuthenticationScheme
-                        : ApiKeyAuthentication.Scheme;
+                        : null;
                 options.ForwardChallenge = ApiKeyAuthentication.Scheme;
             })
-            .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.Scheme, null)
             .AddJwtBearer();
         // Nothing here writes cookies, so no key for them needs to be made at every start.
         foreach (var service in services.Where(service => service.ImplementationType?.Name == "DataProtectionHostedService").ToList())
@@ -78,10 +76,11 @@ internal static class AccessSetup
         services.AddSingleton<IAuthorizationHandler, ProjectAdmin>();
         services.AddSingleton<IAuthorizationHandler, InstanceAdmin>();
 
-        services.AddHttpContextAccessor();
         services.AddScopedFeatureManagement().WithTargeting<FeatureGate.Audience>();
+        services.AddScoped<FeatureGate.Audience>();
+        services.AddScoped<ITargetingContextAccessor>(provider => provider.GetRequiredService<FeatureGate.Audience>());
     }
 
     private static AuthorizationPolicyBuilder ForCallers(this AuthorizationPolicyBuilder policy) =>
-        policy.AddAuthenticationSchemes(EitherScheme).RequireAuthenticatedUser();
+        policy.AddAuthenticationSchemes(ApiKeyAuthentication.Scheme).RequireAuthenticatedUser();
 }

@@ -14,7 +14,10 @@ internal static class FeatureGate
     {
         // The library's filter answers a bare 404, which nothing else in the group does.
         group.AddEndpointFilter(async (context, next) =>
-            await next(context) is var answer && answer is NotFound ? Wire.Answer.Of(Problem.GateClosed) : answer);
+        {
+            context.HttpContext.RequestServices.GetRequiredService<Audience>().Http = context.HttpContext;
+            return await next(context) is var answer && answer is NotFound ? Wire.Answer.Of(Problem.GateClosed) : answer;
+        });
         group.WithFeatureGate(feature);
         return group.WithMetadata(new Required(feature));
     }
@@ -23,15 +26,17 @@ internal static class FeatureGate
     internal sealed record Required(string Feature);
 
     /// <summary>Whom the gate is asked for: the caller, and the organisation, the project and the environment as groups.</summary>
-    internal sealed class Audience(IHttpContextAccessor http) : ITargetingContextAccessor
+    internal sealed class Audience : ITargetingContextAccessor
     {
+        /// <summary>The request that is at the gate. Set by the gate itself; an IHttpContextAccessor would cost every request more.</summary>
+        public HttpContext? Http { get; set; }
+
         public ValueTask<TargetingContext> GetContextAsync()
         {
-            var context = http.HttpContext;
-            var scope = context?.Features.Get<EnvironmentScope>();
+            var scope = Http?.Features.Get<EnvironmentScope>();
             return new(new TargetingContext
             {
-                UserId = context is null ? "" : Actor.Of(context.User).Name,
+                UserId = Http is null ? "" : Actor.Of(Http.User).Name,
                 Groups = scope is null ? [] : [scope.Organisation, scope.Project, scope.Key],
             });
         }

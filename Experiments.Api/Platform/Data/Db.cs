@@ -50,7 +50,7 @@ internal sealed class Db(NpgsqlDataSource source)
             ct);
 
     /// <summary>Runs <paramref name="work"/>, with all calls on this object inside it, in one transaction that is kept when <paramref name="keep"/> says so.</summary>
-    public Task<T> InTransaction<T>(Func<Task<T>> work, Func<T, bool> keep, CancellationToken ct) => Transact(work, keep, ct).WaitAsync(ct);
+    public Task<T> InTransaction<T>(Func<Task<T>> work, Func<T, bool> keep, CancellationToken ct) => Transact(work, keep, ct).OrAbandon(ct);
 
     private async Task<T> Transact<T>(Func<Task<T>> work, Func<T, bool> keep, CancellationToken ct)
     {
@@ -74,7 +74,7 @@ internal sealed class Db(NpgsqlDataSource source)
     }
 
     private Task<T> Bounded<T>(Func<NpgsqlConnection, Task<T>> statement, Func<DbException, bool> mayRepeat, CancellationToken ct) =>
-        _transactional is { } connection ? statement(connection).WaitAsync(ct) : Alone(statement, mayRepeat, ct).WaitAsync(ct);
+        _transactional is { } connection ? statement(connection).OrAbandon(ct) : Alone(statement, mayRepeat, ct).OrAbandon(ct);
 
     private async Task<T> Alone<T>(Func<NpgsqlConnection, Task<T>> statement, Func<DbException, bool> mayRepeat, CancellationToken ct)
     {

@@ -16,12 +16,14 @@ internal static class OpenApiSetup
 
     public static void MapOpenApiDocument(this WebApplication app) => app.MapOpenApi("/openapi/{documentName}.json").RequireAuthorization(Policies.Everyone);
 
-    public static void UseDocumentationPage(this WebApplication app) => app.UseSwaggerUI(ui =>
-    {
-        ui.RoutePrefix = "docs";
-        ui.DocumentTitle = "Experiments";
-        ui.SwaggerEndpoint("/openapi/v1.json", "Experiments v1");
-    });
+    public static void UseDocumentationPage(this WebApplication app) => app.UseWhen(
+        context => context.Request.Path.StartsWithSegments("/docs"),
+        docs => docs.UseSwaggerUI(ui =>
+        {
+            ui.RoutePrefix = "docs";
+            ui.DocumentTitle = "Experiments";
+            ui.SwaggerEndpoint("/openapi/v1.json", "Experiments v1");
+        }));
 
     // What has no name of its own stands where it is used.
     private static string? SchemaName(Type type) => type switch

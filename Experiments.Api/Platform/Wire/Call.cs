@@ -29,7 +29,10 @@ internal sealed class Call(HttpContext http, IMediator mediator)
 
     public Page Page => Page.From(Query);
 
-    public Uri Address => new(http.Request.GetEncodedUrl());
+    /// <summary>The address of this request, as far as the client can be believed.</summary>
+    public Uri Address => Uri.TryCreate(http.Request.GetEncodedUrl(), UriKind.Absolute, out var address)
+        ? address
+        : throw new BadHttpRequestException("The Host header is not the name of a host.");
 
     private string[]? IfMatch { get; set; }
 

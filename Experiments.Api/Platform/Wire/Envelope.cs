@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Startup;
-using Microsoft.AspNetCore.Http.Extensions;
 using Npgsql;
 
 namespace Experiments.Api.Platform.Wire;
@@ -15,6 +14,7 @@ internal sealed class Envelope(RequestDelegate next, Readiness readiness, ILogge
     public async Task InvokeAsync(HttpContext context)
     {
         var (request, response) = (context.Request, context.Response);
+        using var trace = Continue(request);
         Stamp(context);
         if (readiness.IsDraining)
         {
@@ -33,10 +33,6 @@ internal sealed class Envelope(RequestDelegate next, Readiness readiness, ILogge
             {
                 await RequestBody.Discard(request, context.RequestAborted);
                 await Answer.Of(Problem.TooLarge).ExecuteAsync(context);
-            }
-            else if (!Uri.TryCreate(request.GetEncodedUrl(), UriKind.Absolute, out _))
-            {
-                await Answer.Of(new Refusal(Problem.Malformed, "The Host header is not the name of a host.")).ExecuteAsync(context);
             }
             else if (!readiness.HasSchema && request.Path.StartsWithSegments("/api"))
             {
@@ -105,6 +101,14 @@ internal sealed class Envelope(RequestDelegate next, Readiness readiness, ILogge
 
         return Answer.Of(problem).ExecuteAsync(context);
     }
+
+    // The framework traces requests only where somebody listens; a trace that the client has begun goes on in any case.
+    private static Activity? Continue(HttpRequest request) =>
+        Activity.Current is null
+        && request.Headers.TraceParent is [{ } parent]
+        && ActivityContext.TryParse(parent, request.Headers.TraceState, out var context)
+            ? new Activity("request").SetParentId(context.TraceId, context.SpanId, context.TraceFlags).Start()
+            : null;
 
     private static string RequestId(HttpRequest request) =>
         request.Headers["X-Request-Id"] is [{ Length: >= 1 and <= 128 } id] && id.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-')

@@ -3,6 +3,7 @@ using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
 using FluentValidation;
+using Experiments.Api.Slices.Features;
 using MediatR;
 
 namespace Experiments.Api.Slices.Experiments;
@@ -44,13 +45,13 @@ internal static class CompleteExperiment
                 FROM subject s
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From) AND (@Ship IS NULL OR EXISTS (SELECT FROM shipped))
-                RETURNING e.*, audited(e) AS state
+                RETURNING e.*, {ExperimentView.State} AS state
             ), served AS (
                 UPDATE features f SET initial_value = NULLIF(shipped.value, 'null'), updated_at = c.updated_at, version = f.version + 1
                 FROM changed c
                 CROSS JOIN shipped
                 WHERE f.id = c.feature_id
-                RETURNING f.*, audited(f) AS state
+                RETURNING f.*, {FeatureView.State} AS state
             ), {ExperimentChange.LoggedWithServed}
             {ExperimentChange.AnswerWithServed}
             """;

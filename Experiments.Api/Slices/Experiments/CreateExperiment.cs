@@ -47,10 +47,7 @@ internal static class CreateExperiment
         private const string Sql =
             $"""
             WITH flag AS (
-                SELECT f.*, @Weights::jsonb IS NULL
-                    OR (SELECT array_agg(k ORDER BY k) FROM jsonb_object_keys(@Weights::jsonb) AS k)
-                     = (SELECT array_agg(v->>'key' ORDER BY v->>'key') FROM jsonb_array_elements(variants_of(NULL, f.multivariate_options, NULL)) AS v)
-                    AS split_fits
+                SELECT f.*, @Weights::jsonb IS NULL OR split_fits(f.multivariate_options, @Weights::jsonb) AS split_fits
                 FROM features f
                 WHERE f.id = @Feature AND f.environment_id = @EnvironmentId AND f.deleted_at IS NULL
                 FOR SHARE
@@ -62,7 +59,7 @@ internal static class CreateExperiment
                 FROM flag f
                 WHERE f.multivariate_options <> '[]' AND f.split_fits
                 ON CONFLICT (environment_id, feature_id) WHERE status <> 'completed' AND deleted_at IS NULL DO NOTHING
-                RETURNING e.*, audited(e) AS after
+                RETURNING e.*, {ExperimentView.State} AS after
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
                 SELECT environment_id, @Actor, 'experiment.created', 'experiment', id, after FROM created

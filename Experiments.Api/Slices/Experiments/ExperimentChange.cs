@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
+using Experiments.Api.Slices.Features;
 
 namespace Experiments.Api.Slices.Experiments;
 
@@ -22,11 +23,11 @@ internal static class ExperimentChange
         FOR NO KEY UPDATE OF f;
 
         WITH subject AS (
-            SELECT e.*, audited(e) AS state
+            SELECT e.*, {ExperimentView.State} AS state
             FROM experiments e
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
         ), flag AS (
-            SELECT f.*, audited(f) AS state
+            SELECT f.*, {FeatureView.State} AS state
             FROM features f
             JOIN subject e ON e.feature_id = f.id
         ), verdict AS (

@@ -31,6 +31,16 @@ internal record ExperimentView : ITagged, IIdentified
             'enabled', f.enabled, 'initial_value', f.initial_value, 'multivariate_options', f.multivariate_options)::text AS feature
         """;
 
+    /// <summary>What the audit log shows of an experiment <c>e</c>.</summary>
+    public const string State =
+        """
+        jsonb_build_object(
+            'name', e.name, 'hypothesis', e.hypothesis, 'description', e.description, 'type', e.type, 'status', e.status,
+            'feature', e.feature_id, 'rollout_percentage', e.rollout_percentage, 'variants', e.variants, 'archived', e.archived,
+            'conclusion', e.conclusion, 'conclusion_comment', e.conclusion_comment, 'shipped_variant', e.shipped_variant,
+            'started_at', instant(e.started_at), 'ended_at', instant(e.ended_at))
+        """;
+
     [JsonIgnore]
     public string ETag { get; init; } = "";
 

@@ -47,27 +47,28 @@ internal static class ListExperiments
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Response>>
     {
         // The feature is looked at only where the experiment's own name does not match.
+        private const string Found =
+            """
+            FROM experiments e
+            WHERE e.environment_id = @EnvironmentId AND e.deleted_at IS NULL AND e.archived = @Archived
+              AND (@Pattern::text IS NULL OR e.name ILIKE @Pattern OR EXISTS (
+                  SELECT FROM features f WHERE f.environment_id = @EnvironmentId AND f.id = e.feature_id AND f.name ILIKE @Pattern))
+            """;
+
         private const string Sql =
             $"""
-            WITH found AS MATERIALIZED (
-                SELECT e.id, e.status, e.created_at
-                FROM experiments e
-                WHERE e.environment_id = @EnvironmentId AND e.deleted_at IS NULL AND e.archived = @Archived
-                  AND (@Pattern::text IS NULL OR e.name ILIKE @Pattern
-                       OR EXISTS (SELECT FROM features f WHERE f.id = e.feature_id AND f.name ILIKE @Pattern))
-            ), counts AS (
-                SELECT count(*) FILTER (WHERE status = 'created') AS created, count(*) FILTER (WHERE status = 'running') AS running,
-                       count(*) FILTER (WHERE status = 'paused') AS paused, count(*) FILTER (WHERE status = 'completed') AS completed
-                FROM found
+            WITH counts AS (
+                SELECT count(*) FILTER (WHERE e.status = 'created') AS created, count(*) FILTER (WHERE e.status = 'running') AS running,
+                       count(*) FILTER (WHERE e.status = 'paused') AS paused, count(*) FILTER (WHERE e.status = 'completed') AS completed
+                {Found}
             ), page AS (
-                SELECT id FROM found
-                WHERE status = ANY (@Statuses)
-                ORDER BY created_at DESC, id DESC
+                SELECT e.* {Found} AND e.status = ANY (@Statuses)
+                ORDER BY e.created_at DESC, e.id DESC
                 LIMIT @Limit OFFSET @Offset
             )
             SELECT counts.*, {ExperimentView.Columns}
             FROM counts
-            LEFT JOIN (page p JOIN experiments e ON e.id = p.id JOIN features f ON f.id = e.feature_id) ON true
+            LEFT JOIN (page e JOIN features f ON f.id = e.feature_id) ON true
             ORDER BY e.created_at DESC, e.id DESC
             """;
 

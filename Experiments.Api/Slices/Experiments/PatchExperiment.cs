@@ -57,7 +57,7 @@ internal static class PatchExperiment
                 WHERE e.id = s.id AND NOT v.stale AND NOT (s.status = 'running' AND @Archived IS TRUE)
                   AND (COALESCE(@Name, s.name), COALESCE(@Hypothesis, s.hypothesis), COALESCE(@Description, s.description),
                        COALESCE(@Archived, s.archived)) <> (s.name, s.hypothesis, s.description, s.archived)
-                RETURNING e.*, audited(e) AS state
+                RETURNING e.*, {ExperimentView.State} AS state
             ), {ExperimentChange.Logged}
             {ExperimentChange.Answer}
             """;

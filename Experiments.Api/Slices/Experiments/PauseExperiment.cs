@@ -28,7 +28,7 @@ internal static class PauseExperiment
                 FROM subject s
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From)
-                RETURNING e.*, audited(e) AS state
+                RETURNING e.*, {ExperimentView.State} AS state
             ), {ExperimentChange.Logged}
             {ExperimentChange.Answer}
             """;

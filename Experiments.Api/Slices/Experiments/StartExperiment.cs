@@ -2,6 +2,7 @@ using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
+using Experiments.Api.Slices.Features;
 using MediatR;
 
 namespace Experiments.Api.Slices.Experiments;
@@ -28,12 +29,12 @@ internal static class StartExperiment
                 FROM subject s
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From)
-                RETURNING e.*, audited(e) AS state
+                RETURNING e.*, {ExperimentView.State} AS state
             ), served AS (
                 UPDATE features f SET enabled = true, updated_at = c.updated_at, version = f.version + 1
                 FROM changed c
                 WHERE f.id = c.feature_id AND NOT f.enabled
-                RETURNING f.*, audited(f) AS state
+                RETURNING f.*, {FeatureView.State} AS state
             ), {ExperimentChange.LoggedWithServed}
             {ExperimentChange.AnswerWithServed}
             """;

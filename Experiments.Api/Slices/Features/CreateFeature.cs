@@ -40,7 +40,7 @@ internal static class CreateFeature
                 INSERT INTO features AS f (environment_id, name, enabled, initial_value, multivariate_options)
                 VALUES (@EnvironmentId, @Name, @Enabled, @InitialValue::jsonb, options_of(@Options::jsonb, '[]'))
                 ON CONFLICT (environment_id, lower(name)) WHERE deleted_at IS NULL DO NOTHING
-                RETURNING f.*, audited(f) AS after
+                RETURNING f.*, {FeatureView.State} AS after
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
                 SELECT environment_id, @Actor, 'feature.created', 'feature', id, after FROM created

@@ -23,7 +23,7 @@ internal static class DeleteFeature
             {FeatureView.Lock}
 
             WITH subject AS (
-                SELECT f.*, audited(f) AS state
+                SELECT f.*, {FeatureView.State} AS state
                 FROM features f
                 WHERE f.id = @Id AND f.environment_id = @EnvironmentId AND f.deleted_at IS NULL
             ), verdict AS (

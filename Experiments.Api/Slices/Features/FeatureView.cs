@@ -23,6 +23,10 @@ internal record FeatureView : ITagged, IIdentified
         COALESCE(f.initial_value, 'null')::text AS initial_value, f.multivariate_options::text AS multivariate_options, f.created_at, f.updated_at
         """;
 
+    /// <summary>What the audit log shows of a feature <c>f</c>.</summary>
+    public const string State =
+        "jsonb_build_object('name', f.name, 'enabled', f.enabled, 'initial_value', f.initial_value, 'multivariate_options', f.multivariate_options)";
+
     /// <summary>
     /// Goes before the statement of a change, as one of its own: it keeps experiments from being created on the feature or
     /// moved, and only the next statement sees those that came while it waited.

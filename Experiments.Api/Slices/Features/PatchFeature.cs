@@ -2,6 +2,7 @@ using System.Text.Json;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
+using Experiments.Api.Slices.Experiments;
 using FluentValidation;
 using MediatR;
 
@@ -49,7 +50,7 @@ internal static class PatchFeature
             {FeatureView.Lock}
 
             WITH subject AS (
-                SELECT f.*, audited(f) AS state
+                SELECT f.*, {FeatureView.State} AS state
                 FROM features f
                 WHERE f.id = @Id AND f.environment_id = @EnvironmentId AND f.deleted_at IS NULL
             ), wanted AS (
@@ -58,7 +59,7 @@ internal static class PatchFeature
                        COALESCE(options_of(@Options::jsonb, multivariate_options), multivariate_options) AS multivariate_options
                 FROM subject
             ), active AS (
-                SELECT e.*, audited(e) AS state FROM experiments e JOIN subject f ON f.id = e.feature_id
+                SELECT e.*, {ExperimentView.State} AS state FROM experiments e JOIN subject f ON f.id = e.feature_id
                 WHERE e.status <> 'completed' AND e.deleted_at IS NULL
             ), verdict AS (
                 SELECT COALESCE({FeatureView.Tag} <> ALL (@IfMatch::text[]), false) AS stale,
@@ -76,13 +77,13 @@ internal static class PatchFeature
                 WHERE f.id = s.id AND NOT v.stale AND NOT v.locked AND NOT v.in_use AND NOT v.taken
                   AND (s.name, s.enabled, s.initial_value, s.multivariate_options)
                       IS DISTINCT FROM (w.name, w.enabled, w.initial_value, w.multivariate_options)
-                RETURNING f.*, audited(f) AS state
+                RETURNING f.*, {FeatureView.State} AS state
             ), followed AS (
                 UPDATE experiments e SET
                     variants = follow(a.variants, c.initial_value, c.multivariate_options), version = e.version + 1, updated_at = c.updated_at
                 FROM active a, changed c
                 WHERE e.id = a.id AND a.status = 'created' AND follow(a.variants, c.initial_value, c.multivariate_options) <> a.variants
-                RETURNING e.id, a.state AS before, audited(e) AS after
+                RETURNING e.id, a.state AS before, {ExperimentView.State} AS after
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
                 SELECT @EnvironmentId, @Actor, 'feature.updated', 'feature', c.id, s.state, c.state FROM changed c, subject s
