@@ -2,7 +2,6 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.FeatureManagement;
-using Microsoft.FeatureManagement.FeatureFilters;
 using Microsoft.IdentityModel.Tokens;
 
 namespace Experiments.Api.Platform.Access;
@@ -76,9 +75,7 @@ internal static class AccessSetup
         services.AddSingleton<IAuthorizationHandler, ProjectAdmin>();
         services.AddSingleton<IAuthorizationHandler, InstanceAdmin>();
 
-        services.AddScopedFeatureManagement().WithTargeting<FeatureGate.Audience>();
-        services.AddScoped<FeatureGate.Audience>();
-        services.AddScoped<ITargetingContextAccessor>(provider => provider.GetRequiredService<FeatureGate.Audience>());
+        services.AddFeatureManagement();
     }
 
     private static AuthorizationPolicyBuilder ForCallers(this AuthorizationPolicyBuilder policy) =>
