@@ -43,7 +43,7 @@ internal static class Benchmark
                 // The first turn warms everything up and does not count.
                 for (var round = 0; round <= Rounds; round++)
                 {
-                    var time = round == 0 ? TimeSpan.FromSeconds(2) : duration;
+                    var time = round == 0 && !operation.Writes ? 2 * duration : duration;
                     var turn = (
                         await Turn(seed, operation, () => Load.Wrk(serviceAddress, operation.Requests, Key, operation.Writes, time)),
                         await Turn(seed, operation, () => Load.Wrk(twinAddress, operation.Requests, Key, operation.Writes, time)),

@@ -41,6 +41,10 @@ internal sealed class Envelope(RequestDelegate next, Readiness readiness, ILogge
             else
             {
                 await next(context);
+                if (response.StatusCode >= 400 && !response.HasStarted && response.ContentLength is null)
+                {
+                    await Explain(context);
+                }
             }
         }
         catch (Exception exception) when (!response.HasStarted)
@@ -60,8 +64,8 @@ internal sealed class Envelope(RequestDelegate next, Readiness readiness, ILogge
 
     private static void Stamp(HttpContext context) => context.Response.Headers["X-Request-Id"] = RequestId(context.Request);
 
-    /// <summary>Gives a body to an answer that the framework left without one.</summary>
-    public static Task Explain(HttpContext context)
+    // Gives a body to an answer that the framework left without one.
+    private static Task Explain(HttpContext context)
     {
         Problem? problem = context.Response.StatusCode switch
         {

@@ -35,7 +35,6 @@ internal static class WireSetup
     public static void UseWire(this WebApplication app)
     {
         app.UseMiddleware<Envelope>();
-        app.UseStatusCodePages(context => Envelope.Explain(context.HttpContext));
         app.UseRouting();
         app.UseRequestTimeouts();
         app.UseAuthentication();
