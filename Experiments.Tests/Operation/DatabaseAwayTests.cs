@@ -92,6 +92,26 @@ public sealed class DatabaseAwayTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_request_with_a_key_that_came_too_late_can_be_repeated_and_is_done_once()
+    {
+        (await _admin.Get("/api/v1/projects/")).Must(200);
+        await using var blocker = new Npgsql.NpgsqlConnection(_postgres.ConnectionString);
+        await blocker.OpenAsync();
+        await using var transaction = await blocker.BeginTransactionAsync();
+        await using (var command = new Npgsql.NpgsqlCommand("LOCK TABLE projects IN EXCLUSIVE MODE", blocker))
+        {
+            await command.ExecuteNonQueryAsync();
+        }
+
+        var body = new { name = "once", organisation = "o" };
+        (await _admin.Post("/api/v1/projects/", body, ("Idempotency-Key", "k"))).MustBe(503, "service.unavailable");
+        await transaction.RollbackAsync();
+
+        (await Eventually(() => _admin.Post("/api/v1/projects/", body, ("Idempotency-Key", "k")), 201)).ShouldBeTrue();
+        (await _admin.Get("/api/v1/projects/"))["count"].GetValue<int>().ShouldBe(1);
+    }
+
+    [Fact]
     public async Task Connections_that_the_server_closed_are_noticed_by_no_reader()
     {
         await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => _admin.Get("/api/v1/projects/")));

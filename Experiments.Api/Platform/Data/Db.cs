@@ -60,6 +60,8 @@ internal sealed class Db(NpgsqlDataSource source)
         try
         {
             var result = await work();
+            // Nobody waits for this any more, so it shall not have happened.
+            ct.ThrowIfCancellationRequested();
             if (keep(result))
             {
                 await transaction.CommitAsync(ct);
@@ -74,7 +76,8 @@ internal sealed class Db(NpgsqlDataSource source)
     }
 
     private Task<T> Bounded<T>(Func<NpgsqlConnection, Task<T>> statement, Func<DbException, bool> mayRepeat, CancellationToken ct) =>
-        _transactional is { } connection ? statement(connection).OrAbandon(ct) : Alone(statement, mayRepeat, ct).OrAbandon(ct);
+        // Inside a transaction it is the whole that is left behind; its connection must not be closed under a running statement.
+        _transactional is { } connection ? statement(connection) : Alone(statement, mayRepeat, ct).OrAbandon(ct);
 
     private async Task<T> Alone<T>(Func<NpgsqlConnection, Task<T>> statement, Func<DbException, bool> mayRepeat, CancellationToken ct)
     {

@@ -53,6 +53,7 @@ internal sealed class Idempotency(Db db)
                     : Answer.Of(Problem.KeyReused);
             }
 
+            ct.ThrowIfCancellationRequested();
             var answer = await act();
             if (IsKept(answer))
             {
