@@ -46,7 +46,7 @@ internal static class Commands
 
     private static async Task<string> Migrate(Database database, string? version)
     {
-        var known = version is null or "0" ? version : Migrator.Known.SingleOrDefault(name => name.StartsWith(version, StringComparison.Ordinal));
+        var known = version is null or "0" ? version : Migrator.Known.FirstOrDefault(name => name.StartsWith(version, StringComparison.Ordinal));
         return version is not null && known is null
             ? throw new ArgumentException($"There is no version {version}. There are:\n  0\n  {string.Join("\n  ", Migrator.Known)}")
             : await Migrator.Run(database.ConnectionString, known, CancellationToken.None);
@@ -58,6 +58,7 @@ internal static class Commands
         var configuration = new ConfigurationBuilder()
             .SetBasePath(AppContext.BaseDirectory)
             .AddJsonFile("appsettings.json", optional: true)
+            .AddJsonFile($"appsettings.{Environment.GetEnvironmentVariable("ASPNETCORE_ENVIRONMENT") ?? "Production"}.json", optional: true)
             .AddEnvironmentVariables()
             .Build();
         try
@@ -71,7 +72,7 @@ internal static class Commands
             await command(database);
             return 0;
         }
-        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException or NpgsqlException)
+        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException or NpgsqlException or System.Net.Sockets.SocketException)
         {
             await Console.Error.WriteLineAsync(exception.Message);
             return 1;

@@ -184,6 +184,16 @@ public class TransitionTests(TestService service) : IClassFixture<TestService>
     }
 
     [Fact]
+    public async Task A_start_takes_the_experiment_out_of_the_archive()
+    {
+        var given = await Given.AnEnvironment(service);
+        var experiment = await given.AnExperiment();
+        (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", new { archived = true })).Must(200);
+
+        (await given.Act(experiment.Id, "start")).Must(200)["archived"].GetValue<bool>().ShouldBeFalse();
+    }
+
+    [Fact]
     public async Task Completing_keeps_the_conclusion_and_ships_the_winner_in_one_go()
     {
         var given = await Given.AnEnvironment(service);

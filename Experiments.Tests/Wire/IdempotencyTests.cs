@@ -117,6 +117,17 @@ public class IdempotencyTests(TestService service) : IClassFixture<TestService>
             new { given.Key, secret = first["key"].GetValue<string>() })).ShouldBe(0);
     }
 
+    [Fact]
+    public async Task However_the_scheme_is_spelt_it_is_the_same_caller()
+    {
+        var given = await Given.AnEnvironment(service);
+
+        var first = (await service.As($"Api-Key {TestService.AdminKey}").Post(given.Features, new { name = "once" }, Key("k1"))).Must(201);
+        var second = (await service.As($"api-key  {TestService.AdminKey}").Post(given.Features, new { name = "once" }, Key("k1"))).Must(201);
+
+        second.Text.ShouldBe(first.Text);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("two words")]

@@ -44,6 +44,7 @@ internal static class AccessSetup
         {
             // What issuer, audience and keys are comes from the section Authentication:Schemes:Bearer.
             options.MapInboundClaims = false;
+            options.BackchannelTimeout = TimeSpan.FromSeconds(2);
             options.TokenValidationParameters.ClockSkew = TimeSpan.FromSeconds(30);
             options.TokenValidationParameters.RequireExpirationTime = true;
             options.TokenValidationParameters.RequireSignedTokens = true;

@@ -19,10 +19,11 @@ internal sealed class AccessStore(NpgsqlDataSource source) : IDisposable
     /// <summary>The caller that holds <paramref name="secret"/>, or null when no key in force has it.</summary>
     public async ValueTask<ApiKeyIdentity?> Identify(string secret, CancellationToken ct)
     {
-        if (!_granted.TryGetValue(secret, out KeyRow? key))
+        var hash = Secret.Hash(secret);
+        var remembered = Convert.ToHexString(hash);
+        if (!_granted.TryGetValue(remembered, out KeyRow? key))
         {
             // The index finds keys by half of the hash; only the comparison of the whole, in constant time, decides.
-            var hash = Secret.Hash(secret);
             var candidates = await new Db(source).Rows<KeyRow>(
                 """
                 SELECT id, hash, environment_id, expires_at
@@ -38,7 +39,7 @@ internal sealed class AccessStore(NpgsqlDataSource source) : IDisposable
             }
 
             key.Identity = new ApiKeyIdentity(new Actor($"{Actor.KeyPrefix}{key.Id}", key.EnvironmentId is null, key.EnvironmentId));
-            Remember(secret, key);
+            Remember(remembered, key);
         }
 
         return key!.ExpiresAt > DateTime.UtcNow || key.ExpiresAt is null ? key.Identity : null;

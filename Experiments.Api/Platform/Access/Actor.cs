@@ -18,7 +18,7 @@ internal sealed record Actor(string Name, bool IsInstanceKey = false, long? Envi
     /// What only the caller and not the database knows of this request: an API key. Empty for a token, which is another one
     /// after it was renewed.
     /// </summary>
-    public static string SecretOf(HttpContext http) => http.User.Identity is ApiKeyIdentity ? http.Request.Headers.Authorization.ToString() : "";
+    public static string SecretOf(HttpContext http) => http.User.Identity is ApiKeyIdentity ? ApiKeyAuthentication.SecretIn(http.Request) : "";
 
     public static Actor Of(ClaimsPrincipal user) =>
         user.Identity is ApiKeyIdentity key ? key.Actor : new Actor(user.FindFirstValue("sub") ?? "");

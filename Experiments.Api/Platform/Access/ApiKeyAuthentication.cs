@@ -13,6 +13,9 @@ internal sealed class ApiKeyAuthentication(
 {
     public new const string Scheme = "Api-Key";
 
+    /// <summary>The secret of a request that has one, however its scheme is spelt.</summary>
+    public static string SecretIn(HttpRequest request) => request.Headers.Authorization.ToString()[(Scheme.Length + 1)..].Trim();
+
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
         var header = Request.Headers.Authorization;
@@ -21,13 +24,12 @@ internal sealed class ApiKeyAuthentication(
             return AuthenticateResult.NoResult();
         }
 
-        if (header.Count > 1 || header[0] is not { } value || !value.StartsWith(Scheme + " ", StringComparison.OrdinalIgnoreCase))
+        if (header.Count > 1 || header[0]?.StartsWith(Scheme + " ", StringComparison.OrdinalIgnoreCase) != true)
         {
             return AuthenticateResult.Fail("Not a single Api-Key.");
         }
 
-        var secret = value[(Scheme.Length + 1)..].Trim();
-        return await access.Identify(secret, Context.RequestAborted) is { } identity
+        return await access.Identify(SecretIn(Request), Context.RequestAborted) is { } identity
             ? AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(identity), Scheme))
             : AuthenticateResult.Fail("No such key.");
     }

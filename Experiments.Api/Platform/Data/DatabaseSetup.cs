@@ -37,7 +37,7 @@ internal static class DatabaseSetup
         if (deadline is { } limit)
         {
             // Each statement is written to have one good plan; to weigh it anew for every set of values costs more than it can gain.
-            Default("Options", $"-c statement_timeout={(int)limit.TotalMilliseconds} -c plan_cache_mode=force_generic_plan");
+            settings.Options = $"-c statement_timeout={(int)limit.TotalMilliseconds} -c plan_cache_mode=force_generic_plan {settings.Options}".TrimEnd();
         }
 
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);

@@ -64,8 +64,13 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
             Directory.Move(unfinished, _data);
         }
 
-        await StartServer(ct);
+        if (!IsRunning() && IsUsed())
+        {
+            throw new InvalidOperationException($"{Root} is in use by a service whose PostgreSQL cannot be seen from here, perhaps in another container. Set EXPERIMENTS_DATA to another directory.");
+        }
+
         _user = new FileStream(UsersLock, FileMode.OpenOrCreate, FileAccess.Read, FileShare.Read);
+        await StartServer();
     }
 
     /// <summary>Starts the server again when it has died.</summary>
@@ -78,7 +83,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         }
 
         using var starting = await Alone(ct);
-        return await StartServer(ct);
+        return await StartServer();
     }
 
     /// <summary>Leaves, and stops the server when nobody else uses it.</summary>
@@ -92,11 +97,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         using var stopping = await Alone(CancellationToken.None);
         await _user.DisposeAsync();
         _user = null;
-        try
-        {
-            await using var alone = new FileStream(UsersLock, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException)
+        if (IsUsed() || !IsRunning())
         {
             return;
         }
@@ -104,7 +105,8 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         await Postgres("pg_ctl", ["stop", "-D", _data, "-m", "fast", "-w", "-s"], CancellationToken.None);
     }
 
-    private async Task<bool> StartServer(CancellationToken ct)
+    // Never broken off half way: what was started is stopped again by who uses it.
+    private async Task<bool> StartServer()
     {
         if (IsRunning())
         {
@@ -119,13 +121,27 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         var settings = new[] { "listen_addresses=", $"unix_socket_directories={_socket}", "unix_socket_permissions=0700" }
             .Concat(_settings)
             .Select(setting => $"-c '{setting.Replace("'", @"'\''", StringComparison.Ordinal)}'");
-        await Postgres("pg_ctl", ["start", "-D", _data, "-l", _log, "-w", "-t", "60", "-s", "-o", string.Join(' ', settings)], ct);
+        await Postgres("pg_ctl", ["start", "-D", _data, "-l", _log, "-w", "-t", "60", "-s", "-o", string.Join(' ', settings)], CancellationToken.None);
         return true;
     }
 
     private string Pid => Path.Combine(_data, "postmaster.pid");
 
     private string UsersLock => Path.Combine(Root, "users.lock");
+
+    // Whether any process holds its share of the users' lock; only ever asked before taking, or after giving back, one's own.
+    private bool IsUsed()
+    {
+        try
+        {
+            using var alone = new FileStream(UsersLock, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            return false;
+        }
+        catch (IOException)
+        {
+            return true;
+        }
+    }
 
     // One process at a time starts or stops the server.
     private async Task<FileStream> Alone(CancellationToken ct)
@@ -142,13 +158,13 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         }
     }
 
-    // Of the process that the file names, only one that works in the data directory is this server.
+    // Of the process that the file names, only one that was started for the data directory is this server.
     private bool IsRunning()
     {
         try
         {
             var pid = File.ReadLines(Pid).First().Trim();
-            return new DirectoryInfo($"/proc/{pid}/cwd").LinkTarget == _data;
+            return File.ReadAllText($"/proc/{pid}/cmdline").Split('\0').Contains(_data);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidOperationException)
         {

@@ -20,7 +20,7 @@ internal static class Failure
     /// <summary>The database is away, slow, full, starting, stopping or out of connections: 503, try again.</summary>
     public static bool IsUnavailable(Exception exception) => exception switch
     {
-        OperationCanceledException or TimeoutException => true,
+        OperationCanceledException or TimeoutException or SocketException => true,
         // The first two characters are the class: connection, resources, intervention by an operator, system error; then the
         // rolled back, the read-only standby, and a command sent on a connection that was just broken.
         PostgresException { SqlState: var state } =>

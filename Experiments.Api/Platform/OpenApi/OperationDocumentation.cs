@@ -46,7 +46,12 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
 
         if (HttpMethods.IsPost(method))
         {
-            problems.UnionWith([Problem.KeyReused, Problem.Malformed, Problem.Invalid, Problem.TooLarge, Problem.WrongMediaType]);
+            problems.UnionWith([Problem.KeyReused, Problem.Malformed, Problem.TooSlow, Problem.TooLarge, Problem.WrongMediaType]);
+        }
+
+        if (!HttpMethods.IsGet(method))
+        {
+            problems.UnionWith([Problem.Invalid, Problem.Stale]);
         }
 
         foreach (var (status, response) in operation.Responses ?? [])

@@ -30,7 +30,7 @@ internal static class JsonBody
             }
 
             var errors = new Errors();
-            Inspect(document.RootElement, "", errors);
+            Inspect(document.RootElement, errors);
             if (errors.None && TryDeserialize<T>(document.RootElement) is { } value)
             {
                 return value;
@@ -60,8 +60,8 @@ internal static class JsonBody
         }
     }
 
-    // What no field may hold, whatever its type.
-    private static void Inspect(JsonElement element, string path, Errors errors)
+    // What no field may hold, whatever its type. The path is put together only for what is wrong.
+    private static void Inspect(JsonElement element, Errors errors)
     {
         switch (element.ValueKind)
         {
@@ -71,18 +71,19 @@ internal static class JsonBody
                 {
                     if (Text(() => member.Name) is not { } name)
                     {
-                        errors.Add(path.Length == 0 ? "(name)" : path, "has a member whose name holds half of a surrogate pair");
+                        errors.AddHere("has a member whose name holds half of a surrogate pair");
                         continue;
                     }
 
-                    var inner = path.Length == 0 ? name : $"{path}.{name}";
+                    errors.Enter(errors.IsAtRoot ? name : "." + name);
                     if (!seen.Add(name))
                     {
-                        errors.Add(inner, "is given more than once");
+                        errors.AddHere("is given more than once");
                     }
 
-                    CheckText(name, inner, errors);
-                    Inspect(member.Value, inner, errors);
+                    CheckText(name, errors);
+                    Inspect(member.Value, errors);
+                    errors.Leave();
                 }
 
                 break;
@@ -90,15 +91,17 @@ internal static class JsonBody
                 var index = 0;
                 foreach (var item in element.EnumerateArray())
                 {
-                    Inspect(item, $"{path}[{index++}]", errors);
+                    errors.Enter(index++);
+                    Inspect(item, errors);
+                    errors.Leave();
                 }
 
                 break;
             case JsonValueKind.String:
-                CheckText(Text(() => element.GetString()!), path, errors);
+                CheckText(Text(() => element.GetString()!), errors);
                 break;
             case JsonValueKind.Number when !IsSensible(element):
-                errors.Add(path, "is a number out of range");
+                errors.AddHere("is a number out of range");
                 break;
         }
     }
@@ -110,15 +113,15 @@ internal static class JsonBody
         var size => size is >= 1e-64 and <= 1e64,
     };
 
-    private static void CheckText(string? text, string path, Errors errors)
+    private static void CheckText(string? text, Errors errors)
     {
         if (text is null)
         {
-            errors.Add(path, "holds half of a surrogate pair, which is not a character");
+            errors.AddHere("holds half of a surrogate pair, which is not a character");
         }
         else if (text.Contains('\0', StringComparison.Ordinal))
         {
-            errors.Add(path, "holds a NUL character");
+            errors.AddHere("holds a NUL character");
         }
     }
 
@@ -209,9 +212,26 @@ internal static class JsonBody
         private readonly List<(string Path, string Message)> _found = [];
         private readonly HashSet<string> _paths = new(StringComparer.Ordinal);
 
+        private readonly List<object> _place = [];
+
+        public bool IsAtRoot => _place.Count == 0;
+
         public bool None => _found.Count == 0;
 
         public bool Enough => _found.Count >= Most;
+
+        /// <summary>Goes into a member, by its name, or into an item of a list, by its number.</summary>
+        public void Enter(object step) => _place.Add(step);
+
+        public void Leave() => _place.RemoveAt(_place.Count - 1);
+
+        public void AddHere(string message)
+        {
+            if (!Enough)
+            {
+                Add(IsAtRoot ? "(name)" : string.Concat(_place.Select(step => step is int index ? $"[{index}]" : step)), message);
+            }
+        }
 
         public void Add(string path, string message)
         {

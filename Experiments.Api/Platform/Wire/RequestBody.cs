@@ -72,7 +72,7 @@ internal static class RequestBody
         {
             await Drain(request.Body, Stream.Null, deadline.Token);
         }
-        catch (OperationCanceledException)
+        catch (Exception exception) when (exception is OperationCanceledException or IOException)
         {
             // Then it will not hear.
         }

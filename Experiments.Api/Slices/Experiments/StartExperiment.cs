@@ -25,7 +25,7 @@ internal static class StartExperiment
             {ExperimentChange.Subject}, changed AS (
                 UPDATE experiments e SET
                     status = 'running', started_at = COALESCE(s.started_at, v.at), runs = s.runs + tstzmultirange(tstzrange(v.at, NULL)),
-                    updated_at = v.at, version = s.version + 1
+                    archived = false, updated_at = v.at, version = s.version + 1
                 FROM subject s
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From)
