@@ -15,6 +15,9 @@ internal static class Twin
     private static readonly HashSet<string> Raw = ["variants", "feature"];
     private static readonly HashSet<string> Unseen = ["etag", "before", "stale", "changed", "created", "running", "paused", "completed", "multivariate", "split_fits"];
 
+    private static readonly Dictionary<string, IReadOnlyList<(string, IReadOnlyList<string>)>> Known = new[] { Statements.Get, Statements.List, Statements.Create, Statements.Start }
+        .ToDictionary(sql => sql, Statements.Positional);
+
     public static async Task Run(string connectionString, string address)
     {
         var builder = WebApplication.CreateSlimBuilder();
@@ -85,7 +88,7 @@ internal static class Twin
     {
         await using var connection = await source.OpenConnectionAsync();
         await using var batch = new NpgsqlBatch(connection);
-        foreach (var (text, names) in Texts(sql))
+        foreach (var (text, names) in Known[sql])
         {
             var command = new NpgsqlBatchCommand(text);
             foreach (var name in names)
@@ -130,11 +133,6 @@ internal static class Twin
         response.ContentLength = body.WrittenCount;
         await response.BodyWriter.WriteAsync(body.WrittenMemory);
     }
-
-    private static readonly Dictionary<string, IReadOnlyList<(string, IReadOnlyList<string>)>> Known = new[] { Statements.Get, Statements.List, Statements.Create, Statements.Start }
-        .ToDictionary(sql => sql, Statements.Positional);
-
-    private static IReadOnlyList<(string Sql, IReadOnlyList<string> Names)> Texts(string sql) => Known[sql];
 
     private static void Write(Utf8JsonWriter json, NpgsqlDataReader reader)
     {

@@ -9,7 +9,12 @@ internal sealed record Refusal(Problem Problem, string Detail)
     public static implicit operator Refusal(Problem problem) => new(problem, problem.Advice);
 
     /// <summary>A single field that breaks a rule.</summary>
-    public static Refusal Field(string path, string message) => Fields(new Dictionary<string, string[]> { [path] = [message] });
+    public static Refusal Field(string path, string message) => Fields([(path, message)]);
 
-    public static Refusal Fields(IReadOnlyDictionary<string, string[]> errors) => new(Problem.Invalid, Problem.Invalid.Advice) { Errors = errors };
+    /// <summary>Several fields, in the order in which they were found wrong; what is said of one field twice is told once.</summary>
+    public static Refusal Fields(IEnumerable<(string Path, string Message)> found) => Fields(found
+        .GroupBy(error => error.Path)
+        .ToDictionary(errors => errors.Key, errors => errors.Select(error => error.Message).Distinct().ToArray()));
+
+    private static Refusal Fields(IReadOnlyDictionary<string, string[]> errors) => new(Problem.Invalid, Problem.Invalid.Advice) { Errors = errors };
 }

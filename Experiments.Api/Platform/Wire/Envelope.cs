@@ -86,9 +86,7 @@ internal sealed class Envelope(RequestDelegate next, Readiness readiness, ILogge
     {
         var problem = exception switch
         {
-            BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => Problem.TooLarge,
-            BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout } => Problem.TooSlow,
-            BadHttpRequestException => Problem.Malformed,
+            BadHttpRequestException refused => RequestBody.Why(refused),
             // A race that the statement could not see and the database has decided.
             PostgresException { SqlState: PostgresErrorCodes.UniqueViolation, ConstraintName: "features_name" } => Problem.FeatureNameTaken,
             _ when Failure.IsUnavailable(exception) => Problem.Unavailable,

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using System.Text.Unicode;
@@ -37,7 +36,7 @@ internal static class JsonBody
             }
 
             Explain(document.RootElement, WireJson.Options.GetTypeInfo(typeof(T)), errors);
-            return Refusal.Fields(errors.ByPath());
+            return Refusal.Fields(errors.Found);
         }
         catch (JsonException exception)
         {
@@ -211,7 +210,6 @@ internal static class JsonBody
 
         private readonly List<(string Path, string Message)> _found = [];
         private readonly HashSet<string> _paths = new(StringComparer.Ordinal);
-
         private readonly List<object> _place = [];
 
         public bool IsAtRoot => _place.Count == 0;
@@ -246,10 +244,6 @@ internal static class JsonBody
         public bool Has(string path) => _paths.Contains(path)
             || _paths.Any(found => found.StartsWith(path + '.', StringComparison.Ordinal) || found.StartsWith(path + '[', StringComparison.Ordinal));
 
-        public Dictionary<string, string[]> ByPath() => _found
-            .GroupBy(error => error.Path)
-            .ToDictionary(errors => errors.Key, errors => errors.Select(error => Sentence(error.Message)).Distinct().ToArray());
-
-        private static string Sentence(string message) => new StringBuilder("This ").Append(message).Append('.').ToString();
+        public IEnumerable<(string Path, string Message)> Found => _found.Select(error => (error.Path, $"This {error.Message}."));
     }
 }

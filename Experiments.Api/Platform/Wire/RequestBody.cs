@@ -40,12 +40,7 @@ internal static class RequestBody
         }
         catch (BadHttpRequestException exception)
         {
-            return exception.StatusCode switch
-            {
-                StatusCodes.Status413PayloadTooLarge => Problem.TooLarge,
-                StatusCodes.Status408RequestTimeout => Problem.TooSlow,
-                _ => Problem.Malformed,
-            };
+            return Why(exception);
         }
         catch (OperationCanceledException)
         {
@@ -57,6 +52,14 @@ internal static class RequestBody
             return Problem.Malformed;
         }
     }
+
+    /// <summary>What the server found wrong with a request.</summary>
+    public static Problem Why(BadHttpRequestException exception) => exception.StatusCode switch
+    {
+        StatusCodes.Status413PayloadTooLarge => Problem.TooLarge,
+        StatusCodes.Status408RequestTimeout => Problem.TooSlow,
+        _ => Problem.Malformed,
+    };
 
     /// <summary>Reads to the end what is too large anyway, if the client has begun to send it.</summary>
     public static async Task Discard(HttpRequest request, CancellationToken ct)

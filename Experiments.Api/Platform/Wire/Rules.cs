@@ -10,14 +10,12 @@ internal static class Rules
         .MaxCharacters(maxLength);
 
     public static IRuleBuilderOptions<T, string?> MaxCharacters<T>(this IRuleBuilder<T, string?> rule, int maxLength) => rule
-        .Must(text => text is null || text.Length <= maxLength || text.Trim().EnumerateRunes().Count() <= maxLength)
-        .WithMessage($"This may have {maxLength} characters at most.");
+        .Must(text => Fits(text, maxLength)).WithMessage(TooLong(maxLength));
 
     /// <summary>A member of a PATCH: absent is fine, null or blank is not.</summary>
     public static IRuleBuilderOptions<T, Optional<string>> RequiredIfPresent<T>(this IRuleBuilder<T, Optional<string>> rule, int maxLength) => rule
         .Must(text => !text.IsPresent || !string.IsNullOrWhiteSpace(text.Value)).WithMessage("This may not be null or blank.")
-        .Must(text => text.Value is null || text.Value.Trim().EnumerateRunes().Count() <= maxLength)
-        .WithMessage($"This may have {maxLength} characters at most.");
+        .Must(text => Fits(text.Value, maxLength)).WithMessage(TooLong(maxLength));
 
     public static IRuleBuilderOptions<T, Optional<TValue>> NotNullIfPresent<T, TValue>(this IRuleBuilder<T, Optional<TValue>> rule) => rule
         .Must(value => !value.IsPresent || value.Value is not null).WithMessage("This may not be null.");
@@ -35,4 +33,9 @@ internal static class Rules
     public static string? LikePattern(string? text) => string.IsNullOrWhiteSpace(text)
         ? null
         : $"%{text.Trim().Replace(@"\", @"\\", StringComparison.Ordinal).Replace("%", @"\%", StringComparison.Ordinal).Replace("_", @"\_", StringComparison.Ordinal)}%";
+
+    private static bool Fits(string? text, int maxLength) =>
+        text is null || text.Length <= maxLength || text.Trim().EnumerateRunes().Count() <= maxLength;
+
+    private static string TooLong(int maxLength) => $"This may have {maxLength} characters at most.";
 }

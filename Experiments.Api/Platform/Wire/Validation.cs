@@ -16,9 +16,7 @@ internal sealed class Validation<TRequest, TOutcome>(IEnumerable<IValidator<TReq
             var result = await validator.ValidateAsync(request, cancellationToken);
             if (!result.IsValid)
             {
-                return TOutcome.Refused(Refusal.Fields(result.Errors
-                    .GroupBy(error => WirePath(error.PropertyName))
-                    .ToDictionary(errors => errors.Key, errors => errors.Select(error => error.ErrorMessage).Distinct().ToArray())));
+                return TOutcome.Refused(Refusal.Fields(result.Errors.Select(error => (WirePath(error.PropertyName), error.ErrorMessage))));
             }
         }
 

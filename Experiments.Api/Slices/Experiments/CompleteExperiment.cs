@@ -2,8 +2,8 @@ using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
-using FluentValidation;
 using Experiments.Api.Slices.Features;
+using FluentValidation;
 using MediatR;
 
 namespace Experiments.Api.Slices.Experiments;
