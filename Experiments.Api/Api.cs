@@ -5,6 +5,7 @@ using Experiments.Api.Slices.Audit;
 using Experiments.Api.Slices.Experiments;
 using Experiments.Api.Slices.Features;
 using Experiments.Api.Slices.Projects;
+using Experiments.Api.Slices.Serving;
 
 namespace Experiments.Api;
 
@@ -24,5 +25,7 @@ internal static class Api
         environment.MapAdmins("Environment");
         environment.MapApiKeys();
         ListAudit.Map(environment);
+
+        app.MapServing();
     }
 }

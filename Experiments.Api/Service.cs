@@ -3,6 +3,7 @@ using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.OpenApi;
 using Experiments.Api.Platform.Startup;
 using Experiments.Api.Platform.Wire;
+using Experiments.Api.Serving;
 
 namespace Experiments.Api;
 
@@ -19,6 +20,7 @@ internal static class Service
         builder.AddOpenApi();
         builder.Services.AddDatabase(Database.Of(builder.Configuration), builder.Configuration.Deadline());
         builder.Services.AddStartup();
+        builder.Services.AddServing();
 
         var app = builder.Build();
         app.UseDocumentationPage();

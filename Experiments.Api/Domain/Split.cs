@@ -9,8 +9,8 @@ internal static class Split
     /// <summary>Control and ten options.</summary>
     public const int MaxVariants = 11;
 
-    /// <summary>Reports, by path below <c>variants</c>, what is wrong with a split; nothing when there is none to check.</summary>
-    public static void Check(IEnumerable<(string? Key, decimal? Weight)>? split, Action<string, string> report)
+    /// <summary>Reports, by path below <paramref name="field"/>, what is wrong with a split; nothing when there is none to check.</summary>
+    public static void Check(string field, IEnumerable<(string? Key, decimal? Weight)>? split, Action<string, string> report)
     {
         if (split is null)
         {
@@ -24,22 +24,22 @@ internal static class Split
         {
             if (index == MaxVariants)
             {
-                report("variants", $"There may be {MaxVariants} of these at most.");
+                report(field, $"There may be {MaxVariants} of these at most.");
                 return;
             }
 
             if (!Slug.IsValid(key))
             {
-                report($"variants[{index}].key", "This is required: letters, digits, hyphens and underscores.");
+                report($"{field}[{index}].key", "This is required: letters, digits, hyphens and underscores.");
             }
             else if (!keys.Add(key!))
             {
-                report($"variants[{index}].key", "This variant is given twice.");
+                report($"{field}[{index}].key", "This variant is given twice.");
             }
 
             if (weight is not (>= 0 and <= 100))
             {
-                report($"variants[{index}].weight", "This is required and must be from 0 to 100.");
+                report($"{field}[{index}].weight", "This is required and must be from 0 to 100.");
             }
 
             sum += weight is >= 0 and <= 100 ? weight.Value : 0;
@@ -48,12 +48,12 @@ internal static class Split
 
         if (!keys.Contains(Slug.Control))
         {
-            report("variants", "One of these must be 'control'.");
+            report(field, "One of these must be 'control'.");
         }
 
         if (Math.Abs(sum - 100) > Tolerance)
         {
-            report("variants", "The weights must sum to 100.");
+            report(field, "The weights must sum to 100.");
         }
     }
 }

@@ -14,7 +14,11 @@ internal sealed record Problem(int Status, string Code, string Advice)
     public static readonly Problem NoCredential = new(401, "credential.missing", "Send 'Authorization: Api-Key <secret>' or 'Authorization: Bearer <token>'.");
     public static readonly Problem BadCredential = new(401, "credential.invalid", "The credential is unknown, expired or revoked. Obtain a new one and send it in a single Authorization header.");
 
+    public static readonly Problem NoEnvironmentKey = new(401, "environment_key.missing", "Send the environment's key in the header X-Environment-Key.");
+
     public static readonly Problem Forbidden = new(403, "access.denied", "There is no such place, or you are not an admin of it. Check the address, or ask one of its admins to add you.");
+
+    public static readonly Problem UnknownEnvironmentKey = new(403, "environment_key.unknown", "No environment has this key. Copy the key from the list of environments.");
 
     public static readonly Problem GateClosed = new(404, "gate.closed", "Experiments are not open here yet. Ask the operator to open the gate 'experimental_flags' for you, this environment, its project or its organisation.");
     public static readonly Problem NoRoute = new(404, "route.not_found", "Nothing is served at this address. /openapi/v1.json lists what is.");
@@ -30,6 +34,8 @@ internal sealed record Problem(int Status, string Code, string Advice)
     public static readonly Problem AlreadyActive = new(409, "experiment.already_active", "The feature has an experiment that is not completed. Complete or delete that one first.");
     public static readonly Problem IllegalTransition = new(409, "experiment.illegal_transition", "The experiment's status does not allow this action. Use one of the actions named in 'detail'.");
     public static readonly Problem ExperimentRunning = new(409, "experiment.running", "A running experiment can be neither deleted nor archived. Pause or complete it first.");
+    public static readonly Problem ExperimentOver = new(409, "experiment.completed", "The experiment is completed, which is final. Create another one.");
+    public static readonly Problem SplitFrozen = new(409, "experiment.split_frozen", "The experiment has started, so its split is fixed; the rollout percentage may change. To compare another split, complete this experiment and create another one.");
     public static readonly Problem FeatureLocked = new(409, "feature.locked", "An experiment on this feature is running or paused: only 'enabled' may change. Complete the experiment first.");
     public static readonly Problem FeatureInUse = new(409, "feature.in_use", "An experiment that is not completed stands on this feature. Complete or delete that one first.");
     public static readonly Problem FeatureNameTaken = new(409, "feature.name_taken", "This environment has a feature of that name. Choose another name, or use that feature.");

@@ -1,5 +1,6 @@
 using Experiments.Api;
 using Experiments.Api.Platform.Access;
+using Experiments.Api.Serving;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -8,6 +9,8 @@ namespace Experiments.Tests.Access;
 
 public class ClosedRoutesTests
 {
+    // What applications call, each with the environment's key.
+    private static readonly string[] Served = ["/api/v1/flags", "/api/v1/identities", "/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/{key}", "/v1/events"];
     private static readonly string[] Open = ["/health/live", "/health/ready", "/openapi/{documentName}.json"];
 
     [Fact]
@@ -30,6 +33,11 @@ public class ClosedRoutesTests
             else if (pattern.StartsWith("/api/v1/projects", StringComparison.Ordinal))
             {
                 policies.ShouldBe([pattern.Contains("{id}", StringComparison.Ordinal) ? Policies.ProjectAdmin : Policies.InstanceAdmin], pattern);
+            }
+            else if (route.Metadata.OfType<EnvironmentKey.Required>().Any())
+            {
+                Served.ShouldContain(pattern);
+                policies.ShouldBe([Policies.Everyone], pattern);
             }
             else
             {

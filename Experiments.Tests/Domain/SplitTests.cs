@@ -31,7 +31,7 @@ public class SplitTests
     private static List<string> Errors(List<(string?, decimal?)>? split)
     {
         var paths = new List<string>();
-        Split.Check(split, (path, _) => paths.Add(path));
+        Split.Check("variants", split, (path, _) => paths.Add(path));
         return paths;
     }
 }

@@ -7,7 +7,7 @@ using System.Text.Json.Nodes;
 namespace Experiments.Tests.Support;
 
 /// <summary>An HTTP client that sends what it is told and shows what came.</summary>
-public sealed class Client(Uri address, string? authorization)
+public sealed class Client(Uri address, string? authorization, (string Name, string Value)? always = null)
 {
     private static readonly HttpClient Http = new(new SocketsHttpHandler { AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(1) })
     {
@@ -17,6 +17,9 @@ public sealed class Client(Uri address, string? authorization)
     public Task<Reply> Get(string path, params (string Name, string Value)[] headers) => Send(HttpMethod.Get, path, null, headers);
 
     public Task<Reply> Delete(string path, params (string Name, string Value)[] headers) => Send(HttpMethod.Delete, path, null, headers);
+
+    /// <summary>The same client, sending this header with everything.</summary>
+    public Client With(string name, string value) => new(address, authorization, (name, value));
 
     /// <summary>Posts an object as JSON, or nothing.</summary>
     public Task<Reply> Post(string path, object? body = null, params (string Name, string Value)[] headers) => Send(HttpMethod.Post, path, Json(body), headers);
@@ -45,7 +48,7 @@ public sealed class Client(Uri address, string? authorization)
             request.Headers.TryAddWithoutValidation("Authorization", authorization);
         }
 
-        foreach (var (name, value) in headers)
+        foreach (var (name, value) in always is { } header ? headers.Append(header) : headers)
         {
             request.Headers.TryAddWithoutValidation(name, value);
         }

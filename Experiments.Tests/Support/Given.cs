@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+
 namespace Experiments.Tests.Support;
 
 /// <summary>An environment of its own for one test, with what the test needs in it, made over HTTP.</summary>
@@ -24,6 +26,9 @@ public sealed class Given
 
     /// <summary>The environment's key.</summary>
     public string Key { get; }
+
+    /// <summary>Speaks as an application, with the environment's key.</summary>
+    public Client Sdk => Service.As(null).With("X-Environment-Key", Key);
 
     /// <summary>Where everything of the environment is.</summary>
     public string Root => $"/api/v1/environments/{Key}";
@@ -68,6 +73,44 @@ public sealed class Given
 
     public Task<Reply> Act(long id, string action, object? body = null, params (string Name, string Value)[] headers) =>
         Admin.Post($"{Experiments}{id}/{action}/", body, headers);
+
+    public async Task Enable(Reply feature)
+    {
+        (await Admin.Patch($"{Features}{feature.Id}/", new { enabled = true })).Must(200);
+        await Served(flag => flag["enabled"]!.GetValue<bool>());
+    }
+
+    /// <summary>Starts an experiment and waits until it is served.</summary>
+    public async Task<Reply> Start(Reply experiment)
+    {
+        var started = (await Act(experiment.Id, "start")).Must(200);
+        await Eventually(async () => (await Sdk.Get("/api/v1/flags/")).Must(200).Json!.AsArray()
+            .Any(flag => flag!["metadata"]?["experiment"]?["id"]?.GetValue<long>() == experiment.Id));
+        return started;
+    }
+
+    public Task<string> Salt(Reply experiment) => Service.Query<string>("SELECT salt FROM experiments WHERE id = @Id", new { experiment.Id });
+
+    /// <summary>Asks for one flag as OpenFeature does.</summary>
+    public Task<Reply> Evaluate(JsonNode feature, string identifier) =>
+        Sdk.Post($"/ofrep/v1/evaluate/flags/{feature["name"]}", new { context = new { targetingKey = identifier } });
+
+    public Task<Reply> Evaluate(Reply feature, string identifier) => Evaluate(feature.Json!, identifier);
+
+    /// <summary>Waits until every flag is served like this.</summary>
+    public Task Served(Func<JsonNode, bool> like, TimeSpan? within = null) => Eventually(
+        async () => (await Sdk.Get("/api/v1/flags/")).Must(200).Json!.AsArray() is { Count: > 0 } flags && flags.All(flag => like(flag!)), within);
+
+    /// <summary>Waits until as many flags are served.</summary>
+    public Task Served(int flags) => Eventually(async () => (await Sdk.Get("/api/v1/flags/")) is { Code: 200 } reply && reply.Json!.AsArray().Count == flags);
+
+    public static async Task Eventually(Func<Task<bool>> holds, TimeSpan? within = null)
+    {
+        for (var clock = System.Diagnostics.Stopwatch.StartNew(); !await holds(); await Task.Delay(5))
+        {
+            clock.Elapsed.ShouldBeLessThan(within ?? TimeSpan.FromSeconds(15));
+        }
+    }
 
     /// <summary>The actions in the audit log of an object, oldest first.</summary>
     public Task<IReadOnlyList<string>> Audit(string type, long id) => Service.QueryAll<string>(

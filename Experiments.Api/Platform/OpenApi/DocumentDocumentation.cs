@@ -8,6 +8,7 @@ internal sealed class DocumentDocumentation : IOpenApiDocumentTransformer
 {
     public const string ApiKey = "ApiKey";
     public const string Bearer = "Bearer";
+    public const string EnvironmentKey = "EnvironmentKey";
 
     public Task TransformAsync(OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken cancellationToken)
     {
@@ -29,6 +30,13 @@ internal sealed class DocumentDocumentation : IOpenApiDocumentTransformer
                 In = ParameterLocation.Header,
                 Name = "Authorization",
                 Description = "`Api-Key <secret>`, with the words as they stand here.",
+            },
+            [EnvironmentKey] = new OpenApiSecurityScheme
+            {
+                Type = SecuritySchemeType.ApiKey,
+                In = ParameterLocation.Header,
+                Name = Serving.EnvironmentKey.Header,
+                Description = "The public key of an environment. OFREP also takes it as `X-API-Key` or `Authorization: Bearer`.",
             },
             [Bearer] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", BearerFormat = "JWT" },
         };

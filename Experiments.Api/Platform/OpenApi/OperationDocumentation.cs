@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Wire;
+using Experiments.Api.Serving;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.OpenApi;
@@ -20,14 +21,19 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
         var metadata = context.Description.ActionDescriptor.EndpointMetadata;
         var method = context.Description.HttpMethod ?? HttpMethods.Get;
         var problems = metadata.OfType<Documentation.Refusals>().SelectMany(refusals => refusals.Problems).ToHashSet();
-        problems.UnionWith([Problem.NoCredential, Problem.BadCredential, Problem.Forbidden, Problem.Failed, Problem.Unavailable]);
+        var isServed = metadata.OfType<EnvironmentKey.Required>().Any();
+        problems.UnionWith(isServed
+            ? [Problem.NoEnvironmentKey, Problem.UnknownEnvironmentKey, Problem.Failed, Problem.Unavailable]
+            : [Problem.NoCredential, Problem.BadCredential, Problem.Forbidden, Problem.Failed, Problem.Unavailable]);
         if (metadata.OfType<FeatureGate.Required>().Any())
         {
             problems.Add(Problem.GateClosed);
         }
 
-        operation.Parameters = [.. Parameters(context.Description.RelativePath!, metadata, method, problems.Contains(Problem.Stale))];
-        operation.Security = [Requirement(DocumentDocumentation.ApiKey, context.Document!), Requirement(DocumentDocumentation.Bearer, context.Document!)];
+        operation.Parameters = [.. Parameters(context.Description.RelativePath!, metadata, method, problems.Contains(Problem.Stale), isServed)];
+        operation.Security = isServed
+            ? [Requirement(DocumentDocumentation.EnvironmentKey, context.Document!)]
+            : [Requirement(DocumentDocumentation.ApiKey, context.Document!), Requirement(DocumentDocumentation.Bearer, context.Document!)];
         if (metadata.OfType<Documentation.Body>().LastOrDefault() is { } body)
         {
             operation.RequestBody = new OpenApiRequestBody
@@ -44,12 +50,12 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
             };
         }
 
-        if (HttpMethods.IsPost(method))
+        if (HttpMethods.IsPost(method) && !isServed)
         {
             problems.UnionWith([Problem.KeyReused, Problem.Malformed, Problem.TooSlow, Problem.TooLarge, Problem.WrongMediaType]);
         }
 
-        if (!HttpMethods.IsGet(method))
+        if (!HttpMethods.IsGet(method) && !isServed)
         {
             problems.UnionWith([Problem.Invalid, Problem.Stale]);
         }
@@ -76,12 +82,12 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
         }
     }
 
-    private static IEnumerable<IOpenApiParameter> Parameters(string path, IList<object> metadata, string method, bool versioned)
+    private static IEnumerable<IOpenApiParameter> Parameters(string path, IList<object> metadata, string method, bool versioned, bool isServed)
     {
         foreach (var name in path.Split('/').Where(part => part.StartsWith('{')).Select(part => part.Trim('{', '}')))
         {
-            yield return Parameter(name, ParameterLocation.Path, name == "environment_key" ? "The key of the environment." : "The object's id.",
-                name == "environment_key" ? "ENVIRONMENT_KEY" : 1L);
+            yield return Parameter(name, ParameterLocation.Path, name switch { "environment_key" => "The key of the environment.", "key" => "The name of the flag.", _ => "The object's id." },
+                name switch { "environment_key" => "ENVIRONMENT_KEY", "key" => "button_colour", _ => 1L });
         }
 
         foreach (var query in metadata.OfType<Documentation.Parameter>())
@@ -100,7 +106,7 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
             yield return Parameter("If-Match", ParameterLocation.Header, "Act only when the ETag is still this one.", "\"1-1\"");
         }
 
-        if (HttpMethods.IsPost(method))
+        if (HttpMethods.IsPost(method) && !isServed)
         {
             yield return Parameter("Idempotency-Key", ParameterLocation.Header, "The same key and request get the first answer again for 24 hours.", "6f1c2f0e-1b1d-4d8e-9d53-5d1a7b9e2c11");
         }

@@ -36,6 +36,7 @@ internal static class WireSetup
     {
         app.UseMiddleware<Envelope>();
         app.UseRouting();
+        app.UseCors();
         app.UseRequestTimeouts();
         app.UseAuthentication();
         app.UseAuthorization();

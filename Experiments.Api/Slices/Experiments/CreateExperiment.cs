@@ -37,7 +37,7 @@ internal static class CreateExperiment
             RuleFor(c => c.Body.Feature).NotNull().WithMessage("This is required: the id of a multivariate feature.");
             RuleFor(c => c.Body.RolloutPercentage).InclusiveBetween(0, 100).WithMessage("This must be from 0 to 100.");
             RuleFor(c => c.Body.Variants).Custom((variants, context) => Split.Check(
-                variants?.Select(variant => (variant?.Key, variant?.Weight)), context.AddFailure));
+                "variants", variants?.Select(variant => (variant?.Key, variant?.Weight)), context.AddFailure));
         }
     }
 

@@ -16,6 +16,7 @@ internal static class ExperimentRoutes
         CreateExperiment.Map(experiments);
         GetExperiment.Map(experiments);
         PatchExperiment.Map(experiments);
+        PatchRollout.Map(experiments);
         DeleteExperiment.Map(experiments);
         StartExperiment.Map(experiments);
         PauseExperiment.Map(experiments);

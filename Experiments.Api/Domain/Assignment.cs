@@ -1,0 +1,60 @@
+namespace Experiments.Api.Domain;
+
+/// <summary>
+/// Which variant an identity gets: a pure function of an experiment's salt, its rollout and its split. Nothing is stored, so
+/// the same identity gets the same variant everywhere and for ever. Whether it takes part and what it gets are decided by two
+/// independent hashes, so that raising a rollout moves nobody.
+/// </summary>
+internal static class Assignment
+{
+    private const int LongestOnStack = 1024;
+
+    /// <summary>
+    /// A number in [0, 1], spread evenly over texts: the first 15 hexadecimal digits of the SHA-1 of the UTF-8, divided by 2^60.
+    /// Clients in other languages can compute it as well.
+    /// </summary>
+    public static double Hash(string text)
+    {
+        var size = System.Text.Encoding.UTF8.GetMaxByteCount(text.Length);
+        Span<byte> utf8 = size <= LongestOnStack ? stackalloc byte[LongestOnStack] : new byte[size];
+        var length = System.Text.Encoding.UTF8.GetBytes(text, utf8);
+        Span<byte> digest = stackalloc byte[20];
+#pragma warning disable CA5350 // It spreads identities; it keeps no secret.
+        System.Security.Cryptography.SHA1.HashData(utf8[..length], digest);
+#pragma warning restore CA5350
+        return (System.Buffers.Binary.BinaryPrimitives.ReadUInt64BigEndian(digest) >> 4) / (double)(1UL << 60);
+    }
+
+    /// <summary>Whether the share of <paramref name="percentage"/> (0 to 100) that <paramref name="salt"/> draws has this identity. 0 admits nobody and 100 everyone.</summary>
+    public static bool Admits(string salt, string identifier, decimal percentage) =>
+        percentage >= 100 || Hash($"{salt}.{identifier}") < (double)(percentage / 100);
+
+    /// <summary>The place of the identity's variant: the first whose weight, summed up by <see cref="Cumulate"/>, exceeds the hash.</summary>
+    public static int Variant(string salt, string identifier, ReadOnlySpan<double> cumulative)
+    {
+        var hash = Hash($"{salt}.{identifier}variant");
+        for (var place = 0; place < cumulative.Length; place++)
+        {
+            if (cumulative[place] > hash)
+            {
+                return place;
+            }
+        }
+
+        // The hash can be 1, and weights may fall short of 100 by what dividing has lost: the last that has any takes the rest.
+        var last = cumulative.Length - 1;
+        while (last > 0 && cumulative[last] <= cumulative[last - 1])
+        {
+            last--;
+        }
+
+        return last;
+    }
+
+    /// <summary>The running sums of weights in percent, as shares of one.</summary>
+    public static double[] Cumulate(IEnumerable<decimal> weights)
+    {
+        var sum = 0m;
+        return [.. weights.Select(weight => (double)((sum += weight) / 100))];
+    }
+}

@@ -1,0 +1,68 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Access;
+using Experiments.Api.Platform.Wire;
+using Microsoft.AspNetCore.Http.Timeouts;
+
+namespace Experiments.Api.Serving;
+
+/// <summary>
+/// The routes that applications call: the public key of the environment is all they need, it opens nothing else, and browsers
+/// may call them from any page.
+/// </summary>
+internal static class EnvironmentKey
+{
+    public const string Header = "X-Environment-Key";
+
+    /// <summary>
+    /// Maps a route that is given the snapshot of the environment whose key came with the request, and writes a
+    /// refusal in the form of its protocol.
+    /// </summary>
+    public static RouteHandlerBuilder MapServed(
+        this IEndpointRouteBuilder routes, string method, string pattern, Func<HttpContext, Snapshot, Task> answer, Func<HttpContext, Refusal, Task>? refuse = null)
+    {
+        refuse ??= static (http, refusal) => Answer.Of(refusal).ExecuteAsync(http);
+        return routes.MapMethods(pattern, [method], (Delegate)((HttpContext http) => Admit(http, answer, refuse)))
+            .RequireAuthorization(Policies.Everyone)
+            .RequireCors(Cors)
+            // Nothing waits for the database here; what is slow to send is ended by the server.
+            .WithMetadata(new DisableRequestTimeoutAttribute())
+            .WithMetadata(new Required());
+    }
+
+    /// <summary>The name of what CORS allows on these routes: everything, since nothing here depends on who the browser is.</summary>
+    public const string Cors = "served";
+
+    // Written without `async`, so that a request whose snapshot is in memory costs no state machine.
+    private static Task Admit(HttpContext http, Func<HttpContext, Snapshot, Task> answer, Func<HttpContext, Refusal, Task> refuse)
+    {
+        if (Of(http.Request) is not { } key)
+        {
+            return refuse(http, Problem.NoEnvironmentKey);
+        }
+
+        var snapshots = http.RequestServices.GetRequiredService<Snapshots>();
+        if (snapshots.AreStale)
+        {
+            http.Response.Headers["Snapshot-Age"] = ((long)snapshots.Age.TotalSeconds).ToString(System.Globalization.CultureInfo.InvariantCulture);
+        }
+
+        return snapshots.Known(key) is { } snapshot ? answer(http, snapshot) : AdmitFirst(http, snapshots, key, answer, refuse);
+    }
+
+    private static async Task AdmitFirst(HttpContext http, Snapshots snapshots, string key, Func<HttpContext, Snapshot, Task> answer, Func<HttpContext, Refusal, Task> refuse) =>
+        await (await snapshots.Find(key, http.RequestAborted) is { } snapshot ? answer(http, snapshot) : refuse(http, Problem.UnknownEnvironmentKey));
+
+    // OpenFeature's clients send it in the other two.
+    private static string? Of(HttpRequest request)
+    {
+        var headers = request.Headers;
+        return headers[Header] is [{ Length: > 0 } key] ? key
+            : !request.Path.StartsWithSegments("/ofrep") ? null
+            : headers["X-API-Key"] is [{ Length: > 0 } other] ? other
+            : headers.Authorization is [{ } bearer] && bearer.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? bearer[7..].Trim()
+            : null;
+    }
+
+    /// <summary>Marks a route that an environment's key opens.</summary>
+    internal sealed record Required;
+}

@@ -1,0 +1,32 @@
+using System.Text.Json.Nodes;
+using Experiments.Api.Domain;
+
+namespace Experiments.Api.Serving;
+
+/// <summary>What assignment needs to know of an experiment that is running.</summary>
+internal sealed class RunningExperiment
+{
+    private readonly string _salt;
+    private readonly decimal _rollout;
+    private readonly double[] _cumulative;
+
+    private RunningExperiment(string salt, decimal rollout, IReadOnlyList<(string Key, JsonNode? Value, decimal Weight)> variants)
+    {
+        _salt = salt;
+        _rollout = rollout;
+        _cumulative = Assignment.Cumulate(variants.Select(variant => variant.Weight));
+        Variants = [.. variants.Select(variant => (variant.Key, variant.Value))];
+    }
+
+    public IReadOnlyList<(string Key, JsonNode? Value)> Variants { get; }
+
+    /// <summary>The experiment of a row, or null when the feature has none that is running.</summary>
+    public static RunningExperiment? Of(SnapshotRow row) => row.ExperimentId is null
+        ? null
+        : new(row.Salt!, row.RolloutPercentage!.Value, [.. JsonNode.Parse(row.Variants!)!.AsArray().Select(variant =>
+            (variant!["key"]!.GetValue<string>(), variant["value"], variant["weight"]!.GetValue<decimal>()))]);
+
+    /// <summary>The place of the identity's variant, or null when it takes no part.</summary>
+    public int? VariantOf(string identifier) =>
+        Assignment.Admits(_salt, identifier, _rollout) ? Assignment.Variant(_salt, identifier, _cumulative) : null;
+}

@@ -1,0 +1,17 @@
+namespace Experiments.Api.Serving;
+
+/// <summary>What serving needs beside its routes.</summary>
+internal static class ServingSetup
+{
+    public static void AddServing(this IServiceCollection services)
+    {
+        services.AddCors(cors => cors.AddPolicy(EnvironmentKey.Cors, policy => policy
+            .AllowAnyOrigin()
+            .AllowAnyMethod()
+            .AllowAnyHeader()
+            .WithExposedHeaders("ETag", "Retry-After", "X-Request-Id", "Snapshot-Age")
+            .SetPreflightMaxAge(TimeSpan.FromHours(2))));
+        services.AddSingleton<Snapshots>();
+        services.AddHostedService<SnapshotFeed>();
+    }
+}

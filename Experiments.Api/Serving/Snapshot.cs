@@ -1,0 +1,57 @@
+using System.Collections.Frozen;
+using System.IO.Hashing;
+using System.Text;
+
+namespace Experiments.Api.Serving;
+
+/// <summary>Everything that one environment serves, as it was at one moment. It never changes; a newer one takes its place.</summary>
+internal sealed class Snapshot
+{
+    private readonly FrozenDictionary<string, ServedFlag> _byName;
+
+    public Snapshot(long environmentId, IEnumerable<SnapshotRow> rows)
+    {
+        EnvironmentId = environmentId;
+        var features = rows.Where(row => row.FeatureId is not null).ToList();
+        Flags = [.. features.Select(row => new ServedFlag(row))];
+        _byName = Flags.ToFrozenDictionary(flag => flag.Name, StringComparer.Ordinal);
+        Fingerprint = XxHash128.Hash(Encoding.UTF8.GetBytes(string.Join('\n', features)));
+    }
+
+    public long EnvironmentId { get; }
+
+    public IReadOnlyList<ServedFlag> Flags { get; }
+
+    /// <summary>The same for two snapshots that serve the same.</summary>
+    public byte[] Fingerprint { get; }
+
+    public ServedFlag? Flag(string name) => _byName.GetValueOrDefault(name);
+}
+
+/// <summary>One feature of an environment and the experiment that runs on it, or, with nothing but nulls, an environment without features.</summary>
+internal sealed record SnapshotRow
+{
+    public long EnvironmentId { get; init; }
+
+    public string EnvironmentKey { get; init; } = "";
+
+    public long? FeatureId { get; init; }
+
+    public string? FeatureName { get; init; }
+
+    public bool Enabled { get; init; }
+
+    public bool IsMultivariate { get; init; }
+
+    public string? InitialValue { get; init; }
+
+    public long? ExperimentId { get; init; }
+
+    public string? ExperimentName { get; init; }
+
+    public string? Salt { get; init; }
+
+    public decimal? RolloutPercentage { get; init; }
+
+    public string? Variants { get; init; }
+}

@@ -1,0 +1,99 @@
+using System.Diagnostics;
+using System.Globalization;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Startup;
+using Npgsql;
+
+namespace Experiments.Api.Serving;
+
+/// <summary>
+/// Keeps the snapshots true: listens for what the database announces, and reads everything again every ten seconds, in case an
+/// announcement was lost with its connection.
+/// </summary>
+internal sealed class SnapshotFeed(Database database, Snapshots snapshots, Readiness readiness, ILogger<SnapshotFeed> logger) : BackgroundService
+{
+    /// <summary>How often everything is read again.</summary>
+    public static readonly TimeSpan Poll = TimeSpan.FromSeconds(10);
+
+    /// <summary>Without a word from the database for as long as this, what is served is called stale.</summary>
+    public static readonly TimeSpan Stale = Poll + TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(50);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var isAway = false;
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                if (readiness.HasSchema)
+                {
+                    await Listen(() => isAway = false, stoppingToken);
+                }
+            }
+            catch (Exception exception) when (Failure.IsUnavailable(exception) && !stoppingToken.IsCancellationRequested)
+            {
+                if (!isAway)
+                {
+                    logger.LogWarning("The database is away ({Reason}); the last snapshots are served", exception.Message);
+                }
+
+                isAway = true;
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(200), stoppingToken);
+        }
+    }
+
+    // Returns never; fails when the database goes away.
+    private async Task Listen(Action connected, CancellationToken ct)
+    {
+        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(database.ConnectionString)
+        {
+            ApplicationName = "experiments-feed",
+            Pooling = false,
+            Timeout = 5,
+            CommandTimeout = 5,
+            CancellationTimeout = -1,
+        }.ConnectionString);
+        var changed = new HashSet<long>();
+        connection.Notification += (_, notice) =>
+        {
+            if (long.TryParse(notice.Payload, NumberStyles.None, CultureInfo.InvariantCulture, out var environmentId))
+            {
+                changed.Add(environmentId);
+            }
+        };
+        await connection.OpenAsync(ct);
+        await using (var listen = new NpgsqlCommand("LISTEN serving", connection))
+        {
+            await listen.ExecuteNonQueryAsync(ct);
+        }
+
+        connected();
+        while (true)
+        {
+            // What was announced before this connection listened is in this reading of everything.
+            await snapshots.Refresh(null, ct);
+            var since = Stopwatch.StartNew();
+            while (Poll - since.Elapsed is { Ticks: > 0 } left)
+            {
+                if (!await connection.WaitAsync(left, ct))
+                {
+                    continue;
+                }
+
+                // Announcements come in flocks; a moment later one reading answers them all.
+                var flock = Stopwatch.StartNew();
+                while (flock.Elapsed < Settle && await connection.WaitAsync(Settle / 5, ct))
+                {
+                    // Another one.
+                }
+
+                await snapshots.Refresh([.. changed], ct);
+                changed.Clear();
+            }
+        }
+    }
+}

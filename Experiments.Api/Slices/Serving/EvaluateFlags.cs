@@ -1,0 +1,35 @@
+using Experiments.Api.Platform.Wire;
+using Experiments.Api.Serving;
+
+namespace Experiments.Api.Slices.Serving;
+
+/// <summary>Every flag for one identity, with an ETag, for clients that keep them (OFREP).</summary>
+internal static class EvaluateFlags
+{
+    public static void Map(IEndpointRouteBuilder routes) => routes
+        .MapServed(HttpMethods.Post, "/flags", Handle, Ofrep.Refuse)
+        .Named("evaluateFlags", "Evaluate every flag (OpenFeature)")
+        .Takes<EvaluateFlag.Body>("""{"context": {"targetingKey": "user-1"}}""")
+        .Answers<Evaluations>();
+
+    /// <summary>What came of all of them.</summary>
+    [Example(
+        """
+        {"flags": [{"key": "button_colour", "value": "green", "reason": "SPLIT", "variant": "green",
+                    "metadata": {"experiment_id": 1, "experiment_name": "Green button", "in_experiment": true}}]}
+        """)]
+    internal sealed record Evaluations(IReadOnlyList<EvaluateFlag.Evaluation> Flags);
+
+    private static async Task Handle(HttpContext http, Snapshot snapshot)
+    {
+        var (context, error) = await Ofrep.Read(http.Request);
+        if (context is { } known)
+        {
+            ServedAnswer.WriteFlags(http, snapshot, known.TargetingKey, "{\"flags\":["u8, "]}"u8, ServedAnswer.Tag(snapshot, known.Bytes), ofrep: true);
+        }
+        else
+        {
+            await Ofrep.Refuse(http, StatusCodes.Status400BadRequest, null, error!);
+        }
+    }
+}

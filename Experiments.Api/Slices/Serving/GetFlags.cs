@@ -1,0 +1,19 @@
+using Experiments.Api.Platform.Wire;
+using Experiments.Api.Serving;
+
+namespace Experiments.Api.Slices.Serving;
+
+/// <summary>Every flag of the environment with its own value, for nobody in particular (the Flagsmith SDK API).</summary>
+internal static class GetFlags
+{
+    public static void Map(IEndpointRouteBuilder routes) => routes
+        .MapServed(HttpMethods.Get, "/flags", Handle)
+        .Named("getFlags", "Every flag, for nobody in particular")
+        .Answers<IReadOnlyList<FlagsmithFlag>>();
+
+    private static Task Handle(HttpContext http, Snapshot snapshot)
+    {
+        ServedAnswer.WriteFlags(http, snapshot, null, "["u8, "]"u8, ServedAnswer.Tag(snapshot, identifier: null), ofrep: false);
+        return Task.CompletedTask;
+    }
+}

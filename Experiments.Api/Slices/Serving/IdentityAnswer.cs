@@ -1,0 +1,32 @@
+using System.Buffers;
+using System.Text.Json;
+using Experiments.Api.Domain;
+using Experiments.Api.Platform;
+using Experiments.Api.Serving;
+
+namespace Experiments.Api.Slices.Serving;
+
+/// <summary>What both ways of asking for an identity answer.</summary>
+internal static class IdentityAnswer
+{
+    /// <summary>What is wrong with an identifier, or null.</summary>
+    public static Refusal? Refusal(string? identifier) =>
+        string.IsNullOrEmpty(identifier) ? Platform.Refusal.Field("identifier", "This is required: the identifier of the user, device or whatever is assigned.")
+        : !Identity.Fits(identifier) ? Platform.Refusal.Field("identifier", Identity.TooLong)
+        : null;
+
+    public static void Write(HttpContext http, Snapshot snapshot, string identifier, ReadOnlySpan<byte> traits)
+    {
+        var before = new ArrayBufferWriter<byte>(256);
+        before.Write("{\"identifier\":"u8);
+        using (var text = new Utf8JsonWriter(before))
+        {
+            text.WriteStringValue(identifier);
+        }
+
+        before.Write(",\"traits\":"u8);
+        before.Write(traits);
+        before.Write(",\"flags\":["u8);
+        ServedAnswer.WriteFlags(http, snapshot, identifier, before.WrittenSpan, "]}"u8, ServedAnswer.Tag(snapshot, before.WrittenSpan), ofrep: false);
+    }
+}

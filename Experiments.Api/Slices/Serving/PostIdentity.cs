@@ -1,0 +1,30 @@
+using System.Text.Json;
+using Experiments.Api.Platform.Wire;
+using Experiments.Api.Serving;
+
+namespace Experiments.Api.Slices.Serving;
+
+/// <summary>The flags of one identity whose traits the application sends along (the Flagsmith SDK API).</summary>
+internal static class PostIdentity
+{
+    public static void Map(IEndpointRouteBuilder routes) => routes
+        .MapServed(HttpMethods.Post, "/identities", Handle)
+        .Named("postIdentity", "The flags of one identity that has traits")
+        .Takes<Body>("""{"identifier": "user-1", "traits": [{"trait_key": "plan", "trait_value": "pro"}]}""")
+        .Answers<FlagsmithIdentity>();
+
+    internal sealed record Body(string? Identifier = null, IReadOnlyList<Trait?>? Traits = null, bool? Transient = null);
+
+    private static async Task Handle(HttpContext http, Snapshot snapshot)
+    {
+        var bytes = await RequestBody.Read(http.Request, required: true, http.RequestAborted);
+        var body = bytes.Refusal is { } unread ? unread : JsonBody.Read<Body>(bytes.Value);
+        if ((body.Refusal ?? IdentityAnswer.Refusal(body.Value!.Identifier)) is { } refusal)
+        {
+            await Answer.Of(refusal).ExecuteAsync(http);
+            return;
+        }
+
+        IdentityAnswer.Write(http, snapshot, body.Value!.Identifier!, JsonSerializer.SerializeToUtf8Bytes(body.Value.Traits ?? [], WireJson.Options));
+    }
+}

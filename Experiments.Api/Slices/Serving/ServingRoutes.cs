@@ -1,0 +1,16 @@
+namespace Experiments.Api.Slices.Serving;
+
+internal static class ServingRoutes
+{
+    public static void MapServing(this IEndpointRouteBuilder app)
+    {
+        var flagsmith = app.MapGroup("/api/v1").WithTags("Flags (Flagsmith SDKs)");
+        GetFlags.Map(flagsmith);
+        GetIdentity.Map(flagsmith);
+        PostIdentity.Map(flagsmith);
+
+        var ofrep = app.MapGroup("/ofrep/v1/evaluate").WithTags("Flags (OpenFeature)");
+        EvaluateFlag.Map(ofrep);
+        EvaluateFlags.Map(ofrep);
+    }
+}
