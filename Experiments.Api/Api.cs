@@ -2,6 +2,7 @@ using Experiments.Api.Platform.Access;
 using Experiments.Api.Slices.Admins;
 using Experiments.Api.Slices.ApiKeys;
 using Experiments.Api.Slices.Audit;
+using Experiments.Api.Slices.Events;
 using Experiments.Api.Slices.Experiments;
 using Experiments.Api.Slices.Features;
 using Experiments.Api.Slices.Projects;
@@ -27,5 +28,6 @@ internal static class Api
         ListAudit.Map(environment);
 
         app.MapServing();
+        SendEvents.Map(app.MapGroup("/v1"));
     }
 }

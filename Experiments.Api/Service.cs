@@ -1,3 +1,4 @@
+using Experiments.Api.Events;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.OpenApi;
@@ -21,6 +22,7 @@ internal static class Service
         builder.Services.AddDatabase(Database.Of(builder.Configuration), builder.Configuration.Deadline());
         builder.Services.AddStartup();
         builder.Services.AddServing();
+        builder.Services.AddEvents();
 
         var app = builder.Build();
         app.UseDocumentationPage();

@@ -43,8 +43,8 @@ internal sealed record Problem(int Status, string Code, string Advice)
     public static readonly Problem EnvironmentNameTaken = new(409, "environment.name_taken", "The project has an environment of that name. Choose another name, or use that environment.");
 
     public static readonly Problem Stale = new(412, "etag.stale", "The object has changed since you read it. Read it again and send its new ETag in If-Match.");
-    public static readonly Problem TooLarge = new(413, "body.too_large", "A body may have 1 MiB at most. Send less.");
-    public static readonly Problem WrongMediaType = new(415, "media_type.unsupported", "Send a body of 'Content-Type: application/json' in UTF-8, without Content-Encoding.");
+    public static readonly Problem TooLarge = new(413, "body.too_large", "A body may have 1 MiB at most, one of events 5 MiB when unpacked. Send less at a time.");
+    public static readonly Problem WrongMediaType = new(415, "media_type.unsupported", "Send a body of 'Content-Type: application/json' in UTF-8, without Content-Encoding; events may be packed with gzip.");
     public static readonly Problem KeyReused = new(422, "idempotency_key.reused", "This Idempotency-Key was used for another request in the last 24 hours. Use a new key.");
 
     public static readonly Problem Failed = new(500, "service.failed", "The service met an error of its own. Report the trace_id to its operator.");

@@ -97,6 +97,22 @@ public sealed class Given
 
     public Task<Reply> Evaluate(Reply feature, string identifier) => Evaluate(feature.Json!, identifier);
 
+    /// <summary>Sends events that are all taken.</summary>
+    public async Task<Reply> Send(params object[] events) => (await SendAny(events)).Must(202);
+
+    public Task<Reply> SendAny(params object[] events) => Sdk.Post("/v1/events", new { events });
+
+    /// <summary>What the database holds of the environment's events, oldest first.</summary>
+    public Task<IReadOnlyList<string>> Stored() => Service.QueryAll<string>(
+        """
+        SELECT jsonb_strip_nulls(jsonb_build_object(
+            'at', (extract(epoch FROM v.at) * 1000)::bigint, 'event', v.event, 'feature_name', v.feature_name, 'identifier', v.identifier,
+            'value', v.value, 'traits', v.traits, 'metadata', v.metadata))::text
+        FROM events v JOIN environments e ON e.id = v.environment_id
+        WHERE e.key = @Key ORDER BY v.at, v.event
+        """,
+        new { Key });
+
     /// <summary>Waits until every flag is served like this.</summary>
     public Task Served(Func<JsonNode, bool> like, TimeSpan? within = null) => Eventually(
         async () => (await Sdk.Get("/api/v1/flags/")).Must(200).Json!.AsArray() is { Count: > 0 } flags && flags.All(flag => like(flag!)), within);

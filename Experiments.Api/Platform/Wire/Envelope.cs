@@ -29,12 +29,12 @@ internal sealed class Envelope(RequestDelegate next, Readiness readiness, ILogge
 
         try
         {
-            if (request.ContentLength > RequestBody.Limit)
+            if (request.ContentLength > RequestBody.LimitOf(request))
             {
                 await RequestBody.Discard(request, context.RequestAborted);
                 await Answer.Of(Problem.TooLarge).ExecuteAsync(context);
             }
-            else if (!readiness.HasSchema && request.Path.StartsWithSegments("/api"))
+            else if (!readiness.HasSchema && NeedsSchema(request.Path))
             {
                 await Answer.Of(Problem.Unavailable).ExecuteAsync(context);
             }
@@ -61,6 +61,9 @@ internal sealed class Envelope(RequestDelegate next, Readiness readiness, ILogge
             .LogWarning("{Method} {Path} took longer than it may", context.Request.Method, context.Request.Path);
         return Answer.Of(Problem.Unavailable).ExecuteAsync(context);
     }
+
+    private static bool NeedsSchema(PathString path) =>
+        path.StartsWithSegments("/api") || path.StartsWithSegments("/v1") || path.StartsWithSegments("/ofrep");
 
     private static void Stamp(HttpContext context) => context.Response.Headers["X-Request-Id"] = RequestId(context.Request);
 

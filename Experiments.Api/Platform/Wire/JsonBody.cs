@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using System.Text.Unicode;
@@ -99,18 +100,11 @@ internal static class JsonBody
             case JsonValueKind.String:
                 CheckText(Text(() => element.GetString()!), errors);
                 break;
-            case JsonValueKind.Number when !IsSensible(element):
+            case JsonValueKind.Number when !JsonNumber.Fits(JsonMarshal.GetRawUtf8Value(element)):
                 errors.AddHere("is a number out of range");
                 break;
         }
     }
-
-    // Far beyond what is counted here, and near enough to be written out in full, as the database does.
-    private static bool IsSensible(JsonElement element) => element.TryGetDouble(out var number) && Math.Abs(number) switch
-    {
-        0 => !element.GetRawText().Split('e', 'E')[0].Any(digit => digit is >= '1' and <= '9'),
-        var size => size is >= 1e-64 and <= 1e64,
-    };
 
     private static void CheckText(string? text, Errors errors)
     {

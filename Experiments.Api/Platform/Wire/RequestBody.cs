@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.IO.Compression;
 using Microsoft.Net.Http.Headers;
 
 namespace Experiments.Api.Platform.Wire;
@@ -6,8 +7,11 @@ namespace Experiments.Api.Platform.Wire;
 /// <summary>Reads the bytes of a body, once the caller is known to be allowed to send one.</summary>
 internal static class RequestBody
 {
-    /// <summary>How many bytes a management call may send.</summary>
+    /// <summary>How many bytes a call may send.</summary>
     public const int Limit = 1024 * 1024;
+
+    /// <summary>How many bytes of events a call may send, packed or unpacked.</summary>
+    public const int EventsLimit = 5 * Limit;
 
     /// <summary>
     /// How many are read to the end nevertheless, because a client that is still sending does not hear that it is too much.
@@ -50,6 +54,60 @@ internal static class RequestBody
         {
             // A chunk size beyond 64 bits comes out of Kestrel like this.
             return Problem.Malformed;
+        }
+    }
+
+    /// <summary>How many bytes this call may send.</summary>
+    public static int LimitOf(HttpRequest request) => request.Path.StartsWithSegments("/v1/events") ? EventsLimit : Limit;
+
+    /// <summary>
+    /// The bytes of events, unpacked where they came packed, in a buffer that is only lent: whoever reads them gives it back.
+    /// </summary>
+    public static async Task<Outcome<Lent>> ReadEvents(HttpRequest request, CancellationToken ct)
+    {
+        var packed = request.Headers.ContentEncoding is ["gzip"];
+        if (!IsJson(request, packed))
+        {
+            return Problem.WrongMediaType;
+        }
+
+        var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Clamp(request.ContentLength * (packed ? 8 : 1) ?? 64 * 1024, 4096, EventsLimit) + 1);
+        var length = 0;
+        try
+        {
+            await using var unpacked = packed ? new GZipStream(request.Body, CompressionMode.Decompress) : null;
+            var body = unpacked ?? request.Body;
+            while (await body.ReadAsync(buffer.AsMemory(length), ct) is > 0 and var read)
+            {
+                length += read;
+                if (length > EventsLimit)
+                {
+                    ArrayPool<byte>.Shared.Return(buffer);
+                    await Discard(request, ct);
+                    return Problem.TooLarge;
+                }
+
+                if (length == buffer.Length)
+                {
+                    var larger = ArrayPool<byte>.Shared.Rent(Math.Min(2 * length, EventsLimit + 1));
+                    buffer.AsSpan(0, length).CopyTo(larger);
+                    ArrayPool<byte>.Shared.Return(buffer);
+                    buffer = larger;
+                }
+            }
+
+            return new Lent(buffer, length);
+        }
+        catch (Exception exception) when (exception is BadHttpRequestException or OperationCanceledException or IOException or InvalidDataException)
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+            return exception switch
+            {
+                BadHttpRequestException refused => Why(refused),
+                OperationCanceledException => Problem.TooSlow,
+                InvalidDataException => new Refusal(Problem.Malformed, "The body says that it is gzip, and is not."),
+                _ => Problem.Malformed,
+            };
         }
     }
 
@@ -105,11 +163,19 @@ internal static class RequestBody
         }
     }
 
-    private static bool IsJson(HttpRequest request) =>
+    private static bool IsJson(HttpRequest request, bool packed = false) =>
         request.Headers.ContentType.Count == 1
         && MediaTypeHeaderValue.TryParse(request.ContentType, out var type)
         && (type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase)
             || (HttpMethods.IsPatch(request.Method) && type.MediaType.Equals("application/merge-patch+json", StringComparison.OrdinalIgnoreCase)))
         && (!type.Charset.HasValue || HeaderUtilities.RemoveQuotes(type.Charset).Equals("utf-8", StringComparison.OrdinalIgnoreCase))
-        && (request.Headers.ContentEncoding.Count == 0 || request.Headers.ContentEncoding is ["identity"]);
+        && (packed || request.Headers.ContentEncoding.Count == 0 || request.Headers.ContentEncoding is ["identity"]);
+
+    /// <summary>Bytes in a buffer that goes back to where it came from.</summary>
+    internal sealed class Lent(byte[] buffer, int length) : IDisposable
+    {
+        public ReadOnlySpan<byte> Span => buffer.AsSpan(0, length);
+
+        public void Dispose() => ArrayPool<byte>.Shared.Return(buffer);
+    }
 }

@@ -1,5 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Wire;
+using Experiments.Api.Slices.Exposures;
 
 namespace Experiments.Api.Slices.Experiments;
 
@@ -21,5 +22,6 @@ internal static class ExperimentRoutes
         StartExperiment.Map(experiments);
         PauseExperiment.Map(experiments);
         CompleteExperiment.Map(experiments);
+        GetExposures.Map(experiments);
     }
 }

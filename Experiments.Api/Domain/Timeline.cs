@@ -1,0 +1,35 @@
+namespace Experiments.Api.Domain;
+
+/// <summary>
+/// When an experiment ran, when it was paused, and which rollout was in force. Events know their instant to the millisecond
+/// only, so an experiment ran in a millisecond when it ran in any part of it.
+/// </summary>
+/// <param name="Runs">The stretches in which it ran, in order, each from its start to its end; null while it is going on.</param>
+/// <param name="FormerRollouts">What the rollout was, in percent, and until when, oldest first.</param>
+/// <param name="Rollout">What it is now.</param>
+/// <param name="EndedAt">When it was completed.</param>
+internal sealed record Timeline(
+    IReadOnlyList<(DateTime From, DateTime? Until)> Runs, IReadOnlyList<(decimal Percentage, DateTime Until)> FormerRollouts, decimal Rollout, DateTime? EndedAt)
+{
+    private static readonly TimeSpan Precision = TimeSpan.FromMilliseconds(1);
+
+    public bool RanAt(DateTime at) => Runs.Any(run => at + Precision > run.From && (run.Until is null || at < run.Until));
+
+    /// <summary>Whether the experiment had started then, was not over, and did not run.</summary>
+    public bool WasPausedAt(DateTime at) =>
+        Runs.Count > 0 && at + Precision > Runs[0].From && (EndedAt is null || at < EndedAt) && !RanAt(at);
+
+    /// <summary>The rollout, in percent, that was in force.</summary>
+    public decimal RolloutAt(DateTime at)
+    {
+        foreach (var former in FormerRollouts)
+        {
+            if (at < former.Until)
+            {
+                return former.Percentage;
+            }
+        }
+
+        return Rollout;
+    }
+}

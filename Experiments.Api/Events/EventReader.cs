@@ -1,0 +1,300 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Unicode;
+using Experiments.Api.Domain;
+using Experiments.Api.Platform;
+
+namespace Experiments.Api.Events;
+
+/// <summary>
+/// Reads <c>{"events": [...]}</c> in one pass. What is wrong with one event is said of that event and costs the others nothing;
+/// what is not JSON, or not of this form, is refused as a whole.
+/// </summary>
+internal ref struct EventReader
+{
+    /// <summary>How many events one request may have.</summary>
+    public const int MaxEvents = 10_000;
+
+    private static readonly DateTime Earliest = DateTime.UnixEpoch.AddMilliseconds(1_577_836_800_000);
+    private static readonly TimeSpan Ahead = TimeSpan.FromHours(24);
+
+    private readonly EventKey _key;
+    private readonly DateTime _latest;
+    private readonly ReadOnlySpan<byte> _body;
+    private Utf8JsonReader _json;
+    private string? _lastName;
+    private string? _lastFeature;
+
+    private EventReader(ReadOnlySpan<byte> body, long environmentId, DateTime now)
+    {
+        _body = body;
+        _json = new Utf8JsonReader(body);
+        _key = new EventKey(environmentId);
+        _latest = now + Ahead;
+    }
+
+    public static Outcome<EventBatch> Read(ReadOnlySpan<byte> body, long environmentId, DateTime now)
+    {
+        if (!Utf8.IsValid(body))
+        {
+            return new Refusal(Problem.Malformed, "The body is not valid UTF-8.");
+        }
+
+        try
+        {
+            return new EventReader(body, environmentId, now).Read();
+        }
+        catch (JsonException exception)
+        {
+            return new Refusal(Problem.Malformed, $"The body is not JSON: see line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}.");
+        }
+        catch (InvalidOperationException)
+        {
+            return new Refusal(Problem.Malformed, "The body names a member with half of a surrogate pair.");
+        }
+    }
+
+    private Outcome<EventBatch> Read()
+    {
+        _json.Read();
+        if (_json.TokenType != JsonTokenType.StartObject)
+        {
+            return new Refusal(Problem.Malformed, "The body must be a JSON object with 'events'.");
+        }
+
+        var batch = new EventBatch();
+        Refusal? refusal = null;
+        var found = false;
+        while (Next(JsonTokenType.EndObject))
+        {
+            if (!_json.ValueTextEquals("events"u8) || found)
+            {
+                var name = _json.GetString()!;
+                refusal ??= Refusal.Field(name, found && name == "events" ? "This is given more than once." : "This is not known.");
+                _json.Skip();
+                continue;
+            }
+
+            found = true;
+            _json.Read();
+            if (_json.TokenType != JsonTokenType.StartArray)
+            {
+                refusal ??= Refusal.Field("events", "This must be a list.");
+                _json.Skip();
+                continue;
+            }
+
+            for (var index = 0; Next(JsonTokenType.EndArray); index++)
+            {
+                if (index == MaxEvents)
+                {
+                    return Refusal.Field("events", $"There may be {MaxEvents} of these at most in one request.");
+                }
+
+                ReadEvent(batch, index);
+            }
+        }
+
+        // Nothing may follow; the reader fails if something does.
+        _json.Read();
+        return refusal ?? (batch.Events.Count + batch.Rejected.Count == 0
+            ? Refusal.Field("events", "This is required and may not be empty.")
+            : (Outcome<EventBatch>)batch);
+    }
+
+    private void ReadEvent(EventBatch batch, int index)
+    {
+        if (_json.TokenType != JsonTokenType.StartObject)
+        {
+            _json.Skip();
+            batch.Reject(index, $"events[{index}] must be an object");
+            return;
+        }
+
+        string? error = null;
+        string? name = null, feature = null, identifier = null, value = null, id = null;
+        (string Json, ulong Hash)? traits = null, metadata = null;
+        DateTime? at = null;
+        var seen = 0;
+        while (Next(JsonTokenType.EndObject))
+        {
+            var member = MemberOf(ref _json);
+            if (member == Member.Unknown || (seen & 1 << (int)member) != 0)
+            {
+                error ??= $".{_json.GetString()} {(member == Member.Unknown ? "is not known" : "is given more than once")}";
+                _json.Skip();
+                continue;
+            }
+
+            seen |= 1 << (int)member;
+            _json.Read();
+            switch (member)
+            {
+                case Member.Event: name = Text(".event", Limits.Event, ref _lastName, ref error); break;
+                case Member.FeatureName: feature = Text(".feature_name", Limits.FeatureName, ref _lastFeature, ref error); break;
+                case Member.Identifier: identifier = Text(".identifier", Identity.MaxLength, ref error); break;
+                case Member.Value: value = Text(".value", Limits.ValueBytes, ref error, inBytes: true); break;
+                case Member.Id: id = Text(".id", Limits.Id, ref error); break;
+                case Member.Traits: traits = Object(".traits", Limits.TraitsBytes, ofTraits: true, ref error); break;
+                case Member.Metadata: metadata = Object(".metadata", Limits.MetadataBytes, ofTraits: false, ref error); break;
+                case Member.Timestamp: at = Timestamp(ref error); break;
+            }
+        }
+
+        error ??= Missing(seen, name, feature, id);
+        if (error is not null)
+        {
+            batch.Reject(index, $"events[{index}]{error}");
+            return;
+        }
+
+        var key = id is null ? _key.OfContent(at!.Value, name!, feature, identifier, value, traits?.Hash, metadata?.Hash) : _key.OfId(id);
+        batch.Accept(new(at!.Value, key, id is null ? null : _key.WideOfId(id), name!, feature, identifier, value, traits?.Json, metadata?.Json));
+    }
+
+    private static string? Missing(int seen, string? name, string? feature, string? id) =>
+        string.IsNullOrWhiteSpace(name) ? ".event is required and may not be blank"
+        : name[0] == '$' && name != ReceivedEvent.Exposure ? $".event: names that start with '$' are reserved; the only one is '{ReceivedEvent.Exposure}'"
+        : name == ReceivedEvent.Exposure && string.IsNullOrWhiteSpace(feature) ? $".feature_name is required for '{ReceivedEvent.Exposure}'"
+        : (seen & 1 << (int)Member.Timestamp) == 0 ? ".timestamp is required: milliseconds since 1970"
+        : (seen & 1 << (int)Member.Id) != 0 && string.IsNullOrEmpty(id) ? $".id must have 1 to {Limits.Id} characters"
+        : null;
+
+    private bool Next(JsonTokenType end) => _json.Read() && _json.TokenType != end;
+
+    // Most events of a request have the same name, and so the same string.
+    private string? Text(string path, int limit, ref string? last, ref string? error)
+    {
+        if (last is not null && _json.TokenType == JsonTokenType.String && _json.ValueTextEquals(last))
+        {
+            return last;
+        }
+
+        var text = Text(path, limit, ref error);
+        last = text ?? last;
+        return text;
+    }
+
+    private string? Text(string path, int limit, ref string? error, bool inBytes = false)
+    {
+        if (_json.TokenType == JsonTokenType.Null)
+        {
+            return null;
+        }
+
+        if (_json.TokenType != JsonTokenType.String)
+        {
+            _json.Skip();
+            error ??= $"{path} must be a string or null";
+            return null;
+        }
+
+        if (!JsonText.TryRead(ref _json, out var text, out var why))
+        {
+            error ??= $"{path} {why}";
+            return null;
+        }
+
+        // A character takes one byte at least, so what is short in bytes needs no counting.
+        var length = _json.ValueSpan.Length <= limit ? 0 : inBytes ? Encoding.UTF8.GetByteCount(text) : text.EnumerateRunes().Count();
+        if (length > limit)
+        {
+            error ??= $"{path} may have {limit} {(inBytes ? "bytes" : "characters")} at most";
+            return null;
+        }
+
+        return text;
+    }
+
+    private (string Json, ulong Hash)? Object(string path, int limit, bool ofTraits, ref string? error)
+    {
+        if (_json.TokenType == JsonTokenType.Null)
+        {
+            return null;
+        }
+
+        if (_json.TokenType != JsonTokenType.StartObject)
+        {
+            _json.Skip();
+            error ??= $"{path} must be an object or null";
+            return null;
+        }
+
+        var start = (int)_json.TokenStartIndex;
+        string? wrong = null;
+        var hash = JsonContent.Hash(ref _json, ofTraits ? Limits.Trait : Limits.Any, ref wrong);
+        var length = (int)_json.BytesConsumed - start;
+        if (length > limit)
+        {
+            wrong = $" may have {limit} bytes at most";
+        }
+
+        if (wrong is not null)
+        {
+            error ??= path + wrong;
+            return null;
+        }
+
+        return (Encoding.UTF8.GetString(_body.Slice(start, length)), hash);
+    }
+
+    private DateTime? Timestamp(ref string? error)
+    {
+        if (_json.TokenType == JsonTokenType.Number && _json.TryGetInt64(out var milliseconds))
+        {
+            var at = milliseconds is > 0 and < 253_402_300_800_000 ? DateTime.UnixEpoch.AddMilliseconds(milliseconds) : DateTime.MinValue;
+            if (milliseconds > 0 && (at == DateTime.MinValue || at > _latest))
+            {
+                error ??= ".timestamp is more than 24 hours ahead";
+            }
+            else if (at <= Earliest)
+            {
+                error ??= ".timestamp must be after 2020-01-01, in milliseconds since 1970";
+            }
+
+            return at;
+        }
+
+        _json.Skip();
+        error ??= ".timestamp must be a whole number: milliseconds since 1970";
+        return null;
+    }
+
+    private static Member MemberOf(ref Utf8JsonReader json) =>
+        json.ValueTextEquals("event"u8) ? Member.Event
+        : json.ValueTextEquals("feature_name"u8) ? Member.FeatureName
+        : json.ValueTextEquals("identifier"u8) ? Member.Identifier
+        : json.ValueTextEquals("value"u8) ? Member.Value
+        : json.ValueTextEquals("traits"u8) ? Member.Traits
+        : json.ValueTextEquals("metadata"u8) ? Member.Metadata
+        : json.ValueTextEquals("timestamp"u8) ? Member.Timestamp
+        : json.ValueTextEquals("id"u8) ? Member.Id
+        : Member.Unknown;
+
+    private enum Member
+    {
+        Unknown,
+        Event,
+        FeatureName,
+        Identifier,
+        Value,
+        Traits,
+        Metadata,
+        Timestamp,
+        Id,
+    }
+
+    /// <summary>How much an event may hold.</summary>
+    internal static class Limits
+    {
+        public const int Event = 256;
+        public const int FeatureName = 2000;
+        public const int Id = 200;
+        public const int ValueBytes = 128 * 1024;
+        public const int TraitsBytes = 32 * 1024;
+        public const int MetadataBytes = 8 * 1024;
+
+        public static readonly JsonContent.Limits Trait = new(200, 2000);
+        public static readonly JsonContent.Limits Any = new(int.MaxValue, int.MaxValue);
+    }
+}

@@ -1,0 +1,16 @@
+using Experiments.Api.Folding;
+
+namespace Experiments.Api.Events;
+
+/// <summary>What takes events in, folds them and lets go of them.</summary>
+internal static class EventsSetup
+{
+    public static void AddEvents(this IServiceCollection services)
+    {
+        services.AddSingleton<Partitions>();
+        services.AddSingleton<EventLog>();
+        services.AddSingleton<Folder>();
+        services.AddHostedService(provider => provider.GetRequiredService<Folder>());
+        services.AddHostedService<Retention>();
+    }
+}

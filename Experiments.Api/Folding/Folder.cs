@@ -1,0 +1,95 @@
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Startup;
+using Npgsql;
+
+namespace Experiments.Api.Folding;
+
+/// <summary>Folds events into what is derived from them, soon after they have come, wherever they have come in.</summary>
+internal sealed class Folder(Database database, Readiness readiness, ILoggerFactory loggers) : BackgroundService
+{
+    // Events that come one after another are taken together.
+    private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(20);
+
+    // What other replicas have let in is looked for this often.
+    private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
+
+    private readonly ILogger _logger = loggers.CreateLogger<Folder>();
+    private readonly SemaphoreSlim _called = new(0, 1);
+    private volatile TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Says that there is something to fold.</summary>
+    public void Call()
+    {
+        if (_called.CurrentCount == 0)
+        {
+            try
+            {
+                _called.Release();
+            }
+            catch (SemaphoreFullException)
+            {
+                // Somebody else has called at the same moment.
+            }
+        }
+    }
+
+    /// <summary>Waits until everything that was let in before is folded, but no longer than <paramref name="patience"/>.</summary>
+    public async Task CatchUp(TimeSpan patience, CancellationToken ct)
+    {
+        var caughtUp = _caughtUp.Task;
+        Call();
+        await Task.WhenAny(caughtUp, Task.Delay(patience, ct));
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await using var source = DatabaseSetup.Source(new NpgsqlConnectionStringBuilder(database.ConnectionString) { ApplicationName = "experiments-folder", CommandTimeout = 0 }.ConnectionString, loggers: loggers);
+        var waiting = new List<TaskCompletionSource>();
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            await _called.WaitAsync(Idle, stoppingToken);
+            if (!readiness.HasSchema)
+            {
+                continue;
+            }
+
+            try
+            {
+                waiting.Add(_caughtUp);
+                _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
+                if (await FoldAll(source, stoppingToken))
+                {
+                    waiting.ForEach(caughtUp => caughtUp.TrySetResult());
+                    waiting.Clear();
+                }
+
+                await Task.Delay(Settle, stoppingToken);
+            }
+            catch (Exception exception) when (Failure.IsUnavailable(exception) && !stoppingToken.IsCancellationRequested)
+            {
+                _logger.LogWarning("Events wait to be folded: {Reason}", exception.Message);
+                await Task.Delay(Idle, stoppingToken);
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException)
+            {
+                // What cannot be folded now is not lost; whoever operates this must hear of it.
+                _logger.LogError(exception, "Events cannot be folded");
+                await Task.Delay(Idle, stoppingToken);
+            }
+        }
+    }
+
+    // Whether nothing is left; another replica may be at it.
+    private static async Task<bool> FoldAll(NpgsqlDataSource source, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        while (true)
+        {
+            switch (await new Pass(source, connection).Run(ct))
+            {
+                case 0: return true;
+                case null: return false;
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+using Dapper;
+using Experiments.Api.Events;
+using Npgsql;
+
+namespace Experiments.Api.Folding;
+
+/// <summary>
+/// Takes some batches of events into what is derived from them, in one transaction, and strikes them off the list. Only one
+/// pass runs at a time, on all replicas together, so that what it has read nobody else changes.
+/// </summary>
+internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection)
+{
+    /// <summary>About how many events one pass takes.</summary>
+    public const int Size = 50_000;
+
+    private const string Due =
+        """
+        SELECT id, environment_id, from_at, until_at
+        FROM (
+            SELECT *, sum(events) OVER (ORDER BY id) - events AS before
+            FROM (SELECT * FROM event_batches WHERE from_at <= clock_timestamp() ORDER BY id LIMIT 1000) oldest
+        ) due
+        WHERE before < @Size
+        ORDER BY id
+        """;
+
+    // The lock waits for whoever is starting or ending one of these at this moment, and makes those who come next do so at a
+    // later instant than this one; so up to this instant, what is read here of their runs is final.
+    private const string Judges =
+        """
+        SELECT e.id, e.environment_id, f.name AS feature_name, e.salt, e.variants::text AS variants, e.rollouts::text AS rollouts,
+               e.rollout_percentage, e.runs, e.ended_at
+        FROM experiments e
+        JOIN features f ON f.id = e.feature_id
+        WHERE e.environment_id = ANY (@environments) AND e.started_at <= @until AND (e.ended_at IS NULL OR e.ended_at >= @from) AND e.deleted_at IS NULL
+        ORDER BY e.id
+        FOR SHARE OF e
+        """;
+
+    private const string Shown =
+        """
+        SELECT batch, environment_id, at, feature_name, identifier, value,
+               CASE WHEN metadata->>'experiment_id' ~ '^[0-9]{1,18}$' THEN (metadata->>'experiment_id')::bigint END AS experiment_id
+        FROM events
+        WHERE batch = ANY (@batches) AND at BETWEEN @from AND @until AND event = @Exposure
+        """;
+
+    private const string Strike =
+        """
+        WITH later AS (
+            UPDATE event_batches SET from_at = @horizon + interval '1 microsecond' WHERE id = ANY (@batches) AND until_at > @horizon
+        )
+        DELETE FROM event_batches WHERE id = ANY (@batches) AND until_at <= @horizon
+        """;
+
+    /// <summary>Runs a pass and returns how many batches it took; null when another replica is at it.</summary>
+    public async Task<int?> Run(CancellationToken ct)
+    {
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        if (!await connection.QuerySingleAsync<bool>("SELECT pg_try_advisory_xact_lock(hashtext('folding'))"))
+        {
+            return null;
+        }
+
+        var due = (await connection.QueryAsync<Batch>(Due, new { Size })).ToDictionary(batch => batch.Id);
+        if (due.Count == 0)
+        {
+            return 0;
+        }
+
+        var batches = due.Keys.ToArray();
+        var (from, last) = (due.Values.Min(batch => batch.FromAt), due.Values.Max(batch => batch.UntilAt));
+        var (experiments, horizon) = await Experiments([.. due.Values.Select(batch => batch.EnvironmentId).Distinct()], from, last, ct);
+        var until = last < horizon ? last : horizon;
+        var shown = (await connection.QueryAsync<Exposure>(Shown, new { batches, from, until, ReceivedEvent.Exposure }))
+            .Where(exposure => exposure.At >= due[exposure.Batch].FromAt);
+
+        await new ExposureFold(connection, experiments).Fold(shown);
+        await connection.ExecuteAsync(Strike, new { batches, horizon });
+        await transaction.CommitAsync(ct);
+        return due.Count;
+    }
+
+    // In a transaction of its own, so that nobody who wants to change an experiment waits longer than it takes to read it.
+    private async Task<(IReadOnlyList<FoldedExperiment> Experiments, DateTime Horizon)> Experiments(long[] environments, DateTime from, DateTime until, CancellationToken ct)
+    {
+        await using var other = await source.OpenConnectionAsync(ct);
+        await using var transaction = await other.BeginTransactionAsync(ct);
+        var rows = await other.QueryAsync<FoldedExperiment.Row>(Judges, new { environments, from, until });
+        var horizon = await other.QuerySingleAsync<DateTime>("SELECT clock_timestamp()");
+        return ([.. rows.Select(row => new FoldedExperiment(row))], horizon);
+    }
+
+    private sealed record Batch(long Id, long EnvironmentId, DateTime FromAt, DateTime UntilAt);
+
+    /// <summary>An event that says that an identity was shown a variant.</summary>
+    internal sealed record Exposure(long Batch, long EnvironmentId, DateTime At, string FeatureName, string? Identifier, string? Value, long? ExperimentId);
+}

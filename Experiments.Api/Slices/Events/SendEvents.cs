@@ -1,0 +1,69 @@
+using System.Text.Json;
+using Experiments.Api.Events;
+using Experiments.Api.Folding;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Wire;
+using Experiments.Api.Serving;
+
+namespace Experiments.Api.Slices.Events;
+
+/// <summary>Takes in exposures and other events. What is answered 202 is on disk.</summary>
+internal static class SendEvents
+{
+    public static void Map(IEndpointRouteBuilder routes) => routes
+        .MapServed(HttpMethods.Post, "/events", Handle)
+        .WithTags("Events")
+        .Named("sendEvents", "Send exposures and other events")
+        .Takes<Body>(
+            """
+            {"events": [
+                {"event": "$flag_exposure", "feature_name": "button_colour", "identifier": "user-1", "value": "green", "timestamp": 1795348800000},
+                {"event": "purchase", "identifier": "user-1", "value": "12.50", "timestamp": 1795348805000, "id": "order-4711"}]}
+            """)
+        .Answers<Receipt>(StatusCodes.Status202Accepted);
+
+    internal sealed record Body(IReadOnlyList<Sent> Events);
+
+    /// <summary>Something that happened.</summary>
+    internal sealed record Sent(
+        string Event, long Timestamp, string? FeatureName = null, string? Identifier = null, string? Value = null,
+        IReadOnlyDictionary<string, object>? Traits = null, IReadOnlyDictionary<string, object>? Metadata = null, string? Id = null);
+
+    /// <summary>How many were valid, how many of those had come before, and what is wrong with the others.</summary>
+    [Example("""{"accepted": 2, "duplicates": 0, "rejected": [{"index": 1, "error": "events[1].timestamp is more than 24 hours ahead"}]}""")]
+    internal sealed record Receipt(int Accepted, int Duplicates, IReadOnlyList<EventBatch.Rejection> Rejected);
+
+    private static async Task Handle(HttpContext http, Snapshot snapshot)
+    {
+        var services = http.RequestServices;
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
+        deadline.CancelAfter(services.GetRequiredService<IConfiguration>().Deadline());
+        var outcome = await Read(http, snapshot, deadline.Token);
+        if (outcome.Refusal is { } refusal)
+        {
+            await Answer.Of(refusal).ExecuteAsync(http);
+            return;
+        }
+
+        var batch = outcome.Value!;
+        var added = await services.GetRequiredService<EventLog>().Add(snapshot.EnvironmentId, batch, deadline.Token);
+        services.GetRequiredService<Folder>().Call();
+        await ServedAnswer.Write(
+            http,
+            JsonSerializer.SerializeToUtf8Bytes(new Receipt(batch.Accepted, batch.Accepted - added, batch.Rejected), WireJson.Options),
+            StatusCodes.Status202Accepted);
+    }
+
+    private static async Task<Outcome<EventBatch>> Read(HttpContext http, Snapshot snapshot, CancellationToken ct)
+    {
+        var body = await RequestBody.ReadEvents(http.Request, ct);
+        if (body.Refusal is { } unread)
+        {
+            return unread;
+        }
+
+        using var lent = body.Value!;
+        var read = EventReader.Read(lent.Span, snapshot.EnvironmentId, http.RequestServices.GetRequiredService<TimeProvider>().GetUtcNow().UtcDateTime);
+        return read.Value is { Accepted: 0, Rejected: var rejected } ? Refusal.Fields(rejected.Select(rejection => rejection.AsField)) : read;
+    }
+}

@@ -1,0 +1,27 @@
+using Experiments.Api.Platform.Wire;
+
+namespace Experiments.Api.Slices.Exposures;
+
+/// <summary>Who was shown what in an experiment.</summary>
+[Example(
+    """
+    {"as_of": "2026-11-22T12:00:00Z", "events_not_counted": 0, "total": 1000,
+     "variants": [{"key": "control", "weight": 50, "identities": 507, "share": 0.507}, {"key": "green", "weight": 50, "identities": 493, "share": 0.493}],
+     "set_aside": {"several_variants": 2, "not_its_own_variant": 0, "not_enrolled": 1, "while_paused": 0, "no_identifier": 4},
+     "sample_ratio": {"p_value": 0.658, "is_healthy": true},
+     "series": {"interval": "hour", "points": [{"at": "2026-11-22T11:00:00Z", "identities": {"control": 507, "green": 493}}]}}
+    """)]
+internal sealed record ExposuresView(
+    DateTime AsOf, long EventsNotCounted, long Total, IReadOnlyList<ExposedVariant> Variants, IReadOnlyDictionary<string, long> SetAside,
+    SampleRatioView SampleRatio, ExposureSeries Series);
+
+/// <summary>How many identities count in a variant, and their share of all that count.</summary>
+internal sealed record ExposedVariant(string Key, decimal Weight, long Identities, double? Share);
+
+/// <summary>Whether the variants have the identities that their weights promise. Both are null before anyone has come.</summary>
+internal sealed record SampleRatioView(double? PValue, bool? IsHealthy);
+
+/// <summary>Identities by the instant of their first exposure.</summary>
+internal sealed record ExposureSeries(string Interval, IReadOnlyList<ExposurePoint> Points);
+
+internal sealed record ExposurePoint(DateTime At, IReadOnlyDictionary<string, long> Identities);

@@ -1,0 +1,84 @@
+using System.Text.Json.Nodes;
+using Experiments.Api.Folding;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using Experiments.Api.Statistics;
+using MediatR;
+using Folded = Experiments.Api.Domain.Exposures;
+
+namespace Experiments.Api.Slices.Exposures;
+
+/// <summary>Counts who was shown what, who is set aside and why, and whether the split is the one that was meant.</summary>
+internal static class GetExposures
+{
+    public static void Map(RouteGroupBuilder experiments) => experiments
+        .MapGet("/{id}/exposures", (ObjectId id, Call call) => call.Get(new Query(call.Environment.Id, id.Value)))
+        .Named("getExposures", "Who was shown what in an experiment, and who is set aside")
+        .Answers<ExposuresView>()
+        .Refuses(Problem.NoExperiment);
+
+    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<ExposuresView>>;
+
+    internal sealed class Handler(Db db, Folder folder) : IRequestHandler<Query, Outcome<ExposuresView>>
+    {
+        // Up to this long, hours; beyond, days.
+        private static readonly TimeSpan Hourly = TimeSpan.FromHours(72);
+
+        // What has just been sent is usually counted by then; where more is coming in than can be, the answer says how far it is.
+        private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(25);
+
+        private const string Sql =
+            """
+            SELECT e.variants::text AS variants, e.started_at, e.ended_at,
+                   COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events,
+                   (SELECT COALESCE(json_agg(json_build_array(c.hour, c.outcome, c.count)), '[]')
+                    FROM exposure_counts c WHERE c.experiment_id = e.id AND c.count <> 0)::text AS counts
+            FROM experiments e
+            CROSS JOIN (
+                SELECT min(received_at) AS oldest, COALESCE(sum(events), 0)::bigint AS events
+                FROM event_batches WHERE environment_id = @EnvironmentId AND from_at <= clock_timestamp()
+            ) p
+            WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
+            """;
+
+        public async Task<Outcome<ExposuresView>> Handle(Query query, CancellationToken cancellationToken)
+        {
+            await folder.CatchUp(Patience, cancellationToken);
+            return await db.Row<Row>(Sql, query, cancellationToken) is { } row ? View(row) : Problem.NoExperiment;
+        }
+
+        private static ExposuresView View(Row row)
+        {
+            var variants = JsonNode.Parse(row.Variants)!.AsArray().Select(variant => (Key: variant!["key"]!.GetValue<string>(), Weight: variant["weight"]!.GetValue<decimal>())).ToList();
+            var counts = JsonNode.Parse(row.Counts)!.AsArray()
+                .Select(count => (Hour: count![0]!.GetValue<DateTimeOffset>().UtcDateTime, Outcome: count[1]!.GetValue<string>(), Count: count[2]!.GetValue<long>()))
+                .ToList();
+            var byOutcome = counts.GroupBy(count => count.Outcome).ToDictionary(group => group.Key, group => group.Sum(count => count.Count));
+            var identities = variants.Select(variant => byOutcome.GetValueOrDefault(Folded.InVariant + variant.Key)).ToList();
+            var total = identities.Sum();
+            var ratio = SampleRatio.PValue(identities, [.. variants.Select(variant => (double)variant.Weight)]);
+            return new(
+                row.AsOf,
+                row.Events,
+                total,
+                [.. variants.Zip(identities, (variant, count) => new ExposedVariant(variant.Key, variant.Weight, count, total == 0 ? null : (double)count / total))],
+                Folded.Reasons.ToDictionary(reason => reason, reason => byOutcome.GetValueOrDefault(reason)),
+                new(ratio, ratio is null ? null : ratio >= SampleRatio.Alarm),
+                Series(row, [.. counts.Where(count => count.Outcome.StartsWith(Folded.InVariant, StringComparison.Ordinal))], [.. variants.Select(variant => variant.Key)]));
+        }
+
+        private static ExposureSeries Series(Row row, List<(DateTime Hour, string Outcome, long Count)> counts, List<string> keys)
+        {
+            var isHourly = row.StartedAt is null || (row.EndedAt ?? row.AsOf) - row.StartedAt.Value <= Hourly;
+            return new(isHourly ? "hour" : "day", [.. counts
+                .GroupBy(count => isHourly ? count.Hour : count.Hour.Date)
+                .OrderBy(point => point.Key)
+                .Select(point => new ExposurePoint(point.Key, keys.ToDictionary(
+                    key => key,
+                    key => point.Where(count => count.Outcome == Folded.InVariant + key).Sum(count => count.Count))))]);
+        }
+
+        private sealed record Row(string Variants, DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long Events, string Counts);
+    }
+}
