@@ -1,5 +1,6 @@
 using Dapper;
 using Experiments.Api.Domain;
+using Experiments.Api.Platform.Data;
 using Npgsql;
 
 namespace Experiments.Api.Folding;
@@ -114,9 +115,9 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
                 Identifiers = changed.Select(row => row.Identifier).ToArray(),
                 Own = changed.Select(row => (short)row.Exposures.Own).ToArray(),
                 Seen = changed.Select(row => row.Exposures.Seen).ToArray(),
-                SeenAt = changed.Select(row => row.Exposures.SeenAt).ToArray(),
-                EnrolledAt = changed.Select(row => row.Exposures.EnrolledAt).ToArray(),
-                PausedAt = changed.Select(row => row.Exposures.PausedAt).ToArray(),
+                SeenAt = new Instants(changed.Select(row => row.Exposures.SeenAt)),
+                EnrolledAt = new Instants(changed.Select(row => row.Exposures.EnrolledAt)),
+                PausedAt = new Instants(changed.Select(row => row.Exposures.PausedAt)),
             });
         }
 
@@ -126,7 +127,7 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
             await connection.ExecuteAsync(Count, new
             {
                 Experiments = counts.Select(count => count.Key.Experiment).ToArray(),
-                Hours = counts.Select(count => count.Key.Hour).ToArray(),
+                Hours = new Instants(counts.Select(count => (DateTime?)count.Key.Hour)),
                 Outcomes = counts.Select(count => count.Key.Outcome).ToArray(),
                 Counts = counts.Select(count => count.Value).ToArray(),
             });

@@ -45,12 +45,18 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection)
         WHERE batch = ANY (@batches) AND at BETWEEN @from AND @until AND event = @Exposure
         """;
 
+    // What lies in the future comes up again when its time has come.
     private const string Strike =
         """
         WITH later AS (
-            UPDATE event_batches SET from_at = @horizon + interval '1 microsecond' WHERE id = ANY (@batches) AND until_at > @horizon
+            SELECT batch, min(at) AS at, count(*) AS events
+            FROM events
+            WHERE batch = ANY (@batches) AND at > @horizon AND at <= @last
+            GROUP BY batch
+        ), kept AS (
+            UPDATE event_batches b SET from_at = later.at, events = later.events FROM later WHERE b.id = later.batch
         )
-        DELETE FROM event_batches WHERE id = ANY (@batches) AND until_at <= @horizon
+        DELETE FROM event_batches WHERE id = ANY (@batches) AND id NOT IN (SELECT batch FROM later)
         """;
 
     /// <summary>Runs a pass and returns how many batches it took; null when another replica is at it.</summary>
@@ -76,7 +82,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection)
             .Where(exposure => exposure.At >= due[exposure.Batch].FromAt);
 
         await new ExposureFold(connection, experiments).Fold(shown);
-        await connection.ExecuteAsync(Strike, new { batches, horizon });
+        await connection.ExecuteAsync(Strike, new { batches, horizon, last });
         await transaction.CommitAsync(ct);
         return due.Count;
     }

@@ -102,6 +102,8 @@ public sealed class Given
 
     public Task<Reply> SendAny(params object[] events) => Sdk.Post("/v1/events", new { events });
 
+    public async Task<Reply> Exposures(Reply experiment) => (await Admin.Get($"{Experiments}{experiment.Id}/exposures/")).Must(200);
+
     /// <summary>What the database holds of the environment's events, oldest first.</summary>
     public Task<IReadOnlyList<string>> Stored() => Service.QueryAll<string>(
         """
