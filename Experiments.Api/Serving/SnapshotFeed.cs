@@ -40,6 +40,7 @@ internal sealed class SnapshotFeed(Database database, Snapshots snapshots, Readi
                 }
 
                 isAway = true;
+                snapshots.CutOff();
             }
 
             await Task.Delay(TimeSpan.FromMilliseconds(200), stoppingToken);

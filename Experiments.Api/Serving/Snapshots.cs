@@ -33,13 +33,17 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock) : I
     // Readings of the database follow one another, so that what was read later also stands later.
     private readonly SemaphoreSlim _reading = new(1);
     private readonly MemoryCache _unknown = new(new MemoryCacheOptions { SizeLimit = 10_000 });
+    private volatile bool _isCutOff;
     private long _confirmed = clock.GetTimestamp();
 
     /// <summary>How long ago the snapshots were last known to be what the database holds.</summary>
     public TimeSpan Age => clock.GetElapsedTime(Interlocked.Read(ref _confirmed));
 
-    /// <summary>Whether that is so long ago that answers must say so.</summary>
-    public bool AreStale => Age > SnapshotFeed.Stale;
+    /// <summary>Whether changes may have been missed: nothing is heard from the database, or has not been for too long.</summary>
+    public bool AreStale => _isCutOff || Age > SnapshotFeed.Stale;
+
+    /// <summary>Says that nothing is heard from the database any more; the next reading of everything takes it back.</summary>
+    public void CutOff() => _isCutOff = true;
 
     /// <summary>The snapshot of an environment that has been asked for before; costs nothing.</summary>
     public Snapshot? Known(string environmentKey) => _known.GetValueOrDefault(environmentKey);
@@ -95,6 +99,7 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock) : I
             if (environmentIds is null)
             {
                 Interlocked.Exchange(ref _confirmed, begun);
+                _isCutOff = false;
             }
 
             return true;

@@ -1,6 +1,7 @@
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
+using Experiments.Api.Serving;
 
 namespace Experiments.Api.Platform.Startup;
 
@@ -11,11 +12,16 @@ internal static class Health
     {
         var health = app.MapGroup("/health").RequireAuthorization(Policies.Everyone).ExcludeFromDescription();
         health.MapGet("/live", () => Answer.Of(StatusCodes.Status200OK, new State("live")));
-        health.MapGet("/ready", async (Readiness readiness, Db db, CancellationToken ct) =>
+        health.MapGet("/ready", async (Readiness readiness, Snapshots snapshots, Db db, CancellationToken ct) =>
         {
             if (readiness.IsDraining || !readiness.HasSchema)
             {
                 return Answer.Of(Problem.Unavailable);
+            }
+
+            if (snapshots.AreStale)
+            {
+                return Answer.Of(new Refusal(Problem.Unavailable, $"The database is away. Flags are served as they were {(long)snapshots.Age.TotalSeconds} seconds ago; everything else has to wait."));
             }
 
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
