@@ -16,11 +16,11 @@ internal static partial class Load
 {
     private const int Connections = 32;
 
-    public static async Task<Measured> Wrk(string address, string requests, string key, bool once, TimeSpan duration)
+    public static async Task<Measured> Wrk(string address, string requests, string header, bool once, TimeSpan duration)
     {
         var script = Path.Combine(AppContext.BaseDirectory, "requests.lua");
         var said = await Run("wrk", [
-            "-t2", $"-c{Connections}", $"-d{duration.TotalSeconds.ToString(CultureInfo.InvariantCulture)}s", "--latency", "-s", script, address, "--", requests, key, once ? "once" : "random"]);
+            "-t2", $"-c{Connections}", $"-d{duration.TotalSeconds.ToString(CultureInfo.InvariantCulture)}s", "--latency", "-s", script, address, "--", requests, header, once ? "once" : "random"]);
         if (said.Contains("Non-2xx", StringComparison.Ordinal) || said.Contains("Socket errors", StringComparison.Ordinal))
         {
             throw new InvalidOperationException($"Not every request succeeded:\n{said}");

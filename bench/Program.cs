@@ -1,9 +1,31 @@
+using System.Globalization;
 using Experiments.Bench;
 
-if (args is ["twin", var connectionString, var address])
+switch (args)
 {
-    await Twin.Run(connectionString, address);
-    return;
-}
+    case ["twin", var connectionString, var address]:
+        await Twin.Run(connectionString, address);
+        break;
+    case ["constant", var address]:
+        await Constant.Run(address);
+        break;
+    default:
+        var part = args is [var name, ..] && !char.IsAsciiDigit(name[0]) ? name : "all";
+        var duration = TimeSpan.FromSeconds(args is [.., var seconds] && char.IsAsciiDigit(seconds[0]) ? double.Parse(seconds, CultureInfo.InvariantCulture) : 4);
+        if (part is "all" or "management")
+        {
+            await ManagementBenchmark.Run(duration);
+        }
 
-await Benchmark.Run(TimeSpan.FromSeconds(args is [var seconds] ? double.Parse(seconds, System.Globalization.CultureInfo.InvariantCulture) : 4));
+        if (part is "all" or "serving")
+        {
+            await ServingBenchmark.Run(duration);
+        }
+
+        if (part is "all" or "events")
+        {
+            await EventsBenchmark.Run();
+        }
+
+        break;
+}

@@ -7,10 +7,11 @@ function setup(thread)
 end
 
 function init(args)
-  key, mode, lines = args[2], args[3], {}
+  local name, value = args[2]:match("^([^:]+): (.*)$")
+  mode, lines = args[3], {}
   for line in io.lines(args[1]) do lines[#lines + 1] = line end
   nextline = number + 1
-  headers = { ["Authorization"] = "Api-Key " .. key, ["Content-Type"] = "application/json" }
+  headers = { [name] = value, ["Content-Type"] = "application/json" }
   math.randomseed(number + 1)
 end
 

@@ -7,32 +7,22 @@ namespace Experiments.Api.Domain;
 /// </summary>
 internal static class Assignment
 {
-    private const int LongestOnStack = 1024;
+    private const int LongestOnStack = 512;
 
     /// <summary>
     /// A number in [0, 1], spread evenly over texts: the first 15 hexadecimal digits of the SHA-1 of the UTF-8, divided by 2^60.
     /// Clients in other languages can compute it as well.
     /// </summary>
-    public static double Hash(string text)
-    {
-        var size = System.Text.Encoding.UTF8.GetMaxByteCount(text.Length);
-        Span<byte> utf8 = size <= LongestOnStack ? stackalloc byte[LongestOnStack] : new byte[size];
-        var length = System.Text.Encoding.UTF8.GetBytes(text, utf8);
-        Span<byte> digest = stackalloc byte[20];
-#pragma warning disable CA5350 // It spreads identities; it keeps no secret.
-        System.Security.Cryptography.SHA1.HashData(utf8[..length], digest);
-#pragma warning restore CA5350
-        return (System.Buffers.Binary.BinaryPrimitives.ReadUInt64BigEndian(digest) >> 4) / (double)(1UL << 60);
-    }
+    public static double Hash(string text) => Hash(text, "", "");
 
     /// <summary>Whether the share of <paramref name="percentage"/> (0 to 100) that <paramref name="salt"/> draws has this identity. 0 admits nobody and 100 everyone.</summary>
     public static bool Admits(string salt, string identifier, decimal percentage) =>
-        percentage >= 100 || Hash($"{salt}.{identifier}") < (double)(percentage / 100);
+        percentage >= 100 || Hash(salt, ".", identifier) < (double)(percentage / 100);
 
     /// <summary>The place of the identity's variant: the first whose weight, summed up by <see cref="Cumulate"/>, exceeds the hash.</summary>
     public static int Variant(string salt, string identifier, ReadOnlySpan<double> cumulative)
     {
-        var hash = Hash($"{salt}.{identifier}variant");
+        var hash = Hash(salt, ".", identifier, "variant");
         for (var place = 0; place < cumulative.Length; place++)
         {
             if (cumulative[place] > hash)
@@ -56,5 +46,17 @@ internal static class Assignment
     {
         var sum = 0m;
         return [.. weights.Select(weight => (double)((sum += weight) / 100))];
+    }
+
+    // The hash of these texts one after another.
+    private static double Hash(string first, string second, string third, string fourth = "")
+    {
+        var size = System.Text.Encoding.UTF8.GetMaxByteCount(first.Length + second.Length + third.Length + fourth.Length);
+        Span<byte> utf8 = size <= LongestOnStack ? stackalloc byte[LongestOnStack] : new byte[size];
+        var length = System.Text.Encoding.UTF8.GetBytes(first, utf8);
+        length += System.Text.Encoding.UTF8.GetBytes(second, utf8[length..]);
+        length += System.Text.Encoding.UTF8.GetBytes(third, utf8[length..]);
+        length += System.Text.Encoding.UTF8.GetBytes(fourth, utf8[length..]);
+        return Sha1.First60Bits(utf8[..length]) / (double)(1UL << 60);
     }
 }

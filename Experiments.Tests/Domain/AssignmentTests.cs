@@ -22,6 +22,16 @@ public class AssignmentTests
     }
 
     [Fact]
+    public void The_hash_is_right_for_texts_of_every_length()
+    {
+        for (var length = 0; length <= 300; length++)
+        {
+            var message = Enumerable.Range(0, length).Select(n => (byte)(n * 7)).ToArray();
+            Sha1.First60Bits(message).ShouldBe(ulong.Parse(Convert.ToHexString(SHA1.HashData(message))[..15], System.Globalization.NumberStyles.HexNumber, System.Globalization.CultureInfo.InvariantCulture));
+        }
+    }
+
+    [Fact]
     public void Known_texts_have_the_hashes_that_any_other_implementation_gives()
     {
         // printf 'salt.user-1' | sha1sum and so on, in Python: int(hashlib.sha1(t).hexdigest()[:15], 16) / 2**60

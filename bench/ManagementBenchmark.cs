@@ -1,15 +1,12 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using Experiments.Api.Platform.Data;
 
 namespace Experiments.Bench;
 
 /// <summary>The service beside its raw twin and beside pgbench, turn by turn in one run on one database.</summary>
-internal static class Benchmark
+internal static class ManagementBenchmark
 {
-    private const string Key = "the-admin-key-of-the-benchmark";
     private const int Rounds = 3;
 
     public static async Task Run(TimeSpan duration)
@@ -27,14 +24,14 @@ internal static class Benchmark
             Console.Error.WriteLine("bench: planting");
             await seed.Plant();
 
-            var (serviceAddress, twinAddress) = (FreeAddress(), FreeAddress());
-            service = Start("Experiments.Api.dll", [], serviceAddress, ("ConnectionStrings__Experiments", postgres.ConnectionString));
-            twin = Start("Experiments.Bench.dll", ["twin", postgres.ConnectionString, twinAddress], twinAddress);
-            await FirstAnswer($"{serviceAddress}/health/ready");
+            var (serviceAddress, twinAddress) = (Machine.FreeAddress(), Machine.FreeAddress());
+            service = Machine.Start("Experiments.Api.dll", [], serviceAddress, ("ConnectionStrings__Experiments", postgres.ConnectionString));
+            twin = Machine.Start("Experiments.Bench.dll", ["twin", postgres.ConnectionString, twinAddress], twinAddress);
+            await Machine.FirstAnswer($"{serviceAddress}/health/ready");
             await Task.Delay(1000);
 
             var socket = postgres.ConnectionString.Split(';')[0].Split('=')[1];
-            Console.WriteLine($"{Environment.ProcessorCount} cores, {await Memory()} of memory, {await Version(source)}, .NET {Environment.Version}; {duration.TotalSeconds:0} s a run, median of {Rounds}, 32 connections.\n");
+            Console.WriteLine($"{await Machine.Describe(source)}; {duration.TotalSeconds:0} s a run, median of {Rounds}, 32 connections.\n");
             Console.WriteLine("| | service, per second | p50 / p99 ms | raw twin | of twin | pgbench | of pgbench |");
             Console.WriteLine("|---|---|---|---|---|---|---|");
             foreach (var operation in Operations(seed))
@@ -45,8 +42,8 @@ internal static class Benchmark
                 {
                     var time = round == 0 && !operation.Writes ? 2 * duration : duration;
                     var turn = (
-                        await Turn(seed, operation, () => Load.Wrk(serviceAddress, operation.Requests, Key, operation.Writes, time)),
-                        await Turn(seed, operation, () => Load.Wrk(twinAddress, operation.Requests, Key, operation.Writes, time)),
+                        await Turn(seed, operation, () => Load.Wrk(serviceAddress, operation.Requests, $"Authorization: Api-Key {Machine.AdminKey}", operation.Writes, time)),
+                        await Turn(seed, operation, () => Load.Wrk(twinAddress, operation.Requests, $"Authorization: Api-Key {Machine.AdminKey}", operation.Writes, time)),
                         await Turn(seed, operation, () => Load.Pgbench(socket, operation.Script, time)));
                     if (round > 0)
                     {
@@ -62,13 +59,13 @@ internal static class Benchmark
                     $"| {operation.Name} | {s.PerSecond:#,0} | {s.P50:0.0} / {s.P99:0.0} | {t.PerSecond:#,0} | **{s.PerSecond / t.PerSecond:0.00}** | {p.PerSecond:#,0} | {s.PerSecond / p.PerSecond:0.00} |"));
             }
 
-            Console.WriteLine($"\nResident memory of the service after the run: {Resident(service)} MiB.");
+            Console.WriteLine($"\nResident memory of the service after the run: {Machine.Resident(service)} MiB.");
             Directory.Delete(files, recursive: true);
         }
         finally
         {
-            await Stop(service);
-            await Stop(twin);
+            await Machine.Stop(service);
+            await Machine.Stop(twin);
             await postgres.DisposeAsync();
             Directory.Delete(directory, recursive: true);
         }
@@ -111,91 +108,15 @@ internal static class Benchmark
         var directory = $"/tmp/experiments-bench-start-{Environment.ProcessId}";
         foreach (var kind in new[] { "cold", "warm" })
         {
-            var address = FreeAddress();
+            var address = Machine.FreeAddress();
             var clock = Stopwatch.StartNew();
-            var service = Start("Experiments.Api.dll", [], address, ("EXPERIMENTS_DATA", directory));
-            await FirstAnswer($"{address}/health/ready");
+            var service = Machine.Start("Experiments.Api.dll", [], address, ("EXPERIMENTS_DATA", directory));
+            await Machine.FirstAnswer($"{address}/health/ready");
             Console.WriteLine($"Start-up to the first 200, embedded, {kind}: {clock.Elapsed.TotalSeconds.ToString("0.00", CultureInfo.InvariantCulture)} s.");
-            await Stop(service);
+            await Machine.Stop(service);
         }
 
         Directory.Delete(directory, recursive: true);
-    }
-
-    private static Process Start(string assembly, string[] arguments, string address, params (string Name, string Value)[] environment)
-    {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, assembly), .. arguments]) { RedirectStandardOutput = true };
-        start.Environment["ASPNETCORE_ENVIRONMENT"] = "Production";
-        start.Environment["ASPNETCORE_URLS"] = address;
-        start.Environment["EXPERIMENTS_ADMIN_KEY"] = Key;
-        start.Environment["FeatureManagement__experimental_flags"] = "true";
-        foreach (var (name, value) in environment)
-        {
-            start.Environment[name] = value;
-        }
-
-        var process = Process.Start(start)!;
-        process.BeginOutputReadLine();
-        return process;
-    }
-
-    private static async Task Stop(Process? process)
-    {
-        if (process is null)
-        {
-            return;
-        }
-
-        await Load.Run("kill", ["-TERM", $"{process.Id}"]);
-        await process.WaitForExitAsync();
-        process.Dispose();
-    }
-
-    private static async Task FirstAnswer(string address)
-    {
-        using var client = new HttpClient();
-        for (var clock = Stopwatch.StartNew(); clock.Elapsed < TimeSpan.FromSeconds(60); await Task.Delay(5))
-        {
-            try
-            {
-                using var answer = await client.GetAsync(new Uri(address));
-                if (answer.IsSuccessStatusCode)
-                {
-                    return;
-                }
-            }
-            catch (HttpRequestException)
-            {
-                // Not listening yet.
-            }
-        }
-
-        throw new TimeoutException(address);
-    }
-
-    private static string FreeAddress()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return $"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}";
-    }
-
-    private static long Resident(Process process)
-    {
-        process.Refresh();
-        return process.WorkingSet64 / 1024 / 1024;
-    }
-
-    private static async Task<string> Memory()
-    {
-        var line = (await File.ReadAllLinesAsync("/proc/meminfo"))[0];
-        return $"{long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) / 1024 / 1024} GiB";
-    }
-
-    private static async Task<string> Version(Npgsql.NpgsqlDataSource source)
-    {
-        await using var command = source.CreateCommand("SELECT 'PostgreSQL ' || split_part(current_setting('server_version'), ' ', 1)");
-        return (string)(await command.ExecuteScalarAsync())!;
     }
 
     private sealed record Operation(string Name, bool Writes, string Requests, string Script);
