@@ -1,7 +1,5 @@
 using Experiments.Api.Platform;
-using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Wire;
-using Microsoft.AspNetCore.Http.Timeouts;
 
 namespace Experiments.Api.Serving;
 
@@ -21,26 +19,25 @@ internal static class EnvironmentKey
         this IEndpointRouteBuilder routes, string method, string pattern, Func<HttpContext, Snapshot, Task> answer, Func<HttpContext, Refusal, Task>? refuse = null)
     {
         refuse ??= static (http, refusal) => Answer.Of(refusal).ExecuteAsync(http);
-        return routes.MapMethods(pattern, [method], (Delegate)((HttpContext http) => Admit(http, answer, refuse)))
-            .RequireAuthorization(Policies.Everyone)
-            .RequireCors(Cors)
-            // Nothing waits for the database here; what is slow to send is ended by the server.
-            .WithMetadata(new DisableRequestTimeoutAttribute())
-            .WithMetadata(new Required());
+        // Taken here once, so that a request needs no scope of services.
+        var snapshots = routes.ServiceProvider.GetRequiredService<Snapshots>();
+        return routes.MapMethods(pattern, [method], (Delegate)((HttpContext http) => Admit(http, snapshots, answer, refuse))).RequireCors(Cors).WithMetadata(new Required());
     }
+
+    /// <summary>Whether the request has come to a route that an environment's key opens, and nothing else does.</summary>
+    public static bool Opens(HttpContext http) => http.GetEndpoint()?.Metadata.GetMetadata<Required>() is not null;
 
     /// <summary>The name of what CORS allows on these routes: everything, since nothing here depends on who the browser is.</summary>
     public const string Cors = "served";
 
     // Written without `async`, so that a request whose snapshot is in memory costs no state machine.
-    private static Task Admit(HttpContext http, Func<HttpContext, Snapshot, Task> answer, Func<HttpContext, Refusal, Task> refuse)
+    private static Task Admit(HttpContext http, Snapshots snapshots, Func<HttpContext, Snapshot, Task> answer, Func<HttpContext, Refusal, Task> refuse)
     {
         if (Of(http.Request) is not { } key)
         {
             return refuse(http, Problem.NoEnvironmentKey);
         }
 
-        var snapshots = http.RequestServices.GetRequiredService<Snapshots>();
         if (snapshots.AreStale)
         {
             http.Response.Headers["Snapshot-Age"] = ((long)snapshots.Age.TotalSeconds).ToString(System.Globalization.CultureInfo.InvariantCulture);

@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.IO.Hashing;
+using System.IO.Pipelines;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Experiments.Api.Domain;
@@ -12,27 +14,19 @@ internal static class Ofrep
 {
     private static readonly JsonSerializerOptions Sparse = new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
-    /// <summary>Reads <c>{"context": {"targetingKey": ...}}</c> and hands on the key and the context's bytes, or what is wrong with it.</summary>
-    public static async Task<(Context? Context, Error? Error)> Read(HttpRequest request)
+    private static readonly Error NotJson = new("PARSE_ERROR", "The body is not JSON in UTF-8.");
+    private static readonly Error NotAnObject = new("PARSE_ERROR", "The body must be a JSON object with a 'context'.");
+    private static readonly Error NoContext = new("INVALID_CONTEXT", "Send a 'context' that is an object.");
+    private static readonly Error NoText = new("INVALID_CONTEXT", "The 'targetingKey' must be a string.");
+    private static readonly Error TooLong = new("INVALID_CONTEXT", Identity.TooLong);
+    private static readonly Error NoTargetingKey = new("TARGETING_KEY_MISSING", "Send a 'targetingKey' in the context: the identifier of the user, device or whatever is assigned.");
+
+    /// <summary>Reads <c>{"context": {"targetingKey": ...}}</c>, or what is wrong with it.</summary>
+    public static ValueTask<(Context? Context, Error? Error)> Read(HttpRequest request)
     {
+        // The body has nearly always come along with the headers.
         var reader = request.BodyReader;
-        while (true)
-        {
-            var read = await reader.ReadAsync(request.HttpContext.RequestAborted);
-            if (read.Buffer.Length > RequestBody.Limit)
-            {
-                throw new BadHttpRequestException("The body is too large.", StatusCodes.Status413PayloadTooLarge);
-            }
-
-            if (read.IsCompleted)
-            {
-                var parsed = Parse(read.Buffer);
-                reader.AdvanceTo(read.Buffer.End);
-                return parsed;
-            }
-
-            reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
-        }
+        return reader.TryRead(out var read) && read.IsCompleted ? new(Parse(reader, read)) : ReadOn(request, read);
     }
 
     /// <summary>Writes an error as the protocol has it.</summary>
@@ -43,69 +37,105 @@ internal static class Ofrep
     public static Task Refuse(HttpContext http, Refusal refusal) =>
         Refuse(http, refusal.Problem.Status, http.GetRouteValue("key") as string, new("GENERAL", refusal.Detail));
 
+    private static async ValueTask<(Context? Context, Error? Error)> ReadOn(HttpRequest request, ReadResult read)
+    {
+        var reader = request.BodyReader;
+        while (!read.IsCompleted)
+        {
+            if (read.Buffer.Length > RequestBody.Limit)
+            {
+                throw new BadHttpRequestException("The body is too large.", StatusCodes.Status413PayloadTooLarge);
+            }
+
+            if (!read.Buffer.IsEmpty)
+            {
+                reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+            }
+
+            read = await reader.ReadAsync(request.HttpContext.RequestAborted);
+        }
+
+        return Parse(reader, read);
+    }
+
+    private static (Context? Context, Error? Error) Parse(PipeReader reader, ReadResult read)
+    {
+        var parsed = Parse(read.Buffer);
+        reader.AdvanceTo(read.Buffer.End);
+        return parsed;
+    }
+
     private static (Context? Context, Error? Error) Parse(ReadOnlySequence<byte> body)
     {
         try
         {
-            var reader = new Utf8JsonReader(body);
-            reader.Read();
-            if (reader.TokenType != JsonTokenType.StartObject)
+            var json = new Utf8JsonReader(body);
+            json.Read();
+            if (json.TokenType != JsonTokenType.StartObject)
             {
-                return (null, new("PARSE_ERROR", "The body must be a JSON object with a 'context'."));
+                return (null, NotAnObject);
             }
 
-            (Context?, Error?) found = (null, new("INVALID_CONTEXT", "Send a 'context' that is an object."));
-            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+            (Context?, Error?) found = (null, NoContext);
+            while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
             {
-                var isContext = reader.ValueTextEquals("context"u8);
-                reader.Read();
-                if (isContext && reader.TokenType == JsonTokenType.StartObject)
+                var isContext = json.ValueTextEquals("context"u8);
+                json.Read();
+                if (isContext && json.TokenType == JsonTokenType.StartObject)
                 {
-                    found = ParseContext(ref reader, body);
+                    found = ParseContext(ref json, body);
                 }
                 else
                 {
-                    reader.Skip();
+                    json.Skip();
                 }
             }
 
-            return reader.Read() ? throw new JsonException() : found;
+            return json.Read() ? (null, NotJson) : found;
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
             // The second is what half of a surrogate pair comes out as.
-            return (null, new("PARSE_ERROR", "The body is not JSON in UTF-8."));
+            return (null, NotJson);
         }
     }
 
-    private static (Context?, Error?) ParseContext(ref Utf8JsonReader reader, ReadOnlySequence<byte> body)
+    private static (Context?, Error?) ParseContext(ref Utf8JsonReader json, ReadOnlySequence<byte> body)
     {
-        var start = reader.TokenStartIndex;
-        (string? Key, Error? Error) targeting = (null, new("TARGETING_KEY_MISSING", "Send a 'targetingKey' in the context: the identifier of the user, device or whatever is assigned."));
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        var start = json.TokenStartIndex;
+        string? key = null;
+        var error = NoTargetingKey;
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
-            var isKey = reader.ValueTextEquals("targetingKey"u8);
-            reader.Read();
+            var isKey = json.ValueTextEquals("targetingKey"u8);
+            json.Read();
             if (!isKey)
             {
-                reader.Skip();
+                json.Skip();
             }
-            else if (reader.TokenType != JsonTokenType.String)
+            else if (json.TokenType != JsonTokenType.String)
             {
-                reader.Skip();
-                targeting = (null, new("INVALID_CONTEXT", "The 'targetingKey' must be a string."));
+                json.Skip();
+                error = NoText;
             }
-            else if (reader.GetString() is { Length: > 0 } key)
+            else if (json.GetString() is { Length: > 0 } text)
             {
-                targeting = Identity.Fits(key) ? (key, null) : (null, new("INVALID_CONTEXT", Identity.TooLong));
+                key = Identity.Fits(text) ? text : null;
+                error = TooLong;
             }
         }
 
-        return targeting.Error is null ? (new(targeting.Key!, body.Slice(start, reader.BytesConsumed - start).ToArray()), null) : (null, targeting.Error);
+        return key is null ? (null, error) : (new(key, body.Slice(start, json.BytesConsumed - start)), null);
     }
 
     internal sealed record Error(string Code, string Details);
 
-    /// <summary>Who is asking, and the context as it came.</summary>
-    internal readonly record struct Context(string TargetingKey, byte[] Bytes);
+    /// <summary>Who is asking, and a hash of the context as it came.</summary>
+    internal readonly record struct Context(string TargetingKey, UInt128 Hash)
+    {
+        public Context(string targetingKey, ReadOnlySequence<byte> context)
+            : this(targetingKey, XxHash128.HashToUInt128(context.IsSingleSegment ? context.FirstSpan : context.ToArray()))
+        {
+        }
+    }
 }

@@ -54,13 +54,11 @@ internal static class ServedAnswer
     /// <summary>The ETag of what a snapshot serves in a context: the same bytes, the same tag.</summary>
     public static string Tag(Snapshot snapshot, ReadOnlySpan<byte> context)
     {
-        var hash = new XxHash128();
-        hash.Append(snapshot.Fingerprint);
-        hash.Append(context);
-        Span<byte> digest = stackalloc byte[16];
-        hash.GetCurrentHash(digest);
-        return $"\"{Convert.ToHexStringLower(digest)}\"";
+        ReadOnlySpan<UInt128> both = [snapshot.Fingerprint, XxHash128.HashToUInt128(context)];
+        return $"\"{XxHash128.HashToUInt128(MemoryMarshal.AsBytes(both)):x32}\"";
     }
+
+    public static string Tag(Snapshot snapshot, UInt128 context) => Tag(snapshot, MemoryMarshal.AsBytes<UInt128>([context]));
 
     public static string Tag(Snapshot snapshot, string? identifier) => Tag(snapshot, MemoryMarshal.AsBytes(identifier.AsSpan()));
 

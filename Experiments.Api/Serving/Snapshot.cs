@@ -15,7 +15,7 @@ internal sealed class Snapshot
         var features = rows.Where(row => row.FeatureId is not null).ToList();
         Flags = [.. features.Select(row => new ServedFlag(row))];
         _byName = Flags.ToFrozenDictionary(flag => flag.Name, StringComparer.Ordinal);
-        Fingerprint = XxHash128.Hash(Encoding.UTF8.GetBytes(string.Join('\n', features)));
+        Fingerprint = XxHash128.HashToUInt128(Encoding.UTF8.GetBytes(string.Join('\n', features)));
     }
 
     public long EnvironmentId { get; }
@@ -23,7 +23,7 @@ internal sealed class Snapshot
     public IReadOnlyList<ServedFlag> Flags { get; }
 
     /// <summary>The same for two snapshots that serve the same.</summary>
-    public byte[] Fingerprint { get; }
+    public UInt128 Fingerprint { get; }
 
     public ServedFlag? Flag(string name) => _byName.GetValueOrDefault(name);
 }

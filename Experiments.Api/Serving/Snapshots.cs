@@ -89,7 +89,7 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock) : I
             // Also asked when nothing is known, to hear whether the database is there.
             foreach (var (key, snapshot) in await Load(keys, ct))
             {
-                if (!_known[key].Fingerprint.AsSpan().SequenceEqual(snapshot.Fingerprint))
+                if (_known[key].Fingerprint != snapshot.Fingerprint)
                 {
                     _known[key] = snapshot;
                 }

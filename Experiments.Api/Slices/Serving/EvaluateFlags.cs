@@ -25,7 +25,7 @@ internal static class EvaluateFlags
         var (context, error) = await Ofrep.Read(http.Request);
         if (context is { } known)
         {
-            ServedAnswer.WriteFlags(http, snapshot, known.TargetingKey, "{\"flags\":["u8, "]}"u8, ServedAnswer.Tag(snapshot, known.Bytes), ofrep: true);
+            ServedAnswer.WriteFlags(http, snapshot, known.TargetingKey, "{\"flags\":["u8, "]}"u8, ServedAnswer.Tag(snapshot, known.Hash), ofrep: true);
         }
         else
         {
