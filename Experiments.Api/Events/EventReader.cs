@@ -12,12 +12,6 @@ namespace Experiments.Api.Events;
 /// </summary>
 internal ref struct EventReader
 {
-    /// <summary>How many events one request may have.</summary>
-    public const int MaxEvents = 10_000;
-
-    private static readonly DateTime Earliest = DateTime.UnixEpoch.AddMilliseconds(1_577_836_800_000);
-    private static readonly TimeSpan Ahead = TimeSpan.FromHours(24);
-
     private readonly EventKey _key;
     private readonly DateTime _latest;
     private readonly ReadOnlySpan<byte> _body;
@@ -30,7 +24,7 @@ internal ref struct EventReader
         _body = body;
         _json = new Utf8JsonReader(body);
         _key = new EventKey(environmentId);
-        _latest = now + Ahead;
+        _latest = now + EventLimits.Ahead;
     }
 
     public static Outcome<EventBatch> Read(ReadOnlySpan<byte> body, long environmentId, DateTime now)
@@ -86,9 +80,9 @@ internal ref struct EventReader
 
             for (var index = 0; Next(JsonTokenType.EndArray); index++)
             {
-                if (index == MaxEvents)
+                if (index == EventLimits.Batch)
                 {
-                    return Refusal.Field("events", $"There may be {MaxEvents} of these at most in one request.");
+                    return Refusal.Field("events", $"There may be {EventLimits.Batch} of these at most in one request.");
                 }
 
                 ReadEvent(batch, index);
@@ -118,10 +112,10 @@ internal ref struct EventReader
         var seen = 0;
         while (Next(JsonTokenType.EndObject))
         {
-            var member = MemberOf(ref _json);
-            if (member == Member.Unknown || (seen & 1 << (int)member) != 0)
+            var member = EventMembers.At(ref _json);
+            if (member == EventMember.Unknown || (seen & 1 << (int)member) != 0)
             {
-                error ??= $".{_json.GetString()} {(member == Member.Unknown ? "is not known" : "is given more than once")}";
+                error ??= $".{_json.GetString()} {(member == EventMember.Unknown ? "is not known" : "is given more than once")}";
                 _json.Skip();
                 continue;
             }
@@ -130,14 +124,14 @@ internal ref struct EventReader
             _json.Read();
             switch (member)
             {
-                case Member.Event: name = Text(".event", Limits.Event, ref _lastName, ref error); break;
-                case Member.FeatureName: feature = Text(".feature_name", Limits.FeatureName, ref _lastFeature, ref error); break;
-                case Member.Identifier: identifier = Text(".identifier", Identity.MaxLength, ref error); break;
-                case Member.Value: value = Text(".value", Limits.ValueBytes, ref error, inBytes: true); break;
-                case Member.Id: id = Text(".id", Limits.Id, ref error); break;
-                case Member.Traits: traits = Object(".traits", Limits.TraitsBytes, ofTraits: true, ref error); break;
-                case Member.Metadata: metadata = Object(".metadata", Limits.MetadataBytes, ofTraits: false, ref error); break;
-                case Member.Timestamp: at = Timestamp(ref error); break;
+                case EventMember.Event: name = Text(".event", EventLimits.Event, ref _lastName, ref error); break;
+                case EventMember.FeatureName: feature = Text(".feature_name", EventLimits.FeatureName, ref _lastFeature, ref error); break;
+                case EventMember.Identifier: identifier = Text(".identifier", Identity.MaxLength, ref error); break;
+                case EventMember.Value: value = Text(".value", EventLimits.ValueBytes, ref error, inBytes: true); break;
+                case EventMember.Id: id = Text(".id", EventLimits.Id, ref error); break;
+                case EventMember.Traits: traits = Object(".traits", EventLimits.TraitsBytes, ofTraits: true, ref error); break;
+                case EventMember.Metadata: metadata = Object(".metadata", EventLimits.MetadataBytes, ofTraits: false, ref error); break;
+                case EventMember.Timestamp: at = Timestamp(ref error); break;
             }
         }
 
@@ -156,8 +150,8 @@ internal ref struct EventReader
         string.IsNullOrWhiteSpace(name) ? ".event is required and may not be blank"
         : name[0] == '$' && name != ReceivedEvent.Exposure ? $".event: names that start with '$' are reserved; the only one is '{ReceivedEvent.Exposure}'"
         : name == ReceivedEvent.Exposure && string.IsNullOrWhiteSpace(feature) ? $".feature_name is required for '{ReceivedEvent.Exposure}'"
-        : (seen & 1 << (int)Member.Timestamp) == 0 ? ".timestamp is required: milliseconds since 1970"
-        : (seen & 1 << (int)Member.Id) != 0 && string.IsNullOrEmpty(id) ? $".id must have 1 to {Limits.Id} characters"
+        : (seen & 1 << (int)EventMember.Timestamp) == 0 ? ".timestamp is required: milliseconds since 1970"
+        : (seen & 1 << (int)EventMember.Id) != 0 && string.IsNullOrEmpty(id) ? $".id must have 1 to {EventLimits.Id} characters"
         : null;
 
     private bool Next(JsonTokenType end) => _json.Read() && _json.TokenType != end;
@@ -222,7 +216,7 @@ internal ref struct EventReader
 
         var start = (int)_json.TokenStartIndex;
         string? wrong = null;
-        var hash = JsonContent.Hash(ref _json, ofTraits ? Limits.Trait : Limits.Any, ref wrong);
+        var hash = JsonContent.Hash(ref _json, ofTraits ? EventLimits.Trait : EventLimits.Any, ref wrong);
         var length = (int)_json.BytesConsumed - start;
         if (length > limit)
         {
@@ -247,7 +241,7 @@ internal ref struct EventReader
             {
                 error ??= ".timestamp is more than 24 hours ahead";
             }
-            else if (at <= Earliest)
+            else if (at <= EventLimits.Earliest)
             {
                 error ??= ".timestamp must be after 2020-01-01, in milliseconds since 1970";
             }
@@ -258,43 +252,5 @@ internal ref struct EventReader
         _json.Skip();
         error ??= ".timestamp must be a whole number: milliseconds since 1970";
         return null;
-    }
-
-    private static Member MemberOf(ref Utf8JsonReader json) =>
-        json.ValueTextEquals("event"u8) ? Member.Event
-        : json.ValueTextEquals("feature_name"u8) ? Member.FeatureName
-        : json.ValueTextEquals("identifier"u8) ? Member.Identifier
-        : json.ValueTextEquals("value"u8) ? Member.Value
-        : json.ValueTextEquals("traits"u8) ? Member.Traits
-        : json.ValueTextEquals("metadata"u8) ? Member.Metadata
-        : json.ValueTextEquals("timestamp"u8) ? Member.Timestamp
-        : json.ValueTextEquals("id"u8) ? Member.Id
-        : Member.Unknown;
-
-    private enum Member
-    {
-        Unknown,
-        Event,
-        FeatureName,
-        Identifier,
-        Value,
-        Traits,
-        Metadata,
-        Timestamp,
-        Id,
-    }
-
-    /// <summary>How much an event may hold.</summary>
-    internal static class Limits
-    {
-        public const int Event = 256;
-        public const int FeatureName = 2000;
-        public const int Id = 200;
-        public const int ValueBytes = 128 * 1024;
-        public const int TraitsBytes = 32 * 1024;
-        public const int MetadataBytes = 8 * 1024;
-
-        public static readonly JsonContent.Limits Trait = new(200, 2000);
-        public static readonly JsonContent.Limits Any = new(int.MaxValue, int.MaxValue);
     }
 }

@@ -26,7 +26,7 @@ internal static class GetExposures
         private static readonly TimeSpan Hourly = TimeSpan.FromHours(72);
 
         // What has just been sent is usually counted by then; where more is coming in than can be, the answer says how far it is.
-        private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(25);
+        private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(20);
 
         private const string Sql =
             """
