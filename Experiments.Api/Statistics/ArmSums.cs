@@ -1,0 +1,26 @@
+namespace Experiments.Api.Statistics;
+
+/// <summary>
+/// All that is kept of an arm: sums over its identities. They add up over days, strata and machines, and every method here needs
+/// nothing else. y is the metric of an identity, d the denominator of a ratio, x the covariate from before the exposure.
+/// </summary>
+/// <param name="N">How many identities.</param>
+/// <param name="Sum">Σ y.</param>
+/// <param name="SumSquares">Σ y².</param>
+/// <param name="DenominatorSum">Σ d.</param>
+/// <param name="DenominatorSumSquares">Σ d².</param>
+/// <param name="CrossSum">Σ y d.</param>
+/// <param name="CovariateSum">Σ x.</param>
+/// <param name="CovariateSumSquares">Σ x².</param>
+/// <param name="CovariateCrossSum">Σ y x.</param>
+internal readonly record struct ArmSums(
+    double N, double Sum, double SumSquares, double DenominatorSum = 0, double DenominatorSumSquares = 0, double CrossSum = 0,
+    double CovariateSum = 0, double CovariateSumSquares = 0, double CovariateCrossSum = 0)
+{
+    public static ArmSums operator +(ArmSums one, ArmSums other) => new(
+        one.N + other.N, one.Sum + other.Sum, one.SumSquares + other.SumSquares, one.DenominatorSum + other.DenominatorSum,
+        one.DenominatorSumSquares + other.DenominatorSumSquares, one.CrossSum + other.CrossSum, one.CovariateSum + other.CovariateSum,
+        one.CovariateSumSquares + other.CovariateSumSquares, one.CovariateCrossSum + other.CovariateCrossSum);
+
+    public static ArmSums Add(ArmSums left, ArmSums right) => left + right;
+}
