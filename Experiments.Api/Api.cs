@@ -1,5 +1,6 @@
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Slices.Admins;
+using Experiments.Api.Slices.Analysis;
 using Experiments.Api.Slices.ApiKeys;
 using Experiments.Api.Slices.Audit;
 using Experiments.Api.Slices.Events;
@@ -17,6 +18,7 @@ internal static class Api
     {
         var api = app.MapGroup("/api/v1");
         api.MapProjects();
+        api.MapAnalysis();
 
         var environment = api.MapGroup("/environments/{environment_key}")
             .RequireAuthorization(Policies.EnvironmentAdmin)

@@ -34,6 +34,11 @@ public class ClosedRoutesTests
             {
                 policies.ShouldBe([pattern.Contains("{id}", StringComparison.Ordinal) ? Policies.ProjectAdmin : Policies.InstanceAdmin], pattern);
             }
+            else if (pattern.StartsWith("/api/v1/analysis/", StringComparison.Ordinal))
+            {
+                policies.ShouldBe([Policies.AnyCaller], pattern);
+                gates.ShouldBe([FeatureGate.ExperimentalFlags], pattern);
+            }
             else if (route.Metadata.OfType<EnvironmentKey.Required>().Any())
             {
                 // The key is checked where such a route is mapped, which is also what marks it.

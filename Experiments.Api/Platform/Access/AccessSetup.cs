@@ -70,6 +70,7 @@ internal static class AccessSetup
             .AddPolicy(Policies.EnvironmentAdmin, policy => policy.ForCallers().AddRequirements(new EnvironmentAdmin.Requirement()))
             .AddPolicy(Policies.ProjectAdmin, policy => policy.ForCallers().AddRequirements(new ProjectAdmin.Requirement()))
             .AddPolicy(Policies.InstanceAdmin, policy => policy.ForCallers().AddRequirements(new InstanceAdmin.Requirement()))
+            .AddPolicy(Policies.AnyCaller, policy => policy.ForCallers())
             .AddPolicy(Policies.Everyone, policy => policy.RequireAssertion(_ => true))
             .SetFallbackPolicy(new AuthorizationPolicyBuilder().ForCallers().Build());
         services.AddSingleton<IAuthorizationHandler, EnvironmentAdmin>();

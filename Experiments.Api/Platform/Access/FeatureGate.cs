@@ -28,8 +28,10 @@ internal static class FeatureGate
     // The caller as the user, and the organisation, the project and the environment as groups.
     private static TargetingContext Audience(HttpContext http)
     {
-        var scope = http.Features.Get<EnvironmentScope>()!;
-        return new() { UserId = Actor.Of(http.User).Name, Groups = [scope.Organisation, scope.Project, scope.Key] };
+        var user = Actor.Of(http.User).Name;
+        return http.Features.Get<EnvironmentScope>() is { } scope
+            ? new() { UserId = user, Groups = [scope.Organisation, scope.Project, scope.Key] }
+            : new() { UserId = user };
     }
 
     /// <summary>Marks a route that stands behind a gate.</summary>

@@ -9,6 +9,9 @@ internal static class Policies
     public const string ProjectAdmin = nameof(ProjectAdmin);
     public const string InstanceAdmin = nameof(InstanceAdmin);
 
+    /// <summary>Whoever has a valid credential, whatever it opens.</summary>
+    public const string AnyCaller = nameof(AnyCaller);
+
     /// <summary>
     /// Lets everyone in without looking at a credential, and so without asking the database. AllowAnonymous would look at it.
     /// </summary>

@@ -52,6 +52,11 @@ internal sealed class Call(HttpContext http, IMediator mediator)
         where TBody : class
         where T : class => Change(StatusCodes.Status200OK, required: false, command);
 
+    /// <summary>Answers 200 with what is asked for in a body.</summary>
+    public Task<IResult> Ask<TBody, T>(Func<TBody, IRequest<Outcome<T>>> query)
+        where TBody : class
+        where T : class => Change(StatusCodes.Status200OK, required: true, query);
+
     /// <summary>Answers 200 with the object as it is now.</summary>
     public Task<IResult> Patch<TBody, T>(Func<TBody, IRequest<Outcome<T>>> command)
         where TBody : class

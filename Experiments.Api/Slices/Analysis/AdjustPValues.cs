@@ -1,0 +1,45 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Wire;
+using Experiments.Api.Statistics;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Analysis;
+
+/// <summary>Adjusts p-values for how many there are.</summary>
+internal static class AdjustPValues
+{
+    public static void Map(RouteGroupBuilder analysis) => analysis
+        .MapPost("/adjust", (Call call) => call.Ask<Body, Adjusted>(body => new Query(body)))
+        .Named("adjustPValues", "Adjust p-values for how many there are")
+        .Takes<Body>("""{"method": "holm", "p_values": [0.01, 0.04, 0.03]}""")
+        .Answers<Adjusted>();
+
+    internal sealed record Body(string? Method = null, IReadOnlyList<double>? PValues = null);
+
+    /// <summary>The adjusted p-values, in the order in which they were given.</summary>
+    [Example("""{"adjusted": [0.03, 0.06, 0.06]}""")]
+    internal sealed record Adjusted([property: System.Text.Json.Serialization.JsonPropertyName("adjusted")] IReadOnlyList<double> Values);
+
+    internal sealed record Query(Body Body) : IRequest<Outcome<Adjusted>>;
+
+    internal sealed class Validator : AbstractValidator<Query>
+    {
+        public Validator()
+        {
+            RuleFor(q => q.Body.Method).NotNull().WithMessage("This is required: holm or benjamini_hochberg.").OneOf("holm", "benjamini_hochberg");
+            RuleFor(q => q.Body.PValues).NotNull().WithMessage("This is required: a list of numbers from 0 to 1.")
+                .Must(values => values is null || values.Count <= 10_000).WithMessage("There may be 10000 of these at most.");
+            RuleForEach(q => q.Body.PValues).InclusiveBetween(0, 1).WithMessage("This must be from 0 to 1.");
+        }
+    }
+
+    internal sealed class Handler : IRequestHandler<Query, Outcome<Adjusted>>
+    {
+        public Task<Outcome<Adjusted>> Handle(Query query, CancellationToken cancellationToken)
+        {
+            var values = query.Body.PValues!;
+            return Task.FromResult<Outcome<Adjusted>>(new Adjusted(query.Body.Method == "holm" ? Adjustment.Holm(values) : Adjustment.BenjaminiHochberg(values)));
+        }
+    }
+}

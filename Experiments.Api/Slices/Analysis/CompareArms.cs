@@ -1,0 +1,41 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Wire;
+using Experiments.Api.Statistics;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Analysis;
+
+/// <summary>Compares arms whose sums the caller has.</summary>
+internal static class CompareArms
+{
+    public static void Map(RouteGroupBuilder analysis) => analysis
+        .MapPost("/compare", (Call call) => call.Ask<ComparisonBody, ComparisonView>(body => new Query(body)))
+        .Named("compareArms", "Compare arms by their sums")
+        .Takes<ComparisonBody>(
+            """
+            {"kind": "mean", "effect": "relative", "alpha": 0.05, "alternative": "two_sided", "direction": "up",
+             "control": {"key": "control", "n": 1000, "sum": 100, "sum_squares": 100},
+             "treatments": [{"key": "green", "n": 1000, "sum": 120, "sum_squares": 120}]}
+            """)
+        .Answers<ComparisonView>();
+
+    internal sealed record Query(ComparisonBody Body) : IRequest<Outcome<ComparisonView>>;
+
+    internal sealed class Validator : AbstractValidator<Query>
+    {
+        public Validator() => RuleFor(q => q.Body).Custom((body, context) => body.Check(context.AddFailure));
+    }
+
+    internal sealed class Handler : IRequestHandler<Query, Outcome<ComparisonView>>
+    {
+        public Task<Outcome<ComparisonView>> Handle(Query query, CancellationToken cancellationToken)
+        {
+            var (body, settings) = (query.Body, query.Body.Settings());
+            var control = body.Control!.Sums(settings);
+            return Task.FromResult<Outcome<ComparisonView>>(new ComparisonView(
+                [.. body.Treatments!.Select(arm => ComparedArm.Of(arm!.Key, Comparison.Between(control, arm.Sums(settings), settings)))],
+                body.Weights is null ? null : new SampleRatioOf(SampleRatio.PValue([(long)control.N, .. body.Treatments!.Select(arm => arm!.N!.Value)], body.WeightsInOrder()))));
+        }
+    }
+}
