@@ -51,6 +51,8 @@ public sealed class CreateEvents : Migration
             until_at       timestamptz NOT NULL,
             received_at    timestamptz NOT NULL DEFAULT clock_timestamp()
         );
+        CREATE INDEX event_batches_due ON event_batches (from_at);
+        CREATE INDEX event_batches_waiting ON event_batches (environment_id, from_at) INCLUDE (received_at, events);
         COMMENT ON COLUMN event_batches.from_at IS 'From where on its events are still to be taken in; those of the future wait for it.';
 
         CREATE VIEW event_partitions AS

@@ -19,6 +19,11 @@ internal static class EventLimits
     /// <summary>How far the clock of a client may be ahead.</summary>
     public static readonly TimeSpan Ahead = TimeSpan.FromHours(24);
 
+    /// <summary>How deep traits and metadata may be, from the event on; and how deep a body is read at all.</summary>
+    public const int Depth = 64;
+
+    public const int ReadDepth = 512;
+
     public static readonly JsonContent.Limits Trait = new(200, 2000);
     public static readonly JsonContent.Limits Any = new(int.MaxValue, int.MaxValue);
 }

@@ -54,14 +54,16 @@ internal sealed class EventLog(NpgsqlDataSource source, Partitions partitions)
     public async Task<int> Add(long environmentId, EventBatch batch, CancellationToken ct)
     {
         batch.Sort();
+        var isMade = false;
         for (var attempt = 1; ; attempt++)
         {
             try
             {
                 return await Insert(environmentId, batch, ct).OrAbandon(ct);
             }
-            catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.CheckViolation && attempt == 1)
+            catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.CheckViolation && !isMade)
             {
+                isMade = true;
                 // There was no partition yet for some of it.
                 await partitions.Make(batch.Events[0].At, batch.Events[^1].At, ct);
             }

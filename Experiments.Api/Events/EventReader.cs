@@ -22,7 +22,7 @@ internal ref struct EventReader
     private EventReader(ReadOnlySpan<byte> body, long environmentId, DateTime now)
     {
         _body = body;
-        _json = new Utf8JsonReader(body);
+        _json = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = EventLimits.ReadDepth });
         _key = new EventKey(environmentId);
         _latest = now + EventLimits.Ahead;
     }
@@ -42,10 +42,6 @@ internal ref struct EventReader
         {
             return new Refusal(Problem.Malformed, $"The body is not JSON: see line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}.");
         }
-        catch (InvalidOperationException)
-        {
-            return new Refusal(Problem.Malformed, "The body names a member with half of a surrogate pair.");
-        }
     }
 
     private Outcome<EventBatch> Read()
@@ -61,9 +57,9 @@ internal ref struct EventReader
         var found = false;
         while (Next(JsonTokenType.EndObject))
         {
-            if (!_json.ValueTextEquals("events"u8) || found)
+            var name = JsonText.TryRead(ref _json, out var text, out _) ? text : "(name)";
+            if (name != "events" || found)
             {
-                var name = _json.GetString()!;
                 refusal ??= Refusal.Field(name, found && name == "events" ? "This is given more than once." : "This is not known.");
                 _json.Skip();
                 continue;
@@ -115,7 +111,9 @@ internal ref struct EventReader
             var member = EventMembers.At(ref _json);
             if (member == EventMember.Unknown || (seen & 1 << (int)member) != 0)
             {
-                error ??= $".{_json.GetString()} {(member == EventMember.Unknown ? "is not known" : "is given more than once")}";
+                error ??= JsonText.TryRead(ref _json, out var unknown, out var why)
+                    ? $".{unknown} {(member == EventMember.Unknown ? "is not known" : "is given more than once")}"
+                    : $": the name of a member {why}";
                 _json.Skip();
                 continue;
             }
@@ -159,7 +157,7 @@ internal ref struct EventReader
     // Most events of a request have the same name, and so the same string.
     private string? Text(string path, int limit, ref string? last, ref string? error)
     {
-        if (last is not null && _json.TokenType == JsonTokenType.String && _json.ValueTextEquals(last))
+        if (last is not null && _json.TokenType == JsonTokenType.String && !_json.ValueIsEscaped && _json.ValueTextEquals(last))
         {
             return last;
         }

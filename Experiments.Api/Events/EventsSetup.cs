@@ -9,6 +9,7 @@ internal static class EventsSetup
     {
         services.AddSingleton<Partitions>();
         services.AddSingleton<EventLog>();
+        services.AddSingleton<Intake>();
         services.AddSingleton<Folder>();
         services.AddHostedService(provider => provider.GetRequiredService<Folder>());
         services.AddHostedService<Retention>();

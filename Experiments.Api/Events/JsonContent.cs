@@ -14,15 +14,26 @@ internal static class JsonContent
     /// <summary>Hashes the value that the reader is at and leaves it at its end; says, from the outside in, what is wrong in it.</summary>
     public static ulong Hash(ref Utf8JsonReader json, Limits limits, ref string? wrong)
     {
+        if (json.CurrentDepth > EventLimits.Depth)
+        {
+            wrong ??= $" may be {EventLimits.Depth} levels deep at most";
+        }
+
         switch (json.TokenType)
         {
             case JsonTokenType.StartObject:
                 // Members have no order, so a sum will do.
                 var sum = 1UL;
+                var names = new HashSet<ulong>();
                 while (json.Read() && json.TokenType != JsonTokenType.EndObject)
                 {
                     var name = Text(ref json, ref wrong);
-                    var longName = name is not null && name.Length > limits.Key;
+                    var longName = name is not null && name.Length > limits.Key && name.EnumerateRunes().Count() > limits.Key;
+                    if (!names.Add(Of(name)))
+                    {
+                        wrong ??= $".{name} is given more than once";
+                    }
+
                     json.Read();
                     var isLong = json.TokenType == JsonTokenType.String && json.ValueSpan.Length > limits.Text && Text(ref json, ref wrong)?.EnumerateRunes().Count() > limits.Text;
                     wrong ??= longName ? $": a key may have {limits.Key} characters at most" : isLong ? $".{name} may have {limits.Text} characters at most" : null;

@@ -37,11 +37,11 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
     private readonly Dictionary<Key, (string Identifier, Exposures Exposures)> _found = [];
     private readonly Dictionary<(long Experiment, DateTime Hour, string Outcome), long> _counts = [];
 
-    public async Task Fold(IEnumerable<Pass.Exposure> shown)
+    public async Task Fold(IEnumerable<Pass.Exposure> shown, Func<FoldedExperiment, long, bool> inTime)
     {
         foreach (var exposure in shown)
         {
-            Take(exposure);
+            Take(exposure, inTime);
         }
 
         var keys = _found.Keys.Order().ToList();
@@ -72,9 +72,9 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
         await Store(changed);
     }
 
-    private void Take(Pass.Exposure exposure)
+    private void Take(Pass.Exposure exposure, Func<FoldedExperiment, long, bool> inTime)
     {
-        foreach (var experiment in Concerned(exposure))
+        foreach (var experiment in Concerned(exposure).Where(experiment => inTime(experiment, exposure.Batch)))
         {
             if (string.IsNullOrEmpty(exposure.Identifier))
             {

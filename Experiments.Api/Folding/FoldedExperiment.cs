@@ -1,5 +1,5 @@
-using System.Text.Json.Nodes;
 using Experiments.Api.Domain;
+using Experiments.Api.Platform.Data;
 using NpgsqlTypes;
 
 namespace Experiments.Api.Folding;
@@ -14,18 +14,21 @@ internal sealed class FoldedExperiment
     public FoldedExperiment(Row row)
     {
         (Id, EnvironmentId, FeatureName, _salt) = (row.Id, row.EnvironmentId, row.FeatureName, row.Salt);
-        var variants = JsonNode.Parse(row.Variants)!.AsArray();
+        var variants = StoredJson.Parse(row.Variants)!.AsArray();
         _keys = [.. variants.Select(variant => variant!["key"]!.GetValue<string>())];
         _cumulative = Assignment.Cumulate(variants.Select(variant => variant!["weight"]!.GetValue<decimal>()));
         Timeline = new(
             [.. row.Runs.Select(run => (run.LowerBound, run.UpperBoundInfinite ? (DateTime?)null : run.UpperBound))],
-            [.. JsonNode.Parse(row.Rollouts)!.AsArray().Select(former =>
+            [.. StoredJson.Parse(row.Rollouts)!.AsArray().Select(former =>
                 (former!["percentage"]!.GetValue<decimal>(), former["until"]!.GetValue<DateTimeOffset>().UtcDateTime))],
             row.RolloutPercentage,
             row.EndedAt);
     }
 
     public long Id { get; }
+
+    /// <summary>Whether what came in then was too late to count: the experiment had ended, and the time for late events was over.</summary>
+    public bool WasFinal(DateTime receivedAt, TimeSpan late) => Timeline.EndedAt is { } ended && receivedAt > ended + late;
 
     public long EnvironmentId { get; }
 

@@ -5,7 +5,7 @@ using Npgsql;
 namespace Experiments.Api.Folding;
 
 /// <summary>Folds events into what is derived from them, soon after they have come, wherever they have come in.</summary>
-internal sealed class Folder(Database database, Readiness readiness, ILoggerFactory loggers) : BackgroundService
+internal sealed class Folder(Database database, Readiness readiness, IConfiguration configuration, ILoggerFactory loggers) : BackgroundService
 {
     // Events that come one after another are taken together.
     private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(20);
@@ -43,7 +43,15 @@ internal sealed class Folder(Database database, Readiness readiness, ILoggerFact
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        await using var source = DatabaseSetup.Source(new NpgsqlConnectionStringBuilder(database.ConnectionString) { ApplicationName = "experiments-folder", CommandTimeout = 0 }.ConnectionString, loggers: loggers);
+        await using var source = DatabaseSetup.Source(
+            new NpgsqlConnectionStringBuilder(database.ConnectionString)
+            {
+                ApplicationName = "experiments-folder",
+                CommandTimeout = 90,
+                // A replica that freezes or disappears must not keep the others from folding for longer than this.
+                Options = "-c statement_timeout=60s -c idle_in_transaction_session_timeout=60s -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+            }.ConnectionString,
+            loggers: loggers);
         var waiting = new List<TaskCompletionSource>();
         while (!stoppingToken.IsCancellationRequested)
         {
@@ -80,12 +88,12 @@ internal sealed class Folder(Database database, Readiness readiness, ILoggerFact
     }
 
     // Whether nothing is left; another replica may be at it.
-    private static async Task<bool> FoldAll(NpgsqlDataSource source, CancellationToken ct)
+    private async Task<bool> FoldAll(NpgsqlDataSource source, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         while (true)
         {
-            switch (await new Pass(source, connection).Run(ct))
+            switch (await new Pass(source, connection, configuration.GetValue("Results:LateEvents", TimeSpan.FromHours(24))).Run(ct))
             {
                 case 0: return true;
                 case null: return false;

@@ -8,41 +8,53 @@ namespace Experiments.Api.Folding;
 /// Takes some batches of events into what is derived from them, in one transaction, and strikes them off the list. Only one
 /// pass runs at a time, on all replicas together, so that what it has read nobody else changes.
 /// </summary>
-internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection)
+internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection, TimeSpan late)
 {
     /// <summary>About how many events one pass takes.</summary>
-    public const int Size = 50_000;
+    public const int Size = 20_000;
 
     private const string Due =
         """
-        SELECT id, environment_id, from_at, until_at
+        SELECT id, environment_id, from_at, until_at, received_at
         FROM (
-            SELECT *, sum(events) OVER (ORDER BY id) - events AS before
+            SELECT *, sum(events) OVER (ORDER BY id) - events AS before, min(id) OVER () AS first
             FROM (SELECT * FROM event_batches WHERE from_at <= clock_timestamp() ORDER BY id LIMIT 1000) oldest
         ) due
-        WHERE before < @Size
+        -- Neighbours in the table, so that one that has waited for long does not stretch the search over all that came since.
+        WHERE before < @Size AND id < first + 2000
         ORDER BY id
         """;
 
-    // The lock waits for whoever is starting or ending one of these at this moment, and makes those who come next do so at a
-    // later instant than this one; so up to this instant, what is read here of their runs is final.
+    // Whoever starts, pauses or ends an experiment first locks its feature and then looks at the clock. The lock here waits for
+    // those who are at it, and makes those who come next do so at a later instant than the horizon; up to the horizon, what is
+    // read here of their runs is final.
+    private const string Locked =
+        """
+        SELECT f.id FROM features f
+        WHERE f.environment_id = ANY (@environments)
+          AND EXISTS (SELECT FROM experiments e WHERE e.feature_id = f.id AND e.status <> 'completed' AND e.deleted_at IS NULL)
+        ORDER BY f.id
+        FOR SHARE
+        """;
+
     private const string Judges =
         """
         SELECT e.id, e.environment_id, f.name AS feature_name, e.salt, e.variants::text AS variants, e.rollouts::text AS rollouts,
                e.rollout_percentage, e.runs, e.ended_at
         FROM experiments e
         JOIN features f ON f.id = e.feature_id
-        WHERE e.environment_id = ANY (@environments) AND e.started_at <= @until AND (e.ended_at IS NULL OR e.ended_at >= @from) AND e.deleted_at IS NULL
+        WHERE e.environment_id = ANY (@environments) AND e.started_at < @until + interval '1 millisecond' AND (e.ended_at IS NULL OR e.ended_at >= @from) AND e.deleted_at IS NULL
         ORDER BY e.id
-        FOR SHARE OF e
         """;
 
     private const string Shown =
         """
-        SELECT batch, environment_id, at, feature_name, identifier, value,
-               CASE WHEN metadata->>'experiment_id' ~ '^[0-9]{1,18}$' THEN (metadata->>'experiment_id')::bigint END AS experiment_id
+        -- No feature and no variant has a longer name. What names no experiment that there could be has none.
+        SELECT batch, environment_id, at, left(feature_name, 256) AS feature_name, identifier, left(value, 256) AS value,
+               CASE WHEN metadata->>'experiment_id' ~ '^[0-9]{1,18}$' THEN (metadata->>'experiment_id')::bigint
+                    WHEN metadata->>'experiment_id' IS NOT NULL THEN -1 END AS experiment_id
         FROM events
-        WHERE batch = ANY (@batches) AND at BETWEEN @from AND @until AND event = @Exposure
+        WHERE batch BETWEEN @first AND @newest AND batch + 0 = ANY (@batches) AND at BETWEEN @from AND @until AND event = @Exposure
         """;
 
     // What lies in the future comes up again when its time has come.
@@ -51,7 +63,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection)
         WITH later AS (
             SELECT batch, min(at) AS at, count(*) AS events
             FROM events
-            WHERE batch = ANY (@batches) AND at > @horizon AND at <= @last
+            WHERE batch BETWEEN @first AND @newest AND batch + 0 = ANY (@batches) AND at > @horizon AND at <= @last
             GROUP BY batch
         ), kept AS (
             UPDATE event_batches b SET from_at = later.at, events = later.events FROM later WHERE b.id = later.batch
@@ -75,14 +87,15 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection)
         }
 
         var batches = due.Keys.ToArray();
+        var (first, newest) = (batches.Min(), batches.Max());
         var (from, last) = (due.Values.Min(batch => batch.FromAt), due.Values.Max(batch => batch.UntilAt));
         var (experiments, horizon) = await Experiments([.. due.Values.Select(batch => batch.EnvironmentId).Distinct()], from, last, ct);
         var until = last < horizon ? last : horizon;
-        var shown = (await connection.QueryAsync<Exposure>(Shown, new { batches, from, until, ReceivedEvent.Exposure }))
+        var shown = (await connection.QueryAsync<Exposure>(Shown, new { batches, first, newest, from, until, ReceivedEvent.Exposure }))
             .Where(exposure => exposure.At >= due[exposure.Batch].FromAt);
 
-        await new ExposureFold(connection, experiments).Fold(shown);
-        await connection.ExecuteAsync(Strike, new { batches, horizon, last });
+        await new ExposureFold(connection, experiments).Fold(shown, (experiment, batch) => !experiment.WasFinal(due[batch].ReceivedAt, late));
+        await connection.ExecuteAsync(Strike, new { batches, first, newest, horizon, last });
         await transaction.CommitAsync(ct);
         return due.Count;
     }
@@ -92,12 +105,13 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection)
     {
         await using var other = await source.OpenConnectionAsync(ct);
         await using var transaction = await other.BeginTransactionAsync(ct);
+        await other.ExecuteAsync(Locked, new { environments });
         var rows = await other.QueryAsync<FoldedExperiment.Row>(Judges, new { environments, from, until });
         var horizon = await other.QuerySingleAsync<DateTime>("SELECT clock_timestamp()");
         return ([.. rows.Select(row => new FoldedExperiment(row))], horizon);
     }
 
-    private sealed record Batch(long Id, long EnvironmentId, DateTime FromAt, DateTime UntilAt);
+    private sealed record Batch(long Id, long EnvironmentId, DateTime FromAt, DateTime UntilAt, DateTime ReceivedAt);
 
     /// <summary>An event that says that an identity was shown a variant.</summary>
     internal sealed record Exposure(long Batch, long EnvironmentId, DateTime At, string FeatureName, string? Identifier, string? Value, long? ExperimentId);

@@ -15,6 +15,7 @@ internal static class Ofrep
     private static readonly JsonSerializerOptions Sparse = new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     private static readonly Error NotJson = new("PARSE_ERROR", "The body is not JSON in UTF-8.");
+    private static readonly Error TooLarge = new("PARSE_ERROR", Problem.TooLarge.Advice);
     private static readonly Error NotAnObject = new("PARSE_ERROR", "The body must be a JSON object with a 'context'.");
     private static readonly Error NoContext = new("INVALID_CONTEXT", "Send a 'context' that is an object.");
     private static readonly Error NoText = new("INVALID_CONTEXT", "The 'targetingKey' must be a string.");
@@ -24,6 +25,11 @@ internal static class Ofrep
     /// <summary>Reads <c>{"context": {"targetingKey": ...}}</c>, or what is wrong with it.</summary>
     public static ValueTask<(Context? Context, Error? Error)> Read(HttpRequest request)
     {
+        if (request.ContentLength > RequestBody.Limit)
+        {
+            return new((null, TooLarge));
+        }
+
         // The body has nearly always come along with the headers.
         var reader = request.BodyReader;
         return reader.TryRead(out var read) && read.IsCompleted ? new(Parse(reader, read)) : ReadOn(request, read);

@@ -1,4 +1,4 @@
-using System.Text.Json;
+using Experiments.Api.Platform.Data;
 using System.Text.Json.Nodes;
 
 namespace Experiments.Api.Serving;
@@ -22,7 +22,7 @@ internal sealed class ServedFlag
         Name = row.FeatureName!;
         // A flag that is off serves its own value, whatever runs on it.
         _experiment = row.Enabled ? RunningExperiment.Of(row) : null;
-        var own = row.InitialValue is null ? null : JsonNode.Parse(row.InitialValue);
+        var own = row.InitialValue is null ? null : StoredJson.Parse(row.InitialValue);
         var outcomes = (_experiment?.Variants ?? []).Select(variant => (Value: variant.Value, Key: (string?)variant.Key, Reason: "SPLIT"))
             .Prepend((Value: own, Key: null, Reason: row.Enabled ? "STATIC" : "DISABLED"))
             .ToList();
@@ -41,12 +41,12 @@ internal sealed class ServedFlag
     /// <summary>The outcome as OFREP answers it.</summary>
     public ReadOnlyMemory<byte> Ofrep(int outcome) => _ofrep[outcome];
 
-    private static byte[] Flagsmith(SnapshotRow row, JsonNode? value, string? variant, string reason) => Utf8(new JsonObject
+    private static byte[] Flagsmith(SnapshotRow row, JsonNode? value, string? variant, string reason) => StoredJson.Utf8(new JsonObject
     {
         ["id"] = row.FeatureId,
         ["enabled"] = row.Enabled,
         // Its clients know strings, numbers and booleans, and parse an object out of a string when they are asked to.
-        ["feature_state_value"] = value is JsonObject or JsonArray ? value.ToJsonString() : value?.DeepClone(),
+        ["feature_state_value"] = value is JsonObject or JsonArray ? StoredJson.Text(value) : value?.DeepClone(),
         ["feature"] = new JsonObject { ["id"] = row.FeatureId, ["name"] = row.FeatureName, ["type"] = row.IsMultivariate ? "MULTIVARIATE" : "STANDARD" },
         ["variant"] = variant,
         ["reason"] = reason,
@@ -77,8 +77,7 @@ internal sealed class ServedFlag
             ["experiment_name"] = row.ExperimentName,
             ["in_experiment"] = variant is not null,
         };
-        return Utf8(answer);
+        return StoredJson.Utf8(answer);
     }
 
-    private static byte[] Utf8(JsonObject json) => JsonSerializer.SerializeToUtf8Bytes(json);
 }

@@ -32,9 +32,13 @@ internal sealed class SnapshotFeed(Database database, Snapshots snapshots, Readi
                     await Listen(() => isAway = false, stoppingToken);
                 }
             }
-            catch (Exception exception) when (Failure.IsUnavailable(exception) && !stoppingToken.IsCancellationRequested)
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {
-                if (!isAway)
+                if (!Failure.IsUnavailable(exception))
+                {
+                    logger.LogError(exception, "The flags cannot be read anew");
+                }
+                else if (!isAway)
                 {
                     logger.LogWarning("The database is away ({Reason}); the last snapshots are served", exception.Message);
                 }

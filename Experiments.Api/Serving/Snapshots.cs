@@ -10,7 +10,7 @@ namespace Experiments.Api.Serving;
 /// database is asked once for a key that was not seen before, and then whenever <see cref="SnapshotFeed"/> says that something
 /// may have changed.
 /// </summary>
-internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock) : IDisposable
+internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILogger<Snapshots> logger) : IDisposable
 {
     private const string Sql =
         """
@@ -30,6 +30,9 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock) : I
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
     private readonly ConcurrentDictionary<string, Snapshot> _known = new(StringComparer.Ordinal);
+    // Few at a time, and apart from the others: whoever makes up keys must not keep those that are known from being read anew.
+    private readonly SemaphoreSlim _asking = new(4);
+
     // Readings of the database follow one another, so that what was read later also stands later.
     private readonly SemaphoreSlim _reading = new(1);
     private readonly MemoryCache _unknown = new(new MemoryCacheOptions { SizeLimit = 10_000 });
@@ -56,28 +59,41 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock) : I
             return known;
         }
 
-        if (_unknown.TryGetValue(environmentKey, out _))
+        if (!IsKey(environmentKey) || _unknown.TryGetValue(environmentKey, out _))
         {
             return null;
         }
 
-        return await Alone(
-            async () =>
+        if (!await _asking.WaitAsync(Patience, ct))
+        {
+            throw new TimeoutException("Too many ask for environments that were not asked for before.");
+        }
+
+        long found;
+        try
+        {
+            // Another request may have been first.
+            if (Known(environmentKey) is { } meanwhile)
             {
-                // Another request may have been first.
-                if (Known(environmentKey) is null && (await Load([environmentKey], ct)).GetValueOrDefault(environmentKey) is { } snapshot)
-                {
-                    _known[environmentKey] = snapshot;
-                }
+                return meanwhile;
+            }
 
-                if (Known(environmentKey) is null)
-                {
-                    _unknown.Set(environmentKey, true, new MemoryCacheEntryOptions { AbsoluteExpirationRelativeToNow = RememberUnknown, Size = 1 });
-                }
+            if ((await Load([environmentKey], ct)).GetValueOrDefault(environmentKey) is not { } snapshot)
+            {
+                _unknown.Set(environmentKey, true, new MemoryCacheEntryOptions { AbsoluteExpirationRelativeToNow = RememberUnknown, Size = 1 });
+                return null;
+            }
 
-                return Known(environmentKey);
-            },
-            ct);
+            found = _known.GetOrAdd(environmentKey, snapshot).EnvironmentId;
+        }
+        finally
+        {
+            _asking.Release();
+        }
+
+        // What changed between the reading and now was announced to nobody who knew of this environment.
+        await Refresh([found], ct);
+        return Known(environmentKey);
     }
 
     /// <summary>Reads all known environments anew, or only those with these ids, and replaces what has changed.</summary>
@@ -109,6 +125,7 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock) : I
     public void Dispose()
     {
         _unknown.Dispose();
+        _asking.Dispose();
         _reading.Dispose();
     }
 
@@ -129,12 +146,31 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock) : I
         }
     }
 
+    // What no key looks like needs no asking.
+    private static bool IsKey(string text) => text.Length <= 64 && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_');
+
     private async Task<Dictionary<string, Snapshot>> Load(string[] keys, CancellationToken ct)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
         patience.CancelAfter(Patience);
         return (await new Db(source).Rows<SnapshotRow>(Sql, new { keys }, patience.Token))
             .GroupBy(row => (row.EnvironmentKey, row.EnvironmentId))
-            .ToDictionary(rows => rows.Key.EnvironmentKey, rows => new Snapshot(rows.Key.EnvironmentId, rows));
+            .Select(rows => (Key: rows.Key.EnvironmentKey, Snapshot: Make(rows.Key.EnvironmentId, rows)))
+            .Where(made => made.Snapshot is not null)
+            .ToDictionary(made => made.Key, made => made.Snapshot!);
+    }
+
+    // One environment that cannot be served keeps no other from it.
+    private Snapshot? Make(long environmentId, IEnumerable<SnapshotRow> rows)
+    {
+        try
+        {
+            return new Snapshot(environmentId, rows);
+        }
+        catch (Exception exception) when (exception is System.Text.Json.JsonException or InvalidOperationException or FormatException or ArgumentException)
+        {
+            logger.LogError(exception, "Environment {EnvironmentId} cannot be served", environmentId);
+            return null;
+        }
     }
 }

@@ -118,6 +118,81 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
     }
 
     [Fact]
+    public async Task An_exposure_that_names_no_experiment_that_there_could_be_counts_for_none()
+    {
+        var given = await Given.AnEnvironment(service);
+        var (experiment, own) = await Running(given);
+        var exposures = new JsonNode[] { "x", 1.5, long.MaxValue, true }.Select((id, n) =>
+        {
+            var exposure = Exposure(experiment, $"user-{n}", own($"user-{n}"), Now());
+            exposure["metadata"] = new JsonObject { ["experiment_id"] = id };
+            return (object)exposure;
+        });
+        var unnamed = Exposure(experiment, "user-null", own("user-null"), Now());
+        unnamed["metadata"] = new JsonObject { ["experiment_id"] = null };
+
+        (await given.Send([.. exposures, unnamed])).Must(202);
+
+        (await Counted(given, experiment))["total"].GetValue<int>().ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task An_exposure_in_the_millisecond_of_the_start_counts_even_alone()
+    {
+        var given = await Given.AnEnvironment(service);
+        var (experiment, own) = await Running(given);
+        await service.Execute(
+            """
+            UPDATE experiments SET started_at = date_trunc('second', now()) - interval '59.9995 seconds',
+                runs = tstzmultirange(tstzrange(date_trunc('second', now()) - interval '59.9995 seconds', NULL)) WHERE id = @Id
+            """,
+            new { experiment.Id });
+        var started = await service.Query<DateTime>("SELECT date_trunc('milliseconds', started_at) FROM experiments WHERE id = @Id", new { experiment.Id });
+
+        (await given.Send(Exposure(experiment, "user-1", own("user-1"), new DateTimeOffset(started).ToUnixTimeMilliseconds()))).Must(202);
+
+        (await Counted(given, experiment))["total"].GetValue<int>().ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task What_comes_after_the_time_for_late_events_changes_nothing_any_more()
+    {
+        var given = await Given.AnEnvironment(service);
+        var (experiment, own) = await Running(given);
+        var at = Now();
+        await Task.Delay(5);
+        (await given.Act(experiment.Id, "complete")).Must(200);
+
+        (await given.Send(Exposure(experiment, "late", own("late"), at))).Must(202);
+        (await Counted(given, experiment))["total"].GetValue<int>().ShouldBe(1);
+        await service.Execute(
+            """
+            UPDATE experiments SET started_at = started_at - interval '2 days', ended_at = ended_at - interval '2 days',
+                runs = tstzmultirange(tstzrange(started_at - interval '2 days', ended_at - interval '2 days')) WHERE id = @Id
+            """,
+            new { experiment.Id });
+        (await given.Send(Exposure(experiment, "too late", own("too late"), at - (2 * 24 * 3600_000)))).Must(202);
+        (await Counted(given, experiment))["total"].GetValue<int>().ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task A_value_as_deep_as_a_body_may_be_is_served_and_its_exposures_are_counted()
+    {
+        var given = await Given.AnEnvironment(service);
+        var deep = new string('[', 62) + new string(']', 62);
+        var feature = (await given.Admin.Post(given.Features, $$"""{"name": "deep", "initial_value": {{deep}}, "multivariate_options": [{"key": "green", "value": "x"}]}""")).Must(201);
+        var experiment = (await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature = feature.Id })).Must(201);
+        await given.Start(experiment);
+        var salt = await given.Salt(experiment);
+        var own = Assignment.Variant(salt, "user-1", Assignment.Cumulate([50, 50])) == 0 ? "control" : "green";
+
+        (await given.Sdk.Get("/api/v1/identities/?identifier=user-1")).Must(200);
+        (await given.Evaluate(feature, "user-1")).Must(200);
+        (await given.Send(Exposure(experiment, "user-1", own, Now()))).Must(202);
+        (await Counted(given, experiment))["total"].GetValue<int>().ShouldBe(1);
+    }
+
+    [Fact]
     public async Task Without_a_name_the_experiment_that_ran_at_the_time_has_the_exposure()
     {
         var given = await Given.AnEnvironment(service);

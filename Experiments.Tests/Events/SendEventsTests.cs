@@ -58,6 +58,11 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
     [InlineData("""{"event": "e", "traits": {"a": "\udc00"}, "timestamp": NOW}""", "traits")]
     [InlineData("""{"event": "e", "traits": {"a": 1e999999}, "timestamp": NOW}""", "traits")]
     [InlineData("""{"event": "e", "traits": {"a": 0e-99999999}, "timestamp": NOW}""", "traits")]
+    [InlineData("""{"event": "e", "traits": {"a": 1.LONG}, "timestamp": NOW}""", "traits")]
+    [InlineData("""{"event": "e", "traits": {"a": 1, "a": 2}, "timestamp": NOW}""", "traits.a")]
+    [InlineData("""{"event": "e", "metadata": {"a": {"b": 1, "b": 1}}, "timestamp": NOW}""", "metadata.b")]
+    [InlineData("""{"event": "e", "metadata": DEEP, "timestamp": NOW}""", "metadata")]
+    [InlineData("""{"event": "e", "\ud800": 1, "timestamp": NOW}""", "")]
     [InlineData("""{"event": "e", "metadata": "x", "timestamp": NOW}""", "metadata")]
     [InlineData("""{"event": "e", "id": "", "timestamp": NOW}""", "id")]
     [InlineData("""{"event": "e", "id": null, "timestamp": NOW}""", "id")]
@@ -67,17 +72,19 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
     public async Task What_is_wrong_with_one_event_is_said_and_costs_the_others_nothing(string wrong, string field)
     {
         var given = await Given.AnEnvironment(service);
-        wrong = wrong.Replace("NOW", $"{Now}", StringComparison.Ordinal).Replace("LATE", $"{Now + (25 * 3600 * 1000)}", StringComparison.Ordinal);
+        wrong = wrong.Replace("NOW", $"{Now}", StringComparison.Ordinal).Replace("LATE", $"{Now + (25 * 3600 * 1000)}", StringComparison.Ordinal)
+            .Replace("LONG", new string('0', 17_000), StringComparison.Ordinal)
+            .Replace("DEEP", string.Concat(Enumerable.Repeat("{\"a\":", 100)) + "1" + new string('}', 100), StringComparison.Ordinal);
 
         var alone = (await given.Sdk.PostText("/v1/events", $$"""{"events": [{{wrong}}]}""")).MustBe(400, "request.invalid");
-        alone.Fields.ShouldBe([$"events[0].{field}"]);
+        alone.Fields.ShouldBe([$"events[0].{field}".TrimEnd('.')]);
         (await given.Stored()).ShouldBeEmpty();
 
         var receipt = (await given.Sdk.PostText("/v1/events", $$"""{"events": [{"event": "fine", "timestamp": {{Now}}}, {{wrong}}, {"event": "fine", "timestamp": {{Now + 1}}}]}""")).Must(202);
         receipt["accepted"].GetValue<int>().ShouldBe(2);
         var rejected = receipt["rejected"].AsArray().ShouldHaveSingleItem()!;
         rejected["index"]!.GetValue<int>().ShouldBe(1);
-        rejected["error"]!.GetValue<string>().ShouldStartWith($"events[1].{field}");
+        rejected["error"]!.GetValue<string>().ShouldStartWith($"events[1].{field}".TrimEnd('.'));
         (await given.Stored()).Count.ShouldBe(2);
     }
 
@@ -107,6 +114,7 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
         (await given.SendAny(new { @event = "e", metadata = new { a = new string('x', 8192) }, timestamp = Now })).Must(400).Fields.ShouldBe(["events[0].metadata"]);
         (await given.Send(new { @event = "e", metadata = new { a = new string('x', 8000) }, timestamp = Now })).Must(202);
         (await given.SendAny(new { @event = "e", traits = new { a = new string('x', 2001) }, timestamp = Now })).Must(400).Fields.ShouldBe(["events[0].traits.a"]);
+        (await given.Send(new JsonObject { ["event"] = "e", ["traits"] = new JsonObject { [Repeat("👩", 200)] = 1 }, ["timestamp"] = Now })).Must(202);
         (await given.SendAny(new JsonObject { ["event"] = "e", ["traits"] = new JsonObject { [new string('x', 201)] = 1 }, ["timestamp"] = Now })).Must(400).Fields.ShouldBe(["events[0].traits"]);
 
         static Dictionary<string, string> Many(int count) => Enumerable.Range(0, count).ToDictionary(n => $"trait{n}", _ => new string('x', 2000));
@@ -150,6 +158,7 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
         var body = Encoding.UTF8.GetBytes($$"""{"events": [{"event": "e", "timestamp": {{Now}}}]}""");
 
         (await given.Sdk.Send(HttpMethod.Post, "/v1/events/", Packed(body))).Must(202);
+        (await given.Sdk.Send(HttpMethod.Post, "/v1/events/", Packed(body, encoding: "GZIP"))).Must(202)["duplicates"].GetValue<int>().ShouldBe(1);
         (await given.Stored()).Count.ShouldBe(1);
     }
 
@@ -159,7 +168,8 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
         var given = await Given.AnEnvironment(service);
         var large = Encoding.UTF8.GetBytes($$"""{"events": [{"event": "e", "timestamp": {{Now}}, "value": "{{new string('x', 6 * 1024 * 1024)}}"}]}""");
 
-        (await given.Sdk.Send(HttpMethod.Post, "/v1/events", Client.Bytes(large))).MustBe(413, "body.too_large");
+        var refused = (await given.Sdk.Send(HttpMethod.Post, "/v1/events", Client.Bytes(large), ("Origin", "https://shop.example"))).MustBe(413, "body.too_large");
+        refused.Headers.GetValues("Access-Control-Allow-Origin").ShouldBe(["*"]);
         (await given.Sdk.Send(HttpMethod.Post, "/v1/events", Packed(large))).MustBe(413, "body.too_large");
         (await given.SendAny([.. Enumerable.Range(0, 10_001).Select(n => new { @event = "e", timestamp = Now + n })])).MustBe(400, "request.invalid").Fields.ShouldBe(["events"]);
         (await given.Stored()).ShouldBeEmpty();
@@ -237,6 +247,19 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
     }
 
     [Fact]
+    public async Task Many_large_bodies_at_once_wait_for_their_turn_or_are_refused_for_now()
+    {
+        var given = await Given.AnEnvironment(service);
+        var body = Encoding.UTF8.GetBytes($$"""{"events": [{{string.Join(',', Enumerable.Range(0, 35).Select(n => $$"""{"event": "e{{n}}", "timestamp": {{Now}}, "value": "{{new string('x', 120_000)}}"}"""))}}]}""");
+
+        var codes = await Task.WhenAll(Enumerable.Range(0, 40).Select(async _ => (await given.Sdk.Send(HttpMethod.Post, "/v1/events", Packed(body))).Code));
+
+        codes.ShouldContain(202);
+        codes.ShouldAllBe(code => code == 202 || code == 503);
+        (await given.Stored()).Count.ShouldBe(35);
+    }
+
+    [Fact]
     public async Task Events_of_long_ago_are_kept_in_a_month_of_their_own()
     {
         var given = await Given.AnEnvironment(service);
@@ -249,7 +272,7 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
 
     private static string Repeat(string text, int times) => string.Concat(Enumerable.Repeat(text, times));
 
-    private static ByteArrayContent Packed(byte[] body, bool pack = true)
+    private static ByteArrayContent Packed(byte[] body, bool pack = true, string encoding = "gzip")
     {
         using var packed = new MemoryStream();
         using (var gzip = new GZipStream(packed, CompressionLevel.Fastest))
@@ -258,7 +281,7 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
         }
 
         var content = Client.Bytes(pack ? packed.ToArray() : body);
-        content.Headers.ContentEncoding.Add("gzip");
+        content.Headers.TryAddWithoutValidation("Content-Encoding", encoding);
         return content;
     }
 }

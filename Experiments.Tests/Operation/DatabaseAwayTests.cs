@@ -92,7 +92,7 @@ public sealed class DatabaseAwayTests : IAsyncLifetime
         (await sdk.Post("/ofrep/v1/evaluate/flags/f", new { context = new { targetingKey = "u" } })).Must(200)["value"].GetValue<string>().ShouldBe("blue");
         (await _admin.Get("/health/ready")).MustBe(503, "service.unavailable")["detail"].GetValue<string>().ShouldContain("Flags are served as they were");
         (await sdk.Post("/v1/events", events)).MustBe(503, "service.unavailable").Headers.RetryAfter!.Delta.ShouldBe(TimeSpan.FromSeconds(1));
-        (await new Client(new Uri(_app.Urls.First()), null).Get("/api/v1/flags/", ("X-Environment-Key", "never asked for"))).MustBe(503, "service.unavailable");
+        (await new Client(new Uri(_app.Urls.First()), null).Get("/api/v1/flags/", ("X-Environment-Key", "never-asked-for"))).MustBe(503, "service.unavailable");
 
         (await _postgres.Revive(CancellationToken.None)).ShouldBeTrue();
         (await Eventually(() => _admin.Get("/health/ready"), 200)).ShouldBeTrue();

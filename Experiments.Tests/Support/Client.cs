@@ -83,7 +83,7 @@ public sealed record Reply(HttpStatusCode Status, JsonNode? Json, string Text, H
     {
         var text = await response.Content.ReadAsStringAsync();
         var isJson = response.Content.Headers.ContentType?.MediaType is "application/json" or "application/problem+json";
-        return new(response.StatusCode, isJson && text.Length > 0 ? JsonNode.Parse(text) : null, text, response.Headers, response.Content.Headers);
+        return new(response.StatusCode, isJson && text.Length > 0 ? JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { MaxDepth = 256 }) : null, text, response.Headers, response.Content.Headers);
     }
 
     /// <summary>Fails unless this is the status, and shows the whole answer when it is not.</summary>

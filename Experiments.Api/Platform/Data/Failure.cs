@@ -24,7 +24,7 @@ internal static class Failure
         // The first two characters are the class: connection, resources, intervention by an operator, system error; then the
         // rolled back, the read-only standby, and a command sent on a connection that was just broken.
         PostgresException { SqlState: var state } =>
-            state[..2] is "08" or "53" or "57" or "58" or "40" || state is PostgresErrorCodes.ReadOnlySqlTransaction,
+            state[..2] is "08" or "53" or "57" or "58" or "40" || state is PostgresErrorCodes.LockNotAvailable || state is PostgresErrorCodes.ReadOnlySqlTransaction,
         NpgsqlException => true,
         ObjectDisposedException { ObjectName: var name } => name?.StartsWith("Npgsql", StringComparison.Ordinal) == true,
         _ => false,

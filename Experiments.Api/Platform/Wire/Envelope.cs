@@ -29,7 +29,7 @@ internal sealed class Envelope(RequestDelegate next, Readiness readiness, ILogge
 
         try
         {
-            if (request.ContentLength > RequestBody.LimitOf(request))
+            if (request.ContentLength > RequestBody.Limit && !IsServed(request.Path))
             {
                 await RequestBody.Discard(request, context.RequestAborted);
                 await Answer.Of(Problem.TooLarge).ExecuteAsync(context);
@@ -62,8 +62,11 @@ internal sealed class Envelope(RequestDelegate next, Readiness readiness, ILogge
         return Answer.Of(Problem.Unavailable).ExecuteAsync(context);
     }
 
-    private static bool NeedsSchema(PathString path) =>
-        path.StartsWithSegments("/api") || path.StartsWithSegments("/v1") || path.StartsWithSegments("/ofrep");
+    // What applications call refuses what is too large by itself, in its own form and where browsers can read it.
+    private static bool IsServed(PathString path) =>
+        path.StartsWithSegments("/v1") || path.StartsWithSegments("/ofrep") || path.StartsWithSegments("/api/v1/identities");
+
+    private static bool NeedsSchema(PathString path) => path.StartsWithSegments("/api") || IsServed(path);
 
     private static void Stamp(HttpContext context) => context.Response.Headers["X-Request-Id"] = RequestId(context.Request);
 

@@ -15,6 +15,12 @@ internal static class JsonNumber
     {
         var mark = written.IndexOfAny((byte)'e', (byte)'E');
         var digits = mark < 0 ? written : written[..mark];
+        if (written.Length > 2 * MaxExponent)
+        {
+            // As many digits as this are no number that anybody has measured.
+            return false;
+        }
+
         if (mark < 0 && written.Length <= MaxExponent)
         {
             return true;
@@ -24,7 +30,7 @@ internal static class JsonNumber
         {
             // Zero; but the database would still write out its exponent.
             var exponent = mark < 0 ? default : written[(mark + 1)..].TrimStart("+-"u8).TrimStart((byte)'0');
-            return written.Length <= 2 * MaxExponent && exponent.Length <= 2;
+            return exponent.Length <= 2;
         }
 
         return Utf8Parser.TryParse(written, out double number, out var read) && read == written.Length && Math.Abs(number) is >= 1e-64 and <= 1e64;

@@ -57,33 +57,55 @@ internal static class RequestBody
         }
     }
 
-    /// <summary>How many bytes this call may send.</summary>
-    public static int LimitOf(HttpRequest request) => request.Path.StartsWithSegments("/v1/events") ? EventsLimit : Limit;
-
-    /// <summary>
-    /// The bytes of events, unpacked where they came packed, in a buffer that is only lent: whoever reads them gives it back.
-    /// </summary>
+    /// <summary>The bytes of events as they came, in a buffer that is only lent: whoever reads them gives it back.</summary>
     public static async Task<Outcome<Lent>> ReadEvents(HttpRequest request, CancellationToken ct)
     {
-        var packed = request.Headers.ContentEncoding is ["gzip"];
-        if (!IsJson(request, packed))
+        if (!IsJson(request, IsPacked(request)))
         {
             return Problem.WrongMediaType;
         }
 
-        var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Clamp(request.ContentLength * (packed ? 8 : 1) ?? 64 * 1024, 4096, EventsLimit) + 1);
+        if (request.ContentLength > EventsLimit)
+        {
+            await Discard(request, ct);
+            return Problem.TooLarge;
+        }
+
+        var lent = await ReadAll(request.Body, (int)(request.ContentLength ?? 64 * 1024), ct);
+        if (lent.Refusal?.Problem == Problem.TooLarge)
+        {
+            await Discard(request, ct);
+        }
+
+        return lent;
+    }
+
+    /// <summary>Whether the body is packed with gzip.</summary>
+    public static bool IsPacked(HttpRequest request) =>
+        request.Headers.ContentEncoding is [{ } encoding] && encoding.Equals("gzip", StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>Unpacks what was packed, and gives the packed back.</summary>
+    public static async Task<Outcome<Lent>> Unpack(Lent packed, CancellationToken ct)
+    {
+        using (packed)
+        {
+            await using var unpacked = new GZipStream(packed.AsStream(), CompressionMode.Decompress);
+            return await ReadAll(unpacked, 4 * packed.Length, ct);
+        }
+    }
+
+    private static async Task<Outcome<Lent>> ReadAll(Stream body, int expected, CancellationToken ct)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(Math.Clamp(expected, 4096, EventsLimit) + 1);
         var length = 0;
         try
         {
-            await using var unpacked = packed ? new GZipStream(request.Body, CompressionMode.Decompress) : null;
-            var body = unpacked ?? request.Body;
             while (await body.ReadAsync(buffer.AsMemory(length), ct) is > 0 and var read)
             {
                 length += read;
                 if (length > EventsLimit)
                 {
                     ArrayPool<byte>.Shared.Return(buffer);
-                    await Discard(request, ct);
                     return Problem.TooLarge;
                 }
 
@@ -174,7 +196,11 @@ internal static class RequestBody
     /// <summary>Bytes in a buffer that goes back to where it came from.</summary>
     internal sealed class Lent(byte[] buffer, int length) : IDisposable
     {
+        public int Length => length;
+
         public ReadOnlySpan<byte> Span => buffer.AsSpan(0, length);
+
+        public Stream AsStream() => new MemoryStream(buffer, 0, length, writable: false);
 
         public void Dispose() => ArrayPool<byte>.Shared.Return(buffer);
     }

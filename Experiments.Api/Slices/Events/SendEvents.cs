@@ -1,7 +1,6 @@
 using System.Text.Json;
 using Experiments.Api.Events;
 using Experiments.Api.Folding;
-using Experiments.Api.Platform;
 using Experiments.Api.Platform.Wire;
 using Experiments.Api.Serving;
 
@@ -38,32 +37,23 @@ internal static class SendEvents
         var services = http.RequestServices;
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
         deadline.CancelAfter(services.GetRequiredService<IConfiguration>().Deadline());
-        var outcome = await Read(http, snapshot, deadline.Token);
+        var outcome = await services.GetRequiredService<Intake>().Take(
+            http.Request,
+            snapshot.EnvironmentId,
+            services.GetRequiredService<TimeProvider>().GetUtcNow().UtcDateTime,
+            async batch =>
+            {
+                var added = await services.GetRequiredService<EventLog>().Add(snapshot.EnvironmentId, batch, deadline.Token);
+                return new Receipt(batch.Accepted, batch.Accepted - added, batch.Rejected);
+            },
+            deadline.Token);
         if (outcome.Refusal is { } refusal)
         {
             await Answer.Of(refusal).ExecuteAsync(http);
             return;
         }
 
-        var batch = outcome.Value!;
-        var added = await services.GetRequiredService<EventLog>().Add(snapshot.EnvironmentId, batch, deadline.Token);
         services.GetRequiredService<Folder>().Call();
-        await ServedAnswer.Write(
-            http,
-            JsonSerializer.SerializeToUtf8Bytes(new Receipt(batch.Accepted, batch.Accepted - added, batch.Rejected), WireJson.Options),
-            StatusCodes.Status202Accepted);
-    }
-
-    private static async Task<Outcome<EventBatch>> Read(HttpContext http, Snapshot snapshot, CancellationToken ct)
-    {
-        var body = await RequestBody.ReadEvents(http.Request, ct);
-        if (body.Refusal is { } unread)
-        {
-            return unread;
-        }
-
-        using var lent = body.Value!;
-        var read = EventReader.Read(lent.Span, snapshot.EnvironmentId, http.RequestServices.GetRequiredService<TimeProvider>().GetUtcNow().UtcDateTime);
-        return read.Value is { Accepted: 0, Rejected: var rejected } ? Refusal.Fields(rejected.Select(rejection => rejection.AsField)) : read;
+        await ServedAnswer.Write(http, JsonSerializer.SerializeToUtf8Bytes(outcome.Value!, WireJson.Options), StatusCodes.Status202Accepted);
     }
 }

@@ -50,7 +50,7 @@ internal static class GetExposures
 
         private static ExposuresView View(Row row)
         {
-            var variants = JsonNode.Parse(row.Variants)!.AsArray().Select(variant => (Key: variant!["key"]!.GetValue<string>(), Weight: variant["weight"]!.GetValue<decimal>())).ToList();
+            var variants = StoredJson.Parse(row.Variants)!.AsArray().Select(variant => (Key: variant!["key"]!.GetValue<string>(), Weight: variant["weight"]!.GetValue<decimal>())).ToList();
             var counts = JsonNode.Parse(row.Counts)!.AsArray()
                 .Select(count => (Hour: count![0]!.GetValue<DateTimeOffset>().UtcDateTime, Outcome: count[1]!.GetValue<string>(), Count: count[2]!.GetValue<long>()))
                 .ToList();

@@ -1,0 +1,18 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Experiments.Api.Platform.Data;
+
+/// <summary>Reads and writes JSON that the database holds: as deep as a body may be, and a few levels deeper for what it stands in.</summary>
+internal static class StoredJson
+{
+    private const int MaxDepth = 256;
+    private static readonly JsonDocumentOptions Reading = new() { MaxDepth = MaxDepth };
+    private static readonly JsonSerializerOptions Writing = new() { MaxDepth = MaxDepth };
+
+    public static JsonNode? Parse(string stored) => JsonNode.Parse(stored, documentOptions: Reading);
+
+    public static byte[] Utf8(JsonNode json) => JsonSerializer.SerializeToUtf8Bytes(json, Writing);
+
+    public static string Text(JsonNode json) => json.ToJsonString(Writing);
+}
