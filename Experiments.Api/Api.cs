@@ -6,6 +6,7 @@ using Experiments.Api.Slices.Audit;
 using Experiments.Api.Slices.Events;
 using Experiments.Api.Slices.Experiments;
 using Experiments.Api.Slices.Features;
+using Experiments.Api.Slices.Metrics;
 using Experiments.Api.Slices.Projects;
 using Experiments.Api.Slices.Serving;
 
@@ -25,6 +26,7 @@ internal static class Api
             .RequireFeature(FeatureGate.ExperimentalFlags);
         environment.MapExperiments();
         environment.MapFeatures();
+        environment.MapMetrics();
         environment.MapAdmins("Environment");
         environment.MapApiKeys();
         ListAudit.Map(environment);

@@ -16,6 +16,9 @@ internal readonly struct Outcome<T> : IOutcome<Outcome<T>>
 
     public static implicit operator Outcome<T>(Problem problem) => new(null, problem);
 
+    /// <summary>As the conversion, which an interface does not have.</summary>
+    public static Outcome<T> Of(T value) => new(value, null);
+
     public static Outcome<T> Refused(Refusal refusal) => refusal;
 }
 

@@ -25,6 +25,8 @@ internal sealed record Problem(int Status, string Code, string Advice)
     public static readonly Problem NoPage = new(404, "page.not_found", "The list has no such page. Start from page 1 and follow 'next'.");
     public static readonly Problem NoExperiment = new(404, "experiment.not_found", "This environment has no such experiment. List them to see which there are.");
     public static readonly Problem NoFeature = new(404, "feature.not_found", "This environment has no such feature. List them to see which there are.");
+    public static readonly Problem NoMetric = new(404, "metric.not_found", "This environment has no such metric. List them to see which there are.");
+    public static readonly Problem NoExperimentMetric = new(404, "experiment_metric.not_found", "The experiment has no such metric. Read the experiment's metrics to see which it has.");
     public static readonly Problem NoAdmin = new(404, "admin.not_found", "There is no such admin here. List them to see which there are.");
     public static readonly Problem NoApiKey = new(404, "api_key.not_found", "This environment has no such key that could still be revoked. List them to see which there are.");
 
@@ -36,6 +38,12 @@ internal sealed record Problem(int Status, string Code, string Advice)
     public static readonly Problem ExperimentRunning = new(409, "experiment.running", "A running experiment can be neither deleted nor archived. Pause or complete it first.");
     public static readonly Problem ExperimentOver = new(409, "experiment.completed", "The experiment is completed, which is final. Create another one.");
     public static readonly Problem SplitFrozen = new(409, "experiment.split_frozen", "The experiment has started, so its split is fixed; the rollout percentage may change. To compare another split, complete this experiment and create another one.");
+    public static readonly Problem MetricInUse = new(409, "metric.in_use", "An experiment that is not completed has this metric, so it cannot change. Complete the experiment first, or define another metric.");
+    public static readonly Problem MetricAttached = new(409, "metric.already_attached", "The experiment has this metric. There is nothing to do.");
+    public static readonly Problem PrimaryTaken = new(409, "metric.primary_taken", "The experiment has a primary metric. Attach this one as secondary or guardrail.");
+    public static readonly Problem MetricsFrozen = new(409, "experiment.metrics_frozen", "The experiment has started: its primary metric and its guardrails are fixed. Secondary metrics may be added while it is not completed.");
+    public static readonly Problem NotStarted = new(409, "results.not_started", "The experiment has not started, so there are no results. Start it first.");
+    public static readonly Problem ResultsFinal = new(409, "results.final", "The experiment is completed and the time for late events is over: these results are final.");
     public static readonly Problem FeatureLocked = new(409, "feature.locked", "An experiment on this feature is running or paused: only 'enabled' may change. Complete the experiment first.");
     public static readonly Problem FeatureInUse = new(409, "feature.in_use", "An experiment that is not completed stands on this feature. Complete or delete that one first.");
     public static readonly Problem FeatureNameTaken = new(409, "feature.name_taken", "This environment has a feature of that name. Choose another name, or use that feature.");
@@ -46,6 +54,8 @@ internal sealed record Problem(int Status, string Code, string Advice)
     public static readonly Problem TooLarge = new(413, "body.too_large", "A body may have 1 MiB at most, one of events 5 MiB when unpacked. Send less at a time.");
     public static readonly Problem WrongMediaType = new(415, "media_type.unsupported", "Send a body of 'Content-Type: application/json' in UTF-8, without Content-Encoding; events may be packed with gzip.");
     public static readonly Problem KeyReused = new(422, "idempotency_key.reused", "This Idempotency-Key was used for another request in the last 24 hours. Use a new key.");
+
+    public static readonly Problem TooSoon = new(429, "results.too_soon", "A refresh was asked for a moment ago. Ask again after the seconds in Retry-After, or read the results as they are.");
 
     public static readonly Problem Failed = new(500, "service.failed", "The service met an error of its own. Report the trace_id to its operator.");
     public static readonly Problem Unavailable = new(503, "service.unavailable", "The database is away, busy or starting. Repeat the request after the seconds in Retry-After, with the same Idempotency-Key if it had one.");

@@ -35,6 +35,8 @@ public sealed class Given
 
     public string Experiments => $"{Root}/experiments/";
 
+    public string Metrics => $"{Root}/metrics/";
+
     public string Features => $"{Root}/features/";
 
     public static async Task<Given> AnEnvironment(TestService service)
@@ -57,6 +59,13 @@ public sealed class Given
 
     public async Task<Reply> AnExperiment(params string[] options) =>
         (await Admin.Post(Experiments, new { name = "Green button", hypothesis = "Green sells.", feature = (await AFeature(options)).Id })).Must(201);
+
+    /// <summary>A metric on the event "purchase".</summary>
+    public async Task<Reply> AMetric(string aggregation, string name = "m", object? definition = null) =>
+        (await Admin.Post(Metrics, new { name, aggregation, definition = definition ?? new { @event = "purchase" } })).Must(201);
+
+    public async Task<Reply> AnExperimentWith(params object[] metrics) =>
+        (await Admin.Post(Experiments, new { name = "Green button", hypothesis = "Green sells.", feature = (await AFeature()).Id, metrics })).Must(201);
 
     /// <summary>An experiment that has come to this status by its own actions.</summary>
     public async Task<Reply> AnExperimentThatIs(string status)

@@ -22,6 +22,9 @@ internal static class ExperimentRoutes
         StartExperiment.Map(experiments);
         PauseExperiment.Map(experiments);
         CompleteExperiment.Map(experiments);
+        ListExperimentMetrics.Map(experiments);
+        AttachMetric.Map(experiments);
+        DetachMetric.Map(experiments);
         GetExposures.Map(experiments);
     }
 }

@@ -11,7 +11,7 @@ namespace Experiments.Api.Slices.Experiments;
     """
     {"id": 1, "name": "Green button", "hypothesis": "A green button sells more.", "description": "", "type": "product", "status": "running",
      "feature": {"id": 1, "name": "button_colour", "type": "multivariate", "enabled": true, "initial_value": "blue", "multivariate_options": [{"id": 1, "key": "green", "value": "green", "default_percentage_allocation": 0}]},
-     "rollout_percentage": 50, "variants": [{"key": "control", "value": "blue", "weight": 50}, {"key": "green", "value": "green", "weight": 50}], "archived": false, "conclusion": null, "conclusion_comment": null, "shipped_variant": null,
+     "rollout_percentage": 50, "variants": [{"key": "control", "value": "blue", "weight": 50}, {"key": "green", "value": "green", "weight": 50}], "metrics": [], "archived": false, "conclusion": null, "conclusion_comment": null, "shipped_variant": null,
      "created_by": "alice@example.com", "created_at": "2026-11-22T12:00:00Z", "updated_at": "2026-11-22T12:30:00Z", "started_at": "2026-11-22T12:30:00Z", "ended_at": null}
     """)]
 internal record ExperimentView : ITagged, IIdentified
@@ -21,6 +21,13 @@ internal record ExperimentView : ITagged, IIdentified
 
     /// <summary>Selects this view from an experiment <c>e</c> and its feature <c>f</c>.</summary>
     public const string Columns =
+        $"""
+        {ColumnsButMetrics},
+        (SELECT COALESCE(json_agg({ExperimentMetricView.State} ORDER BY l.id), '[]') FROM experiment_metrics l WHERE l.experiment_id = e.id)::text AS metrics
+        """;
+
+    /// <summary>The same without its metrics, which a statement that has just attached them does not see yet.</summary>
+    public const string ColumnsButMetrics =
         $"""
         {Tag} AS etag, e.id, e.name, e.hypothesis, e.description, e.type, e.status, e.rollout_percentage,
         e.variants::text AS variants, e.archived, e.conclusion, e.conclusion_comment, e.shipped_variant,
@@ -61,6 +68,8 @@ internal record ExperimentView : ITagged, IIdentified
     public required decimal RolloutPercentage { get; init; }
 
     public required Json<IReadOnlyList<Variant>> Variants { get; init; }
+
+    public required Json<IReadOnlyList<ExperimentMetricView>> Metrics { get; init; }
 
     public required bool Archived { get; init; }
 

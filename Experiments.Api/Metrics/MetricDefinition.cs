@@ -1,0 +1,85 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Experiments.Api.Metrics;
+
+/// <summary>Which events a metric is about and what is taken from them.</summary>
+/// <param name="Version">1, for those who say so.</param>
+/// <param name="Event">The name of the event; of a ratio, of its numerator.</param>
+/// <param name="Filters">What must hold for an event to count.</param>
+/// <param name="Property">Where the number is: <c>value</c>, or <c>metadata.</c> and a member's name. A ratio without it counts events.</param>
+/// <param name="Denominator">The other event of a ratio.</param>
+/// <param name="Steps">The events of a funnel, in order.</param>
+/// <param name="WindowHours">Within how many hours of its first step a funnel must be passed.</param>
+/// <param name="FromHours">From how many hours after the first event its return counts for retention.</param>
+/// <param name="ToHours">Until how many hours.</param>
+/// <param name="ConversionWindowHours">For how many hours after its first exposure an identity's events count.</param>
+/// <param name="Winsorize">Between which percentiles, over all arms together, values are held.</param>
+/// <param name="LookbackDays">For how many days before its first exposure an identity's values are taken as the covariate (CUPED).</param>
+internal sealed record MetricDefinition(
+    int? Version = null, string? Event = null, IReadOnlyList<MetricFilter?>? Filters = null, string? Property = null, MetricSource? Denominator = null,
+    IReadOnlyList<MetricSource?>? Steps = null, double? WindowHours = null, double? FromHours = null, double? ToHours = null,
+    double? ConversionWindowHours = null, Winsorizing? Winsorize = null, double? LookbackDays = null)
+{
+    /// <summary>The events, by slot.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<MetricSource> Sources => Steps is { Count: > 0 } steps ? [.. steps.Select(step => step!)]
+        : Denominator is { } denominator ? [new(Event, Filters, Property), denominator]
+        : [new(Event, Filters, Property)];
+}
+
+/// <summary>One event of a definition.</summary>
+internal sealed record MetricSource(string? Event = null, IReadOnlyList<MetricFilter?>? Filters = null, string? Property = null)
+{
+    /// <summary>The number that an event gives, or null when it is not one of these or has none.</summary>
+    /// <param name="counts">Whether the event itself is the number, one.</param>
+    /// <param name="value">The event's value.</param>
+    /// <param name="metadata">The event's metadata.</param>
+    public double? Take(bool counts, string? value, JsonElement? metadata)
+    {
+        foreach (var filter in Filters ?? [])
+        {
+            if (!filter!.Holds(Read(filter.Property!, value, metadata)))
+            {
+                return null;
+            }
+        }
+
+        return counts ? 1 : Number(Read(Property ?? "value", value, metadata));
+    }
+
+    public static double? Number(string? text) =>
+        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && Math.Abs(number) <= 1e64 ? number : null;
+
+    private static string? Read(string property, string? value, JsonElement? metadata) =>
+        property == "value" ? value
+        : metadata is { ValueKind: JsonValueKind.Object } members && members.TryGetProperty(property["metadata.".Length..], out var member)
+            ? member.ValueKind switch { JsonValueKind.String => member.GetString(), JsonValueKind.Null => null, _ => member.GetRawText() }
+            : null;
+}
+
+/// <summary>What must hold for a property of an event.</summary>
+internal sealed record MetricFilter(string? Property = null, string? Operator = null, JsonElement? Value = null)
+{
+    public bool Holds(string? actual) => Operator switch
+    {
+        "exists" => actual is not null,
+        "equals" => actual is not null && Same(actual, Value!.Value),
+        "in" => actual is not null && Value!.Value.EnumerateArray().Any(value => Same(actual, value)),
+        "greater" => MetricSource.Number(actual) > Value!.Value.GetDouble(),
+        "less" => MetricSource.Number(actual) < Value!.Value.GetDouble(),
+        _ => false,
+    };
+
+    // A number is the same however it is written.
+    private static bool Same(string actual, JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.String => actual == value.GetString(),
+        JsonValueKind.Number => MetricSource.Number(actual) == value.GetDouble(),
+        _ => actual == value.GetRawText(),
+    };
+}
+
+/// <summary>The percentiles, from 0 to 1, below and above which values are held.</summary>
+internal sealed record Winsorizing(double? Lower = null, double? Upper = null);

@@ -1,0 +1,157 @@
+using System.Text.Json;
+using Experiments.Api.Events;
+using Experiments.Api.Platform.Wire;
+
+namespace Experiments.Api.Metrics;
+
+/// <summary>What holds for the definition of a metric.</summary>
+internal static class MetricRules
+{
+    public static readonly string[] Aggregations = ["occurrence", "count", "sum", "mean", "ratio", "funnel", "retention"];
+    public static readonly string[] Directions = ["up", "down", "informational"];
+    public static readonly string[] Roles = ["primary", "secondary", "guardrail"];
+    public static readonly string[] ExpectedDirections = ["increase", "decrease", "not_increase", "not_decrease"];
+
+    private const int MaxFilters = 20;
+    private const double MaxHours = 24 * 400;
+
+    /// <summary>Reports, by path, what is wrong with a definition for this aggregation.</summary>
+    public static void Check(string? aggregation, MetricDefinition? definition, Action<string, string> wrong)
+    {
+        if (definition is null)
+        {
+            wrong("definition", "This is required: an object that names the event.");
+            return;
+        }
+
+        var isFunnel = aggregation == "funnel";
+        Demand(definition.Version is null or 1, "version", "The only version is 1.");
+        if (isFunnel)
+        {
+            Demand(definition.Steps is { Count: >= 2 and <= 10 }, "steps", "A funnel has 2 to 10 steps.");
+            Demand(definition.Event is null && definition.Filters is null && definition.Property is null, "event", "A funnel names its events in 'steps'.");
+            Demand(definition.WindowHours is null or (> 0 and <= MaxHours), "window_hours", "This must be above 0 and at most 9600.");
+            foreach (var (index, step) in (definition.Steps ?? []).Index())
+            {
+                Source($"steps[{index}]", step);
+            }
+        }
+        else
+        {
+            Demand(definition.Steps is null, "steps", "Only a funnel has steps.");
+            Demand(definition.WindowHours is null, "window_hours", "Only a funnel has a window.");
+            Source("", new(definition.Event, definition.Filters, definition.Property));
+        }
+
+        Demand((aggregation == "ratio") == definition.Denominator is not null, "denominator", "A ratio needs this: the event that it is divided by; nothing else has it.");
+        if (aggregation == "ratio" && definition.Denominator is { } denominator)
+        {
+            Source("denominator", denominator);
+        }
+
+        var isRetention = aggregation == "retention";
+        Demand(isRetention ? definition is { FromHours: >= 0, ToHours: <= MaxHours } && definition.ToHours > definition.FromHours : definition.FromHours is null && definition.ToHours is null,
+            "from_hours", "Retention needs from_hours and to_hours, 0 <= from < to <= 9600; nothing else has them.");
+        Demand(definition.ConversionWindowHours is null or (> 0 and <= MaxHours), "conversion_window_hours", "This must be above 0 and at most 9600.");
+        Demand(definition.LookbackDays is null or (> 0 and <= 30), "lookback_days", "This must be above 0 and at most 30.");
+        Demand(definition.LookbackDays is null || aggregation is "occurrence" or "count" or "sum" or "mean", "lookback_days", "Only an occurrence, a count, a sum or a mean has a covariate.");
+        if (definition.Winsorize is { } winsorize)
+        {
+            Demand(aggregation is "count" or "sum" or "mean", "winsorize", "Only a count, a sum or a mean can be winsorised.");
+            Demand((winsorize.Lower ?? 0) is >= 0 and < 1 && (winsorize.Upper ?? 1) is > 0 and <= 1 && (winsorize.Lower ?? 0) < (winsorize.Upper ?? 1), "winsorize", "These are percentiles: 0 <= lower < upper <= 1.");
+        }
+
+        void Source(string path, MetricSource? source)
+        {
+            var prefix = path.Length == 0 ? "" : path + ".";
+            Demand(!string.IsNullOrWhiteSpace(source?.Event) && source.Event.Length <= EventLimits.Event, prefix + "event", "This is required: the name of the event, 256 characters at most.");
+            Demand(source?.Event?.StartsWith('$') != true, prefix + "event", "Names that start with '$' are reserved.");
+            Demand(source?.Property is null || IsProperty(source.Property), prefix + "property", "This must be 'value', or 'metadata.' and the name of a member.");
+            Demand(source?.Property is null || aggregation is "sum" or "mean" or "ratio", prefix + "property", "Only a sum, a mean or a ratio takes a number from a property.");
+            Demand(source?.Filters is null or { Count: <= MaxFilters }, prefix + "filters", $"There may be {MaxFilters} of these at most.");
+            foreach (var (index, filter) in (source?.Filters ?? []).Index())
+            {
+                Filter($"{prefix}filters[{index}]", filter);
+            }
+        }
+
+        void Filter(string path, MetricFilter? filter)
+        {
+            Demand(filter?.Property is not null && IsProperty(filter.Property), path + ".property", "This is required: 'value', or 'metadata.' and the name of a member.");
+            var kind = filter?.Value?.ValueKind;
+            Demand(filter?.Operator switch
+            {
+                "exists" => kind is null or JsonValueKind.Null,
+                "equals" => kind is JsonValueKind.String or JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False,
+                "in" => kind is JsonValueKind.Array && filter.Value!.Value.GetArrayLength() is >= 1 and <= 1000,
+                "greater" or "less" => kind is JsonValueKind.Number,
+                _ => false,
+            }, path + ".operator", "This must be exists (without a value), equals (a value), in (a list), greater or less (a number).");
+        }
+
+        void Demand(bool holds, string field, string message)
+        {
+            if (!holds)
+            {
+                wrong($"definition.{field}", message);
+            }
+        }
+    }
+
+    /// <summary>Reports what is wrong with the metrics that an experiment is to have.</summary>
+    public static void CheckMetrics(IEnumerable<(long? Metric, string? Role, string? ExpectedDirection)>? metrics, Action<string, string> wrong)
+    {
+        var (ids, primaries) = (new HashSet<long>(), 0);
+        foreach (var (index, (metric, role, direction)) in (metrics ?? []).Index())
+        {
+            if (index == 100)
+            {
+                wrong("metrics", "There may be 100 of these at most.");
+                return;
+            }
+
+            if (metric is null || !ids.Add(metric.Value))
+            {
+                wrong($"metrics[{index}].metric", metric is null ? "This is required: the id of a metric." : "A metric can be attached only once.");
+            }
+
+            if (role is not null && !Roles.Contains(role))
+            {
+                wrong($"metrics[{index}].role", $"This must be one of: {string.Join(", ", Roles)}.");
+            }
+
+            if (role == "primary" && ++primaries > 1)
+            {
+                wrong($"metrics[{index}].role", "There may be one primary metric at most.");
+            }
+
+            if (direction is null || !ExpectedDirections.Contains(direction))
+            {
+                wrong($"metrics[{index}].expected_direction", $"This is required and must be one of: {string.Join(", ", ExpectedDirections)}.");
+            }
+        }
+    }
+
+    /// <summary>The metrics as the statement takes them. Where none is called primary, the first that has no role is; the others without one are secondary.</summary>
+    public static string Roled(IEnumerable<(long Metric, string? Role, string ExpectedDirection)> metrics)
+    {
+        var list = metrics.ToList();
+        var isFree = list.All(metric => metric.Role != "primary");
+        return JsonSerializer.Serialize(list.Select(metric =>
+        {
+            var role = metric.Role ?? (isFree ? "primary" : "secondary");
+            isFree &= metric.Role is not null;
+            return new { metric = metric.Metric, role, expected_direction = metric.ExpectedDirection };
+        }));
+    }
+
+    /// <summary>The definition as it is stored.</summary>
+    public static string Stored(MetricDefinition definition) => JsonSerializer.Serialize(definition, Sparse);
+
+    /// <summary>A definition as it was stored.</summary>
+    public static MetricDefinition Read(string stored) => JsonSerializer.Deserialize<MetricDefinition>(stored, WireJson.Options)!;
+
+    private static readonly JsonSerializerOptions Sparse = new(WireJson.Options) { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
+
+    private static bool IsProperty(string property) => property == "value" || (property.StartsWith("metadata.", StringComparison.Ordinal) && property.Length is > 9 and <= 200);
+}

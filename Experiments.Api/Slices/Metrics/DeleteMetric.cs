@@ -1,0 +1,59 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using MediatR;
+
+namespace Experiments.Api.Slices.Metrics;
+
+/// <summary>Takes a metric out of sight. Completed experiments keep their own copy of it.</summary>
+internal static class DeleteMetric
+{
+    public static void Map(RouteGroupBuilder metrics) => metrics
+        .MapDelete("/{id}", (ObjectId id, Call call) => call.Delete(() => new Command(call.Scope, id.Value)))
+        .Named("deleteMetric", "Delete a metric that no experiment needs")
+        .AnswersNothing()
+        .Refuses(Problem.NoMetric, Problem.Stale, Problem.MetricInUse);
+
+    internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
+
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Nothing>>
+    {
+        private const string Sql =
+            $"""
+            {MetricView.Lock}
+
+            WITH subject AS (
+                SELECT m.*, {MetricView.State} AS state, {MetricView.IsMeasuredBy} AS in_use, COALESCE({MetricView.Tag} <> ALL (@IfMatch::text[]), false) AS stale
+                FROM metrics m
+                WHERE m.id = @Id AND m.environment_id = @EnvironmentId AND m.deleted_at IS NULL
+            ), changed AS (
+                UPDATE metrics m SET deleted_at = clock_timestamp(), version = s.version + 1
+                FROM subject s
+                WHERE m.id = s.id AND NOT s.stale AND NOT s.in_use
+                RETURNING m.*
+            ), logged AS (
+                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before)
+                SELECT c.environment_id, @Actor, 'metric.deleted', 'metric', c.id, s.state FROM changed c, subject s
+            )
+            SELECT s.stale, s.in_use FROM subject s
+            """;
+
+        public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var row = await db.ChangeLocked<Row>(
+                Sql,
+                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch },
+                cancellationToken);
+
+            return row switch
+            {
+                null => Problem.NoMetric,
+                { Stale: true } => Problem.Stale,
+                { InUse: true } => Problem.MetricInUse,
+                _ => Nothing.Value,
+            };
+        }
+
+        private sealed record Row(bool Stale, bool InUse);
+    }
+}

@@ -1,0 +1,26 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using MediatR;
+
+namespace Experiments.Api.Slices.Metrics;
+
+/// <summary>Reads one metric, with the experiments that have it.</summary>
+internal static class GetMetric
+{
+    public static void Map(RouteGroupBuilder metrics) => metrics
+        .MapGet("/{id}", (ObjectId id, Call call) => call.Get(new Query(call.Environment.Id, id.Value)))
+        .Named("getMetric", "Read a metric")
+        .Answers<MetricView>()
+        .Refuses(Problem.NoMetric);
+
+    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<MetricView>>;
+
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<MetricView>>
+    {
+        private const string Sql = $"SELECT {MetricView.Columns} FROM metrics m WHERE m.id = @Id AND m.environment_id = @EnvironmentId AND m.deleted_at IS NULL";
+
+        public async Task<Outcome<MetricView>> Handle(Query query, CancellationToken cancellationToken) =>
+            await db.Row<MetricView>(Sql, query, cancellationToken) is { } metric ? metric : Problem.NoMetric;
+    }
+}
