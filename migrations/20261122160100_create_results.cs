@@ -49,10 +49,17 @@ public sealed class CreateResults : Migration
             x       numeric NOT NULL,
             xx      numeric NOT NULL,
             yx      numeric NOT NULL,
-            reached bigint[] NOT NULL,
             PRIMARY KEY (link_id, arm)
         );
-        COMMENT ON COLUMN metric_sums.reached IS 'Of a funnel, how many identities reached each step.';
+
+        -- Of a funnel, how many identities came as far as this step and no further.
+        CREATE TABLE metric_steps (
+            link_id bigint NOT NULL REFERENCES experiment_metrics ON DELETE CASCADE,
+            arm     smallint NOT NULL,
+            step    smallint NOT NULL,
+            count   bigint NOT NULL,
+            PRIMARY KEY (link_id, arm, step)
+        );
 
         CREATE TABLE results (
             experiment_id        bigint PRIMARY KEY REFERENCES experiments,
@@ -76,6 +83,7 @@ public sealed class CreateResults : Migration
         """
         DROP TABLE results_history;
         DROP TABLE results;
+        DROP TABLE metric_steps;
         DROP TABLE metric_sums;
         DROP TABLE metric_values;
         DROP TABLE metric_events;

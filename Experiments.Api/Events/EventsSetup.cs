@@ -1,4 +1,5 @@
 using Experiments.Api.Folding;
+using Experiments.Api.Results;
 
 namespace Experiments.Api.Events;
 
@@ -13,5 +14,6 @@ internal static class EventsSetup
         services.AddSingleton<Folder>();
         services.AddHostedService(provider => provider.GetRequiredService<Folder>());
         services.AddHostedService<Retention>();
+        services.AddSingleton<ResultsStore>();
     }
 }

@@ -37,7 +37,8 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
     private readonly Dictionary<Key, (string Identifier, Exposures Exposures)> _found = [];
     private readonly Dictionary<(long Experiment, DateTime Hour, string Outcome), long> _counts = [];
 
-    public async Task Fold(IEnumerable<Pass.Exposure> shown, Func<FoldedExperiment, long, bool> inTime)
+    /// <summary>Takes them in, and tells whose row has changed.</summary>
+    public async Task<IReadOnlyList<(long ExperimentId, Guid Identity)>> Fold(IEnumerable<Pass.Exposure> shown, Func<FoldedExperiment, long, bool> inTime)
     {
         foreach (var exposure in shown)
         {
@@ -70,6 +71,7 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
         }
 
         await Store(changed);
+        return [.. changed.Select(row => (row.Key.ExperimentId, row.Key.Identity))];
     }
 
     private void Take(Pass.Exposure exposure, Func<FoldedExperiment, long, bool> inTime)
@@ -115,9 +117,9 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
                 Identifiers = changed.Select(row => row.Identifier).ToArray(),
                 Own = changed.Select(row => (short)row.Exposures.Own).ToArray(),
                 Seen = changed.Select(row => row.Exposures.Seen).ToArray(),
-                SeenAt = new Instants(changed.Select(row => row.Exposures.SeenAt)),
-                EnrolledAt = new Instants(changed.Select(row => row.Exposures.EnrolledAt)),
-                PausedAt = new Instants(changed.Select(row => row.Exposures.PausedAt)),
+                SeenAt = new Column<DateTime?>(changed.Select(row => row.Exposures.SeenAt)),
+                EnrolledAt = new Column<DateTime?>(changed.Select(row => row.Exposures.EnrolledAt)),
+                PausedAt = new Column<DateTime?>(changed.Select(row => row.Exposures.PausedAt)),
             });
         }
 
@@ -127,7 +129,7 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
             await connection.ExecuteAsync(Count, new
             {
                 Experiments = counts.Select(count => count.Key.Experiment).ToArray(),
-                Hours = new Instants(counts.Select(count => (DateTime?)count.Key.Hour)),
+                Hours = new Column<DateTime?>(counts.Select(count => (DateTime?)count.Key.Hour)),
                 Outcomes = counts.Select(count => count.Key.Outcome).ToArray(),
                 Counts = counts.Select(count => count.Value).ToArray(),
             });
@@ -139,7 +141,8 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
         public int CompareTo(Key other) => ExperimentId != other.ExperimentId ? ExperimentId.CompareTo(other.ExperimentId) : Identity.CompareTo(other.Identity);
     }
 
-    private sealed record Row
+    /// <summary>The row of an identity.</summary>
+    internal sealed record Row
     {
         public long ExperimentId { get; init; }
 

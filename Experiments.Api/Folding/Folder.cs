@@ -90,10 +90,12 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
     // Whether nothing is left; another replica may be at it.
     private async Task<bool> FoldAll(NpgsqlDataSource source, CancellationToken ct)
     {
+        var late = configuration.GetValue("Results:LateEvents", TimeSpan.FromHours(24));
+        await new Rebuild(source, late).TakeUp(ct);
         await using var connection = await source.OpenConnectionAsync(ct);
         while (true)
         {
-            switch (await new Pass(source, connection, configuration.GetValue("Results:LateEvents", TimeSpan.FromHours(24))).Run(ct))
+            switch (await new Pass(source, connection, late).Run(ct))
             {
                 case 0: return true;
                 case null: return false;

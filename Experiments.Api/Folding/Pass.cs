@@ -43,7 +43,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
                e.rollout_percentage, e.runs, e.ended_at
         FROM experiments e
         JOIN features f ON f.id = e.feature_id
-        WHERE e.environment_id = ANY (@environments) AND e.started_at < @until + interval '1 millisecond' AND (e.ended_at IS NULL OR e.ended_at >= @from) AND e.deleted_at IS NULL
+        WHERE e.environment_id = ANY (@environments) AND e.started_at - interval '30 days' < @until AND (e.ended_at IS NULL OR e.ended_at >= @from) AND e.deleted_at IS NULL
         ORDER BY e.id
         """;
 
@@ -55,6 +55,13 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
                     WHEN metadata->>'experiment_id' IS NOT NULL THEN -1 END AS experiment_id
         FROM events
         WHERE batch BETWEEN @first AND @newest AND batch + 0 = ANY (@batches) AND at BETWEEN @from AND @until AND event = @Exposure
+        """;
+
+    private const string Measured =
+        """
+        SELECT batch, environment_id, at, key, event, identifier, left(value, 1000) AS value, metadata::text AS metadata
+        FROM events
+        WHERE batch BETWEEN @first AND @newest AND batch + 0 = ANY (@batches) AND at BETWEEN @from AND @until AND event = ANY (@events) AND identifier <> ''
         """;
 
     // What lies in the future comes up again when its time has come.
@@ -75,7 +82,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
     public async Task<int?> Run(CancellationToken ct)
     {
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await connection.QuerySingleAsync<bool>("SELECT pg_try_advisory_xact_lock(hashtext('folding'))"))
+        if (!await Begin(connection))
         {
             return null;
         }
@@ -94,10 +101,51 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         var shown = (await connection.QueryAsync<Exposure>(Shown, new { batches, first, newest, from, until, ReceivedEvent.Exposure }))
             .Where(exposure => exposure.At >= due[exposure.Batch].FromAt);
 
-        await new ExposureFold(connection, experiments).Fold(shown, (experiment, batch) => !experiment.WasFinal(due[batch].ReceivedAt, late));
+        bool InTime(FoldedExperiment experiment, long batch) => !experiment.WasFinal(due[batch].ReceivedAt, late);
+        var changed = await new ExposureFold(connection, experiments).Fold(shown, InTime);
+        var links = await Links(experiments);
+        if (links.Count > 0)
+        {
+            var fold = new MetricFold(connection, links);
+            foreach (var (experimentId, identity) in changed)
+            {
+                fold.Touch(experimentId, identity);
+            }
+
+            var events = links.SelectMany(link => link.Events).Distinct().ToArray();
+            foreach (var raw in await connection.QueryAsync<MetricFold.RawEvent>(Measured, new { batches, first, newest, from, until, events }))
+            {
+                if (raw.At >= due[raw.Batch].FromAt)
+                {
+                    fold.Take(raw, experiment => InTime(experiment, raw.Batch));
+                }
+            }
+
+            await fold.Fold();
+        }
+
         await connection.ExecuteAsync(Strike, new { batches, first, newest, horizon, last });
         await transaction.CommitAsync(ct);
         return due.Count;
+    }
+
+    /// <summary>Whether the transaction of this connection is the one that folds.</summary>
+    public static Task<bool> Begin(NpgsqlConnection connection) => connection.QuerySingleAsync<bool>("SELECT pg_try_advisory_xact_lock(hashtext('folding'))");
+
+    /// <summary>One experiment, if it has started, and the instant up to which what is known of its runs is final.</summary>
+    public async Task<(IReadOnlyList<FoldedExperiment> Experiments, DateTime Horizon)> Experiments(long experimentId, CancellationToken ct)
+    {
+        var environment = await connection.QuerySingleAsync<long>("SELECT environment_id FROM experiments WHERE id = @experimentId", new { experimentId });
+        var (experiments, horizon) = await Experiments([environment], DateTime.UnixEpoch, DateTime.MaxValue.AddYears(-1), ct);
+        return ([.. experiments.Where(experiment => experiment.Id == experimentId && experiment.Timeline.Runs.Count > 0)], horizon);
+    }
+
+    private async Task<IReadOnlyList<MetricLink>> Links(IReadOnlyList<FoldedExperiment> experiments)
+    {
+        var byId = experiments.ToDictionary(experiment => experiment.Id);
+        return [.. (await connection.QueryAsync<MetricLink.Row>(
+            "SELECT id, experiment_id, aggregation, definition::text AS definition FROM experiment_metrics WHERE experiment_id = ANY (@ids) AND folded ORDER BY id",
+            new { ids = byId.Keys.ToArray() })).Select(row => new MetricLink(row, byId[row.ExperimentId])).Where(link => link.Experiment.Timeline.Runs.Count > 0)];
     }
 
     // In a transaction of its own, so that nobody who wants to change an experiment waits longer than it takes to read it.

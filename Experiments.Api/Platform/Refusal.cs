@@ -6,6 +6,9 @@ internal sealed record Refusal(Problem Problem, string Detail)
     /// <summary>Messages by the field's path on the wire, in the order in which they were found.</summary>
     public IReadOnlyDictionary<string, string[]>? Errors { get; init; }
 
+    /// <summary>After how many seconds to ask again, where that is known.</summary>
+    public int? RetryAfter { get; init; }
+
     public static implicit operator Refusal(Problem problem) => new(problem, problem.Advice);
 
     /// <summary>A single field that breaks a rule.</summary>

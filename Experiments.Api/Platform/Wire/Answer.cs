@@ -37,7 +37,7 @@ internal sealed record Answer(int Status, ReadOnlyMemory<byte> Body) : IResult
         return new(problem.Status, Details(refusal, traceId))
         {
             ContentType = "application/problem+json",
-            RetryAfter = problem.Status == StatusCodes.Status503ServiceUnavailable ? 1 : null,
+            RetryAfter = refusal.RetryAfter ?? (problem.Status is StatusCodes.Status503ServiceUnavailable or StatusCodes.Status429TooManyRequests ? 1 : null),
         };
     }
 

@@ -62,6 +62,10 @@ internal sealed class Call(HttpContext http, IMediator mediator)
         where TBody : class
         where T : class => Change(StatusCodes.Status200OK, required: true, command);
 
+    /// <summary>Answers 202, with nothing.</summary>
+    public Task<IResult> Accept(Func<IRequest<Outcome<Nothing>>> command) =>
+        Change<NoBody, Nothing>(StatusCodes.Status202Accepted, required: false, _ => command());
+
     /// <summary>Answers 204.</summary>
     public Task<IResult> Delete(Func<IRequest<Outcome<Nothing>>> command) =>
         Change<NoBody, Nothing>(StatusCodes.Status204NoContent, required: false, _ => command());

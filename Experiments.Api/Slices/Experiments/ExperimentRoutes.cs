@@ -1,6 +1,7 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Wire;
 using Experiments.Api.Slices.Exposures;
+using Experiments.Api.Slices.Results;
 
 namespace Experiments.Api.Slices.Experiments;
 
@@ -26,5 +27,8 @@ internal static class ExperimentRoutes
         AttachMetric.Map(experiments);
         DetachMetric.Map(experiments);
         GetExposures.Map(experiments);
+        GetResults.Map(experiments);
+        RefreshResults.Map(experiments);
+        GetResultsHistory.Map(experiments);
     }
 }

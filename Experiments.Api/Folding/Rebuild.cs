@@ -1,0 +1,135 @@
+using Dapper;
+using Npgsql;
+
+namespace Experiments.Api.Folding;
+
+/// <summary>
+/// Computes the metrics of an experiment from the events themselves: for a metric that has just been taken up, whose events had come
+/// before, and for whoever wants to see that the sums are what they should be.
+/// </summary>
+internal sealed class Rebuild(NpgsqlDataSource source, TimeSpan late)
+{
+    private const int Size = 20_000;
+
+    private const string Due =
+        """
+        SELECT l.experiment_id
+        FROM experiment_metrics l
+        JOIN experiments e ON e.id = l.experiment_id
+        WHERE NOT l.folded AND e.started_at IS NOT NULL AND e.deleted_at IS NULL
+        ORDER BY l.id
+        LIMIT 1
+        """;
+
+    private const string Links =
+        """
+        SELECT id, experiment_id, aggregation, definition::text AS definition
+        FROM experiment_metrics WHERE experiment_id = @id AND (@all OR NOT folded) ORDER BY id
+        """;
+
+    private const string Clear =
+        """
+        DELETE FROM metric_events WHERE link_id = ANY (@links);
+        DELETE FROM metric_values WHERE link_id = ANY (@links);
+        DELETE FROM metric_steps WHERE link_id = ANY (@links);
+        DELETE FROM metric_sums WHERE link_id = ANY (@links);
+        """;
+
+    private const string Events =
+        """
+        SELECT batch, environment_id, at, key, event, identifier, left(value, 1000) AS value, metadata::text AS metadata
+        FROM events
+        WHERE environment_id = @environment AND event = ANY (@events) AND at BETWEEN @from AND @horizon AND identifier <> ''
+        """;
+
+    /// <summary>Takes up the metrics that have not been yet, experiment by experiment.</summary>
+    public async Task TakeUp(CancellationToken ct)
+    {
+        while (await Next(ct) is { } experimentId && await Run(experimentId, all: false, ct))
+        {
+            // One after the other.
+        }
+    }
+
+    /// <summary>Computes the metrics of an experiment anew: all, or those that were not taken up. False when another replica is folding.</summary>
+    public async Task<bool> Run(long experimentId, bool all, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        if (!await Pass.Begin(connection))
+        {
+            return false;
+        }
+
+        // As long as there are events.
+        await connection.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0");
+        var (experiments, horizon) = await new Pass(source, connection, late).Experiments(experimentId, ct);
+        if (experiments is [var experiment])
+        {
+            var links = (await connection.QueryAsync<MetricLink.Row>(Links, new { id = experimentId, all })).Select(row => new MetricLink(row, experiment)).ToList();
+            await connection.ExecuteAsync(Clear, new { links = links.Select(link => link.Id).ToArray() });
+            await Keep(connection, links, horizon, ct);
+            await Value(connection, links, experimentId);
+        }
+
+        await connection.ExecuteAsync("UPDATE experiment_metrics SET folded = true WHERE experiment_id = @experimentId", new { experimentId });
+        await transaction.CommitAsync(ct);
+        return true;
+    }
+
+    private async Task<long?> Next(CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        return await connection.QueryFirstOrDefaultAsync<long?>(Due);
+    }
+
+    // Row by row from one connection, into the transaction of the other.
+    private async Task Keep(NpgsqlConnection connection, List<MetricLink> links, DateTime horizon, CancellationToken ct)
+    {
+        if (links.Count == 0)
+        {
+            return;
+        }
+
+        await using var reading = await source.OpenConnectionAsync(ct);
+        await using var snapshot = await reading.BeginTransactionAsync(ct);
+        await reading.ExecuteAsync("SET LOCAL statement_timeout = 0");
+        var fold = new MetricFold(connection, links);
+        var taken = 0;
+        var events = reading.QueryUnbufferedAsync<MetricFold.RawEvent>(Events, new
+        {
+            environment = links[0].Experiment.EnvironmentId,
+            events = links.SelectMany(link => link.Events).Distinct().ToArray(),
+            from = links.Min(link => link.From),
+            horizon,
+        });
+        await foreach (var raw in events.WithCancellation(ct))
+        {
+            fold.Take(raw, _ => true);
+            if (++taken % Size == 0)
+            {
+                await fold.Store();
+            }
+        }
+
+        await fold.Store();
+    }
+
+    private static async Task Value(NpgsqlConnection connection, List<MetricLink> links, long experimentId)
+    {
+        for (var last = Guid.Empty; ;)
+        {
+            var identities = (await connection.QueryAsync<Guid>(
+                "SELECT identity FROM exposures WHERE experiment_id = @experimentId AND identity > @last ORDER BY identity LIMIT @Size", new { experimentId, last, Size })).AsList();
+            if (identities.Count == 0)
+            {
+                return;
+            }
+
+            var fold = new MetricFold(connection, links);
+            identities.ForEach(identity => fold.Touch(experimentId, identity));
+            await fold.Fold();
+            last = identities[^1];
+        }
+    }
+}

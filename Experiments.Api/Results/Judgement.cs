@@ -1,0 +1,162 @@
+using Experiments.Api.Domain;
+using Experiments.Api.Slices.Analysis;
+using Experiments.Api.Slices.Exposures;
+using Experiments.Api.Statistics;
+
+namespace Experiments.Api.Results;
+
+/// <summary>
+/// Makes results of what was measured: a pure function, so that the same data gives the same digits. Verdicts rest on the sequential
+/// test, adjusted for how many metrics and arms there are, because results are looked at whenever somebody likes to.
+/// </summary>
+internal static class Judgement
+{
+    private const int FewestIdentities = 50;
+    private const int FewestConversions = 5;
+    private const double Alpha = 0.05;
+
+    public static ResultsView Make(ResultsInput input)
+    {
+        var identities = input.Identities;
+        var ratio = SampleRatio.PValue(identities, [.. input.Variants.Select(variant => (double)variant.Weight)]);
+        var isBroken = ratio < SampleRatio.Alarm;
+        var compared = input.Metrics.Select(metric => (Metric: metric, Arms: Compare(metric, input))).ToList();
+        var holm = Adjusted(compared, comparison => comparison.PValue);
+        var sequential = Adjusted(compared, comparison => comparison.SequentialPValue);
+        var metrics = compared.Select(pair => new MetricResult(
+            pair.Metric.Metric,
+            pair.Metric.Name,
+            pair.Metric.Role,
+            pair.Metric.ExpectedDirection,
+            pair.Metric.Aggregation,
+            pair.Metric.AddedAfterStart,
+            [.. input.Variants.Select((variant, place) => Sums(pair.Metric, place, variant.Key, identities[place]))],
+            [.. pair.Arms.Select((arm, place) => Treatment(
+                pair.Metric, arm, input.Variants[place + 1].Key, isBroken, holm.GetValueOrDefault((pair.Metric.Link, place)), sequential.GetValueOrDefault((pair.Metric.Link, place))))])).ToList();
+        var (recommendation, reasons) = Recommend(metrics, isBroken);
+        var total = identities.Sum();
+        return new(
+            input.AsOf,
+            input.EventsNotCounted,
+            false,
+            null,
+            null,
+            null,
+            recommendation,
+            reasons,
+            total,
+            [.. input.Variants.Zip(identities, (variant, count) => new ExposedVariant(variant.Key, variant.Weight, count, total == 0 ? null : (double)count / total))],
+            new(ratio, ratio is null ? null : !isBroken),
+            Exposures.Reasons.ToDictionary(reason => reason, reason => input.Outcomes.GetValueOrDefault(reason)),
+            metrics);
+    }
+
+    private static List<(Comparison Comparison, ExactChance? Exact, string? Floor)> Compare(MeasuredMetric metric, ResultsInput input)
+    {
+        var identities = input.Identities;
+        var control = metric.Arm(0, identities[0]);
+        var usesCovariate = metric.Definition.LookbackDays is not null;
+        // With a covariate a proportion is a mean of noughts and ones.
+        var settings = new ComparisonSettings(usesCovariate ? MetricKind.Mean : metric.Kind, Alpha: Alpha, HigherIsBetter: metric.HigherIsBetter, UseCovariate: usesCovariate);
+        return [.. Enumerable.Range(1, input.Variants.Count - 1).Select(place =>
+        {
+            var treatment = metric.Arm(place, identities[place]);
+            var floor = control.N == 0 ? Comparison.NoControl
+                : control.N < FewestIdentities || treatment.N < FewestIdentities ? Comparison.NotEnoughIdentities
+                : metric.CountsConversions && (control.Sum < FewestConversions || treatment.Sum < FewestConversions) ? Comparison.NotEnoughConversions
+                : null;
+            var exact = floor is not null ? null : metric.Aggregation switch
+            {
+                "occurrence" or "funnel" => ExactChance.Compare(new BetaPosterior(control.N, control.Sum), new BetaPosterior(treatment.N, treatment.Sum)),
+                "count" => ExactChance.Compare(new GammaPosterior(control.N, control.Sum), new GammaPosterior(treatment.N, treatment.Sum)),
+                _ => null,
+            };
+            return (Comparison.Between(control, treatment, settings), exact, floor);
+        })];
+    }
+
+    // Over the primary and the secondary metrics, times the arms; guardrails are judged one by one, since to miss harm is the worse mistake.
+    private static Dictionary<(long Link, int Place), double> Adjusted(
+        List<(MeasuredMetric Metric, List<(Comparison Comparison, ExactChance? Exact, string? Floor)> Arms)> compared, Func<Comparison, double> pValue)
+    {
+        var family = compared.Where(pair => pair.Metric.Role != "guardrail")
+            .SelectMany(pair => pair.Arms.Select((arm, place) => (Key: (pair.Metric.Link, place), arm.Comparison, arm.Floor)))
+            .Where(test => test.Floor is null && test.Comparison.Effect is not null)
+            .ToList();
+        return family.Zip(Adjustment.Holm([.. family.Select(test => pValue(test.Comparison))])).ToDictionary(pair => pair.First.Key, pair => pair.Second);
+    }
+
+    private static ArmResult Sums(MeasuredMetric metric, int place, string key, long n)
+    {
+        var arm = metric.Arm(place, n);
+        var isRatio = metric.Kind == MetricKind.Ratio;
+        var usesCovariate = metric.Definition.LookbackDays is not null;
+        var unit = n >= 2 && (!isRatio || arm.DenominatorSum != 0) ? Comparison.UnitOf(arm, metric.Kind) : (Unit?)null;
+        return new(
+            key, n, arm.Sum, arm.SumSquares, unit?.Mean, unit is { } known ? Math.Sqrt(known.Variance / n) : null,
+            isRatio ? arm.DenominatorSum : null, isRatio ? arm.DenominatorSumSquares : null, isRatio ? arm.CrossSum : null,
+            usesCovariate ? arm.CovariateSum : null, usesCovariate ? arm.CovariateSumSquares : null, usesCovariate ? arm.CovariateCrossSum : null,
+            metric.Aggregation != "funnel" ? null : [.. Enumerable.Range(1, metric.Definition.Steps!.Count).Select(step =>
+                metric.Steps.Where(reached => reached.Arm == place && reached.Step >= step).Sum(reached => reached.Count))]);
+    }
+
+    private static TreatmentResult Treatment(
+        MeasuredMetric metric, (Comparison Comparison, ExactChance? Exact, string? Floor) arm, string key, bool isBroken, double holm, double sequential)
+    {
+        var (comparison, exact, floor) = arm;
+        if ((floor ?? comparison.Reason) is { } reason)
+        {
+            return new(key, isBroken ? "invalid" : "collecting_data", isBroken ? Comparison.SampleRatioMismatch : reason, null, null, null, null, null, null, null, null, null);
+        }
+
+        var isAdjusted = metric.Role != "guardrail";
+        var (verdict, why) = isBroken ? ("invalid", Comparison.SampleRatioMismatch) : metric.IsGuardrail ? Guard(metric, comparison) : Judge(metric, comparison, sequential);
+        var view = ComparedArm.Of(key, comparison);
+        return new(
+            key, verdict, why, view.Effect, view.StandardError, view.Frequentist, isAdjusted ? holm : null, view.Sequential, isAdjusted ? sequential : null, view.Bayesian,
+            exact is null ? null
+                : metric.HigherIsBetter ? new(exact.ChanceToWin, [exact.LossOfKeeping, exact.LossOfShipping])
+                : new(exact.ChanceToLose, [exact.LossOfShipping, exact.LossOfKeeping]),
+            view.Cuped);
+    }
+
+    private static (string Verdict, string Reason) Judge(MeasuredMetric metric, Comparison comparison, double adjusted) =>
+        adjusted >= Alpha ? ("inconclusive", "not_significant")
+        : comparison.Effect!.Value > 0 == metric.HigherIsBetter ? ("winning", "significantly_better")
+        : ("losing", "significantly_worse");
+
+    private static (string Verdict, string Reason) Guard(MeasuredMetric metric, Comparison comparison) =>
+        NonInferiority.Judge(comparison.SequentialInterval, metric.HigherIsBetter, NonInferiority.DefaultMargin) switch
+        {
+            GuardrailVerdict.Harmed => ("losing", "guardrail_harmed"),
+            GuardrailVerdict.Safe => ("inconclusive", "guardrail_safe"),
+            _ => ("inconclusive", "guardrail_unclear"),
+        };
+
+    private static (string Recommendation, IReadOnlyList<string> Reasons) Recommend(List<MetricResult> metrics, bool isBroken)
+    {
+        if (isBroken)
+        {
+            return ("fix_the_experiment", [Comparison.SampleRatioMismatch]);
+        }
+
+        if (metrics.FirstOrDefault(metric => metric.Role == "primary") is not { } primary)
+        {
+            return ("keep_running", ["no_primary_metric"]);
+        }
+
+        var harmed = metrics.Where(metric => metric.Role == "guardrail").SelectMany(metric => metric.Treatments).Where(arm => arm.Verdict == "losing").Select(arm => arm.Key).ToHashSet();
+        var winners = primary.Treatments.Where(arm => arm.Verdict == "winning" && !harmed.Contains(arm.Key)).ToList();
+        if (winners.MaxBy(arm => arm.Bayesian!.ExpectedLoss[0]) is { } best)
+        {
+            var unclear = metrics.Any(metric => metric.Role == "guardrail" && metric.Treatments.Any(arm => arm.Key == best.Key && arm.Reason != "guardrail_safe"));
+            return ($"ship {best.Key}", unclear ? [best.Reason, "guardrail_unclear"] : [best.Reason]);
+        }
+
+        // Nothing is left to wait for where every treatment is out.
+        var outOfIt = primary.Treatments.Where(arm => harmed.Contains(arm.Key) || arm.Verdict == "losing").ToList();
+        return outOfIt.Count == primary.Treatments.Count
+            ? ("keep_control", [.. outOfIt.Select(arm => harmed.Contains(arm.Key) ? "guardrail_harmed" : arm.Reason).Distinct()])
+            : ("keep_running", [.. primary.Treatments.Select(arm => arm.Reason).Distinct()]);
+    }
+}

@@ -1,0 +1,70 @@
+using System.Text.Json.Nodes;
+using Experiments.Api.Domain;
+using Experiments.Api.Metrics;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Statistics;
+
+namespace Experiments.Api.Results;
+
+/// <summary>All that results follow from, as it was in the database at one moment.</summary>
+internal sealed record ResultsInput(
+    IReadOnlyList<(string Key, decimal Weight)> Variants, IReadOnlyDictionary<string, long> Outcomes, IReadOnlyList<MeasuredMetric> Metrics,
+    DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long EventsNotCounted)
+{
+    public IReadOnlyList<long> Identities => [.. Variants.Select(variant => Outcomes.GetValueOrDefault(Exposures.InVariant + variant.Key))];
+
+    public static ResultsInput Of(Row row)
+    {
+        var variants = StoredJson.Parse(row.Variants)!.AsArray().Select(variant => (variant!["key"]!.GetValue<string>(), variant["weight"]!.GetValue<decimal>())).ToList();
+        return new(
+            variants,
+            StoredJson.Parse(row.Outcomes)!.AsObject().ToDictionary(outcome => outcome.Key, outcome => outcome.Value!.GetValue<long>()),
+            [.. StoredJson.Parse(row.Metrics)!.AsArray().Select(metric => Measured(metric!, variants.Count))],
+            row.StartedAt,
+            row.EndedAt,
+            row.AsOf,
+            row.EventsNotCounted);
+    }
+
+    private static MeasuredMetric Measured(JsonNode metric, int arms)
+    {
+        var sums = new double[arms][];
+        foreach (var arm in metric["sums"]!.AsArray())
+        {
+            sums[arm![0]!.GetValue<int>()] = [.. arm.AsArray().Skip(1).Select(sum => sum!.GetValue<double>())];
+        }
+
+        return new(
+            metric["link"]!.GetValue<long>(),
+            metric["metric"]!.GetValue<long>(),
+            metric["name"]!.GetValue<string>(),
+            metric["role"]!.GetValue<string>(),
+            metric["expected_direction"]!.GetValue<string>(),
+            metric["aggregation"]!.GetValue<string>(),
+            MetricRules.Read(metric["definition"]!.ToJsonString()),
+            metric["added_after_start"]!.GetValue<bool>(),
+            [.. sums.Select(arm => arm ?? new double[8])],
+            [.. metric["steps"]!.AsArray().Select(step => (step![0]!.GetValue<int>(), step[1]!.GetValue<int>(), step[2]!.GetValue<long>()))]);
+    }
+
+    internal sealed record Row(
+        string Variants, string Outcomes, string Metrics, DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long EventsNotCounted);
+}
+
+/// <summary>A metric with the sums of its arms (y, y², d, d², yd, x, x², yx), by place, and with how many came how far in a funnel.</summary>
+internal sealed record MeasuredMetric(
+    long Link, long Metric, string Name, string Role, string ExpectedDirection, string Aggregation, MetricDefinition Definition, bool AddedAfterStart,
+    IReadOnlyList<double[]> Sums, IReadOnlyList<(int Arm, int Step, long Count)> Steps)
+{
+    public MetricKind Kind => Aggregation switch { "occurrence" or "funnel" => MetricKind.Proportion, "ratio" or "retention" => MetricKind.Ratio, _ => MetricKind.Mean };
+
+    public bool HigherIsBetter => ExpectedDirection is "increase" or "not_decrease";
+
+    /// <summary>Whether it is to be kept from getting worse, rather than to get better.</summary>
+    public bool IsGuardrail => Role == "guardrail" || ExpectedDirection.StartsWith("not_", StringComparison.Ordinal);
+
+    /// <summary>Whether its sums count identities that did something.</summary>
+    public bool CountsConversions => Aggregation is "occurrence" or "funnel" or "retention";
+
+    public ArmSums Arm(int place, long n) => Sums[place] is var s ? new(n, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]) : default;
+}

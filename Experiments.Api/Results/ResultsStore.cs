@@ -1,0 +1,150 @@
+using System.Data;
+using System.Text.Json;
+using Dapper;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using Npgsql;
+
+namespace Experiments.Api.Results;
+
+/// <summary>Computes the results of an experiment from its sums, one computer at a time, and keeps them; what fails leaves the last ones standing.</summary>
+internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration configuration, ILogger<ResultsStore> logger)
+{
+    private const string Input =
+        """
+        SELECT e.variants::text AS variants,
+               (SELECT COALESCE(json_object_agg(outcome, count), '{}') FROM (SELECT outcome, sum(count)::bigint AS count FROM exposure_counts WHERE experiment_id = e.id GROUP BY 1) c)::text AS outcomes,
+               (SELECT COALESCE(json_agg(json_build_object(
+                    'link', l.id, 'metric', l.metric_id, 'name', l.name, 'role', l.role, 'expected_direction', l.expected_direction, 'aggregation', l.aggregation,
+                    'definition', l.definition, 'added_after_start', l.added_after_start,
+                    'sums', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.y, s.yy, s.d, s.dd, s.yd, s.x, s.xx, s.yx)), '[]') FROM metric_sums s WHERE s.link_id = l.id),
+                    'steps', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.step, s.count)), '[]') FROM metric_steps s WHERE s.link_id = l.id)) ORDER BY l.id), '[]')
+                FROM experiment_metrics l WHERE l.experiment_id = e.id AND l.folded)::text AS metrics,
+               e.started_at, e.ended_at, COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events AS events_not_counted
+        FROM experiments e
+        CROSS JOIN LATERAL (
+            SELECT min(received_at) AS oldest, COALESCE(sum(events), 0)::bigint AS events
+            FROM event_batches WHERE environment_id = e.environment_id AND from_at <= clock_timestamp()
+        ) p
+        WHERE e.id = @experimentId AND e.started_at IS NOT NULL
+        """;
+
+    // The percentile of all identities, most of whom have no row because they are nought: in the order of the negative ones, the
+    // noughts, and the positive ones, the one of that rank; and the sums of what is held between the two.
+    private const string Held =
+        """
+        WITH v AS (
+            SELECT y, row_number() OVER (ORDER BY y) AS place FROM metric_values WHERE link_id = @link AND y <> 0
+        ), c AS (
+            SELECT count(*) FILTER (WHERE y < 0) AS negative, @n - count(*) AS noughts FROM v
+        ), b AS (
+            SELECT (SELECT CASE WHEN @low <= c.negative THEN (SELECT y FROM v WHERE place = @low)
+                                WHEN @low <= c.negative + c.noughts THEN 0 ELSE (SELECT y FROM v WHERE place = @low - c.noughts) END) AS lowest,
+                   (SELECT CASE WHEN @high <= c.negative THEN (SELECT y FROM v WHERE place = @high)
+                                WHEN @high <= c.negative + c.noughts THEN 0 ELSE (SELECT y FROM v WHERE place = @high - c.noughts) END) AS highest
+            FROM c
+        ), held AS (
+            SELECT m.arm, LEAST(GREATEST(m.y, b.lowest), b.highest)::numeric AS y, m.x::numeric AS x FROM metric_values m, b WHERE m.link_id = @link
+        )
+        SELECT h.arm, sum(h.y)::float8 AS y, sum(h.y * h.y)::float8 AS yy, sum(h.y * h.x)::float8 AS yx, count(*) AS rows, (SELECT LEAST(GREATEST(0, lowest), highest)::float8 FROM b) AS nought
+        FROM held h GROUP BY h.arm
+        """;
+
+    private const string Keep =
+        """
+        WITH kept AS (
+            INSERT INTO results AS r (experiment_id, payload, as_of) VALUES (@experimentId, @payload::jsonb, @asOf)
+            ON CONFLICT (experiment_id) DO UPDATE SET payload = excluded.payload, as_of = excluded.as_of, last_error = NULL, last_error_at = NULL
+            WHERE r.as_of IS NULL OR r.as_of <= excluded.as_of
+        )
+        INSERT INTO results_history AS h (experiment_id, day, payload, as_of) VALUES (@experimentId, (@asOf AT TIME ZONE 'UTC')::date, @payload::jsonb, @asOf)
+        ON CONFLICT (experiment_id, day) DO UPDATE SET payload = excluded.payload, as_of = excluded.as_of WHERE h.as_of <= excluded.as_of
+        """;
+
+    private const string Blame =
+        """
+        INSERT INTO results (experiment_id, last_error, last_error_at) VALUES (@experimentId, @error, clock_timestamp())
+        ON CONFLICT (experiment_id) DO UPDATE SET last_error = excluded.last_error, last_error_at = excluded.last_error_at
+        """;
+
+    /// <summary>How long after an experiment's end its late events still count.</summary>
+    public TimeSpan Late { get; } = configuration.GetValue("Results:LateEvents", TimeSpan.FromHours(24));
+
+    /// <summary>How long after one refresh the next may be asked for.</summary>
+    public TimeSpan Interval { get; } = configuration.GetValue("Results:MinimumInterval", TimeSpan.FromMinutes(1));
+
+    /// <summary>Computes and keeps. False when somebody else is at it, or when it failed, which is recorded.</summary>
+    public async Task<bool> Compute(long experimentId, CancellationToken ct)
+    {
+        try
+        {
+            return await Run(experimentId, ct).OrAbandon(ct);
+        }
+        catch (Exception exception) when (!Failure.IsUnavailable(exception))
+        {
+            logger.LogError(exception, "The results of experiment {ExperimentId} cannot be computed", experimentId);
+            await using var connection = await source.OpenConnectionAsync(ct);
+            await connection.ExecuteAsync(Blame, new { experimentId, error = exception.Message });
+            return false;
+        }
+    }
+
+    private async Task<bool> Run(long experimentId, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await using var turn = await connection.BeginTransactionAsync(IsolationLevel.ReadCommitted, ct);
+        if (!await connection.QuerySingleAsync<bool>("SELECT pg_try_advisory_xact_lock(hashtext('results'), @experimentId::int)", new { experimentId }))
+        {
+            return false;
+        }
+
+        if (await Read(experimentId, ct) is { } input)
+        {
+            var payload = JsonSerializer.Serialize(Judgement.Make(input), WireJson.Options);
+            await connection.ExecuteAsync(Keep, new { experimentId, payload, asOf = input.AsOf });
+        }
+
+        await turn.CommitAsync(ct);
+        return true;
+    }
+
+    // From one snapshot, so that the identities and the sums are of the same moment.
+    private async Task<ResultsInput?> Read(long experimentId, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await using var snapshot = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
+        if (await connection.QueryFirstOrDefaultAsync<ResultsInput.Row>(Input, new { experimentId }) is not { } row)
+        {
+            return null;
+        }
+
+        var input = ResultsInput.Of(row);
+        var metrics = new List<MeasuredMetric>();
+        foreach (var metric in input.Metrics)
+        {
+            metrics.Add(metric.Definition.Winsorize is { } held && input.Identities.Sum() > 0 ? await Hold(connection, metric, held, input.Identities) : metric);
+        }
+
+        return input with { Metrics = metrics };
+    }
+
+    private static async Task<MeasuredMetric> Hold(NpgsqlConnection connection, MeasuredMetric metric, Metrics.Winsorizing held, IReadOnlyList<long> identities)
+    {
+        // The nearest rank, from one.
+        var n = identities.Sum();
+        var (low, high) = (Math.Max(1, (long)Math.Ceiling((held.Lower ?? 0) * n)), Math.Max(1, (long)Math.Ceiling((held.Upper ?? 1) * n)));
+        var rows = (await connection.QueryAsync<HeldRow>(Held, new { link = metric.Link, n, low, high })).ToDictionary(row => (int)row.Arm);
+        return metric with
+        {
+            Sums = [.. metric.Sums.Select((sums, arm) =>
+            {
+                var row = rows.GetValueOrDefault(arm);
+                var noughts = identities[arm] - (row?.Rows ?? 0);
+                var nought = row?.Nought ?? 0;
+                return (double[])[(row?.Y ?? 0) + (noughts * nought), (row?.Yy ?? 0) + (noughts * nought * nought), .. sums[2..7], row?.Yx ?? 0];
+            })],
+        };
+    }
+
+    private sealed record HeldRow(short Arm, double Y, double Yy, double Yx, long Rows, double Nought);
+}

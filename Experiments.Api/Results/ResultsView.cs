@@ -1,0 +1,51 @@
+using System.Text.Json.Serialization;
+using Experiments.Api.Platform.Wire;
+using Experiments.Api.Slices.Analysis;
+using Experiments.Api.Slices.Exposures;
+
+namespace Experiments.Api.Results;
+
+/// <summary>Who won, whether that can be trusted, and every number that it follows from.</summary>
+[Example(
+    """
+    {"as_of": "2026-11-22T12:00:00Z", "events_not_counted": 0, "is_final": false, "refresh_requested_at": null, "last_error": null, "last_error_at": null,
+     "recommendation": "keep_running", "reasons": ["not_significant"], "total": 2000,
+     "variants": [{"key": "control", "weight": 50, "identities": 1000, "share": 0.5}, {"key": "green", "weight": 50, "identities": 1000, "share": 0.5}],
+     "sample_ratio": {"p_value": 1, "is_healthy": true},
+     "set_aside": {"several_variants": 0, "not_its_own_variant": 0, "not_enrolled": 0, "while_paused": 0, "no_identifier": 0},
+     "metrics": [{"metric": 1, "name": "Purchases", "role": "primary", "expected_direction": "increase", "aggregation": "occurrence", "added_after_start": false,
+        "arms": [{"key": "control", "n": 1000, "sum": 100, "sum_squares": 100, "mean": 0.1, "standard_error": 0.0095}, {"key": "green", "n": 1000, "sum": 120, "sum_squares": 120, "mean": 0.12, "standard_error": 0.0103}],
+        "treatments": [{"key": "green", "verdict": "inconclusive", "reason": "not_significant", "effect": 0.2, "standard_error": 0.1534,
+            "frequentist": {"p_value": 0.1926, "ci": [-0.1009, 0.5009], "degrees_of_freedom": 1980.6}, "adjusted_p_value": 0.1926,
+            "sequential": {"p_value": 1, "ci": [-0.3251, 0.7251]}, "adjusted_sequential_p_value": 1,
+            "bayesian": {"chance_to_win": 0.9038, "ci": [-0.1007, 0.5007], "expected_loss": [0.2075, 0.0075]},
+            "exact": {"chance_to_win": 0.9229, "expected_loss": [0.0203, 0.0004]}, "cuped": null}]}]}
+    """)]
+internal sealed record ResultsView(
+    DateTime AsOf, long EventsNotCounted, bool IsFinal, DateTime? RefreshRequestedAt, string? LastError, DateTime? LastErrorAt,
+    string Recommendation, IReadOnlyList<string> Reasons, long Total, IReadOnlyList<ExposedVariant> Variants, SampleRatioView SampleRatio,
+    IReadOnlyDictionary<string, long> SetAside, IReadOnlyList<MetricResult> Metrics);
+
+/// <summary>One metric over the arms.</summary>
+internal sealed record MetricResult(
+    long Metric, string Name, string Role, string ExpectedDirection, string Aggregation, bool AddedAfterStart,
+    IReadOnlyList<ArmResult> Arms, IReadOnlyList<TreatmentResult> Treatments);
+
+/// <summary>The sums of an arm over its identities. What its metric does not have is absent.</summary>
+internal sealed record ArmResult(
+    string Key, long N, double Sum, double SumSquares, double? Mean, double? StandardError,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? DenominatorSum = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? DenominatorSumSquares = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? CrossSum = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? CovariateSum = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? CovariateSumSquares = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? CovariateCrossSum = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<long>? ReachedSteps = null);
+
+/// <summary>A treatment beside control: a plain verdict, why, and what it follows from; null where nothing can be said.</summary>
+internal sealed record TreatmentResult(
+    string Key, string Verdict, string Reason, double? Effect, double? StandardError, FrequentistView? Frequentist, double? AdjustedPValue,
+    SequentialView? Sequential, double? AdjustedSequentialPValue, BayesianView? Bayesian, ExactView? Exact, CupedView? Cuped);
+
+/// <summary>By the posteriors of the arms themselves, for what is converted or counted; losses of keeping control and of shipping, in units of the metric.</summary>
+internal sealed record ExactView(double ChanceToWin, IReadOnlyList<double> ExpectedLoss);

@@ -1,0 +1,91 @@
+using System.Text.Json;
+using Experiments.Api.Folding;
+using Experiments.Api.Metrics;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using Experiments.Api.Results;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Results;
+
+/// <summary>Reads the results of an experiment as they were last computed; anew where that is long ago, or where it is asked for.</summary>
+internal static class GetResults
+{
+    public static void Map(RouteGroupBuilder experiments) => experiments
+        .MapGet("/{id}/results", (ObjectId id, Call call) => call.Get(new Query(call.Environment.Id, id.Value, call.Query["refresh"], call.Query["role"], call.Query["metric"])))
+        .Named("getResults", "Who won, and whether that can be trusted")
+        .Asks("refresh", "true to have them computed anew.", "true")
+        .Asks("role", "Only metrics of this role: primary, secondary or guardrail.", "primary")
+        .Asks("metric", "Only this metric, by its id.", "1")
+        .Answers<ResultsView>()
+        .Refuses(Problem.NoExperiment, Problem.NotStarted, Problem.Invalid);
+
+    internal sealed record Query(long EnvironmentId, long Id, string? Refresh, string? Role, string? Metric) : IRequest<Outcome<ResultsView>>;
+
+    internal sealed class Validator : AbstractValidator<Query>
+    {
+        public Validator()
+        {
+            RuleFor(q => q.Refresh).OneOf("true", "false");
+            RuleFor(q => q.Role).OneOf(MetricRules.Roles);
+            RuleFor(q => q.Metric).Must(metric => metric is null || ObjectId.TryParse(metric, null, out _)).WithMessage("This must be the id of a metric.");
+        }
+    }
+
+    internal sealed class Handler(Db db, Folder folder, ResultsStore results) : IRequestHandler<Query, Outcome<ResultsView>>
+    {
+        private static readonly TimeSpan Stale = TimeSpan.FromHours(1);
+        private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(200);
+
+        private const string Sql =
+            """
+            SELECT e.started_at, e.ended_at, clock_timestamp() AS now, r.payload::text AS payload, r.as_of, r.refresh_requested_at, r.last_error, r.last_error_at
+            FROM experiments e
+            LEFT JOIN results r ON r.experiment_id = e.id
+            WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
+            """;
+
+        public async Task<Outcome<ResultsView>> Handle(Query query, CancellationToken cancellationToken)
+        {
+            var row = await Read(query, cancellationToken);
+            if (row is null or { StartedAt: null })
+            {
+                return row is null ? Problem.NoExperiment : Problem.NotStarted;
+            }
+
+            if (!row.IsFinal(results.Late) && (query.Refresh == "true" || row.Payload is null || row.Now - row.AsOf > Stale || row.AsOf < row.EndedAt + results.Late && row.Now > row.EndedAt + results.Late))
+            {
+                await folder.CatchUp(Patience, cancellationToken);
+                await results.Compute(query.Id, cancellationToken);
+                row = (await Read(query, cancellationToken))!;
+            }
+
+            if (row.Payload is null)
+            {
+                return Problem.Unavailable;
+            }
+
+            var view = JsonSerializer.Deserialize<ResultsView>(row.Payload, WireJson.Options)!;
+            return view with
+            {
+                IsFinal = row.IsFinal(results.Late),
+                RefreshRequestedAt = row.RefreshRequestedAt,
+                LastError = row.LastError,
+                LastErrorAt = row.LastErrorAt,
+                Metrics = [.. view.Metrics.Where(metric => (query.Role is null || metric.Role == query.Role) && (query.Metric is null || query.Metric == $"{metric.Metric}"))],
+            };
+        }
+
+        private Task<ResultsRow?> Read(Query query, CancellationToken ct) => db.Row<ResultsRow>(Sql, new { query.Id, query.EnvironmentId }, ct);
+    }
+}
+
+/// <summary>What is kept of an experiment's results.</summary>
+internal sealed record ResultsRow(
+    DateTime? StartedAt, DateTime? EndedAt, DateTime Now, string? Payload, DateTime? AsOf, DateTime? RefreshRequestedAt, string? LastError, DateTime? LastErrorAt)
+{
+    /// <summary>Whether nothing can change them any more: they are from after the time for late events.</summary>
+    public bool IsFinal(TimeSpan late) => AsOf > EndedAt + late;
+}
