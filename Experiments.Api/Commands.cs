@@ -1,3 +1,4 @@
+using Experiments.Api.Folding;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Startup;
 using Npgsql;
@@ -13,6 +14,7 @@ internal static class Commands
           Experiments.Api                                        serve
           Experiments.Api migrate [--to <version>]               bring the schema to the newest version, or up or down to one; 0 undoes all
           Experiments.Api keys create --instance-admin [<name>]  make a key that opens the whole instance, and print it
+          Experiments.Api recompute <experiment>                 compute an experiment's metrics anew from its events
           Experiments.Api health                                 exit with 0 when the service on this machine is ready
         """;
 
@@ -27,6 +29,7 @@ internal static class Commands
         ["migrate", "--to", var version] => await WithDatabase(async database => Console.WriteLine(await Migrate(database, version))),
         ["keys", "create", "--instance-admin"] => await CreateKey("command line"),
         ["keys", "create", "--instance-admin", var name] => await CreateKey(name),
+        ["recompute", var id] when long.TryParse(id, System.Globalization.CultureInfo.InvariantCulture, out var experiment) => await Recompute(experiment),
         ["health"] => await Health(),
         _ => Explain(),
     };
@@ -42,6 +45,18 @@ internal static class Commands
         await Migrator.Run(database.ConnectionString, null, CancellationToken.None);
         await using var source = DatabaseSetup.Source(database.ConnectionString);
         Console.WriteLine(await new AdminKeys(source).Create(name, CancellationToken.None));
+    });
+
+    private static Task<int> Recompute(long experimentId) => WithDatabase(async database =>
+    {
+        await using var source = Folder.Source(database, null);
+        while (!await new Rebuild(source, TimeSpan.Zero).Run(experimentId, all: true, CancellationToken.None))
+        {
+            // A replica is folding; between two passes there is a turn.
+            await Task.Delay(50);
+        }
+
+        Console.WriteLine($"The metrics of experiment {experimentId} are computed anew.");
     });
 
     private static async Task<string> Migrate(Database database, string? version)

@@ -41,17 +41,20 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
         await Task.WhenAny(caughtUp, Task.Delay(patience, ct));
     }
 
+    /// <summary>Connections for statements that take longer than a request may.</summary>
+    public static NpgsqlDataSource Source(Database database, ILoggerFactory? loggers) => DatabaseSetup.Source(
+        new NpgsqlConnectionStringBuilder(database.ConnectionString)
+        {
+            ApplicationName = "experiments-folder",
+            CommandTimeout = 0,
+            // A replica that freezes or disappears must not keep the others from folding for longer than this.
+            Options = "-c statement_timeout=60s -c idle_in_transaction_session_timeout=60s -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+        }.ConnectionString,
+        loggers: loggers);
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        await using var source = DatabaseSetup.Source(
-            new NpgsqlConnectionStringBuilder(database.ConnectionString)
-            {
-                ApplicationName = "experiments-folder",
-                CommandTimeout = 90,
-                // A replica that freezes or disappears must not keep the others from folding for longer than this.
-                Options = "-c statement_timeout=60s -c idle_in_transaction_session_timeout=60s -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
-            }.ConnectionString,
-            loggers: loggers);
+        await using var source = Source(database, loggers);
         var waiting = new List<TaskCompletionSource>();
         while (!stoppingToken.IsCancellationRequested)
         {

@@ -1,0 +1,91 @@
+using Experiments.Api.Domain;
+using Experiments.Api.Metrics;
+
+namespace Experiments.Tests.Results;
+
+public class MetricValueTests
+{
+    private static readonly DateTime Noon = new(2026, 11, 22, 12, 0, 0, DateTimeKind.Utc);
+
+    // Runs from nine to three, except for the hour from one to two.
+    private static readonly Timeline Timeline = new([(Noon.AddHours(-3), Noon.AddHours(1)), (Noon.AddHours(2), Noon.AddHours(3))], [], 100, Noon.AddHours(3));
+
+    [Theory]
+    [InlineData("occurrence", 1)]
+    [InlineData("count", 3)]
+    [InlineData("sum", 60)]
+    [InlineData("mean", 20)]
+    public void Events_from_the_exposure_on_count_while_the_experiment_runs(string aggregation, double expected)
+    {
+        var events = Events((-1, 0, 100), (0, 0, 10), (0.5, 0, 20), (1.5, 0, 1000), (2.5, 0, 30), (3.5, 0, 1000));
+
+        MetricValue.Of(aggregation, new(Event: "e"), events, Noon, Timeline).Y.ShouldBe(expected);
+    }
+
+    [Fact]
+    public void Without_events_everything_is_nought()
+    {
+        foreach (var aggregation in new[] { "occurrence", "count", "sum", "mean", "ratio", "retention" })
+        {
+            MetricValue.Of(aggregation, new(Event: "e", Denominator: aggregation == "ratio" ? new("d") : null, FromHours: 1, ToHours: 2), [], Noon, Timeline).IsNought.ShouldBeTrue(aggregation);
+        }
+    }
+
+    [Fact]
+    public void A_conversion_window_ends_before_its_last_instant() =>
+        MetricValue.Of("count", new(Event: "e", ConversionWindowHours: 0.5), Events((0, 0, 1), (0.499, 0, 1), (0.5, 0, 1)), Noon, Timeline).Y.ShouldBe(2);
+
+    [Fact]
+    public void What_came_in_the_days_before_is_the_covariate()
+    {
+        var value = MetricValue.Of("sum", new(Event: "e", LookbackDays: 1), Events((-30, 0, 1000), (-23, 0, 7), (-0.5, 0, 5), (0, 0, 2)), Noon, Timeline);
+
+        (value.X, value.Y).ShouldBe((12, 2));
+    }
+
+    [Fact]
+    public void A_ratio_sums_its_two_events() =>
+        MetricValue.Of("ratio", new(Event: "n", Denominator: new("d")), Events((0, 0, 2), (0.1, 1, 3), (0.2, 1, 4)), Noon, Timeline).ShouldBe(new MetricValue(2, 7, 0, 0));
+
+    [Theory]
+    [InlineData(3, 1, 0.0, 0.1, 0.2)]
+    [InlineData(2, 0, 0.0, 0.1)]
+    [InlineData(1, 0, 0.0)]
+    public void A_funnel_is_passed_step_by_step(int steps, double passed, params double[] hours) =>
+        Funnel(null, [.. hours.Select((hour, slot) => (hour, slot))]).ShouldBe(new MetricValue(passed, 0, 0, steps));
+
+    [Fact]
+    public void Steps_in_the_wrong_order_do_not_count() => Funnel(null, (0, 2), (0.1, 1), (0.2, 0)).Steps.ShouldBe(1);
+
+    [Fact]
+    public void A_funnel_may_be_passed_from_a_later_start_within_its_window()
+    {
+        Funnel(0.25, (0, 0), (0.2, 1), (0.5, 2)).Steps.ShouldBe(2);
+        Funnel(0.25, (0, 0), (0.2, 1), (0.4, 0), (0.45, 1), (0.5, 2)).Steps.ShouldBe(3);
+    }
+
+    [Theory]
+    [InlineData(0.2, false)]
+    [InlineData(0.5, true)]
+    [InlineData(0.99, true)]
+    [InlineData(2.6, false)]
+    public void Whoever_comes_back_between_the_two_delays_is_retained(double back, bool retained) =>
+        MetricValue.Of("retention", new(Event: "e", FromHours: 0.5, ToHours: 1), Events((0, 0, 1), (back, 0, 1)), Noon, Timeline).ShouldBe(new MetricValue(retained ? 1 : 0, 1, 0, 0));
+
+    [Theory]
+    [InlineData("12.5", 12.5)]
+    [InlineData("-1e3", -1000.0)]
+    [InlineData("", null)]
+    [InlineData("NaN", null)]
+    [InlineData("Infinity", null)]
+    [InlineData("1e300", null)]
+    [InlineData("twelve", null)]
+    [InlineData(null, null)]
+    public void Only_numbers_are_numbers(string? text, double? number) => MetricSource.Number(text).ShouldBe(number);
+
+    private static MetricValue Funnel(double? window, params (double Hour, int Slot)[] events) => MetricValue.Of(
+        "funnel", new(Steps: [new("a"), new("b"), new("c")], WindowHours: window), Events([.. events.Select(e => (e.Hour, e.Slot, 1.0))]), Noon, Timeline);
+
+    private static MetricEvent[] Events(params (double Hour, int Slot, double Value)[] events) =>
+        [.. events.Select((e, key) => new MetricEvent(Noon.AddHours(e.Hour), key, e.Slot, e.Value)).Order()];
+}
