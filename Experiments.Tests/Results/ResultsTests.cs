@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Experiments.Api.Domain;
+using Experiments.Api.Results;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Experiments.Tests.Results;
 
@@ -123,6 +125,34 @@ public class ResultsTests(TestService service) : IClassFixture<TestService>
 
         added!["added_after_start"]!.GetValue<bool>().ShouldBeTrue();
         added["arms"]!.ToJsonString().ShouldBe(Metric(await run.Results(), run.Revenue)["arms"]!.ToJsonString());
+    }
+
+    [Fact]
+    public async Task The_hourly_watch_computes_what_nobody_has_asked_for()
+    {
+        var run = await Run.Start(service, identities: 60, treatmentRate: 0.2);
+        await Given.Eventually(async () => (await run.Given.Exposures(run.Experiment))["events_not_counted"].GetValue<int>() == 0);
+        var watch = service.Services.GetRequiredService<ResultsWatch>();
+
+        await watch.Run(CancellationToken.None);
+
+        (await service.Query<long>("SELECT count(*) FROM results_history WHERE experiment_id = @Id", new { run.Experiment.Id })).ShouldBe(1);
+        (await run.Given.Admin.Get($"{run.Given.Experiments}{run.Experiment.Id}/results/history/")).Must(200)["points"].AsArray().ShouldHaveSingleItem()!["total"]!.GetValue<int>().ShouldBe(60);
+    }
+
+    [Fact]
+    public async Task A_refresh_that_fails_leaves_the_last_results_standing_and_says_so()
+    {
+        var run = await Run.Start(service, identities: 60, treatmentRate: 0.2);
+        var before = await run.Results();
+        await service.Execute("UPDATE experiment_metrics SET definition = '{\"event\": 7}' WHERE experiment_id = @Id", new { run.Experiment.Id });
+
+        var after = (await run.Given.Admin.Get($"{run.Given.Experiments}{run.Experiment.Id}/results/?refresh=true")).Must(200);
+
+        after["as_of"].GetValue<string>().ShouldBe(before["as_of"].GetValue<string>());
+        after["last_error"].GetValue<string>().ShouldNotBeEmpty();
+        after["metrics"].ToJsonString().ShouldBe(before["metrics"].ToJsonString());
+        await service.Execute("UPDATE experiment_metrics SET definition = '{\"event\": \"purchase\"}' WHERE experiment_id = @Id", new { run.Experiment.Id });
     }
 
     private static JsonNode Metric(Reply results, long metric) => results["metrics"].AsArray().Single(node => node!["metric"]!.GetValue<long>() == metric)!;

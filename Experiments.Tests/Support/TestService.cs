@@ -20,6 +20,9 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
 
     public string ConnectionString { get; private set; } = "";
 
+    /// <summary>What the service is made of, for what it does by the hour.</summary>
+    public IServiceProvider Services => _app!.Services;
+
     public Uri Address { get; private set; } = new("http://localhost");
 
     /// <summary>Speaks as the instance admin.</summary>
