@@ -27,5 +27,14 @@ switch (args)
             await EventsBenchmark.Run();
         }
 
+        if (part is "all" or "results")
+        {
+            await ResultsBenchmark.Run(1_000_000, 10_000_000);
+        }
+        else if (part == "results-small")
+        {
+            await ResultsBenchmark.Run(300_000);
+        }
+
         break;
 }

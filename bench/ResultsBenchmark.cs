@@ -1,0 +1,199 @@
+using System.Diagnostics;
+using System.Globalization;
+using Experiments.Api.Domain;
+using Experiments.Api.Folding;
+using Experiments.Api.Platform.Data;
+using Npgsql;
+
+namespace Experiments.Bench;
+
+/// <summary>What results cost: over so many events of a million identities in three arms with three metrics, beside the plain query over the raw events.</summary>
+internal static class ResultsBenchmark
+{
+    private const string Key = "the-environment";
+    private const int Identities = 1_000_000;
+    private static readonly double[] Thirds = Assignment.Cumulate([33.34m, 33.33m, 33.33m]);
+    private static readonly string[] Keys = ["control", "green", "red"];
+
+    // The same numbers as of the three metrics, from the raw events.
+    private const string Plain =
+        """
+        WITH exposed AS (
+            SELECT identifier, min(at) AS at, min(value) AS arm FROM events
+            WHERE environment_id = 1 AND event = '$flag_exposure' AND feature_name = 'button_colour' GROUP BY 1 HAVING count(DISTINCT value) = 1
+        ), measured AS (
+            SELECT x.identifier, x.arm, count(v.at) AS n, COALESCE(sum(v.value::numeric), 0) AS y
+            FROM exposed x LEFT JOIN events v ON v.identifier = x.identifier AND v.environment_id = 1 AND v.event = 'purchase' AND v.at >= x.at GROUP BY 1, 2
+        )
+        SELECT arm, count(*), count(*) FILTER (WHERE n > 0), sum(n), sum(n * n), sum(y), sum(y * y) FROM measured GROUP BY 1 ORDER BY 1
+        """;
+
+    public static async Task Run(params long[] sizes)
+    {
+        var directory = $"/tmp/experiments-bench-{Environment.ProcessId}";
+        var postgres = new EmbeddedPostgres(directory, "max_wal_size=4GB", "shared_buffers=1GB", "work_mem=256MB");
+        Process? service = null;
+        DapperSetup.Run();
+        try
+        {
+            await postgres.Start(CancellationToken.None);
+            await Migrator.Run(postgres.ConnectionString, null, CancellationToken.None);
+            await using var source = DatabaseSetup.Source(postgres.ConnectionString);
+            await Plant(source);
+            var address = Machine.FreeAddress();
+            service = Machine.Start("Experiments.Api.dll", [], address, ("ConnectionStrings__Experiments", postgres.ConnectionString), ("Logging__LogLevel__Default", "Warning"));
+            await Machine.FirstAnswer($"{address}/health/ready");
+            using var client = new HttpClient { BaseAddress = new Uri(address), Timeout = TimeSpan.FromMinutes(5) };
+            client.DefaultRequestHeaders.TryAddWithoutValidation("Authorization", $"Api-Key {Machine.AdminKey}");
+
+            Console.WriteLine($"\n{await Machine.Describe(source)}; {Identities:#,0} identities, three arms, three metrics.\n");
+            Console.WriteLine("| events stored | let in and folded, per second | first results | cached read | refresh after none | refresh after 10 000 | plain query | refresh of plain | recomputation | of plain |");
+            Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|");
+            var next = 0L;
+            foreach (var size in sizes)
+            {
+                var clock = Stopwatch.StartNew();
+                var before = next;
+                next = await Send(client, next, size);
+                await Folded(source);
+                var rate = (next - before) / clock.Elapsed.TotalSeconds;
+                await Execute(source, "ANALYZE");
+                var first = await Timed(() => Results(client, "?refresh=true"));
+                var cached = await Median(() => Results(client, ""));
+                var none = await Median(() => Results(client, "?refresh=true"));
+                var refreshes = new List<double>();
+                for (var round = 0; round < 5; round++)
+                {
+                    next = await Send(client, next, next + 10_000);
+                    refreshes.Add(await Timed(async () =>
+                    {
+                        await Folded(source);
+                        await Results(client, "?refresh=true");
+                    }));
+                }
+
+                var after = refreshes.Order().ElementAt(2);
+                var plain = Math.Min(await Timed(() => Execute(source, Plain)), await Timed(() => Execute(source, Plain)));
+                await using var folding = Folder.Source(new Database(postgres.ConnectionString, null), null);
+                var whole = await Timed(async () =>
+                {
+                    while (!await new Rebuild(folding, TimeSpan.FromDays(1)).Run(1, all: true, CancellationToken.None))
+                    {
+                        await Task.Delay(20);
+                    }
+                });
+                Console.WriteLine(string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"| {next:#,0} | {rate:#,0} | {first:0} ms | {cached:0.0} ms | {none:0.0} ms | {after:0} ms | {plain:#,0} ms | **{after / plain:0.000}** | {whole:#,0} ms | **{whole / plain:0.00}** |"));
+            }
+        }
+        finally
+        {
+            await Machine.Stop(service);
+            await postgres.DisposeAsync();
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    private static async Task<long> Send(HttpClient client, long from, long until)
+    {
+        var next = from - 2000;
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(async _ =>
+        {
+            while (Interlocked.Add(ref next, 2000) is var first && first < until)
+            {
+                using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/events") { Content = new ByteArrayContent(Body(first, Math.Min(first + 2000, until))) };
+                request.Headers.TryAddWithoutValidation("X-Environment-Key", Key);
+                request.Content.Headers.ContentType = new("application/json");
+                using var answer = await client.SendAsync(request);
+                answer.EnsureSuccessStatusCode();
+            }
+        }));
+        return until;
+    }
+
+    private static readonly long Start = DateTimeOffset.UtcNow.AddHours(-2).ToUnixTimeMilliseconds();
+
+    private static byte[] Body(long from, long until)
+    {
+        var body = new System.Text.StringBuilder("{\"events\":[", 200 * 2000);
+        for (var n = from; n < until; n++)
+        {
+            var identity = $"user-{n * 7919 % Identities}";
+            // One in five is an exposure, nearly all of them earlier than what the identity does.
+            var at = Start + (n / 4 % (2 * 3600_000));
+            if (n % 5 == 0)
+            {
+                body.Append(CultureInfo.InvariantCulture, $$"""{"event":"$flag_exposure","feature_name":"button_colour","identifier":"{{identity}}","value":"{{Keys[Assignment.Variant("salt", identity, Thirds)]}}","timestamp":{{Start}}},""");
+            }
+            else
+            {
+                body.Append(CultureInfo.InvariantCulture, $$"""{"event":"purchase","identifier":"user-{{(n - (n % 5)) * 7919 % Identities}}","value":"{{n % 97}}","timestamp":{{at}}},""");
+            }
+        }
+
+        body.Length--;
+        return System.Text.Encoding.UTF8.GetBytes(body.Append("]}").ToString());
+    }
+
+    private static async Task Results(HttpClient client, string query)
+    {
+        using var answer = await client.GetAsync(new Uri($"/api/v1/environments/{Key}/experiments/1/results/{query}", UriKind.Relative));
+        answer.EnsureSuccessStatusCode();
+        await answer.Content.ReadAsByteArrayAsync();
+    }
+
+    private static async Task<double> Timed(Func<Task> work)
+    {
+        var clock = Stopwatch.StartNew();
+        await work();
+        return clock.Elapsed.TotalMilliseconds;
+    }
+
+    private static async Task<double> Median(Func<Task> work)
+    {
+        var times = new List<double>();
+        for (var round = 0; round < 9; round++)
+        {
+            times.Add(await Timed(work));
+        }
+
+        return times.Order().ElementAt(4);
+    }
+
+    private static async Task Folded(NpgsqlDataSource source)
+    {
+        while (true)
+        {
+            await using var command = source.CreateCommand("SELECT count(*) FROM event_batches WHERE from_at <= clock_timestamp()");
+            if ((long)(await command.ExecuteScalarAsync())! == 0)
+            {
+                return;
+            }
+
+            await Task.Delay(5);
+        }
+    }
+
+    private static async Task Plant(NpgsqlDataSource source) => await Execute(source,
+        $$"""
+        INSERT INTO projects (name, organisation) VALUES ('bench', 'bench');
+        INSERT INTO environments (project_id, name, key) VALUES (1, 'bench', '{{Key}}');
+        INSERT INTO features (environment_id, name, enabled, initial_value, multivariate_options)
+            VALUES (1, 'button_colour', true, '"blue"', '[{"id": 1, "key": "green", "value": "green", "default_percentage_allocation": 0}, {"id": 2, "key": "red", "value": "red", "default_percentage_allocation": 0}]');
+        INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by, status, started_at, runs, salt)
+            SELECT 1, id, 'Green button', 'It sells more.', variants_of(initial_value, multivariate_options, NULL), 'bench', 'running',
+                   now() - interval '3 hours', tstzmultirange(tstzrange(now() - interval '3 hours', NULL)), 'salt' FROM features;
+        INSERT INTO metrics (environment_id, name, aggregation, definition, created_by)
+            VALUES (1, 'bought', 'occurrence', '{"event": "purchase"}', 'bench'), (1, 'purchases', 'count', '{"event": "purchase"}', 'bench'), (1, 'revenue', 'sum', '{"event": "purchase"}', 'bench');
+        INSERT INTO experiment_metrics (environment_id, experiment_id, metric_id, role, expected_direction, name, aggregation, direction, definition)
+            SELECT 1, 1, id, CASE id WHEN 1 THEN 'primary' ELSE 'secondary' END, 'increase', name, aggregation, direction, definition FROM metrics ORDER BY id;
+        """);
+
+    private static async Task Execute(NpgsqlDataSource source, string sql)
+    {
+        await using var command = source.CreateCommand(sql);
+        command.CommandTimeout = 0;
+        await command.ExecuteNonQueryAsync();
+    }
+}
