@@ -94,15 +94,30 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
     private async Task<bool> FoldAll(NpgsqlDataSource source, CancellationToken ct)
     {
         var late = configuration.GetValue("Results:LateEvents", TimeSpan.FromHours(24));
-        await new Rebuild(source, late).TakeUp(ct);
-        await using var connection = await source.OpenConnectionAsync(ct);
-        while (true)
+        await using (var connection = await source.OpenConnectionAsync(ct))
         {
-            switch (await new Pass(source, connection, late).Run(ct))
+            int? taken;
+            while ((taken = await new Pass(source, connection, late).Run(ct)) is > 0)
             {
-                case 0: return true;
-                case null: return false;
+                // There may be more.
+            }
+
+            if (taken is null)
+            {
+                return false;
             }
         }
+
+        try
+        {
+            await new Rebuild(source, late).TakeUp(ct);
+        }
+        catch (Exception exception) when (!Failure.IsUnavailable(exception))
+        {
+            // It concerns one experiment; events of the others go on being folded.
+            _logger.LogError(exception, "A metric cannot be taken up");
+        }
+
+        return true;
     }
 }

@@ -28,7 +28,10 @@ internal sealed class MetricFold(NpgsqlConnection connection, IReadOnlyList<Metr
         """
         SELECT v.link_id, v.identity, v.at, v.key, v.slot, v.value
         FROM unnest(@Links, @Identities) AS k(link_id, identity)
-        JOIN metric_events v USING (link_id, identity)
+        -- The first so many, whatever the order in which they came; who has more of them is no person.
+        CROSS JOIN LATERAL (
+            SELECT * FROM metric_events m WHERE m.link_id = k.link_id AND m.identity = k.identity ORDER BY m.at, m.key, m.slot LIMIT 10000
+        ) v
         """;
 
     private const string Before =
@@ -101,8 +104,14 @@ internal sealed class MetricFold(NpgsqlConnection connection, IReadOnlyList<Metr
         }
     }
 
-    /// <summary>Keeps the events that were taken up, without computing anything yet.</summary>
-    public async Task Store()
+    /// <summary>Keeps the events that were taken up, and leaves it to somebody else to compute what follows from them.</summary>
+    public async Task StoreOnly()
+    {
+        await Store();
+        _touched.Clear();
+    }
+
+    private async Task Store()
     {
         if (_events.Count > 0)
         {

@@ -64,17 +64,31 @@ internal sealed class Rebuild(NpgsqlDataSource source, TimeSpan late)
         // As long as there are events.
         await connection.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0");
         var (experiments, horizon) = await new Pass(source, connection, late).Experiments(experimentId, ct);
+        var rows = (await connection.QueryAsync<MetricLink.Row>(Links, new { id = experimentId, all })).AsList();
+        var ids = rows.Select(row => row.Id).ToArray();
         if (experiments is [var experiment])
         {
-            var links = (await connection.QueryAsync<MetricLink.Row>(Links, new { id = experimentId, all })).Select(row => new MetricLink(row, experiment)).ToList();
+            var links = rows.Select(row => new MetricLink(row, experiment)).ToList();
+            await Demand(connection, links);
             await connection.ExecuteAsync(Clear, new { links = links.Select(link => link.Id).ToArray() });
             await Keep(connection, links, horizon, ct);
             await Value(connection, links, experimentId);
         }
 
-        await connection.ExecuteAsync("UPDATE experiment_metrics SET folded = true WHERE experiment_id = @experimentId", new { experimentId });
+        await connection.ExecuteAsync("UPDATE experiment_metrics SET folded = true WHERE id = ANY (@ids)", new { ids });
         await transaction.CommitAsync(ct);
         return true;
+    }
+
+    // What retention has dropped cannot be counted again, so what was counted of it must stay.
+    private static async Task Demand(NpgsqlConnection connection, List<MetricLink> links)
+    {
+        var oldest = await connection.QuerySingleAsync<DateTime?>("SELECT min(begins) FROM event_partitions");
+        var counted = await connection.QuerySingleAsync<bool>("SELECT EXISTS (SELECT FROM metric_sums WHERE link_id = ANY (@ids))", new { ids = links.Select(link => link.Id).ToArray() });
+        if (counted && links.Count > 0 && links.Min(link => link.From) < oldest)
+        {
+            throw new InvalidOperationException($"Events before {oldest:yyyy-MM-dd} are gone, so the metrics cannot be computed anew. They stay as they are.");
+        }
     }
 
     private async Task<long?> Next(CancellationToken ct)
@@ -108,11 +122,11 @@ internal sealed class Rebuild(NpgsqlDataSource source, TimeSpan late)
             fold.Take(raw, _ => true);
             if (++taken % Size == 0)
             {
-                await fold.Store();
+                await fold.StoreOnly();
             }
         }
 
-        await fold.Store();
+        await fold.StoreOnly();
     }
 
     private static async Task Value(NpgsqlConnection connection, List<MetricLink> links, long experimentId)

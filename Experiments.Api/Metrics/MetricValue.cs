@@ -46,35 +46,27 @@ internal readonly record struct MetricValue(double Y, double D, double X, int St
         _ => events.Sum(e => e.Value),
     };
 
-    // The furthest that any start comes within the window, each step after the one before it.
+    // For every number of steps the latest start that has come as far; the latest leaves the most time for the next step. One event is
+    // one step, even where the definition has it twice.
     private static int Passed(List<MetricEvent> events, int length, double? windowHours)
     {
-        var best = 0;
-        foreach (var start in events.Where(e => e.Slot == 0))
+        var reached = new (DateTime Start, MetricEvent Last)?[length + 1];
+        foreach (var e in events)
         {
-            var (step, last) = (1, start);
-            foreach (var next in events.Where(e => e.CompareTo(start) > 0))
+            if (e.Slot == 0)
             {
-                if (windowHours is { } hours && next.At > start.At.AddHours(hours))
-                {
-                    break;
-                }
-
-                if (step < length && next.Slot == step && next.CompareTo(last) > 0)
-                {
-                    (step, last) = (step + 1, next);
-                }
+                reached[1] = (e.At, e);
             }
-
-            best = Math.Max(best, step);
-            if (best == length || windowHours is null)
+            else if (reached[e.Slot] is { } before
+                && (windowHours is not { } hours || e.At <= before.Start.AddHours(hours))
+                && (before.Last.At, before.Last.Key) != (e.At, e.Key)
+                && (reached[e.Slot + 1] is not { } further || before.Start >= further.Start))
             {
-                // Without a window no later start comes further than the first.
-                break;
+                reached[e.Slot + 1] = (before.Start, e);
             }
         }
 
-        return best;
+        return Array.FindLastIndex(reached, step => step is not null) is > 0 and var steps ? steps : 0;
     }
 }
 

@@ -15,11 +15,14 @@ internal static class Judgement
     private const int FewestConversions = 5;
     private const double Alpha = 0.05;
 
+    // The chance that a guardrail is no worse, below which it is taken for hurt though there are too few conversions for a test.
+    private const double Collapse = 0.001;
+
     public static ResultsView Make(ResultsInput input)
     {
         var identities = input.Identities;
         var ratio = SampleRatio.PValue(identities, [.. input.Variants.Select(variant => (double)variant.Weight)]);
-        var isBroken = ratio < SampleRatio.Alarm;
+        var isBroken = ratio < SampleRatio.Alarm && SampleRatio.IsTelling(identities.Sum(), [.. input.Variants.Select(variant => (double)variant.Weight)]);
         var compared = input.Metrics.Select(metric => (Metric: metric, Arms: Compare(metric, input))).ToList();
         var holm = Adjusted(compared, comparison => comparison.PValue);
         var sequential = Adjusted(compared, comparison => comparison.SequentialPValue);
@@ -33,7 +36,7 @@ internal static class Judgement
             [.. input.Variants.Select((variant, place) => Sums(pair.Metric, place, variant.Key, identities[place]))],
             [.. pair.Arms.Select((arm, place) => Treatment(
                 pair.Metric, arm, input.Variants[place + 1].Key, isBroken, holm.GetValueOrDefault((pair.Metric.Link, place)), sequential.GetValueOrDefault((pair.Metric.Link, place))))])).ToList();
-        var (recommendation, reasons) = Recommend(metrics, isBroken);
+        var (recommendation, reasons) = Recommend(metrics, isBroken, [.. input.Variants.Where(variant => variant.Weight > 0).Select(variant => variant.Key)]);
         var total = identities.Sum();
         return new(
             input.AsOf,
@@ -46,7 +49,7 @@ internal static class Judgement
             reasons,
             total,
             [.. input.Variants.Zip(identities, (variant, count) => new ExposedVariant(variant.Key, variant.Weight, count, total == 0 ? null : (double)count / total))],
-            new(ratio, ratio is null ? null : !isBroken),
+            new(ratio, ratio is null || !SampleRatio.IsTelling(total, [.. input.Variants.Select(variant => (double)variant.Weight)]) ? null : !isBroken),
             Exposures.Reasons.ToDictionary(reason => reason, reason => input.Outcomes.GetValueOrDefault(reason)),
             metrics);
     }
@@ -65,7 +68,7 @@ internal static class Judgement
                 : control.N < FewestIdentities || treatment.N < FewestIdentities ? Comparison.NotEnoughIdentities
                 : metric.CountsConversions && (control.Sum < FewestConversions || treatment.Sum < FewestConversions) ? Comparison.NotEnoughConversions
                 : null;
-            var exact = floor is not null ? null : metric.Aggregation switch
+            var exact = floor is not (null or Comparison.NotEnoughConversions) ? null : metric.Aggregation switch
             {
                 "occurrence" or "funnel" => ExactChance.Compare(new BetaPosterior(control.N, control.Sum), new BetaPosterior(treatment.N, treatment.Sum)),
                 "count" => ExactChance.Compare(new GammaPosterior(control.N, control.Sum), new GammaPosterior(treatment.N, treatment.Sum)),
@@ -81,9 +84,9 @@ internal static class Judgement
     {
         var family = compared.Where(pair => pair.Metric.Role != "guardrail")
             .SelectMany(pair => pair.Arms.Select((arm, place) => (Key: (pair.Metric.Link, place), arm.Comparison, arm.Floor)))
-            .Where(test => test.Floor is null && test.Comparison.Effect is not null)
             .ToList();
-        return family.Zip(Adjustment.Holm([.. family.Select(test => pValue(test.Comparison))])).ToDictionary(pair => pair.First.Key, pair => pair.Second);
+        // What cannot be tested yet is one of those that will be.
+        return family.Zip(Adjustment.Holm([.. family.Select(test => test.Floor is null && test.Comparison.Effect is not null ? pValue(test.Comparison) : 1)])).ToDictionary(pair => pair.First.Key, pair => pair.Second);
     }
 
     private static ArmResult Sums(MeasuredMetric metric, int place, string key, long n)
@@ -93,12 +96,14 @@ internal static class Judgement
         var usesCovariate = metric.Definition.LookbackDays is not null;
         var unit = n >= 2 && (!isRatio || arm.DenominatorSum != 0) ? Comparison.UnitOf(arm, metric.Kind) : (Unit?)null;
         return new(
-            key, n, arm.Sum, arm.SumSquares, unit?.Mean, unit is { } known ? Math.Sqrt(known.Variance / n) : null,
+            key, n, arm.Sum, arm.SumSquares, Finite(unit?.Mean), Finite(unit is { } known ? Math.Sqrt(known.Variance / n) : null),
             isRatio ? arm.DenominatorSum : null, isRatio ? arm.DenominatorSumSquares : null, isRatio ? arm.CrossSum : null,
             usesCovariate ? arm.CovariateSum : null, usesCovariate ? arm.CovariateSumSquares : null, usesCovariate ? arm.CovariateCrossSum : null,
             metric.Aggregation != "funnel" ? null : [.. Enumerable.Range(1, metric.Definition.Steps!.Count).Select(step =>
                 metric.Steps.Where(reached => reached.Arm == place && reached.Step >= step).Sum(reached => reached.Count))]);
     }
+
+    private static double? Finite(double? value) => value is { } number && double.IsFinite(number) ? number : null;
 
     private static TreatmentResult Treatment(
         MeasuredMetric metric, (Comparison Comparison, ExactChance? Exact, string? Floor) arm, string key, bool isBroken, double holm, double sequential)
@@ -106,6 +111,12 @@ internal static class Judgement
         var (comparison, exact, floor) = arm;
         if ((floor ?? comparison.Reason) is { } reason)
         {
+            // So few are left of what there was that no approximation is needed to see it.
+            if (!isBroken && metric.IsGuardrail && exact is not null && (metric.HigherIsBetter ? exact.ChanceToWin : exact.ChanceToLose) < Collapse)
+            {
+                return new(key, "losing", "guardrail_harmed", null, null, null, null, null, null, null, ExactOf(metric, exact), null);
+            }
+
             return new(key, isBroken ? "invalid" : "collecting_data", isBroken ? Comparison.SampleRatioMismatch : reason, null, null, null, null, null, null, null, null, null);
         }
 
@@ -114,11 +125,12 @@ internal static class Judgement
         var view = ComparedArm.Of(key, comparison);
         return new(
             key, verdict, why, view.Effect, view.StandardError, view.Frequentist, isAdjusted ? holm : null, view.Sequential, isAdjusted ? sequential : null, view.Bayesian,
-            exact is null ? null
-                : metric.HigherIsBetter ? new(exact.ChanceToWin, [exact.LossOfKeeping, exact.LossOfShipping])
-                : new(exact.ChanceToLose, [exact.LossOfShipping, exact.LossOfKeeping]),
-            view.Cuped);
+            exact is null ? null : ExactOf(metric, exact), view.Cuped);
     }
+
+    private static ExactView ExactOf(MeasuredMetric metric, ExactChance exact) => metric.HigherIsBetter
+        ? new(exact.ChanceToWin, [exact.LossOfKeeping, exact.LossOfShipping])
+        : new(exact.ChanceToLose, [exact.LossOfShipping, exact.LossOfKeeping]);
 
     private static (string Verdict, string Reason) Judge(MeasuredMetric metric, Comparison comparison, double adjusted) =>
         adjusted >= Alpha ? ("inconclusive", "not_significant")
@@ -133,7 +145,7 @@ internal static class Judgement
             _ => ("inconclusive", "guardrail_unclear"),
         };
 
-    private static (string Recommendation, IReadOnlyList<string> Reasons) Recommend(List<MetricResult> metrics, bool isBroken)
+    private static (string Recommendation, IReadOnlyList<string> Reasons) Recommend(List<MetricResult> metrics, bool isBroken, HashSet<string> served)
     {
         if (isBroken)
         {
@@ -146,7 +158,10 @@ internal static class Judgement
         }
 
         var harmed = metrics.Where(metric => metric.Role == "guardrail").SelectMany(metric => metric.Treatments).Where(arm => arm.Verdict == "losing").Select(arm => arm.Key).ToHashSet();
-        var winners = primary.Treatments.Where(arm => arm.Verdict == "winning" && !harmed.Contains(arm.Key)).ToList();
+        // A guardrail of which nothing can be said yet might be the one that is hurt.
+        var unknown = metrics.Where(metric => metric.Role == "guardrail").SelectMany(metric => metric.Treatments).Where(arm => arm.Verdict == "collecting_data").Select(arm => arm.Key).ToHashSet();
+        var treatments = primary.Treatments.Where(arm => served.Contains(arm.Key)).ToList();
+        var winners = treatments.Where(arm => arm.Verdict == "winning" && !harmed.Contains(arm.Key) && !unknown.Contains(arm.Key)).ToList();
         if (winners.MaxBy(arm => arm.Bayesian!.ExpectedLoss[0]) is { } best)
         {
             var unclear = metrics.Any(metric => metric.Role == "guardrail" && metric.Treatments.Any(arm => arm.Key == best.Key && arm.Reason != "guardrail_safe"));
@@ -154,9 +169,9 @@ internal static class Judgement
         }
 
         // Nothing is left to wait for where every treatment is out.
-        var outOfIt = primary.Treatments.Where(arm => harmed.Contains(arm.Key) || arm.Verdict == "losing").ToList();
-        return outOfIt.Count == primary.Treatments.Count
+        var outOfIt = treatments.Where(arm => harmed.Contains(arm.Key) || arm.Verdict == "losing").ToList();
+        return treatments.Count > 0 && outOfIt.Count == treatments.Count
             ? ("keep_control", [.. outOfIt.Select(arm => harmed.Contains(arm.Key) ? "guardrail_harmed" : arm.Reason).Distinct()])
-            : ("keep_running", [.. primary.Treatments.Select(arm => arm.Reason).Distinct()]);
+            : ("keep_running", [.. treatments.Select(arm => arm.Verdict == "winning" ? "guardrail_unknown" : arm.Reason).Distinct()]);
     }
 }

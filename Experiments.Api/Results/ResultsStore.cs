@@ -80,11 +80,11 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
         {
             return await Run(experimentId, ct).OrAbandon(ct);
         }
-        catch (Exception exception) when (!Failure.IsUnavailable(exception))
+        catch (Exception exception) when (!ct.IsCancellationRequested)
         {
             logger.LogError(exception, "The results of experiment {ExperimentId} cannot be computed", experimentId);
             await using var connection = await source.OpenConnectionAsync(ct);
-            await connection.ExecuteAsync(Blame, new { experimentId, error = exception.Message });
+            await connection.ExecuteAsync(Blame, new { experimentId, error = "The results could not be computed. The log of the service says why." });
             return false;
         }
     }
@@ -93,7 +93,7 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var turn = await connection.BeginTransactionAsync(IsolationLevel.ReadCommitted, ct);
-        if (!await connection.QuerySingleAsync<bool>("SELECT pg_try_advisory_xact_lock(hashtext('results'), @experimentId::int)", new { experimentId }))
+        if (!await connection.QuerySingleAsync<bool>("SELECT pg_try_advisory_xact_lock(hashtextextended('results', @experimentId))", new { experimentId }))
         {
             return false;
         }

@@ -22,7 +22,8 @@ internal sealed class ResultsWatch(NpgsqlDataSource source, ResultsStore results
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(TimeSpan.FromHours(1));
-        while (await timer.WaitForNextTickAsync(stoppingToken))
+        await Task.Delay(TimeSpan.FromMinutes(1), stoppingToken);
+        do
         {
             try
             {
@@ -36,6 +37,7 @@ internal sealed class ResultsWatch(NpgsqlDataSource source, ResultsStore results
                 logger.LogWarning("Results wait for another hour: {Reason}", exception.Message);
             }
         }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
     /// <summary>Computes what is due.</summary>

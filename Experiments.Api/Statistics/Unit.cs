@@ -7,7 +7,7 @@ namespace Experiments.Api.Statistics;
 /// </remarks>
 internal readonly record struct Unit(double N, double Mean, double Variance)
 {
-    public static Unit OfMean(ArmSums arm) => new(arm.N, arm.Sum / arm.N, Covariance(arm.N, arm.Sum, arm.Sum, arm.SumSquares));
+    public static Unit OfMean(ArmSums arm) => new(arm.N, arm.Sum / arm.N, Math.Max(0, Covariance(arm.N, arm.Sum, arm.Sum, arm.SumSquares)));
 
     public static Unit OfProportion(ArmSums arm)
     {
@@ -29,7 +29,7 @@ internal readonly record struct Unit(double N, double Mean, double Variance)
     {
         var covariance = n > 1 ? (cross - (sum / n * other)) / (n - 1) : 0;
         // What is left of two numbers that rounding cannot tell apart is nothing.
-        return Math.Abs(covariance) * (n - 1) <= 4e-16 * Math.Abs(cross) ? 0 : covariance;
+        return Math.Abs(covariance) * (n - 1) <= 2e-15 * Math.Abs(cross) ? 0 : covariance;
     }
 
     /// <summary>Whether these could be the sum and the sum of squares of any <paramref name="n"/> numbers.</summary>

@@ -82,7 +82,7 @@ public class AnyOrderTests(TestService service) : IClassFixture<TestService>
         }
 
         Reply? incremental = null;
-        await Given.Eventually(async () => (incremental = await Results())["events_not_counted"].GetValue<int>() == 0);
+        await Given.Eventually(async () => (incremental = await Results())["events_not_counted"].GetValue<int>() == 0 && incremental["metrics"].AsArray().Count == metrics.Count);
         var folded = await service.QueryAll<string>(Sums, new { experiment.Id });
         await using var database = new Database(service.ConnectionString, null);
         await using var source = Folder.Source(database, null);

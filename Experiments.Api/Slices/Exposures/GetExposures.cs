@@ -64,7 +64,7 @@ internal static class GetExposures
                 total,
                 [.. variants.Zip(identities, (variant, count) => new ExposedVariant(variant.Key, variant.Weight, count, total == 0 ? null : (double)count / total))],
                 Folded.Reasons.ToDictionary(reason => reason, reason => byOutcome.GetValueOrDefault(reason)),
-                new(ratio, ratio is null ? null : ratio >= SampleRatio.Alarm),
+                new(ratio, ratio is null || !SampleRatio.IsTelling(total, [.. variants.Select(variant => (double)variant.Weight)]) ? null : ratio >= SampleRatio.Alarm),
                 Series(row, [.. counts.Where(count => count.Outcome.StartsWith(Folded.InVariant, StringComparison.Ordinal))], [.. variants.Select(variant => variant.Key)]));
         }
 

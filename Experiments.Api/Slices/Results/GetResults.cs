@@ -41,7 +41,8 @@ internal static class GetResults
 
         private const string Sql =
             """
-            SELECT e.started_at, e.ended_at, clock_timestamp() AS now, r.payload::text AS payload, r.as_of, r.refresh_requested_at, r.last_error, r.last_error_at
+            SELECT e.started_at, e.ended_at, clock_timestamp() AS now, r.payload::text AS payload, r.as_of, r.refresh_requested_at, r.last_error, r.last_error_at,
+                   COALESCE(jsonb_array_length(r.payload->'metrics'), 0) = (SELECT count(*) FROM experiment_metrics l WHERE l.experiment_id = e.id) AS has_all_metrics
             FROM experiments e
             LEFT JOIN results r ON r.experiment_id = e.id
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
@@ -55,11 +56,10 @@ internal static class GetResults
                 return row is null ? Problem.NoExperiment : Problem.NotStarted;
             }
 
-            if (!row.IsFinal(results.Late) && (query.Refresh == "true" || row.Payload is null || row.Now - row.AsOf > Stale || row.AsOf < row.EndedAt + results.Late && row.Now > row.EndedAt + results.Late))
+            if (!row.IsFinal(results.Late) && (query.Refresh == "true" || row.Payload is null || !row.HasAllMetrics || row.Now - row.AsOf > Stale || row.CanBeFinal(results.Late)))
             {
                 await folder.CatchUp(Patience, cancellationToken);
-                await results.Compute(query.Id, cancellationToken);
-                row = (await Read(query, cancellationToken))!;
+                row = await Compute(query, cancellationToken);
             }
 
             if (row.Payload is null)
@@ -78,14 +78,36 @@ internal static class GetResults
             };
         }
 
+        // Where another request is computing the first ones, these are waited for.
+        private async Task<ResultsRow> Compute(Query query, CancellationToken ct)
+        {
+            for (var attempt = 1; ; attempt++)
+            {
+                var isDone = await results.Compute(query.Id, ct);
+                var row = (await Read(query, ct))!;
+                if (isDone || row.Payload is not null || row.LastError is not null || attempt == 20)
+                {
+                    return row;
+                }
+
+                await Task.Delay(50, ct);
+            }
+        }
+
         private Task<ResultsRow?> Read(Query query, CancellationToken ct) => db.Row<ResultsRow>(Sql, new { query.Id, query.EnvironmentId }, ct);
     }
 }
 
 /// <summary>What is kept of an experiment's results.</summary>
 internal sealed record ResultsRow(
-    DateTime? StartedAt, DateTime? EndedAt, DateTime Now, string? Payload, DateTime? AsOf, DateTime? RefreshRequestedAt, string? LastError, DateTime? LastErrorAt)
+    DateTime? StartedAt, DateTime? EndedAt, DateTime Now, string? Payload, DateTime? AsOf, DateTime? RefreshRequestedAt, string? LastError, DateTime? LastErrorAt, bool HasAllMetrics)
 {
-    /// <summary>Whether nothing can change them any more: they are from after the time for late events.</summary>
-    public bool IsFinal(TimeSpan late) => AsOf > EndedAt + late;
+    // What was let in at the last moment is committed by then.
+    private static readonly TimeSpan Margin = TimeSpan.FromSeconds(10);
+
+    /// <summary>Whether nothing can change them any more: they are from after the time for late events, and of all metrics.</summary>
+    public bool IsFinal(TimeSpan late) => AsOf > EndedAt + late + Margin && HasAllMetrics;
+
+    /// <summary>Whether to compute them once more would make them final.</summary>
+    public bool CanBeFinal(TimeSpan late) => !IsFinal(late) && Now > EndedAt + late + Margin;
 }

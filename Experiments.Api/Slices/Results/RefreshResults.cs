@@ -26,7 +26,7 @@ internal static class RefreshResults
         private const string Sql =
             """
             WITH subject AS (
-                SELECT e.id, e.started_at, COALESCE(r.as_of > e.ended_at + @Late, false) AS is_final
+                SELECT e.id, e.started_at, COALESCE(r.as_of > e.ended_at + @Late + interval '10 seconds', false) AS is_final
                 FROM experiments e
                 LEFT JOIN results r ON r.experiment_id = e.id
                 WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
