@@ -46,6 +46,11 @@ internal static class ResultsBenchmark
             using var client = new HttpClient { BaseAddress = new Uri(address), Timeout = TimeSpan.FromMinutes(5) };
             client.DefaultRequestHeaders.TryAddWithoutValidation("Authorization", $"Api-Key {Machine.AdminKey}");
 
+            while (await Scalar(source, "SELECT count(*) FROM experiment_metrics WHERE NOT folded") > 0)
+            {
+                await Task.Delay(20);
+            }
+
             Console.WriteLine($"\n{await Machine.Describe(source)}; {Identities:#,0} identities, three arms, three metrics.\n");
             Console.WriteLine("| events stored | let in and folded, per second | first results | cached read | refresh after none | refresh after 10 000 | plain query | refresh of plain | recomputation | of plain |");
             Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|");
@@ -163,16 +168,16 @@ internal static class ResultsBenchmark
 
     private static async Task Folded(NpgsqlDataSource source)
     {
-        while (true)
+        while (await Scalar(source, "SELECT count(*) FROM event_batches WHERE from_at <= clock_timestamp()") > 0)
         {
-            await using var command = source.CreateCommand("SELECT count(*) FROM event_batches WHERE from_at <= clock_timestamp()");
-            if ((long)(await command.ExecuteScalarAsync())! == 0)
-            {
-                return;
-            }
-
             await Task.Delay(5);
         }
+    }
+
+    private static async Task<long> Scalar(NpgsqlDataSource source, string sql)
+    {
+        await using var command = source.CreateCommand(sql);
+        return (long)(await command.ExecuteScalarAsync())!;
     }
 
     private static async Task Plant(NpgsqlDataSource source) => await Execute(source,

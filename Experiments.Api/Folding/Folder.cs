@@ -10,6 +10,9 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
     // Events that come one after another are taken together.
     private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(20);
 
+    // After so many passes metrics that are new have a turn, however much is coming in.
+    private const int Most = 50;
+
     // What other replicas have let in is looked for this often.
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
 
@@ -94,20 +97,6 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
     private async Task<bool> FoldAll(NpgsqlDataSource source, CancellationToken ct)
     {
         var late = configuration.GetValue("Results:LateEvents", TimeSpan.FromHours(24));
-        await using (var connection = await source.OpenConnectionAsync(ct))
-        {
-            int? taken;
-            while ((taken = await new Pass(source, connection, late).Run(ct)) is > 0)
-            {
-                // There may be more.
-            }
-
-            if (taken is null)
-            {
-                return false;
-            }
-        }
-
         try
         {
             await new Rebuild(source, late).TakeUp(ct);
@@ -118,6 +107,17 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
             _logger.LogError(exception, "A metric cannot be taken up");
         }
 
-        return true;
+        await using var connection = await source.OpenConnectionAsync(ct);
+        for (var pass = 0; pass < Most; pass++)
+        {
+            switch (await new Pass(source, connection, late).Run(ct))
+            {
+                case 0: return true;
+                case null: return false;
+            }
+        }
+
+        Call();
+        return false;
     }
 }

@@ -81,14 +81,17 @@ internal sealed class MetricFold(NpgsqlConnection connection, IReadOnlyList<Metr
     public void Take(RawEvent raw, Func<FoldedExperiment, bool> inTime)
     {
         JsonDocument? metadata = null;
-        foreach (var link in _byEvent[(raw.EnvironmentId, raw.Event)].Where(link => raw.At >= link.From && inTime(link.Experiment)))
+        foreach (var shared in _byEvent[(raw.EnvironmentId, raw.Event)].Where(link => raw.At >= link.From && inTime(link.Experiment)).GroupBy(link => link.Keeper))
         {
             metadata ??= raw.Metadata is null ? null : JsonDocument.Parse(raw.Metadata, new JsonDocumentOptions { MaxDepth = 256 });
-            foreach (var taken in link.Take(raw.Event, raw.At, raw.Key, raw.Value, metadata?.RootElement))
+            var identity = Identity.Key(raw.Identifier);
+            foreach (var taken in shared.First().Take(raw.Event, raw.At, raw.Key, raw.Value, metadata?.RootElement))
             {
-                var identity = Identity.Key(raw.Identifier);
-                _events.Add((link.Id, identity, taken));
-                _touched.Add((link.Id, identity));
+                _events.Add((shared.Key, identity, taken));
+                foreach (var link in shared)
+                {
+                    _touched.Add((link.Id, identity));
+                }
             }
         }
 
@@ -145,13 +148,14 @@ internal sealed class MetricFold(NpgsqlConnection connection, IReadOnlyList<Metr
         // Whoever was never shown anything has no value, and no need to have its events looked at.
         var known = touched.Where(pair => exposed.ContainsKey((_links[pair.Link].Experiment.Id, pair.Identity))).ToList();
         var keys = new { Links = Column(known, pair => pair.Link), Identities = Column(known, pair => pair.Identity) };
-        var kept = (await connection.QueryAsync<KeptRow>(Kept, keys)).ToLookup(row => (row.LinkId, row.Identity), row => new MetricEvent(row.At, row.Key, row.Slot, row.Value));
+        var places = known.Select(pair => (_links[pair.Link].Keeper, pair.Identity)).Distinct().ToList();
+        var kept = (await connection.QueryAsync<KeptRow>(Kept, new { Links = Column(places, place => place.Keeper), Identities = Column(places, place => place.Identity) })).ToLookup(row => (row.LinkId, row.Identity), row => new MetricEvent(row.At, row.Key, row.Slot, row.Value));
         var before = (await connection.QueryAsync<ValueRow>(Before, keys)).ToDictionary(row => (row.LinkId, row.Identity));
         var changes = known.Select(pair =>
         {
             var link = _links[pair.Link];
             var exposures = exposed[(link.Experiment.Id, pair.Identity)];
-            var now = exposures.CountsFrom is { } from ? link.Value([.. kept[pair].Order()], from) : default;
+            var now = exposures.CountsFrom is { } from ? link.Value(kept[(link.Keeper, pair.Identity)], from) : default;
             return new Change(pair.Link, pair.Identity, (short)exposures.Own, before.GetValueOrDefault(pair), now);
         }).Where(change => change.IsOne).ToList();
         _touched.Clear();

@@ -143,9 +143,11 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
     private async Task<IReadOnlyList<MetricLink>> Links(IReadOnlyList<FoldedExperiment> experiments)
     {
         var byId = experiments.ToDictionary(experiment => experiment.Id);
-        return [.. (await connection.QueryAsync<MetricLink.Row>(
-            "SELECT id, experiment_id, aggregation, definition::text AS definition FROM experiment_metrics WHERE experiment_id = ANY (@ids) AND folded ORDER BY id",
-            new { ids = byId.Keys.ToArray() })).Select(row => new MetricLink(row, byId[row.ExperimentId])).Where(link => link.Experiment.Timeline.Runs.Count > 0)];
+        return MetricLink.Of(
+            await connection.QueryAsync<MetricLink.Row>(
+                "SELECT id, experiment_id, aggregation, definition::text AS definition FROM experiment_metrics WHERE experiment_id = ANY (@ids) AND folded",
+                new { ids = byId.Values.Where(experiment => experiment.Timeline.Runs.Count > 0).Select(experiment => experiment.Id).ToArray() }),
+            id => byId[id]);
     }
 
     // In a transaction of its own, so that nobody who wants to change an experiment waits longer than it takes to read it.

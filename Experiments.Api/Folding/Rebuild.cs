@@ -23,8 +23,8 @@ internal sealed class Rebuild(NpgsqlDataSource source, TimeSpan late)
 
     private const string Links =
         """
-        SELECT id, experiment_id, aggregation, definition::text AS definition
-        FROM experiment_metrics WHERE experiment_id = @id AND (@all OR NOT folded) ORDER BY id
+        SELECT id, experiment_id, aggregation, definition::text AS definition, folded
+        FROM experiment_metrics WHERE experiment_id = @id
         """;
 
     private const string Clear =
@@ -64,13 +64,15 @@ internal sealed class Rebuild(NpgsqlDataSource source, TimeSpan late)
         // As long as there are events.
         await connection.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0");
         var (experiments, horizon) = await new Pass(source, connection, late).Experiments(experimentId, ct);
-        var rows = (await connection.QueryAsync<MetricLink.Row>(Links, new { id = experimentId, all })).AsList();
-        var ids = rows.Select(row => row.Id).ToArray();
+        var rows = (await connection.QueryAsync<Row>(Links, new { id = experimentId })).AsList();
+        var ids = rows.Where(row => all || !row.Folded).Select(row => row.Id).ToArray();
         if (experiments is [var experiment])
         {
-            var links = rows.Select(row => new MetricLink(row, experiment)).ToList();
+            // All of them together say who keeps whose events.
+            var links = MetricLink.Of(rows.Select(row => new MetricLink.Row(row.Id, row.ExperimentId, row.Aggregation, row.Definition)), _ => experiment)
+                .Where(link => ids.Contains(link.Id)).ToList();
             await Demand(connection, links);
-            await connection.ExecuteAsync(Clear, new { links = links.Select(link => link.Id).ToArray() });
+            await connection.ExecuteAsync(Clear, new { links = ids });
             await Keep(connection, links, horizon, ct);
             await Value(connection, links, experimentId);
         }
@@ -90,6 +92,8 @@ internal sealed class Rebuild(NpgsqlDataSource source, TimeSpan late)
             throw new InvalidOperationException($"Events before {oldest:yyyy-MM-dd} are gone, so the metrics cannot be computed anew. They stay as they are.");
         }
     }
+
+    private sealed record Row(long Id, long ExperimentId, string Aggregation, string Definition, bool Folded);
 
     private async Task<long?> Next(CancellationToken ct)
     {

@@ -32,22 +32,11 @@ internal sealed record MetricDefinition(
 /// <summary>One event of a definition.</summary>
 internal sealed record MetricSource(string? Event = null, IReadOnlyList<MetricFilter?>? Filters = null, string? Property = null)
 {
-    /// <summary>The number that an event gives, or null when it is not one of these or has none.</summary>
-    /// <param name="counts">Whether the event itself is the number, one.</param>
-    /// <param name="value">The event's value.</param>
-    /// <param name="metadata">The event's metadata.</param>
-    public double? Take(bool counts, string? value, JsonElement? metadata)
-    {
-        foreach (var filter in Filters ?? [])
-        {
-            if (!filter!.Holds(Read(filter.Property!, value, metadata)))
-            {
-                return null;
-            }
-        }
+    /// <summary>Whether all that must hold for an event holds for this one.</summary>
+    public bool Passes(string? value, JsonElement? metadata) => Filters is null || Filters.All(filter => filter!.Holds(Read(filter.Property!, value, metadata)));
 
-        return counts ? 1 : Number(Read(Property ?? "value", value, metadata));
-    }
+    /// <summary>The number that an event gives, or null when it has none.</summary>
+    public double? NumberOf(string? value, JsonElement? metadata) => Number(Read(Property ?? "value", value, metadata));
 
     public static double? Number(string? text) =>
         double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && Math.Abs(number) <= 1e64 ? number : null;
