@@ -5,7 +5,8 @@ namespace Experiments.Api.Folding;
 
 /// <summary>
 /// Computes the metrics of an experiment from the events themselves: for a metric that has just been taken up, whose events had come
-/// before, and for whoever wants to see that the sums are what they should be.
+/// before, and for whoever wants to see that the sums are what they should be. Events that are missing are taken up, every identity's
+/// value is computed, and the sums are made of the values.
 /// </summary>
 internal sealed class Rebuild(NpgsqlDataSource source, TimeSpan late)
 {
@@ -27,12 +28,16 @@ internal sealed class Rebuild(NpgsqlDataSource source, TimeSpan late)
         FROM experiment_metrics WHERE experiment_id = @id
         """;
 
-    private const string Clear =
+    // From the values themselves, whatever was added up before.
+    private const string SumUp =
         """
-        DELETE FROM metric_events WHERE link_id = ANY (@links);
-        DELETE FROM metric_values WHERE link_id = ANY (@links);
-        DELETE FROM metric_steps WHERE link_id = ANY (@links);
-        DELETE FROM metric_sums WHERE link_id = ANY (@links);
+        DELETE FROM metric_steps WHERE link_id = ANY (@ids);
+        DELETE FROM metric_sums WHERE link_id = ANY (@ids);
+        INSERT INTO metric_steps (link_id, arm, step, count)
+            SELECT link_id, arm, steps, count(*) FROM metric_values WHERE link_id = ANY (@ids) AND steps > 0 GROUP BY 1, 2, 3;
+        INSERT INTO metric_sums (link_id, arm, y, yy, d, dd, yd, x, xx, yx)
+            SELECT link_id, arm, sum(y), sum(y * y), sum(d), sum(d * d), sum(y * d), sum(x), sum(x * x), sum(y * x)
+            FROM (SELECT link_id, arm, y::numeric, d::numeric, x::numeric FROM metric_values WHERE link_id = ANY (@ids)) v GROUP BY 1, 2;
         """;
 
     private const string Events =
@@ -72,9 +77,9 @@ internal sealed class Rebuild(NpgsqlDataSource source, TimeSpan late)
             var links = MetricLink.Of(rows.Select(row => new MetricLink.Row(row.Id, row.ExperimentId, row.Aggregation, row.Definition)), _ => experiment)
                 .Where(link => ids.Contains(link.Id)).ToList();
             await Demand(connection, links);
-            await connection.ExecuteAsync(Clear, new { links = ids });
             await Keep(connection, links, horizon, ct);
             await Value(connection, links, experimentId);
+            await connection.ExecuteAsync(SumUp, new { ids });
         }
 
         await connection.ExecuteAsync("UPDATE experiment_metrics SET folded = true WHERE id = ANY (@ids)", new { ids });
