@@ -124,6 +124,22 @@ public class ServingTests(TestService service) : IClassFixture<TestService>
     }
 
     [Fact]
+    public async Task A_change_made_on_one_replica_is_served_by_another_within_a_second()
+    {
+        var given = await Given.AnEnvironment(service);
+        var experiment = await given.AnExperiment();
+        var replica = await TestService.Start(service.ConnectionString);
+        var sdk = new Client(new Uri(replica.Urls.First()), null).With("X-Environment-Key", given.Key);
+        (await sdk.Get("/api/v1/flags/")).Must(200).Json![0]!["enabled"]!.GetValue<bool>().ShouldBeFalse();
+
+        (await given.Act(experiment.Id, "start")).Must(200);
+
+        await Given.Eventually(async () => (await sdk.Get("/api/v1/flags/")).Must(200).Json![0]!["enabled"]!.GetValue<bool>(), TimeSpan.FromSeconds(1));
+        await replica.StopAsync();
+        await replica.DisposeAsync();
+    }
+
+    [Fact]
     public async Task Values_of_every_kind_come_through_both_protocols()
     {
         var given = await Given.AnEnvironment(service);
