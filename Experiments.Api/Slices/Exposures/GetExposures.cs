@@ -28,6 +28,10 @@ internal static class GetExposures
         // What has just been sent is usually counted by then; where more is coming in than can be, the answer says how far it is.
         private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(20);
 
+        // So few are worth waiting for, so that whoever has sent them sees them.
+        private const long Few = 1000;
+        private static readonly TimeSpan LongerPatience = TimeSpan.FromMilliseconds(250);
+
         private const string Sql =
             """
             SELECT e.variants::text AS variants, e.started_at, e.ended_at,
@@ -45,7 +49,14 @@ internal static class GetExposures
         public async Task<Outcome<ExposuresView>> Handle(Query query, CancellationToken cancellationToken)
         {
             await folder.CatchUp(Patience, cancellationToken);
-            return await db.Row<Row>(Sql, query, cancellationToken) is { } row ? View(row) : Problem.NoExperiment;
+            var row = await db.Row<Row>(Sql, query, cancellationToken);
+            if (row is { Events: > 0 and <= Few })
+            {
+                await folder.CatchUp(LongerPatience, cancellationToken);
+                row = await db.Row<Row>(Sql, query, cancellationToken);
+            }
+
+            return row is null ? Problem.NoExperiment : View(row);
         }
 
         private static ExposuresView View(Row row)
