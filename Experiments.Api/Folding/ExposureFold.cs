@@ -38,7 +38,7 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
     private readonly Dictionary<(long Experiment, DateTime Hour, string Outcome), long> _counts = [];
 
     /// <summary>Takes them in, and tells whose row has changed.</summary>
-    public async Task<IReadOnlyList<(long ExperimentId, Guid Identity)>> Fold(IEnumerable<Pass.Exposure> shown, Func<FoldedExperiment, long, bool> inTime)
+    public async Task<IReadOnlyList<(long ExperimentId, Guid Identity)>> Fold(IEnumerable<StoredEvent> shown, Func<FoldedExperiment, long, bool> inTime)
     {
         foreach (var exposure in shown)
         {
@@ -74,7 +74,7 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
         return [.. changed.Select(row => (row.Key.ExperimentId, row.Key.Identity))];
     }
 
-    private void Take(Pass.Exposure exposure, Func<FoldedExperiment, long, bool> inTime)
+    private void Take(StoredEvent exposure, Func<FoldedExperiment, long, bool> inTime)
     {
         foreach (var experiment in Concerned(exposure).Where(experiment => inTime(experiment, exposure.Batch)))
         {
@@ -94,9 +94,9 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
     }
 
     // The experiment that the exposure names, or else those on the feature; of which at most one was going on at any time.
-    private IEnumerable<FoldedExperiment> Concerned(Pass.Exposure exposure) => exposure.ExperimentId is { } id
+    private IEnumerable<FoldedExperiment> Concerned(StoredEvent exposure) => exposure.ExperimentId is { } id
         ? _byId.TryGetValue(id, out var named) && named.EnvironmentId == exposure.EnvironmentId ? [named] : []
-        : _byFeature[(exposure.EnvironmentId, exposure.FeatureName.ToLowerInvariant())];
+        : _byFeature[(exposure.EnvironmentId, exposure.FeatureName!.ToLowerInvariant())];
 
     private void Add(FoldedExperiment experiment, Exposures exposures, int sign) => Add(experiment, exposures.At, experiment.Outcome(exposures), sign);
 

@@ -1,3 +1,4 @@
+using Dapper;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Startup;
 using Npgsql;
@@ -13,11 +14,16 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
     // After so many passes metrics that are new have a turn, however much is coming in.
     private const int Most = 50;
 
+    // After so many passes the index is told where the latest batches lie, which it would otherwise learn only from the next vacuum;
+    // until then every search looks through all of them.
+    private const int Summarise = 5;
+
     // What other replicas have let in is looked for this often.
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
 
     private readonly ILogger _logger = loggers.CreateLogger<Folder>();
     private readonly SemaphoreSlim _called = new(0, 1);
+    private long _passes;
     private volatile TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Says that there is something to fold.</summary>
@@ -115,9 +121,33 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
                 case 0: return true;
                 case null: return false;
             }
+
+            if (++_passes % Summarise == 0)
+            {
+                await SummariseNew(connection);
+            }
         }
 
         Call();
         return false;
+    }
+
+    private async Task SummariseNew(NpgsqlConnection connection)
+    {
+        try
+        {
+            // A vacuum that is at it does the same, and is not to be waited for.
+            await connection.ExecuteAsync(
+                """
+                SET lock_timeout = '50ms';
+                SELECT brin_summarize_new_values(i.inhrelid) FROM pg_inherits i WHERE i.inhparent = 'events_batch'::regclass;
+                RESET lock_timeout;
+                """);
+        }
+        catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.LockNotAvailable)
+        {
+            _logger.LogDebug("A vacuum is at the events");
+            await connection.ExecuteAsync("RESET lock_timeout");
+        }
     }
 }

@@ -78,13 +78,13 @@ internal sealed class MetricFold(NpgsqlConnection connection, IReadOnlyList<Metr
     private readonly List<(long Link, Guid Identity, MetricEvent Event)> _events = [];
 
     /// <summary>Takes up an event for every metric that is about it.</summary>
-    public void Take(RawEvent raw, Func<FoldedExperiment, bool> inTime)
+    public void Take(StoredEvent raw, Func<FoldedExperiment, bool> inTime)
     {
         JsonDocument? metadata = null;
         foreach (var shared in _byEvent[(raw.EnvironmentId, raw.Event)].Where(link => raw.At >= link.From && inTime(link.Experiment)).GroupBy(link => link.Keeper))
         {
             metadata ??= raw.Metadata is null ? null : JsonDocument.Parse(raw.Metadata, new JsonDocumentOptions { MaxDepth = 256 });
-            var identity = Identity.Key(raw.Identifier);
+            var identity = Identity.Key(raw.Identifier!);
             foreach (var taken in shared.First().Take(raw.Event, raw.At, raw.Key, raw.Value, metadata?.RootElement))
             {
                 _events.Add((shared.Key, identity, taken));
@@ -204,9 +204,6 @@ internal sealed class MetricFold(NpgsqlConnection connection, IReadOnlyList<Metr
     }
 
     private static Column<T> Column<TRow, T>(IReadOnlyCollection<TRow> rows, Func<TRow, T> of) => new(rows.Select(of));
-
-    /// <summary>An event as it is stored, with the name of who it is of.</summary>
-    internal sealed record RawEvent(long Batch, long EnvironmentId, DateTime At, long Key, string Event, string Identifier, string? Value, string? Metadata);
 
     private sealed record Change(long Link, Guid Identity, short Arm, ValueRow? Old, MetricValue Now)
     {

@@ -47,21 +47,14 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         ORDER BY e.id
         """;
 
-    private const string Shown =
+    // No feature and no variant has a longer name. What names no experiment that there could be has none.
+    private const string Events =
         """
-        -- No feature and no variant has a longer name. What names no experiment that there could be has none.
-        SELECT batch, environment_id, at, left(feature_name, 256) AS feature_name, identifier, left(value, 256) AS value,
+        SELECT batch, environment_id, at, key, event, left(feature_name, 256) AS feature_name, identifier, left(value, 1000) AS value, metadata::text AS metadata,
                CASE WHEN metadata->>'experiment_id' ~ '^[0-9]{1,18}$' THEN (metadata->>'experiment_id')::bigint
                     WHEN metadata->>'experiment_id' IS NOT NULL THEN -1 END AS experiment_id
         FROM events
-        WHERE batch BETWEEN @first AND @newest AND batch + 0 = ANY (@batches) AND at BETWEEN @from AND @until AND event = @Exposure
-        """;
-
-    private const string Measured =
-        """
-        SELECT batch, environment_id, at, key, event, identifier, left(value, 1000) AS value, metadata::text AS metadata
-        FROM events
-        WHERE batch BETWEEN @first AND @newest AND batch + 0 = ANY (@batches) AND at BETWEEN @from AND @until AND event = ANY (@events) AND identifier <> ''
+        WHERE batch BETWEEN @first AND @newest AND batch + 0 = ANY (@batches) AND at BETWEEN @from AND @until AND event = ANY (@names)
         """;
 
     // What lies in the future comes up again when its time has come.
@@ -98,12 +91,12 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         var (from, last) = (due.Values.Min(batch => batch.FromAt), due.Values.Max(batch => batch.UntilAt));
         var (experiments, horizon) = await Experiments([.. due.Values.Select(batch => batch.EnvironmentId).Distinct()], from, last, ct);
         var until = last < horizon ? last : horizon;
-        var shown = (await connection.QueryAsync<Exposure>(Shown, new { batches, first, newest, from, until, ReceivedEvent.Exposure }))
-            .Where(exposure => exposure.At >= due[exposure.Batch].FromAt);
+        var links = await Links(experiments);
+        var names = links.SelectMany(link => link.Events).Append(ReceivedEvent.Exposure).Distinct().ToArray();
+        var events = (await connection.QueryAsync<StoredEvent>(Events, new { batches, first, newest, from, until, names })).Where(stored => stored.At >= due[stored.Batch].FromAt).ToList();
 
         bool InTime(FoldedExperiment experiment, long batch) => !experiment.WasFinal(due[batch].ReceivedAt, late);
-        var changed = await new ExposureFold(connection, experiments).Fold(shown, InTime);
-        var links = await Links(experiments);
+        var changed = await new ExposureFold(connection, experiments).Fold(events.Where(stored => stored.Event == ReceivedEvent.Exposure), InTime);
         if (links.Count > 0)
         {
             var fold = new MetricFold(connection, links);
@@ -112,13 +105,9 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
                 fold.Touch(experimentId, identity);
             }
 
-            var events = links.SelectMany(link => link.Events).Distinct().ToArray();
-            foreach (var raw in await connection.QueryAsync<MetricFold.RawEvent>(Measured, new { batches, first, newest, from, until, events }))
+            foreach (var stored in events.Where(stored => !string.IsNullOrEmpty(stored.Identifier)))
             {
-                if (raw.At >= due[raw.Batch].FromAt)
-                {
-                    fold.Take(raw, experiment => InTime(experiment, raw.Batch));
-                }
+                fold.Take(stored, experiment => InTime(experiment, stored.Batch));
             }
 
             await fold.Fold();
@@ -162,7 +151,4 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
     }
 
     private sealed record Batch(long Id, long EnvironmentId, DateTime FromAt, DateTime UntilAt, DateTime ReceivedAt);
-
-    /// <summary>An event that says that an identity was shown a variant.</summary>
-    internal sealed record Exposure(long Batch, long EnvironmentId, DateTime At, string FeatureName, string? Identifier, string? Value, long? ExperimentId);
 }

@@ -119,7 +119,7 @@ internal sealed class Rebuild(NpgsqlDataSource source, TimeSpan late)
         await reading.ExecuteAsync("SET LOCAL statement_timeout = 0");
         var fold = new MetricFold(connection, links);
         var taken = 0;
-        var events = reading.QueryUnbufferedAsync<MetricFold.RawEvent>(Events, new
+        var events = reading.QueryUnbufferedAsync<StoredEvent>(Events, new
         {
             environment = links[0].Experiment.EnvironmentId,
             events = links.SelectMany(link => link.Events).Distinct().ToArray(),
