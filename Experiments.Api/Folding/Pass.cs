@@ -124,7 +124,8 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
     /// <summary>One experiment, if it has started, and the instant up to which what is known of its runs is final.</summary>
     public async Task<(IReadOnlyList<FoldedExperiment> Experiments, DateTime Horizon)> Experiments(long experimentId, CancellationToken ct)
     {
-        var environment = await connection.QuerySingleAsync<long>("SELECT environment_id FROM experiments WHERE id = @experimentId", new { experimentId });
+        var environment = await connection.QuerySingleOrDefaultAsync<long?>("SELECT environment_id FROM experiments WHERE id = @experimentId", new { experimentId })
+            ?? throw new InvalidOperationException($"There is no experiment {experimentId}.");
         var (experiments, horizon) = await Experiments([environment], DateTime.UnixEpoch, DateTime.MaxValue.AddYears(-1), ct);
         return ([.. experiments.Where(experiment => experiment.Id == experimentId && experiment.Timeline.Runs.Count > 0)], horizon);
     }

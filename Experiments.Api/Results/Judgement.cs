@@ -24,8 +24,9 @@ internal static class Judgement
         var ratio = SampleRatio.PValue(identities, [.. input.Variants.Select(variant => (double)variant.Weight)]);
         var isBroken = ratio < SampleRatio.Alarm && SampleRatio.IsTelling(identities.Sum(), [.. input.Variants.Select(variant => (double)variant.Weight)]);
         var compared = input.Metrics.Select(metric => (Metric: metric, Arms: Compare(metric, input))).ToList();
-        var holm = Adjusted(compared, comparison => comparison.PValue);
-        var sequential = Adjusted(compared, comparison => comparison.SequentialPValue);
+        var holm = Adjusted(compared, comparison => comparison.PValue, Adjustment.Holm);
+        var discovery = Adjusted(compared, comparison => comparison.PValue, Adjustment.BenjaminiHochberg);
+        var sequential = Adjusted(compared, comparison => comparison.SequentialPValue, Adjustment.Holm);
         var metrics = compared.Select(pair => new MetricResult(
             pair.Metric.Metric,
             pair.Metric.Name,
@@ -35,7 +36,8 @@ internal static class Judgement
             pair.Metric.AddedAfterStart,
             [.. input.Variants.Select((variant, place) => Sums(pair.Metric, place, variant.Key, identities[place]))],
             [.. pair.Arms.Select((arm, place) => Treatment(
-                pair.Metric, arm, input.Variants[place + 1].Key, isBroken, holm.GetValueOrDefault((pair.Metric.Link, place)), sequential.GetValueOrDefault((pair.Metric.Link, place))))])).ToList();
+                pair.Metric, arm, input.Variants[place + 1].Key, isBroken,
+                holm.GetValueOrDefault((pair.Metric.Link, place)), discovery.GetValueOrDefault((pair.Metric.Link, place)), sequential.GetValueOrDefault((pair.Metric.Link, place))))])).ToList();
         var (recommendation, reasons) = Recommend(metrics, isBroken, [.. input.Variants.Where(variant => variant.Weight > 0).Select(variant => variant.Key)]);
         var total = identities.Sum();
         return new(
@@ -80,13 +82,15 @@ internal static class Judgement
 
     // Over the primary and the secondary metrics, times the arms; guardrails are judged one by one, since to miss harm is the worse mistake.
     private static Dictionary<(long Link, int Place), double> Adjusted(
-        List<(MeasuredMetric Metric, List<(Comparison Comparison, ExactChance? Exact, string? Floor)> Arms)> compared, Func<Comparison, double> pValue)
+        List<(MeasuredMetric Metric, List<(Comparison Comparison, ExactChance? Exact, string? Floor)> Arms)> compared,
+        Func<Comparison, double> pValue,
+        Func<IReadOnlyList<double>, double[]> adjust)
     {
         var family = compared.Where(pair => pair.Metric.Role != "guardrail")
             .SelectMany(pair => pair.Arms.Select((arm, place) => (Key: (pair.Metric.Link, place), arm.Comparison, arm.Floor)))
             .ToList();
         // What cannot be tested yet is one of those that will be.
-        return family.Zip(Adjustment.Holm([.. family.Select(test => test.Floor is null && test.Comparison.Effect is not null ? pValue(test.Comparison) : 1)])).ToDictionary(pair => pair.First.Key, pair => pair.Second);
+        return family.Zip(adjust([.. family.Select(test => test.Floor is null && test.Comparison.Effect is not null ? pValue(test.Comparison) : 1)])).ToDictionary(pair => pair.First.Key, pair => pair.Second);
     }
 
     private static ArmResult Sums(MeasuredMetric metric, int place, string key, long n)
@@ -106,7 +110,7 @@ internal static class Judgement
     private static double? Finite(double? value) => value is { } number && double.IsFinite(number) ? number : null;
 
     private static TreatmentResult Treatment(
-        MeasuredMetric metric, (Comparison Comparison, ExactChance? Exact, string? Floor) arm, string key, bool isBroken, double holm, double sequential)
+        MeasuredMetric metric, (Comparison Comparison, ExactChance? Exact, string? Floor) arm, string key, bool isBroken, double holm, double discovery, double sequential)
     {
         var (comparison, exact, floor) = arm;
         if ((floor ?? comparison.Reason) is { } reason)
@@ -114,17 +118,17 @@ internal static class Judgement
             // So few are left of what there was that no approximation is needed to see it.
             if (!isBroken && metric.IsGuardrail && exact is not null && (metric.HigherIsBetter ? exact.ChanceToWin : exact.ChanceToLose) < Collapse)
             {
-                return new(key, "losing", "guardrail_harmed", null, null, null, null, null, null, null, ExactOf(metric, exact), null);
+                return new(key, "losing", "guardrail_harmed", null, null, null, null, null, null, null, null, ExactOf(metric, exact), null);
             }
 
-            return new(key, isBroken ? "invalid" : "collecting_data", isBroken ? Comparison.SampleRatioMismatch : reason, null, null, null, null, null, null, null, null, null);
+            return new(key, isBroken ? "invalid" : "collecting_data", isBroken ? Comparison.SampleRatioMismatch : reason, null, null, null, null, null, null, null, null, null, null);
         }
 
         var isAdjusted = metric.Role != "guardrail";
         var (verdict, why) = isBroken ? ("invalid", Comparison.SampleRatioMismatch) : metric.IsGuardrail ? Guard(metric, comparison) : Judge(metric, comparison, sequential);
         var view = ComparedArm.Of(key, comparison);
         return new(
-            key, verdict, why, view.Effect, view.StandardError, view.Frequentist, isAdjusted ? holm : null, view.Sequential, isAdjusted ? sequential : null, view.Bayesian,
+            key, verdict, why, view.Effect, view.StandardError, view.Frequentist, isAdjusted ? holm : null, isAdjusted ? discovery : null, view.Sequential, isAdjusted ? sequential : null, view.Bayesian,
             exact is null ? null : ExactOf(metric, exact), view.Cuped);
     }
 

@@ -16,7 +16,7 @@ namespace Experiments.Api.Results;
      "metrics": [{"metric": 1, "name": "Purchases", "role": "primary", "expected_direction": "increase", "aggregation": "occurrence", "added_after_start": false,
         "arms": [{"key": "control", "n": 1000, "sum": 100, "sum_squares": 100, "mean": 0.1, "standard_error": 0.0095}, {"key": "green", "n": 1000, "sum": 120, "sum_squares": 120, "mean": 0.12, "standard_error": 0.0103}],
         "treatments": [{"key": "green", "verdict": "inconclusive", "reason": "not_significant", "effect": 0.2, "standard_error": 0.1534,
-            "frequentist": {"p_value": 0.1926, "ci": [-0.1009, 0.5009], "degrees_of_freedom": 1980.6}, "adjusted_p_value": 0.1926,
+            "frequentist": {"p_value": 0.1926, "ci": [-0.1009, 0.5009], "degrees_of_freedom": 1980.6}, "adjusted_p_value": 0.1926, "benjamini_hochberg_p_value": 0.1926,
             "sequential": {"p_value": 1, "ci": [-0.3251, 0.7251]}, "adjusted_sequential_p_value": 1,
             "bayesian": {"chance_to_win": 0.9038, "ci": [-0.1007, 0.5007], "expected_loss": [0.2075, 0.0075]},
             "exact": {"chance_to_win": 0.9229, "expected_loss": [0.0203, 0.0004]}, "cuped": null}]}]}
@@ -44,7 +44,7 @@ internal sealed record ArmResult(
 
 /// <summary>A treatment beside control: a plain verdict, why, and what it follows from; null where nothing can be said.</summary>
 internal sealed record TreatmentResult(
-    string Key, string Verdict, string Reason, double? Effect, double? StandardError, FrequentistView? Frequentist, double? AdjustedPValue,
+    string Key, string Verdict, string Reason, double? Effect, double? StandardError, FrequentistView? Frequentist, double? AdjustedPValue, double? BenjaminiHochbergPValue,
     SequentialView? Sequential, double? AdjustedSequentialPValue, BayesianView? Bayesian, ExactView? Exact, CupedView? Cuped);
 
 /// <summary>By the posteriors of the arms themselves, for what is converted or counted; losses of keeping control and of shipping, in units of the metric.</summary>
