@@ -81,7 +81,7 @@ internal static class ManagementBenchmark
             + Statements.ForPgbench(Statements.List, ("EnvironmentId", ":env"), ("Archived", "false"), ("Pattern", "NULL"),
                 ("Statuses", "'{created,running,paused,completed}'"), ("Limit", "20"), ("Offset", "0")));
         yield return new("create", true, seed.Creates, Counter(seed.FirstFeature)
-            + Statements.ForPgbench(Statements.Create, ("EnvironmentId", "51"), ("Feature", ":id"), ("Weights", "NULL"), ("Name", "'Experiment'"),
+            + Statements.ForPgbench(Statements.Create, ("EnvironmentId", "51"), ("Feature", ":id"), ("Weights", "NULL"), ("Metrics", "NULL"), ("Name", "'Experiment'"),
                 ("Hypothesis", "'It sells more.'"), ("Description", "''"), ("Type", "'product'"), ("Rollout", "100"), ("Actor", "'api-key:1'")));
         yield return new("start", true, seed.Starts, Counter(seed.FirstExperiment)
             + Statements.ForPgbench(Statements.Start, ("EnvironmentId", "51"), ("Id", ":id"), ("IfMatch", "NULL"), ("From", "'{created,paused}'"),

@@ -12,8 +12,8 @@ namespace Experiments.Bench;
 /// </summary>
 internal static class Twin
 {
-    private static readonly HashSet<string> Raw = ["variants", "feature"];
-    private static readonly HashSet<string> Unseen = ["etag", "before", "stale", "changed", "created", "running", "paused", "completed", "multivariate", "split_fits"];
+    private static readonly HashSet<string> Raw = ["variants", "feature", "metrics"];
+    private static readonly HashSet<string> Unseen = ["etag", "before", "stale", "changed", "created", "running", "paused", "completed", "multivariate", "split_fits", "unknown_metrics"];
 
     private static readonly Dictionary<string, IReadOnlyList<(string, IReadOnlyList<string>)>> Known = new[] { Statements.Get, Statements.List, Statements.Create, Statements.Start }
         .ToDictionary(sql => sql, Statements.Positional);
