@@ -52,7 +52,7 @@ internal static class ServingBenchmark
     [
         new("one flag (OFREP)", n => $$$"""POST /ofrep/v1/evaluate/flags/flag-{{{n % Flags}}} {"context":{"targetingKey":"user-{{{n}}}"}}"""),
         new("identity with 50 flags (Flagsmith)", n => $"GET /api/v1/identities/?identifier=user-{n}"),
-        new("50 flags at once (OFREP)", n => $$$"""POST /ofrep/v1/evaluate/flags {"context":{"targetingKey":"user-{{{n}}}"}}"""),
+        new("all 50 flags at once (OFREP)", n => $$$"""POST /ofrep/v1/evaluate/flags {"context":{"targetingKey":"user-{{{n}}}"}}"""),
     ];
 
     private static async Task Measure(Operation operation, string serviceAddress, string constantAddress, string files, NpgsqlDataSource source, string connectionString, TimeSpan duration)
