@@ -1,4 +1,5 @@
 using Experiments.Api.Platform.Startup;
+using Experiments.Api.Platform.Wire;
 using Npgsql;
 
 namespace Experiments.Api.Events;
@@ -8,8 +9,7 @@ internal sealed class Retention(Partitions partitions, Readiness readiness, ICon
 {
     private readonly TimeSpan _kept = configuration.GetValue("Events:Retention", TimeSpan.FromDays(400));
 
-    /// <summary>How long after an experiment's end its late events still count.</summary>
-    private readonly TimeSpan _late = configuration.GetValue("Results:LateEvents", TimeSpan.FromHours(24));
+    private readonly TimeSpan _late = configuration.LateEvents();
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {

@@ -8,7 +8,7 @@ namespace Experiments.Api.Folding;
 /// <summary>Takes exposures into the row of each identity, and what that changes into the counts.</summary>
 internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<FoldedExperiment> experiments)
 {
-    private const string Before =
+    private const string Known =
         """
         SELECT x.experiment_id, x.identity, x.own, x.seen, x.seen_at, x.enrolled_at, x.paused_at
         FROM unnest(@Experiments, @Identities) AS k(experiment_id, identity)
@@ -38,7 +38,7 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
     private readonly Dictionary<(long Experiment, DateTime Hour, string Outcome), long> _counts = [];
 
     /// <summary>Takes them in, and tells whose row has changed.</summary>
-    public async Task<IReadOnlyList<(long ExperimentId, Guid Identity)>> Fold(IEnumerable<StoredEvent> shown, Func<FoldedExperiment, long, bool> inTime)
+    public async Task<IReadOnlyList<Key>> Fold(IEnumerable<StoredEvent> shown, Func<FoldedExperiment, long, bool> inTime)
     {
         foreach (var exposure in shown)
         {
@@ -46,10 +46,7 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
         }
 
         var keys = _found.Keys.Order().ToList();
-        var columns = new { Experiments = keys.Select(key => key.ExperimentId).ToArray(), Identities = keys.Select(key => key.Identity).ToArray() };
-        var before = keys.Count == 0
-            ? []
-            : (await connection.QueryAsync<Row>(Before, columns)).ToDictionary(row => new Key(row.ExperimentId, row.Identity), row => row.Exposures);
+        var before = await Read(connection, keys);
 
         var changed = new List<(Key Key, string Identifier, Exposures Exposures)>();
         foreach (var key in keys)
@@ -71,8 +68,14 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
         }
 
         await Store(changed);
-        return [.. changed.Select(row => (row.Key.ExperimentId, row.Key.Identity))];
+        return [.. changed.Select(row => row.Key)];
     }
+
+    /// <summary>What is known of these identities, of those of whom anything is.</summary>
+    public static async Task<Dictionary<Key, Exposures>> Read(NpgsqlConnection connection, IReadOnlyCollection<Key> keys) => keys.Count == 0
+        ? []
+        : (await connection.QueryAsync<Row>(Known, new { Experiments = new Column<long>(keys.Select(key => key.ExperimentId)), Identities = new Column<Guid>(keys.Select(key => key.Identity)) }))
+            .ToDictionary(row => new Key(row.ExperimentId, row.Identity), row => row.Exposures);
 
     private void Take(StoredEvent exposure, Func<FoldedExperiment, long, bool> inTime)
     {
@@ -129,20 +132,20 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
             await connection.ExecuteAsync(Count, new
             {
                 Experiments = counts.Select(count => count.Key.Experiment).ToArray(),
-                Hours = new Column<DateTime?>(counts.Select(count => (DateTime?)count.Key.Hour)),
+                Hours = new Column<DateTime>(counts.Select(count => count.Key.Hour)),
                 Outcomes = counts.Select(count => count.Key.Outcome).ToArray(),
                 Counts = counts.Select(count => count.Value).ToArray(),
             });
         }
     }
 
-    private readonly record struct Key(long ExperimentId, Guid Identity) : IComparable<Key>
+    /// <summary>An identity in an experiment.</summary>
+    internal readonly record struct Key(long ExperimentId, Guid Identity) : IComparable<Key>
     {
         public int CompareTo(Key other) => ExperimentId != other.ExperimentId ? ExperimentId.CompareTo(other.ExperimentId) : Identity.CompareTo(other.Identity);
     }
 
-    /// <summary>The row of an identity.</summary>
-    internal sealed record Row
+    private sealed record Row
     {
         public long ExperimentId { get; init; }
 

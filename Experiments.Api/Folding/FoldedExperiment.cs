@@ -14,9 +14,9 @@ internal sealed class FoldedExperiment
     public FoldedExperiment(Row row)
     {
         (Id, EnvironmentId, FeatureName, _salt) = (row.Id, row.EnvironmentId, row.FeatureName, row.Salt);
-        var variants = StoredJson.Parse(row.Variants)!.AsArray();
-        _keys = [.. variants.Select(variant => variant!["key"]!.GetValue<string>())];
-        _cumulative = Assignment.Cumulate(variants.Select(variant => variant!["weight"]!.GetValue<decimal>()));
+        var variants = StoredJson.Variants(row.Variants);
+        _keys = [.. variants.Select(variant => variant.Key)];
+        _cumulative = Assignment.Cumulate(variants.Select(variant => variant.Weight));
         Timeline = new(
             [.. row.Runs.Select(run => (run.LowerBound, run.UpperBoundInfinite ? (DateTime?)null : run.UpperBound))],
             [.. StoredJson.Parse(row.Rollouts)!.AsArray().Select(former =>

@@ -1,6 +1,7 @@
 using Dapper;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Startup;
+using Experiments.Api.Platform.Wire;
 using Npgsql;
 
 namespace Experiments.Api.Folding;
@@ -102,7 +103,7 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
     // Whether nothing is left; another replica may be at it.
     private async Task<bool> FoldAll(NpgsqlDataSource source, CancellationToken ct)
     {
-        var late = configuration.GetValue("Results:LateEvents", TimeSpan.FromHours(24));
+        var late = configuration.LateEvents();
         try
         {
             await new Rebuild(source, late).TakeUp(ct);

@@ -17,13 +17,6 @@ internal sealed class MetricFold(NpgsqlConnection connection, IReadOnlyList<Metr
         ON CONFLICT DO NOTHING
         """;
 
-    private const string Exposed =
-        """
-        SELECT x.experiment_id, x.identity, x.own, x.seen, x.seen_at, x.enrolled_at, x.paused_at
-        FROM unnest(@Experiments, @Identities) AS k(experiment_id, identity)
-        JOIN exposures x USING (experiment_id, identity)
-        """;
-
     private const string Kept =
         """
         SELECT v.link_id, v.identity, v.at, v.key, v.slot, v.value
@@ -83,7 +76,7 @@ internal sealed class MetricFold(NpgsqlConnection connection, IReadOnlyList<Metr
         JsonDocument? metadata = null;
         foreach (var shared in _byEvent[(raw.EnvironmentId, raw.Event)].Where(link => raw.At >= link.From && inTime(link.Experiment)).GroupBy(link => link.Keeper))
         {
-            metadata ??= raw.Metadata is null ? null : JsonDocument.Parse(raw.Metadata, new JsonDocumentOptions { MaxDepth = 256 });
+            metadata ??= raw.Metadata is null ? null : StoredJson.Document(raw.Metadata);
             var identity = Identity.Key(raw.Identifier!);
             foreach (var taken in shared.First().Take(raw.Event, raw.At, raw.Key, raw.Value, metadata?.RootElement))
             {
@@ -142,11 +135,9 @@ internal sealed class MetricFold(NpgsqlConnection connection, IReadOnlyList<Metr
         }
 
         var touched = _touched.Order().ToList();
-        var pairs = touched.Select(pair => (Experiment: _links[pair.Link].Experiment.Id, pair.Identity)).Distinct().ToList();
-        var exposed = (await connection.QueryAsync<ExposureFold.Row>(Exposed, new { Experiments = Column(pairs, pair => pair.Experiment), Identities = Column(pairs, pair => pair.Identity) }))
-            .ToDictionary(row => (row.ExperimentId, row.Identity), row => row.Exposures);
+        var exposed = await ExposureFold.Read(connection, [.. touched.Select(ExposedAs).Distinct()]);
         // Whoever was never shown anything has no value, and no need to have its events looked at.
-        var known = touched.Where(pair => exposed.ContainsKey((_links[pair.Link].Experiment.Id, pair.Identity))).ToList();
+        var known = touched.Where(pair => exposed.ContainsKey(ExposedAs(pair))).ToList();
         var keys = new { Links = Column(known, pair => pair.Link), Identities = Column(known, pair => pair.Identity) };
         var places = known.Select(pair => (_links[pair.Link].Keeper, pair.Identity)).Distinct().ToList();
         var kept = (await connection.QueryAsync<KeptRow>(Kept, new { Links = Column(places, place => place.Keeper), Identities = Column(places, place => place.Identity) })).ToLookup(row => (row.LinkId, row.Identity), row => new MetricEvent(row.At, row.Key, row.Slot, row.Value));
@@ -154,13 +145,15 @@ internal sealed class MetricFold(NpgsqlConnection connection, IReadOnlyList<Metr
         var changes = known.Select(pair =>
         {
             var link = _links[pair.Link];
-            var exposures = exposed[(link.Experiment.Id, pair.Identity)];
+            var exposures = exposed[ExposedAs(pair)];
             var now = exposures.CountsFrom is { } from ? link.Value(kept[(link.Keeper, pair.Identity)], from) : default;
             return new Change(pair.Link, pair.Identity, (short)exposures.Own, before.GetValueOrDefault(pair), now);
         }).Where(change => change.IsOne).ToList();
         _touched.Clear();
         await Apply(changes);
     }
+
+    private ExposureFold.Key ExposedAs((long Link, Guid Identity) touched) => new(_links[touched.Link].Experiment.Id, touched.Identity);
 
     private async Task Apply(List<Change> changes)
     {

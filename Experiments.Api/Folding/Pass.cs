@@ -13,6 +13,13 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
     /// <summary>About how many events one pass takes.</summary>
     public const int Size = 20_000;
 
+    /// <summary>What waits to be taken in, of the environment of an experiment <c>e</c>: since when, and how many events.</summary>
+    public const string Pending =
+        """
+        SELECT min(received_at) AS oldest, COALESCE(sum(events), 0)::bigint AS events
+        FROM event_batches WHERE environment_id = e.environment_id AND from_at <= clock_timestamp()
+        """;
+
     private const string Due =
         """
         SELECT id, environment_id, from_at, until_at, received_at

@@ -21,8 +21,8 @@ internal static class Judgement
     public static ResultsView Make(ResultsInput input)
     {
         var identities = input.Identities;
-        var ratio = SampleRatio.PValue(identities, [.. input.Variants.Select(variant => (double)variant.Weight)]);
-        var isBroken = ratio < SampleRatio.Alarm && SampleRatio.IsTelling(identities.Sum(), [.. input.Variants.Select(variant => (double)variant.Weight)]);
+        var ratio = SampleRatioView.Of(identities, input.Variants.Select(variant => variant.Weight));
+        var isBroken = ratio.IsHealthy is false;
         var compared = input.Metrics.Select(metric => (Metric: metric, Arms: Compare(metric, input))).ToList();
         var holm = Adjusted(compared, comparison => comparison.PValue, Adjustment.Holm);
         var discovery = Adjusted(compared, comparison => comparison.PValue, Adjustment.BenjaminiHochberg);
@@ -39,7 +39,6 @@ internal static class Judgement
                 pair.Metric, arm, input.Variants[place + 1].Key, isBroken,
                 holm.GetValueOrDefault((pair.Metric.Link, place)), discovery.GetValueOrDefault((pair.Metric.Link, place)), sequential.GetValueOrDefault((pair.Metric.Link, place))))])).ToList();
         var (recommendation, reasons) = Recommend(metrics, isBroken, [.. input.Variants.Where(variant => variant.Weight > 0).Select(variant => variant.Key)]);
-        var total = identities.Sum();
         return new(
             input.AsOf,
             input.EventsNotCounted,
@@ -49,9 +48,9 @@ internal static class Judgement
             null,
             recommendation,
             reasons,
-            total,
-            [.. input.Variants.Zip(identities, (variant, count) => new ExposedVariant(variant.Key, variant.Weight, count, total == 0 ? null : (double)count / total))],
-            new(ratio, ratio is null || !SampleRatio.IsTelling(total, [.. input.Variants.Select(variant => (double)variant.Weight)]) ? null : !isBroken),
+            identities.Sum(),
+            ExposedVariant.Of(input.Variants, identities),
+            ratio,
             Exposures.Reasons.ToDictionary(reason => reason, reason => input.Outcomes.GetValueOrDefault(reason)),
             metrics);
     }

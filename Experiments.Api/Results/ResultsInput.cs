@@ -15,7 +15,7 @@ internal sealed record ResultsInput(
 
     public static ResultsInput Of(Row row)
     {
-        var variants = StoredJson.Parse(row.Variants)!.AsArray().Select(variant => (variant!["key"]!.GetValue<string>(), variant["weight"]!.GetValue<decimal>())).ToList();
+        var variants = StoredJson.Variants(row.Variants).Select(variant => (variant.Key, variant.Weight)).ToList();
         return new(
             variants,
             StoredJson.Parse(row.Outcomes)!.AsObject().ToDictionary(outcome => outcome.Key, outcome => outcome.Value!.GetValue<long>()),

@@ -1,6 +1,7 @@
 using System.Data;
 using System.Text.Json;
 using Dapper;
+using Experiments.Api.Folding;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
 using Npgsql;
@@ -11,9 +12,9 @@ namespace Experiments.Api.Results;
 internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration configuration, ILogger<ResultsStore> logger)
 {
     private const string Input =
-        """
+        $"""
         SELECT e.variants::text AS variants,
-               (SELECT COALESCE(json_object_agg(outcome, count), '{}') FROM (SELECT outcome, sum(count)::bigint AS count FROM exposure_counts WHERE experiment_id = e.id GROUP BY 1) c)::text AS outcomes,
+               (SELECT COALESCE(json_object_agg(outcome, count), json_build_object()) FROM (SELECT outcome, sum(count)::bigint AS count FROM exposure_counts WHERE experiment_id = e.id GROUP BY 1) c)::text AS outcomes,
                (SELECT COALESCE(json_agg(json_build_object(
                     'link', l.id, 'metric', l.metric_id, 'name', l.name, 'role', l.role, 'expected_direction', l.expected_direction, 'aggregation', l.aggregation,
                     'definition', l.definition, 'added_after_start', l.added_after_start,
@@ -22,10 +23,7 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
                 FROM experiment_metrics l WHERE l.experiment_id = e.id AND l.folded)::text AS metrics,
                e.started_at, e.ended_at, COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events AS events_not_counted
         FROM experiments e
-        CROSS JOIN LATERAL (
-            SELECT min(received_at) AS oldest, COALESCE(sum(events), 0)::bigint AS events
-            FROM event_batches WHERE environment_id = e.environment_id AND from_at <= clock_timestamp()
-        ) p
+        CROSS JOIN LATERAL ({Pass.Pending}) p
         WHERE e.id = @experimentId AND e.started_at IS NOT NULL
         """;
 
@@ -68,7 +66,7 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
         """;
 
     /// <summary>How long after an experiment's end its late events still count.</summary>
-    public TimeSpan Late { get; } = configuration.GetValue("Results:LateEvents", TimeSpan.FromHours(24));
+    public TimeSpan Late { get; } = configuration.LateEvents();
 
     /// <summary>How long after one refresh the next may be asked for.</summary>
     public TimeSpan Interval { get; } = configuration.GetValue("Results:MinimumInterval", TimeSpan.FromMinutes(1));

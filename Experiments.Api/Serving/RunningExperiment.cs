@@ -24,8 +24,7 @@ internal sealed class RunningExperiment
     /// <summary>The experiment of a row, or null when the feature has none that is running.</summary>
     public static RunningExperiment? Of(SnapshotRow row) => row.ExperimentId is null
         ? null
-        : new(row.Salt!, row.RolloutPercentage!.Value, [.. StoredJson.Parse(row.Variants!)!.AsArray().Select(variant =>
-            (variant!["key"]!.GetValue<string>(), variant["value"], variant["weight"]!.GetValue<decimal>()))]);
+        : new(row.Salt!, row.RolloutPercentage!.Value, StoredJson.Variants(row.Variants!));
 
     /// <summary>The place of the identity's variant, or null when it takes no part.</summary>
     public int? VariantOf(string identifier) =>

@@ -1,5 +1,5 @@
-using Experiments.Api.Platform.Data;
 using System.Text.Json.Nodes;
+using Experiments.Api.Platform.Data;
 
 namespace Experiments.Api.Serving;
 
@@ -79,5 +79,4 @@ internal sealed class ServedFlag
         };
         return StoredJson.Utf8(answer);
     }
-
 }

@@ -12,6 +12,12 @@ internal static class StoredJson
 
     public static JsonNode? Parse(string stored) => JsonNode.Parse(stored, documentOptions: Reading);
 
+    public static JsonDocument Document(string stored) => JsonDocument.Parse(stored, Reading);
+
+    /// <summary>The variants of an experiment, in their order.</summary>
+    public static IReadOnlyList<(string Key, JsonNode? Value, decimal Weight)> Variants(string stored) =>
+        [.. Parse(stored)!.AsArray().Select(variant => (variant!["key"]!.GetValue<string>(), variant["value"], variant["weight"]!.GetValue<decimal>()))];
+
     public static byte[] Utf8(JsonNode json) => JsonSerializer.SerializeToUtf8Bytes(json, Writing);
 
     public static string Text(JsonNode json) => json.ToJsonString(Writing);

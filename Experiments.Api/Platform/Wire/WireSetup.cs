@@ -32,6 +32,9 @@ internal static class WireSetup
     /// <summary>How long a request may take as a whole.</summary>
     public static TimeSpan Deadline(this IConfiguration configuration) => configuration.GetValue("Requests:Deadline", TimeSpan.FromSeconds(3));
 
+    /// <summary>How long after an experiment's end its late events still count.</summary>
+    public static TimeSpan LateEvents(this IConfiguration configuration) => configuration.GetValue("Results:LateEvents", TimeSpan.FromHours(24));
+
     /// <summary>What every request passes through, outermost first.</summary>
     public static void UseWire(this WebApplication app)
     {

@@ -1,4 +1,5 @@
 using Experiments.Api.Platform.Wire;
+using Experiments.Api.Statistics;
 
 namespace Experiments.Api.Slices.Exposures;
 
@@ -16,10 +17,25 @@ internal sealed record ExposuresView(
     SampleRatioView SampleRatio, ExposureSeries Series);
 
 /// <summary>How many identities count in a variant, and their share of all that count.</summary>
-internal sealed record ExposedVariant(string Key, decimal Weight, long Identities, double? Share);
+internal sealed record ExposedVariant(string Key, decimal Weight, long Identities, double? Share)
+{
+    public static IReadOnlyList<ExposedVariant> Of(IEnumerable<(string Key, decimal Weight)> variants, IReadOnlyList<long> identities)
+    {
+        var total = identities.Sum();
+        return [.. variants.Zip(identities, (variant, count) => new ExposedVariant(variant.Key, variant.Weight, count, total == 0 ? null : (double)count / total))];
+    }
+}
 
 /// <summary>Whether the variants have the identities that their weights promise. Both are null before anyone has come.</summary>
-internal sealed record SampleRatioView(double? PValue, bool? IsHealthy);
+internal sealed record SampleRatioView(double? PValue, bool? IsHealthy)
+{
+    public static SampleRatioView Of(IReadOnlyList<long> identities, IEnumerable<decimal> shares)
+    {
+        double[] weights = [.. shares.Select(share => (double)share)];
+        var p = SampleRatio.PValue(identities, weights);
+        return new(p, p is null || !SampleRatio.IsTelling(identities.Sum(), weights) ? null : p >= SampleRatio.Alarm);
+    }
+}
 
 /// <summary>Identities by the instant of their first exposure.</summary>
 internal sealed record ExposureSeries(string Interval, IReadOnlyList<ExposurePoint> Points);

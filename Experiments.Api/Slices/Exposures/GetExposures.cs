@@ -3,7 +3,6 @@ using Experiments.Api.Folding;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
-using Experiments.Api.Statistics;
 using MediatR;
 using Folded = Experiments.Api.Domain.Exposures;
 
@@ -33,16 +32,13 @@ internal static class GetExposures
         private static readonly TimeSpan LongerPatience = TimeSpan.FromMilliseconds(250);
 
         private const string Sql =
-            """
+            $"""
             SELECT e.variants::text AS variants, e.started_at, e.ended_at,
                    COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events,
                    (SELECT COALESCE(json_agg(json_build_array(c.hour, c.outcome, c.count)), '[]')
                     FROM exposure_counts c WHERE c.experiment_id = e.id AND c.count <> 0)::text AS counts
             FROM experiments e
-            CROSS JOIN (
-                SELECT min(received_at) AS oldest, COALESCE(sum(events), 0)::bigint AS events
-                FROM event_batches WHERE environment_id = @EnvironmentId AND from_at <= clock_timestamp()
-            ) p
+            CROSS JOIN LATERAL ({Pass.Pending}) p
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
             """;
 
@@ -61,21 +57,20 @@ internal static class GetExposures
 
         private static ExposuresView View(Row row)
         {
-            var variants = StoredJson.Parse(row.Variants)!.AsArray().Select(variant => (Key: variant!["key"]!.GetValue<string>(), Weight: variant["weight"]!.GetValue<decimal>())).ToList();
+            var variants = StoredJson.Variants(row.Variants);
             var counts = JsonNode.Parse(row.Counts)!.AsArray()
                 .Select(count => (Hour: count![0]!.GetValue<DateTimeOffset>().UtcDateTime, Outcome: count[1]!.GetValue<string>(), Count: count[2]!.GetValue<long>()))
                 .ToList();
             var byOutcome = counts.GroupBy(count => count.Outcome).ToDictionary(group => group.Key, group => group.Sum(count => count.Count));
             var identities = variants.Select(variant => byOutcome.GetValueOrDefault(Folded.InVariant + variant.Key)).ToList();
             var total = identities.Sum();
-            var ratio = SampleRatio.PValue(identities, [.. variants.Select(variant => (double)variant.Weight)]);
             return new(
                 row.AsOf,
                 row.Events,
                 total,
-                [.. variants.Zip(identities, (variant, count) => new ExposedVariant(variant.Key, variant.Weight, count, total == 0 ? null : (double)count / total))],
+                ExposedVariant.Of(variants.Select(variant => (variant.Key, variant.Weight)), identities),
                 Folded.Reasons.ToDictionary(reason => reason, reason => byOutcome.GetValueOrDefault(reason)),
-                new(ratio, ratio is null || !SampleRatio.IsTelling(total, [.. variants.Select(variant => (double)variant.Weight)]) ? null : ratio >= SampleRatio.Alarm),
+                SampleRatioView.Of(identities, variants.Select(variant => variant.Weight)),
                 Series(row, [.. counts.Where(count => count.Outcome.StartsWith(Folded.InVariant, StringComparison.Ordinal))], [.. variants.Select(variant => variant.Key)]));
         }
 
