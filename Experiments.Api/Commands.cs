@@ -1,6 +1,7 @@
 using Experiments.Api.Folding;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Startup;
+using Experiments.Api.Platform.Wire;
 using Npgsql;
 
 namespace Experiments.Api;
@@ -14,7 +15,7 @@ internal static class Commands
           Experiments.Api                                        serve
           Experiments.Api migrate [--to <version>]               bring the schema to the newest version, or up or down to one; 0 undoes all
           Experiments.Api keys create --instance-admin [<name>]  make a key that opens the whole instance, and print it
-          Experiments.Api recompute <experiment>                 compute an experiment's metrics anew from its events
+          Experiments.Api recompute <experiment>                 compute an experiment anew from its events, and mend what differs
           Experiments.Api health                                 exit with 0 when the service on this machine is ready
         """;
 
@@ -47,16 +48,17 @@ internal static class Commands
         Console.WriteLine(await new AdminKeys(source).Create(name, CancellationToken.None));
     });
 
-    private static Task<int> Recompute(long experimentId) => WithDatabase(async database =>
+    private static Task<int> Recompute(long experimentId) => WithDatabase(async (database, configuration) =>
     {
         await using var source = Folder.Source(database, null);
-        while (!await new Rebuild(source, TimeSpan.Zero).Run(experimentId, all: true, CancellationToken.None))
+        Recomputation.Report? report;
+        while ((report = await new Recomputation(source, configuration.LateEvents()).Run(experimentId, CancellationToken.None)) is null)
         {
             // A replica is folding; between two passes there is a turn.
             await Task.Delay(50);
         }
 
-        Console.WriteLine($"The metrics of experiment {experimentId} are computed anew.");
+        Console.WriteLine($"Experiment {experimentId} is computed anew from its events: {report.Identities} identities; the exposures of {report.Exposures} and what was measured of {report.Measurements} differed and are mended.");
     });
 
     private static async Task<string> Migrate(Database database, string? version)
@@ -67,7 +69,9 @@ internal static class Commands
             : await Migrator.Run(database.ConnectionString, known, CancellationToken.None);
     }
 
-    private static async Task<int> WithDatabase(Func<Database, Task> command)
+    private static Task<int> WithDatabase(Func<Database, Task> command) => WithDatabase((database, _) => command(database));
+
+    private static async Task<int> WithDatabase(Func<Database, IConfiguration, Task> command)
     {
         DapperSetup.Run();
         var configuration = new ConfigurationBuilder()
@@ -84,7 +88,7 @@ internal static class Commands
                 await embedded.Start(CancellationToken.None);
             }
 
-            await command(database);
+            await command(database, configuration);
             return 0;
         }
         catch (Exception exception) when (exception is ArgumentException or InvalidOperationException or NpgsqlException or System.Net.Sockets.SocketException)

@@ -13,7 +13,20 @@ internal sealed record Timeline(
 {
     private static readonly TimeSpan Precision = TimeSpan.FromMilliseconds(1);
 
-    public bool RanAt(DateTime at) => Runs.Any(run => at + Precision > run.From && (run.Until is null || at < run.Until));
+    public bool RanAt(DateTime at)
+    {
+        // Asked of every event, so without anything to allocate.
+        for (var place = 0; place < Runs.Count; place++)
+        {
+            var (from, until) = Runs[place];
+            if (at + Precision > from && (until is null || at < until))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
 
     /// <summary>Whether the experiment had started then, was not over, and did not run.</summary>
     public bool WasPausedAt(DateTime at) =>

@@ -15,30 +15,23 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
         JOIN exposures x USING (experiment_id, identity)
         """;
 
-    private const string Write =
+    private const string Upsert =
         """
         INSERT INTO exposures (experiment_id, identity, identifier, own, seen, seen_at, enrolled_at, paused_at)
         SELECT * FROM unnest(@Experiments, @Identities, @Identifiers, @Own, @Seen, @SeenAt, @EnrolledAt, @PausedAt)
         ON CONFLICT (experiment_id, identity) DO UPDATE SET
-            seen = excluded.seen, seen_at = excluded.seen_at, enrolled_at = excluded.enrolled_at, paused_at = excluded.paused_at
-        """;
-
-    private const string Count =
-        """
-        INSERT INTO exposure_counts AS c (experiment_id, hour, outcome, count)
-        SELECT * FROM unnest(@Experiments, @Hours, @Outcomes, @Counts)
-        ON CONFLICT (experiment_id, hour, outcome) DO UPDATE SET count = c.count + excluded.count
+            own = excluded.own, seen = excluded.seen, seen_at = excluded.seen_at, enrolled_at = excluded.enrolled_at, paused_at = excluded.paused_at
         """;
 
     private readonly Dictionary<long, FoldedExperiment> _byId = experiments.ToDictionary(experiment => experiment.Id);
     private readonly ILookup<(long, string), FoldedExperiment> _byFeature =
-        experiments.ToLookup(experiment => (experiment.EnvironmentId, experiment.FeatureName.ToLowerInvariant()));
+        experiments.ToLookup(experiment => (experiment.EnvironmentId, experiment.FeatureName.ToUpperInvariant()));
 
     private readonly Dictionary<Key, (string Identifier, Exposures Exposures)> _found = [];
-    private readonly Dictionary<(long Experiment, DateTime Hour, string Outcome), long> _counts = [];
+    private readonly ExposureCounts _counts = new();
 
-    /// <summary>Takes them in, and tells whose row has changed.</summary>
-    public async Task<IReadOnlyList<Key>> Fold(IEnumerable<StoredEvent> shown, Func<FoldedExperiment, long, bool> inTime)
+    /// <summary>Takes them in, and tells what the rows that have changed are now.</summary>
+    public async Task<IReadOnlyDictionary<Key, Exposures>> Fold(IEnumerable<StoredEvent> shown, Func<FoldedExperiment, long, bool> inTime)
     {
         foreach (var exposure in shown)
         {
@@ -48,7 +41,7 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
         var keys = _found.Keys.Order().ToList();
         var before = await Read(connection, keys);
 
-        var changed = new List<(Key Key, string Identifier, Exposures Exposures)>();
+        var changed = new List<Changed>();
         foreach (var key in keys)
         {
             var (identifier, now) = _found[key];
@@ -60,15 +53,16 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
                     continue;
                 }
 
-                Add(_byId[key.ExperimentId], old, -1);
+                _counts.Add(_byId[key.ExperimentId], old, -1);
             }
 
-            Add(_byId[key.ExperimentId], now, 1);
-            changed.Add((key, identifier, now));
+            _counts.Add(_byId[key.ExperimentId], now, 1);
+            changed.Add(new(key, identifier, now));
         }
 
-        await Store(changed);
-        return [.. changed.Select(row => row.Key)];
+        await Write(connection, changed);
+        await _counts.Post(connection);
+        return changed.ToDictionary(row => row.Key, row => row.Exposures);
     }
 
     /// <summary>What is known of these identities, of those of whom anything is.</summary>
@@ -85,7 +79,7 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
             {
                 if (experiment.Timeline.RanAt(exposure.At))
                 {
-                    Add(experiment, exposure.At, Exposures.NoIdentifier, 1);
+                    _counts.Add(experiment, exposure.At, Exposures.NoIdentifier, 1);
                 }
             }
             else if (experiment.Judge(exposure.Identifier, exposure.Value, exposure.At) is { } judged)
@@ -99,45 +93,29 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
     // The experiment that the exposure names, or else those on the feature; of which at most one was going on at any time.
     private IEnumerable<FoldedExperiment> Concerned(StoredEvent exposure) => exposure.ExperimentId is { } id
         ? _byId.TryGetValue(id, out var named) && named.EnvironmentId == exposure.EnvironmentId ? [named] : []
-        : _byFeature[(exposure.EnvironmentId, exposure.FeatureName!.ToLowerInvariant())];
+        : _byFeature[(exposure.EnvironmentId, exposure.FeatureName!.ToUpperInvariant())];
 
-    private void Add(FoldedExperiment experiment, Exposures exposures, int sign) => Add(experiment, exposures.At, experiment.Outcome(exposures), sign);
-
-    private void Add(FoldedExperiment experiment, DateTime at, string outcome, int sign)
+    /// <summary>Writes what is known of identities, whether anything was or not.</summary>
+    public static async Task Write(NpgsqlConnection connection, IReadOnlyCollection<Changed> rows)
     {
-        var place = (experiment.Id, at.AddTicks(-(at.Ticks % TimeSpan.TicksPerHour)), outcome);
-        _counts[place] = _counts.GetValueOrDefault(place) + sign;
-    }
-
-    private async Task Store(List<(Key Key, string Identifier, Exposures Exposures)> changed)
-    {
-        if (changed.Count > 0)
+        if (rows.Count > 0)
         {
-            await connection.ExecuteAsync(Write, new
+            await connection.ExecuteAsync(Upsert, new
             {
-                Experiments = changed.Select(row => row.Key.ExperimentId).ToArray(),
-                Identities = changed.Select(row => row.Key.Identity).ToArray(),
-                Identifiers = changed.Select(row => row.Identifier).ToArray(),
-                Own = changed.Select(row => (short)row.Exposures.Own).ToArray(),
-                Seen = changed.Select(row => row.Exposures.Seen).ToArray(),
-                SeenAt = new Column<DateTime?>(changed.Select(row => row.Exposures.SeenAt)),
-                EnrolledAt = new Column<DateTime?>(changed.Select(row => row.Exposures.EnrolledAt)),
-                PausedAt = new Column<DateTime?>(changed.Select(row => row.Exposures.PausedAt)),
-            });
-        }
-
-        var counts = _counts.Where(count => count.Value != 0).OrderBy(count => count.Key).ToList();
-        if (counts.Count > 0)
-        {
-            await connection.ExecuteAsync(Count, new
-            {
-                Experiments = counts.Select(count => count.Key.Experiment).ToArray(),
-                Hours = new Column<DateTime>(counts.Select(count => count.Key.Hour)),
-                Outcomes = counts.Select(count => count.Key.Outcome).ToArray(),
-                Counts = counts.Select(count => count.Value).ToArray(),
+                Experiments = new Column<long>(rows.Select(row => row.Key.ExperimentId)),
+                Identities = new Column<Guid>(rows.Select(row => row.Key.Identity)),
+                Identifiers = new Column<string>(rows.Select(row => row.Identifier)),
+                Own = new Column<short>(rows.Select(row => (short)row.Exposures.Own)),
+                Seen = new Column<int>(rows.Select(row => row.Exposures.Seen)),
+                SeenAt = new Column<DateTime?>(rows.Select(row => row.Exposures.SeenAt)),
+                EnrolledAt = new Column<DateTime?>(rows.Select(row => row.Exposures.EnrolledAt)),
+                PausedAt = new Column<DateTime?>(rows.Select(row => row.Exposures.PausedAt)),
             });
         }
     }
+
+    /// <summary>What is known of an identity now.</summary>
+    internal sealed record Changed(Key Key, string Identifier, Exposures Exposures);
 
     /// <summary>An identity in an experiment.</summary>
     internal readonly record struct Key(long ExperimentId, Guid Identity) : IComparable<Key>

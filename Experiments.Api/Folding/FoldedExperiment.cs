@@ -36,6 +36,10 @@ internal sealed class FoldedExperiment
 
     public Timeline Timeline { get; }
 
+    /// <summary>Whether an exposure is to this experiment: it names it, or else only its feature, on which at most one experiment was going on at any time.</summary>
+    public bool IsConcerned(StoredEvent exposure) => exposure.EnvironmentId == EnvironmentId
+        && (exposure.ExperimentId is { } named ? named == Id : string.Equals(exposure.FeatureName, FeatureName, StringComparison.OrdinalIgnoreCase));
+
     /// <summary>What one exposure amounts to, or null when it is none of this experiment: from before its start or after its end.</summary>
     public Exposures? Judge(string identifier, string? variant, DateTime at)
     {

@@ -12,9 +12,6 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
     // Events that come one after another are taken together.
     private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(20);
 
-    // After so many passes metrics that are new have a turn, however much is coming in.
-    private const int Most = 50;
-
     // After so many passes the index is told where the latest batches lie, which it would otherwise learn only from the next vacuum;
     // until then every search looks through all of them.
     private const int Summarise = 5;
@@ -104,22 +101,25 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
     private async Task<bool> FoldAll(NpgsqlDataSource source, CancellationToken ct)
     {
         var late = configuration.LateEvents();
-        try
-        {
-            await new Rebuild(source, late).TakeUp(ct);
-        }
-        catch (Exception exception) when (!Failure.IsUnavailable(exception))
-        {
-            // It concerns one experiment; events of the others go on being folded.
-            _logger.LogError(exception, "A metric cannot be taken up");
-        }
-
         await using var connection = await source.OpenConnectionAsync(ct);
-        for (var pass = 0; pass < Most; pass++)
+        for (var mayTakeUp = true; ;)
         {
+            // A page of what is old, then a pass over what is new, so that neither waits for all of the other.
+            var isOldTaken = !mayTakeUp;
+            try
+            {
+                isOldTaken = isOldTaken || await new TakeUp(source, connection, late).Page(ct) is not true;
+            }
+            catch (Exception exception) when (!Failure.IsUnavailable(exception) && !ct.IsCancellationRequested)
+            {
+                // It concerns one experiment; events of the others go on being folded.
+                _logger.LogError(exception, "A metric cannot be taken up");
+                mayTakeUp = false;
+            }
+
             switch (await new Pass(source, connection, late).Run(ct))
             {
-                case 0: return true;
+                case 0 when isOldTaken || !mayTakeUp: return true;
                 case null: return false;
             }
 
@@ -128,9 +128,6 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
                 await SummariseNew(connection);
             }
         }
-
-        Call();
-        return false;
     }
 
     private async Task SummariseNew(NpgsqlConnection connection)

@@ -6,16 +6,19 @@ namespace Experiments.Api.Folding;
 /// <summary>A metric of an experiment that has started, ready to be folded.</summary>
 internal sealed class MetricLink
 {
-    private readonly string _aggregation;
     private readonly MetricDefinition _definition;
-    private readonly bool[] _counts;
+    private readonly MetricFormula _formula;
+    private readonly IReadOnlyList<MetricSource> _sources;
+    private readonly bool _hasSteps;
+    private readonly bool _hasDenominator;
 
-    public MetricLink(Row row, FoldedExperiment experiment)
+    private MetricLink(Row row, FoldedExperiment experiment)
     {
-        (Id, Experiment, _aggregation, _definition) = (row.Id, experiment, row.Aggregation, MetricRules.Read(row.Definition));
-        // Of a ratio a source without a property counts events.
-        _counts = [.. _definition.Sources.Select(source => row.Aggregation is not ("sum" or "mean") && !(row.Aggregation == "ratio" && source.Property is not null))];
-        Sources = JsonSerializer.Serialize(_definition.Sources.Select(source => new { source.Event, source.Filters, Property = source.Property ?? "value" }));
+        (Id, Experiment, _definition) = (row.Id, experiment, MetricRules.Read(row.Definition));
+        _formula = new(row.Aggregation, _definition);
+        _sources = _definition.Sources;
+        (_hasSteps, _hasDenominator) = (row.Aggregation == "funnel", row.Aggregation is "ratio" or "retention");
+        Sources = JsonSerializer.Serialize(_sources.Select(source => new { source.Event, source.Filters, Property = source.Property ?? "value" }));
     }
 
     public long Id { get; }
@@ -28,21 +31,24 @@ internal sealed class MetricLink
     /// <summary>Under which metric the events are kept: the first that is about the same.</summary>
     public long Keeper { get; private set; }
 
-    public IEnumerable<string> Events => _definition.Sources.Select(source => source.Event!);
+    /// <summary>Its place among the metrics of the experiment. Once an experiment has started it loses none, so that this never changes.</summary>
+    public int Place { get; private set; }
+
+    public IEnumerable<string> Events => _sources.Select(source => source.Event!).Distinct();
 
     /// <summary>From when on its events matter.</summary>
     public DateTime From => Experiment.Timeline.Runs[0].From.AddDays(-(_definition.LookbackDays ?? 0)).AddMilliseconds(-1);
 
-    /// <summary>The metrics of an experiment, with who keeps whose events. The order in which they were attached never changes, and so neither does that.</summary>
+    /// <summary>The metrics of some experiments, in the order in which they were attached, with their places and with who keeps whose events.</summary>
     public static IReadOnlyList<MetricLink> Of(IEnumerable<Row> rows, Func<long, FoldedExperiment> experiment)
     {
         var links = rows.OrderBy(row => row.Id).Select(row => new MetricLink(row, experiment(row.ExperimentId))).ToList();
-        foreach (var shared in links.GroupBy(link => (link.Experiment.Id, link.Sources)))
+        foreach (var own in links.GroupBy(link => link.Experiment.Id))
         {
-            var keeper = shared.Min(link => link.Id);
-            foreach (var link in shared)
+            foreach (var (place, link) in own.Index())
             {
-                link.Keeper = keeper;
+                link.Place = place;
+                link.Keeper = own.First(other => other.Sources == link.Sources).Id;
             }
         }
 
@@ -52,19 +58,35 @@ internal sealed class MetricLink
     /// <summary>What an event is to this metric: once for each place of the definition that it fits, with its number where it has one.</summary>
     public IEnumerable<MetricEvent> Take(string name, DateTime at, long key, string? value, JsonElement? metadata)
     {
-        foreach (var (slot, source) in _definition.Sources.Index())
+        for (var slot = 0; slot < _sources.Count; slot++)
         {
-            if (source.Event == name && source.Passes(value, metadata))
+            if (_sources[slot].Event == name && _sources[slot].Passes(value, metadata))
             {
-                yield return new(at, key, slot, source.NumberOf(value, metadata) ?? double.NaN);
+                yield return new(at, key, slot, _sources[slot].NumberOf(value, metadata) ?? double.NaN);
             }
         }
     }
 
-    public MetricValue Value(IEnumerable<MetricEvent> kept, DateTime exposed)
+    public MetricValue Value(ReadOnlySpan<MetricEvent> events, DateTime exposed) => _formula.Value(events, exposed, Experiment.Timeline);
+
+    /// <summary>Reads the value from an identity's numbers, of which each metric has two: itself, and what goes with it.</summary>
+    public MetricValue Read(double[] numbers)
     {
-        var events = kept.Where(e => _counts[e.Slot] || !double.IsNaN(e.Value)).Select(e => _counts[e.Slot] ? e with { Value = 1 } : e).Order().ToList();
-        return MetricValue.Of(_aggregation, _definition, events, exposed, Experiment.Timeline);
+        var place = Place * 2;
+        if (place + 1 >= numbers.Length)
+        {
+            return default;
+        }
+
+        var (y, other) = (numbers[place], numbers[place + 1]);
+        return _hasSteps ? new(y, 0, 0, (int)other) : _hasDenominator ? new(y, other, 0, 0) : new(y, 0, other, 0);
+    }
+
+    /// <summary>Writes the value among an identity's numbers.</summary>
+    public void Write(MetricValue value, double[] numbers)
+    {
+        numbers[Place * 2] = value.Y;
+        numbers[(Place * 2) + 1] = _hasSteps ? value.Steps : _hasDenominator ? value.D : value.X;
     }
 
     internal sealed record Row(long Id, long ExperimentId, string Aggregation, string Definition);

@@ -22,13 +22,13 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
 
     private const string Due =
         """
-        SELECT id, environment_id, from_at, until_at, received_at
+        SELECT id, environment_id, from_at, until_at
         FROM (
-            SELECT *, sum(events) OVER (ORDER BY id) - events AS before, min(id) OVER () AS first
+            SELECT *, sum(events) OVER (ORDER BY id) - events AS before, min(received_at) OVER () AS first
             FROM (SELECT * FROM event_batches WHERE from_at <= clock_timestamp() ORDER BY id LIMIT 1000) oldest
         ) due
         -- Neighbours in the table, so that one that has waited for long does not stretch the search over all that came since.
-        WHERE before < @Size AND id < first + 2000
+        WHERE before < @Size AND received_at < first + interval '5 s'
         ORDER BY id
         """;
 
@@ -102,14 +102,14 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         var names = links.SelectMany(link => link.Events).Append(ReceivedEvent.Exposure).Distinct().ToArray();
         var events = (await connection.QueryAsync<StoredEvent>(Events, new { batches, first, newest, from, until, names })).Where(stored => stored.At >= due[stored.Batch].FromAt).ToList();
 
-        bool InTime(FoldedExperiment experiment, long batch) => !experiment.WasFinal(due[batch].ReceivedAt, late);
+        bool InTime(FoldedExperiment experiment, long batch) => !experiment.WasFinal(BatchId.ReceivedAt(batch), late);
         var changed = await new ExposureFold(connection, experiments).Fold(events.Where(stored => stored.Event == ReceivedEvent.Exposure), InTime);
         if (links.Count > 0)
         {
             var fold = new MetricFold(connection, links);
-            foreach (var (experimentId, identity) in changed)
+            foreach (var key in changed.Keys)
             {
-                fold.Touch(experimentId, identity);
+                fold.Touch(key);
             }
 
             foreach (var stored in events.Where(stored => !string.IsNullOrEmpty(stored.Identifier)))
@@ -117,7 +117,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
                 fold.Take(stored, experiment => InTime(experiment, stored.Batch));
             }
 
-            await fold.Fold();
+            await fold.Fold(changed);
         }
 
         await connection.ExecuteAsync(Strike, new { batches, first, newest, horizon, last });
@@ -137,12 +137,13 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         return ([.. experiments.Where(experiment => experiment.Id == experimentId && experiment.Timeline.Runs.Count > 0)], horizon);
     }
 
-    private async Task<IReadOnlyList<MetricLink>> Links(IReadOnlyList<FoldedExperiment> experiments)
+    /// <summary>The metrics of those experiments that have started.</summary>
+    public async Task<IReadOnlyList<MetricLink>> Links(IReadOnlyList<FoldedExperiment> experiments)
     {
         var byId = experiments.ToDictionary(experiment => experiment.Id);
         return MetricLink.Of(
             await connection.QueryAsync<MetricLink.Row>(
-                "SELECT id, experiment_id, aggregation, definition::text AS definition FROM experiment_metrics WHERE experiment_id = ANY (@ids) AND folded",
+                "SELECT id, experiment_id, aggregation, definition::text AS definition FROM experiment_metrics WHERE experiment_id = ANY (@ids)",
                 new { ids = byId.Values.Where(experiment => experiment.Timeline.Runs.Count > 0).Select(experiment => experiment.Id).ToArray() }),
             id => byId[id]);
     }
@@ -158,5 +159,5 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         return ([.. rows.Select(row => new FoldedExperiment(row))], horizon);
     }
 
-    private sealed record Batch(long Id, long EnvironmentId, DateTime FromAt, DateTime UntilAt, DateTime ReceivedAt);
+    private sealed record Batch(long Id, long EnvironmentId, DateTime FromAt, DateTime UntilAt);
 }

@@ -36,6 +36,7 @@ internal sealed record ResultsInput(
 
         return new(
             metric["link"]!.GetValue<long>(),
+            metric["place"]!.GetValue<int>(),
             metric["metric"]!.GetValue<long>(),
             metric["name"]!.GetValue<string>(),
             metric["role"]!.GetValue<string>(),
@@ -53,7 +54,7 @@ internal sealed record ResultsInput(
 
 /// <summary>A metric with the sums of its arms (y, y², d, d², yd, x, x², yx), by place, and with how many came how far in a funnel.</summary>
 internal sealed record MeasuredMetric(
-    long Link, long Metric, string Name, string Role, string ExpectedDirection, string Aggregation, MetricDefinition Definition, bool AddedAfterStart,
+    long Link, int Place, long Metric, string Name, string Role, string ExpectedDirection, string Aggregation, MetricDefinition Definition, bool AddedAfterStart,
     IReadOnlyList<double[]> Sums, IReadOnlyList<(int Arm, int Step, long Count)> Steps)
 {
     public MetricKind Kind => Aggregation switch { "occurrence" or "funnel" => MetricKind.Proportion, "ratio" or "retention" => MetricKind.Ratio, _ => MetricKind.Mean };

@@ -18,6 +18,8 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
                (SELECT COALESCE(json_agg(json_build_object(
                     'link', l.id, 'metric', l.metric_id, 'name', l.name, 'role', l.role, 'expected_direction', l.expected_direction, 'aggregation', l.aggregation,
                     'definition', l.definition, 'added_after_start', l.added_after_start,
+                    -- Among all metrics of the experiment, of which some may not have been taken up.
+                    'place', (SELECT count(*) FROM experiment_metrics o WHERE o.experiment_id = e.id AND o.id < l.id),
                     'sums', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.y, s.yy, s.d, s.dd, s.yd, s.x, s.xx, s.yx)), '[]') FROM metric_sums s WHERE s.link_id = l.id),
                     'steps', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.step, s.count)), '[]') FROM metric_steps s WHERE s.link_id = l.id)) ORDER BY l.id), '[]')
                 FROM experiment_metrics l WHERE l.experiment_id = e.id AND l.folded)::text AS metrics,
@@ -31,8 +33,10 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
     // noughts, and the positive ones, the one of that rank; and the sums of what is held between the two.
     private const string Held =
         """
-        WITH v AS (
-            SELECT y, row_number() OVER (ORDER BY y) AS place FROM metric_values WHERE link_id = @link AND y <> 0
+        WITH measured AS (
+            SELECT arm, numbers[2 * @Place + 1] AS y, numbers[2 * @Place + 2] AS x FROM measurements WHERE experiment_id = @experimentId AND numbers <> '{}'
+        ), v AS (
+            SELECT y, row_number() OVER (ORDER BY y) AS place FROM measured WHERE y <> 0
         ), c AS (
             SELECT count(*) FILTER (WHERE y < 0) AS negative, @n - count(*) AS noughts FROM v
         ), b AS (
@@ -42,7 +46,7 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
                                 WHEN @high <= c.negative + c.noughts THEN 0 ELSE (SELECT y FROM v WHERE place = @high - c.noughts) END) AS highest
             FROM c
         ), held AS (
-            SELECT m.arm, LEAST(GREATEST(m.y, b.lowest), b.highest)::numeric AS y, m.x::numeric AS x FROM metric_values m, b WHERE m.link_id = @link
+            SELECT m.arm, LEAST(GREATEST(m.y, b.lowest), b.highest)::numeric AS y, m.x::numeric AS x FROM measured m, b WHERE m.y <> 0 OR m.x <> 0
         )
         SELECT h.arm, sum(h.y)::float8 AS y, sum(h.y * h.y)::float8 AS yy, sum(h.y * h.x)::float8 AS yx, count(*) AS rows, (SELECT LEAST(GREATEST(0, lowest), highest)::float8 FROM b) AS nought
         FROM held h GROUP BY h.arm
@@ -120,18 +124,18 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
         var metrics = new List<MeasuredMetric>();
         foreach (var metric in input.Metrics)
         {
-            metrics.Add(metric.Definition.Winsorize is { } held && input.Identities.Sum() > 0 ? await Hold(connection, metric, held, input.Identities) : metric);
+            metrics.Add(metric.Definition.Winsorize is { } held && input.Identities.Sum() > 0 ? await Hold(connection, experimentId, metric, held, input.Identities) : metric);
         }
 
         return input with { Metrics = metrics };
     }
 
-    private static async Task<MeasuredMetric> Hold(NpgsqlConnection connection, MeasuredMetric metric, Metrics.Winsorizing held, IReadOnlyList<long> identities)
+    private static async Task<MeasuredMetric> Hold(NpgsqlConnection connection, long experimentId, MeasuredMetric metric, Metrics.Winsorizing held, IReadOnlyList<long> identities)
     {
         // The nearest rank, from one.
         var n = identities.Sum();
         var (low, high) = (Math.Max(1, (long)Math.Ceiling((held.Lower ?? 0) * n)), Math.Max(1, (long)Math.Ceiling((held.Upper ?? 1) * n)));
-        var rows = (await connection.QueryAsync<HeldRow>(Held, new { link = metric.Link, n, low, high })).ToDictionary(row => (int)row.Arm);
+        var rows = (await connection.QueryAsync<HeldRow>(Held, new { experimentId, metric.Place, n, low, high })).ToDictionary(row => (int)row.Arm);
         return metric with
         {
             Sums = [.. metric.Sums.Select((sums, arm) =>

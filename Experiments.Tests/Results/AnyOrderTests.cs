@@ -86,12 +86,14 @@ public class AnyOrderTests(TestService service) : IClassFixture<TestService>
         var folded = await service.QueryAll<string>(Sums, new { experiment.Id });
         await using var database = new Database(service.ConnectionString, null);
         await using var source = Folder.Source(database, null);
-        await Given.Eventually(() => new Rebuild(source, TimeSpan.FromHours(24)).Run(experiment.Id, all: true, CancellationToken.None));
+        Recomputation.Report? report = null;
+        await Given.Eventually(async () => (report = await new Recomputation(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null);
         var recomputed = await service.QueryAll<string>(Sums, new { experiment.Id });
 
         // Exactly, since what is kept is exact.
         folded.Count.ShouldBe(2 * metrics.Count);
         folded.ShouldBe(recomputed);
+        report.ShouldBe(new(60, 0, 0));
         (await Results())["metrics"].ToJsonString().ShouldBe(incremental!["metrics"].ToJsonString());
 
         async Task<Reply> Results() => (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200);

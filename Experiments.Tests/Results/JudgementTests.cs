@@ -94,5 +94,5 @@ public class JudgementTests
     }
 
     private static MeasuredMetric Metric(string role, string direction, double[] conversions, long id = 1) => new(
-        id, id, "m", role, direction, "occurrence", new MetricDefinition(Event: "e"), false, [.. conversions.Select(count => new[] { count, count, 0, 0, 0, 0, 0, 0 })], []);
+        id, 0, id, "m", role, direction, "occurrence", new MetricDefinition(Event: "e"), false, [.. conversions.Select(count => new[] { count, count, 0, 0, 0, 0, 0, 0 })], []);
 }

@@ -19,7 +19,7 @@ public class MetricValueTests
     {
         var events = Events((-1, 0, 100), (0, 0, 10), (0.5, 0, 20), (1.5, 0, 1000), (2.5, 0, 30), (3.5, 0, 1000));
 
-        MetricValue.Of(aggregation, new(Event: "e"), events, Noon, Timeline).Y.ShouldBe(expected);
+        ValueOf(aggregation, new(Event: "e"), events, Noon, Timeline).Y.ShouldBe(expected);
     }
 
     [Fact]
@@ -27,25 +27,25 @@ public class MetricValueTests
     {
         foreach (var aggregation in new[] { "occurrence", "count", "sum", "mean", "ratio", "retention" })
         {
-            MetricValue.Of(aggregation, new(Event: "e", Denominator: aggregation == "ratio" ? new("d") : null, FromHours: 1, ToHours: 2), [], Noon, Timeline).IsNought.ShouldBeTrue(aggregation);
+            ValueOf(aggregation, new(Event: "e", Denominator: aggregation == "ratio" ? new("d") : null, FromHours: 1, ToHours: 2), [], Noon, Timeline).IsNought.ShouldBeTrue(aggregation);
         }
     }
 
     [Fact]
     public void A_conversion_window_ends_before_its_last_instant() =>
-        MetricValue.Of("count", new(Event: "e", ConversionWindowHours: 0.5), Events((0, 0, 1), (0.499, 0, 1), (0.5, 0, 1)), Noon, Timeline).Y.ShouldBe(2);
+        ValueOf("count", new(Event: "e", ConversionWindowHours: 0.5), Events((0, 0, 1), (0.499, 0, 1), (0.5, 0, 1)), Noon, Timeline).Y.ShouldBe(2);
 
     [Fact]
     public void What_came_in_the_days_before_is_the_covariate()
     {
-        var value = MetricValue.Of("sum", new(Event: "e", LookbackDays: 1), Events((-30, 0, 1000), (-23, 0, 7), (-0.5, 0, 5), (0, 0, 2)), Noon, Timeline);
+        var value = ValueOf("sum", new(Event: "e", LookbackDays: 1), Events((-30, 0, 1000), (-23, 0, 7), (-0.5, 0, 5), (0, 0, 2)), Noon, Timeline);
 
         (value.X, value.Y).ShouldBe((12, 2));
     }
 
     [Fact]
     public void A_ratio_sums_its_two_events() =>
-        MetricValue.Of("ratio", new(Event: "n", Denominator: new("d")), Events((0, 0, 2), (0.1, 1, 3), (0.2, 1, 4)), Noon, Timeline).ShouldBe(new MetricValue(2, 7, 0, 0));
+        ValueOf("ratio", new(Event: "n", Property: "value", Denominator: new("d", Property: "value")), Events((0, 0, 2), (0.1, 1, 3), (0.2, 1, 4)), Noon, Timeline).ShouldBe(new MetricValue(2, 7, 0, 0));
 
     [Theory]
     [InlineData(3, 1, 0.0, 0.1, 0.2)]
@@ -70,7 +70,7 @@ public class MetricValueTests
     [InlineData(0.99, true)]
     [InlineData(2.6, false)]
     public void Whoever_comes_back_between_the_two_delays_is_retained(double back, bool retained) =>
-        MetricValue.Of("retention", new(Event: "e", FromHours: 0.5, ToHours: 1), Events((0, 0, 1), (back, 0, 1)), Noon, Timeline).ShouldBe(new MetricValue(retained ? 1 : 0, 1, 0, 0));
+        ValueOf("retention", new(Event: "e", FromHours: 0.5, ToHours: 1), Events((0, 0, 1), (back, 0, 1)), Noon, Timeline).ShouldBe(new MetricValue(retained ? 1 : 0, 1, 0, 0));
 
     [Theory]
     [InlineData("12.5", 12.5)]
@@ -83,8 +83,11 @@ public class MetricValueTests
     [InlineData(null, null)]
     public void Only_numbers_are_numbers(string? text, double? number) => MetricSource.Number(text).ShouldBe(number);
 
-    private static MetricValue Funnel(double? window, params (double Hour, int Slot)[] events) => MetricValue.Of(
+    private static MetricValue Funnel(double? window, params (double Hour, int Slot)[] events) => ValueOf(
         "funnel", new(Steps: [new("a"), new("b"), new("c")], WindowHours: window), Events([.. events.Select(e => (e.Hour, e.Slot, 1.0))]), Noon, Timeline);
+
+    private static MetricValue ValueOf(string aggregation, MetricDefinition definition, MetricEvent[] events, DateTime exposed, Timeline timeline) =>
+        new MetricFormula(aggregation, definition).Value(events, exposed, timeline);
 
     private static MetricEvent[] Events(params (double Hour, int Slot, double Value)[] events) =>
         [.. events.Select((e, key) => new MetricEvent(Noon.AddHours(e.Hour), key, e.Slot, e.Value)).Order()];

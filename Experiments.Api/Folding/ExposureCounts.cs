@@ -1,0 +1,43 @@
+using Dapper;
+using Experiments.Api.Domain;
+using Experiments.Api.Platform.Data;
+using Npgsql;
+
+namespace Experiments.Api.Folding;
+
+/// <summary>How many identities are to be counted more, or fewer, by the hour and by what they are counted as.</summary>
+internal sealed class ExposureCounts
+{
+    private const string Count =
+        """
+        INSERT INTO exposure_counts AS c (experiment_id, hour, outcome, count)
+        SELECT * FROM unnest(@Experiments, @Hours, @Outcomes, @Counts)
+        ON CONFLICT (experiment_id, hour, outcome) DO UPDATE SET count = c.count + excluded.count
+        """;
+
+    private readonly Dictionary<(long Experiment, DateTime Hour, string Outcome), long> _counts = [];
+
+    public void Add(FoldedExperiment experiment, Exposures exposures, int sign) => Add(experiment, exposures.At, experiment.Outcome(exposures), sign);
+
+    public void Add(FoldedExperiment experiment, DateTime at, string outcome, int sign)
+    {
+        var place = (experiment.Id, at.AddTicks(-(at.Ticks % TimeSpan.TicksPerHour)), outcome);
+        _counts[place] = _counts.GetValueOrDefault(place) + sign;
+    }
+
+    /// <summary>Adds all of it to what is stored.</summary>
+    public async Task Post(NpgsqlConnection connection)
+    {
+        var counts = _counts.Where(count => count.Value != 0).OrderBy(count => count.Key).ToList();
+        if (counts.Count > 0)
+        {
+            await connection.ExecuteAsync(Count, new
+            {
+                Experiments = new Column<long>(counts.Select(count => count.Key.Experiment)),
+                Hours = new Column<DateTime>(counts.Select(count => count.Key.Hour)),
+                Outcomes = new Column<string>(counts.Select(count => count.Key.Outcome)),
+                Counts = new Column<long>(counts.Select(count => count.Value)),
+            });
+        }
+    }
+}

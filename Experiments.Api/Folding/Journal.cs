@@ -1,0 +1,116 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using Experiments.Api.Metrics;
+
+namespace Experiments.Api.Folding;
+
+/// <summary>
+/// The events of one identity that the metrics of an experiment are about, each once and in order, so that a value can be computed
+/// anew from them whatever comes late. They are stored as one value: for each keeper its id and how many events follow, and for
+/// each event its instant, key, slot and number, in little-endian order.
+/// </summary>
+internal sealed class Journal
+{
+    /// <summary>The first so many are kept, whatever the order in which they came; who has more of them is no person.</summary>
+    public const int Most = 10_000;
+
+    private const int HeadSize = 12;
+    private const int EventSize = 25;
+
+    private readonly List<(long Keeper, List<MetricEvent> Events)> _kept = [];
+
+    public static Journal Of(byte[]? packed)
+    {
+        var journal = new Journal();
+        for (ReadOnlySpan<byte> rest = packed; rest.Length > 0;)
+        {
+            var keeper = BinaryPrimitives.ReadInt64LittleEndian(rest);
+            var events = new List<MetricEvent>(BinaryPrimitives.ReadInt32LittleEndian(rest[8..]) + 4);
+            rest = rest[HeadSize..];
+            for (var left = events.Capacity - 4; left > 0; left--, rest = rest[EventSize..])
+            {
+                events.Add(new(
+                    new(BinaryPrimitives.ReadInt64LittleEndian(rest), DateTimeKind.Utc),
+                    BinaryPrimitives.ReadInt64LittleEndian(rest[8..]),
+                    rest[16],
+                    BinaryPrimitives.ReadDoubleLittleEndian(rest[17..])));
+            }
+
+            journal._kept.Add((keeper, events));
+        }
+
+        return journal;
+    }
+
+    /// <summary>Adds an event, and tells whether anything has changed by it.</summary>
+    public bool Add(long keeper, MetricEvent e)
+    {
+        var events = Kept(keeper);
+        var place = events.Count > 0 && events[^1].CompareTo(e) < 0 ? ~events.Count : events.BinarySearch(e);
+        if (place >= 0 || ~place >= Most)
+        {
+            return false;
+        }
+
+        events.Insert(~place, e);
+        if (events.Count > Most)
+        {
+            events.RemoveAt(Most);
+        }
+
+        return true;
+    }
+
+    /// <summary>The events that this metric keeps, in order.</summary>
+    public ReadOnlySpan<MetricEvent> Of(long keeper)
+    {
+        foreach (var (kept, events) in _kept)
+        {
+            if (kept == keeper)
+            {
+                return CollectionsMarshal.AsSpan(events);
+            }
+        }
+
+        return default;
+    }
+
+    public byte[] Pack()
+    {
+        var packed = new byte[_kept.Sum(kept => HeadSize + (kept.Events.Count * EventSize))];
+        var rest = packed.AsSpan();
+        foreach (var (keeper, events) in _kept)
+        {
+            BinaryPrimitives.WriteInt64LittleEndian(rest, keeper);
+            BinaryPrimitives.WriteInt32LittleEndian(rest[8..], events.Count);
+            rest = rest[HeadSize..];
+            foreach (var e in events)
+            {
+                BinaryPrimitives.WriteInt64LittleEndian(rest, e.At.Ticks);
+                BinaryPrimitives.WriteInt64LittleEndian(rest[8..], e.Key);
+                rest[16] = (byte)e.Slot;
+                BinaryPrimitives.WriteDoubleLittleEndian(rest[17..], e.Value);
+                rest = rest[EventSize..];
+            }
+        }
+
+        return packed;
+    }
+
+    // In the order of the keepers, so that the same events are the same bytes.
+    private List<MetricEvent> Kept(long keeper)
+    {
+        var place = 0;
+        while (place < _kept.Count && _kept[place].Keeper < keeper)
+        {
+            place++;
+        }
+
+        if (place == _kept.Count || _kept[place].Keeper != keeper)
+        {
+            _kept.Insert(place, (keeper, []));
+        }
+
+        return _kept[place].Events;
+    }
+}

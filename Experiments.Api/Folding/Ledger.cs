@@ -1,0 +1,127 @@
+using Dapper;
+using Experiments.Api.Metrics;
+using Npgsql;
+
+namespace Experiments.Api.Folding;
+
+/// <summary>What is to be added to the sums of metrics, by arm: the values of identities, put on or taken off.</summary>
+internal sealed class Ledger
+{
+    private const string Sum =
+        """
+        INSERT INTO metric_sums AS s (link_id, arm, y, yy, d, dd, yd, x, xx, yx)
+        SELECT link_id, arm, y::numeric, yy::numeric, d::numeric, dd::numeric, yd::numeric, x::numeric, xx::numeric, yx::numeric
+        FROM unnest(@Links, @Arms, @Y, @YY, @D, @DD, @YD, @X, @XX, @YX) AS g(link_id, arm, y, yy, d, dd, yd, x, xx, yx)
+        ON CONFLICT (link_id, arm) DO UPDATE SET
+            y = s.y + excluded.y, yy = s.yy + excluded.yy, d = s.d + excluded.d, dd = s.dd + excluded.dd, yd = s.yd + excluded.yd,
+            x = s.x + excluded.x, xx = s.xx + excluded.xx, yx = s.yx + excluded.yx
+        """;
+
+    private const string Count =
+        """
+        INSERT INTO metric_steps AS s (link_id, arm, step, count)
+        SELECT * FROM unnest(@Links, @Arms, @Steps, @Counts)
+        ON CONFLICT (link_id, arm, step) DO UPDATE SET count = s.count + excluded.count
+        """;
+
+    private readonly Dictionary<(long Link, short Arm), Sums> _sums = [];
+    private readonly Dictionary<(long Link, short Arm, short Step), long> _steps = [];
+
+    /// <summary>Puts a value on its arm, or takes it off where the sign is negative.</summary>
+    public void Add(long link, short arm, MetricValue value, int sign)
+    {
+        if (value.IsNought)
+        {
+            return;
+        }
+
+        if (!_sums.TryGetValue((link, arm), out var sums))
+        {
+            _sums.Add((link, arm), sums = new());
+        }
+
+        sums.Add(value, sign);
+        if (value.Steps > 0)
+        {
+            var place = (link, arm, (short)value.Steps);
+            _steps[place] = _steps.GetValueOrDefault(place) + sign;
+        }
+    }
+
+    /// <summary>Adds all of it to what is stored.</summary>
+    public async Task Post(NpgsqlConnection connection)
+    {
+        var sums = _sums.OrderBy(row => row.Key).ToList();
+        if (sums.Count > 0)
+        {
+            await connection.ExecuteAsync(Sum, new
+            {
+                Links = sums.Select(row => row.Key.Link).ToArray(),
+                Arms = sums.Select(row => row.Key.Arm).ToArray(),
+                Y = Text(sum => sum.Y),
+                YY = Text(sum => sum.YY),
+                D = Text(sum => sum.D),
+                DD = Text(sum => sum.DD),
+                YD = Text(sum => sum.YD),
+                X = Text(sum => sum.X),
+                XX = Text(sum => sum.XX),
+                YX = Text(sum => sum.YX),
+            });
+        }
+
+        var steps = _steps.Where(row => row.Value != 0).OrderBy(row => row.Key).ToList();
+        if (steps.Count > 0)
+        {
+            await connection.ExecuteAsync(Count, new
+            {
+                Links = steps.Select(row => row.Key.Link).ToArray(),
+                Arms = steps.Select(row => row.Key.Arm).ToArray(),
+                Steps = steps.Select(row => row.Key.Step).ToArray(),
+                Counts = steps.Select(row => row.Value).ToArray(),
+            });
+        }
+
+        string[] Text(Func<Sums, ExactSum> of) => [.. sums.Select(row => of(row.Value).ToString())];
+    }
+
+    private sealed class Sums
+    {
+        public ExactSum Y { get; } = new();
+
+        public ExactSum YY { get; } = new();
+
+        public ExactSum D { get; } = new();
+
+        public ExactSum DD { get; } = new();
+
+        public ExactSum YD { get; } = new();
+
+        public ExactSum X { get; } = new();
+
+        public ExactSum XX { get; } = new();
+
+        public ExactSum YX { get; } = new();
+
+        public void Add(MetricValue value, int sign)
+        {
+            var y = Decimals.Of(value.Y);
+            Y.Add(y, sign);
+            YY.Add(y, y, sign);
+            if (value.D != 0)
+            {
+                var d = Decimals.Of(value.D);
+                D.Add(d, sign);
+                DD.Add(d, d, sign);
+                YD.Add(y, d, sign);
+            }
+
+            if (value.X != 0)
+            {
+                var x = Decimals.Of(value.X);
+                X.Add(x, sign);
+                XX.Add(x, x, sign);
+                YX.Add(y, x, sign);
+            }
+        }
+    }
+}

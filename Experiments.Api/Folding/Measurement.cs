@@ -1,0 +1,71 @@
+using System.Globalization;
+using Dapper;
+using Experiments.Api.Platform.Data;
+using Npgsql;
+
+namespace Experiments.Api.Folding;
+
+/// <summary>What is measured of one identity in one experiment.</summary>
+/// <param name="Key">The identity and the experiment.</param>
+/// <param name="Arm">The place of its variant, where it was shown anything.</param>
+/// <param name="Numbers">The values of the metrics, two numbers each, by place; shorter where metrics came later, and empty while all are nought.</param>
+/// <param name="Events">The events that they follow from, as <see cref="Journal"/> packs them.</param>
+internal sealed record Measurement(ExposureFold.Key Key, short? Arm, double[] Numbers, byte[] Events)
+{
+    private const string Select =
+        """
+        SELECT m.experiment_id, m.identity, m.arm, m.numbers, m.events
+        FROM unnest(@Experiments, @Identities) AS k(experiment_id, identity)
+        JOIN measurements m USING (experiment_id, identity)
+        """;
+
+    private const string Upsert =
+        """
+        INSERT INTO measurements (experiment_id, identity, arm, numbers, events)
+        SELECT experiment_id, identity, arm, numbers::float8[], events
+        FROM unnest(@Experiments, @Identities, @Arms, @Numbers, @Events) AS g(experiment_id, identity, arm, numbers, events)
+        ON CONFLICT (experiment_id, identity) DO UPDATE SET arm = excluded.arm, numbers = excluded.numbers, events = excluded.events
+        """;
+
+    /// <summary>Of these identities, those of whom anything is measured.</summary>
+    public static async Task<Dictionary<ExposureFold.Key, Measurement>> Read(NpgsqlConnection connection, IReadOnlyCollection<ExposureFold.Key> keys)
+    {
+        var found = new Dictionary<ExposureFold.Key, Measurement>();
+        await using var command = new NpgsqlCommand(Select, connection)
+        {
+            Parameters =
+            {
+                new NpgsqlParameter<long[]>("Experiments", [.. keys.Select(key => key.ExperimentId)]),
+                new NpgsqlParameter<Guid[]>("Identities", [.. keys.Select(key => key.Identity)]),
+            },
+        };
+        await using var reader = await command.ExecuteReaderAsync();
+        while (await reader.ReadAsync())
+        {
+            var measurement = Of(reader);
+            found.Add(measurement.Key, measurement);
+        }
+
+        return found;
+    }
+
+    /// <summary>From the columns experiment_id, identity, arm, numbers and events.</summary>
+    public static Measurement Of(NpgsqlDataReader row) => new(
+        new(row.GetInt64(0), row.GetGuid(1)), row.IsDBNull(2) ? null : row.GetInt16(2), row.GetFieldValue<double[]>(3), row.GetFieldValue<byte[]>(4));
+
+    public static async Task Write(NpgsqlConnection connection, IReadOnlyCollection<Measurement> rows)
+    {
+        if (rows.Count > 0)
+        {
+            await connection.ExecuteAsync(Upsert, new
+            {
+                Experiments = new Column<long>(rows.Select(row => row.Key.ExperimentId)),
+                Identities = new Column<Guid>(rows.Select(row => row.Key.Identity)),
+                Arms = new Column<short?>(rows.Select(row => row.Arm)),
+                // As text, because a list of lists would have to have the same length everywhere.
+                Numbers = new Column<string>(rows.Select(row => $"{{{string.Join(',', row.Numbers.Select(number => number.ToString("R", CultureInfo.InvariantCulture)))}}}")),
+                Events = new Column<byte[]>(rows.Select(row => row.Events)),
+            });
+        }
+    }
+}

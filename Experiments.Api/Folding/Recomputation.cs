@@ -1,0 +1,235 @@
+using Dapper;
+using Experiments.Api.Events;
+using Npgsql;
+
+namespace Experiments.Api.Folding;
+
+/// <summary>
+/// Computes everything that is derived for an experiment from the events themselves, as if nothing had been folded, and mends what
+/// differs: exposures, what is measured of each identity, and the sums. Memory bounds how many identities are looked at in one go;
+/// where they do not fit, the events are read several times.
+/// </summary>
+internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
+{
+    // About what an event takes while its identity is looked at, and what one takes in the database at least.
+    private const int BytesInMemory = 150;
+    private const int BytesInTable = 100;
+
+    private const int Chunk = 20_000;
+
+    private const string Size =
+        "SELECT COALESCE(sum(pg_relation_size(partition::regclass)), 0)::bigint FROM event_partitions WHERE begins + interval '1 month' > @from";
+
+    private const string Pending = "SELECT id, from_at FROM event_batches WHERE environment_id = @environment";
+
+    private const string Events =
+        """
+        SELECT batch, at, key, event, left(feature_name, 256), identifier, left(value, 1000), metadata::text,
+               CASE WHEN event <> '$flag_exposure' THEN NULL
+                    WHEN metadata->>'experiment_id' ~ '^[0-9]{1,18}$' THEN (metadata->>'experiment_id')::bigint
+                    WHEN metadata->>'experiment_id' IS NOT NULL THEN -1 END
+        FROM events
+        WHERE environment_id = $1 AND event = ANY ($2) AND at BETWEEN $3 AND $4
+          AND ($5 = 1 OR CASE WHEN identifier <> '' THEN get_byte(sha256(convert_to(identifier, 'UTF8')), 0) * $5 / 256 ELSE 0 END = $6)
+        """;
+
+    private const string Exposed =
+        "SELECT identity, own, seen, seen_at, enrolled_at, paused_at FROM exposures WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
+
+    private const string Measured =
+        "SELECT experiment_id, identity, arm, numbers, events FROM measurements WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
+
+    private const string Clear =
+        """
+        DELETE FROM exposure_counts WHERE experiment_id = @Id;
+        DELETE FROM metric_sums WHERE link_id = ANY (@links);
+        DELETE FROM metric_steps WHERE link_id = ANY (@links);
+        UPDATE experiment_metrics SET folded = true WHERE id = ANY (@links);
+        """;
+
+    /// <summary>Computes it all anew. Null when a replica is folding at the moment.</summary>
+    /// <exception cref="InvalidOperationException">There is no such experiment, or some of its events are gone.</exception>
+    public async Task<Report?> Run(long experimentId, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        if (!await Pass.Begin(connection))
+        {
+            return null;
+        }
+
+        // As long as there are events.
+        await connection.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0");
+        var pass = new Pass(source, connection, late);
+        var (experiments, horizon) = await pass.Experiments(experimentId, ct);
+        if (experiments is not [var experiment])
+        {
+            return new(0, 0, 0);
+        }
+
+        var links = await pass.Links(experiments);
+        var from = links.Select(link => link.From).Append(experiment.Timeline.Runs[0].From.AddMilliseconds(-1)).Min();
+        await Demand(connection, from);
+
+        // One snapshot, in which no batch is half there.
+        await using var reading = await source.OpenConnectionAsync(ct);
+        await using var snapshot = await reading.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, ct);
+        await reading.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0");
+        var pending = (await reading.QueryAsync<(long Id, DateTime From)>(Pending, new { environment = experiment.EnvironmentId })).ToDictionary(batch => batch.Id, batch => batch.From);
+        var bytes = await reading.QuerySingleAsync<long>(Size, new { from });
+        var slices = (int)Math.Clamp(bytes / BytesInTable * BytesInMemory / (GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4), 0, 255) + 1;
+
+        var (counts, ledger) = (new ExposureCounts(), new Ledger());
+        var report = new Report(0, 0, 0);
+        for (var slice = 0; slice < slices; slice++)
+        {
+            var identities = new RecomputedIdentities(experiment, links);
+            await Read(reading, experiment, links, from, horizon, slices, slice, raw =>
+            {
+                // What waits to be folded has not been, and will be.
+                if ((!pending.TryGetValue(raw.Batch, out var waits) || raw.At < waits) && !experiment.WasFinal(BatchId.ReceivedAt(raw.Batch), late))
+                {
+                    identities.Take(raw, counts);
+                }
+            }, ct);
+            identities.Settle(counts, ledger);
+            var range = (First(slice, slices), Last(slice, slices));
+            var exposures = await Mend(connection, experiment.Id, identities, range, ct);
+            var measurements = await MendMeasurements(connection, experiment.Id, identities, range, ct);
+            report = new(report.Identities + identities.Count, report.Exposures + exposures, report.Measurements + measurements);
+        }
+
+        await connection.ExecuteAsync(Clear, new { experiment.Id, links = links.Select(link => link.Id).ToArray() });
+        await counts.Post(connection);
+        await ledger.Post(connection);
+        await transaction.CommitAsync(ct);
+        return report;
+    }
+
+    // What retention has dropped cannot be counted again, so what was counted of it must stay.
+    private static async Task Demand(NpgsqlConnection connection, DateTime from)
+    {
+        var oldest = await connection.QuerySingleAsync<DateTime?>("SELECT min(begins) FROM event_partitions");
+        if (from < oldest)
+        {
+            throw new InvalidOperationException($"Events before {oldest:yyyy-MM-dd} are gone, so the experiment cannot be computed anew. It stays as it is.");
+        }
+    }
+
+    private static async Task Read(
+        NpgsqlConnection reading, FoldedExperiment experiment, IReadOnlyList<MetricLink> links, DateTime from, DateTime horizon, int slices, int slice, Action<StoredEvent> take, CancellationToken ct)
+    {
+        var names = links.SelectMany(link => link.Events).Append(ReceivedEvent.Exposure).Distinct().ToDictionary(name => name);
+        await using var command = new NpgsqlCommand(Events, reading)
+        {
+            Parameters =
+            {
+                new NpgsqlParameter<long> { TypedValue = experiment.EnvironmentId },
+                new NpgsqlParameter<string[]> { TypedValue = [.. names.Keys] },
+                new NpgsqlParameter<DateTime> { TypedValue = from },
+                new NpgsqlParameter<DateTime> { TypedValue = horizon },
+                new NpgsqlParameter<int> { TypedValue = slices },
+                new NpgsqlParameter<int> { TypedValue = slice },
+            },
+        };
+        await using var row = await command.ExecuteReaderAsync(ct);
+        while (await row.ReadAsync(ct))
+        {
+            take(Of(row, experiment.EnvironmentId, names));
+        }
+    }
+
+    private static StoredEvent Of(NpgsqlDataReader row, long environmentId, Dictionary<string, string> names) => new()
+    {
+        Batch = row.GetInt64(0),
+        EnvironmentId = environmentId,
+        At = row.GetDateTime(1),
+        Key = row.GetInt64(2),
+        Event = names[row.GetString(3)],
+        FeatureName = Text(row, 4),
+        Identifier = Text(row, 5),
+        Value = Text(row, 6),
+        Metadata = Text(row, 7),
+        ExperimentId = row.IsDBNull(8) ? null : row.GetInt64(8),
+    };
+
+    private static string? Text(NpgsqlDataReader row, int place) => row.IsDBNull(place) ? null : row.GetString(place);
+
+    private static async Task<long> Mend(NpgsqlConnection connection, long experimentId, RecomputedIdentities identities, (Guid First, Guid Last) range, CancellationToken ct)
+    {
+        var surplus = new List<Guid>();
+        await using (var command = Stored(connection, Exposed, experimentId, range))
+        await using (var row = await command.ExecuteReaderAsync(ct))
+        {
+            while (await row.ReadAsync(ct))
+            {
+                if (!identities.Matches(row.GetGuid(0), new(row.GetInt16(1), row.GetInt32(2), Instant(row, 3), Instant(row, 4), Instant(row, 5))))
+                {
+                    surplus.Add(row.GetGuid(0));
+                }
+            }
+        }
+
+        await Delete(connection, "exposures", experimentId, surplus);
+        var differing = identities.UnmatchedExposures().ToList();
+        foreach (var chunk in differing.Chunk(Chunk))
+        {
+            await ExposureFold.Write(connection, chunk);
+        }
+
+        return differing.Count + surplus.Count;
+    }
+
+    private static async Task<long> MendMeasurements(NpgsqlConnection connection, long experimentId, RecomputedIdentities identities, (Guid First, Guid Last) range, CancellationToken ct)
+    {
+        var surplus = new List<Guid>();
+        await using (var command = Stored(connection, Measured, experimentId, range))
+        await using (var row = await command.ExecuteReaderAsync(ct))
+        {
+            while (await row.ReadAsync(ct))
+            {
+                if (Measurement.Of(row) is var measurement && !identities.Matches(measurement))
+                {
+                    surplus.Add(measurement.Key.Identity);
+                }
+            }
+        }
+
+        await Delete(connection, "measurements", experimentId, surplus);
+        var differing = 0L;
+        foreach (var chunk in identities.UnmatchedMeasurements().Chunk(Chunk))
+        {
+            await Measurement.Write(connection, chunk);
+            differing += chunk.Length;
+        }
+
+        return differing + surplus.Count;
+    }
+
+    private static NpgsqlCommand Stored(NpgsqlConnection connection, string sql, long experimentId, (Guid First, Guid Last) range) => new(sql, connection)
+    {
+        Parameters = { new NpgsqlParameter<long> { TypedValue = experimentId }, new NpgsqlParameter<Guid> { TypedValue = range.First }, new NpgsqlParameter<Guid> { TypedValue = range.Last } },
+    };
+
+    private static Task Delete(NpgsqlConnection connection, string table, long experimentId, List<Guid> identities) => identities.Count == 0
+        ? Task.CompletedTask
+        : connection.ExecuteAsync($"DELETE FROM {table} WHERE experiment_id = @experimentId AND identity = ANY (@identities)", new { experimentId, identities });
+
+    private static DateTime? Instant(NpgsqlDataReader row, int place) => row.IsDBNull(place) ? null : row.GetDateTime(place);
+
+    // The identities whose first byte, of 256, falls into this slice.
+    private static Guid First(int slice, int slices) => Bound((byte)(((slice * 256) + slices - 1) / slices), 0);
+
+    private static Guid Last(int slice, int slices) => Bound((byte)(((((slice + 1) * 256) + slices - 1) / slices) - 1), 255);
+
+    private static Guid Bound(byte first, byte others)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        bytes.Fill(others);
+        bytes[0] = first;
+        return new(bytes, bigEndian: true);
+    }
+
+    /// <summary>How many identities there are, and of how many the exposures, and what is measured, were not what they should have been.</summary>
+    internal sealed record Report(long Identities, long Exposures, long Measurements);
+}

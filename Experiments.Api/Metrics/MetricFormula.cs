@@ -1,0 +1,123 @@
+using Experiments.Api.Domain;
+
+namespace Experiments.Api.Metrics;
+
+/// <summary>How the value of a metric follows from the events of an identity.</summary>
+internal sealed class MetricFormula
+{
+    private readonly string _aggregation;
+    private readonly MetricDefinition _definition;
+    private readonly bool[] _countsEvents;
+    private readonly int _steps;
+
+    public MetricFormula(string aggregation, MetricDefinition definition)
+    {
+        (_aggregation, _definition, _steps) = (aggregation, definition, definition.Steps?.Count ?? 0);
+        // Of a ratio a source without a property counts events.
+        _countsEvents = [.. definition.Sources.Select(source => aggregation is not ("sum" or "mean") && !(aggregation == "ratio" && source.Property is not null))];
+    }
+
+    /// <summary>
+    /// From the identity's events, in order. Those count that come from its first exposure on, within the conversion window where
+    /// there is one, while the experiment runs; an event that should give a number and gives none does not.
+    /// </summary>
+    public MetricValue Value(ReadOnlySpan<MetricEvent> events, DateTime exposed, Timeline timeline)
+    {
+        var first = 0;
+        while (first < events.Length && events[first].At < exposed)
+        {
+            first++;
+        }
+
+        var after = new Window(this, events[first..], exposed, _definition.ConversionWindowHours is { } hours ? exposed.AddHours(hours) : DateTime.MaxValue, timeline);
+        return _aggregation switch
+        {
+            "ratio" => new(after.Total(0).Sum, after.Total(1).Sum, 0, 0),
+            "funnel" => Funnel(after),
+            "retention" => Retention(after),
+            _ => new(Plain(after), 0, _definition.LookbackDays is { } days ? Plain(new(this, events[..first], exposed.AddDays(-days), exposed, null)) : 0, 0),
+        };
+    }
+
+    private double Plain(Window window)
+    {
+        var (count, sum) = window.Total(0);
+        return _aggregation switch { "occurrence" => count > 0 ? 1 : 0, "mean" => count > 0 ? sum / count : 0, _ => sum };
+    }
+
+    private MetricValue Retention(Window window)
+    {
+        DateTime? came = null;
+        foreach (ref readonly var e in window.Events)
+        {
+            if (!window.Counts(e))
+            {
+                continue;
+            }
+
+            if (came is not { } start)
+            {
+                came = e.At;
+            }
+            else if (e.At > start && e.At >= start.AddHours(_definition.FromHours!.Value) && e.At < start.AddHours(_definition.ToHours!.Value))
+            {
+                return new(1, 1, 0, 0);
+            }
+        }
+
+        return new(0, came is null ? 0 : 1, 0, 0);
+    }
+
+    // For every number of steps the latest start that has come as far; the latest leaves the most time for the next step. One event is
+    // one step, even where the definition has it twice.
+    private MetricValue Funnel(Window window)
+    {
+        var reached = new (DateTime Start, MetricEvent Last)?[_steps + 1];
+        foreach (ref readonly var e in window.Events)
+        {
+            if (!window.Counts(e))
+            {
+                continue;
+            }
+
+            if (e.Slot == 0)
+            {
+                reached[1] = (e.At, e);
+            }
+            else if (reached[e.Slot] is { } before
+                && (_definition.WindowHours is not { } hours || e.At <= before.Start.AddHours(hours))
+                && (before.Last.At, before.Last.Key) != (e.At, e.Key)
+                && (reached[e.Slot + 1] is not { } further || before.Start >= further.Start))
+            {
+                reached[e.Slot + 1] = (before.Start, e);
+            }
+        }
+
+        var steps = Math.Max(0, Array.FindLastIndex(reached, step => step is not null));
+        return new(steps == _steps ? 1 : 0, 0, 0, steps);
+    }
+
+    // The events from one instant until before another; while the experiment ran, where that is asked.
+    private readonly ref struct Window(MetricFormula formula, ReadOnlySpan<MetricEvent> events, DateTime from, DateTime until, Timeline? timeline)
+    {
+        public ReadOnlySpan<MetricEvent> Events { get; } = events;
+
+        public bool Counts(in MetricEvent e) => e.At >= from && e.At < until && timeline?.RanAt(e.At) != false && !double.IsNaN(Number(e));
+
+        public (int Count, double Sum) Total(int slot)
+        {
+            var (count, sum) = (0, 0.0);
+            foreach (ref readonly var e in Events)
+            {
+                if (e.Slot == slot && Counts(e))
+                {
+                    (count, sum) = (count + 1, sum + Number(e));
+                }
+            }
+
+            return (count, sum);
+        }
+
+        private double Number(in MetricEvent e) => formula._countsEvents[e.Slot] ? 1 : e.Value;
+    }
+}
