@@ -15,7 +15,8 @@ internal static class Commands
           Experiments.Api                                        serve
           Experiments.Api migrate [--to <version>]               bring the schema to the newest version, or up or down to one; 0 undoes all
           Experiments.Api keys create --instance-admin [<name>]  make a key that opens the whole instance, and print it
-          Experiments.Api recompute <experiment>                 compute an experiment anew from its events, and mend what differs
+          Experiments.Api recompute <experiment>                 compute an experiment's values and sums anew, and mend what differs;
+                    [--from-events]                              its exposures as well, from the events as they came
           Experiments.Api health                                 exit with 0 when the service on this machine is ready
         """;
 
@@ -30,10 +31,13 @@ internal static class Commands
         ["migrate", "--to", var version] => await WithDatabase(async database => Console.WriteLine(await Migrate(database, version))),
         ["keys", "create", "--instance-admin"] => await CreateKey("command line"),
         ["keys", "create", "--instance-admin", var name] => await CreateKey(name),
-        ["recompute", var id] when long.TryParse(id, System.Globalization.CultureInfo.InvariantCulture, out var experiment) => await Recompute(experiment),
+        ["recompute", var id] when Id(id) is { } experiment => await Recompute(experiment, fromEvents: false),
+        ["recompute", var id, "--from-events"] when Id(id) is { } experiment => await Recompute(experiment, fromEvents: true),
         ["health"] => await Health(),
         _ => Explain(),
     };
+
+    private static long? Id(string text) => long.TryParse(text, System.Globalization.CultureInfo.InvariantCulture, out var id) ? id : null;
 
     private static int Explain()
     {
@@ -48,18 +52,34 @@ internal static class Commands
         Console.WriteLine(await new AdminKeys(source).Create(name, CancellationToken.None));
     });
 
-    private static Task<int> Recompute(long experimentId) => WithDatabase(async (database, configuration) =>
+    private static Task<int> Recompute(long experimentId, bool fromEvents) => WithDatabase(async (database, configuration) =>
     {
         await using var source = Folder.Source(database, null);
-        Recomputation.Report? report;
-        while ((report = await new Recomputation(source, configuration.LateEvents()).Run(experimentId, CancellationToken.None)) is null)
+        var late = configuration.LateEvents();
+        if (fromEvents)
         {
-            // A replica is folding; between two passes there is a turn.
+            var found = await Turn(() => new Recomputation(source, late).Run(experimentId, CancellationToken.None));
+            Console.WriteLine($"Experiment {experimentId}: {found.Identities} identities, from the events as they came. The exposures of {found.Exposures} and what was measured of {found.Measurements} differed, and are mended.");
+        }
+        else
+        {
+            var found = await Turn(() => new Resummation(source, late).Run(experimentId, CancellationToken.None));
+            Console.WriteLine($"Experiment {experimentId}: {found.Identities} identities. The values of {found.Differing} differed, and are mended.");
+        }
+    });
+
+    // While a replica is folding there is none; between two passes there is.
+    private static async Task<T> Turn<T>(Func<Task<T?>> run)
+        where T : class
+    {
+        T? result;
+        while ((result = await run()) is null)
+        {
             await Task.Delay(50);
         }
 
-        Console.WriteLine($"Experiment {experimentId} is computed anew from its events: {report.Identities} identities; the exposures of {report.Exposures} and what was measured of {report.Measurements} differed and are mended.");
-    });
+        return result;
+    }
 
     private static async Task<string> Migrate(Database database, string? version)
     {

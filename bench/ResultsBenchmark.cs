@@ -11,6 +11,7 @@ namespace Experiments.Bench;
 internal static class ResultsBenchmark
 {
     private const string Key = "the-environment";
+    private const string Bare = "an-environment-without-experiments";
     private const int Identities = 1_000_000;
     private static readonly double[] Thirds = Assignment.Cumulate([33.34m, 33.33m, 33.33m]);
     private static readonly string[] Keys = ["control", "green", "red"];
@@ -52,14 +53,15 @@ internal static class ResultsBenchmark
             }
 
             Console.WriteLine($"\n{await Machine.Describe(source)}; {Identities:#,0} identities, three arms, three metrics.\n");
-            Console.WriteLine("| events stored | let in and folded, per second | first results | cached read | refresh after none | refresh after 10 000 | plain query | refresh of plain | recomputation | of plain |");
-            Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|");
+            Console.WriteLine("| events stored | let in, per second | let in and folded, per second | first results | cached read | refresh after none | refresh after 10 000 | plain query | refresh of plain | recomputation | of plain | from the events as they came | of plain |");
+            Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
             var next = 0L;
             foreach (var size in sizes)
             {
                 var clock = Stopwatch.StartNew();
                 var before = next;
-                next = await Send(client, next, size);
+                next = await Send(client, Key, next, size);
+                var letIn = (next - before) / clock.Elapsed.TotalSeconds;
                 await Folded(source);
                 var rate = (next - before) / clock.Elapsed.TotalSeconds;
                 await Execute(source, "ANALYZE");
@@ -69,7 +71,7 @@ internal static class ResultsBenchmark
                 var refreshes = new List<double>();
                 for (var round = 0; round < 5; round++)
                 {
-                    next = await Send(client, next, next + 10_000);
+                    next = await Send(client, Key, next, next + 10_000);
                     refreshes.Add(await Timed(async () =>
                     {
                         await Folded(source);
@@ -80,17 +82,16 @@ internal static class ResultsBenchmark
                 var after = refreshes.Order().ElementAt(2);
                 var plain = Math.Min(await Timed(() => Execute(source, Plain)), await Timed(() => Execute(source, Plain)));
                 await using var folding = Folder.Source(new Database(postgres.ConnectionString, null), null);
-                var whole = await Timed(async () =>
-                {
-                    while (await new Recomputation(folding, TimeSpan.FromDays(1)).Run(1, CancellationToken.None) is null)
-                    {
-                        await Task.Delay(20);
-                    }
-                });
+                var anew = await Timed(() => Turn(() => new Resummation(folding, TimeSpan.FromDays(1)).Run(1, CancellationToken.None)));
+                var whole = await Timed(() => Turn(() => new Recomputation(folding, TimeSpan.FromDays(1)).Run(1, CancellationToken.None)));
                 Console.WriteLine(string.Create(
                     CultureInfo.InvariantCulture,
-                    $"| {next:#,0} | {rate:#,0} | {first:0} ms | {cached:0.0} ms | {none:0.0} ms | {after:0} ms | {plain:#,0} ms | **{after / plain:0.000}** | {whole:#,0} ms | **{whole / plain:0.00}** |"));
+                    $"| {next:#,0} | {letIn:#,0} | {rate:#,0} | {first:0} ms | {cached:0.0} ms | {none:0} ms | {after:0} ms | {plain:#,0} ms | **{after / plain:0.000}** | {anew:#,0} ms | **{anew / plain:0.00}** | {whole:#,0} ms | {whole / plain:0.00} |"));
             }
+
+            var alone = Stopwatch.StartNew();
+            await Send(client, Bare, 0, Identities);
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"\nLet in where no experiment is, per second: {Identities / alone.Elapsed.TotalSeconds:#,0}."));
         }
         finally
         {
@@ -100,7 +101,16 @@ internal static class ResultsBenchmark
         }
     }
 
-    private static async Task<long> Send(HttpClient client, long from, long until)
+    private static async Task Turn<T>(Func<Task<T?>> run)
+        where T : class
+    {
+        while (await run() is null)
+        {
+            await Task.Delay(20);
+        }
+    }
+
+    private static async Task<long> Send(HttpClient client, string key, long from, long until)
     {
         var next = from - 2000;
         await Task.WhenAll(Enumerable.Range(0, 4).Select(async _ =>
@@ -108,7 +118,7 @@ internal static class ResultsBenchmark
             while (Interlocked.Add(ref next, 2000) is var first && first < until)
             {
                 using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/events") { Content = new ByteArrayContent(Body(first, Math.Min(first + 2000, until))) };
-                request.Headers.TryAddWithoutValidation("X-Environment-Key", Key);
+                request.Headers.TryAddWithoutValidation("X-Environment-Key", key);
                 request.Content.Headers.ContentType = new("application/json");
                 using var answer = await client.SendAsync(request);
                 answer.EnsureSuccessStatusCode();
@@ -183,7 +193,7 @@ internal static class ResultsBenchmark
     private static async Task Plant(NpgsqlDataSource source) => await Execute(source,
         $$"""
         INSERT INTO projects (name, organisation) VALUES ('bench', 'bench');
-        INSERT INTO environments (project_id, name, key) VALUES (1, 'bench', '{{Key}}');
+        INSERT INTO environments (project_id, name, key) VALUES (1, 'bench', '{{Key}}'), (1, 'bare', '{{Bare}}');
         INSERT INTO features (environment_id, name, enabled, initial_value, multivariate_options)
             VALUES (1, 'button_colour', true, '"blue"', '[{"id": 1, "key": "green", "value": "green", "default_percentage_allocation": 0}, {"id": 2, "key": "red", "value": "red", "default_percentage_allocation": 0}]');
         INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by, status, started_at, runs, salt)

@@ -11,7 +11,7 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
     private const string Known =
         """
         SELECT x.experiment_id, x.identity, x.own, x.seen, x.seen_at, x.enrolled_at, x.paused_at
-        FROM unnest(@Experiments, @Identities) AS k(experiment_id, identity)
+        FROM unnest($1, $2) AS k(experiment_id, identity)
         JOIN exposures x USING (experiment_id, identity)
         """;
 
@@ -66,10 +66,23 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
     }
 
     /// <summary>What is known of these identities, of those of whom anything is.</summary>
-    public static async Task<Dictionary<Key, Exposures>> Read(NpgsqlConnection connection, IReadOnlyCollection<Key> keys) => keys.Count == 0
-        ? []
-        : (await connection.QueryAsync<Row>(Known, new { Experiments = new Column<long>(keys.Select(key => key.ExperimentId)), Identities = new Column<Guid>(keys.Select(key => key.Identity)) }))
-            .ToDictionary(row => new Key(row.ExperimentId, row.Identity), row => row.Exposures);
+    public static async Task<Dictionary<Key, Exposures>> Read(NpgsqlConnection connection, IReadOnlyCollection<Key> keys)
+    {
+        var found = new Dictionary<Key, Exposures>();
+        if (keys.Count > 0)
+        {
+            await using var command = new NpgsqlCommand(Known, connection);
+            command.Parameters.Add(new NpgsqlParameter<long[]> { TypedValue = [.. keys.Select(key => key.ExperimentId)] });
+            command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. keys.Select(key => key.Identity)] });
+            await using var row = await command.ExecuteReaderAsync();
+            while (await row.ReadAsync())
+            {
+                found.Add(new(row.GetInt64(0), row.GetGuid(1)), Shown(row, 2));
+            }
+        }
+
+        return found;
+    }
 
     private void Take(StoredEvent exposure, Func<FoldedExperiment, long, bool> inTime)
     {
@@ -94,6 +107,14 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
     private IEnumerable<FoldedExperiment> Concerned(StoredEvent exposure) => exposure.ExperimentId is { } id
         ? _byId.TryGetValue(id, out var named) && named.EnvironmentId == exposure.EnvironmentId ? [named] : []
         : _byFeature[(exposure.EnvironmentId, exposure.FeatureName!.ToUpperInvariant())];
+
+    /// <summary>From the columns own, seen, seen_at, enrolled_at and paused_at, which begin at this place.</summary>
+    public static Exposures Shown(NpgsqlDataReader row, int place)
+    {
+        return new(row.GetInt16(place), row.GetInt32(place + 1), Instant(place + 2), Instant(place + 3), Instant(place + 4));
+
+        DateTime? Instant(int at) => row.IsDBNull(at) ? null : row.GetDateTime(at);
+    }
 
     /// <summary>Writes what is known of identities, whether anything was or not.</summary>
     public static async Task Write(NpgsqlConnection connection, IReadOnlyCollection<Changed> rows)
@@ -121,24 +142,5 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
     internal readonly record struct Key(long ExperimentId, Guid Identity) : IComparable<Key>
     {
         public int CompareTo(Key other) => ExperimentId != other.ExperimentId ? ExperimentId.CompareTo(other.ExperimentId) : Identity.CompareTo(other.Identity);
-    }
-
-    private sealed record Row
-    {
-        public long ExperimentId { get; init; }
-
-        public Guid Identity { get; init; }
-
-        public short Own { get; init; }
-
-        public int Seen { get; init; }
-
-        public DateTime? SeenAt { get; init; }
-
-        public DateTime? EnrolledAt { get; init; }
-
-        public DateTime? PausedAt { get; init; }
-
-        public Exposures Exposures => new(Own, Seen, SeenAt, EnrolledAt, PausedAt);
     }
 }

@@ -12,16 +12,16 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
     // Events that come one after another are taken together.
     private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(20);
 
-    // After so many passes the index is told where the latest batches lie, which it would otherwise learn only from the next vacuum;
+    // After so many events the index is told where the latest batches lie, which it would otherwise learn only from the next vacuum;
     // until then every search looks through all of them.
-    private const int Summarise = 5;
+    private const int Summarise = 10_000;
 
     // What other replicas have let in is looked for this often.
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
 
     private readonly ILogger _logger = loggers.CreateLogger<Folder>();
     private readonly SemaphoreSlim _called = new(0, 1);
-    private long _passes;
+    private long _unsummarised;
     private volatile TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Says that there is something to fold.</summary>
@@ -117,15 +117,16 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
                 mayTakeUp = false;
             }
 
-            switch (await new Pass(source, connection, late).Run(ct))
+            var taken = await new Pass(source, connection, late).Run(ct);
+            if (taken is null || (taken == 0 && (isOldTaken || !mayTakeUp)))
             {
-                case 0 when isOldTaken || !mayTakeUp: return true;
-                case null: return false;
+                return taken == 0;
             }
 
-            if (++_passes % Summarise == 0)
+            if ((_unsummarised += taken.Value) >= Summarise)
             {
                 await SummariseNew(connection);
+                _unsummarised = 0;
             }
         }
     }

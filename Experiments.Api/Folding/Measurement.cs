@@ -15,7 +15,7 @@ internal sealed record Measurement(ExposureFold.Key Key, short? Arm, double[] Nu
     private const string Select =
         """
         SELECT m.experiment_id, m.identity, m.arm, m.numbers, m.events
-        FROM unnest(@Experiments, @Identities) AS k(experiment_id, identity)
+        FROM unnest($1, $2) AS k(experiment_id, identity)
         JOIN measurements m USING (experiment_id, identity)
         """;
 
@@ -31,14 +31,9 @@ internal sealed record Measurement(ExposureFold.Key Key, short? Arm, double[] Nu
     public static async Task<Dictionary<ExposureFold.Key, Measurement>> Read(NpgsqlConnection connection, IReadOnlyCollection<ExposureFold.Key> keys)
     {
         var found = new Dictionary<ExposureFold.Key, Measurement>();
-        await using var command = new NpgsqlCommand(Select, connection)
-        {
-            Parameters =
-            {
-                new NpgsqlParameter<long[]>("Experiments", [.. keys.Select(key => key.ExperimentId)]),
-                new NpgsqlParameter<Guid[]>("Identities", [.. keys.Select(key => key.Identity)]),
-            },
-        };
+        await using var command = new NpgsqlCommand(Select, connection);
+        command.Parameters.Add(new NpgsqlParameter<long[]> { TypedValue = [.. keys.Select(key => key.ExperimentId)] });
+        command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. keys.Select(key => key.Identity)] });
         await using var reader = await command.ExecuteReaderAsync();
         while (await reader.ReadAsync())
         {

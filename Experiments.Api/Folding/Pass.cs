@@ -22,7 +22,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
 
     private const string Due =
         """
-        SELECT id, environment_id, from_at, until_at
+        SELECT id, environment_id, events, from_at, until_at
         FROM (
             SELECT *, sum(events) OVER (ORDER BY id) - events AS before, min(received_at) OVER () AS first
             FROM (SELECT * FROM event_batches WHERE from_at <= clock_timestamp() ORDER BY id LIMIT 1000) oldest
@@ -54,14 +54,11 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         ORDER BY e.id
         """;
 
-    // No feature and no variant has a longer name. What names no experiment that there could be has none.
     private const string Events =
-        """
-        SELECT batch, environment_id, at, key, event, left(feature_name, 256) AS feature_name, identifier, left(value, 1000) AS value, metadata::text AS metadata,
-               CASE WHEN metadata->>'experiment_id' ~ '^[0-9]{1,18}$' THEN (metadata->>'experiment_id')::bigint
-                    WHEN metadata->>'experiment_id' IS NOT NULL THEN -1 END AS experiment_id
+        $"""
+        SELECT {StoredEvent.Columns}
         FROM events
-        WHERE batch BETWEEN @first AND @newest AND batch + 0 = ANY (@batches) AND at BETWEEN @from AND @until AND event = ANY (@names)
+        WHERE batch BETWEEN $1 AND $2 AND batch + 0 = ANY ($3) AND at BETWEEN $4 AND $5 AND event = ANY ($6)
         """;
 
     // What lies in the future comes up again when its time has come.
@@ -78,7 +75,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         DELETE FROM event_batches WHERE id = ANY (@batches) AND id NOT IN (SELECT batch FROM later)
         """;
 
-    /// <summary>Runs a pass and returns how many batches it took; null when another replica is at it.</summary>
+    /// <summary>Runs a pass and returns how many events it looked through; null when another replica is at it.</summary>
     public async Task<int?> Run(CancellationToken ct)
     {
         await using var transaction = await connection.BeginTransactionAsync(ct);
@@ -100,7 +97,8 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         var until = last < horizon ? last : horizon;
         var links = await Links(experiments);
         var names = links.SelectMany(link => link.Events).Append(ReceivedEvent.Exposure).Distinct().ToArray();
-        var events = (await connection.QueryAsync<StoredEvent>(Events, new { batches, first, newest, from, until, names })).Where(stored => stored.At >= due[stored.Batch].FromAt).ToList();
+        var events = await StoredEvent.Read(connection, Events, Value(first), Value(newest), Value(batches), Value(from), Value(until), Value(names));
+        events.RemoveAll(stored => stored.At < due[stored.Batch].FromAt);
 
         bool InTime(FoldedExperiment experiment, long batch) => !experiment.WasFinal(BatchId.ReceivedAt(batch), late);
         var changed = await new ExposureFold(connection, experiments).Fold(events.Where(stored => stored.Event == ReceivedEvent.Exposure), InTime);
@@ -122,7 +120,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
 
         await connection.ExecuteAsync(Strike, new { batches, first, newest, horizon, last });
         await transaction.CommitAsync(ct);
-        return due.Count;
+        return due.Values.Sum(batch => batch.Events);
     }
 
     /// <summary>Whether the transaction of this connection is the one that folds.</summary>
@@ -159,5 +157,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         return ([.. rows.Select(row => new FoldedExperiment(row))], horizon);
     }
 
-    private sealed record Batch(long Id, long EnvironmentId, DateTime FromAt, DateTime UntilAt);
+    private static NpgsqlParameter<T> Value<T>(T value) => new() { TypedValue = value };
+
+    private sealed record Batch(long Id, long EnvironmentId, int Events, DateTime FromAt, DateTime UntilAt);
 }

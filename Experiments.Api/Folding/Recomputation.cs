@@ -23,11 +23,8 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
     private const string Pending = "SELECT id, from_at FROM event_batches WHERE environment_id = @environment";
 
     private const string Events =
-        """
-        SELECT batch, at, key, event, left(feature_name, 256), identifier, left(value, 1000), metadata::text,
-               CASE WHEN event <> '$flag_exposure' THEN NULL
-                    WHEN metadata->>'experiment_id' ~ '^[0-9]{1,18}$' THEN (metadata->>'experiment_id')::bigint
-                    WHEN metadata->>'experiment_id' IS NOT NULL THEN -1 END
+        $"""
+        SELECT {StoredEvent.Columns}
         FROM events
         WHERE environment_id = $1 AND event = ANY ($2) AND at BETWEEN $3 AND $4
           AND ($5 = 1 OR CASE WHEN identifier <> '' THEN get_byte(sha256(convert_to(identifier, 'UTF8')), 0) * $5 / 256 ELSE 0 END = $6)
@@ -84,14 +81,24 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         for (var slice = 0; slice < slices; slice++)
         {
             var identities = new RecomputedIdentities(experiment, links);
-            await Read(reading, experiment, links, from, horizon, slices, slice, raw =>
-            {
-                // What waits to be folded has not been, and will be.
-                if ((!pending.TryGetValue(raw.Batch, out var waits) || raw.At < waits) && !experiment.WasFinal(BatchId.ReceivedAt(raw.Batch), late))
+            await StoredEvent.Each(
+                reading,
+                Events,
+                raw =>
                 {
-                    identities.Take(raw, counts);
-                }
-            }, ct);
+                    // What waits to be folded has not been, and will be.
+                    if ((!pending.TryGetValue(raw.Batch, out var waits) || raw.At < waits) && !experiment.WasFinal(BatchId.ReceivedAt(raw.Batch), late))
+                    {
+                        identities.Take(raw, counts);
+                    }
+                },
+                ct,
+                new NpgsqlParameter<long> { TypedValue = experiment.EnvironmentId },
+                new NpgsqlParameter<string[]> { TypedValue = [.. links.SelectMany(link => link.Events).Append(ReceivedEvent.Exposure).Distinct()] },
+                new NpgsqlParameter<DateTime> { TypedValue = from },
+                new NpgsqlParameter<DateTime> { TypedValue = horizon },
+                new NpgsqlParameter<int> { TypedValue = slices },
+                new NpgsqlParameter<int> { TypedValue = slice });
             identities.Settle(counts, ledger);
             var range = (First(slice, slices), Last(slice, slices));
             var exposures = await Mend(connection, experiment.Id, identities, range, ct);
@@ -116,45 +123,6 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         }
     }
 
-    private static async Task Read(
-        NpgsqlConnection reading, FoldedExperiment experiment, IReadOnlyList<MetricLink> links, DateTime from, DateTime horizon, int slices, int slice, Action<StoredEvent> take, CancellationToken ct)
-    {
-        var names = links.SelectMany(link => link.Events).Append(ReceivedEvent.Exposure).Distinct().ToDictionary(name => name);
-        await using var command = new NpgsqlCommand(Events, reading)
-        {
-            Parameters =
-            {
-                new NpgsqlParameter<long> { TypedValue = experiment.EnvironmentId },
-                new NpgsqlParameter<string[]> { TypedValue = [.. names.Keys] },
-                new NpgsqlParameter<DateTime> { TypedValue = from },
-                new NpgsqlParameter<DateTime> { TypedValue = horizon },
-                new NpgsqlParameter<int> { TypedValue = slices },
-                new NpgsqlParameter<int> { TypedValue = slice },
-            },
-        };
-        await using var row = await command.ExecuteReaderAsync(ct);
-        while (await row.ReadAsync(ct))
-        {
-            take(Of(row, experiment.EnvironmentId, names));
-        }
-    }
-
-    private static StoredEvent Of(NpgsqlDataReader row, long environmentId, Dictionary<string, string> names) => new()
-    {
-        Batch = row.GetInt64(0),
-        EnvironmentId = environmentId,
-        At = row.GetDateTime(1),
-        Key = row.GetInt64(2),
-        Event = names[row.GetString(3)],
-        FeatureName = Text(row, 4),
-        Identifier = Text(row, 5),
-        Value = Text(row, 6),
-        Metadata = Text(row, 7),
-        ExperimentId = row.IsDBNull(8) ? null : row.GetInt64(8),
-    };
-
-    private static string? Text(NpgsqlDataReader row, int place) => row.IsDBNull(place) ? null : row.GetString(place);
-
     private static async Task<long> Mend(NpgsqlConnection connection, long experimentId, RecomputedIdentities identities, (Guid First, Guid Last) range, CancellationToken ct)
     {
         var surplus = new List<Guid>();
@@ -163,7 +131,7 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         {
             while (await row.ReadAsync(ct))
             {
-                if (!identities.Matches(row.GetGuid(0), new(row.GetInt16(1), row.GetInt32(2), Instant(row, 3), Instant(row, 4), Instant(row, 5))))
+                if (!identities.Matches(row.GetGuid(0), ExposureFold.Shown(row, 1)))
                 {
                     surplus.Add(row.GetGuid(0));
                 }
@@ -214,8 +182,6 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
     private static Task Delete(NpgsqlConnection connection, string table, long experimentId, List<Guid> identities) => identities.Count == 0
         ? Task.CompletedTask
         : connection.ExecuteAsync($"DELETE FROM {table} WHERE experiment_id = @experimentId AND identity = ANY (@identities)", new { experimentId, identities });
-
-    private static DateTime? Instant(NpgsqlDataReader row, int place) => row.IsDBNull(place) ? null : row.GetDateTime(place);
 
     // The identities whose first byte, of 256, falls into this slice.
     private static Guid First(int slice, int slices) => Bound((byte)(((slice * 256) + slices - 1) / slices), 0);

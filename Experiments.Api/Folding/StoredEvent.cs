@@ -1,26 +1,79 @@
+using Npgsql;
+
 namespace Experiments.Api.Folding;
 
 /// <summary>An event as it is stored.</summary>
-internal sealed record StoredEvent
+internal sealed class StoredEvent
 {
-    public long Batch { get; init; }
+    /// <summary>The columns, in the order in which <see cref="Of"/> reads them. No feature and no variant has a longer name; an exposure that names no experiment that there could be names -1.</summary>
+    public const string Columns =
+        """
+        batch, environment_id, at, key, event, left(feature_name, 256), identifier, left(value, 1000), metadata::text,
+        CASE WHEN event <> '$flag_exposure' THEN NULL
+             WHEN metadata->>'experiment_id' ~ '^[0-9]{1,18}$' THEN (metadata->>'experiment_id')::bigint
+             WHEN metadata->>'experiment_id' IS NOT NULL THEN -1 END
+        """;
 
-    public long EnvironmentId { get; init; }
+    public required long Batch { get; init; }
 
-    public DateTime At { get; init; }
+    public required long EnvironmentId { get; init; }
 
-    public long Key { get; init; }
+    public required DateTime At { get; init; }
 
-    public string Event { get; init; } = "";
+    public required long Key { get; init; }
 
-    public string? FeatureName { get; init; }
+    public required string Event { get; init; }
 
-    public string? Identifier { get; init; }
+    public required string? FeatureName { get; init; }
 
-    public string? Value { get; init; }
+    public required string? Identifier { get; init; }
 
-    public string? Metadata { get; init; }
+    public required string? Value { get; init; }
+
+    public required string? Metadata { get; init; }
 
     /// <summary>The experiment that an exposure names; -1 when it names none that there could be, null when it names none.</summary>
-    public long? ExperimentId { get; init; }
+    public required long? ExperimentId { get; init; }
+
+    /// <summary>Reads what a statement selects.</summary>
+    public static async Task<List<StoredEvent>> Read(NpgsqlConnection connection, string sql, params IReadOnlyList<NpgsqlParameter> parameters)
+    {
+        var events = new List<StoredEvent>();
+        await Each(connection, sql, events.Add, CancellationToken.None, parameters);
+        return events;
+    }
+
+    /// <summary>Hands over what a statement selects, one after the other, without keeping it.</summary>
+    public static async Task Each(NpgsqlConnection connection, string sql, Action<StoredEvent> take, CancellationToken ct, params IReadOnlyList<NpgsqlParameter> parameters)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        command.Parameters.AddRange(parameters.ToArray());
+        await using var row = await command.ExecuteReaderAsync(ct);
+        // The same few names again and again.
+        var names = new Dictionary<string, string>();
+        while (await row.ReadAsync(ct))
+        {
+            take(Of(row, names));
+        }
+    }
+
+    private static StoredEvent Of(NpgsqlDataReader row, Dictionary<string, string> names)
+    {
+        var name = row.GetString(4);
+        return new()
+        {
+            Batch = row.GetInt64(0),
+            EnvironmentId = row.GetInt64(1),
+            At = row.GetDateTime(2),
+            Key = row.GetInt64(3),
+            Event = names.TryGetValue(name, out var known) ? known : names[name] = name,
+            FeatureName = Text(row, 5),
+            Identifier = Text(row, 6),
+            Value = Text(row, 7),
+            Metadata = Text(row, 8),
+            ExperimentId = row.IsDBNull(9) ? null : row.GetInt64(9),
+        };
+    }
+
+    private static string? Text(NpgsqlDataReader row, int place) => row.IsDBNull(place) ? null : row.GetString(place);
 }

@@ -30,12 +30,12 @@ internal sealed class TakeUp(NpgsqlDataSource source, NpgsqlConnection connectio
         """;
 
     private const string Events =
-        """
-        SELECT batch, environment_id, at, key, event, identifier, left(value, 1000) AS value, metadata::text AS metadata
+        $"""
+        SELECT {StoredEvent.Columns}
         FROM events
-        WHERE environment_id = @environment AND event = ANY (@names) AND at BETWEEN @from AND @horizon AND (at, key) > (@from, @key)
+        WHERE environment_id = $1 AND event = ANY ($2) AND at BETWEEN $3 AND $4 AND (at, key) > ($3, $5)
         ORDER BY at, key
-        LIMIT @Size
+        LIMIT $6
         """;
 
     private const string Move = "UPDATE experiment_metrics SET taken_up_to = @at, taken_up_key = @key, folded = @isDone WHERE id = ANY (@links)";
@@ -63,15 +63,15 @@ internal sealed class TakeUp(NpgsqlDataSource source, NpgsqlConnection connectio
         if (links.Count > 0 && cursor.Links is { Length: > 0 })
         {
             var fresh = links.Where(link => cursor.Links.Contains(link.Id)).ToList();
-            var page = (await connection.QueryAsync<StoredEvent>(Events, new
-            {
-                environment = experiments[0].EnvironmentId,
-                names = fresh.SelectMany(link => link.Events).Distinct().ToArray(),
-                from = cursor.IsNew ? fresh.Min(link => link.From) : cursor.At!.Value,
-                key = cursor.IsNew ? long.MinValue : cursor.Key!.Value,
-                horizon,
-                Pass.Size,
-            })).AsList();
+            var page = await StoredEvent.Read(
+                connection,
+                Events,
+                new NpgsqlParameter<long> { TypedValue = experiments[0].EnvironmentId },
+                new NpgsqlParameter<string[]> { TypedValue = [.. fresh.SelectMany(link => link.Events).Distinct()] },
+                new NpgsqlParameter<DateTime> { TypedValue = cursor.IsNew ? fresh.Min(link => link.From) : cursor.At!.Value },
+                new NpgsqlParameter<DateTime> { TypedValue = horizon },
+                new NpgsqlParameter<long> { TypedValue = cursor.IsNew ? long.MinValue : cursor.Key!.Value },
+                new NpgsqlParameter<int> { TypedValue = Pass.Size });
             var fold = new MetricFold(connection, links);
             foreach (var stored in page.Where(stored => !string.IsNullOrEmpty(stored.Identifier)))
             {

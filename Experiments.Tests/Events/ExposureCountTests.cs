@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
 using Experiments.Api.Domain;
+using Experiments.Api.Folding;
+using Experiments.Api.Platform.Data;
 
 namespace Experiments.Tests.Events;
 
@@ -172,6 +174,20 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
             """,
             new { experiment.Id });
         (await given.Send(Exposure(experiment, "too late", own("too late"), at - (2 * 24 * 3600_000)))).Must(202);
+        (await Counted(given, experiment))["total"].GetValue<int>().ShouldBe(1);
+
+        // Nor when all of it is computed anew: an event says by its batch when it came.
+        await service.Execute(
+            """
+            UPDATE events SET at = at - interval '2 days', batch = batch - ((2 * 24 * 3600 * 1000)::bigint << 20)
+            WHERE identifier = 'late' AND environment_id = (SELECT environment_id FROM experiments WHERE id = @Id);
+            UPDATE exposures SET seen_at = seen_at - interval '2 days', enrolled_at = enrolled_at - interval '2 days' WHERE experiment_id = @Id;
+            """,
+            new { experiment.Id });
+        await using var database = new Database(service.ConnectionString, null);
+        await using var source = Folder.Source(database, null);
+        await Given.Eventually(async () => await new Recomputation(source, TimeSpan.FromDays(1)).Run(experiment.Id, CancellationToken.None) is { } report
+            && report == new Recomputation.Report(1, 0, 0));
         (await Counted(given, experiment))["total"].GetValue<int>().ShouldBe(1);
     }
 

@@ -94,6 +94,25 @@ public class AnyOrderTests(TestService service) : IClassFixture<TestService>
         folded.Count.ShouldBe(2 * metrics.Count);
         folded.ShouldBe(recomputed);
         report.ShouldBe(new(60, 0, 0));
+        await Given.Eventually(async () => await new Resummation(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None) is { Differing: 0 });
+        (await service.QueryAll<string>(Sums, new { experiment.Id })).ShouldBe(folded);
+
+        // Whatever has been done to what is derived, the events say what it should be.
+        await service.Execute(
+            """
+            UPDATE exposures SET seen_at = seen_at - interval '1 hour', enrolled_at = NULL WHERE experiment_id = @Id AND identity::text < '4';
+            DELETE FROM exposures WHERE experiment_id = @Id AND identity::text > 'c';
+            UPDATE measurements SET numbers = array_append(numbers[2:], 7) WHERE experiment_id = @Id AND identity::text < '8' AND numbers <> '{}';
+            DELETE FROM measurements WHERE experiment_id = @Id AND identity::text > 'e';
+            INSERT INTO measurements (experiment_id, identity, arm, numbers, events) VALUES (@Id, gen_random_uuid(), 1, '{1,0}', '');
+            UPDATE metric_sums SET y = y + 1, yy = 0 WHERE link_id IN (SELECT id FROM experiment_metrics WHERE experiment_id = @Id);
+            UPDATE exposure_counts SET count = count + 1 WHERE experiment_id = @Id;
+            """,
+            new { experiment.Id });
+        await Given.Eventually(async () => (report = await new Recomputation(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null);
+        report!.Exposures.ShouldBeGreaterThan(10);
+        report.Measurements.ShouldBeGreaterThan(10);
+        (await service.QueryAll<string>(Sums, new { experiment.Id })).ShouldBe(folded);
         (await Results())["metrics"].ToJsonString().ShouldBe(incremental!["metrics"].ToJsonString());
 
         async Task<Reply> Results() => (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200);

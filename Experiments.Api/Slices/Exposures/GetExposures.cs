@@ -29,7 +29,7 @@ internal static class GetExposures
 
         // So few are worth waiting for, so that whoever has sent them sees them.
         private const long Few = 1000;
-        private static readonly TimeSpan LongerPatience = TimeSpan.FromMilliseconds(250);
+        private static readonly TimeSpan LongerPatience = TimeSpan.FromMilliseconds(60);
 
         private const string Sql =
             $"""

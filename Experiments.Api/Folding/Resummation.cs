@@ -1,0 +1,97 @@
+using Dapper;
+using Experiments.Api.Domain;
+using Npgsql;
+
+namespace Experiments.Api.Folding;
+
+/// <summary>
+/// Computes every value and every sum of an experiment from the exposures and the events that are kept by identity, as if nothing had
+/// been added up, and mends what differs. It reads a row an identity, and so is done long before <see cref="Recomputation"/>, which
+/// starts from the events as they came.
+/// </summary>
+internal sealed class Resummation(NpgsqlDataSource source, TimeSpan late)
+{
+    private const int Chunk = 20_000;
+
+    private const string Identities =
+        """
+        SELECT COALESCE(m.experiment_id, x.experiment_id), COALESCE(m.identity, x.identity), m.arm, COALESCE(m.numbers, '{}'), COALESCE(m.events, ''),
+               x.own, x.seen, x.seen_at, x.enrolled_at, x.paused_at, m.identity IS NOT NULL
+        FROM (SELECT * FROM measurements WHERE experiment_id = $1) m
+        FULL JOIN (SELECT * FROM exposures WHERE experiment_id = $1) x ON x.identity = m.identity
+        """;
+
+    private const string Clear =
+        """
+        DELETE FROM exposure_counts WHERE experiment_id = @experimentId AND outcome <> @NoIdentifier;
+        DELETE FROM metric_sums WHERE link_id = ANY (@links);
+        DELETE FROM metric_steps WHERE link_id = ANY (@links);
+        """;
+
+    /// <summary>Computes it all anew. Null when a replica is folding at the moment.</summary>
+    /// <exception cref="InvalidOperationException">There is no such experiment.</exception>
+    public async Task<Report?> Run(long experimentId, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        if (!await Pass.Begin(connection))
+        {
+            return null;
+        }
+
+        // As long as there are identities.
+        await connection.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0");
+        var pass = new Pass(source, connection, late);
+        var (experiments, _) = await pass.Experiments(experimentId, ct);
+        var links = await pass.Links(experiments);
+        if (experiments is not [var experiment])
+        {
+            return new(0, 0);
+        }
+
+        var (measured, counts, ledger) = (new MeasuredExperiment(links), new ExposureCounts(), new Ledger());
+        var differing = new List<Measurement>();
+        var identities = 0L;
+        await using (var command = new NpgsqlCommand(Identities, connection) { Parameters = { new NpgsqlParameter<long> { TypedValue = experimentId } } })
+        await using (var row = await command.ExecuteReaderAsync(ct))
+        {
+            while (await row.ReadAsync(ct))
+            {
+                identities++;
+                var (stored, exposures) = (Measurement.Of(row), Shown(row));
+                if (exposures is { } shown)
+                {
+                    counts.Add(experiment, shown, 1);
+                }
+
+                if (!row.GetBoolean(10))
+                {
+                    continue;
+                }
+
+                var numbers = measured.Numbers(Journal.Of(stored.Events), exposures);
+                measured.Post(ledger, exposures?.Own ?? 0, [], numbers);
+                if (measured.Post(new(), 0, stored.Numbers, numbers) || (numbers.Length > 0 && stored.Arm != exposures?.Own))
+                {
+                    differing.Add(stored with { Arm = (short?)exposures?.Own, Numbers = numbers });
+                }
+            }
+        }
+
+        foreach (var chunk in differing.Chunk(Chunk))
+        {
+            await Measurement.Write(connection, chunk);
+        }
+
+        await connection.ExecuteAsync(Clear, new { experimentId, Exposures.NoIdentifier, links = links.Select(link => link.Id).ToArray() });
+        await counts.Post(connection);
+        await ledger.Post(connection);
+        await transaction.CommitAsync(ct);
+        return new(identities, differing.Count);
+    }
+
+    private static Exposures? Shown(NpgsqlDataReader row) => row.IsDBNull(5) ? null : ExposureFold.Shown(row, 5);
+
+    /// <summary>How many identities there are, and of how many the values were not what they should have been.</summary>
+    internal sealed record Report(long Identities, long Differing);
+}
