@@ -13,7 +13,7 @@ internal static class DuckDb
     {
         if (!Directory.Exists(Path.Combine(Scripts, "node_modules")))
         {
-            await Load.Run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", Scripts]);
+            await Load.Run("npm", ["install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", Scripts]);
         }
 
         var file = Path.GetTempFileName();
