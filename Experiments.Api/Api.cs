@@ -6,6 +6,7 @@ using Experiments.Api.Slices.Audit;
 using Experiments.Api.Slices.Events;
 using Experiments.Api.Slices.Experiments;
 using Experiments.Api.Slices.Features;
+using Experiments.Api.Slices.Holdouts;
 using Experiments.Api.Slices.Metrics;
 using Experiments.Api.Slices.Projects;
 using Experiments.Api.Slices.Serving;
@@ -27,6 +28,7 @@ internal static class Api
         environment.MapExperiments();
         environment.MapFeatures();
         environment.MapMetrics();
+        environment.MapHoldouts();
         environment.MapAdmins("Environment");
         environment.MapApiKeys();
         ListAudit.Map(environment);

@@ -5,48 +5,81 @@ namespace Experiments.Api.Domain;
 /// of each instant, which is commutative, associative and idempotent: the result does not depend on the order in which events
 /// arrive, nor on how often.
 /// </summary>
-/// <param name="Own">The place of the variant that assignment gives to the identity.</param>
+/// <param name="Own">The place of the variant that assignment gives to the identity, or <see cref="HeldOut"/>.</param>
 /// <param name="Seen">The variants it was shown while the experiment ran: a bit for each place.</param>
 /// <param name="SeenAt">Its first exposure while the experiment ran.</param>
+/// <param name="First">The place of the variant that it was shown then.</param>
 /// <param name="EnrolledAt">The first of those at which the rollout admitted it.</param>
 /// <param name="PausedAt">Its first exposure during a pause.</param>
-internal readonly record struct Exposures(int Own, int Seen, DateTime? SeenAt, DateTime? EnrolledAt, DateTime? PausedAt)
+internal readonly record struct Exposures(int Own, int Seen, DateTime? SeenAt, int? First, DateTime? EnrolledAt, DateTime? PausedAt)
 {
     public const string SeveralVariants = "several_variants";
     public const string NotItsOwnVariant = "not_its_own_variant";
     public const string NotEnrolled = "not_enrolled";
     public const string WhilePaused = "while_paused";
     public const string NoIdentifier = "no_identifier";
+    public const string TestIdentity = "test_identity";
 
     /// <summary>What goes before the key of the variant in which an identity counts.</summary>
     public const string InVariant = "variant:";
 
+    /// <summary>What an identity counts as that a holdout keeps out.</summary>
+    public const string InHoldout = "held_out";
+
+    /// <summary>The place of those whom a holdout keeps out.</summary>
+    public const int HeldOut = -1;
+
     /// <summary>The place that stands for every variant that the experiment does not have.</summary>
     public const int Foreign = 30;
 
+    // Among the bits of what was seen, the one that says that an exposure was a test.
+    private const int Test = 1 << 29;
+
     /// <summary>Why identities, or exposures without one, are set aside.</summary>
-    public static readonly IReadOnlyList<string> Reasons = [SeveralVariants, NotItsOwnVariant, NotEnrolled, WhilePaused, NoIdentifier];
+    public static readonly IReadOnlyList<string> Reasons = [SeveralVariants, NotItsOwnVariant, NotEnrolled, WhilePaused, NoIdentifier, TestIdentity];
 
-    public static Exposures WhileRunning(int own, int shown, DateTime at, bool isEnrolled) => new(own, 1 << shown, at, isEnrolled ? at : null, null);
+    public static Exposures WhileRunning(int own, int shown, DateTime at, bool isEnrolled, bool isTest = false) =>
+        new(own, (1 << shown) | (isTest ? Test : 0), at, shown, isEnrolled ? at : null, null);
 
-    public static Exposures DuringPause(int own, DateTime at) => new(own, 0, null, null, at);
+    public static Exposures DuringPause(int own, DateTime at, bool isTest = false) => new(own, isTest ? Test : 0, null, null, null, at);
 
-    public Exposures Merge(Exposures other) =>
-        new(Own, Seen | other.Seen, Earlier(SeenAt, other.SeenAt), Earlier(EnrolledAt, other.EnrolledAt), Earlier(PausedAt, other.PausedAt));
+    public Exposures Merge(Exposures other) => new(
+        Own,
+        Seen | other.Seen,
+        Earlier(SeenAt, other.SeenAt),
+        SeenAt == other.SeenAt ? Least(First, other.First) : SeenAt is null || other.SeenAt < SeenAt ? other.First : First,
+        Earlier(EnrolledAt, other.EnrolledAt),
+        Earlier(PausedAt, other.PausedAt));
 
-    /// <summary>Since when the identity counts in its own variant, or null when it is set aside.</summary>
-    public DateTime? CountsFrom => Reason is null ? EnrolledAt : null;
+    /// <summary>Where the identity counts, or why it does not.</summary>
+    /// <param name="countsWhereFirst">Whether those who saw several variants count in the one that they saw first.</param>
+    public Standing Stand(bool countsWhereFirst)
+    {
+        var seen = Seen & ~Test;
+        return (Seen & Test) != 0 ? Standing.SetAside(TestIdentity)
+            : seen == 0 ? Standing.SetAside(WhilePaused)
+            : Own == HeldOut ? (seen == 1 ? Counting(HeldOut) : Standing.SetAside(NotItsOwnVariant))
+            : countsWhereFirst ? (First is { } first and not Foreign ? Counting(first) : Standing.SetAside(NotItsOwnVariant))
+            : int.PopCount(seen) > 1 ? Standing.SetAside(SeveralVariants)
+            : seen != 1 << Own ? Standing.SetAside(NotItsOwnVariant)
+            : Counting(Own);
+    }
 
-    /// <summary>Why the identity is set aside, or null when it counts.</summary>
-    public string? Reason =>
-        Seen == 0 ? WhilePaused
-        : int.PopCount(Seen) > 1 ? SeveralVariants
-        : Seen != 1 << Own ? NotItsOwnVariant
-        : EnrolledAt is null ? NotEnrolled
-        : null;
+    /// <summary>The instant under which it is counted, whatever as, where it counts from then.</summary>
+    public DateTime At(Standing standing) => standing.From ?? SeenAt ?? PausedAt!.Value;
 
-    /// <summary>The instant under which it is counted, whatever as.</summary>
-    public DateTime At => CountsFrom ?? SeenAt ?? PausedAt!.Value;
+    private Standing Counting(int arm) => EnrolledAt is { } from ? new(null, arm, from) : Standing.SetAside(NotEnrolled);
 
     private static DateTime? Earlier(DateTime? one, DateTime? other) => one is null ? other : other is null || one < other ? one : other;
+
+    private static int? Least(int? one, int? other) => one is null ? other : other is null || one < other ? one : other;
+}
+
+/// <summary>Where an identity counts, or why it does not.</summary>
+/// <param name="Reason">Why it is set aside, or null when it counts.</param>
+/// <param name="Arm">The place of the variant that it counts in, <see cref="Exposures.HeldOut"/> where a holdout keeps it out; null when it is set aside.</param>
+/// <param name="From">Since when.</param>
+internal readonly record struct Standing(string? Reason, int? Arm, DateTime? From)
+{
+    public static Standing SetAside(string reason) => new(reason, null, null);
 }

@@ -17,7 +17,11 @@ internal sealed class ExposureCounts
 
     private readonly Dictionary<(long Experiment, DateTime Hour, string Outcome), long> _counts = [];
 
-    public void Add(FoldedExperiment experiment, Exposures exposures, int sign) => Add(experiment, exposures.At, experiment.Outcome(exposures), sign);
+    public void Add(FoldedExperiment experiment, Exposures exposures, int sign)
+    {
+        var standing = experiment.Stand(exposures);
+        Add(experiment, exposures.At(standing), experiment.Outcome(standing), sign);
+    }
 
     public void Add(FoldedExperiment experiment, DateTime at, string outcome, int sign)
     {

@@ -10,32 +10,33 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
 {
     private const string Known =
         """
-        SELECT x.experiment_id, x.identity, x.own, x.seen, x.seen_at, x.enrolled_at, x.paused_at
+        SELECT x.experiment_id, x.identity, x.own, x.seen, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at
         FROM unnest($1, $2) AS k(experiment_id, identity)
         JOIN exposures x USING (experiment_id, identity)
         """;
 
     private const string Upsert =
         """
-        INSERT INTO exposures (experiment_id, identity, identifier, own, seen, seen_at, enrolled_at, paused_at)
-        SELECT * FROM unnest(@Experiments, @Identities, @Identifiers, @Own, @Seen, @SeenAt, @EnrolledAt, @PausedAt)
+        INSERT INTO exposures (experiment_id, identity, identifier, own, seen, seen_at, first_shown, enrolled_at, paused_at, counts_in)
+        SELECT * FROM unnest(@Experiments, @Identities, @Identifiers, @Own, @Seen, @SeenAt, @First, @EnrolledAt, @PausedAt, @CountsIn)
         ON CONFLICT (experiment_id, identity) DO UPDATE SET
-            own = excluded.own, seen = excluded.seen, seen_at = excluded.seen_at, enrolled_at = excluded.enrolled_at, paused_at = excluded.paused_at
+            own = excluded.own, seen = excluded.seen, seen_at = excluded.seen_at, first_shown = excluded.first_shown,
+            enrolled_at = excluded.enrolled_at, paused_at = excluded.paused_at, counts_in = excluded.counts_in
         """;
 
     private readonly Dictionary<long, FoldedExperiment> _byId = experiments.ToDictionary(experiment => experiment.Id);
-    private readonly ILookup<(long, string), FoldedExperiment> _byFeature =
-        experiments.ToLookup(experiment => (experiment.EnvironmentId, experiment.FeatureName.ToUpperInvariant()));
+    private readonly ILookup<(long, string), FoldedExperiment> _byEvent =
+        experiments.ToLookup(experiment => (experiment.EnvironmentId, experiment.ExposureEvent));
 
     private readonly Dictionary<Key, (string Identifier, Exposures Exposures)> _found = [];
     private readonly ExposureCounts _counts = new();
 
     /// <summary>Takes them in, and tells what the rows that have changed are now.</summary>
-    public async Task<IReadOnlyDictionary<Key, Exposures>> Fold(IEnumerable<StoredEvent> shown, Func<FoldedExperiment, long, bool> inTime)
+    public async Task<IReadOnlyDictionary<Key, Exposures>> Fold(IEnumerable<StoredEvent> events, Func<FoldedExperiment, long, bool> inTime)
     {
-        foreach (var exposure in shown)
+        foreach (var raw in events)
         {
-            Take(exposure, inTime);
+            Take(raw, inTime);
         }
 
         var keys = _found.Keys.Order().ToList();
@@ -57,7 +58,7 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
             }
 
             _counts.Add(_byId[key.ExperimentId], now, 1);
-            changed.Add(new(key, identifier, now));
+            changed.Add(new(key, identifier, now, _byId[key.ExperimentId].Stand(now).Arm));
         }
 
         await Write(connection, changed);
@@ -84,34 +85,34 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
         return found;
     }
 
-    private void Take(StoredEvent exposure, Func<FoldedExperiment, long, bool> inTime)
+    private void Take(StoredEvent raw, Func<FoldedExperiment, long, bool> inTime)
     {
-        foreach (var experiment in Concerned(exposure).Where(experiment => inTime(experiment, exposure.Batch)))
+        foreach (var experiment in _byEvent[(raw.EnvironmentId, raw.Event)])
         {
-            if (string.IsNullOrEmpty(exposure.Identifier))
+            if (!experiment.IsConcerned(raw) || !inTime(experiment, raw.Batch))
             {
-                if (experiment.Timeline.RanAt(exposure.At))
+                continue;
+            }
+
+            if (string.IsNullOrEmpty(raw.Identifier))
+            {
+                if (experiment.Timeline.RanAt(raw.At))
                 {
-                    _counts.Add(experiment, exposure.At, Exposures.NoIdentifier, 1);
+                    _counts.Add(experiment, raw.At, Exposures.NoIdentifier, 1);
                 }
             }
-            else if (experiment.Judge(exposure.Identifier, exposure.Value, exposure.At) is { } judged)
+            else if (experiment.Judge(raw) is { } judged)
             {
-                var key = new Key(experiment.Id, Identity.Key(exposure.Identifier));
-                _found[key] = (exposure.Identifier, _found.TryGetValue(key, out var known) ? known.Exposures.Merge(judged) : judged);
+                var key = new Key(experiment.Id, Identity.Key(raw.Identifier));
+                _found[key] = (raw.Identifier, _found.TryGetValue(key, out var known) ? known.Exposures.Merge(judged) : judged);
             }
         }
     }
 
-    // The experiment that the exposure names, or else those on the feature; of which at most one was going on at any time.
-    private IEnumerable<FoldedExperiment> Concerned(StoredEvent exposure) => exposure.ExperimentId is { } id
-        ? _byId.TryGetValue(id, out var named) && named.EnvironmentId == exposure.EnvironmentId ? [named] : []
-        : _byFeature[(exposure.EnvironmentId, exposure.FeatureName!.ToUpperInvariant())];
-
-    /// <summary>From the columns own, seen, seen_at, enrolled_at and paused_at, which begin at this place.</summary>
+    /// <summary>From the columns own, seen, seen_at, first_shown, enrolled_at and paused_at, which begin at this place.</summary>
     public static Exposures Shown(NpgsqlDataReader row, int place)
     {
-        return new(row.GetInt16(place), row.GetInt32(place + 1), Instant(place + 2), Instant(place + 3), Instant(place + 4));
+        return new(row.GetInt16(place), row.GetInt32(place + 1), Instant(place + 2), row.IsDBNull(place + 3) ? null : row.GetInt16(place + 3), Instant(place + 4), Instant(place + 5));
 
         DateTime? Instant(int at) => row.IsDBNull(at) ? null : row.GetDateTime(at);
     }
@@ -129,14 +130,20 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
                 Own = new Column<short>(rows.Select(row => (short)row.Exposures.Own)),
                 Seen = new Column<int>(rows.Select(row => row.Exposures.Seen)),
                 SeenAt = new Column<DateTime?>(rows.Select(row => row.Exposures.SeenAt)),
+                First = new Column<short?>(rows.Select(row => (short?)row.Exposures.First)),
                 EnrolledAt = new Column<DateTime?>(rows.Select(row => row.Exposures.EnrolledAt)),
                 PausedAt = new Column<DateTime?>(rows.Select(row => row.Exposures.PausedAt)),
+                CountsIn = new Column<short?>(rows.Select(row => (short?)row.CountsIn)),
             });
         }
     }
 
     /// <summary>What is known of an identity now.</summary>
-    internal sealed record Changed(Key Key, string Identifier, Exposures Exposures);
+    /// <param name="Key">The identity and the experiment.</param>
+    /// <param name="Identifier">What the application calls it.</param>
+    /// <param name="Exposures">What it has seen.</param>
+    /// <param name="CountsIn">The place of the variant that it counts in, where it does.</param>
+    internal sealed record Changed(Key Key, string Identifier, Exposures Exposures, int? CountsIn);
 
     /// <summary>An identity in an experiment.</summary>
     internal readonly record struct Key(long ExperimentId, Guid Identity) : IComparable<Key>

@@ -1,5 +1,8 @@
+using System.Text.Json;
 using Experiments.Api.Domain;
+using Experiments.Api.Events;
 using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
 using NpgsqlTypes;
 
 namespace Experiments.Api.Folding;
@@ -10,10 +13,15 @@ internal sealed class FoldedExperiment
     private readonly string _salt;
     private readonly string[] _keys;
     private readonly double[] _cumulative;
+    private readonly string? _holdoutSalt;
+    private readonly decimal _heldOut;
+    private readonly ExposureCriteria _criteria;
 
     public FoldedExperiment(Row row)
     {
         (Id, EnvironmentId, FeatureName, _salt) = (row.Id, row.EnvironmentId, row.FeatureName, row.Salt);
+        (_holdoutSalt, _heldOut) = (row.HoldoutSalt, row.HoldoutPercentage ?? 0);
+        _criteria = JsonSerializer.Deserialize<ExposureCriteria>(row.Exposure, WireJson.Options)!;
         var variants = StoredJson.Variants(row.Variants);
         _keys = [.. variants.Select(variant => variant.Key)];
         _cumulative = Assignment.Cumulate(variants.Select(variant => variant.Weight));
@@ -27,36 +35,84 @@ internal sealed class FoldedExperiment
 
     public long Id { get; }
 
-    /// <summary>Whether what came in then was too late to count: the experiment had ended, and the time for late events was over.</summary>
-    public bool WasFinal(DateTime receivedAt, TimeSpan late) => Timeline.EndedAt is { } ended && receivedAt > ended + late;
-
     public long EnvironmentId { get; }
 
     public string FeatureName { get; }
 
     public Timeline Timeline { get; }
 
-    /// <summary>Whether an exposure is to this experiment: it names it, or else only its feature, on which at most one experiment was going on at any time.</summary>
-    public bool IsConcerned(StoredEvent exposure) => exposure.EnvironmentId == EnvironmentId
-        && (exposure.ExperimentId is { } named ? named == Id : string.Equals(exposure.FeatureName, FeatureName, StringComparison.OrdinalIgnoreCase));
+    /// <summary>The event that shows an identity its variant.</summary>
+    public string ExposureEvent => _criteria.Event ?? ReceivedEvent.Exposure;
 
-    /// <summary>What one exposure amounts to, or null when it is none of this experiment: from before its start or after its end.</summary>
-    public Exposures? Judge(string identifier, string? variant, DateTime at)
+    /// <summary>Whether what came in then was too late to count: the experiment had ended, and the time for late events was over.</summary>
+    public bool WasFinal(DateTime receivedAt, TimeSpan late) => Timeline.EndedAt is { } ended && receivedAt > ended + late;
+
+    /// <summary>
+    /// Whether an event is an exposure to this experiment. An exposure of the SDKs names it, or else only its feature, on which at
+    /// most one experiment was going on at any time.
+    /// </summary>
+    public bool IsConcerned(StoredEvent raw) => raw.EnvironmentId == EnvironmentId && raw.Event == ExposureEvent
+        && (_criteria.Event is not null
+            || (raw.ExperimentId is { } named ? named == Id : string.Equals(raw.FeatureName, FeatureName, StringComparison.OrdinalIgnoreCase)));
+
+    /// <summary>What one exposure amounts to, or null when it is none of this experiment: from before its start or after its end, or without the variant that it should name.</summary>
+    public Exposures? Judge(StoredEvent raw)
     {
-        if (Timeline.RanAt(at))
+        var (identifier, at) = (raw.Identifier!, raw.At);
+        var own = Own(identifier);
+        var isTest = _criteria.TestIdentities is { } tests && raw.Traits is { } traits && Holds(traits, tests.Have);
+        if (!Timeline.RanAt(at))
         {
-            var shown = Array.IndexOf(_keys, variant);
-            return Exposures.WhileRunning(
-                Own(identifier), shown < 0 ? Exposures.Foreign : shown, at, Assignment.Admits(_salt, identifier, Timeline.RolloutAt(at)));
+            return Timeline.WasPausedAt(at) ? Exposures.DuringPause(own, at, isTest) : null;
         }
 
-        return Timeline.WasPausedAt(at) ? Exposures.DuringPause(Own(identifier), at) : null;
+        return Shown(raw, own) is { } shown
+            ? Exposures.WhileRunning(own, shown, at, Assignment.Admits(_salt, identifier, Timeline.RolloutAt(at)), isTest)
+            : null;
     }
 
-    /// <summary>What the identity is counted as.</summary>
-    public string Outcome(Exposures exposures) => exposures.Reason ?? Exposures.InVariant + _keys[exposures.Own];
+    /// <summary>Where the identity counts, or why it does not.</summary>
+    public Standing Stand(Exposures exposures) => exposures.Stand(_criteria.MultipleVariants == ExposureCriteria.FirstSeen);
 
-    private int Own(string identifier) => Assignment.Variant(_salt, identifier, _cumulative);
+    /// <summary>What the identity is counted as.</summary>
+    public string Outcome(Standing standing) =>
+        standing.Reason ?? (standing.Arm == Exposures.HeldOut ? Exposures.InHoldout : Exposures.InVariant + _keys[standing.Arm!.Value]);
+
+    // The place of the variant that the exposure names. Whom a holdout keeps out sees the value of control, under no name.
+    private int? Shown(StoredEvent raw, int own)
+    {
+        if (_criteria.Event is not null && _criteria.FeatureProperty is null)
+        {
+            return Math.Max(0, own);
+        }
+
+        var variant = _criteria.Event is null ? raw.Value : Member(raw.Metadata, _criteria.FeatureProperty!);
+        if (variant is null && (own == Exposures.HeldOut || _criteria.Event is not null))
+        {
+            return own == Exposures.HeldOut ? 0 : null;
+        }
+
+        var place = Array.IndexOf(_keys, variant);
+        return place < 0 ? Exposures.Foreign : place;
+    }
+
+    private int Own(string identifier) => _holdoutSalt is not null && Assignment.Admits(_holdoutSalt, identifier, _heldOut)
+        ? Exposures.HeldOut
+        : Assignment.Variant(_salt, identifier, _cumulative);
+
+    private static bool Holds(string json, Func<JsonElement, bool> holds)
+    {
+        using var document = StoredJson.Document(json);
+        return holds(document.RootElement);
+    }
+
+    private static string? Member(string? json, string name)
+    {
+        using var document = json is null ? null : StoredJson.Document(json);
+        return document?.RootElement is { ValueKind: JsonValueKind.Object } members && members.TryGetProperty(name, out var member) && member.ValueKind == JsonValueKind.String
+            ? member.GetString()
+            : null;
+    }
 
     internal sealed record Row
     {
@@ -77,5 +133,11 @@ internal sealed class FoldedExperiment
         public NpgsqlRange<DateTime>[] Runs { get; init; } = [];
 
         public DateTime? EndedAt { get; init; }
+
+        public string? HoldoutSalt { get; init; }
+
+        public decimal? HoldoutPercentage { get; init; }
+
+        public string Exposure { get; init; } = "{}";
     }
 }

@@ -3,39 +3,41 @@ using Experiments.Api.Domain;
 namespace Experiments.Api.Folding;
 
 /// <summary>The metrics of one experiment, and what they make of an identity.</summary>
-internal sealed class MeasuredExperiment(IEnumerable<MetricLink> links)
+internal sealed class MeasuredExperiment(FoldedExperiment experiment, IEnumerable<MetricLink> links)
 {
     private readonly MetricLink[] _links = [.. links.OrderBy(link => link.Place)];
 
-    /// <summary>The values, two numbers each; none while all are nought, which they are for whoever does not count.</summary>
-    public double[] Numbers(Journal journal, Exposures? exposures)
+    /// <summary>The arm of the identity and the values, two numbers each; none while all are nought, which they are for whoever does not count.</summary>
+    public (short? Arm, double[] Numbers) Measure(Journal journal, Exposures? exposures)
     {
-        double[]? numbers = null;
-        if (exposures?.CountsFrom is { } from)
+        if (exposures is not { } shown || experiment.Stand(shown) is not { Arm: { } arm, From: { } from })
         {
-            foreach (var link in _links)
+            return (null, []);
+        }
+
+        double[]? numbers = null;
+        foreach (var link in _links)
+        {
+            if (link.Value(journal.Of(link.Keeper), from) is { IsNought: false } value)
             {
-                if (link.Value(journal.Of(link.Keeper), from) is { IsNought: false } value)
-                {
-                    link.Write(value, numbers ??= new double[2 * _links.Length]);
-                }
+                link.Write(value, numbers ??= new double[2 * _links.Length]);
             }
         }
 
-        return numbers ?? [];
+        return ((short)arm, numbers ?? []);
     }
 
-    /// <summary>Takes off the arm what was, and puts on what is. False where they are the same.</summary>
-    public bool Post(Ledger ledger, int arm, double[] before, double[] now)
+    /// <summary>Takes what was off its arm, and puts what is on its own. False where they are the same.</summary>
+    public bool Post(Ledger ledger, (short? Arm, double[] Numbers) before, (short? Arm, double[] Numbers) now)
     {
         var isOther = false;
         foreach (var link in _links)
         {
-            var (old, value) = (link.Read(before), link.Read(now));
-            if (old != value)
+            var (old, value) = (link.Read(before.Numbers), link.Read(now.Numbers));
+            if (old != value || (before.Arm != now.Arm && !old.IsNought))
             {
-                ledger.Add(link.Id, (short)arm, old, -1);
-                ledger.Add(link.Id, (short)arm, value, 1);
+                ledger.Add(link.Id, before.Arm ?? 0, old, -1);
+                ledger.Add(link.Id, now.Arm ?? 0, value, 1);
                 isOther = true;
             }
         }

@@ -7,7 +7,7 @@ namespace Experiments.Api.Folding;
 
 /// <summary>What is measured of one identity in one experiment.</summary>
 /// <param name="Key">The identity and the experiment.</param>
-/// <param name="Arm">The place of its variant, where it was shown anything.</param>
+/// <param name="Arm">The place of the variant that it counts in, where it does.</param>
 /// <param name="Numbers">The values of the metrics, two numbers each, by place; shorter where metrics came later, and empty while all are nought.</param>
 /// <param name="Events">The events that they follow from, as <see cref="Journal"/> packs them.</param>
 internal sealed record Measurement(ExposureFold.Key Key, short? Arm, double[] Numbers, byte[] Events)

@@ -8,7 +8,7 @@ namespace Experiments.Api.Folding;
 internal sealed class MetricFold(NpgsqlConnection connection, IReadOnlyList<MetricLink> links)
 {
     private readonly Dictionary<long, MeasuredExperiment> _experiments = links
-        .GroupBy(link => link.Experiment.Id).ToDictionary(own => own.Key, own => new MeasuredExperiment(own));
+        .GroupBy(link => link.Experiment.Id).ToDictionary(own => own.Key, own => new MeasuredExperiment(own.First().Experiment, own));
 
     private readonly MetricTaking _taking = new(links);
     private readonly Dictionary<ExposureFold.Key, List<(long Keeper, MetricEvent Event)>> _taken = [];
@@ -50,11 +50,11 @@ internal sealed class MetricFold(NpgsqlConnection connection, IReadOnlyList<Metr
             }
 
             Exposures? exposures = known.TryGetValue(key, out var fresh) || exposed.TryGetValue(key, out fresh) ? fresh : null;
-            var numbers = _experiments[key.ExperimentId].Numbers(journal, exposures);
-            var isOther = exposures is { Own: var arm } && _experiments[key.ExperimentId].Post(ledger, arm, old?.Numbers ?? [], numbers);
-            if (hasGrown || isOther)
+            var experiment = _experiments[key.ExperimentId];
+            var now = experiment.Measure(journal, exposures);
+            if (experiment.Post(ledger, (old?.Arm, old?.Numbers ?? []), now) || hasGrown)
             {
-                changed.Add(new(key, (short?)exposures?.Own, numbers, journal.Pack()));
+                changed.Add(new(key, now.Arm, now.Numbers, journal.Pack()));
             }
         }
 

@@ -47,9 +47,10 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
     private const string Judges =
         """
         SELECT e.id, e.environment_id, f.name AS feature_name, e.salt, e.variants::text AS variants, e.rollouts::text AS rollouts,
-               e.rollout_percentage, e.runs, e.ended_at
+               e.rollout_percentage, e.runs, e.ended_at, h.salt AS holdout_salt, h.percentage AS holdout_percentage, e.exposure::text AS exposure
         FROM experiments e
         JOIN features f ON f.id = e.feature_id
+        LEFT JOIN holdouts h ON h.id = e.holdout_id
         WHERE e.environment_id = ANY (@environments) AND e.started_at - interval '30 days' < @until AND (e.ended_at IS NULL OR e.ended_at >= @from) AND e.deleted_at IS NULL
         ORDER BY e.id
         """;
@@ -59,6 +60,18 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         SELECT {StoredEvent.Columns}
         FROM events
         WHERE batch BETWEEN $1 AND $2 AND batch + 0 = ANY ($3) AND at BETWEEN $4 AND $5 AND event = ANY ($6)
+        """;
+
+    private const string Name =
+        """
+        INSERT INTO event_names AS n (environment_id, event, count, first_seen, last_seen)
+        SELECT e.environment_id, e.event, count(*), min(e.at), max(e.at)
+        FROM events e
+        JOIN event_batches b ON b.id = e.batch
+        WHERE e.batch BETWEEN @first AND @newest AND e.batch + 0 = ANY (@batches) AND e.at >= b.from_at AND e.at <= @until
+        GROUP BY 1, 2
+        ON CONFLICT (environment_id, event) DO UPDATE SET
+            count = n.count + excluded.count, first_seen = LEAST(n.first_seen, excluded.first_seen), last_seen = GREATEST(n.last_seen, excluded.last_seen)
         """;
 
     // What lies in the future comes up again when its time has come.
@@ -96,12 +109,12 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         var (experiments, horizon) = await Experiments([.. due.Values.Select(batch => batch.EnvironmentId).Distinct()], from, last, ct);
         var until = last < horizon ? last : horizon;
         var links = await Links(experiments);
-        var names = links.SelectMany(link => link.Events).Append(ReceivedEvent.Exposure).Distinct().ToArray();
+        var names = links.SelectMany(link => link.Events).Concat(experiments.Select(experiment => experiment.ExposureEvent)).Distinct().ToArray();
         var events = await StoredEvent.Read(connection, Events, Value(first), Value(newest), Value(batches), Value(from), Value(until), Value(names));
         events.RemoveAll(stored => stored.At < due[stored.Batch].FromAt);
 
         bool InTime(FoldedExperiment experiment, long batch) => !experiment.WasFinal(BatchId.ReceivedAt(batch), late);
-        var changed = await new ExposureFold(connection, experiments).Fold(events.Where(stored => stored.Event == ReceivedEvent.Exposure), InTime);
+        var changed = await new ExposureFold(connection, experiments).Fold(events, InTime);
         if (links.Count > 0)
         {
             var fold = new MetricFold(connection, links);
@@ -118,6 +131,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
             await fold.Fold(changed);
         }
 
+        await connection.ExecuteAsync(Name, new { batches, first, newest, until });
         await connection.ExecuteAsync(Strike, new { batches, first, newest, horizon, last });
         await transaction.CommitAsync(ct);
         return due.Values.Sum(batch => batch.Events);

@@ -31,7 +31,7 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         """;
 
     private const string Exposed =
-        "SELECT identity, own, seen, seen_at, enrolled_at, paused_at FROM exposures WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
+        "SELECT identity, own, seen, seen_at, first_shown, enrolled_at, paused_at FROM exposures WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
 
     private const string Measured =
         "SELECT experiment_id, identity, arm, numbers, events FROM measurements WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
@@ -94,7 +94,7 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
                 },
                 ct,
                 new NpgsqlParameter<long> { TypedValue = experiment.EnvironmentId },
-                new NpgsqlParameter<string[]> { TypedValue = [.. links.SelectMany(link => link.Events).Append(ReceivedEvent.Exposure).Distinct()] },
+                new NpgsqlParameter<string[]> { TypedValue = [.. links.SelectMany(link => link.Events).Append(experiment.ExposureEvent).Distinct()] },
                 new NpgsqlParameter<DateTime> { TypedValue = from },
                 new NpgsqlParameter<DateTime> { TypedValue = horizon },
                 new NpgsqlParameter<int> { TypedValue = slices },

@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Experiments.Api.Domain;
-using Experiments.Api.Events;
 using Experiments.Api.Metrics;
 
 namespace Experiments.Api.Folding;
@@ -9,7 +8,7 @@ namespace Experiments.Api.Folding;
 internal sealed class RecomputedIdentities(FoldedExperiment experiment, IReadOnlyList<MetricLink> links)
 {
     private readonly MetricTaking _taking = new(links);
-    private readonly MeasuredExperiment _measured = new(links);
+    private readonly MeasuredExperiment _measured = new(experiment, links);
     private readonly Dictionary<string, int> _places = [];
     private readonly List<(string Identifier, Exposures? Exposures)> _identities = [];
     private readonly List<(int Place, long Keeper, MetricEvent Event)> _taken = [];
@@ -23,14 +22,12 @@ internal sealed class RecomputedIdentities(FoldedExperiment experiment, IReadOnl
 
     public void Take(StoredEvent raw, ExposureCounts counts)
     {
-        if (raw.Event == ReceivedEvent.Exposure)
+        if (experiment.IsConcerned(raw))
         {
-            if (experiment.IsConcerned(raw))
-            {
-                Show(raw, counts);
-            }
+            Show(raw, counts);
         }
-        else if (!string.IsNullOrEmpty(raw.Identifier))
+
+        if (!string.IsNullOrEmpty(raw.Identifier))
         {
             _taking.Take(raw, _ => true, (keeper, taken) => _taken.Add((Place(raw.Identifier), keeper.Id, taken)));
         }
@@ -67,7 +64,7 @@ internal sealed class RecomputedIdentities(FoldedExperiment experiment, IReadOnl
             if (exposures is { } shown)
             {
                 counts.Add(experiment, shown, 1);
-                _measured.Post(ledger, shown.Own, [], Measure(place).Numbers);
+                _measured.Post(ledger, (null, []), Measure(place).Now);
             }
         }
 
@@ -93,7 +90,7 @@ internal sealed class RecomputedIdentities(FoldedExperiment experiment, IReadOnl
         {
             if (!_isMatched[place] && _identities[place] is (var identifier, { } exposures))
             {
-                yield return new(new(experiment.Id, identity), identifier, exposures);
+                yield return new(new(experiment.Id, identity), identifier, exposures, experiment.Stand(exposures).Arm);
             }
 
             _isMatched[place] = false;
@@ -108,9 +105,8 @@ internal sealed class RecomputedIdentities(FoldedExperiment experiment, IReadOnl
             return false;
         }
 
-        var (journal, numbers) = Measure(place);
-        var arm = (short?)_identities[place].Exposures?.Own;
-        _isMatched[place] = (stored.Arm == arm || (stored.Arm is null && numbers.Length == 0)) && !_measured.Post(new(), 0, stored.Numbers, numbers) && journal.Pack().AsSpan().SequenceEqual(stored.Events);
+        var (journal, now) = Measure(place);
+        _isMatched[place] = !_measured.Post(new(), (stored.Arm, stored.Numbers), now) && journal.Pack().AsSpan().SequenceEqual(stored.Events);
         return true;
     }
 
@@ -120,8 +116,8 @@ internal sealed class RecomputedIdentities(FoldedExperiment experiment, IReadOnl
         {
             if (!_isMatched[place] && _starts[place] < _starts[place + 1])
             {
-                var (journal, numbers) = Measure(place);
-                yield return new(new(experiment.Id, identity), (short?)_identities[place].Exposures?.Own, numbers, journal.Pack());
+                var (journal, now) = Measure(place);
+                yield return new(new(experiment.Id, identity), now.Arm, now.Numbers, journal.Pack());
             }
         }
     }
@@ -135,7 +131,7 @@ internal sealed class RecomputedIdentities(FoldedExperiment experiment, IReadOnl
                 counts.Add(experiment, raw.At, Exposures.NoIdentifier, 1);
             }
         }
-        else if (experiment.Judge(raw.Identifier, raw.Value, raw.At) is { } judged)
+        else if (experiment.Judge(raw) is { } judged)
         {
             var place = Place(raw.Identifier);
             ref var known = ref CollectionsMarshal.AsSpan(_identities)[place];
@@ -155,7 +151,7 @@ internal sealed class RecomputedIdentities(FoldedExperiment experiment, IReadOnl
         return place;
     }
 
-    private (Journal Journal, double[] Numbers) Measure(int place)
+    private (Journal Journal, (short? Arm, double[] Numbers) Now) Measure(int place)
     {
         var journal = new Journal();
         for (var index = _starts[place]; index < _starts[place + 1]; index++)
@@ -163,6 +159,6 @@ internal sealed class RecomputedIdentities(FoldedExperiment experiment, IReadOnl
             journal.Add(_events[index].Keeper, _events[index].Event);
         }
 
-        return (journal, _measured.Numbers(journal, _identities[place].Exposures));
+        return (journal, _measured.Measure(journal, _identities[place].Exposures));
     }
 }

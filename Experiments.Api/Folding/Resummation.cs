@@ -16,7 +16,7 @@ internal sealed class Resummation(NpgsqlDataSource source, TimeSpan late)
     private const string Identities =
         """
         SELECT COALESCE(m.experiment_id, x.experiment_id), COALESCE(m.identity, x.identity), m.arm, COALESCE(m.numbers, '{}'), COALESCE(m.events, ''),
-               x.own, x.seen, x.seen_at, x.enrolled_at, x.paused_at, m.identity IS NOT NULL
+               x.own, x.seen, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at, m.identity IS NOT NULL
         FROM (SELECT * FROM measurements WHERE experiment_id = $1) m
         FULL JOIN (SELECT * FROM exposures WHERE experiment_id = $1) x ON x.identity = m.identity
         """;
@@ -49,7 +49,7 @@ internal sealed class Resummation(NpgsqlDataSource source, TimeSpan late)
             return new(0, 0);
         }
 
-        var (measured, counts, ledger) = (new MeasuredExperiment(links), new ExposureCounts(), new Ledger());
+        var (measured, counts, ledger) = (new MeasuredExperiment(experiment, links), new ExposureCounts(), new Ledger());
         var differing = new List<Measurement>();
         var identities = 0L;
         await using (var command = new NpgsqlCommand(Identities, connection) { Parameters = { new NpgsqlParameter<long> { TypedValue = experimentId } } })
@@ -64,16 +64,16 @@ internal sealed class Resummation(NpgsqlDataSource source, TimeSpan late)
                     counts.Add(experiment, shown, 1);
                 }
 
-                if (!row.GetBoolean(10))
+                if (!row.GetBoolean(11))
                 {
                     continue;
                 }
 
-                var numbers = measured.Numbers(Journal.Of(stored.Events), exposures);
-                measured.Post(ledger, exposures?.Own ?? 0, [], numbers);
-                if (measured.Post(new(), 0, stored.Numbers, numbers) || (numbers.Length > 0 && stored.Arm != exposures?.Own))
+                var now = measured.Measure(Journal.Of(stored.Events), exposures);
+                measured.Post(ledger, (null, []), now);
+                if (measured.Post(new(), (stored.Arm, stored.Numbers), now))
                 {
-                    differing.Add(stored with { Arm = (short?)exposures?.Own, Numbers = numbers });
+                    differing.Add(stored with { Arm = now.Arm, Numbers = now.Numbers });
                 }
             }
         }

@@ -8,7 +8,7 @@ internal sealed class StoredEvent
     /// <summary>The columns, in the order in which <see cref="Of"/> reads them. No feature and no variant has a longer name; an exposure that names no experiment that there could be names -1.</summary>
     public const string Columns =
         """
-        batch, environment_id, at, key, event, left(feature_name, 256), identifier, left(value, 1000), metadata::text,
+        batch, environment_id, at, key, event, left(feature_name, 256), identifier, left(value, 1000), traits::text, metadata::text,
         CASE WHEN event <> '$flag_exposure' THEN NULL
              WHEN metadata->>'experiment_id' ~ '^[0-9]{1,18}$' THEN (metadata->>'experiment_id')::bigint
              WHEN metadata->>'experiment_id' IS NOT NULL THEN -1 END
@@ -29,6 +29,8 @@ internal sealed class StoredEvent
     public required string? Identifier { get; init; }
 
     public required string? Value { get; init; }
+
+    public required string? Traits { get; init; }
 
     public required string? Metadata { get; init; }
 
@@ -70,8 +72,9 @@ internal sealed class StoredEvent
             FeatureName = Text(row, 5),
             Identifier = Text(row, 6),
             Value = Text(row, 7),
-            Metadata = Text(row, 8),
-            ExperimentId = row.IsDBNull(9) ? null : row.GetInt64(9),
+            Traits = Text(row, 8),
+            Metadata = Text(row, 9),
+            ExperimentId = row.IsDBNull(10) ? null : row.GetInt64(10),
         };
     }
 

@@ -99,10 +99,10 @@ internal static class MetricRules
     }
 
     /// <summary>Reports what is wrong with the metrics that an experiment is to have.</summary>
-    public static void CheckMetrics(IEnumerable<(long? Metric, string? Role, string? ExpectedDirection)>? metrics, Action<string, string> wrong)
+    public static void CheckMetrics(IEnumerable<(long? Metric, string? Role, string? ExpectedDirection, JsonElement? Metadata)>? metrics, Action<string, string> wrong)
     {
         var (ids, primaries) = (new HashSet<long>(), 0);
-        foreach (var (index, (metric, role, direction)) in (metrics ?? []).Index())
+        foreach (var (index, (metric, role, direction, metadata)) in (metrics ?? []).Index())
         {
             if (index == 100)
             {
@@ -129,11 +129,16 @@ internal static class MetricRules
             {
                 wrong($"metrics[{index}].expected_direction", $"This is required and must be one of: {string.Join(", ", ExpectedDirections)}.");
             }
+
+            if (!IsMetadata(metadata))
+            {
+                wrong($"metrics[{index}].metadata", NoMetadata);
+            }
         }
     }
 
     /// <summary>The metrics as the statement takes them. Where none is called primary, the first that has no role is; the others without one are secondary.</summary>
-    public static string Roled(IEnumerable<(long Metric, string? Role, string ExpectedDirection)> metrics)
+    public static string Roled(IEnumerable<(long Metric, string? Role, string ExpectedDirection, JsonElement? Metadata)> metrics)
     {
         var list = metrics.ToList();
         var isFree = list.All(metric => metric.Role != "primary");
@@ -141,9 +146,18 @@ internal static class MetricRules
         {
             var role = metric.Role ?? (isFree ? "primary" : "secondary");
             isFree &= metric.Role is not null;
-            return new { metric = metric.Metric, role, expected_direction = metric.ExpectedDirection };
+            return new { metric = metric.Metric, role, expected_direction = metric.ExpectedDirection, metadata = metric.Metadata ?? Empty };
         }));
     }
+
+    public const string NoMetadata = "This must be an object of 8 KiB at most.";
+
+    private const int MetadataLength = 8 * 1024;
+    private static readonly JsonElement Empty = JsonElement.Parse("{}");
+
+    /// <summary>Whether this can go with the metric of an experiment: an object of the client's own, or nothing.</summary>
+    public static bool IsMetadata(JsonElement? metadata) => metadata is null
+        || (metadata.Value.ValueKind == JsonValueKind.Object && System.Text.Encoding.UTF8.GetByteCount(metadata.Value.GetRawText()) <= MetadataLength);
 
     /// <summary>The definition as it is stored.</summary>
     public static string Stored(MetricDefinition definition) => JsonSerializer.Serialize(definition, Sparse);

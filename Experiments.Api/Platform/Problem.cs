@@ -26,6 +26,8 @@ internal sealed record Problem(int Status, string Code, string Advice)
     public static readonly Problem NoExperiment = new(404, "experiment.not_found", "This environment has no such experiment. List them to see which there are.");
     public static readonly Problem NoFeature = new(404, "feature.not_found", "This environment has no such feature. List them to see which there are.");
     public static readonly Problem NoMetric = new(404, "metric.not_found", "This environment has no such metric. List them to see which there are.");
+    public static readonly Problem NoHoldout = new(404, "holdout.not_found", "This environment has no such holdout. List them to see which there are.");
+    public static readonly Problem NoCohort = new(404, "cohort.not_found", "This environment has no such cohort. List them to see which there are.");
     public static readonly Problem NoExperimentMetric = new(404, "experiment_metric.not_found", "The experiment has no such metric. Read the experiment's metrics to see which it has.");
     public static readonly Problem NoAdmin = new(404, "admin.not_found", "There is no such admin here. List them to see which there are.");
     public static readonly Problem NoApiKey = new(404, "api_key.not_found", "This environment has no such key that could still be revoked. List them to see which there are.");
@@ -38,7 +40,13 @@ internal sealed record Problem(int Status, string Code, string Advice)
     public static readonly Problem ExperimentRunning = new(409, "experiment.running", "A running experiment can be neither deleted nor archived. Pause or complete it first.");
     public static readonly Problem ExperimentOver = new(409, "experiment.completed", "The experiment is completed, which is final. Create another one.");
     public static readonly Problem SplitFrozen = new(409, "experiment.split_frozen", "The experiment has started, so its split is fixed; the rollout percentage may change. To compare another split, complete this experiment and create another one.");
+    public static readonly Problem SettingsFrozen = new(409, "experiment.settings_frozen", "The experiment has started, so its variants, its holdout and what counts as an exposure are fixed. Reset it if it was started by mistake, or create another one.");
     public static readonly Problem MetricInUse = new(409, "metric.in_use", "An experiment that is not completed has this metric, so it cannot change. Complete the experiment first, or define another metric.");
+    public static readonly Problem HoldoutInUse = new(409, "holdout.in_use", "An experiment that has started has this holdout, so it can neither change nor go. Make another one for experiments to come.");
+    public static readonly Problem CohortExists = new(409, "cohort.already_exists", "The experiment has a cohort. List the cohorts to find it.");
+    public static readonly Problem NeverStarted = new(409, "experiment.not_started", "The experiment has not started. Start it first.");
+    public static readonly Problem NoBaseline = new(409, "plan.no_baseline", "There is nothing to plan by: give the experiment a primary metric, and send its events for some days.");
+    public static readonly Problem ImportRefused = new(409, "import.refused", "Nothing was imported. 'detail' names the features that cannot take what the document says.");
     public static readonly Problem MetricAttached = new(409, "metric.already_attached", "The experiment has this metric. There is nothing to do.");
     public static readonly Problem PrimaryTaken = new(409, "metric.primary_taken", "The experiment has a primary metric. Attach this one as secondary or guardrail.");
     public static readonly Problem MetricsFrozen = new(409, "experiment.metrics_frozen", "The experiment has started: its primary metric and its guardrails are fixed. Secondary metrics may be added while it is not completed.");

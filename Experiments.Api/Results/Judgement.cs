@@ -51,6 +51,7 @@ internal static class Judgement
             identities.Sum(),
             ExposedVariant.Of(input.Variants, identities),
             ratio,
+            input.HeldOut,
             Exposures.Reasons.ToDictionary(reason => reason, reason => input.Outcomes.GetValueOrDefault(reason)),
             metrics);
     }

@@ -11,6 +11,9 @@ internal sealed record ResultsInput(
     IReadOnlyList<(string Key, decimal Weight)> Variants, IReadOnlyDictionary<string, long> Outcomes, IReadOnlyList<MeasuredMetric> Metrics,
     DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long EventsNotCounted)
 {
+    /// <summary>How many the experiment's holdout keeps out.</summary>
+    public long HeldOut => Outcomes.GetValueOrDefault(Exposures.InHoldout);
+
     public IReadOnlyList<long> Identities => [.. Variants.Select(variant => Outcomes.GetValueOrDefault(Exposures.InVariant + variant.Key))];
 
     public static ResultsInput Of(Row row)
@@ -29,7 +32,8 @@ internal sealed record ResultsInput(
     private static MeasuredMetric Measured(JsonNode metric, int arms)
     {
         var sums = new double[arms][];
-        foreach (var arm in metric["sums"]!.AsArray())
+        // Those who are held out are in none of them.
+        foreach (var arm in metric["sums"]!.AsArray().Where(arm => arm![0]!.GetValue<int>() >= 0))
         {
             sums[arm![0]!.GetValue<int>()] = [.. arm.AsArray().Skip(1).Select(sum => sum!.GetValue<double>())];
         }
@@ -57,9 +61,14 @@ internal sealed record MeasuredMetric(
     long Link, int Place, long Metric, string Name, string Role, string ExpectedDirection, string Aggregation, MetricDefinition Definition, bool AddedAfterStart,
     IReadOnlyList<double[]> Sums, IReadOnlyList<(int Arm, int Step, long Count)> Steps)
 {
-    public MetricKind Kind => Aggregation switch { "occurrence" or "funnel" => MetricKind.Proportion, "ratio" or "retention" => MetricKind.Ratio, _ => MetricKind.Mean };
+    public MetricKind Kind => KindOf(Aggregation);
 
-    public bool HigherIsBetter => ExpectedDirection is "increase" or "not_decrease";
+    public bool HigherIsBetter => IsHigherBetter(ExpectedDirection);
+
+    public static MetricKind KindOf(string aggregation) =>
+        aggregation switch { "occurrence" or "funnel" => MetricKind.Proportion, "ratio" or "retention" => MetricKind.Ratio, _ => MetricKind.Mean };
+
+    public static bool IsHigherBetter(string expectedDirection) => expectedDirection is "increase" or "not_decrease";
 
     /// <summary>Whether it is to be kept from getting worse, rather than to get better.</summary>
     public bool IsGuardrail => Role == "guardrail" || ExpectedDirection.StartsWith("not_", StringComparison.Ordinal);

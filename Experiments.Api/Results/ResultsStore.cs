@@ -34,7 +34,7 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
     private const string Held =
         """
         WITH measured AS (
-            SELECT arm, numbers[2 * @Place + 1] AS y, numbers[2 * @Place + 2] AS x FROM measurements WHERE experiment_id = @experimentId AND numbers <> '{}'
+            SELECT arm, numbers[2 * @Place + 1] AS y, numbers[2 * @Place + 2] AS x FROM measurements WHERE experiment_id = @experimentId AND arm >= 0 AND numbers <> '{}'
         ), v AS (
             SELECT y, row_number() OVER (ORDER BY y) AS place FROM measured WHERE y <> 0
         ), c AS (

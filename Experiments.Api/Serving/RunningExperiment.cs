@@ -10,11 +10,13 @@ internal sealed class RunningExperiment
     private readonly string _salt;
     private readonly decimal _rollout;
     private readonly double[] _cumulative;
+    private readonly string? _holdoutSalt;
+    private readonly decimal _heldOut;
 
-    private RunningExperiment(string salt, decimal rollout, IReadOnlyList<(string Key, JsonNode? Value, decimal Weight)> variants)
+    private RunningExperiment(SnapshotRow row, IReadOnlyList<(string Key, JsonNode? Value, decimal Weight)> variants)
     {
-        _salt = salt;
-        _rollout = rollout;
+        (_salt, _rollout) = (row.Salt!, row.RolloutPercentage!.Value);
+        (_holdoutSalt, _heldOut) = (row.HoldoutSalt, row.HoldoutPercentage ?? 0);
         _cumulative = Assignment.Cumulate(variants.Select(variant => variant.Weight));
         Variants = [.. variants.Select(variant => (variant.Key, variant.Value))];
     }
@@ -24,7 +26,10 @@ internal sealed class RunningExperiment
     /// <summary>The experiment of a row, or null when the feature has none that is running.</summary>
     public static RunningExperiment? Of(SnapshotRow row) => row.ExperimentId is null
         ? null
-        : new(row.Salt!, row.RolloutPercentage!.Value, StoredJson.Variants(row.Variants!));
+        : new(row, StoredJson.Variants(row.Variants!));
+
+    /// <summary>Whether the experiment's holdout keeps the identity out.</summary>
+    public bool HoldsOut(string identifier) => _holdoutSalt is not null && Assignment.Admits(_holdoutSalt, identifier, _heldOut);
 
     /// <summary>The place of the identity's variant, or null when it takes no part.</summary>
     public int? VariantOf(string identifier) =>

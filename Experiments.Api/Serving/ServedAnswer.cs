@@ -17,6 +17,9 @@ internal static class ServedAnswer
         return Task.CompletedTask;
     }
 
+    /// <summary>Writes what stands ready, or 304 when the client has it already.</summary>
+    public static Task Write(HttpContext http, ReadOnlyMemory<byte> body, string etag) => Answered(http, etag) ? Task.CompletedTask : Write(http, body);
+
     /// <summary>Writes a list of one outcome per flag between two pieces of JSON, or 304 when the client has it already.</summary>
     public static void WriteFlags(HttpContext http, Snapshot snapshot, string? identifier, ReadOnlySpan<byte> before, ReadOnlySpan<byte> after, string etag, bool ofrep)
     {

@@ -14,6 +14,7 @@ internal sealed class Snapshot
         EnvironmentId = environmentId;
         var features = rows.Where(row => row.FeatureId is not null).ToList();
         Flags = [.. features.Select(row => new ServedFlag(row))];
+        WebExperiments = WebExperiment.List(features);
         _byName = Flags.ToFrozenDictionary(flag => flag.Name, StringComparer.Ordinal);
         Fingerprint = XxHash128.HashToUInt128(Encoding.UTF8.GetBytes(string.Join('\n', features)));
     }
@@ -21,6 +22,9 @@ internal sealed class Snapshot
     public long EnvironmentId { get; }
 
     public IReadOnlyList<ServedFlag> Flags { get; }
+
+    /// <summary>The web experiments that are running, as they are answered.</summary>
+    public ReadOnlyMemory<byte> WebExperiments { get; }
 
     /// <summary>The same for two snapshots that serve the same.</summary>
     public UInt128 Fingerprint { get; }
@@ -54,4 +58,14 @@ internal sealed record SnapshotRow
     public decimal? RolloutPercentage { get; init; }
 
     public string? Variants { get; init; }
+
+    public string? ExperimentType { get; init; }
+
+    public string? Transforms { get; init; }
+
+    public long? HoldoutId { get; init; }
+
+    public string? HoldoutSalt { get; init; }
+
+    public decimal? HoldoutPercentage { get; init; }
 }

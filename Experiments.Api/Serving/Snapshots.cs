@@ -16,10 +16,13 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILo
         """
         SELECT n.id AS environment_id, n.key AS environment_key, f.id AS feature_id, f.name AS feature_name, COALESCE(f.enabled, false) AS enabled,
                COALESCE(f.multivariate_options <> '[]', false) AS is_multivariate, f.initial_value::text AS initial_value,
-               e.id AS experiment_id, e.name AS experiment_name, e.salt, e.rollout_percentage, e.variants::text AS variants
+               e.id AS experiment_id, e.name AS experiment_name, e.salt, e.rollout_percentage, e.variants::text AS variants,
+               e.type AS experiment_type, CASE WHEN e.type = 'web' THEN e.transforms::text END AS transforms,
+               h.id AS holdout_id, h.salt AS holdout_salt, h.percentage AS holdout_percentage
         FROM environments n
         LEFT JOIN features f ON f.environment_id = n.id AND f.deleted_at IS NULL
         LEFT JOIN experiments e ON e.feature_id = f.id AND e.environment_id = n.id AND e.status = 'running' AND e.deleted_at IS NULL
+        LEFT JOIN holdouts h ON h.id = e.holdout_id AND h.environment_id = n.id
         WHERE n.key = ANY (@keys)
         ORDER BY n.id, f.id
         """;

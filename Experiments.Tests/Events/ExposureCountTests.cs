@@ -71,7 +71,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
 
         var counted = await Counted(given, experiment);
         counted["total"].GetValue<int>().ShouldBe(2);
-        counted["set_aside"].ToJsonString().ShouldBe("""{"several_variants":1,"not_its_own_variant":3,"not_enrolled":1,"while_paused":2,"no_identifier":3}""");
+        counted["set_aside"].ToJsonString().ShouldBe("""{"several_variants":1,"not_its_own_variant":3,"not_enrolled":1,"while_paused":2,"no_identifier":3,"test_identity":0}""");
     }
 
     [Fact]

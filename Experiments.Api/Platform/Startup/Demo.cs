@@ -1,6 +1,5 @@
 using Experiments.Api.Platform.Wire;
 using Experiments.Api.Slices.Experiments;
-using Experiments.Api.Slices.Features;
 using Experiments.Api.Slices.Projects;
 using MediatR;
 
@@ -27,10 +26,9 @@ internal sealed class Demo(IMediator mediator)
         var scope = new Scope(environment.Id, Actor, null);
         var blue = System.Text.Json.JsonSerializer.SerializeToElement("blue");
         var green = System.Text.Json.JsonSerializer.SerializeToElement("green");
-        var feature = Value(await mediator.Send(
-            new CreateFeature.Command(scope, new("button_colour", blue, MultivariateOptions: [new OptionBody("green", green)])), ct));
         _ = Value(await mediator.Send(
-            new CreateExperiment.Command(scope, new("Green button", "A green button sells more.", Feature: feature.Id)), ct));
+            new CreateExperiment.Command(scope, new("Green button", "A green button sells more.", Feature: new(null, new(
+                "button_colour", [new("control", blue, 50), new("green", green, 50)])))), ct));
         return environment.Key;
     }
 

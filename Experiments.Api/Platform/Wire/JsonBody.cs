@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
@@ -165,6 +166,10 @@ internal static class JsonBody
                 ExplainValue(element, item, errors, $"{path}[{index++}]");
             }
         }
+        else if (value.ValueKind == JsonValueKind.Object && Alternative(type) is { } alternative)
+        {
+            Explain(value, WireJson.Options.GetTypeInfo(alternative.Type), errors, path + ".");
+        }
         else if (value.ValueKind == JsonValueKind.Object && info.Kind == JsonTypeInfoKind.Object)
         {
             Explain(value, info, errors, path + ".");
@@ -182,11 +187,14 @@ internal static class JsonBody
         }
     }
 
+    private static AlternativeAttribute? Alternative(Type type) => type.GetCustomAttribute<AlternativeAttribute>();
+
     private static string Expected(Type type)
     {
         type = Nullable.GetUnderlyingType(type) ?? type;
         return type switch
         {
+            _ when Alternative(type) is { } alternative => alternative.Expected,
             _ when type == typeof(string) => "a string",
             _ when type == typeof(bool) => "true or false",
             _ when type == typeof(int) || type == typeof(long) => "a whole number that fits 64 bits",

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Experiments.Api.Domain;
 using Experiments.Api.Metrics;
 using Experiments.Api.Platform;
@@ -18,7 +19,7 @@ internal static class AttachMetric
         .Answers<ExperimentMetricView>(StatusCodes.Status201Created)
         .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentOver, Problem.MetricsFrozen, Problem.MetricAttached, Problem.PrimaryTaken);
 
-    internal sealed record Body(long? Metric = null, string? Role = null, string? ExpectedDirection = null);
+    internal sealed record Body(long? Metric = null, string? Role = null, string? ExpectedDirection = null, JsonElement? Metadata = null);
 
     internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<ExperimentMetricView>>;
 
@@ -29,6 +30,7 @@ internal static class AttachMetric
             RuleFor(c => c.Body.Metric).NotNull().WithMessage("This is required: the id of a metric.");
             RuleFor(c => c.Body.Role).OneOf(MetricRules.Roles);
             RuleFor(c => c.Body.ExpectedDirection).NotNull().WithMessage($"This is required: {string.Join(", ", MetricRules.ExpectedDirections)}.").OneOf(MetricRules.ExpectedDirections);
+            RuleFor(c => c.Body.Metadata).Must(MetricRules.IsMetadata).WithMessage(MetricRules.NoMetadata);
         }
     }
 
@@ -46,8 +48,8 @@ internal static class AttachMetric
                 FROM subject s
             ), attached AS (
                 INSERT INTO experiment_metrics AS l
-                    (environment_id, experiment_id, metric_id, role, expected_direction, name, aggregation, direction, definition, added_after_start)
-                SELECT s.environment_id, s.id, m.id, @Role, @ExpectedDirection, m.name, m.aggregation, m.direction, m.definition, s.status <> 'created'
+                    (environment_id, experiment_id, metric_id, role, expected_direction, metadata, name, aggregation, direction, definition, added_after_start)
+                SELECT s.environment_id, s.id, m.id, @Role, @ExpectedDirection, COALESCE(@Metadata::jsonb, jsonb_build_object()), m.name, m.aggregation, m.direction, m.definition, s.status <> 'created'
                 FROM subject s, metric m, found, verdict v
                 WHERE NOT v.stale AND NOT is_attached AND NOT primary_taken AND NOT frozen AND s.status <> 'completed'
                 RETURNING l.*
@@ -66,7 +68,7 @@ internal static class AttachMetric
             var body = command.Body;
             var row = await db.ChangeLocked<Row>(
                 Sql,
-                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, body.Metric, Role = body.Role ?? "secondary", body.ExpectedDirection },
+                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, body.Metric, Role = body.Role ?? "secondary", body.ExpectedDirection, Metadata = body.Metadata?.GetRawText() },
                 cancellationToken);
 
             return row switch

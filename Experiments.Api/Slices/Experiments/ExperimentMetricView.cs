@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Experiments.Api.Metrics;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
@@ -8,7 +9,7 @@ namespace Experiments.Api.Slices.Experiments;
 [Example(
     """
     {"id": 1, "metric": 1, "metric_name": "Revenue", "role": "primary", "expected_direction": "increase", "aggregation": "sum", "direction": "up",
-     "definition": {"event": "purchase", "property": "value"}, "added_after_start": false, "created_at": "2026-11-22T12:00:00Z"}
+     "definition": {"event": "purchase", "property": "value"}, "metadata": {}, "added_after_start": false, "created_at": "2026-11-22T12:00:00Z"}
     """)]
 internal record ExperimentMetricView : IIdentified
 {
@@ -16,14 +17,14 @@ internal record ExperimentMetricView : IIdentified
     public const string Columns =
         """
         l.id, l.metric_id AS metric, l.name AS metric_name, l.role, l.expected_direction, l.aggregation, l.direction, l.definition::text AS definition,
-        l.added_after_start, l.created_at
+        l.metadata::text AS metadata, l.added_after_start, l.created_at
         """;
 
     /// <summary>The same as JSON, and what the audit log shows.</summary>
     public const string State =
         """
         jsonb_build_object('id', l.id, 'metric', l.metric_id, 'metric_name', l.name, 'role', l.role, 'expected_direction', l.expected_direction,
-            'aggregation', l.aggregation, 'direction', l.direction, 'definition', l.definition, 'added_after_start', l.added_after_start, 'created_at', instant(l.created_at))
+            'aggregation', l.aggregation, 'direction', l.direction, 'definition', l.definition, 'metadata', l.metadata, 'added_after_start', l.added_after_start, 'created_at', instant(l.created_at))
         """;
 
     public required long Id { get; init; }
@@ -41,6 +42,9 @@ internal record ExperimentMetricView : IIdentified
     public required string Direction { get; init; }
 
     public required Json<MetricDefinition> Definition { get; init; }
+
+    /// <summary>What the client keeps with it; it means nothing to the service.</summary>
+    public required Json<JsonElement> Metadata { get; init; }
 
     public required bool AddedAfterStart { get; init; }
 

@@ -1,3 +1,4 @@
+using Experiments.Api.Folding;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Experiments.Api.Domain;
@@ -11,7 +12,8 @@ namespace Experiments.Api.Slices.Experiments;
     """
     {"id": 1, "name": "Green button", "hypothesis": "A green button sells more.", "description": "", "type": "product", "status": "running",
      "feature": {"id": 1, "name": "button_colour", "type": "multivariate", "enabled": true, "initial_value": "blue", "multivariate_options": [{"id": 1, "key": "green", "value": "green", "default_percentage_allocation": 0}]},
-     "rollout_percentage": 50, "variants": [{"key": "control", "value": "blue", "weight": 50}, {"key": "green", "value": "green", "weight": 50}], "metrics": [], "archived": false, "conclusion": null, "conclusion_comment": null, "shipped_variant": null,
+     "rollout_percentage": 50, "variants": [{"key": "control", "value": "blue", "weight": 50}, {"key": "green", "value": "green", "weight": 50}], "metrics": [], "holdout": {"id": 1, "name": "Nobody's test", "percentage": 5}, "exposure": {"multiple_variants": "exclude"},
+     "parameters": {"minimum_detectable_effect": 0.05, "recommended_sample_size": 12600, "recommended_running_time": 9}, "archived": false, "conclusion": null, "conclusion_comment": null, "shipped_variant": null,
      "created_by": "alice@example.com", "created_at": "2026-11-22T12:00:00Z", "updated_at": "2026-11-22T12:30:00Z", "started_at": "2026-11-22T12:30:00Z", "ended_at": null}
     """)]
 internal record ExperimentView : ITagged, IIdentified
@@ -30,7 +32,8 @@ internal record ExperimentView : ITagged, IIdentified
     public const string ColumnsButMetrics =
         $"""
         {Tag} AS etag, e.id, e.name, e.hypothesis, e.description, e.type, e.status, e.rollout_percentage,
-        e.variants::text AS variants, e.archived, e.conclusion, e.conclusion_comment, e.shipped_variant,
+        variants_shown(e.type, e.variants, e.transforms)::text AS variants, e.exposure::text AS exposure, COALESCE(e.plan, 'null')::text AS parameters, e.archived,
+        COALESCE((SELECT json_build_object('id', h.id, 'name', h.name, 'percentage', h.percentage) FROM holdouts h WHERE h.id = e.holdout_id), 'null')::text AS holdout, e.conclusion, e.conclusion_comment, e.shipped_variant,
         e.created_by, e.created_at, e.updated_at, e.started_at, e.ended_at,
         json_build_object(
             'id', f.id, 'name', f.name,
@@ -43,7 +46,8 @@ internal record ExperimentView : ITagged, IIdentified
         """
         jsonb_build_object(
             'name', e.name, 'hypothesis', e.hypothesis, 'description', e.description, 'type', e.type, 'status', e.status,
-            'feature', e.feature_id, 'rollout_percentage', e.rollout_percentage, 'variants', e.variants, 'archived', e.archived,
+            'feature', e.feature_id, 'rollout_percentage', e.rollout_percentage, 'variants', variants_shown(e.type, e.variants, e.transforms),
+            'holdout', e.holdout_id, 'exposure', e.exposure, 'parameters', e.plan, 'archived', e.archived,
             'conclusion', e.conclusion, 'conclusion_comment', e.conclusion_comment, 'shipped_variant', e.shipped_variant,
             'started_at', instant(e.started_at), 'ended_at', instant(e.ended_at))
         """;
@@ -71,6 +75,13 @@ internal record ExperimentView : ITagged, IIdentified
 
     public required Json<IReadOnlyList<ExperimentMetricView>> Metrics { get; init; }
 
+    public required Json<ExperimentHoldout?> Holdout { get; init; }
+
+    public required Json<ExposureCriteria> Exposure { get; init; }
+
+    /// <summary>How large it should become, where that has been planned.</summary>
+    public required Json<ExperimentPlan?> Parameters { get; init; }
+
     public required bool Archived { get; init; }
 
     public required string? Conclusion { get; init; }
@@ -91,7 +102,18 @@ internal record ExperimentView : ITagged, IIdentified
 }
 
 /// <summary>One arm of an experiment: its key, the value that it serves and its share, in percent.</summary>
-internal sealed record Variant(string Key, JsonElement? Value, decimal Weight);
+internal sealed record Variant(
+    string Key, JsonElement? Value, decimal Weight,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Transform>? Transforms = null);
+
+/// <summary>The holdout of an experiment.</summary>
+internal sealed record ExperimentHoldout(long Id, string Name, decimal Percentage);
+
+/// <summary>How large an experiment should become, by what its primary metric is without it.</summary>
+/// <param name="MinimumDetectableEffect">The smallest relative effect that it is to find.</param>
+/// <param name="RecommendedSampleSize">How many identities it takes, over all arms.</param>
+/// <param name="RecommendedRunningTime">How many days that takes, where it is known how many identities come in one.</param>
+internal sealed record ExperimentPlan(double? MinimumDetectableEffect, long? RecommendedSampleSize, double? RecommendedRunningTime);
 
 /// <summary>The feature that an experiment stands on.</summary>
 internal sealed record ExperimentFeature(

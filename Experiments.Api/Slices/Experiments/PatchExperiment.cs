@@ -1,21 +1,23 @@
+using Experiments.Api.Folding;
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
+using Experiments.Api.Slices.Features;
 using FluentValidation;
 using MediatR;
 
 namespace Experiments.Api.Slices.Experiments;
 
-/// <summary>Changes what an experiment says of itself. What it compares, and its status, change elsewhere.</summary>
+/// <summary>Changes what an experiment says of itself and, before its first start, what it compares. Its status changes elsewhere.</summary>
 internal static class PatchExperiment
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapPatch("/{id}", (ObjectId id, Call call) => call.Patch<Body, ExperimentView>(body => new Command(call.Scope, id.Value, body)))
-        .Named("patchExperiment", "Change an experiment's name, hypothesis or description, or archive it")
+        .Named("patchExperiment", "Change what an experiment says of itself, archive it or, before its first start, change what it compares")
         .Takes<Body>("""{"name": "Greener button", "archived": false}""")
         .Answers<ExperimentView>()
-        .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentRunning);
+        .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentRunning, Problem.SettingsFrozen);
 
     internal sealed record Body
     {
@@ -26,6 +28,13 @@ internal static class PatchExperiment
         public Optional<string> Description { get; init; }
 
         public Optional<bool?> Archived { get; init; }
+
+        /// <summary>All of them, with their weights; the feature follows.</summary>
+        public Optional<IReadOnlyList<VariantBody?>> Variants { get; init; }
+
+        public Optional<long?> Holdout { get; init; }
+
+        public Optional<ExposureCriteria> Exposure { get; init; }
     }
 
     internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<ExperimentView>>;
@@ -39,33 +48,73 @@ internal static class PatchExperiment
             RuleFor(c => c.Body.Description).NotNullIfPresent();
             RuleFor(c => c.Body.Description.Value).MaxCharacters(10_000).OverridePropertyName("description");
             RuleFor(c => c.Body.Archived).NotNullIfPresent();
+            RuleFor(c => c.Body.Variants).NotNullIfPresent();
+            RuleFor(c => c.Body.Exposure).NotNullIfPresent();
+            RuleFor(c => c.Body).Custom((body, context) =>
+            {
+                // Whether the experiment is one of the web only the database knows.
+                VariantBody.Check("variants", body.Variants.Value, isWeb: true, setsValues: true, context.AddFailure);
+                ExperimentRules.CheckExposure(body.Exposure.Value, context.AddFailure);
+            });
         }
     }
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
     {
-        // What stays as it was is not written, and leaves no entry.
+        // What stays as it was is not written, and leaves no entry. Variants are those of the feature, so it follows them.
         private const string Sql =
             $"""
-            {ExperimentChange.Subject}, changed AS (
+            {ExperimentChange.Subject}, holdout AS (
+                SELECT id FROM holdouts WHERE id = @Holdout AND environment_id = @EnvironmentId AND deleted_at IS NULL FOR SHARE
+            ), options AS (
+                SELECT CASE WHEN @Options::jsonb IS NULL THEN f.multivariate_options
+                            ELSE options_of(options_given(@Options::jsonb, f.multivariate_options), f.multivariate_options) END AS list,
+                       CASE WHEN @SetsControl THEN @ControlValue::jsonb ELSE f.initial_value END AS initial_value
+                FROM flag f
+            ), wanted AS (
+                SELECT CASE WHEN @Weights::jsonb IS NULL THEN s.variants ELSE variants_of(o.initial_value, o.list, @Weights::jsonb) END AS variants,
+                       COALESCE(@Transforms::jsonb, s.transforms) AS transforms, COALESCE(@Exposure::jsonb, s.exposure) AS exposure,
+                       CASE WHEN @SetsHoldout THEN @Holdout ELSE s.holdout_id END AS holdout_id
+                FROM subject s, options o
+            ), allowed AS (
+                SELECT @Holdout::bigint IS NULL OR EXISTS (SELECT FROM holdout) AS has_holdout,
+                       s.type = 'web' OR COALESCE(@Transforms::jsonb, jsonb_build_object()) = jsonb_build_object() AS is_web,
+                       s.status <> 'created' AND (s.variants, s.transforms, s.exposure, s.holdout_id) IS DISTINCT FROM (w.variants, w.transforms, w.exposure, w.holdout_id) AS frozen
+                FROM subject s, wanted w
+            ), changed AS (
                 UPDATE experiments e SET
                     name = COALESCE(@Name, s.name), hypothesis = COALESCE(@Hypothesis, s.hypothesis),
                     description = COALESCE(@Description, s.description), archived = COALESCE(@Archived, s.archived),
+                    variants = w.variants, transforms = w.transforms, exposure = w.exposure, holdout_id = w.holdout_id,
                     version = s.version + 1, updated_at = v.at
                 FROM subject s
                 CROSS JOIN verdict v
-                WHERE e.id = s.id AND NOT v.stale AND NOT (s.status = 'running' AND @Archived IS TRUE)
+                CROSS JOIN wanted w
+                CROSS JOIN allowed a
+                WHERE e.id = s.id AND NOT v.stale AND NOT (s.status = 'running' AND @Archived IS TRUE) AND a.has_holdout AND a.is_web AND NOT a.frozen
                   AND (COALESCE(@Name, s.name), COALESCE(@Hypothesis, s.hypothesis), COALESCE(@Description, s.description),
-                       COALESCE(@Archived, s.archived)) <> (s.name, s.hypothesis, s.description, s.archived)
+                       COALESCE(@Archived, s.archived), w.variants, w.transforms, w.exposure, w.holdout_id)
+                      IS DISTINCT FROM (s.name, s.hypothesis, s.description, s.archived, s.variants, s.transforms, s.exposure, s.holdout_id)
                 RETURNING e.*, {ExperimentView.State} AS state
-            ), {ExperimentChange.Logged}
-            {ExperimentChange.Answer}
+            ), served AS (
+                UPDATE features f SET initial_value = o.initial_value, multivariate_options = o.list, updated_at = c.updated_at, version = f.version + 1
+                FROM changed c, options o
+                WHERE f.id = c.feature_id AND c.status = 'created' AND (f.initial_value, f.multivariate_options) IS DISTINCT FROM (o.initial_value, o.list)
+                RETURNING f.*, {FeatureView.State} AS state
+            ), {ExperimentChange.LoggedWithServed}
+            SELECT v.before, v.stale, a.*, EXISTS (SELECT FROM changed) AS changed, {ExperimentView.Columns}
+            FROM verdict v
+            CROSS JOIN allowed a
+            CROSS JOIN (SELECT * FROM changed UNION ALL SELECT * FROM subject WHERE NOT EXISTS (SELECT FROM changed)) e
+            CROSS JOIN (SELECT * FROM served UNION ALL SELECT * FROM flag WHERE NOT EXISTS (SELECT FROM served)) f
             """;
 
         public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var body = command.Body;
-            var row = await db.ChangeLocked<ExperimentChange.Row>(
+            var variants = body.Variants.Value;
+            var (setsControl, controlValue) = VariantBody.ControlValue(variants);
+            var row = await db.ChangeLocked<Row>(
                 Sql,
                 new
                 {
@@ -78,16 +127,40 @@ internal static class PatchExperiment
                     Hypothesis = body.Hypothesis.Value?.Trim(),
                     Description = body.Description.Value?.Trim(),
                     Archived = body.Archived.Value,
+                    Weights = VariantBody.Weights(variants),
+                    Options = VariantBody.Options(variants),
+                    SetsControl = setsControl,
+                    ControlValue = controlValue,
+                    Transforms = VariantBody.Changes(variants),
+                    Exposure = ExperimentRules.Stored(body.Exposure.Value),
+                    SetsHoldout = body.Holdout.IsPresent,
+                    Holdout = body.Holdout.Value,
                 },
                 cancellationToken);
 
             return row switch
             {
                 null => Problem.NoExperiment,
+                { HasHoldout: false } => Refusal.Field("holdout", "This environment has no holdout with this id."),
+                { IsWeb: false } => Refusal.Field("variants", "Only the variants of a web experiment have 'transforms'."),
                 { Stale: true } => Problem.Stale,
                 { Before: ExperimentStatus.Running } when body.Archived.Value is true => Problem.ExperimentRunning,
+                { Frozen: true } => Problem.SettingsFrozen,
                 _ => row,
             };
+        }
+
+        private sealed record Row : ExperimentView
+        {
+            public ExperimentStatus Before { get; init; }
+
+            public bool Stale { get; init; }
+
+            public bool HasHoldout { get; init; }
+
+            public bool IsWeb { get; init; }
+
+            public bool Frozen { get; init; }
         }
     }
 }

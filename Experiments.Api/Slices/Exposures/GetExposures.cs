@@ -69,6 +69,7 @@ internal static class GetExposures
                 row.Events,
                 total,
                 ExposedVariant.Of(variants.Select(variant => (variant.Key, variant.Weight)), identities),
+                byOutcome.GetValueOrDefault(Folded.InHoldout),
                 Folded.Reasons.ToDictionary(reason => reason, reason => byOutcome.GetValueOrDefault(reason)),
                 SampleRatioView.Of(identities, variants.Select(variant => variant.Weight)),
                 Series(row, [.. counts.Where(count => count.Outcome.StartsWith(Folded.InVariant, StringComparison.Ordinal))], [.. variants.Select(variant => variant.Key)]));

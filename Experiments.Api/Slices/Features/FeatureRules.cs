@@ -79,5 +79,5 @@ internal static class FeatureRules
             default_percentage_allocation = option.DefaultPercentageAllocation ?? 0,
         }));
 
-    private static bool IsShort(JsonElement value) => value.GetRawText().Length <= MaxValueLength;
+    public static bool IsShort(JsonElement value) => value.GetRawText().Length <= MaxValueLength;
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Experiments.Api.Platform.Wire;
 
 namespace Experiments.Api.Slices.Serving;
@@ -16,7 +17,11 @@ internal sealed record FlagsmithFeature(long Id, string Name, string Type);
 
 internal sealed record FlagsmithMetadata(FlagsmithExperiment? Experiment);
 
-internal sealed record FlagsmithExperiment(long Id, string Name, bool InExperiment);
+/// <param name="Id">The experiment that is running on the flag.</param>
+/// <param name="Name">Its name.</param>
+/// <param name="InExperiment">Whether the identity takes part.</param>
+/// <param name="Holdout">The holdout that keeps it out, where one does.</param>
+internal sealed record FlagsmithExperiment(long Id, string Name, bool InExperiment, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Holdout = null);
 
 /// <summary>An identity with its flags, as Flagsmith's SDKs read it.</summary>
 [Example(

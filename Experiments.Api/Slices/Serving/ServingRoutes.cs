@@ -9,6 +9,8 @@ internal static class ServingRoutes
         GetIdentity.Map(flagsmith);
         PostIdentity.Map(flagsmith);
 
+        ListWebExperiments.Map(app.MapGroup("/api/v1").WithTags("Web experiments"));
+
         var ofrep = app.MapGroup("/ofrep/v1/evaluate").WithTags("Flags (OpenFeature)");
         EvaluateFlag.Map(ofrep);
         EvaluateFlags.Map(ofrep);

@@ -1,0 +1,52 @@
+using Experiments.Api.Folding;
+using System.Text.Json;
+using Experiments.Api.Events;
+using Experiments.Api.Platform.Wire;
+
+namespace Experiments.Api.Slices.Experiments;
+
+/// <summary>What holds for the settings of an experiment, however they are written.</summary>
+internal static class ExperimentRules
+{
+    /// <summary>Reports what is wrong with what counts as an exposure.</summary>
+    public static void CheckExposure(ExposureCriteria? exposure, Action<string, string> wrong)
+    {
+        if (exposure is null)
+        {
+            return;
+        }
+
+        if (exposure.Event is { } name && (string.IsNullOrWhiteSpace(name) || name.Length > EventLimits.Event || name.StartsWith('$')))
+        {
+            wrong("exposure.event", "This must be the name of an event of yours: 256 characters at most, and no '$' before it.");
+        }
+
+        if (exposure.FeatureProperty is { } property && (exposure.Event is null || string.IsNullOrWhiteSpace(property) || property.Length > 200))
+        {
+            wrong("exposure.feature_property", "This must be the name of a member of the metadata of 'exposure.event', which is needed as well.");
+        }
+
+        if (exposure.TestIdentities is { } tests)
+        {
+            if (string.IsNullOrWhiteSpace(tests.Trait) || tests.Trait.Length > 200)
+            {
+                wrong("exposure.test_identities.trait", "This is required: the name of a trait.");
+            }
+
+            if (tests.Values is not { Count: >= 1 and <= 100 } || tests.Values.Any(value => value.ValueKind is JsonValueKind.Object or JsonValueKind.Array or JsonValueKind.Null))
+            {
+                wrong("exposure.test_identities.values", "This is required: 1 to 100 strings, numbers or booleans.");
+            }
+        }
+
+        if (exposure.MultipleVariants is not (null or ExposureCriteria.Exclude or ExposureCriteria.FirstSeen))
+        {
+            wrong("exposure.multiple_variants", $"This must be one of: {ExposureCriteria.Exclude}, {ExposureCriteria.FirstSeen}.");
+        }
+    }
+
+    /// <summary>The criteria as they are stored; none stay none.</summary>
+    public static string? Stored(ExposureCriteria? exposure) => exposure is null ? null : JsonSerializer.Serialize(exposure, Sparse);
+
+    private static readonly JsonSerializerOptions Sparse = new(WireJson.Options) { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
+}

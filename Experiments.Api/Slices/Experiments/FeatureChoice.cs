@@ -1,0 +1,57 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Experiments.Api.Platform.Wire;
+using Experiments.Api.Slices.Features;
+
+namespace Experiments.Api.Slices.Experiments;
+
+/// <summary>The feature of an experiment as it is written: the id of one that is there, or one to be made with the experiment.</summary>
+[JsonConverter(typeof(Reader))]
+[Alternative(typeof(NewFeature), "the id of a feature, or an object that says what to make")]
+internal sealed record FeatureChoice(long? Id, NewFeature? New)
+{
+    /// <summary>
+    /// The feature as <c>flag</c>: the one that is adopted, locked so that its options stay as they are read here until an experiment stands
+    /// on them, or the one that is <c>made</c>, if nothing is missing of what the experiment asks for (<c>found</c>).
+    /// </summary>
+    public const string Flag =
+        $"""
+        made AS (
+            INSERT INTO features AS f (environment_id, name, initial_value, multivariate_options)
+            SELECT @EnvironmentId, @FeatureName, @FeatureValue::jsonb, options_of(options_given(@FeatureOptions::jsonb, '[]'), '[]')
+            FROM found WHERE has_metrics AND has_holdout AND @FeatureName IS NOT NULL
+            ON CONFLICT (environment_id, lower(name)) WHERE deleted_at IS NULL DO NOTHING
+            RETURNING f.*, {FeatureView.State} AS after
+        ), adopted AS (
+            SELECT f.*, NULL::jsonb AS after, @Weights::jsonb IS NULL OR split_fits(f.multivariate_options, @Weights::jsonb) AS split_fits
+            FROM features f
+            WHERE f.id = @Feature AND f.environment_id = @EnvironmentId AND f.deleted_at IS NULL
+            FOR SHARE
+        ), flag AS (
+            SELECT *, multivariate_options <> '[]' AS multivariate FROM (SELECT *, true AS split_fits FROM made UNION ALL SELECT * FROM adopted) either
+        )
+        """;
+
+    private sealed class Reader : JsonConverter<FeatureChoice>
+    {
+        public override FeatureChoice Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            reader.TokenType == JsonTokenType.StartObject
+                ? new(null, JsonSerializer.Deserialize<NewFeature>(ref reader, options))
+                : new(JsonSerializer.Deserialize<long>(ref reader, options), null);
+
+        public override void Write(Utf8JsonWriter writer, FeatureChoice value, JsonSerializerOptions options)
+        {
+            if (value.Id is { } id)
+            {
+                writer.WriteNumberValue(id);
+            }
+            else
+            {
+                JsonSerializer.Serialize(writer, value.New, options);
+            }
+        }
+    }
+}
+
+/// <summary>A feature to be made with an experiment. Without variants it has control and test, evenly.</summary>
+internal sealed record NewFeature(string? Name = null, IReadOnlyList<VariantBody?>? Variants = null);

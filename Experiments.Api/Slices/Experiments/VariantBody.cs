@@ -1,0 +1,122 @@
+using System.Text.Json;
+using Experiments.Api.Domain;
+using Experiments.Api.Platform.Wire;
+using Experiments.Api.Slices.Features;
+
+namespace Experiments.Api.Slices.Experiments;
+
+/// <summary>A variant as it is written.</summary>
+/// <param name="Key">Letters, digits, hyphens and underscores; one of them is control.</param>
+/// <param name="Value">What it serves. Where it is not given, a variant keeps the value that it has, and a new one serves its key.</param>
+/// <param name="Weight">Its share in percent.</param>
+/// <param name="Transforms">Of a web experiment, what it changes on a page.</param>
+internal sealed record VariantBody(string? Key = null, JsonElement? Value = null, decimal? Weight = null, IReadOnlyList<Transform?>? Transforms = null)
+{
+    /// <summary>Fewer than eleven, control among them.</summary>
+    public const int Most = 10;
+
+    private const int MostTransforms = 100;
+    private const int LongestPart = 50_000;
+
+    /// <summary>Control and test, evenly.</summary>
+    public static readonly IReadOnlyList<VariantBody> Default = [new(Slug.Control, Weight: 50), new("test", Weight: 50)];
+
+    /// <summary>Reports what is wrong with the variants of an experiment.</summary>
+    public static void Check(string field, IReadOnlyList<VariantBody?>? variants, bool isWeb, bool setsValues, Action<string, string> wrong)
+    {
+        if (variants is null)
+        {
+            return;
+        }
+
+        if (setsValues && variants.Count is (< 2 or > Most))
+        {
+            wrong(field, $"There must be 2 to {Most} of these, control among them.");
+            return;
+        }
+
+        Split.Check(field, variants.Select(variant => (variant?.Key, variant?.Weight)), wrong);
+        foreach (var (index, variant) in variants.Index())
+        {
+            var path = $"{field}[{index}]";
+            if (setsValues && Slug.IsControl(variant?.Key) && variant!.Key != Slug.Control)
+            {
+                wrong($"{path}.key", "'control' is written in small letters.");
+            }
+
+            if (variant?.Value is { } value)
+            {
+                if (!setsValues)
+                {
+                    wrong($"{path}.value", "An existing feature has its own values. Change them there.");
+                }
+                else if (value.ValueKind == JsonValueKind.Null && variant.Key != Slug.Control)
+                {
+                    wrong($"{path}.value", "This may not be null; only control may serve nothing.");
+                }
+                else if (!FeatureRules.IsShort(value))
+                {
+                    wrong($"{path}.value", $"This may have {FeatureRules.MaxValueLength} characters at most.");
+                }
+            }
+
+            CheckTransforms($"{path}.transforms", variant?.Transforms, isWeb, wrong);
+        }
+    }
+
+    /// <summary>Weights by key, as the database takes them.</summary>
+    public static string? Weights(IReadOnlyList<VariantBody?>? variants) => variants is null
+        ? null
+        : JsonSerializer.Serialize(variants.ToDictionary(variant => variant!.Key!, variant => variant!.Weight!.Value));
+
+    /// <summary>Transforms by key, of those variants that have any.</summary>
+    public static string? Changes(IReadOnlyList<VariantBody?>? variants) => variants is null
+        ? null
+        : JsonSerializer.Serialize(variants.Where(variant => variant!.Transforms is { Count: > 0 }).ToDictionary(variant => variant!.Key!, variant => variant!.Transforms), WireJson.Options);
+
+    /// <summary>Whether control's value is among what is given; null stands for none.</summary>
+    public static (bool IsGiven, string? Value) ControlValue(IReadOnlyList<VariantBody?>? variants) =>
+        variants?.FirstOrDefault(variant => variant!.Key == Slug.Control)?.Value is { } value ? (true, FeatureRules.Stored(value)) : (false, null);
+
+    /// <summary>What is to become the options of the feature: those besides control, with their values where they are given.</summary>
+    public static string? Options(IReadOnlyList<VariantBody?>? variants) => variants is null
+        ? null
+        : JsonSerializer.Serialize(variants.Where(variant => variant!.Key != Slug.Control).Select(variant => variant!.Value is { } value
+            ? (object)new { key = variant.Key, value }
+            : new { key = variant.Key }));
+
+    private static void CheckTransforms(string field, IReadOnlyList<Transform?>? transforms, bool isWeb, Action<string, string> wrong)
+    {
+        if (transforms is null)
+        {
+            return;
+        }
+
+        if (!isWeb || transforms.Count > MostTransforms)
+        {
+            wrong(field, isWeb ? $"There may be {MostTransforms} of these at most." : "Only the variants of a web experiment have these.");
+            return;
+        }
+
+        foreach (var (index, transform) in transforms.Index())
+        {
+            if (string.IsNullOrWhiteSpace(transform?.Selector) || transform.Selector.Length > 1000)
+            {
+                wrong($"{field}[{index}].selector", "This is required: a CSS selector of 1000 characters at most.");
+            }
+
+            if (transform is { Text: null, Html: null, Css: null })
+            {
+                wrong($"{field}[{index}]", "One of 'text', 'html' and 'css' is required.");
+            }
+
+            foreach (var (name, part) in new[] { ("text", transform?.Text), ("html", transform?.Html), ("css", transform?.Css) })
+            {
+                if (part?.Length > LongestPart)
+                {
+                    wrong($"{field}[{index}].{name}", $"This may have {LongestPart} characters at most.");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Holdouts;
+
+/// <summary>Makes a holdout, with a salt of its own.</summary>
+internal static class CreateHoldout
+{
+    public static void Map(RouteGroupBuilder holdouts) => holdouts
+        .MapPost("/", (Call call) => call.Create<Body, HoldoutView>(body => new Command(call.Scope, body)))
+        .Named("createHoldout", "Create a holdout: a share of the identities that experiments leave alone")
+        .Takes<Body>("""{"name": "Never in a test", "percentage": 5}""")
+        .Answers<HoldoutView>(StatusCodes.Status201Created);
+
+    internal sealed record Body(string? Name = null, string? Description = null, decimal? Percentage = null);
+
+    internal sealed record Command(Scope Scope, Body Body) : IRequest<Outcome<HoldoutView>>;
+
+    internal sealed class Validator : AbstractValidator<Command>
+    {
+        public Validator()
+        {
+            RuleFor(c => c.Body.Name).Required(255);
+            RuleFor(c => c.Body.Description).MaxCharacters(10_000);
+            RuleFor(c => c.Body.Percentage).NotNull().WithMessage("This is required: the percentage of identities that are held out.");
+            RuleFor(c => c.Body.Percentage).InclusiveBetween(0, 100).WithMessage("This must be from 0 to 100.");
+        }
+    }
+
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<HoldoutView>>
+    {
+        private const string Sql =
+            $"""
+            WITH created AS (
+                INSERT INTO holdouts AS h (environment_id, name, description, percentage, created_by)
+                VALUES (@EnvironmentId, @Name, @Description, @Percentage, @Actor)
+                RETURNING h.*, {HoldoutView.State} AS after
+            ), logged AS (
+                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
+                SELECT environment_id, @Actor, 'holdout.created', 'holdout', id, after FROM created
+            )
+            SELECT {HoldoutView.Columns} FROM created h
+            """;
+
+        public async Task<Outcome<HoldoutView>> Handle(Command command, CancellationToken cancellationToken) => (await db.Change<HoldoutView>(
+            Sql,
+            new
+            {
+                command.Scope.EnvironmentId,
+                command.Scope.Actor,
+                Name = command.Body.Name!.Trim(),
+                Description = command.Body.Description?.Trim() ?? "",
+                Percentage = command.Body.Percentage!.Value,
+            },
+            cancellationToken))!;
+    }
+}

@@ -1,0 +1,62 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using MediatR;
+
+namespace Experiments.Api.Slices.Holdouts;
+
+/// <summary>Takes a holdout out of sight. Completed experiments keep their own copy of it.</summary>
+internal static class DeleteHoldout
+{
+    public static void Map(RouteGroupBuilder holdouts) => holdouts
+        .MapDelete("/{id}", (ObjectId id, Call call) => call.Delete(() => new Command(call.Scope, id.Value)))
+        .Named("deleteHoldout", "Delete a holdout that no experiment needs")
+        .AnswersNothing()
+        .Refuses(Problem.NoHoldout, Problem.Stale, Problem.HoldoutInUse);
+
+    internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
+
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Nothing>>
+    {
+        private const string Sql =
+            $"""
+            {HoldoutView.Lock}
+
+            WITH subject AS (
+                SELECT h.*, {HoldoutView.State} AS state, {HoldoutView.IsInUse} AS in_use, COALESCE({HoldoutView.Tag} <> ALL (@IfMatch::text[]), false) AS stale
+                FROM holdouts h
+                WHERE h.id = @Id AND h.environment_id = @EnvironmentId AND h.deleted_at IS NULL
+            ), changed AS (
+                UPDATE holdouts h SET deleted_at = clock_timestamp(), version = s.version + 1
+                FROM subject s
+                WHERE h.id = s.id AND NOT s.stale AND NOT s.in_use
+                RETURNING h.*
+            ), released AS (
+                UPDATE experiments e SET holdout_id = NULL, version = e.version + 1, updated_at = GREATEST(clock_timestamp(), e.updated_at)
+                FROM changed c WHERE e.holdout_id = c.id AND e.deleted_at IS NULL
+            ), logged AS (
+                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before)
+                SELECT c.environment_id, @Actor, 'holdout.deleted', 'holdout', c.id, s.state FROM changed c, subject s
+            )
+            SELECT s.stale, s.in_use FROM subject s
+            """;
+
+        public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var row = await db.ChangeLocked<Row>(
+                Sql,
+                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch },
+                cancellationToken);
+
+            return row switch
+            {
+                null => Problem.NoHoldout,
+                { Stale: true } => Problem.Stale,
+                { InUse: true } => Problem.HoldoutInUse,
+                _ => Nothing.Value,
+            };
+        }
+
+        private sealed record Row(bool Stale, bool InUse);
+    }
+}

@@ -1,0 +1,135 @@
+using System.Text.Json.Serialization;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using Experiments.Api.Results;
+using Experiments.Api.Slices.Analysis;
+using Experiments.Api.Statistics;
+using MediatR;
+
+namespace Experiments.Api.Slices.Holdouts;
+
+/// <summary>
+/// Compares those whom a holdout keeps out with all who take part, by each metric of each experiment that has it: what the experiments
+/// have come to together. Values are not held to percentiles here.
+/// </summary>
+internal static class GetHoldoutResults
+{
+    public static void Map(RouteGroupBuilder holdouts) => holdouts
+        .MapGet("/{id}/results", (ObjectId id, Call call) => call.Get(new Query(call.Environment.Id, id.Value)))
+        .Named("getHoldoutResults", "Compare those who are held out with the rest")
+        .Answers<Response>()
+        .Refuses(Problem.NoHoldout);
+
+    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<Response>>;
+
+    [Example(
+        """
+        {"experiments": [{"id": 1, "name": "Green button", "status": "running", "held_out": 52, "rest": 1000, "metrics": [
+            {"metric": 1, "metric_name": "Bought", "aggregation": "occurrence",
+             "held_out": {"n": 52, "sum": 10, "mean": 0.1923}, "rest": {"n": 1000, "sum": 231, "mean": 0.231},
+             "rest_over_held_out": {"key": "rest", "effect": 0.2012, "standard_error": 0.3472,
+                "frequentist": {"p_value": 0.5645, "ci": [-0.4951, 0.8975], "degrees_of_freedom": 57.3}, "sequential": {"p_value": 1, "ci": [-2.4, 2.8]},
+                "bayesian": {"chance_to_win": 0.7189, "ci": [-0.4793, 0.8817], "expected_loss": [0.2624, 0.0612]}, "cuped": null, "reason": null}}]}]}
+        """)]
+    internal sealed record Response(IReadOnlyList<ExperimentOf> Experiments);
+
+    internal sealed record ExperimentOf(long Id, string Name, string Status, long HeldOut, long Rest, IReadOnlyList<MetricOf> Metrics);
+
+    internal sealed record MetricOf(long Metric, string MetricName, string Aggregation, Side HeldOut, Side Rest, ComparedArm RestOverHeldOut);
+
+    /// <summary>The sums of one side; of a ratio with those of its denominator.</summary>
+    internal sealed record Side(
+        long N, double Sum, double? Mean, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? DenominatorSum = null);
+
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Response>>
+    {
+        private const string Sql =
+            $"""
+            SELECT h.id AS holdout_id, e.id AS experiment_id, e.name, e.status, l.metric_id, l.name AS metric_name, l.aggregation, l.expected_direction,
+                   n.held_out, n.rest, s.is_held_out, s.y, s.yy, s.d, s.dd, s.yd
+            FROM holdouts h
+            LEFT JOIN experiments e ON e.holdout_id = h.id AND e.environment_id = h.environment_id AND e.started_at IS NOT NULL AND e.deleted_at IS NULL
+            LEFT JOIN LATERAL (
+                SELECT COALESCE(sum(c.count) FILTER (WHERE c.outcome = '{Domain.Exposures.InHoldout}'), 0)::bigint AS held_out,
+                       COALESCE(sum(c.count) FILTER (WHERE c.outcome LIKE '{Domain.Exposures.InVariant}%'), 0)::bigint AS rest
+                FROM exposure_counts c WHERE c.experiment_id = e.id
+            ) n ON true
+            LEFT JOIN experiment_metrics l ON l.experiment_id = e.id AND l.folded
+            LEFT JOIN LATERAL (
+                SELECT arm < 0 AS is_held_out, sum(y)::float8 AS y, sum(yy)::float8 AS yy, sum(d)::float8 AS d, sum(dd)::float8 AS dd, sum(yd)::float8 AS yd
+                FROM metric_sums WHERE link_id = l.id GROUP BY 1
+            ) s ON true
+            WHERE h.id = @Id AND h.environment_id = @EnvironmentId AND h.deleted_at IS NULL
+            ORDER BY e.id, l.id
+            """;
+
+        public async Task<Outcome<Response>> Handle(Query query, CancellationToken cancellationToken)
+        {
+            var rows = await db.Rows<Row>(Sql, query, cancellationToken);
+            return rows.Count == 0
+                ? Problem.NoHoldout
+                : new Response([.. rows.Where(row => row.ExperimentId is not null).GroupBy(row => row.ExperimentId!.Value).Select(OfExperiment)]);
+        }
+
+        private static ExperimentOf OfExperiment(IGrouping<long, Row> rows)
+        {
+            var first = rows.First();
+            return new(rows.Key, first.Name!, first.Status!, first.HeldOut, first.Rest, [.. rows.Where(row => row.MetricId is not null).GroupBy(row => row.MetricId!.Value).Select(OfMetric)]);
+        }
+
+        private static MetricOf OfMetric(IGrouping<long, Row> rows)
+        {
+            var first = rows.First();
+            var (heldOut, rest) = (Sums(rows, true, first.HeldOut), Sums(rows, false, first.Rest));
+            var kind = MeasuredMetric.KindOf(first.Aggregation!);
+            var settings = new ComparisonSettings(kind, HigherIsBetter: MeasuredMetric.IsHigherBetter(first.ExpectedDirection!));
+            return new(
+                rows.Key, first.MetricName!, first.Aggregation!, SideOf(heldOut, kind), SideOf(rest, kind),
+                ComparedArm.Of("rest", Comparison.Between(heldOut, rest, settings)));
+        }
+
+        private static ArmSums Sums(IEnumerable<Row> rows, bool isHeldOut, long n) => rows.FirstOrDefault(row => row.IsHeldOut == isHeldOut) is { } row
+            ? new(n, row.Y, row.YY, row.D, row.DD, row.YD)
+            : new(n, 0, 0);
+
+        private static Side SideOf(ArmSums sums, MetricKind kind)
+        {
+            var per = kind == MetricKind.Ratio ? sums.DenominatorSum : sums.N;
+            return new((long)sums.N, sums.Sum, per > 0 ? sums.Sum / per : null, kind == MetricKind.Ratio ? sums.DenominatorSum : null);
+        }
+
+        private sealed record Row
+        {
+            public long? ExperimentId { get; init; }
+
+            public string? Name { get; init; }
+
+            public string? Status { get; init; }
+
+            public long? MetricId { get; init; }
+
+            public string? MetricName { get; init; }
+
+            public string? Aggregation { get; init; }
+
+            public string? ExpectedDirection { get; init; }
+
+            public long HeldOut { get; init; }
+
+            public long Rest { get; init; }
+
+            public bool? IsHeldOut { get; init; }
+
+            public double Y { get; init; }
+
+            public double YY { get; init; }
+
+            public double D { get; init; }
+
+            public double DD { get; init; }
+
+            public double YD { get; init; }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+using System.Text.Json.Serialization;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+
+namespace Experiments.Api.Slices.Holdouts;
+
+/// <summary>A holdout as it is read, and the columns that make it.</summary>
+[Example(
+    """
+    {"id": 1, "name": "Never in a test", "description": "", "percentage": 5, "experiments": [{"id": 1, "name": "Green button", "status": "running"}],
+     "created_by": "alice@example.com", "created_at": "2026-11-22T12:00:00Z", "updated_at": "2026-11-22T12:00:00Z"}
+    """)]
+internal record HoldoutView : ITagged, IIdentified
+{
+    public const string Tag = """ '"' || h.version || '"' """;
+
+    /// <summary>Selects this view from a holdout <c>h</c>.</summary>
+    public const string Columns =
+        $"""
+        {Tag} AS etag, h.id, h.name, h.description, h.percentage,
+        (SELECT COALESCE(json_agg(json_build_object('id', e.id, 'name', e.name, 'status', e.status) ORDER BY e.id), '[]')
+         FROM experiments e WHERE e.holdout_id = h.id AND e.deleted_at IS NULL)::text AS experiments,
+        h.created_by, h.created_at, h.updated_at
+        """;
+
+    /// <summary>What the audit log shows of a holdout <c>h</c>.</summary>
+    public const string State = "jsonb_build_object('name', h.name, 'description', h.description, 'percentage', h.percentage)";
+
+    /// <summary>Whether an experiment that has started has the holdout <c>h</c>.</summary>
+    public const string IsInUse = "EXISTS (SELECT FROM experiments e WHERE e.holdout_id = h.id AND e.started_at IS NOT NULL AND e.deleted_at IS NULL)";
+
+    /// <summary>
+    /// Goes before the statement of a change, as one of its own: it waits for experiments that are being given the holdout or started,
+    /// and they for it.
+    /// </summary>
+    public const string Lock =
+        """
+        WITH standing AS (
+            SELECT f.id FROM features f
+            WHERE f.id IN (SELECT e.feature_id FROM experiments e WHERE e.holdout_id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL)
+            ORDER BY f.id FOR NO KEY UPDATE
+        )
+        SELECT id FROM holdouts WHERE id = @Id AND environment_id = @EnvironmentId AND (SELECT count(*) FROM standing) >= 0 FOR UPDATE;
+        """;
+
+    [JsonIgnore]
+    public string ETag { get; init; } = "";
+
+    public required long Id { get; init; }
+
+    public required string Name { get; init; }
+
+    public required string Description { get; init; }
+
+    /// <summary>The share of all identities that it holds out, from 0 to 100.</summary>
+    public required decimal Percentage { get; init; }
+
+    public required Json<IReadOnlyList<HeldOutExperiment>> Experiments { get; init; }
+
+    public required string CreatedBy { get; init; }
+
+    public required DateTime CreatedAt { get; init; }
+
+    public required DateTime UpdatedAt { get; init; }
+}
+
+/// <summary>An experiment that has the holdout.</summary>
+internal sealed record HeldOutExperiment(long Id, string Name, string Status);

@@ -1,0 +1,108 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Holdouts;
+
+/// <summary>Changes a holdout that no experiment that has started has.</summary>
+internal static class PatchHoldout
+{
+    public static void Map(RouteGroupBuilder holdouts) => holdouts
+        .MapPatch("/{id}", (ObjectId id, Call call) => call.Patch<Body, HoldoutView>(body => new Command(call.Scope, id.Value, body)))
+        .Named("patchHoldout", "Change a holdout that no experiment that has started has")
+        .Takes<Body>("""{"percentage": 10}""")
+        .Answers<HoldoutView>()
+        .Refuses(Problem.NoHoldout, Problem.Stale, Problem.HoldoutInUse);
+
+    internal sealed record Body
+    {
+        public Optional<string> Name { get; init; }
+
+        public Optional<string> Description { get; init; }
+
+        public Optional<decimal?> Percentage { get; init; }
+    }
+
+    internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<HoldoutView>>;
+
+    internal sealed class Validator : AbstractValidator<Command>
+    {
+        public Validator()
+        {
+            RuleFor(c => c.Body.Name).RequiredIfPresent(255);
+            RuleFor(c => c.Body.Description).NotNullIfPresent();
+            RuleFor(c => c.Body.Description.Value).MaxCharacters(10_000).OverridePropertyName("description");
+            RuleFor(c => c.Body.Percentage).NotNullIfPresent();
+            RuleFor(c => c.Body.Percentage.Value).InclusiveBetween(0, 100).OverridePropertyName("percentage").WithMessage("This must be from 0 to 100.");
+        }
+    }
+
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<HoldoutView>>
+    {
+        // Experiments show their holdout, so those that have it are of a new version as well.
+        private const string Sql =
+            $"""
+            {HoldoutView.Lock}
+
+            WITH subject AS (
+                SELECT h.*, {HoldoutView.State} AS state, {HoldoutView.IsInUse} AS in_use, COALESCE({HoldoutView.Tag} <> ALL (@IfMatch::text[]), false) AS stale
+                FROM holdouts h
+                WHERE h.id = @Id AND h.environment_id = @EnvironmentId AND h.deleted_at IS NULL
+            ), changed AS (
+                UPDATE holdouts h SET
+                    name = COALESCE(@Name, s.name), description = COALESCE(@Description, s.description), percentage = COALESCE(@Percentage, s.percentage),
+                    version = s.version + 1, updated_at = GREATEST(clock_timestamp(), s.updated_at)
+                FROM subject s
+                WHERE h.id = s.id AND NOT s.stale AND NOT s.in_use
+                  AND (COALESCE(@Name, s.name), COALESCE(@Description, s.description), COALESCE(@Percentage, s.percentage)) <> (s.name, s.description, s.percentage)
+                RETURNING h.*
+            ), shown AS (
+                UPDATE experiments e SET version = e.version + 1, updated_at = GREATEST(c.updated_at, e.updated_at)
+                FROM changed c WHERE e.holdout_id = c.id AND e.deleted_at IS NULL
+            ), logged AS (
+                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
+                SELECT h.environment_id, @Actor, 'holdout.updated', 'holdout', h.id, s.state, {HoldoutView.State} FROM changed h, subject s
+            ), now AS (
+                SELECT id, name, description, percentage, version, created_by, created_at, updated_at FROM changed
+                UNION ALL
+                SELECT id, name, description, percentage, version, created_by, created_at, updated_at FROM subject WHERE NOT EXISTS (SELECT FROM changed)
+            )
+            SELECT s.stale, s.in_use, {HoldoutView.Columns} FROM now h, subject s
+            """;
+
+        public async Task<Outcome<HoldoutView>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var body = command.Body;
+            var row = await db.ChangeLocked<Row>(
+                Sql,
+                new
+                {
+                    command.Id,
+                    command.Scope.EnvironmentId,
+                    command.Scope.Actor,
+                    command.Scope.IfMatch,
+                    Name = body.Name.Value?.Trim(),
+                    Description = body.Description.Value?.Trim(),
+                    Percentage = body.Percentage.Value,
+                },
+                cancellationToken);
+
+            return row switch
+            {
+                null => Problem.NoHoldout,
+                { Stale: true } => Problem.Stale,
+                { InUse: true } => Problem.HoldoutInUse,
+                _ => row,
+            };
+        }
+
+        private sealed record Row : HoldoutView
+        {
+            public bool Stale { get; init; }
+
+            public bool InUse { get; init; }
+        }
+    }
+}
