@@ -3,6 +3,7 @@ using Experiments.Api.Slices.Admins;
 using Experiments.Api.Slices.Analysis;
 using Experiments.Api.Slices.ApiKeys;
 using Experiments.Api.Slices.Audit;
+using Experiments.Api.Slices.Cohorts;
 using Experiments.Api.Slices.Events;
 using Experiments.Api.Slices.Experiments;
 using Experiments.Api.Slices.Features;
@@ -29,6 +30,8 @@ internal static class Api
         environment.MapFeatures();
         environment.MapMetrics();
         environment.MapHoldouts();
+        environment.MapCohorts();
+        ListEventNames.Map(environment);
         environment.MapAdmins("Environment");
         environment.MapApiKeys();
         ListAudit.Map(environment);

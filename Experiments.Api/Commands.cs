@@ -2,6 +2,7 @@ using Experiments.Api.Folding;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Startup;
 using Experiments.Api.Platform.Wire;
+using Experiments.Api.Slices.Features;
 using Npgsql;
 
 namespace Experiments.Api;
@@ -17,6 +18,8 @@ internal static class Commands
           Experiments.Api keys create --instance-admin [<name>]  make a key that opens the whole instance, and print it
           Experiments.Api recompute <experiment>                 compute an experiment's values and sums anew, and mend what differs;
                     [--from-events]                              its exposures as well, from the events as they came
+          Experiments.Api import flagsmith <document.json>       take over the features of a Flagsmith environment document
+                    [--environment <key>]                        into this environment; into the only one there is
           Experiments.Api health                                 exit with 0 when the service on this machine is ready
         """;
 
@@ -33,6 +36,8 @@ internal static class Commands
         ["keys", "create", "--instance-admin", var name] => await CreateKey(name),
         ["recompute", var id] when Id(id) is { } experiment => await Recompute(experiment, fromEvents: false),
         ["recompute", var id, "--from-events"] when Id(id) is { } experiment => await Recompute(experiment, fromEvents: true),
+        ["import", "flagsmith", var file] => await Import(file, null),
+        ["import", "flagsmith", var file, "--environment", var key] => await Import(file, key),
         ["health"] => await Health(),
         _ => Explain(),
     };
@@ -65,6 +70,18 @@ internal static class Commands
         {
             var found = await Turn(() => new Resummation(source, late).Run(experimentId, CancellationToken.None));
             Console.WriteLine($"Experiment {experimentId}: {found.Identities} identities. The values of {found.Differing} differed, and are mended.");
+        }
+    });
+
+    private static Task<int> Import(string file, string? environmentKey) => WithDatabase(async database =>
+    {
+        await Migrator.Run(database.ConnectionString, null, CancellationToken.None);
+        await using var source = DatabaseSetup.Source(database.ConnectionString, TimeSpan.FromMinutes(1));
+        var outcome = await new FlagsmithImport(source).Run(file, environmentKey, CancellationToken.None);
+        Console.WriteLine($"created {outcome.Created.Count}, updated {outcome.Updated.Count}, unchanged {outcome.Unchanged.Count}");
+        foreach (var (what, names) in new[] { ("created", outcome.Created), ("updated", outcome.Updated) })
+        {
+            names.ToList().ForEach(name => Console.WriteLine($"  {what}: {name}"));
         }
     });
 
@@ -111,7 +128,7 @@ internal static class Commands
             await command(database, configuration);
             return 0;
         }
-        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException or NpgsqlException or System.Net.Sockets.SocketException)
+        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException or IOException or System.Text.Json.JsonException or NpgsqlException or System.Net.Sockets.SocketException)
         {
             await Console.Error.WriteLineAsync(exception.Message);
             return 1;

@@ -15,6 +15,7 @@ internal static class EventsSetup
         services.AddHostedService(provider => provider.GetRequiredService<Folder>());
         services.AddHostedService<Retention>();
         services.AddSingleton<ResultsStore>();
+        services.AddSingleton<Baseline>();
         services.AddSingleton<ResultsWatch>();
         services.AddHostedService(provider => provider.GetRequiredService<ResultsWatch>());
     }

@@ -36,7 +36,7 @@ internal static class Judgement
             pair.Metric.AddedAfterStart,
             [.. input.Variants.Select((variant, place) => Sums(pair.Metric, place, variant.Key, identities[place]))],
             [.. pair.Arms.Select((arm, place) => Treatment(
-                pair.Metric, arm, input.Variants[place + 1].Key, isBroken,
+                pair.Metric, arm, input.Variants[place + 1].Key, Math.Min(identities[0], identities[place + 1]), isBroken,
                 holm.GetValueOrDefault((pair.Metric.Link, place)), discovery.GetValueOrDefault((pair.Metric.Link, place)), sequential.GetValueOrDefault((pair.Metric.Link, place))))])).ToList();
         var (recommendation, reasons) = Recommend(metrics, isBroken, [.. input.Variants.Where(variant => variant.Weight > 0).Select(variant => variant.Key)]);
         return new(
@@ -53,6 +53,7 @@ internal static class Judgement
             ratio,
             input.HeldOut,
             Exposures.Reasons.ToDictionary(reason => reason, reason => input.Outcomes.GetValueOrDefault(reason)),
+            input.Progress,
             metrics);
     }
 
@@ -110,7 +111,7 @@ internal static class Judgement
     private static double? Finite(double? value) => value is { } number && double.IsFinite(number) ? number : null;
 
     private static TreatmentResult Treatment(
-        MeasuredMetric metric, (Comparison Comparison, ExactChance? Exact, string? Floor) arm, string key, bool isBroken, double holm, double discovery, double sequential)
+        MeasuredMetric metric, (Comparison Comparison, ExactChance? Exact, string? Floor) arm, string key, long fewest, bool isBroken, double holm, double discovery, double sequential)
     {
         var (comparison, exact, floor) = arm;
         if ((floor ?? comparison.Reason) is { } reason)
@@ -118,17 +119,17 @@ internal static class Judgement
             // So few are left of what there was that no approximation is needed to see it.
             if (!isBroken && metric.IsGuardrail && exact is not null && (metric.HigherIsBetter ? exact.ChanceToWin : exact.ChanceToLose) < Collapse)
             {
-                return new(key, "losing", "guardrail_harmed", null, null, null, null, null, null, null, null, ExactOf(metric, exact), null);
+                return new(key, "losing", "guardrail_harmed", Significance.NotEnoughExposure, null, null, null, null, null, null, null, null, ExactOf(metric, exact), null);
             }
 
-            return new(key, isBroken ? "invalid" : "collecting_data", isBroken ? Comparison.SampleRatioMismatch : reason, null, null, null, null, null, null, null, null, null, null);
+            return new(key, isBroken ? "invalid" : "collecting_data", isBroken ? Comparison.SampleRatioMismatch : reason, Significance.NotEnoughExposure, null, null, null, null, null, null, null, null, null, null);
         }
 
         var isAdjusted = metric.Role != "guardrail";
         var (verdict, why) = isBroken ? ("invalid", Comparison.SampleRatioMismatch) : metric.IsGuardrail ? Guard(metric, comparison) : Judge(metric, comparison, sequential);
         var view = ComparedArm.Of(key, comparison);
         return new(
-            key, verdict, why, view.Effect, view.StandardError, view.Frequentist, isAdjusted ? holm : null, isAdjusted ? discovery : null, view.Sequential, isAdjusted ? sequential : null, view.Bayesian,
+            key, verdict, why, Significance.Of(comparison, fewest), view.Effect, view.StandardError, view.Frequentist, isAdjusted ? holm : null, isAdjusted ? discovery : null, view.Sequential, isAdjusted ? sequential : null, view.Bayesian,
             exact is null ? null : ExactOf(metric, exact), view.Cuped);
     }
 

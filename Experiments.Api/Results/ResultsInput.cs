@@ -9,8 +9,13 @@ namespace Experiments.Api.Results;
 /// <summary>All that results follow from, as it was in the database at one moment.</summary>
 internal sealed record ResultsInput(
     IReadOnlyList<(string Key, decimal Weight)> Variants, IReadOnlyDictionary<string, long> Outcomes, IReadOnlyList<MeasuredMetric> Metrics,
-    DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long EventsNotCounted)
+    DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long EventsNotCounted, long? Needed = null, double Days = 0)
 {
+    /// <summary>How far along it is, where it has been planned.</summary>
+    public ProgressView? Progress => Needed is not { } needed ? null : Identities.Sum() is var identities && identities >= needed
+        ? new(identities, needed, 1, 0)
+        : new(identities, needed, (double)identities / needed, identities > 0 && Days > 0 && EndedAt is null ? (needed - identities) / (identities / Days) : null);
+
     /// <summary>How many the experiment's holdout keeps out.</summary>
     public long HeldOut => Outcomes.GetValueOrDefault(Exposures.InHoldout);
 
@@ -26,7 +31,9 @@ internal sealed record ResultsInput(
             row.StartedAt,
             row.EndedAt,
             row.AsOf,
-            row.EventsNotCounted);
+            row.EventsNotCounted,
+            row.Needed,
+            row.Days);
     }
 
     private static MeasuredMetric Measured(JsonNode metric, int arms)
@@ -53,7 +60,7 @@ internal sealed record ResultsInput(
     }
 
     internal sealed record Row(
-        string Variants, string Outcomes, string Metrics, DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long EventsNotCounted);
+        string Variants, string Outcomes, string Metrics, DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long EventsNotCounted, long? Needed, double Days);
 }
 
 /// <summary>A metric with the sums of its arms (y, y², d, d², yd, x, x², yx), by place, and with how many came how far in a funnel.</summary>

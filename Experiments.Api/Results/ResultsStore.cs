@@ -23,7 +23,9 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
                     'sums', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.y, s.yy, s.d, s.dd, s.yd, s.x, s.xx, s.yx)), '[]') FROM metric_sums s WHERE s.link_id = l.id),
                     'steps', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.step, s.count)), '[]') FROM metric_steps s WHERE s.link_id = l.id)) ORDER BY l.id), '[]')
                 FROM experiment_metrics l WHERE l.experiment_id = e.id AND l.folded)::text AS metrics,
-               e.started_at, e.ended_at, COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events AS events_not_counted
+               e.started_at, e.ended_at, COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events AS events_not_counted,
+               (e.plan->>'recommended_sample_size')::bigint AS needed,
+               (SELECT COALESCE(extract(epoch FROM sum(COALESCE(upper(r), now()) - lower(r))), 0)::float8 / 86400 FROM unnest(e.runs) AS r) AS days
         FROM experiments e
         CROSS JOIN LATERAL ({Pass.Pending}) p
         WHERE e.id = @experimentId AND e.started_at IS NOT NULL

@@ -13,9 +13,10 @@ namespace Experiments.Api.Results;
      "variants": [{"key": "control", "weight": 50, "identities": 1000, "share": 0.5}, {"key": "green", "weight": 50, "identities": 1000, "share": 0.5}],
      "sample_ratio": {"p_value": 1, "is_healthy": true},
      "held_out": 0, "set_aside": {"several_variants": 0, "not_its_own_variant": 0, "not_enrolled": 0, "while_paused": 0, "no_identifier": 0, "test_identity": 0},
+     "progress": {"identities": 1000, "needed": 12600, "share": 0.0794, "days_left": 8.3},
      "metrics": [{"metric": 1, "name": "Purchases", "role": "primary", "expected_direction": "increase", "aggregation": "occurrence", "added_after_start": false,
         "arms": [{"key": "control", "n": 1000, "sum": 100, "sum_squares": 100, "mean": 0.1, "standard_error": 0.0095}, {"key": "green", "n": 1000, "sum": 120, "sum_squares": 120, "mean": 0.12, "standard_error": 0.0103}],
-        "treatments": [{"key": "green", "verdict": "inconclusive", "reason": "not_significant", "effect": 0.2, "standard_error": 0.1534,
+        "treatments": [{"key": "green", "verdict": "inconclusive", "reason": "not_significant", "significance": "high_p_value", "effect": 0.2, "standard_error": 0.1534,
             "frequentist": {"p_value": 0.1926, "ci": [-0.1009, 0.5009], "degrees_of_freedom": 1980.6}, "adjusted_p_value": 0.1926, "benjamini_hochberg_p_value": 0.1926,
             "sequential": {"p_value": 1, "ci": [-0.3251, 0.7251]}, "adjusted_sequential_p_value": 1,
             "bayesian": {"chance_to_win": 0.9038, "ci": [-0.1007, 0.5007], "expected_loss": [0.2075, 0.0075]},
@@ -24,7 +25,7 @@ namespace Experiments.Api.Results;
 internal sealed record ResultsView(
     DateTime AsOf, long EventsNotCounted, bool IsFinal, DateTime? RefreshRequestedAt, string? LastError, DateTime? LastErrorAt,
     string Recommendation, IReadOnlyList<string> Reasons, long Total, IReadOnlyList<ExposedVariant> Variants, SampleRatioView SampleRatio,
-    long HeldOut, IReadOnlyDictionary<string, long> SetAside, IReadOnlyList<MetricResult> Metrics);
+    long HeldOut, IReadOnlyDictionary<string, long> SetAside, ProgressView? Progress, IReadOnlyList<MetricResult> Metrics);
 
 /// <summary>One metric over the arms.</summary>
 internal sealed record MetricResult(
@@ -42,9 +43,12 @@ internal sealed record ArmResult(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? CovariateCrossSum = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<long>? ReachedSteps = null);
 
+/// <summary>How far along an experiment is that has been planned: how many identities of those that it needs, and how many days are left as they come now.</summary>
+internal sealed record ProgressView(long Identities, long Needed, double Share, double? DaysLeft);
+
 /// <summary>A treatment beside control: a plain verdict, why, and what it follows from; null where nothing can be said.</summary>
 internal sealed record TreatmentResult(
-    string Key, string Verdict, string Reason, double? Effect, double? StandardError, FrequentistView? Frequentist, double? AdjustedPValue, double? BenjaminiHochbergPValue,
+    string Key, string Verdict, string Reason, string Significance, double? Effect, double? StandardError, FrequentistView? Frequentist, double? AdjustedPValue, double? BenjaminiHochbergPValue,
     SequentialView? Sequential, double? AdjustedSequentialPValue, BayesianView? Bayesian, ExactView? Exact, CupedView? Cuped);
 
 /// <summary>By the posteriors of the arms themselves, for what is converted or counted; losses of keeping control and of shipping, in units of the metric.</summary>

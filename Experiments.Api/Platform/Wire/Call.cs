@@ -36,16 +36,26 @@ internal sealed class Call(HttpContext http, IMediator mediator)
 
     private string[]? IfMatch { get; set; }
 
+    private string? _list;
+
     public static ValueTask<Call?> BindAsync(HttpContext context) => new(new Call(context, context.RequestServices.GetRequiredService<IMediator>()));
 
     /// <summary>Answers 200 with what the request asks for.</summary>
     public async Task<IResult> Get<T>(IRequest<Outcome<T>> request)
         where T : class => Answer(StatusCodes.Status200OK, await mediator.Send(request, http.RequestAborted));
 
-    /// <summary>Answers 201 with the new object and its address.</summary>
-    public Task<IResult> Create<TBody, T>(Func<TBody, IRequest<Outcome<T>>> command)
+    /// <summary>What the request asks for, to be answered in a form of its own.</summary>
+    public Task<Outcome<T>> Send<T>(IRequest<Outcome<T>> request)
+        where T : class => mediator.Send(request, http.RequestAborted);
+
+    /// <summary>Answers 201 with the new object and its address: below the route or, where it belongs elsewhere, in that list of the environment.</summary>
+    public Task<IResult> Create<TBody, T>(Func<TBody, IRequest<Outcome<T>>> command, string? at = null)
         where TBody : class
-        where T : class => Change(StatusCodes.Status201Created, required: true, command);
+        where T : class
+    {
+        _list = at;
+        return Change(StatusCodes.Status201Created, required: at is null, command);
+    }
 
     /// <summary>Answers 200 with the object as the action left it. The body may be absent.</summary>
     public Task<IResult> Act<TBody, T>(Func<TBody, IRequest<Outcome<T>>> command)
@@ -117,6 +127,8 @@ internal sealed class Call(HttpContext http, IMediator mediator)
         }
     }
 
+    private string List => _list is null ? http.Request.Path.Value!.TrimEnd('/') : $"/api/v1/environments/{Environment.Key}/{_list}";
+
     private bool IsVersioned => http.GetEndpoint()!.Metadata.GetOrderedMetadata<Documentation.Refusals>()
         .Any(refusals => refusals.Problems.Contains(Problem.Stale));
 
@@ -127,7 +139,7 @@ internal sealed class Call(HttpContext http, IMediator mediator)
             { Refusal: { } refusal } => Wire.Answer.Of(refusal),
             { Value: Nothing } => Wire.Answer.Empty(status),
             { Value: IIdentified created } when status == StatusCodes.Status201Created =>
-                Wire.Answer.Of(status, outcome.Value) with { Location = $"{http.Request.Path.Value!.TrimEnd('/')}/{created.Id}/" },
+                Wire.Answer.Of(status, outcome.Value) with { Location = $"{List}/{created.Id}/" },
             _ => Wire.Answer.Of(status, outcome.Value!),
         };
 

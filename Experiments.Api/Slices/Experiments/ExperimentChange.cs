@@ -16,12 +16,23 @@ internal static class ExperimentChange
     /// <summary>The lock, and the experiment with its feature as they are.</summary>
     public const string Subject =
         $"""
+        {Lock}
+
+        {Found}
+        """;
+
+    private const string Lock =
+        """
         SELECT f.id
         FROM experiments e
         JOIN features f ON f.id = e.feature_id
         WHERE e.id = @Id AND e.environment_id = @EnvironmentId
         FOR NO KEY UPDATE OF f;
+        """;
 
+    /// <summary>The experiment with its feature as they are, for a slice that has locked them in a way of its own.</summary>
+    public const string Found =
+        $"""
         WITH subject AS (
             SELECT e.*, {ExperimentView.State} AS state
             FROM experiments e

@@ -1,5 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Wire;
+using Experiments.Api.Slices.Cohorts;
 using Experiments.Api.Slices.Exposures;
 using Experiments.Api.Slices.Results;
 
@@ -16,6 +17,7 @@ internal static class ExperimentRoutes
         var experiments = environment.MapGroup("/experiments").WithTags("Experiments").WithMetadata(Experiment);
         ListExperiments.Map(experiments);
         CreateExperiment.Map(experiments);
+        RequiresFlagImplementation.Map(experiments);
         GetExperiment.Map(experiments);
         PatchExperiment.Map(experiments);
         PatchRollout.Map(experiments);
@@ -30,5 +32,10 @@ internal static class ExperimentRoutes
         GetResults.Map(experiments);
         RefreshResults.Map(experiments);
         GetResultsHistory.Map(experiments);
+        PlanExperiment.Map(experiments);
+        CreateExposureCohort.Map(experiments);
+        DuplicateExperiment.Map(experiments);
+        ResetExperiment.Map(experiments);
+        ListFormerRuns.Map(experiments);
     }
 }

@@ -13,7 +13,7 @@ namespace Experiments.Api.Slices.Experiments;
     {"id": 1, "name": "Green button", "hypothesis": "A green button sells more.", "description": "", "type": "product", "status": "running",
      "feature": {"id": 1, "name": "button_colour", "type": "multivariate", "enabled": true, "initial_value": "blue", "multivariate_options": [{"id": 1, "key": "green", "value": "green", "default_percentage_allocation": 0}]},
      "rollout_percentage": 50, "variants": [{"key": "control", "value": "blue", "weight": 50}, {"key": "green", "value": "green", "weight": 50}], "metrics": [], "holdout": {"id": 1, "name": "Nobody's test", "percentage": 5}, "exposure": {"multiple_variants": "exclude"},
-     "parameters": {"minimum_detectable_effect": 0.05, "recommended_sample_size": 12600, "recommended_running_time": 9}, "archived": false, "conclusion": null, "conclusion_comment": null, "shipped_variant": null,
+     "parameters": {"minimum_detectable_effect": 0.05, "recommended_sample_size": 12600, "recommended_running_time": 9}, "exposure_cohort": null, "archived": false, "conclusion": null, "conclusion_comment": null, "shipped_variant": null,
      "created_by": "alice@example.com", "created_at": "2026-11-22T12:00:00Z", "updated_at": "2026-11-22T12:30:00Z", "started_at": "2026-11-22T12:30:00Z", "ended_at": null}
     """)]
 internal record ExperimentView : ITagged, IIdentified
@@ -34,6 +34,7 @@ internal record ExperimentView : ITagged, IIdentified
         {Tag} AS etag, e.id, e.name, e.hypothesis, e.description, e.type, e.status, e.rollout_percentage,
         variants_shown(e.type, e.variants, e.transforms)::text AS variants, e.exposure::text AS exposure, COALESCE(e.plan, 'null')::text AS parameters, e.archived,
         COALESCE((SELECT json_build_object('id', h.id, 'name', h.name, 'percentage', h.percentage) FROM holdouts h WHERE h.id = e.holdout_id), 'null')::text AS holdout, e.conclusion, e.conclusion_comment, e.shipped_variant,
+        (SELECT c.id FROM cohorts c WHERE c.experiment_id = e.id) AS exposure_cohort,
         e.created_by, e.created_at, e.updated_at, e.started_at, e.ended_at,
         json_build_object(
             'id', f.id, 'name', f.name,
@@ -81,6 +82,9 @@ internal record ExperimentView : ITagged, IIdentified
 
     /// <summary>How large it should become, where that has been planned.</summary>
     public required Json<ExperimentPlan?> Parameters { get; init; }
+
+    /// <summary>The cohort of those who were shown it, by its id.</summary>
+    public required long? ExposureCohort { get; init; }
 
     public required bool Archived { get; init; }
 

@@ -17,5 +17,6 @@ internal static class FeatureRoutes
         GetFeature.Map(features);
         PatchFeature.Map(features);
         DeleteFeature.Map(features);
+        ImportFeatures.Map(features);
     }
 }

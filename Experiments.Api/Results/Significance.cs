@@ -1,0 +1,36 @@
+using Experiments.Api.Statistics;
+
+namespace Experiments.Api.Results;
+
+/// <summary>
+/// Why an effect is not significant, in the words and with the limits of PostHog's first engine, for those who decide by them. They
+/// say nothing of the sequential test and of many comparisons, on which the verdict rests.
+/// </summary>
+internal static class Significance
+{
+    public const string Significant = "significant";
+    public const string NotEnoughExposure = "not_enough_exposure";
+    public const string LowWinProbability = "low_win_probability";
+    public const string HighLoss = "high_loss";
+    public const string HighPValue = "high_p_value";
+
+    private const long FewestIdentities = 100;
+    private const double LeastChance = 0.9;
+    // Of control's mean, since the effect is relative; PostHog's is in the metric's own units.
+    private const double MostLoss = 0.01;
+    private const double Alpha = 0.05;
+
+    /// <param name="comparison">Of a treatment with control.</param>
+    /// <param name="fewest">The identities of the smaller of the two.</param>
+    public static string Of(Comparison comparison, long fewest)
+    {
+        var chance = Math.Max(comparison.ChanceToWin, 1 - comparison.ChanceToWin);
+        // Of the better choice of the two.
+        var loss = Math.Min(comparison.ExpectedLoss.Keeping, comparison.ExpectedLoss.Shipping);
+        return fewest < FewestIdentities ? NotEnoughExposure
+            : chance < LeastChance ? LowWinProbability
+            : loss >= MostLoss ? HighLoss
+            : comparison.PValue >= Alpha ? HighPValue
+            : Significant;
+    }
+}

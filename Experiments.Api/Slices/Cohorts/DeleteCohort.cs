@@ -1,0 +1,39 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using MediatR;
+
+namespace Experiments.Api.Slices.Cohorts;
+
+/// <summary>Deletes a cohort, so that its experiment can have another one. The identities stay what they are.</summary>
+internal static class DeleteCohort
+{
+    public static void Map(RouteGroupBuilder cohorts) => cohorts
+        .MapDelete("/{id}", (ObjectId id, Call call) => call.Delete(() => new Command(call.Scope, id.Value)))
+        .Named("deleteCohort", "Delete a cohort")
+        .AnswersNothing()
+        .Refuses(Problem.NoCohort);
+
+    internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
+
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Nothing>>
+    {
+        private const string Sql =
+            $"""
+            WITH deleted AS (
+                DELETE FROM cohorts c WHERE c.id = @Id AND c.environment_id = @EnvironmentId RETURNING c.*, {CohortView.State} AS before
+            ), shown AS (
+                UPDATE experiments e SET version = e.version + 1, updated_at = GREATEST(clock_timestamp(), e.updated_at) FROM deleted d WHERE e.id = d.experiment_id
+            ), logged AS (
+                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before)
+                SELECT environment_id, @Actor, 'cohort.deleted', 'cohort', id, before FROM deleted
+            )
+            SELECT id FROM deleted
+            """;
+
+        public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken) =>
+            await db.Change<Row>(Sql, new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor }, cancellationToken) is null ? Problem.NoCohort : Nothing.Value;
+
+        private sealed record Row(long Id);
+    }
+}

@@ -1,0 +1,96 @@
+using System.Globalization;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using MediatR;
+using Microsoft.AspNetCore.Http.Timeouts;
+
+namespace Experiments.Api.Slices.Cohorts;
+
+/// <summary>Sends all identities of a cohort as CSV, a piece at a time, so that neither the service nor the database holds more than one.</summary>
+internal static class ExportMembers
+{
+    public static void Map(RouteGroupBuilder cohorts) => cohorts
+        .MapGet("/{id}/export", Send)
+        .WithMetadata(new DisableRequestTimeoutAttribute())
+        .Named("exportMembers", "All identities of a cohort, as CSV")
+        .Produces<string>(StatusCodes.Status200OK, "text/csv")
+        .Refuses(Problem.NoCohort);
+
+    private static async Task<IResult> Send(ObjectId id, Call call, Db db) =>
+        await call.Send(new Query(call.Environment.Id, id.Value)) is { Value: { } cohort } ? new Csv(db, cohort) : Answer.Of(Problem.NoCohort);
+
+    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<Cohort>>;
+
+    internal sealed record Cohort(long Id, long ExperimentId, long EnvironmentId, short[] Places);
+
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Cohort>>
+    {
+        private const string Sql = $"SELECT c.id, c.experiment_id, c.environment_id, {CohortView.Places} AS places FROM cohorts c WHERE c.id = @Id AND c.environment_id = @EnvironmentId";
+
+        public async Task<Outcome<Cohort>> Handle(Query query, CancellationToken cancellationToken) =>
+            await db.Row<Row>(Sql, query, cancellationToken) is { } row ? new Cohort(row.Id, row.ExperimentId, row.EnvironmentId, row.Places) : Problem.NoCohort;
+
+        private sealed record Row
+        {
+            public long Id { get; init; }
+
+            public long ExperimentId { get; init; }
+
+            public long EnvironmentId { get; init; }
+
+            public short[] Places { get; init; } = [];
+        }
+    }
+
+    private sealed class Csv(Db db, Cohort cohort) : IResult
+    {
+        private const int Size = 10_000;
+
+        // Each place on its own, so that the next piece begins in the index where the last one ended.
+        private const string Piece =
+            """
+            SELECT x.identity, x.identifier, e.variants->x.counts_in->>'key' AS variant, x.enrolled_at AS exposed_at
+            FROM exposures x JOIN experiments e ON e.id = x.experiment_id
+            WHERE e.id = @ExperimentId AND e.environment_id = @EnvironmentId AND x.counts_in = @place AND x.identity > @after
+            ORDER BY x.identity LIMIT @Size
+            """;
+
+        public async Task ExecuteAsync(HttpContext httpContext)
+        {
+            var (response, ct) = (httpContext.Response, httpContext.RequestAborted);
+            response.ContentType = "text/csv; charset=utf-8";
+            response.Headers.CacheControl = "no-store";
+            response.Headers.ContentDisposition = $"attachment; filename=\"cohort-{cohort.Id.ToString(CultureInfo.InvariantCulture)}.csv\"";
+            await using var text = new StreamWriter(response.Body, leaveOpen: true) { NewLine = "\r\n" };
+            await text.WriteLineAsync("identifier,variant,exposed_at".AsMemory(), ct);
+            foreach (var place in cohort.Places)
+            {
+                for (var after = Guid.Empty; ;)
+                {
+                    var rows = await db.Rows<Row>(Piece, new { cohort.ExperimentId, cohort.EnvironmentId, place, after, Size }, ct);
+                    foreach (var row in rows)
+                    {
+                        await text.WriteLineAsync($"{Quoted(row.Identifier)},{row.Variant},{row.ExposedAt.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture)}".AsMemory(), ct);
+                    }
+
+                    if (rows.Count < Size)
+                    {
+                        break;
+                    }
+
+                    after = rows[^1].Identity;
+                }
+            }
+        }
+
+        // RFC 4180; and what a spreadsheet would take for a formula is kept from being one.
+        private static string Quoted(string text)
+        {
+            var safe = text.Length > 0 && text[0] is '=' or '+' or '-' or '@' or '\t' or '\r' ? "'" + text : text;
+            return safe.AsSpan().IndexOfAny(",\"\r\n") < 0 ? safe : $"\"{safe.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+        }
+
+        private sealed record Row(Guid Identity, string Identifier, string Variant, DateTime ExposedAt);
+    }
+}

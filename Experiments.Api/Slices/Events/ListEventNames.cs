@@ -1,0 +1,59 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Events;
+
+/// <summary>Lists the events that have come, by name, the latest first.</summary>
+internal static class ListEventNames
+{
+    public static void Map(RouteGroupBuilder environment) => environment
+        .MapGet("/events/names", (Call call) => call.Get(new Query(call.Environment.Id, call.Query["q"], call.Page, call.Address)))
+        .WithTags("Events")
+        .Named("listEventNames", "List the events that have come, by name, the latest first")
+        .Asks("q", "Only those with this text in their name, in any case.", "purchase")
+        .AsksForPage()
+        .Answers<Listing<EventName>>();
+
+    internal sealed record Query(long EnvironmentId, string? Q, Page Page, Uri Address) : IRequest<Outcome<Listing<EventName>>>, IPaged;
+
+    /// <summary>The events of one name: how many, and when the first and the last of them happened.</summary>
+    internal sealed record EventName(string Event, long Count, DateTime FirstSeen, DateTime LastSeen);
+
+    internal sealed class Validator : AbstractValidator<Query>
+    {
+        public Validator()
+        {
+            this.RulesForPage();
+            RuleFor(query => query.Q).Search();
+        }
+    }
+
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<EventName>>>
+    {
+        private const string Sql =
+            """
+            WITH found AS MATERIALIZED (
+                SELECT event, count, first_seen, last_seen FROM event_names WHERE environment_id = @EnvironmentId AND (@Pattern::text IS NULL OR event ILIKE @Pattern)
+            ), page AS (
+                SELECT * FROM found ORDER BY last_seen DESC, event LIMIT @Limit OFFSET @Offset
+            )
+            SELECT total.count AS total, p.event, p.count, p.first_seen, p.last_seen
+            FROM (SELECT count(*) FROM found) total
+            LEFT JOIN page p ON true
+            ORDER BY p.last_seen DESC, p.event
+            """;
+
+        public async Task<Outcome<Listing<EventName>>> Handle(Query query, CancellationToken cancellationToken)
+        {
+            var rows = await db.Rows<Row>(
+                Sql, new { query.EnvironmentId, Pattern = Rules.LikePattern(query.Q), query.Page.Limit, query.Page.Offset }, cancellationToken);
+            return query.Page.Of<EventName>(
+                query.Address, rows[0].Total, [.. rows.Where(row => row.Event is not null).Select(row => new EventName(row.Event!, row.Count!.Value, row.FirstSeen!.Value, row.LastSeen!.Value))]);
+        }
+
+        private sealed record Row(long Total, string? Event, long? Count, DateTime? FirstSeen, DateTime? LastSeen);
+    }
+}

@@ -1,0 +1,101 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Experiments;
+
+/// <summary>
+/// Makes a new experiment that asks the same: with the settings of another one and those of its metrics and its holdout that are still
+/// there, by their present definitions, but with a salt of its own.
+/// </summary>
+internal static class DuplicateExperiment
+{
+    public static void Map(RouteGroupBuilder experiments) => experiments
+        .MapPost("/{id}/duplicate", (ObjectId id, Call call) => call.Create<Body, ExperimentView>(body => new Command(call.Scope, id.Value, body), at: "experiments"))
+        .Named("duplicateExperiment", "Make a new experiment with the settings of another one")
+        .Takes<Body>("""{"name": "Green button, again", "feature": 2}""", required: false)
+        .Answers<ExperimentView>(StatusCodes.Status201Created)
+        .Refuses(Problem.NoExperiment, Problem.AlreadyActive);
+
+    internal sealed record Body(string? Name = null, long? Feature = null);
+
+    internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<ExperimentView>>;
+
+    internal sealed class Validator : AbstractValidator<Command>
+    {
+        public Validator() => RuleFor(c => c.Body.Name).Required(255).When(c => c.Body.Name is not null);
+    }
+
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
+    {
+        private const string Sql =
+            $"""
+            WITH source AS (
+                SELECT * FROM experiments WHERE id = @Id AND environment_id = @EnvironmentId AND deleted_at IS NULL
+            ), weights AS (
+                SELECT jsonb_object_agg(v->>'key', v->'weight') AS weights FROM source s, jsonb_array_elements(s.variants) AS v
+            ), flag AS (
+                SELECT f.*, split_fits(f.multivariate_options, w.weights) AS split_fits, w.weights
+                FROM features f, source s, weights w
+                WHERE f.id = COALESCE(@Feature, s.feature_id) AND f.environment_id = @EnvironmentId AND f.deleted_at IS NULL
+                FOR SHARE OF f
+            ), metric AS (
+                SELECT m.*, l.role, l.expected_direction, l.metadata, l.id AS place
+                FROM source s JOIN experiment_metrics l ON l.experiment_id = s.id JOIN metrics m ON m.id = l.metric_id
+                WHERE m.environment_id = @EnvironmentId AND m.deleted_at IS NULL
+                FOR SHARE OF m
+            ), holdout AS (
+                SELECT h.id FROM source s JOIN holdouts h ON h.id = s.holdout_id WHERE h.environment_id = @EnvironmentId AND h.deleted_at IS NULL FOR SHARE OF h
+            ), created AS (
+                INSERT INTO experiments AS e
+                    (environment_id, feature_id, name, hypothesis, description, type, rollout_percentage, variants, transforms, holdout_id, exposure, created_by)
+                SELECT f.environment_id, f.id, COALESCE(@Name, left(s.name, 248) || ' (copy)'), s.hypothesis, s.description, s.type, s.rollout_percentage,
+                       variants_of(f.initial_value, f.multivariate_options, f.weights), s.transforms, (SELECT id FROM holdout), s.exposure, @Actor
+                FROM source s, flag f
+                WHERE f.split_fits
+                ON CONFLICT (environment_id, feature_id) WHERE status <> 'completed' AND deleted_at IS NULL DO NOTHING
+                RETURNING e.*, {ExperimentView.State} AS after
+            ), attached AS (
+                INSERT INTO experiment_metrics AS l (environment_id, experiment_id, metric_id, role, expected_direction, metadata, name, aggregation, direction, definition)
+                SELECT e.environment_id, e.id, m.id, m.role, m.expected_direction, m.metadata, m.name, m.aggregation, m.direction, m.definition
+                FROM created e, metric m ORDER BY m.place
+                RETURNING l.*
+            ), links AS (
+                SELECT COALESCE(jsonb_agg({ExperimentMetricView.State} ORDER BY l.id), '[]') AS metrics FROM attached l
+            ), logged AS (
+                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
+                SELECT environment_id, @Actor, 'experiment.created', 'experiment', id, after || jsonb_build_object('metrics', metrics, 'duplicate_of', @Id) FROM created, links
+            )
+            SELECT f.id AS feature_id, COALESCE(f.split_fits, false) AS split_fits, {ExperimentView.ColumnsButMetrics}, (SELECT metrics::text FROM links) AS metrics
+            FROM source s
+            LEFT JOIN flag f ON true
+            LEFT JOIN created e ON true
+            """;
+
+        public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var row = await db.Change<Row>(
+                Sql,
+                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, Name = command.Body.Name?.Trim(), command.Body.Feature },
+                cancellationToken);
+
+            return row switch
+            {
+                null => Problem.NoExperiment,
+                { FeatureId: null } => Refusal.Field("feature", "This environment has no feature with this id, or that of the experiment is deleted."),
+                { SplitFits: false } => Refusal.Field("feature", "The options of this feature are not the variants of the experiment."),
+                { Id: 0 } => Problem.AlreadyActive,
+                _ => row,
+            };
+        }
+
+        private sealed record Row : ExperimentView
+        {
+            public long? FeatureId { get; init; }
+
+            public bool SplitFits { get; init; }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+using System.Text.Json;
+using Experiments.Api.Metrics;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using Experiments.Api.Results;
+using Experiments.Api.Statistics;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Experiments;
+
+/// <summary>
+/// Says how many identities an experiment needs, and for how many days, by what its primary metric is without it; and keeps it with the
+/// experiment, whose results then say how far along it is. What the metric is shows in control once it runs, and before in the events of the last days.
+/// </summary>
+internal static class PlanExperiment
+{
+    private const int FewestInControl = 50;
+
+    public static void Map(RouteGroupBuilder experiments) => experiments
+        .MapPost("/{id}/plan", (ObjectId id, Call call) => call.Act<Body, ExperimentView>(body => new Command(call.Scope, id.Value, body)))
+        .Named("planExperiment", "Compute how many identities an experiment needs, and keep that with it")
+        .Takes<Body>("""{"minimum_detectable_effect": 0.05, "power": 0.8}""")
+        .Answers<ExperimentView>()
+        .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentOver, Problem.NoBaseline);
+
+    internal sealed record Body(double? MinimumDetectableEffect = null, double? Alpha = null, double? Power = null, bool? Sequential = null, double? IdentitiesPerDay = null);
+
+    internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<ExperimentView>>;
+
+    internal sealed class Validator : AbstractValidator<Command>
+    {
+        public Validator()
+        {
+            RuleFor(c => c.Body.MinimumDetectableEffect).Must(effect => effect is > -1 and not 0 and <= 1e6).WithMessage("This is required: relative to the mean, above -1, and not 0.");
+            RuleFor(c => c.Body.Alpha).ExclusiveBetween(0, 1).WithMessage("This must lie between 0 and 1.");
+            RuleFor(c => c.Body.Power).ExclusiveBetween(0, 1).WithMessage("This must lie between 0 and 1.");
+            RuleFor(c => c.Body.IdentitiesPerDay).GreaterThan(0).WithMessage("This must be above 0.");
+        }
+    }
+
+    internal sealed class Handler(Db db, Baseline baseline) : IRequestHandler<Command, Outcome<ExperimentView>>
+    {
+        private const string Known =
+            """
+            SELECT e.status = 'completed' AS is_over, jsonb_array_length(e.variants) AS arms, e.rollout_percentage, l.aggregation, l.definition::text AS definition,
+                   (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts WHERE experiment_id = e.id AND outcome = 'variant:control') AS control,
+                   (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts WHERE experiment_id = e.id AND outcome LIKE 'variant:%') AS identities,
+                   (SELECT COALESCE(extract(epoch FROM sum(COALESCE(upper(r), now()) - lower(r))), 0)::float8 / 86400 FROM unnest(e.runs) AS r) AS days,
+                   COALESCE(s.y, 0)::float8 AS y, COALESCE(s.yy, 0)::float8 AS yy, COALESCE(s.d, 0)::float8 AS d, COALESCE(s.dd, 0)::float8 AS dd, COALESCE(s.yd, 0)::float8 AS yd
+            FROM experiments e
+            LEFT JOIN experiment_metrics l ON l.experiment_id = e.id AND l.role = 'primary'
+            LEFT JOIN metric_sums s ON s.link_id = l.id AND s.arm = 0
+            WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
+            """;
+
+        private const string Sql =
+            $"""
+            {ExperimentChange.Subject}, changed AS (
+                UPDATE experiments e SET plan = @Plan::jsonb, updated_at = v.at, version = s.version + 1
+                FROM subject s
+                CROSS JOIN verdict v
+                WHERE e.id = s.id AND NOT v.stale AND s.status <> 'completed' AND s.plan IS DISTINCT FROM @Plan::jsonb
+                RETURNING e.*, {ExperimentView.State} AS state
+            ), {ExperimentChange.Logged}
+            {ExperimentChange.Answer}
+            """;
+
+        public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var known = await db.Row<Row>(Known, new { command.Id, command.Scope.EnvironmentId }, cancellationToken);
+            if (known is null or { IsOver: true } or { Aggregation: null })
+            {
+                return known is null ? Problem.NoExperiment : known.IsOver ? Problem.ExperimentOver : Problem.NoBaseline;
+            }
+
+            var (sums, perDay) = known.Control >= FewestInControl
+                ? (new ArmSums(known.Control, known.Y, known.YY, known.D, known.DD, known.YD), known.Days > 0 ? known.Identities / known.Days : (double?)null)
+                : await Before(command.Scope.EnvironmentId, known, cancellationToken);
+            var unit = sums.N < 2 ? default : Comparison.UnitOf(sums, MeasuredMetric.KindOf(known.Aggregation));
+            var (body, effect) = (command.Body, command.Body.MinimumDetectableEffect!.Value);
+            if (!(unit.Variance > 0) || !double.IsFinite(unit.Variance) || unit.Mean == 0 || !double.IsFinite(unit.Mean))
+            {
+                return Problem.NoBaseline;
+            }
+
+            var power = new Power(unit.Mean, unit.Variance, body.Alpha ?? 0.05, body.Sequential is true ? ConfidenceSequence.DefaultTuning : null);
+            if (power.SampleSize(effect, body.Power ?? 0.8) is not { } each)
+            {
+                return Refusal.Field("minimum_detectable_effect", "No number of identities shows an effect as small as this.");
+            }
+
+            var total = each * known.Arms;
+            var daily = body.IdentitiesPerDay ?? perDay;
+            var plan = new ExperimentPlan(effect, total, daily > 0 ? Math.Ceiling(total / daily.Value) : null);
+            var row = await db.ChangeLocked<ExperimentChange.Row>(
+                Sql,
+                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, Action = "experiment.planned", Plan = JsonSerializer.Serialize(plan, WireJson.Options) },
+                cancellationToken);
+
+            return row switch
+            {
+                null => Problem.NoExperiment,
+                { Stale: true } => Problem.Stale,
+                { Before: Domain.ExperimentStatus.Completed } => Problem.ExperimentOver,
+                _ => row,
+            };
+        }
+
+        // Of those who come, as many take part as the rollout admits.
+        private async Task<(ArmSums Sums, double? PerDay)> Before(long environmentId, Row known, CancellationToken ct)
+        {
+            var (sums, perDay) = await baseline.Of(environmentId, known.Aggregation!, MetricRules.Read(known.Definition!), ct).OrAbandon(ct);
+            return (sums, perDay * (double)known.RolloutPercentage / 100);
+        }
+
+        private sealed record Row(
+            bool IsOver, int Arms, decimal RolloutPercentage, string? Aggregation, string? Definition, long Control, long Identities, double Days,
+            double Y, double YY, double D, double DD, double YD);
+    }
+}

@@ -1,0 +1,73 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Experiments;
+
+/// <summary>Whether an application has still to be taught the flag: none of the events that matter has come, lately, from anyone who was shown it.</summary>
+internal static class RequiresFlagImplementation
+{
+    private const int Days = 7;
+
+    public static void Map(RouteGroupBuilder experiments) => experiments
+        .MapGet("/requires-flag-implementation", (Call call) => call.Get(new Query(call.Environment.Id, [.. call.Query["event"]], call.Query["feature"])))
+        .Named("requiresFlagImplementation", "Whether the events of an experiment come from anyone who is shown the flag")
+        .Asks("event", "The events that the experiment is to be measured by; may be repeated.", "purchase", repeatable: true)
+        .Asks("feature", "The feature, by its id; any without it.", "1")
+        .Answers<Response>()
+        .Refuses(Problem.Invalid);
+
+    internal sealed record Query(long EnvironmentId, string?[] Events, string? Feature) : IRequest<Outcome<Response>>;
+
+    [Example("""{"result": false, "days": 7, "events": [{"event": "purchase", "count": 120, "last_seen": "2026-11-22T12:00:00Z", "from_exposed": 87, "from_exposed_last_seen": "2026-11-22T11:59:00Z"}]}""")]
+    internal sealed record Response(bool Result, int Days, IReadOnlyList<EventSeen> Events);
+
+    /// <summary>How many of these events came within the days, and how many of them from identities that were shown the flag within them.</summary>
+    internal sealed record EventSeen(string Event, long Count, DateTime? LastSeen, long FromExposed, DateTime? FromExposedLastSeen);
+
+    internal sealed class Validator : AbstractValidator<Query>
+    {
+        public Validator()
+        {
+            RuleFor(q => q.Events).Must(events => events.Length is >= 1 and <= 20 && events.All(name => !string.IsNullOrWhiteSpace(name) && name.Length <= 256 && !name.Contains('\0', StringComparison.Ordinal)))
+                .OverridePropertyName("event").WithMessage("This is required: 1 to 20 names of events.");
+            RuleFor(q => q.Feature).Must(feature => feature is null || ObjectId.TryParse(feature, null, out _)).WithMessage("This must be the id of a feature.");
+        }
+    }
+
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Response>>
+    {
+        private const string Sql =
+            """
+            WITH flag AS (
+                SELECT name FROM features WHERE environment_id = @EnvironmentId AND id = @Feature AND deleted_at IS NULL
+            ), shown AS MATERIALIZED (
+                SELECT DISTINCT s.identifier
+                FROM events s
+                WHERE s.environment_id = @EnvironmentId AND s.event = '$flag_exposure' AND s.at BETWEEN now() - @Days * interval '1 day' AND now() AND s.identifier <> ''
+                  AND (@Feature::bigint IS NULL OR lower(s.feature_name) = (SELECT lower(name) FROM flag))
+            )
+            SELECT a.event, count(v.at) AS count, max(v.at) AS last_seen,
+                   count(v.at) FILTER (WHERE s.identifier IS NOT NULL) AS from_exposed, max(v.at) FILTER (WHERE s.identifier IS NOT NULL) AS from_exposed_last_seen,
+                   @Feature::bigint IS NULL OR EXISTS (SELECT FROM flag) AS has_feature
+            FROM (SELECT DISTINCT event FROM unnest(@Events) AS event) a
+            LEFT JOIN events v ON v.environment_id = @EnvironmentId AND v.event = a.event AND v.at BETWEEN now() - @Days * interval '1 day' AND now()
+            LEFT JOIN shown s ON s.identifier = v.identifier
+            GROUP BY a.event
+            ORDER BY a.event
+            """;
+
+        public async Task<Outcome<Response>> Handle(Query query, CancellationToken cancellationToken)
+        {
+            long? feature = ObjectId.TryParse(query.Feature, null, out var id) ? id.Value : null;
+            var rows = await db.Rows<Row>(Sql, new { query.EnvironmentId, Feature = feature, query.Events, Days }, cancellationToken);
+            return rows[0].HasFeature
+                ? new Response(rows.All(row => row.FromExposed == 0), Days, [.. rows.Select(row => new EventSeen(row.Event, row.Count, row.LastSeen, row.FromExposed, row.FromExposedLastSeen))])
+                : Refusal.Field("feature", "This environment has no feature with this id.");
+        }
+
+        private sealed record Row(string Event, long Count, DateTime? LastSeen, long FromExposed, DateTime? FromExposedLastSeen, bool HasFeature);
+    }
+}

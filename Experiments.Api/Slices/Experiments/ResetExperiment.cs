@@ -1,0 +1,85 @@
+using Experiments.Api.Domain;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Wire;
+using MediatR;
+
+namespace Experiments.Api.Slices.Experiments;
+
+/// <summary>
+/// Puts an experiment that was started by mistake back before its first start. What its run came to is kept among its former runs; the
+/// results of the next one start empty. Identities keep their variants.
+/// </summary>
+internal static class ResetExperiment
+{
+    public static void Map(RouteGroupBuilder experiments) => experiments
+        .MapPost("/{id}/reset", (ObjectId id, Call call) => call.Act<Call.NoBody, ExperimentView>(_ => new Command(call.Scope, id.Value)))
+        .Named("resetExperiment", "Put an experiment that was started by mistake back before its start")
+        .Answers<ExperimentView>()
+        .Refuses(Problem.NoExperiment, Problem.Stale, Problem.NeverStarted, Problem.ExperimentOver);
+
+    internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<ExperimentView>>;
+
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
+    {
+        // Nobody folds meanwhile: what is being folded would belong to the run that ends here. That lock comes first, as it does for those who fold.
+        private const string Sql =
+            $"""
+            WITH turn AS MATERIALIZED (
+                SELECT pg_advisory_xact_lock(hashtext('folding'))
+            )
+            SELECT f.id
+            FROM turn, experiments e
+            JOIN features f ON f.id = e.feature_id
+            WHERE e.id = @Id AND e.environment_id = @EnvironmentId
+            FOR NO KEY UPDATE OF f;
+
+            {ExperimentChange.Found}, changed AS (
+                UPDATE experiments e SET
+                    status = 'created', started_at = NULL, runs = DEFAULT, rollouts = DEFAULT, updated_at = v.at, version = s.version + 1
+                FROM subject s
+                CROSS JOIN verdict v
+                WHERE e.id = s.id AND NOT v.stale AND s.status IN ('running', 'paused')
+                RETURNING e.*, {ExperimentView.State} AS state
+            ), result AS (
+                DELETE FROM results r USING changed c WHERE r.experiment_id = c.id RETURNING r.payload
+            ), kept AS (
+                INSERT INTO former_runs (experiment_id, started_at, reset_at, reset_by, state, results)
+                SELECT s.id, s.started_at, c.updated_at, @Actor, s.state, (SELECT payload FROM result) FROM subject s, changed c
+            ), no_history AS (
+                DELETE FROM results_history h USING changed c WHERE h.experiment_id = c.id
+            ), no_exposures AS (
+                DELETE FROM exposures x USING changed c WHERE x.experiment_id = c.id
+            ), no_counts AS (
+                DELETE FROM exposure_counts n USING changed c WHERE n.experiment_id = c.id
+            ), no_measurements AS (
+                DELETE FROM measurements m USING changed c WHERE m.experiment_id = c.id
+            ), link AS (
+                UPDATE experiment_metrics l SET folded = false, taken_up_to = NULL, taken_up_key = NULL, added_after_start = false
+                FROM changed c WHERE l.experiment_id = c.id RETURNING l.*
+            ), no_sums AS (
+                DELETE FROM metric_sums t USING link WHERE t.link_id = link.id
+            ), no_steps AS (
+                DELETE FROM metric_steps t USING link WHERE t.link_id = link.id
+            ), {ExperimentChange.Logged}
+            {ExperimentChange.Answer}
+            """;
+
+        public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
+        {
+            var row = await db.ChangeLocked<ExperimentChange.Row>(
+                Sql,
+                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, Action = "experiment.reset" },
+                cancellationToken);
+
+            return row switch
+            {
+                null => Problem.NoExperiment,
+                { Stale: true } => Problem.Stale,
+                { Before: ExperimentStatus.Created } => Problem.NeverStarted,
+                { Before: ExperimentStatus.Completed } => Problem.ExperimentOver,
+                _ => row,
+            };
+        }
+    }
+}

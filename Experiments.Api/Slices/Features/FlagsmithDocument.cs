@@ -1,0 +1,112 @@
+using System.Text.Json;
+using Experiments.Api.Domain;
+
+namespace Experiments.Api.Slices.Features;
+
+/// <summary>A Flagsmith environment document, as much of it as makes features: whatever else it holds is left alone.</summary>
+internal static class FlagsmithDocument
+{
+    private const int MostFeatures = 2000;
+
+    /// <summary>The features of a document, or what is wrong with it, by path.</summary>
+    public static (IReadOnlyList<ImportedFeature> Features, IReadOnlyList<(string Path, string Message)> Wrong) Read(JsonElement document)
+    {
+        var (features, wrong) = (new List<ImportedFeature>(), new List<(string Path, string Message)>());
+        if (document.ValueKind != JsonValueKind.Object || !document.TryGetProperty("feature_states", out var states) || states.ValueKind != JsonValueKind.Array || states.GetArrayLength() > MostFeatures)
+        {
+            return ([], [("feature_states", $"This is required: the list of the environment's feature states, {MostFeatures} at most.")]);
+        }
+
+        var names = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        foreach (var (index, state) in states.EnumerateArray().Index())
+        {
+            var path = $"feature_states[{index}]";
+            if (Feature(state, path, wrong) is not { } feature)
+            {
+                continue;
+            }
+
+            if (!names.Add(feature.Name))
+            {
+                wrong.Add(($"{path}.feature.name", "Another feature has this name."));
+            }
+
+            features.Add(feature);
+        }
+
+        return (features, wrong);
+    }
+
+    private static ImportedFeature? Feature(JsonElement state, string path, List<(string, string)> wrong)
+    {
+        var before = wrong.Count;
+        var name = Text(Member(Member(state, "feature"), "name"))?.Trim();
+        if (string.IsNullOrEmpty(name) || name.Length > 255)
+        {
+            wrong.Add(($"{path}.feature.name", "This is required: 255 characters at most."));
+        }
+
+        var value = Member(state, "feature_state_value");
+        Check(value, $"{path}.feature_state_value", wrong);
+        var options = new List<ImportedOption>();
+        if (Member(state, "multivariate_feature_state_values") is { ValueKind: JsonValueKind.Array } values)
+        {
+            foreach (var (place, option) in values.EnumerateArray().Index())
+            {
+                Option(option, $"{path}.multivariate_feature_state_values[{place}]", options, wrong);
+            }
+
+            if (options.Count > FeatureRules.MaxOptions || options.Sum(option => option.DefaultPercentageAllocation) > 100)
+            {
+                wrong.Add(($"{path}.multivariate_feature_state_values", $"There may be {FeatureRules.MaxOptions} options at most, whose percentages sum to 100 at most."));
+            }
+        }
+
+        return wrong.Count > before ? null : new(name!, Member(state, "enabled").ValueKind == JsonValueKind.True, value.ValueKind is JsonValueKind.Undefined ? null : value, options);
+    }
+
+    // Documents of old know their options by number only; the number makes the key, so that it stays the same from one import to the next.
+    private static void Option(JsonElement given, string path, List<ImportedOption> options, List<(string, string)> wrong)
+    {
+        var option = Member(given, "multivariate_feature_option");
+        var id = Member(option, "id") is { ValueKind: JsonValueKind.Number } number ? number.GetRawText() : $"{options.Count + 1}";
+        var key = Text(Member(option, "key")) is { Length: > 0 } named ? named : $"option_{id}";
+        var value = Member(option, "value");
+        var share = Member(given, "percentage_allocation") is { ValueKind: JsonValueKind.Number } percentage && percentage.TryGetDecimal(out var parsed) ? parsed : 0;
+        if (!Slug.IsValid(key) || Slug.IsControl(key) || options.Any(other => other.Key == key))
+        {
+            wrong.Add(($"{path}.multivariate_feature_option.key", "This must be 1 to 255 letters, digits, hyphens and underscores, not 'control', and given once."));
+        }
+
+        if (value.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null)
+        {
+            wrong.Add(($"{path}.multivariate_feature_option.value", "This is required and may not be null."));
+        }
+
+        Check(value, $"{path}.multivariate_feature_option.value", wrong);
+        if (share is < 0 or > 100)
+        {
+            wrong.Add(($"{path}.percentage_allocation", "This must be from 0 to 100."));
+        }
+
+        options.Add(new(key, value, share));
+    }
+
+    private static void Check(JsonElement value, string path, List<(string, string)> wrong)
+    {
+        if (value.ValueKind != JsonValueKind.Undefined && !FeatureRules.IsShort(value))
+        {
+            wrong.Add((path, $"This may have {FeatureRules.MaxValueLength} characters at most."));
+        }
+    }
+
+    private static JsonElement Member(JsonElement of, string name) => of.ValueKind == JsonValueKind.Object && of.TryGetProperty(name, out var member) ? member : default;
+
+    private static string? Text(JsonElement value) => value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+}
+
+/// <summary>A feature of a document.</summary>
+internal sealed record ImportedFeature(string Name, bool Enabled, JsonElement? InitialValue, IReadOnlyList<ImportedOption> MultivariateOptions);
+
+/// <summary>An option of it.</summary>
+internal sealed record ImportedOption(string Key, JsonElement Value, decimal DefaultPercentageAllocation);
