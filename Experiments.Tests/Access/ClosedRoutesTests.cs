@@ -10,7 +10,7 @@ namespace Experiments.Tests.Access;
 public class ClosedRoutesTests
 {
     // What applications call, each with the environment's key.
-    private static readonly string[] Served = ["/api/v1/flags", "/api/v1/identities", "/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/{key}", "/v1/events"];
+    private static readonly string[] Served = ["/api/v1/flags", "/api/v1/identities", "/api/v1/web-experiments", "/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/{key}", "/v1/events"];
     private static readonly string[] Open = ["/health/live", "/health/ready", "/openapi/{documentName}.json"];
 
     [Fact]

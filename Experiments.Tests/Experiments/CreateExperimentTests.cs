@@ -26,7 +26,7 @@ public class CreateExperimentTests(TestService service) : IClassFixture<TestServ
         created["rollout_percentage"].GetValue<decimal>().ShouldBe(12.5m);
         created["feature"]["type"]!.GetValue<string>().ShouldBe("multivariate");
         created["variants"].ToJsonString().ShouldBe(
-            """[{"key":"control","value":"blue","weight":20},{"key":"green","value":"green","weight":30.5},{"key":"red","value":"red","weight":49.5}]""");
+            """[{"key":"control","value":"blue","weight":20,"transforms":[]},{"key":"green","value":"green","weight":30.5,"transforms":[]},{"key":"red","value":"red","weight":49.5,"transforms":[]}]""");
         created["created_at"].GetValue<string>().ShouldEndWith("Z");
         created.Json!["started_at"].ShouldBeNull();
         created.ETag.ShouldNotBeNull();
@@ -58,7 +58,8 @@ public class CreateExperimentTests(TestService service) : IClassFixture<TestServ
     [InlineData("""{"name": 5, "hypothesis": true, "feature": "1"}""", "name", "hypothesis", "feature")]
     [InlineData("""{"name": "n", "hypothesis": "h", "feature": 1.5}""", "feature")]
     [InlineData("""{"name": "n", "hypothesis": "h", "feature": 99999999999999999999}""", "feature")]
-    [InlineData("""{"name": "n", "hypothesis": "h", "feature": {"name": "x"}}""", "feature")]
+    [InlineData("""{"name": "n", "hypothesis": "h", "feature": "x"}""", "feature")]
+    [InlineData("""{"name": "n", "hypothesis": "h", "feature": {"nmae": "x"}}""", "feature.nmae")]
     [InlineData("""{"name": "n", "hypothesis": "h", "feature": 9223372036854775807}""", "feature")]
     [InlineData("""{"name": "n", "hypothesis": "h", "feature": 1, "type": "mobile"}""", "type")]
     [InlineData("""{"name": "n", "hypothesis": "h", "feature": 1, "rollout_percentage": 101}""", "rollout_percentage")]

@@ -70,7 +70,7 @@ public class ReadPatchDeleteTests(TestService service) : IClassFixture<TestServi
     [InlineData("""{"archived": null}""", "archived")]
     [InlineData("""{"archived": "yes"}""", "archived")]
     [InlineData("""{"name": ["x"]}""", "name")]
-    [InlineData("""{"status": "running", "feature": 1, "started_at": null, "variants": []}""", "status", "feature", "started_at", "variants")]
+    [InlineData("""{"status": "running", "feature": 1, "started_at": null, "metrics": []}""", "status", "feature", "started_at", "metrics")]
     [InlineData("""{"name": "n", "nome": "n"}""", "nome")]
     public async Task What_may_not_change_here_is_refused_by_name(string body, params string[] fields)
     {

@@ -68,6 +68,10 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
             {
                 content.Example = ExampleAttribute.Of(answered);
             }
+            else if (response.Content?.TryGetValue("text/csv", out var csv) == true)
+            {
+                csv.Example = "identifier,variant,exposed_at\r\nuser-1,green,2026-11-22T12:00:00.000Z\r\n";
+            }
         }
 
         operation.Responses ??= [];
