@@ -81,11 +81,26 @@ internal static class ManagementBenchmark
             + Statements.ForPgbench(Statements.List, ("EnvironmentId", ":env"), ("Archived", "false"), ("Pattern", "NULL"),
                 ("Statuses", "'{created,running,paused,completed}'"), ("Limit", "20"), ("Offset", "0")));
         yield return new("create", true, seed.Creates, Counter(seed.FirstFeature)
-            + Statements.ForPgbench(Statements.Create, ("EnvironmentId", "51"), ("Feature", ":id"), ("Weights", "NULL"), ("Metrics", "NULL"), ("Name", "'Experiment'"),
+            + Statements.ForPgbench(Statements.Create, ("EnvironmentId", "51"), ("Feature", ":id"), ("FeatureName", "NULL::text"), ("FeatureValue", "NULL"), ("FeatureOptions", "NULL"),
+                ("Weights", "NULL"), ("Metrics", "NULL"), ("Transforms", "'{}'"), ("Holdout", "NULL::bigint"), ("Exposure", "'{}'"), ("Name", "'Experiment'"),
                 ("Hypothesis", "'It sells more.'"), ("Description", "''"), ("Type", "'product'"), ("Rollout", "100"), ("Actor", "'api-key:1'")));
         yield return new("start", true, seed.Starts, Counter(seed.FirstExperiment)
             + Statements.ForPgbench(Statements.Start, ("EnvironmentId", "51"), ("Id", ":id"), ("IfMatch", "NULL"), ("From", "'{created,paused}'"),
                 ("Actor", "'api-key:1'"), ("Action", "'experiment.started'")));
+        yield return new("duplicate", true, seed.Duplicates, Counter(seed.FirstFeature)
+            + Statements.ForPgbench(Statements.Duplicate, ("EnvironmentId", "51"), ("Feature", ":id"), ("Id", $"{seed.FirstExperiment}"), ("Name", "NULL::text"), ("Actor", "'api-key:1'")));
+        yield return new("get a holdout", false, seed.HoldoutReads, "\\set id random(1, 10000)\n"
+            + Statements.ForPgbench(Statements.GetHoldout, ("Id", ":id"), ("EnvironmentId", "(1 + :id % 50)")));
+        yield return new("list 20 holdouts", false, seed.HoldoutLists, "\\set env random(1, 50)\n"
+            + Statements.ForPgbench(Statements.ListHoldouts, ("EnvironmentId", ":env"), ("Pattern", "NULL"), ("Limit", "20"), ("Offset", "0")));
+        yield return new("create a holdout", true, seed.HoldoutCreates,
+            Statements.ForPgbench(Statements.CreateHoldout, ("EnvironmentId", "51"), ("Name", "'Holdout'"), ("Description", "''"), ("Percentage", "5"), ("Actor", "'api-key:1'")));
+        yield return new("get a cohort", false, seed.CohortReads, "\\set id random(1, 100)\n"
+            + Statements.ForPgbench(Statements.GetCohort, ("Id", ":id"), ("EnvironmentId", "1")));
+        yield return new("list 20 of its 1 000 members", false, seed.MemberLists, "\\set id random(1, 100)\n"
+            + Statements.ForPgbench(Statements.ListMembers, ("Id", ":id"), ("EnvironmentId", "1"), ("Limit", "20"), ("Offset", "0")));
+        yield return new("list 20 names of events", false, seed.NameLists, "\\set env random(1, 50)\n"
+            + Statements.ForPgbench(Statements.ListEventNames, ("EnvironmentId", ":env"), ("Pattern", "NULL"), ("Limit", "20"), ("Offset", "0")));
     }
 
     // Each client of pgbench counts through its own share of the pool.

@@ -15,6 +15,20 @@ internal sealed class Seed(NpgsqlDataSource source, string directory)
 
     public string Starts => Path.Combine(directory, "start.txt");
 
+    public string HoldoutReads => Path.Combine(directory, "get-holdout.txt");
+
+    public string HoldoutLists => Path.Combine(directory, "list-holdouts.txt");
+
+    public string HoldoutCreates => Path.Combine(directory, "create-holdout.txt");
+
+    public string CohortReads => Path.Combine(directory, "get-cohort.txt");
+
+    public string MemberLists => Path.Combine(directory, "list-members.txt");
+
+    public string NameLists => Path.Combine(directory, "list-names.txt");
+
+    public string Duplicates => Path.Combine(directory, "duplicate.txt");
+
     /// <summary>The first of <see cref="Pool"/> features in a row that have no experiment.</summary>
     public long FirstFeature { get; private set; }
 
@@ -51,6 +65,27 @@ internal sealed class Seed(NpgsqlDataSource source, string directory)
             """);
         FirstExperiment = await Scalar("SELECT min(id) FROM experiments WHERE environment_id = 51");
 
+        // Of each hundred experiments one has a cohort, and a thousand members.
+        await Execute(
+            """
+            INSERT INTO holdouts (environment_id, name, percentage, created_by) SELECT 1 + n % 50, 'Holdout ' || n, 5, 'bench' FROM generate_series(1, 10000) n;
+            INSERT INTO cohorts (environment_id, experiment_id, name, created_by) SELECT environment_id, id, 'Cohort ' || id, 'bench' FROM experiments WHERE id <= 10000 AND id % 100 = 0 ORDER BY id;
+            INSERT INTO exposures (experiment_id, identity, identifier, own, seen, seen_at, first_shown, enrolled_at, counts_in)
+                SELECT c.experiment_id, gen_random_uuid(), 'user-' || n, n % 2, 1 << (n % 2), now(), n % 2, now(), n % 2 FROM cohorts c, generate_series(1, 1000) n;
+            INSERT INTO exposure_counts (experiment_id, hour, outcome, count) SELECT experiment_id, date_trunc('hour', now()), 'variant:' || key, 500 FROM cohorts, unnest('{control,green}'::text[]) key;
+            INSERT INTO event_names (environment_id, event, count, first_seen, last_seen) SELECT e.id, 'event ' || n, n, now() - interval '1 day', now() FROM environments e, generate_series(1, 100) n;
+            """);
+        await Execute("VACUUM ANALYZE");
+
+        await File.WriteAllLinesAsync(HoldoutReads, Enumerable.Range(1, 10_000).Select(id => $"GET /api/v1/environments/environment-{1 + (id % 50)}/holdouts/{id}"));
+        await File.WriteAllLinesAsync(HoldoutLists, Enumerable.Range(1, 50).Select(n => $"GET /api/v1/environments/environment-{n}/holdouts"));
+        await File.WriteAllLinesAsync(HoldoutCreates, Enumerable.Range(0, Pool).Select(n => $$"""POST /api/v1/environments/environment-51/holdouts {"name": "Holdout {{n}}", "percentage": 5}"""));
+        // Those of a hundredth id all stand in the first environment.
+        await File.WriteAllLinesAsync(CohortReads, Enumerable.Range(1, 100).Select(id => $"GET /api/v1/environments/environment-1/cohorts/{id}"));
+        await File.WriteAllLinesAsync(MemberLists, Enumerable.Range(1, 100).Select(id => $"GET /api/v1/environments/environment-1/cohorts/{id}/members"));
+        await File.WriteAllLinesAsync(NameLists, Enumerable.Range(1, 50).Select(n => $"GET /api/v1/environments/environment-{n}/events/names"));
+        await File.WriteAllLinesAsync(Duplicates, Enumerable.Range(0, Pool).Select(n =>
+            $$"""POST /api/v1/environments/environment-51/experiments/{{FirstExperiment}}/duplicate {"feature": {{FirstFeature + n}}}"""));
         await File.WriteAllLinesAsync(Reads, Enumerable.Range(1, 10_000).Select(id => $"GET /api/v1/environments/environment-{1 + (id % 50)}/experiments/{id}"));
         await File.WriteAllLinesAsync(Lists, Enumerable.Range(1, 50).Select(n => $"GET /api/v1/environments/environment-{n}/experiments"));
         await File.WriteAllLinesAsync(Creates, Enumerable.Range(0, Pool).Select(n =>
@@ -65,6 +100,7 @@ internal sealed class Seed(NpgsqlDataSource source, string directory)
         await Execute(
             $"""
             DELETE FROM experiments WHERE id >= {FirstExperiment + Pool};
+            DELETE FROM holdouts WHERE environment_id = 51;
             UPDATE experiments SET status = 'created', started_at = NULL, runs = '{"{}"}', version = 1 WHERE environment_id = 51 AND status <> 'created';
             UPDATE features SET enabled = false, version = 1 WHERE environment_id = 51 AND enabled;
             """);

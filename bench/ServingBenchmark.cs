@@ -30,7 +30,7 @@ internal static class ServingBenchmark
             await Machine.FirstAnswer($"{serviceAddress}/health/ready");
             await Machine.FirstAnswer($"{constantAddress}/10");
 
-            Console.WriteLine($"\n{await Machine.Describe(source)}; {Flags} flags with an experiment each; {duration.TotalSeconds:0} s a run, median of {Rounds}, 32 connections.\n");
+            Console.WriteLine($"\n{await Machine.Describe(source)}; {Flags} flags with an experiment each and a holdout of theirs; {duration.TotalSeconds:0} s a run, median of {Rounds}, 32 connections.\n");
             Console.WriteLine("| | bytes | service, per second | p50 / p99 ms | constant | of constant | allocated | queries |");
             Console.WriteLine("|---|---|---|---|---|---|---|---|");
             foreach (var operation in Operations)
@@ -130,8 +130,9 @@ internal static class ServingBenchmark
             INSERT INTO environments (project_id, name, key) VALUES (1, 'bench', '{Key}');
             INSERT INTO features (environment_id, name, enabled, initial_value, multivariate_options)
                 SELECT 1, 'flag-' || n, true, '"blue"', '[{"{"}"id": 1, "key": "green", "value": "green", "default_percentage_allocation": 0{"}"}]' FROM generate_series(0, {Flags - 1}) n;
-            INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by, status, started_at, runs, rollout_percentage)
-                SELECT 1, id, 'Experiment ' || id, 'It sells more.', variants_of(initial_value, multivariate_options, NULL), 'bench', 'running', now(), tstzmultirange(tstzrange(now(), NULL)), 80 FROM features;
+            INSERT INTO holdouts (environment_id, name, percentage, created_by) VALUES (1, 'Never in a test', 5, 'bench');
+            INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by, status, started_at, runs, rollout_percentage, holdout_id)
+                SELECT 1, id, 'Experiment ' || id, 'It sells more.', variants_of(initial_value, multivariate_options, NULL), 'bench', 'running', now(), tstzmultirange(tstzrange(now(), NULL)), 80, 1 FROM features;
             """);
         await command.ExecuteNonQueryAsync();
     }

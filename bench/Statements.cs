@@ -1,6 +1,9 @@
 using System.Reflection;
 using System.Text.RegularExpressions;
+using Experiments.Api.Slices.Cohorts;
+using Experiments.Api.Slices.Events;
 using Experiments.Api.Slices.Experiments;
+using Experiments.Api.Slices.Holdouts;
 
 namespace Experiments.Bench;
 
@@ -15,6 +18,20 @@ internal static partial class Statements
 
     /// <summary>The lock and the change, as one text.</summary>
     public static string Start { get; } = Of(typeof(StartExperiment.Handler));
+
+    public static string GetHoldout { get; } = Of(typeof(GetHoldout.Handler));
+
+    public static string ListHoldouts { get; } = Of(typeof(ListHoldouts.Handler));
+
+    public static string CreateHoldout { get; } = Of(typeof(CreateHoldout.Handler));
+
+    public static string GetCohort { get; } = Of(typeof(GetCohort.Handler));
+
+    public static string ListMembers { get; } = Of(typeof(ListMembers.Handler));
+
+    public static string ListEventNames { get; } = Of(typeof(ListEventNames.Handler));
+
+    public static string Duplicate { get; } = Of(typeof(DuplicateExperiment.Handler));
 
     /// <summary>The statements of a text with positional parameters, each with the names of its own in order.</summary>
     public static IReadOnlyList<(string Sql, IReadOnlyList<string> Names)> Positional(string sql) => [.. sql.Split(';').Select(statement =>

@@ -12,10 +12,14 @@ namespace Experiments.Bench;
 /// </summary>
 internal static class Twin
 {
-    private static readonly HashSet<string> Raw = ["variants", "feature", "metrics"];
-    private static readonly HashSet<string> Unseen = ["etag", "before", "stale", "changed", "created", "running", "paused", "completed", "multivariate", "split_fits", "unknown_metrics"];
+    private static readonly HashSet<string> Raw = ["variants", "feature", "metrics", "holdout", "exposure", "parameters", "experiments"];
+    private static readonly HashSet<string> Unseen = ["etag", "before", "stale", "changed", "created", "running", "paused", "completed", "multivariate", "split_fits", "unknown_metrics", "feature_id", "has_holdout", "total"];
 
-    private static readonly Dictionary<string, IReadOnlyList<(string, IReadOnlyList<string>)>> Known = new[] { Statements.Get, Statements.List, Statements.Create, Statements.Start }
+    private static readonly Dictionary<string, IReadOnlyList<(string, IReadOnlyList<string>)>> Known = new[]
+        {
+            Statements.Get, Statements.List, Statements.Create, Statements.Start, Statements.GetHoldout, Statements.ListHoldouts, Statements.CreateHoldout,
+            Statements.GetCohort, Statements.ListMembers, Statements.ListEventNames, Statements.Duplicate,
+        }
         .ToDictionary(sql => sql, Statements.Positional);
 
     public static async Task Run(string connectionString, string address)
@@ -54,6 +58,48 @@ internal static class Twin
                 "Description" => "",
                 "Type" => "product",
                 "Rollout" => 100m,
+                "Transforms" or "Exposure" => "{}",
+                "FeatureValue" => "\"control\"",
+                "Actor" => "api-key:1",
+                _ => DBNull.Value,
+            });
+        });
+        app.MapPost("/api/v1/environments/{key}/holdouts", async (string key, HttpRequest request, HttpResponse response) =>
+        {
+            using var body = await JsonDocument.ParseAsync(request.Body);
+            var root = body.RootElement;
+            response.StatusCode = 201;
+            await Answer(source, Statements.CreateHoldout, response, wrap: false, value: name => name switch
+            {
+                "EnvironmentId" => environments[key],
+                "Name" => root.GetProperty("name").GetString()!,
+                "Percentage" => root.GetProperty("percentage").GetDecimal(),
+                "Description" => "",
+                _ => "api-key:1",
+            });
+        });
+        foreach (var (path, sql) in new[] { ("holdouts/{id:long}", Statements.GetHoldout), ("cohorts/{id:long}", Statements.GetCohort) })
+        {
+            app.MapGet($"/api/v1/environments/{{key}}/{path}", (string key, long id, HttpResponse response) =>
+                Answer(source, sql, response, name => name == "Id" ? id : environments[key], wrap: false));
+        }
+
+        foreach (var (path, sql) in new[] { ("holdouts", Statements.ListHoldouts), ("events/names", Statements.ListEventNames), ("cohorts/{id:long}/members", Statements.ListMembers) })
+        {
+            app.MapGet($"/api/v1/environments/{{key}}/{path}", (string key, long? id, HttpResponse response) =>
+                Answer(source, sql, response, wrap: true, value: name => name switch { "EnvironmentId" => environments[key], "Id" => id!, "Pattern" => DBNull.Value, "Limit" => 20, _ => 0L }));
+        }
+
+        app.MapPost("/api/v1/environments/{key}/experiments/{id:long}/duplicate", async (string key, long id, HttpRequest request, HttpResponse response) =>
+        {
+            using var body = await JsonDocument.ParseAsync(request.Body);
+            var feature = body.RootElement.GetProperty("feature").GetInt64();
+            response.StatusCode = 201;
+            await Answer(source, Statements.Duplicate, response, wrap: false, value: name => name switch
+            {
+                "EnvironmentId" => environments[key],
+                "Id" => id,
+                "Feature" => feature,
                 "Actor" => "api-key:1",
                 _ => DBNull.Value,
             });
@@ -95,7 +141,7 @@ internal static class Twin
             {
                 var given = value(name);
                 command.Parameters.Add(given is DBNull
-                    ? new NpgsqlParameter { Value = given, NpgsqlDbType = name == "IfMatch" ? NpgsqlDbType.Array | NpgsqlDbType.Text : NpgsqlDbType.Text }
+                    ? new NpgsqlParameter { Value = given, NpgsqlDbType = name switch { "IfMatch" => NpgsqlDbType.Array | NpgsqlDbType.Text, "Holdout" => NpgsqlDbType.Bigint, _ => NpgsqlDbType.Text } }
                     : new NpgsqlParameter { Value = given });
             }
 
