@@ -34,7 +34,8 @@ internal static class Rules
         ? null
         : $"%{text.Trim().Replace(@"\", @"\\", StringComparison.Ordinal).Replace("%", @"\%", StringComparison.Ordinal).Replace("_", @"\_", StringComparison.Ordinal)}%";
 
-    private static bool Fits(string? text, int maxLength) =>
+    /// <summary>Whether a text has so many characters at most.</summary>
+    public static bool Fits(string? text, int maxLength) =>
         text is null || text.Length <= maxLength || text.Trim().EnumerateRunes().Count() <= maxLength;
 
     private static string TooLong(int maxLength) => $"This may have {maxLength} characters at most.";

@@ -37,7 +37,7 @@ internal static class CreateExperiment
             RuleFor(c => c.Body.Description).MaxCharacters(10_000);
             RuleFor(c => c.Body.Type).OneOf("product", "web");
             RuleFor(c => c.Body.Feature).NotNull().WithMessage("This is required: the id of a multivariate feature, or one to be made.");
-            RuleFor(c => c.Body.Feature!.New!.Name).Required(255).When(c => c.Body.Feature?.New is not null);
+            RuleFor(c => c.Body.Feature!.New!.Name).Required(255).OverridePropertyName("feature.name").When(c => c.Body.Feature?.New is not null);
             RuleFor(c => c.Body.RolloutPercentage).InclusiveBetween(0, 100).WithMessage("This must be from 0 to 100.");
             RuleFor(c => c.Body).Custom((body, context) =>
             {

@@ -16,19 +16,19 @@ internal static class ExperimentRules
             return;
         }
 
-        if (exposure.Event is { } name && (string.IsNullOrWhiteSpace(name) || name.Length > EventLimits.Event || name.StartsWith('$')))
+        if (exposure.Event is { } name && (string.IsNullOrWhiteSpace(name) || !Rules.Fits(name, EventLimits.Event) || name.StartsWith('$')))
         {
             wrong("exposure.event", "This must be the name of an event of yours: 256 characters at most, and no '$' before it.");
         }
 
-        if (exposure.FeatureProperty is { } property && (exposure.Event is null || string.IsNullOrWhiteSpace(property) || property.Length > 200))
+        if (exposure.FeatureProperty is { } property && (exposure.Event is null || string.IsNullOrWhiteSpace(property) || !Rules.Fits(property, 200)))
         {
             wrong("exposure.feature_property", "This must be the name of a member of the metadata of 'exposure.event', which is needed as well.");
         }
 
         if (exposure.TestIdentities is { } tests)
         {
-            if (string.IsNullOrWhiteSpace(tests.Trait) || tests.Trait.Length > 200)
+            if (string.IsNullOrWhiteSpace(tests.Trait) || !Rules.Fits(tests.Trait, 200))
             {
                 wrong("exposure.test_identities.trait", "This is required: the name of a trait.");
             }

@@ -73,12 +73,15 @@ internal static class PatchExperiment
                 FROM flag f
             ), wanted AS (
                 SELECT CASE WHEN @Weights::jsonb IS NULL THEN s.variants ELSE variants_of(o.initial_value, o.list, @Weights::jsonb) END AS variants,
-                       COALESCE(@Transforms::jsonb, s.transforms) AS transforms, COALESCE(@Exposure::jsonb, s.exposure) AS exposure,
+                       CASE WHEN @Weights::jsonb IS NULL THEN s.transforms ELSE (
+                           SELECT COALESCE(jsonb_object_agg(key, value), jsonb_build_object()) FROM jsonb_each(s.transforms || @Transforms::jsonb) WHERE @Weights::jsonb ? key AND value <> '[]')
+                       END AS transforms,
+                       COALESCE(@Exposure::jsonb, s.exposure) AS exposure,
                        CASE WHEN @SetsHoldout THEN @Holdout ELSE s.holdout_id END AS holdout_id
                 FROM subject s, options o
             ), allowed AS (
                 SELECT @Holdout::bigint IS NULL OR EXISTS (SELECT FROM holdout) AS has_holdout,
-                       s.type = 'web' OR COALESCE(@Transforms::jsonb, jsonb_build_object()) = jsonb_build_object() AS is_web,
+                       s.type = 'web' OR NOT EXISTS (SELECT FROM jsonb_each(@Transforms::jsonb) WHERE value <> '[]') AS is_web,
                        s.status <> 'created' AND (s.variants, s.transforms, s.exposure, s.holdout_id) IS DISTINCT FROM (w.variants, w.transforms, w.exposure, w.holdout_id) AS frozen
                 FROM subject s, wanted w
             ), changed AS (
@@ -142,7 +145,7 @@ internal static class PatchExperiment
             {
                 null => Problem.NoExperiment,
                 { HasHoldout: false } => Refusal.Field("holdout", "This environment has no holdout with this id."),
-                { IsWeb: false } => Refusal.Field("variants", "Only the variants of a web experiment have 'transforms'."),
+                { IsWeb: false } => Refusal.Field($"variants[{variants!.Index().First(variant => variant.Item!.Transforms is { Count: > 0 }).Index}].transforms", VariantBody.OnlyOfTheWeb),
                 { Stale: true } => Problem.Stale,
                 { Before: ExperimentStatus.Running } when body.Archived.Value is true => Problem.ExperimentRunning,
                 { Frozen: true } => Problem.SettingsFrozen,

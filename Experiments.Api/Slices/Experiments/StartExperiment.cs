@@ -20,15 +20,18 @@ internal static class StartExperiment
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
     {
+        // Whoever deletes or changes the holdout either comes before, or sees that the experiment has started with it.
         private const string Sql =
             $"""
-            {ExperimentChange.Subject}, changed AS (
+            {ExperimentChange.Subject}, holdout AS (
+                SELECT h.id FROM holdouts h JOIN subject s ON s.holdout_id = h.id FOR SHARE OF h
+            ), changed AS (
                 UPDATE experiments e SET
                     status = 'running', started_at = COALESCE(s.started_at, v.at), runs = s.runs + tstzmultirange(tstzrange(v.at, NULL)),
-                    archived = false, updated_at = v.at, version = s.version + 1
+                    archived = false, updated_at = v.at, version = e.version + 1
                 FROM subject s
                 CROSS JOIN verdict v
-                WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From)
+                WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From) AND (SELECT count(*) FROM holdout) >= 0
                 RETURNING e.*, {ExperimentView.State} AS state
             ), served AS (
                 UPDATE features f SET enabled = true, updated_at = c.updated_at, version = f.version + 1

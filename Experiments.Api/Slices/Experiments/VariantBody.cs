@@ -7,16 +7,18 @@ namespace Experiments.Api.Slices.Experiments;
 
 /// <summary>A variant as it is written.</summary>
 /// <param name="Key">Letters, digits, hyphens and underscores; one of them is control.</param>
-/// <param name="Value">What it serves. Where it is not given, a variant keeps the value that it has, and a new one serves its key.</param>
+/// <param name="Value">What it serves. Where it is not given, a variant keeps the value that it has, and a new one serves its key; only control may serve nothing.</param>
 /// <param name="Weight">Its share in percent.</param>
-/// <param name="Transforms">Of a web experiment, what it changes on a page.</param>
-internal sealed record VariantBody(string? Key = null, JsonElement? Value = null, decimal? Weight = null, IReadOnlyList<Transform?>? Transforms = null)
+/// <param name="Transforms">Of a web experiment, what it changes on a page. Where this is not given, it stays as it is.</param>
+internal sealed record VariantBody(string? Key = null, Optional<JsonElement> Value = default, decimal? Weight = null, IReadOnlyList<Transform?>? Transforms = null)
 {
     /// <summary>Fewer than eleven, control among them.</summary>
     public const int Most = 10;
 
     private const int MostTransforms = 100;
     private const int LongestPart = 50_000;
+
+    public const string OnlyOfTheWeb = "Only the variants of a web experiment have these.";
 
     /// <summary>Control and test, evenly.</summary>
     public static readonly IReadOnlyList<VariantBody> Default = [new(Slug.Control, Weight: 50), new("test", Weight: 50)];
@@ -44,7 +46,7 @@ internal sealed record VariantBody(string? Key = null, JsonElement? Value = null
                 wrong($"{path}.key", "'control' is written in small letters.");
             }
 
-            if (variant?.Value is { } value)
+            if (variant?.Value is { IsPresent: true, Value: var value })
             {
                 if (!setsValues)
                 {
@@ -69,19 +71,19 @@ internal sealed record VariantBody(string? Key = null, JsonElement? Value = null
         ? null
         : JsonSerializer.Serialize(variants.ToDictionary(variant => variant!.Key!, variant => variant!.Weight!.Value));
 
-    /// <summary>Transforms by key, of those variants that have any.</summary>
+    /// <summary>Transforms by key, of those variants that say which; an empty list says that there are none.</summary>
     public static string? Changes(IReadOnlyList<VariantBody?>? variants) => variants is null
         ? null
-        : JsonSerializer.Serialize(variants.Where(variant => variant!.Transforms is { Count: > 0 }).ToDictionary(variant => variant!.Key!, variant => variant!.Transforms), WireJson.Options);
+        : JsonSerializer.Serialize(variants.Where(variant => variant!.Transforms is not null).ToDictionary(variant => variant!.Key!, variant => variant!.Transforms), WireJson.Options);
 
     /// <summary>Whether control's value is among what is given; null stands for none.</summary>
     public static (bool IsGiven, string? Value) ControlValue(IReadOnlyList<VariantBody?>? variants) =>
-        variants?.FirstOrDefault(variant => variant!.Key == Slug.Control)?.Value is { } value ? (true, FeatureRules.Stored(value)) : (false, null);
+        variants?.FirstOrDefault(variant => variant!.Key == Slug.Control)?.Value is { IsPresent: true, Value: var value } ? (true, FeatureRules.Stored(value)) : (false, null);
 
     /// <summary>What is to become the options of the feature: those besides control, with their values where they are given.</summary>
     public static string? Options(IReadOnlyList<VariantBody?>? variants) => variants is null
         ? null
-        : JsonSerializer.Serialize(variants.Where(variant => variant!.Key != Slug.Control).Select(variant => variant!.Value is { } value
+        : JsonSerializer.Serialize(variants.Where(variant => variant!.Key != Slug.Control).Select(variant => variant!.Value is { IsPresent: true, Value: var value }
             ? (object)new { key = variant.Key, value }
             : new { key = variant.Key }));
 
@@ -94,13 +96,13 @@ internal sealed record VariantBody(string? Key = null, JsonElement? Value = null
 
         if (!isWeb || transforms.Count > MostTransforms)
         {
-            wrong(field, isWeb ? $"There may be {MostTransforms} of these at most." : "Only the variants of a web experiment have these.");
+            wrong(field, isWeb ? $"There may be {MostTransforms} of these at most." : OnlyOfTheWeb);
             return;
         }
 
         foreach (var (index, transform) in transforms.Index())
         {
-            if (string.IsNullOrWhiteSpace(transform?.Selector) || transform.Selector.Length > 1000)
+            if (string.IsNullOrWhiteSpace(transform?.Selector) || !Rules.Fits(transform.Selector, 1000))
             {
                 wrong($"{field}[{index}].selector", "This is required: a CSS selector of 1000 characters at most.");
             }
@@ -112,7 +114,7 @@ internal sealed record VariantBody(string? Key = null, JsonElement? Value = null
 
             foreach (var (name, part) in new[] { ("text", transform?.Text), ("html", transform?.Html), ("css", transform?.Css) })
             {
-                if (part?.Length > LongestPart)
+                if (!Rules.Fits(part, LongestPart))
                 {
                     wrong($"{field}[{index}].{name}", $"This may have {LongestPart} characters at most.");
                 }

@@ -1,11 +1,12 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
+using Experiments.Api.Slices.Experiments;
 using MediatR;
 
 namespace Experiments.Api.Slices.Holdouts;
 
-/// <summary>Takes a holdout out of sight. Completed experiments keep their own copy of it.</summary>
+/// <summary>Deletes a holdout that no experiment has started with; drafts that have it lose it.</summary>
 internal static class DeleteHoldout
 {
     public static void Map(RouteGroupBuilder holdouts) => holdouts
@@ -31,12 +32,17 @@ internal static class DeleteHoldout
                 FROM subject s
                 WHERE h.id = s.id AND NOT s.stale AND NOT s.in_use
                 RETURNING h.*
+            ), draft AS (
+                SELECT e.*, {ExperimentView.State} AS state FROM experiments e JOIN changed c ON e.holdout_id = c.id WHERE e.deleted_at IS NULL
             ), released AS (
                 UPDATE experiments e SET holdout_id = NULL, version = e.version + 1, updated_at = GREATEST(clock_timestamp(), e.updated_at)
-                FROM changed c WHERE e.holdout_id = c.id AND e.deleted_at IS NULL
+                FROM draft WHERE e.id = draft.id AND e.started_at IS NULL
+                RETURNING e.*, draft.state AS before, {ExperimentView.State} AS after
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before)
-                SELECT c.environment_id, @Actor, 'holdout.deleted', 'holdout', c.id, s.state FROM changed c, subject s
+                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
+                SELECT c.environment_id, @Actor, 'holdout.deleted', 'holdout', c.id, s.state, NULL::jsonb FROM changed c, subject s
+                UNION ALL
+                SELECT r.environment_id, @Actor, 'experiment.updated', 'experiment', r.id, r.before, r.after FROM released r
             )
             SELECT s.stale, s.in_use FROM subject s
             """;
