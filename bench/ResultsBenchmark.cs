@@ -90,6 +90,7 @@ internal static class ResultsBenchmark
                     $"| {next:#,0} | {letIn:#,0} | {rate:#,0} | {first:0} ms | {cached:0.0} ms | {none:0} ms | {after:0} ms | {plain:#,0} ms | **{after / plain:0.000}** | {scan:#,0} ms | {anew:#,0} ms | **{anew / plain:0.00}** | {whole:#,0} ms | {whole / plain:0.00} |"));
             }
 
+            await Export(client, service);
             var alone = Stopwatch.StartNew();
             await Send(client, Bare, 0, Identities);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"\nLet in where no experiment is, per second: {Identities / alone.Elapsed.TotalSeconds:#,0}."));
@@ -100,6 +101,27 @@ internal static class ResultsBenchmark
             await postgres.DisposeAsync();
             Directory.Delete(directory, recursive: true);
         }
+    }
+
+    // All identities as CSV, and what that takes of memory.
+    private static async Task Export(HttpClient client, Process service)
+    {
+        using var created = await client.PostAsync(new Uri($"/api/v1/environments/{Key}/experiments/1/exposure-cohort/", UriKind.Relative), null);
+        created.EnsureSuccessStatusCode();
+        var before = Machine.Resident(service);
+        var clock = Stopwatch.StartNew();
+        await using var text = await client.GetStreamAsync(new Uri($"/api/v1/environments/{Key}/cohorts/1/export/", UriKind.Relative));
+        var buffer = new byte[1 << 16];
+        var (lines, most) = (-1L, before);
+        for (int read; (read = await text.ReadAsync(buffer)) > 0;)
+        {
+            lines += buffer.AsSpan(0, read).Count((byte)'\n');
+            most = Math.Max(most, Machine.Resident(service));
+        }
+
+        Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"\nA cohort of {lines:#,0} identities is exported in {clock.Elapsed.TotalSeconds:0.0} s; the service had {before} MiB of resident memory before and {most} MiB at most."));
     }
 
     private static async Task Turn<T>(Func<Task<T?>> run)
