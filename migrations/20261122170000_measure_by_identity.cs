@@ -15,6 +15,8 @@ public sealed class MeasureByIdentity : Migration
 {
     protected override void Up(MigrationBuilder migrationBuilder) => migrationBuilder.Sql(
         """
+        -- Nobody folds meanwhile.
+        SELECT pg_advisory_xact_lock(hashtext('folding'));
         CREATE TABLE measurements (
             experiment_id bigint NOT NULL REFERENCES experiments,
             identity      uuid NOT NULL,

@@ -38,6 +38,11 @@ public sealed class CreateHoldouts : Migration
 
     protected override void Down(MigrationBuilder migrationBuilder) => migrationBuilder.Sql(
         """
+        DELETE FROM metric_sums WHERE arm < 0;
+        DELETE FROM metric_steps WHERE arm < 0;
+        DELETE FROM measurements WHERE arm < 0;
+        DELETE FROM exposure_counts WHERE outcome = 'held_out';
+        DELETE FROM exposures WHERE own < 0;
         ALTER TABLE experiments DROP CONSTRAINT experiments_holdout;
         ALTER TABLE experiments DROP holdout_id;
         DROP TABLE holdouts;

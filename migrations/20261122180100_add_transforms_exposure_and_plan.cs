@@ -14,6 +14,8 @@ public sealed class AddTransformsExposureAndPlan : Migration
 {
     protected override void Up(MigrationBuilder migrationBuilder) => migrationBuilder.Sql(
         """
+        -- Nobody folds meanwhile.
+        SELECT pg_advisory_xact_lock(hashtext('folding'));
         ALTER TABLE experiments
             ADD transforms jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(transforms) = 'object'),
             ADD exposure jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(exposure) = 'object'),

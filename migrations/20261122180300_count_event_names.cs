@@ -11,6 +11,8 @@ public sealed class CountEventNames : Migration
 {
     protected override void Up(MigrationBuilder migrationBuilder) => migrationBuilder.Sql(
         """
+        -- Nobody folds meanwhile.
+        SELECT pg_advisory_xact_lock(hashtext('folding'));
         CREATE TABLE event_names (
             environment_id bigint NOT NULL REFERENCES environments,
             event          text NOT NULL,

@@ -117,6 +117,9 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
         DateTime? Instant(int at) => row.IsDBNull(at) ? null : row.GetDateTime(at);
     }
 
+    /// <summary>From the column counts_in, at this place.</summary>
+    public static int? CountsIn(NpgsqlDataReader row, int place) => row.IsDBNull(place) ? null : row.GetInt16(place);
+
     /// <summary>Writes what is known of identities, whether anything was or not.</summary>
     public static async Task Write(NpgsqlConnection connection, IReadOnlyCollection<Changed> rows)
     {

@@ -44,6 +44,10 @@ internal sealed class FoldedExperiment
     /// <summary>The event that shows an identity its variant.</summary>
     public string ExposureEvent => _criteria.Event ?? ReceivedEvent.Exposure;
 
+    /// <summary>The events whose traits some of these experiments look at.</summary>
+    public static string[] EventsWithTraits(IEnumerable<FoldedExperiment> experiments) =>
+        [.. experiments.Where(experiment => experiment._criteria.TestIdentities is not null).Select(experiment => experiment.ExposureEvent).Distinct()];
+
     /// <summary>Whether what came in then was too late to count: the experiment had ended, and the time for late events was over.</summary>
     public bool WasFinal(DateTime receivedAt, TimeSpan late) => Timeline.EndedAt is { } ended && receivedAt > ended + late;
 

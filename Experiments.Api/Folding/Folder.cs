@@ -110,7 +110,7 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
             {
                 isOldTaken = isOldTaken || await new TakeUp(source, connection, late).Page(ct) is not true;
             }
-            catch (Exception exception) when (!Failure.IsUnavailable(exception) && !ct.IsCancellationRequested)
+            catch (Exception exception) when ((!Failure.IsUnavailable(exception) || exception is PostgresException { SqlState: PostgresErrorCodes.QueryCanceled }) && !ct.IsCancellationRequested)
             {
                 // It concerns one experiment; events of the others go on being folded.
                 _logger.LogError(exception, "A metric cannot be taken up");

@@ -57,7 +57,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
 
     private const string Events =
         $"""
-        SELECT {StoredEvent.Columns}
+        SELECT {StoredEvent.ColumnsWithTraits}
         FROM events
         WHERE batch BETWEEN $1 AND $2 AND batch + 0 = ANY ($3) AND at BETWEEN $4 AND $5 AND event = ANY ($6)
         """;
@@ -110,7 +110,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         var until = last < horizon ? last : horizon;
         var links = await Links(experiments);
         var names = links.SelectMany(link => link.Events).Concat(experiments.Select(experiment => experiment.ExposureEvent)).Distinct().ToArray();
-        var events = await StoredEvent.Read(connection, Events, Value(first), Value(newest), Value(batches), Value(from), Value(until), Value(names));
+        var events = await StoredEvent.Read(connection, Events, Value(first), Value(newest), Value(batches), Value(from), Value(until), Value(names), Value(FoldedExperiment.EventsWithTraits(experiments)));
         events.RemoveAll(stored => stored.At < due[stored.Batch].FromAt);
 
         bool InTime(FoldedExperiment experiment, long batch) => !experiment.WasFinal(BatchId.ReceivedAt(batch), late);

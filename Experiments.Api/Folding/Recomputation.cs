@@ -24,14 +24,14 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
 
     private const string Events =
         $"""
-        SELECT {StoredEvent.Columns}
+        SELECT {StoredEvent.ColumnsWithTraits}
         FROM events
         WHERE environment_id = $1 AND event = ANY ($2) AND at BETWEEN $3 AND $4
           AND ($5 = 1 OR CASE WHEN identifier <> '' THEN get_byte(sha256(convert_to(identifier, 'UTF8')), 0) * $5 / 256 ELSE 0 END = $6)
         """;
 
     private const string Exposed =
-        "SELECT identity, own, seen, seen_at, first_shown, enrolled_at, paused_at FROM exposures WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
+        "SELECT identity, own, seen, seen_at, first_shown, enrolled_at, paused_at, counts_in FROM exposures WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
 
     private const string Measured =
         "SELECT experiment_id, identity, arm, numbers, events FROM measurements WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
@@ -98,7 +98,8 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
                 new NpgsqlParameter<DateTime> { TypedValue = from },
                 new NpgsqlParameter<DateTime> { TypedValue = horizon },
                 new NpgsqlParameter<int> { TypedValue = slices },
-                new NpgsqlParameter<int> { TypedValue = slice });
+                new NpgsqlParameter<int> { TypedValue = slice },
+                new NpgsqlParameter<string[]> { TypedValue = FoldedExperiment.EventsWithTraits(experiments) });
             identities.Settle(counts, ledger);
             var range = (First(slice, slices), Last(slice, slices));
             var exposures = await Mend(connection, experiment.Id, identities, range, ct);
@@ -131,7 +132,7 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         {
             while (await row.ReadAsync(ct))
             {
-                if (!identities.Matches(row.GetGuid(0), ExposureFold.Shown(row, 1)))
+                if (!identities.Matches(row.GetGuid(0), ExposureFold.Shown(row, 1), ExposureFold.CountsIn(row, 7)))
                 {
                     surplus.Add(row.GetGuid(0));
                 }

@@ -7,8 +7,21 @@ internal sealed class StoredEvent
 {
     /// <summary>The columns, in the order in which <see cref="Of"/> reads them. No feature and no variant has a longer name; an exposure that names no experiment that there could be names -1.</summary>
     public const string Columns =
+        $"""
+        {BeforeTraits}, NULL::text, {AfterTraits}
+        """;
+
+    /// <summary>The same with the traits of those events that $7 names; they may be large, and few need them.</summary>
+    public const string ColumnsWithTraits =
+        $"""
+        {BeforeTraits}, CASE WHEN event = ANY ($7) THEN traits::text END, {AfterTraits}
+        """;
+
+    private const string BeforeTraits = "batch, environment_id, at, key, event, left(feature_name, 256), identifier, left(value, 1000)";
+
+    private const string AfterTraits =
         """
-        batch, environment_id, at, key, event, left(feature_name, 256), identifier, left(value, 1000), traits::text, metadata::text,
+        metadata::text,
         CASE WHEN event <> '$flag_exposure' THEN NULL
              WHEN metadata->>'experiment_id' ~ '^[0-9]{1,18}$' THEN (metadata->>'experiment_id')::bigint
              WHEN metadata->>'experiment_id' IS NOT NULL THEN -1 END

@@ -29,13 +29,19 @@ internal sealed class TakeUp(NpgsqlDataSource source, NpgsqlConnection connectio
         FROM experiment_metrics WHERE experiment_id = @experimentId AND NOT folded
         """;
 
+    // So many events are looked through for a page, whoever's they are, so that none takes long.
+    private const int Size = 50_000;
+
+    private const string Edge =
+        """
+        SELECT at, key FROM events WHERE at BETWEEN @from AND @horizon AND (at, key) > (@from, @key) ORDER BY at, key OFFSET @Size - 1 LIMIT 1
+        """;
+
     private const string Events =
         $"""
         SELECT {StoredEvent.Columns}
         FROM events
-        WHERE environment_id = $1 AND event = ANY ($2) AND at BETWEEN $3 AND $4 AND (at, key) > ($3, $5)
-        ORDER BY at, key
-        LIMIT $6
+        WHERE environment_id = $1 AND event = ANY ($2) AND at BETWEEN $3 AND $5 AND (at, key) > ($3, $4) AND (at, key) <= ($5, $6)
         """;
 
     private const string Move = "UPDATE experiment_metrics SET taken_up_to = @at, taken_up_key = @key, folded = @isDone WHERE id = ANY (@links)";
@@ -56,34 +62,47 @@ internal sealed class TakeUp(NpgsqlDataSource source, NpgsqlConnection connectio
 
         var pass = new Pass(source, connection, late);
         var (experiments, horizon) = await pass.Experiments(experimentId, ct);
-        var links = await pass.Links(experiments);
-        var cursor = await connection.QuerySingleAsync<CursorRow>(Cursor, new { experimentId });
-        var (at, key) = (horizon, long.MaxValue);
-        var isDone = true;
-        if (links.Count > 0 && cursor.Links is { Length: > 0 })
+        if (experiments is not [var experiment])
         {
-            var fresh = links.Where(link => cursor.Links.Contains(link.Id)).ToList();
-            var page = await StoredEvent.Read(
-                connection,
-                Events,
-                new NpgsqlParameter<long> { TypedValue = experiments[0].EnvironmentId },
-                new NpgsqlParameter<string[]> { TypedValue = [.. fresh.SelectMany(link => link.Events).Distinct()] },
-                new NpgsqlParameter<DateTime> { TypedValue = cursor.IsNew ? fresh.Min(link => link.From) : cursor.At!.Value },
-                new NpgsqlParameter<DateTime> { TypedValue = horizon },
-                new NpgsqlParameter<long> { TypedValue = cursor.IsNew ? long.MinValue : cursor.Key!.Value },
-                new NpgsqlParameter<int> { TypedValue = Pass.Size });
-            var fold = new MetricFold(connection, links);
-            foreach (var stored in page.Where(stored => !string.IsNullOrEmpty(stored.Identifier)))
-            {
-                fold.Take(stored, experiment => !experiment.WasFinal(BatchId.ReceivedAt(stored.Batch), late));
-            }
-
-            await fold.Fold(new Dictionary<ExposureFold.Key, Exposures>());
-            isDone = page.Count < Pass.Size;
-            (at, key) = isDone ? (at, key) : (page[^1].At, page[^1].Key);
+            // It was reset in between.
+            return false;
         }
 
-        await connection.ExecuteAsync(Move, new { at, key, isDone, cursor.Links });
+        var links = await pass.Links(experiments);
+        var cursor = await connection.QuerySingleAsync<CursorRow>(Cursor, new { experimentId });
+        var fresh = links.Where(link => cursor.Links?.Contains(link.Id) == true).ToList();
+        var (edge, isDone) = ((At: horizon, Key: long.MaxValue), true);
+        if (fresh.Count > 0)
+        {
+            var from = cursor.IsNew ? fresh.Min(link => link.From) : cursor.At!.Value;
+            var key = cursor.IsNew ? long.MinValue : cursor.Key!.Value;
+            if ((await connection.QueryAsync<(DateTime, long)>(Edge, new { from, horizon, key, Size })).AsList() is [var next])
+            {
+                (edge, isDone) = (next, false);
+            }
+
+            var fold = new MetricFold(connection, links);
+            await StoredEvent.Each(
+                connection,
+                Events,
+                stored =>
+                {
+                    if (!string.IsNullOrEmpty(stored.Identifier))
+                    {
+                        fold.Take(stored, one => !one.WasFinal(BatchId.ReceivedAt(stored.Batch), late));
+                    }
+                },
+                ct,
+                new NpgsqlParameter<long> { TypedValue = experiment.EnvironmentId },
+                new NpgsqlParameter<string[]> { TypedValue = [.. fresh.SelectMany(link => link.Events).Distinct()] },
+                new NpgsqlParameter<DateTime> { TypedValue = from },
+                new NpgsqlParameter<long> { TypedValue = key },
+                new NpgsqlParameter<DateTime> { TypedValue = edge.At },
+                new NpgsqlParameter<long> { TypedValue = edge.Key });
+            await fold.Fold(new Dictionary<ExposureFold.Key, Exposures>());
+        }
+
+        await connection.ExecuteAsync(Move, new { at = edge.At, key = edge.Key, isDone, cursor.Links });
         await transaction.CommitAsync(ct);
         return true;
     }

@@ -69,10 +69,11 @@ internal sealed class MetricFormula
     }
 
     // For every number of steps the latest start that has come as far; the latest leaves the most time for the next step. One event is
-    // one step, even where the definition has it twice.
+    // one step, even where the definition has it twice: what it has just taken the place of is what it follows.
     private MetricValue Funnel(Window window)
     {
         var reached = new (DateTime Start, MetricEvent Last)?[_steps + 1];
+        var former = new (DateTime Start, MetricEvent Last)?[_steps + 1];
         foreach (ref readonly var e in window.Events)
         {
             if (!window.Counts(e))
@@ -82,20 +83,22 @@ internal sealed class MetricFormula
 
             if (e.Slot == 0)
             {
-                reached[1] = (e.At, e);
+                (former[1], reached[1]) = (reached[1], (e.At, e));
             }
-            else if (reached[e.Slot] is { } before
+            else if (Before(reached, former, e) is { } before
                 && (_definition.WindowHours is not { } hours || e.At <= before.Start.AddHours(hours))
-                && (before.Last.At, before.Last.Key) != (e.At, e.Key)
                 && (reached[e.Slot + 1] is not { } further || before.Start >= further.Start))
             {
-                reached[e.Slot + 1] = (before.Start, e);
+                (former[e.Slot + 1], reached[e.Slot + 1]) = (reached[e.Slot + 1], (before.Start, e));
             }
         }
 
         var steps = Math.Max(0, Array.FindLastIndex(reached, step => step is not null));
         return new(steps == _steps ? 1 : 0, 0, 0, steps);
     }
+
+    private static (DateTime Start, MetricEvent Last)? Before((DateTime Start, MetricEvent Last)?[] reached, (DateTime Start, MetricEvent Last)?[] former, MetricEvent e) =>
+        reached[e.Slot] is { } last && (last.Last.At, last.Last.Key) == (e.At, e.Key) ? former[e.Slot] : reached[e.Slot];
 
     // The events from one instant until before another; while the experiment ran, where that is asked.
     private readonly ref struct Window(MetricFormula formula, ReadOnlySpan<MetricEvent> events, DateTime from, DateTime until, Timeline? timeline)

@@ -11,7 +11,7 @@ namespace Experiments.Api.Results;
 
 /// <summary>
 /// What a metric is without the experiment, from the events of an environment in the last days: as if every identity that was active
-/// had been shown something at their beginning. Where there are many, a share of the identities stands for all.
+/// had been shown something at the beginning of its activity. Where there are many, a share of the identities stands for all.
 /// </summary>
 internal sealed class Baseline(NpgsqlDataSource source)
 {
@@ -20,31 +20,42 @@ internal sealed class Baseline(NpgsqlDataSource source)
     // So many events are enough.
     private const int Enough = 500_000;
 
-    private const string Active =
+    private const string Window =
         """
-        SELECT now() - @Days * interval '1 day' AS from, now() AS until,
-               1 + (SELECT COALESCE(sum(count), 0)::bigint FROM event_names WHERE environment_id = @environmentId) / @Enough AS share
+        SET LOCAL statement_timeout = '30s';
+        SELECT now() - @Days * interval '1 day' AS from, now() AS until
         """;
 
-    private const string Count =
+    private const string Found = "SELECT 1 + count(*) / @Enough FROM events WHERE environment_id = @environmentId AND at BETWEEN @from AND @until AND event = ANY (@names)";
+
+    private const string Active =
         """
-        SELECT count(DISTINCT identifier) FROM events
-        WHERE environment_id = @environmentId AND at BETWEEN @from AND @until AND identifier <> '' AND (@share = 1 OR abs(hashtext(identifier)) % @share = 0)
+        SELECT count(DISTINCT identifier) AS identities, min(at) AS first FROM events
+        WHERE environment_id = @environmentId AND at BETWEEN @from AND @until AND identifier <> '' AND (@share = 1 OR abs(hashtext(identifier)::bigint) % @share = 0)
         """;
 
     private const string Events =
         $"""
         SELECT {StoredEvent.Columns} FROM events
-        WHERE environment_id = $1 AND at BETWEEN $2 AND $3 AND event = ANY ($4) AND identifier <> '' AND ($5 = 1 OR abs(hashtext(identifier)) % $5 = 0)
+        WHERE environment_id = $1 AND at BETWEEN $2 AND $3 AND event = ANY ($4) AND identifier <> '' AND ($5 = 1 OR abs(hashtext(identifier)::bigint) % $5 = 0)
+        """;
+
+    private const string First =
+        """
+        SELECT identifier, min(at) FROM events
+        WHERE environment_id = @environmentId AND at BETWEEN @from AND @until AND identifier = ANY (@identifiers) GROUP BY 1
         """;
 
     /// <summary>The sums over all who were active, and how many of them come in a day.</summary>
     public async Task<(ArmSums Sums, double PerDay)> Of(long environmentId, string aggregation, MetricDefinition definition, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
-        var (from, until, share) = await connection.QuerySingleAsync<(DateTime, DateTime, long)>(Active, new { environmentId, Days, Enough });
-        var n = await connection.QuerySingleAsync<long>(Count, new { environmentId, from, until, share });
+        await using var snapshot = await connection.BeginTransactionAsync(ct);
         var sources = definition.Sources;
+        var names = sources.Select(one => one.Event!).Distinct().ToArray();
+        var (from, until) = await connection.QuerySingleAsync<(DateTime, DateTime)>(Window, new { Days });
+        var share = await connection.QuerySingleAsync<long>(Found, new { environmentId, from, until, names, Enough });
+        var (n, first) = await connection.QuerySingleAsync<(long, DateTime?)>(Active, new { environmentId, from, until, share });
         var taken = new Dictionary<string, List<MetricEvent>>();
         await StoredEvent.Each(
             connection,
@@ -54,17 +65,35 @@ internal sealed class Baseline(NpgsqlDataSource source)
             new NpgsqlParameter<long> { TypedValue = environmentId },
             new NpgsqlParameter<DateTime> { TypedValue = from },
             new NpgsqlParameter<DateTime> { TypedValue = until },
-            new NpgsqlParameter<string[]> { TypedValue = [.. sources.Select(one => one.Event!).Distinct()] },
+            new NpgsqlParameter<string[]> { TypedValue = names },
             new NpgsqlParameter<long> { TypedValue = share });
+        // With a window it matters when it opens: with the first that is known of the identity.
+        var seen = definition.ConversionWindowHours is null ? [] : (await connection.QueryAsync<(string Identifier, DateTime At)>(
+            First, new { environmentId, from, until, identifiers = taken.Keys.ToArray() })).ToDictionary(row => row.Identifier, row => row.At);
         var formula = new MetricFormula(aggregation, definition);
         var timeline = new Timeline([(from, null)], [], 100, null);
-        var sums = taken.Values.Aggregate(new ArmSums(n, 0, 0), (sum, events) =>
+        var values = taken.Select(identity =>
         {
-            events.Sort();
-            var value = formula.Value(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(events), from, timeline);
-            return sum + new ArmSums(0, value.Y, value.Y * value.Y, value.D, value.D * value.D, value.Y * value.D);
-        });
-        return (sums, n * share / (double)Days);
+            identity.Value.Sort();
+            return formula.Value(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(identity.Value), seen.GetValueOrDefault(identity.Key, from), timeline);
+        }).ToList();
+        var sums = Held(values, n, definition.Winsorize).Aggregate(new ArmSums(n, 0, 0), (sum, value) =>
+            sum + new ArmSums(0, value.Y, value.Y * value.Y, value.D, value.D * value.D, value.Y * value.D));
+        return (sums, n * share / Math.Max(1, (until - (first ?? from)).TotalDays));
+    }
+
+    // Between the percentiles of all identities, most of whom are nought; the nearest rank, from one, as for results.
+    private static IEnumerable<MetricValue> Held(List<MetricValue> values, long n, Winsorizing? held)
+    {
+        if (held is null || n == 0)
+        {
+            return values;
+        }
+
+        var all = values.Select(value => value.Y).Concat(Enumerable.Repeat(0.0, (int)Math.Max(0, n - values.Count))).Order().ToArray();
+        double At(double share) => all[Math.Clamp((int)Math.Ceiling(share * all.Length), 1, all.Length) - 1];
+        var (lowest, highest) = (At(held.Lower ?? 0), At(held.Upper ?? 1));
+        return values.Concat(Enumerable.Repeat(default(MetricValue), all.Length - values.Count)).Select(value => value with { Y = Math.Clamp(value.Y, lowest, highest) });
     }
 
     private static void Take(StoredEvent raw, IReadOnlyList<MetricSource> sources, Dictionary<string, List<MetricEvent>> taken)

@@ -119,10 +119,10 @@ internal static class Judgement
             // So few are left of what there was that no approximation is needed to see it.
             if (!isBroken && metric.IsGuardrail && exact is not null && (metric.HigherIsBetter ? exact.ChanceToWin : exact.ChanceToLose) < Collapse)
             {
-                return new(key, "losing", "guardrail_harmed", Significance.NotEnoughExposure, null, null, null, null, null, null, null, null, ExactOf(metric, exact), null);
+                return new(key, "losing", "guardrail_harmed", Significance.OfNone(fewest), null, null, null, null, null, null, null, null, ExactOf(metric, exact), null);
             }
 
-            return new(key, isBroken ? "invalid" : "collecting_data", isBroken ? Comparison.SampleRatioMismatch : reason, Significance.NotEnoughExposure, null, null, null, null, null, null, null, null, null, null);
+            return new(key, isBroken ? "invalid" : "collecting_data", isBroken ? Comparison.SampleRatioMismatch : reason, Significance.OfNone(fewest), null, null, null, null, null, null, null, null, null, null);
         }
 
         var isAdjusted = metric.Role != "guardrail";

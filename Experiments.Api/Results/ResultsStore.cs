@@ -56,12 +56,15 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
 
     private const string Keep =
         """
-        WITH kept AS (
-            INSERT INTO results AS r (experiment_id, payload, as_of) VALUES (@experimentId, @payload::jsonb, @asOf)
+        WITH run AS (
+            -- Unless it was reset since.
+            SELECT id FROM experiments WHERE id = @experimentId AND started_at = @startedAt FOR SHARE
+        ), kept AS (
+            INSERT INTO results AS r (experiment_id, payload, as_of) SELECT id, @payload::jsonb, @asOf FROM run
             ON CONFLICT (experiment_id) DO UPDATE SET payload = excluded.payload, as_of = excluded.as_of, last_error = NULL, last_error_at = NULL
             WHERE r.as_of IS NULL OR r.as_of <= excluded.as_of
         )
-        INSERT INTO results_history AS h (experiment_id, day, payload, as_of) VALUES (@experimentId, (@asOf AT TIME ZONE 'UTC')::date, @payload::jsonb, @asOf)
+        INSERT INTO results_history AS h (experiment_id, day, payload, as_of) SELECT id, (@asOf AT TIME ZONE 'UTC')::date, @payload::jsonb, @asOf FROM run
         ON CONFLICT (experiment_id, day) DO UPDATE SET payload = excluded.payload, as_of = excluded.as_of WHERE h.as_of <= excluded.as_of
         """;
 
@@ -105,7 +108,7 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
         if (await Read(experimentId, ct) is { } input)
         {
             var payload = JsonSerializer.Serialize(Judgement.Make(input), WireJson.Options);
-            await connection.ExecuteAsync(Keep, new { experimentId, payload, asOf = input.AsOf });
+            await connection.ExecuteAsync(Keep, new { experimentId, payload, asOf = input.AsOf, startedAt = input.StartedAt });
         }
 
         await turn.CommitAsync(ct);

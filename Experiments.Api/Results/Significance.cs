@@ -20,6 +20,9 @@ internal static class Significance
     private const double MostLoss = 0.01;
     private const double Alpha = 0.05;
 
+    /// <summary>Where the two cannot be compared.</summary>
+    public static string OfNone(long fewest) => fewest < FewestIdentities ? NotEnoughExposure : LowWinProbability;
+
     /// <param name="comparison">Of a treatment with control.</param>
     /// <param name="fewest">The identities of the smaller of the two.</param>
     public static string Of(Comparison comparison, long fewest)

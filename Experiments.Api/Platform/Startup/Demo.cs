@@ -28,7 +28,7 @@ internal sealed class Demo(IMediator mediator)
         var green = System.Text.Json.JsonSerializer.SerializeToElement("green");
         _ = Value(await mediator.Send(
             new CreateExperiment.Command(scope, new("Green button", "A green button sells more.", Feature: new(null, new(
-                "button_colour", [new("control", new(blue), 50), new("green", new(green), 50)])))), ct));
+                "button_colour", [new("control", 50) { Value = new(blue) }, new("green", 50) { Value = new(green) }])))), ct));
         return environment.Key;
     }
 

@@ -37,7 +37,11 @@ internal static class JsonBody
                 return value;
             }
 
-            Explain(document.RootElement, WireJson.Options.GetTypeInfo(typeof(T)), errors);
+            if (WireJson.Options.GetTypeInfo(typeof(T)) is { Kind: JsonTypeInfoKind.Object } type)
+            {
+                Explain(document.RootElement, type, errors);
+            }
+
             return Refusal.Fields(errors.Found);
         }
         catch (JsonException exception)

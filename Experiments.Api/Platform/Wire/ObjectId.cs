@@ -8,6 +8,9 @@ namespace Experiments.Api.Platform.Wire;
 /// </summary>
 internal readonly record struct ObjectId(long Value)
 {
+    /// <summary>The id that a query names, or null when it names none.</summary>
+    public static long? In(string? text) => TryParse(text, null, out var id) && id.Value > 0 ? id.Value : null;
+
     public static bool TryParse(string? text, IFormatProvider? provider, out ObjectId id)
     {
         id = new(long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : 0);

@@ -27,6 +27,6 @@ internal sealed class OptionalConverters : JsonConverterFactory
             new(JsonSerializer.Deserialize<T>(ref reader, options));
 
         public override void Write(Utf8JsonWriter writer, Optional<T> value, JsonSerializerOptions options) =>
-            JsonSerializer.Serialize(writer, value.Value, options);
+            JsonSerializer.Serialize(writer, value.IsPresent ? value.Value : (object?)null, options);
     }
 }

@@ -29,6 +29,13 @@ internal static class WireSetup
         services.AddSlices();
     }
 
+    /// <summary>A route that may take longer than others.</summary>
+    public static RouteHandlerBuilder TakesUpTo(this RouteHandlerBuilder route, TimeSpan limit)
+    {
+        route.WithRequestTimeout(new RequestTimeoutPolicy { Timeout = limit, TimeoutStatusCode = StatusCodes.Status503ServiceUnavailable, WriteTimeoutResponse = Envelope.TimeOut });
+        return route;
+    }
+
     /// <summary>How long a request may take as a whole.</summary>
     public static TimeSpan Deadline(this IConfiguration configuration) => configuration.GetValue("Requests:Deadline", TimeSpan.FromSeconds(3));
 

@@ -20,6 +20,11 @@ internal static class DeleteCohort
     {
         private const string Sql =
             $"""
+            SELECT f.id
+            FROM cohorts c JOIN experiments e ON e.id = c.experiment_id JOIN features f ON f.id = e.feature_id
+            WHERE c.id = @Id AND c.environment_id = @EnvironmentId
+            FOR NO KEY UPDATE OF f;
+
             WITH deleted AS (
                 DELETE FROM cohorts c WHERE c.id = @Id AND c.environment_id = @EnvironmentId RETURNING c.*, {CohortView.State} AS before
             ), shown AS (
@@ -32,7 +37,7 @@ internal static class DeleteCohort
             """;
 
         public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken) =>
-            await db.Change<Row>(Sql, new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor }, cancellationToken) is null ? Problem.NoCohort : Nothing.Value;
+            await db.ChangeLocked<Row>(Sql, new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor }, cancellationToken) is null ? Problem.NoCohort : Nothing.Value;
 
         private sealed record Row(long Id);
     }

@@ -2,6 +2,7 @@ using System.Globalization;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
+using FluentValidation;
 using MediatR;
 using Microsoft.AspNetCore.Http.Timeouts;
 
@@ -15,12 +16,21 @@ internal static class ExportMembers
         .WithMetadata(new DisableRequestTimeoutAttribute())
         .Named("exportMembers", "All identities of a cohort, as CSV")
         .Produces<string>(StatusCodes.Status200OK, "text/csv")
-        .Refuses(Problem.NoCohort);
+        .Asks("spreadsheet", "true puts an apostrophe before what a spreadsheet would take for a formula.", "true")
+        .Refuses(Problem.NoCohort, Problem.Invalid);
 
-    private static async Task<IResult> Send(ObjectId id, Call call, Db db) =>
-        await call.Send(new Query(call.Environment.Id, id.Value)) is { Value: { } cohort } ? new Csv(db, cohort) : Answer.Of(Problem.NoCohort);
+    private static async Task<IResult> Send(ObjectId id, Call call, Db db)
+    {
+        var outcome = await call.Send(new Query(call.Environment.Id, id.Value, call.Query["spreadsheet"]));
+        return outcome.Refusal is { } refusal ? Answer.Of(refusal) : new Csv(db, outcome.Value!, call.Query["spreadsheet"] == "true");
+    }
 
-    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<Cohort>>;
+    internal sealed record Query(long EnvironmentId, long Id, string? Spreadsheet) : IRequest<Outcome<Cohort>>;
+
+    internal sealed class Validator : AbstractValidator<Query>
+    {
+        public Validator() => RuleFor(q => q.Spreadsheet).OneOf("true", "false");
+    }
 
     internal sealed record Cohort(long Id, long ExperimentId, long EnvironmentId, short[] Places);
 
@@ -43,7 +53,7 @@ internal static class ExportMembers
         }
     }
 
-    private sealed class Csv(Db db, Cohort cohort) : IResult
+    private sealed class Csv(Db db, Cohort cohort, bool forSpreadsheet) : IResult
     {
         private const int Size = 10_000;
 
@@ -84,10 +94,10 @@ internal static class ExportMembers
             }
         }
 
-        // RFC 4180; and what a spreadsheet would take for a formula is kept from being one.
-        private static string Quoted(string text)
+        // RFC 4180. The data is left as it is, unless a spreadsheet is to read it, which would take some of it for formulas.
+        private string Quoted(string text)
         {
-            var safe = text.Length > 0 && text[0] is '=' or '+' or '-' or '@' or '\t' or '\r' ? "'" + text : text;
+            var safe = forSpreadsheet && text.Length > 0 && text[0] is '=' or '+' or '-' or '@' or '\t' or '\r' ? "'" + text : text;
             return safe.AsSpan().IndexOfAny(",\"\r\n") < 0 ? safe : $"\"{safe.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
         }
 

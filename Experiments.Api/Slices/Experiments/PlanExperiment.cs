@@ -20,6 +20,7 @@ internal static class PlanExperiment
 
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapPost("/{id}/plan", (ObjectId id, Call call) => call.Act<Body, ExperimentView>(body => new Command(call.Scope, id.Value, body)))
+        .TakesUpTo(TimeSpan.FromSeconds(30))
         .Named("planExperiment", "Compute how many identities an experiment needs, and keep that with it")
         .Takes<Body>("""{"minimum_detectable_effect": 0.05, "power": 0.8}""")
         .Answers<ExperimentView>()
@@ -44,7 +45,8 @@ internal static class PlanExperiment
     {
         private const string Known =
             """
-            SELECT e.status = 'completed' AS is_over, jsonb_array_length(e.variants) AS arms, e.rollout_percentage, l.aggregation, l.definition::text AS definition,
+            SELECT e.status = 'completed' AS is_over, (SELECT min((v->>'weight')::numeric) FROM jsonb_array_elements(e.variants) AS v WHERE (v->>'weight')::numeric > 0) AS smallest_weight,
+                   e.rollout_percentage * (1 - COALESCE((SELECT h.percentage FROM holdouts h WHERE h.id = e.holdout_id), 0) / 100) AS taking_part, COALESCE(l.folded, false) AS folded, l.aggregation, l.definition::text AS definition,
                    (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts WHERE experiment_id = e.id AND outcome = 'variant:control') AS control,
                    (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts WHERE experiment_id = e.id AND outcome LIKE 'variant:%') AS identities,
                    (SELECT COALESCE(extract(epoch FROM sum(COALESCE(upper(r), now()) - lower(r))), 0)::float8 / 86400 FROM unnest(e.runs) AS r) AS days,
@@ -75,9 +77,13 @@ internal static class PlanExperiment
                 return known is null ? Problem.NoExperiment : known.IsOver ? Problem.ExperimentOver : Problem.NoBaseline;
             }
 
-            var (sums, perDay) = known.Control >= FewestInControl
-                ? (new ArmSums(known.Control, known.Y, known.YY, known.D, known.DD, known.YD), known.Days > 0 ? known.Identities / known.Days : (double?)null)
-                : await Before(command.Scope.EnvironmentId, known, cancellationToken);
+            // What is held to percentiles has other sums than those that are kept.
+            var definition = MetricRules.Read(known.Definition!);
+            var isKnown = known.Folded && known.Control >= FewestInControl && definition.Winsorize is null;
+            var (sums, perDay) = isKnown
+                ? (new ArmSums(known.Control, known.Y, known.YY, known.D, known.DD, known.YD), (double?)null)
+                : await Before(command.Scope.EnvironmentId, known, definition, cancellationToken);
+            perDay = known is { Control: >= FewestInControl, Days: > 0 } ? known.Identities / known.Days : perDay;
             var unit = sums.N < 2 ? default : Comparison.UnitOf(sums, MeasuredMetric.KindOf(known.Aggregation));
             var (body, effect) = (command.Body, command.Body.MinimumDetectableEffect!.Value);
             if (!(unit.Variance > 0) || !double.IsFinite(unit.Variance) || unit.Mean == 0 || !double.IsFinite(unit.Mean))
@@ -91,7 +97,8 @@ internal static class PlanExperiment
                 return Refusal.Field("minimum_detectable_effect", "No number of identities shows an effect as small as this.");
             }
 
-            var total = each * known.Arms;
+            // The smallest arm has to have as many as an even split would give it.
+            var total = (long)Math.Ceiling(each / (double)(known.SmallestWeight / 100));
             var daily = body.IdentitiesPerDay ?? perDay;
             var plan = new ExperimentPlan(effect, total, daily > 0 ? Math.Ceiling(total / daily.Value) : null);
             var row = await db.ChangeLocked<ExperimentChange.Row>(
@@ -108,15 +115,15 @@ internal static class PlanExperiment
             };
         }
 
-        // Of those who come, as many take part as the rollout admits.
-        private async Task<(ArmSums Sums, double? PerDay)> Before(long environmentId, Row known, CancellationToken ct)
+        // Of those who come, as many take part as the holdout leaves and the rollout admits.
+        private async Task<(ArmSums Sums, double? PerDay)> Before(long environmentId, Row known, MetricDefinition definition, CancellationToken ct)
         {
-            var (sums, perDay) = await baseline.Of(environmentId, known.Aggregation!, MetricRules.Read(known.Definition!), ct).OrAbandon(ct);
-            return (sums, perDay * (double)known.RolloutPercentage / 100);
+            var (sums, perDay) = await baseline.Of(environmentId, known.Aggregation!, definition, ct).OrAbandon(ct);
+            return (sums, perDay * (double)known.TakingPart / 100);
         }
 
         private sealed record Row(
-            bool IsOver, int Arms, decimal RolloutPercentage, string? Aggregation, string? Definition, long Control, long Identities, double Days,
+            bool IsOver, decimal SmallestWeight, decimal TakingPart, bool Folded, string? Aggregation, string? Definition, long Control, long Identities, double Days,
             double Y, double YY, double D, double DD, double YD);
     }
 }

@@ -31,9 +31,9 @@ internal static class RequiresFlagImplementation
     {
         public Validator()
         {
-            RuleFor(q => q.Events).Must(events => events.Length is >= 1 and <= 20 && events.All(name => !string.IsNullOrWhiteSpace(name) && name.Length <= 256 && !name.Contains('\0', StringComparison.Ordinal)))
+            RuleFor(q => q.Events).Must(events => events.Length is >= 1 and <= 20 && events.All(name => !string.IsNullOrWhiteSpace(name) && Rules.Fits(name, 256) && !name.Contains('\0', StringComparison.Ordinal)))
                 .OverridePropertyName("event").WithMessage("This is required: 1 to 20 names of events.");
-            RuleFor(q => q.Feature).Must(feature => feature is null || ObjectId.TryParse(feature, null, out _)).WithMessage("This must be the id of a feature.");
+            RuleFor(q => q.Feature).Must(feature => feature is null || ObjectId.In(feature) is not null).WithMessage("This must be the id of a feature.");
         }
     }
 
@@ -61,8 +61,7 @@ internal static class RequiresFlagImplementation
 
         public async Task<Outcome<Response>> Handle(Query query, CancellationToken cancellationToken)
         {
-            long? feature = ObjectId.TryParse(query.Feature, null, out var id) ? id.Value : null;
-            var rows = await db.Rows<Row>(Sql, new { query.EnvironmentId, Feature = feature, query.Events, Days }, cancellationToken);
+            var rows = await db.Rows<Row>(Sql, new { query.EnvironmentId, Feature = ObjectId.In(query.Feature), query.Events, Days }, cancellationToken);
             return rows[0].HasFeature
                 ? new Response(rows.All(row => row.FromExposed == 0), Days, [.. rows.Select(row => new EventSeen(row.Event, row.Count, row.LastSeen, row.FromExposed, row.FromExposedLastSeen))])
                 : Refusal.Field("feature", "This environment has no feature with this id.");

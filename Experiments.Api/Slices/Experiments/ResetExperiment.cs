@@ -14,6 +14,7 @@ internal static class ResetExperiment
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapPost("/{id}/reset", (ObjectId id, Call call) => call.Act<Call.NoBody, ExperimentView>(_ => new Command(call.Scope, id.Value)))
+        .TakesUpTo(TimeSpan.FromMinutes(1))
         .Named("resetExperiment", "Put an experiment that was started by mistake back before its start")
         .Answers<ExperimentView>()
         .Refuses(Problem.NoExperiment, Problem.Stale, Problem.NeverStarted, Problem.ExperimentOver);
@@ -22,17 +23,21 @@ internal static class ResetExperiment
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
     {
-        // Nobody folds meanwhile: what is being folded would belong to the run that ends here. That lock comes first, as it does for those who fold.
+        // Nobody folds meanwhile: what is being folded would belong to the run that ends here. That lock comes first, as it does for those who
+        // fold. Whoever is just keeping results of the run holds the experiment, and what he has kept is seen by the second statement.
+        // Where there are millions of identities the second statement takes some seconds.
         private const string Sql =
             $"""
             WITH turn AS MATERIALIZED (
-                SELECT pg_advisory_xact_lock(hashtext('folding'))
+                SELECT pg_advisory_xact_lock(hashtext('folding')), set_config('statement_timeout', '60s', true)
+            ), standing AS MATERIALIZED (
+                SELECT e.id
+                FROM turn, experiments e
+                JOIN features f ON f.id = e.feature_id
+                WHERE e.id = @Id AND e.environment_id = @EnvironmentId
+                FOR NO KEY UPDATE OF f
             )
-            SELECT f.id
-            FROM turn, experiments e
-            JOIN features f ON f.id = e.feature_id
-            WHERE e.id = @Id AND e.environment_id = @EnvironmentId
-            FOR NO KEY UPDATE OF f;
+            SELECT e.id FROM experiments e JOIN standing s ON s.id = e.id WHERE e.environment_id = @EnvironmentId FOR NO KEY UPDATE OF e;
 
             {ExperimentChange.Found}, changed AS (
                 UPDATE experiments e SET
@@ -62,7 +67,12 @@ internal static class ResetExperiment
             ), no_steps AS (
                 DELETE FROM metric_steps t USING link WHERE t.link_id = link.id
             ), {ExperimentChange.Logged}
-            {ExperimentChange.Answer}
+            SELECT v.before, v.stale, EXISTS (SELECT FROM changed) AS changed, {ExperimentView.ColumnsButMetrics},
+                   (SELECT COALESCE(jsonb_agg({ExperimentMetricView.State} ORDER BY l.id), '[]')::text
+                    FROM (SELECT * FROM link UNION ALL SELECT * FROM experiment_metrics k WHERE k.experiment_id = e.id AND NOT EXISTS (SELECT FROM changed)) l) AS metrics
+            FROM verdict v
+            CROSS JOIN (SELECT * FROM changed UNION ALL SELECT * FROM subject WHERE NOT EXISTS (SELECT FROM changed)) e
+            CROSS JOIN flag f
             """;
 
         public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)

@@ -7,11 +7,13 @@ namespace Experiments.Api.Slices.Experiments;
 
 /// <summary>A variant as it is written.</summary>
 /// <param name="Key">Letters, digits, hyphens and underscores; one of them is control.</param>
-/// <param name="Value">What it serves. Where it is not given, a variant keeps the value that it has, and a new one serves its key; only control may serve nothing.</param>
 /// <param name="Weight">Its share in percent.</param>
 /// <param name="Transforms">Of a web experiment, what it changes on a page. Where this is not given, it stays as it is.</param>
-internal sealed record VariantBody(string? Key = null, Optional<JsonElement> Value = default, decimal? Weight = null, IReadOnlyList<Transform?>? Transforms = null)
+internal sealed record VariantBody(string? Key = null, decimal? Weight = null, IReadOnlyList<Transform?>? Transforms = null)
 {
+    /// <summary>What it serves. Where it is not given, a variant keeps the value that it has, and a new one serves its key; only control may serve nothing.</summary>
+    public Optional<JsonElement> Value { get; init; }
+
     /// <summary>Fewer than eleven, control among them.</summary>
     public const int Most = 10;
 

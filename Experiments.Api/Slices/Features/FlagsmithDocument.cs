@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Experiments.Api.Domain;
+using Experiments.Api.Platform.Wire;
 
 namespace Experiments.Api.Slices.Features;
 
@@ -17,7 +18,7 @@ internal static class FlagsmithDocument
             return ([], [("feature_states", $"This is required: the list of the environment's feature states, {MostFeatures} at most.")]);
         }
 
-        var names = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        var names = new HashSet<string>();
         foreach (var (index, state) in states.EnumerateArray().Index())
         {
             var path = $"feature_states[{index}]";
@@ -26,7 +27,8 @@ internal static class FlagsmithDocument
                 continue;
             }
 
-            if (!names.Add(feature.Name))
+            // As the database compares them.
+            if (!names.Add(feature.Name.ToLowerInvariant()))
             {
                 wrong.Add(($"{path}.feature.name", "Another feature has this name."));
             }
@@ -41,15 +43,26 @@ internal static class FlagsmithDocument
     {
         var before = wrong.Count;
         var name = Text(Member(Member(state, "feature"), "name"))?.Trim();
-        if (string.IsNullOrEmpty(name) || name.Length > 255)
+        if (string.IsNullOrEmpty(name) || !Rules.Fits(name, 255))
         {
             wrong.Add(($"{path}.feature.name", "This is required: 255 characters at most."));
         }
 
         var value = Member(state, "feature_state_value");
         Check(value, $"{path}.feature_state_value", wrong);
+        var enabled = Member(state, "enabled").ValueKind;
+        if (enabled is not (JsonValueKind.True or JsonValueKind.False or JsonValueKind.Undefined))
+        {
+            wrong.Add(($"{path}.enabled", "This must be true or false."));
+        }
+
         var options = new List<ImportedOption>();
-        if (Member(state, "multivariate_feature_state_values") is { ValueKind: JsonValueKind.Array } values)
+        var values = Member(state, "multivariate_feature_state_values");
+        if (values.ValueKind is not (JsonValueKind.Array or JsonValueKind.Undefined or JsonValueKind.Null))
+        {
+            wrong.Add(($"{path}.multivariate_feature_state_values", "This must be a list."));
+        }
+        else if (values.ValueKind == JsonValueKind.Array)
         {
             foreach (var (place, option) in values.EnumerateArray().Index())
             {
@@ -62,7 +75,7 @@ internal static class FlagsmithDocument
             }
         }
 
-        return wrong.Count > before ? null : new(name!, Member(state, "enabled").ValueKind == JsonValueKind.True, value.ValueKind is JsonValueKind.Undefined ? null : value, options);
+        return wrong.Count > before ? null : new(name!, enabled == JsonValueKind.True, value.ValueKind is JsonValueKind.Undefined ? null : value, options);
     }
 
     // Documents of old know their options by number only; the number makes the key, so that it stays the same from one import to the next.
@@ -70,9 +83,13 @@ internal static class FlagsmithDocument
     {
         var option = Member(given, "multivariate_feature_option");
         var id = Member(option, "id") is { ValueKind: JsonValueKind.Number } number ? number.GetRawText() : $"{options.Count + 1}";
-        var key = Text(Member(option, "key")) is { Length: > 0 } named ? named : $"option_{id}";
+        var named = Member(option, "key");
+        var key = named.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null || (named.ValueKind == JsonValueKind.String && named.ValueEquals("")) ? $"option_{id}" : Text(named);
         var value = Member(option, "value");
-        var share = Member(given, "percentage_allocation") is { ValueKind: JsonValueKind.Number } percentage && percentage.TryGetDecimal(out var parsed) ? parsed : 0;
+        var percentage = Member(given, "percentage_allocation");
+        var share = percentage.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null ? 0
+            : percentage.ValueKind == JsonValueKind.Number && percentage.TryGetDecimal(out var parsed) ? parsed
+            : -1;
         if (!Slug.IsValid(key) || Slug.IsControl(key) || options.Any(other => other.Key == key))
         {
             wrong.Add(($"{path}.multivariate_feature_option.key", "This must be 1 to 255 letters, digits, hyphens and underscores, not 'control', and given once."));
@@ -89,7 +106,7 @@ internal static class FlagsmithDocument
             wrong.Add(($"{path}.percentage_allocation", "This must be from 0 to 100."));
         }
 
-        options.Add(new(key, value, share));
+        options.Add(new(key ?? "", value, Math.Clamp(share, 0, 100)));
     }
 
     private static void Check(JsonElement value, string path, List<(string, string)> wrong)

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
+using Experiments.Api.Slices.Experiments;
 using MediatR;
 
 namespace Experiments.Api.Slices.Features;
@@ -34,9 +35,12 @@ internal static class ImportFeatures
         // An experiment that has started stands on its options, and a draft on there being some; such features refuse what would change that.
         private const string Sql =
             $"""
-            SELECT id FROM features
+            WITH turn AS MATERIALIZED (
+                SELECT pg_advisory_xact_lock(hashtextextended('import', @EnvironmentId))
+            )
+            SELECT id FROM turn, features
             WHERE environment_id = @EnvironmentId AND deleted_at IS NULL AND lower(name) IN (SELECT lower(g->>'name') FROM jsonb_array_elements(@Features::jsonb) AS g)
-            ORDER BY id FOR UPDATE;
+            ORDER BY id FOR UPDATE OF features;
 
             WITH given AS MATERIALIZED (
                 SELECT g->>'name' AS name, (g->>'enabled')::boolean AS enabled, NULLIF(g->'initial_value', 'null') AS initial_value, g->'multivariate_options' AS options, place
@@ -62,15 +66,21 @@ internal static class ImportFeatures
                     version = f.version + 1, updated_at = GREATEST(clock_timestamp(), f.updated_at)
                 FROM judged j WHERE f.id = j.id AND NOT j.same AND NOT EXISTS (SELECT FROM refused)
                 RETURNING f.*, j.state AS before, {FeatureView.State} AS after
+            ), draft AS (
+                SELECT e.id, c.initial_value, c.multivariate_options, c.updated_at, {ExperimentView.State} AS state
+                FROM experiments e JOIN changed c ON c.id = e.feature_id
+                WHERE e.status = 'created' AND e.deleted_at IS NULL AND follow(e.variants, c.initial_value, c.multivariate_options) <> e.variants
             ), followed AS (
-                UPDATE experiments e SET variants = follow(e.variants, c.initial_value, c.multivariate_options), version = e.version + 1, updated_at = c.updated_at
-                FROM changed c
-                WHERE e.feature_id = c.id AND e.status = 'created' AND e.deleted_at IS NULL AND follow(e.variants, c.initial_value, c.multivariate_options) <> e.variants
+                UPDATE experiments e SET variants = follow(e.variants, d.initial_value, d.multivariate_options), version = e.version + 1, updated_at = d.updated_at
+                FROM draft d WHERE e.id = d.id
+                RETURNING e.id, d.state AS before, {ExperimentView.State} AS after
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
                 SELECT @EnvironmentId, @Actor, 'feature.created', 'feature', id, NULL::jsonb, after FROM created
                 UNION ALL
                 SELECT @EnvironmentId, @Actor, 'feature.updated', 'feature', id, before, after FROM changed
+                UNION ALL
+                SELECT @EnvironmentId, @Actor, 'experiment.updated', 'experiment', id, before, after FROM followed
             )
             SELECT ARRAY(SELECT given_name FROM refused ORDER BY place) AS refused,
                    ARRAY(SELECT given_name FROM judged WHERE id IS NULL ORDER BY place) AS created,

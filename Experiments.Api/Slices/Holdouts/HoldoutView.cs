@@ -12,7 +12,11 @@ namespace Experiments.Api.Slices.Holdouts;
     """)]
 internal record HoldoutView : ITagged, IIdentified
 {
-    public const string Tag = """ '"' || h.version || '"' """;
+    // With the versions of the experiments that it shows.
+    public const string Tag =
+        """
+        '"' || h.version || (SELECT '-' || count(*) || '-' || COALESCE(sum(e.version), 0) FROM experiments e WHERE e.holdout_id = h.id AND e.deleted_at IS NULL) || '"'
+        """;
 
     /// <summary>Selects this view from a holdout <c>h</c>.</summary>
     public const string Columns =

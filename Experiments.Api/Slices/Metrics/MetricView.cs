@@ -14,7 +14,12 @@ namespace Experiments.Api.Slices.Metrics;
     """)]
 internal record MetricView : ITagged, IIdentified
 {
-    public const string Tag = """ '"' || m.version || '"' """;
+    // With the versions of the experiments that it shows.
+    public const string Tag =
+        """
+        '"' || m.version || (SELECT '-' || count(*) || '-' || COALESCE(sum(e.version), 0)
+            FROM experiment_metrics l JOIN experiments e ON e.id = l.experiment_id WHERE l.metric_id = m.id AND e.deleted_at IS NULL) || '"'
+        """;
 
     /// <summary>Selects this view from a metric <c>m</c>.</summary>
     public const string Columns =

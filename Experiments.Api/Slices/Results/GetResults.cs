@@ -30,7 +30,7 @@ internal static class GetResults
         {
             RuleFor(q => q.Refresh).OneOf("true", "false");
             RuleFor(q => q.Role).OneOf(MetricRules.Roles);
-            RuleFor(q => q.Metric).Must(metric => metric is null || ObjectId.TryParse(metric, null, out _)).WithMessage("This must be the id of a metric.");
+            RuleFor(q => q.Metric).Must(metric => metric is null || ObjectId.In(metric) is not null).WithMessage("This must be the id of a metric.");
         }
     }
 
@@ -42,7 +42,8 @@ internal static class GetResults
         private const string Sql =
             """
             SELECT e.started_at, e.ended_at, clock_timestamp() AS now, r.payload::text AS payload, r.as_of, r.refresh_requested_at, r.last_error, r.last_error_at,
-                   COALESCE(jsonb_array_length(r.payload->'metrics'), 0) = (SELECT count(*) FROM experiment_metrics l WHERE l.experiment_id = e.id) AS has_all_metrics
+                   COALESCE(jsonb_array_length(r.payload->'metrics'), 0) = (SELECT count(*) FROM experiment_metrics l WHERE l.experiment_id = e.id) AS has_all_metrics,
+                   (e.plan->>'recommended_sample_size')::bigint IS DISTINCT FROM (r.payload->'progress'->>'needed')::bigint AS is_planned_anew
             FROM experiments e
             LEFT JOIN results r ON r.experiment_id = e.id
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
@@ -56,15 +57,18 @@ internal static class GetResults
                 return row is null ? Problem.NoExperiment : Problem.NotStarted;
             }
 
-            if (!row.IsFinal(results.Late) && (query.Refresh == "true" || row.Payload is null || !row.HasAllMetrics || row.Now - row.AsOf > Stale || row.CanBeFinal(results.Late)))
+            if (!row.IsFinal(results.Late) && (query.Refresh == "true" || row.Payload is null || !row.HasAllMetrics || row.IsPlannedAnew || row.Now - row.AsOf > Stale || row.CanBeFinal(results.Late)))
             {
                 await folder.CatchUp(Patience, cancellationToken);
                 row = await Compute(query, cancellationToken);
             }
 
-            if (row.Payload is null)
+            switch (row)
             {
-                return Problem.Unavailable;
+                // It was deleted, or reset, in between.
+                case null: return Problem.NoExperiment;
+                case { StartedAt: null }: return Problem.NotStarted;
+                case { Payload: null }: return Problem.Unavailable;
             }
 
             var view = JsonSerializer.Deserialize<ResultsView>(row.Payload, WireJson.Options)!;
@@ -74,18 +78,18 @@ internal static class GetResults
                 RefreshRequestedAt = row.RefreshRequestedAt,
                 LastError = row.LastError,
                 LastErrorAt = row.LastErrorAt,
-                Metrics = [.. view.Metrics.Where(metric => (query.Role is null || metric.Role == query.Role) && (query.Metric is null || query.Metric == $"{metric.Metric}"))],
+                Metrics = [.. view.Metrics.Where(metric => (query.Role is null || metric.Role == query.Role) && (query.Metric is null || metric.Metric == ObjectId.In(query.Metric)))],
             };
         }
 
         // Where another request is computing the first ones, these are waited for.
-        private async Task<ResultsRow> Compute(Query query, CancellationToken ct)
+        private async Task<ResultsRow?> Compute(Query query, CancellationToken ct)
         {
             for (var attempt = 1; ; attempt++)
             {
                 var isDone = await results.Compute(query.Id, ct);
-                var row = (await Read(query, ct))!;
-                if (isDone || row.Payload is not null || row.LastError is not null || attempt == 20)
+                var row = await Read(query, ct);
+                if (isDone || row is null or { StartedAt: null } || row.Payload is not null || row.LastError is not null || attempt == 20)
                 {
                     return row;
                 }
@@ -100,7 +104,7 @@ internal static class GetResults
 
 /// <summary>What is kept of an experiment's results.</summary>
 internal sealed record ResultsRow(
-    DateTime? StartedAt, DateTime? EndedAt, DateTime Now, string? Payload, DateTime? AsOf, DateTime? RefreshRequestedAt, string? LastError, DateTime? LastErrorAt, bool HasAllMetrics)
+    DateTime? StartedAt, DateTime? EndedAt, DateTime Now, string? Payload, DateTime? AsOf, DateTime? RefreshRequestedAt, string? LastError, DateTime? LastErrorAt, bool HasAllMetrics, bool IsPlannedAnew)
 {
     // What was let in at the last moment is committed by then.
     private static readonly TimeSpan Margin = TimeSpan.FromSeconds(10);
