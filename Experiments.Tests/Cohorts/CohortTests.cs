@@ -3,7 +3,7 @@ using Experiments.Api.Domain;
 
 namespace Experiments.Tests.Cohorts;
 
-public class CohortTests(TestService service) : IClassFixture<TestService>
+public class CohortTests(SharedService service) : IClassFixture<SharedService>
 {
     private static readonly double[] Halves = Assignment.Cumulate([50, 50]);
 

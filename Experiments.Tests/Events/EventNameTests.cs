@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Experiments.Tests.Events;
 
-public class EventNameTests(TestService service) : IClassFixture<TestService>
+public class EventNameTests(SharedService service) : IClassFixture<SharedService>
 {
     private const long Day = 24 * 3600_000;
 

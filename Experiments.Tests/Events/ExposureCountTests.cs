@@ -5,7 +5,7 @@ using Experiments.Api.Platform.Data;
 
 namespace Experiments.Tests.Events;
 
-public class ExposureCountTests(TestService service) : IClassFixture<TestService>
+public class ExposureCountTests(SharedService service) : IClassFixture<SharedService>
 {
     private static readonly string[] Keys = ["control", "green", "red"];
 

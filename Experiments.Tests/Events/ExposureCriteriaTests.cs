@@ -5,7 +5,7 @@ using Experiments.Api.Platform.Data;
 
 namespace Experiments.Tests.Events;
 
-public class ExposureCriteriaTests(TestService service) : IClassFixture<TestService>
+public class ExposureCriteriaTests(SharedService service) : IClassFixture<SharedService>
 {
     private const string Derived =
         """

@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 
 namespace Experiments.Tests.Events;
 
-public class SendEventsTests(TestService service) : IClassFixture<TestService>
+public class SendEventsTests(SharedService service) : IClassFixture<SharedService>
 {
     private static readonly long Now = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
 

@@ -1,6 +1,6 @@
 namespace Experiments.Tests.Experiments;
 
-public class CreateExperimentTests(TestService service) : IClassFixture<TestService>
+public class CreateExperimentTests(SharedService service) : IClassFixture<SharedService>
 {
     [Fact]
     public async Task A_created_experiment_is_answered_whole_stored_and_logged()

@@ -3,7 +3,7 @@ using Experiments.Api.Domain;
 
 namespace Experiments.Tests.Experiments;
 
-public class DuplicateAndResetTests(TestService service) : IClassFixture<TestService>
+public class DuplicateAndResetTests(SharedService service) : IClassFixture<SharedService>
 {
     private const string Derived =
         """

@@ -3,7 +3,7 @@ using Experiments.Api.Domain;
 
 namespace Experiments.Tests.Experiments;
 
-public class FeatureWithExperimentTests(TestService service) : IClassFixture<TestService>
+public class FeatureWithExperimentTests(SharedService service) : IClassFixture<SharedService>
 {
     [Fact]
     public async Task A_flag_and_its_experiment_are_made_in_one_request()

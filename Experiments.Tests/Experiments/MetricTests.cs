@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Experiments.Tests.Experiments;
 
-public class MetricTests(TestService service) : IClassFixture<TestService>
+public class MetricTests(SharedService service) : IClassFixture<SharedService>
 {
     [Theory]
     [InlineData("""{"name": "m", "aggregation": "occurrence", "definition": {"event": "purchase"}}""")]

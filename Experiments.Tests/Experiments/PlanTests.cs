@@ -4,7 +4,7 @@ using Experiments.Api.Statistics;
 
 namespace Experiments.Tests.Experiments;
 
-public class PlanTests(TestService service) : IClassFixture<TestService>
+public class PlanTests(SharedService service) : IClassFixture<SharedService>
 {
     private const long Day = 24 * 3600_000;
 

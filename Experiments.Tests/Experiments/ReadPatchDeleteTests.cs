@@ -1,6 +1,6 @@
 namespace Experiments.Tests.Experiments;
 
-public class ReadPatchDeleteTests(TestService service) : IClassFixture<TestService>
+public class ReadPatchDeleteTests(SharedService service) : IClassFixture<SharedService>
 {
     [Theory]
     [InlineData("999999")]

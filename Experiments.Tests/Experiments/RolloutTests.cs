@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Experiments.Tests.Experiments;
 
-public class RolloutTests(TestService service) : IClassFixture<TestService>
+public class RolloutTests(SharedService service) : IClassFixture<SharedService>
 {
     private static readonly object[] Split = [new { key = "green", weight = 25 }, new { key = "control", weight = 75 }];
 

@@ -1,6 +1,6 @@
 namespace Experiments.Tests.Experiments;
 
-public class TransitionTests(TestService service) : IClassFixture<TestService>
+public class TransitionTests(SharedService service) : IClassFixture<SharedService>
 {
     [Theory]
     [InlineData("created", "start", "running")]

@@ -1,6 +1,6 @@
 namespace Experiments.Tests.Features;
 
-public class FeatureTests(TestService service) : IClassFixture<TestService>
+public class FeatureTests(SharedService service) : IClassFixture<SharedService>
 {
     [Fact]
     public async Task A_feature_keeps_any_json_as_its_values()

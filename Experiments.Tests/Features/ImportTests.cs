@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace Experiments.Tests.Features;
 
-public class ImportTests(TestService service, TestCluster cluster) : IClassFixture<TestService>
+public class ImportTests(SharedService service, TestCluster cluster) : IClassFixture<SharedService>
 {
     // As Flagsmith hands it out, with much that makes no feature.
     private const string Document =

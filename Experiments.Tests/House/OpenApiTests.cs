@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace Experiments.Tests.House;
 
-public class OpenApiTests(TestService service) : IClassFixture<TestService>
+public class OpenApiTests(SharedService service) : IClassFixture<SharedService>
 {
     private static readonly string Committed = Path.Combine(Repository.Root, "docs", "openapi.json");
 

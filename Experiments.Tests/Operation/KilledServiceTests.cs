@@ -5,7 +5,7 @@ using Experiments.Api.Domain;
 
 namespace Experiments.Tests.Operation;
 
-public class KilledServiceTests(TestService service) : IClassFixture<TestService>
+public class KilledServiceTests(SharedService service) : IClassFixture<SharedService>
 {
     private const int Batches = 60;
     private const int Size = 100;

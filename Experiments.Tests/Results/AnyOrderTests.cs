@@ -6,7 +6,7 @@ using Experiments.Api.Platform.Data;
 
 namespace Experiments.Tests.Results;
 
-public class AnyOrderTests(TestService service) : IClassFixture<TestService>
+public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
 {
     private const string Sums =
         """

@@ -6,7 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Experiments.Tests.Results;
 
-public class ResultsTests(TestService service) : IClassFixture<TestService>
+public class ResultsTests(SharedService service) : IClassFixture<SharedService>
 {
     [Fact]
     public async Task A_planted_lift_of_a_fifth_wins_and_every_number_follows_from_the_events()

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace Experiments.Tests.Serving;
 
-public class WebExperimentTests(TestService service) : IClassFixture<TestService>
+public class WebExperimentTests(SharedService service) : IClassFixture<SharedService>
 {
     private const string Path = "/api/v1/web-experiments/";
 

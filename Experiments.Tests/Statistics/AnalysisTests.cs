@@ -1,7 +1,7 @@
 
 namespace Experiments.Tests.Statistics;
 
-public class AnalysisTests(TestService service) : IClassFixture<TestService>
+public class AnalysisTests(SharedService service) : IClassFixture<SharedService>
 {
     [Fact]
     public async Task A_comparison_says_everything_of_each_treatment()

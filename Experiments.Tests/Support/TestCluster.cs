@@ -15,6 +15,8 @@ public sealed class TestCluster : IAsyncLifetime
     private readonly SemaphoreSlim _copying = new(1);
     private EmbeddedPostgres? _embedded;
     private string _server = "";
+    private readonly SemaphoreSlim _starting = new(1);
+    private TestService? _shared;
     private int _copies;
 
     public async ValueTask InitializeAsync()
@@ -43,8 +45,34 @@ public sealed class TestCluster : IAsyncLifetime
     /// <summary>A new database with nothing at all.</summary>
     public async Task<string> EmptyDatabase() => ConnectionTo(await Copy("template0"));
 
+    /// <summary>The service that those tests share which keep to an environment of their own.</summary>
+    public async Task<TestService> Shared()
+    {
+        await _starting.WaitAsync();
+        try
+        {
+            if (_shared is null)
+            {
+                var service = new TestService(this);
+                await service.InitializeAsync();
+                _shared = service;
+            }
+
+            return _shared;
+        }
+        finally
+        {
+            _starting.Release();
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
+        if (_shared is not null)
+        {
+            await _shared.DisposeAsync();
+        }
+
         NpgsqlConnection.ClearAllPools();
         if (_embedded is not null)
         {

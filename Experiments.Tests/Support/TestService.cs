@@ -17,11 +17,12 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
 
     private static readonly byte[] SigningKey = RandomNumberGenerator.GetBytes(32);
     private WebApplication? _app;
+    private TestService? _joined;
 
     public string ConnectionString { get; private set; } = "";
 
     /// <summary>What the service is made of, for what it does by the hour.</summary>
-    public IServiceProvider Services => _app!.Services;
+    public IServiceProvider Services => _joined?.Services ?? _app!.Services;
 
     public Uri Address { get; private set; } = new("http://localhost");
 
@@ -31,7 +32,7 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
     /// <summary>What this service is configured with besides what all have.</summary>
     protected virtual string[] Settings => [];
 
-    public async ValueTask InitializeAsync()
+    public virtual async ValueTask InitializeAsync()
     {
         ConnectionString = await cluster.NewDatabase();
         _app = await Start(ConnectionString, Settings);
@@ -46,6 +47,13 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
             await _app.StopAsync();
             await _app.DisposeAsync();
         }
+    }
+
+    /// <summary>Speaks of a service that somebody else has started and will stop.</summary>
+    protected void Join(TestService other)
+    {
+        (ConnectionString, Address) = (other.ConnectionString, other.Address);
+        _joined = other;
     }
 
     /// <summary>Starts a service, on any database, and waits until it listens.</summary>

@@ -1,6 +1,6 @@
 namespace Experiments.Tests.Wire;
 
-public class ConditionTests(TestService service) : IClassFixture<TestService>
+public class ConditionTests(SharedService service) : IClassFixture<SharedService>
 {
     [Fact]
     public async Task What_the_client_has_is_not_sent_again()

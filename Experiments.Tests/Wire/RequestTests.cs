@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Experiments.Tests.Wire;
 
-public class RequestTests(TestService service) : IClassFixture<TestService>
+public class RequestTests(SharedService service) : IClassFixture<SharedService>
 {
     [Theory]
     [InlineData("")]
