@@ -5,7 +5,7 @@ using Experiments.Api.Platform.Data;
 
 namespace Experiments.Tests.Events;
 
-public class ExposureCountTests(SharedService service) : IClassFixture<SharedService>
+public class ExposureCountTests(TestService service) : IClassFixture<TestService>
 {
     private static readonly string[] Keys = ["control", "green", "red"];
 

@@ -3,7 +3,7 @@ using Experiments.Api.Platform.Data;
 
 namespace Experiments.Tests.Events;
 
-public class RetentionTests(SharedService service) : IClassFixture<SharedService>
+public class RetentionTests(TestService service) : IClassFixture<TestService>
 {
     private static readonly DateTime January = new(2025, 1, 1, 0, 0, 0, DateTimeKind.Utc);
 

@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 
 namespace Experiments.Tests.Events;
 
-public class SendEventsTests(SharedService service) : IClassFixture<SharedService>
+public class SendEventsTests(TestService service) : IClassFixture<TestService>
 {
     private static readonly long Now = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
 

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Experiments.Tests.Experiments;
 
-public class ListExperimentsTests(SharedService service) : IClassFixture<SharedService>
+public class ListExperimentsTests(TestService service) : IClassFixture<TestService>
 {
     [Fact]
     public async Task An_empty_environment_has_an_empty_first_page()

@@ -56,14 +56,14 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
             _ => new { @event = "purchase", property = "value" },
         };
         var experiment = await Measured(given, aggregation, definition, "green", "red");
-        var random = new Random(7);
+        var (random, now) = (new Random(7), Now());
         var (events, y, d) = (new List<object>(), new List<double>(), new List<double>());
         for (var n = 0; n < 300; n++)
         {
             var prices = Enumerable.Range(0, random.Next(4)).Select(_ => random.Next(100, 10_000) / 100.0).ToList();
             var views = 1 + random.Next(5);
-            events.AddRange(prices.Select((price, i) => Event("purchase", n, Now() - 1000 - i, price)));
-            events.AddRange(Enumerable.Range(0, views).Select(i => Event("view", n, Now() - 2000 - i)));
+            events.AddRange(prices.Select((price, i) => Event("purchase", n, now - 1000 - i, price)));
+            events.AddRange(Enumerable.Range(0, views).Select(i => Event("view", n, now - 2000 - i)));
             y.Add(aggregation == "count" ? prices.Count : aggregation == "mean" ? prices.DefaultIfEmpty().Average() : prices.Sum());
             d.Add(views);
         }

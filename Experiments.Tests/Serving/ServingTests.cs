@@ -3,7 +3,7 @@ using Experiments.Api.Domain;
 
 namespace Experiments.Tests.Serving;
 
-public class ServingTests(SharedService service) : IClassFixture<SharedService>
+public class ServingTests(TestService service) : IClassFixture<TestService>
 {
     private const string Evaluate = "/ofrep/v1/evaluate/flags";
 

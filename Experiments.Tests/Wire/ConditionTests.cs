@@ -1,6 +1,6 @@
 namespace Experiments.Tests.Wire;
 
-public class ConditionTests(SharedService service) : IClassFixture<SharedService>
+public class ConditionTests(TestService service) : IClassFixture<TestService>
 {
     [Fact]
     public async Task What_the_client_has_is_not_sent_again()

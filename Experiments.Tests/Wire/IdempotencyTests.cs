@@ -1,6 +1,6 @@
 namespace Experiments.Tests.Wire;
 
-public class IdempotencyTests(SharedService service) : IClassFixture<SharedService>
+public class IdempotencyTests(TestService service) : IClassFixture<TestService>
 {
     private static (string, string) Key(string key) => ("Idempotency-Key", key);
 

@@ -4,7 +4,7 @@ using System.Text;
 namespace Experiments.Tests.Wire;
 
 /// <summary>What no well-behaved client sends.</summary>
-public class RawRequestTests(SharedService service) : IClassFixture<SharedService>
+public class RawRequestTests(TestService service) : IClassFixture<TestService>
 {
     [Fact]
     public async Task A_chunk_size_beyond_64_bits_is_malformed()
