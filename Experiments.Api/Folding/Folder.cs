@@ -102,23 +102,22 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
     {
         var late = configuration.LateEvents();
         await using var connection = await source.OpenConnectionAsync(ct);
-        for (var mayTakeUp = true; ;)
+        for (var skipped = new HashSet<long>(); ;)
         {
             // A page of what is old, then a pass over what is new, so that neither waits for all of the other.
-            var isOldTaken = !mayTakeUp;
+            var isOldTaken = false;
             try
             {
-                isOldTaken = isOldTaken || await new TakeUp(source, connection, late).Page(ct) is not true;
+                isOldTaken = await new TakeUp(source, connection, late).Page(skipped, ct) is not true;
             }
             catch (Exception exception) when ((!Failure.IsUnavailable(exception) || exception is PostgresException { SqlState: PostgresErrorCodes.QueryCanceled }) && !ct.IsCancellationRequested)
             {
                 // It concerns one experiment; events of the others go on being folded.
                 _logger.LogError(exception, "A metric cannot be taken up");
-                mayTakeUp = false;
             }
 
             var taken = await new Pass(source, connection, late).Run(ct);
-            if (taken is null || (taken == 0 && (isOldTaken || !mayTakeUp)))
+            if (taken is null || (taken == 0 && isOldTaken))
             {
                 return taken == 0;
             }

@@ -68,7 +68,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         SELECT e.environment_id, e.event, count(*), min(e.at), max(e.at)
         FROM events e
         JOIN event_batches b ON b.id = e.batch
-        WHERE e.batch BETWEEN @first AND @newest AND e.batch + 0 = ANY (@batches) AND e.at >= b.from_at AND e.at <= @until
+        WHERE e.batch BETWEEN @first AND @newest AND e.batch + 0 = ANY (@batches) AND e.at BETWEEN @from AND @until AND e.at >= b.from_at
         GROUP BY 1, 2
         ON CONFLICT (environment_id, event) DO UPDATE SET
             count = n.count + excluded.count, first_seen = LEAST(n.first_seen, excluded.first_seen), last_seen = GREATEST(n.last_seen, excluded.last_seen)
@@ -87,6 +87,8 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         )
         DELETE FROM event_batches WHERE id = ANY (@batches) AND id NOT IN (SELECT batch FROM later)
         """;
+
+    private const string StrikeAll = "DELETE FROM event_batches WHERE id = ANY (@batches)";
 
     /// <summary>Runs a pass and returns how many events it looked through; null when another replica is at it.</summary>
     public async Task<int?> Run(CancellationToken ct)
@@ -131,8 +133,8 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
             await fold.Fold(changed);
         }
 
-        await connection.ExecuteAsync(Name, new { batches, first, newest, until });
-        await connection.ExecuteAsync(Strike, new { batches, first, newest, horizon, last });
+        await connection.ExecuteAsync(Name, new { batches, first, newest, from, until });
+        await connection.ExecuteAsync(last <= horizon ? StrikeAll : Strike, new { batches, first, newest, horizon, last });
         await transaction.CommitAsync(ct);
         return due.Values.Sum(batch => batch.Events);
     }

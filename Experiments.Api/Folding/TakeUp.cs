@@ -17,7 +17,7 @@ internal sealed class TakeUp(NpgsqlDataSource source, NpgsqlConnection connectio
         SELECT l.experiment_id
         FROM experiment_metrics l
         JOIN experiments e ON e.id = l.experiment_id
-        WHERE NOT l.folded AND e.started_at IS NOT NULL AND e.deleted_at IS NULL
+        WHERE NOT l.folded AND e.started_at IS NOT NULL AND e.deleted_at IS NULL AND e.id <> ALL (@skipped)
         ORDER BY l.id
         LIMIT 1
         """;
@@ -47,13 +47,28 @@ internal sealed class TakeUp(NpgsqlDataSource source, NpgsqlConnection connectio
     private const string Move = "UPDATE experiment_metrics SET taken_up_to = @at, taken_up_key = @key, folded = @isDone WHERE id = ANY (@links)";
 
     /// <summary>Takes up a page. False when there was none to take up, null when another replica is folding.</summary>
-    public async Task<bool?> Page(CancellationToken ct)
+    /// <param name="skipped">Experiments whose metrics are left for later; one that fails becomes one of them.</param>
+    /// <param name="ct">Ends it.</param>
+    public async Task<bool?> Page(HashSet<long> skipped, CancellationToken ct)
     {
-        if (await connection.QueryFirstOrDefaultAsync<long?>(Due) is not { } experimentId)
+        if (await connection.QueryFirstOrDefaultAsync<long?>(Due, new { skipped = skipped.ToArray() }) is not { } experimentId)
         {
             return false;
         }
 
+        try
+        {
+            return await Page(experimentId, ct);
+        }
+        catch (Exception)
+        {
+            skipped.Add(experimentId);
+            throw;
+        }
+    }
+
+    private async Task<bool?> Page(long experimentId, CancellationToken ct)
+    {
         await using var transaction = await connection.BeginTransactionAsync(ct);
         if (!await Pass.Begin(connection))
         {
@@ -102,7 +117,7 @@ internal sealed class TakeUp(NpgsqlDataSource source, NpgsqlConnection connectio
             await fold.Fold(new Dictionary<ExposureFold.Key, Exposures>());
         }
 
-        await connection.ExecuteAsync(Move, new { at = edge.At, key = edge.Key, isDone, cursor.Links });
+        await connection.ExecuteAsync(Move, new { at = edge.At, key = edge.Key, isDone, Links = fresh.Select(link => link.Id).ToArray() });
         await transaction.CommitAsync(ct);
         return true;
     }

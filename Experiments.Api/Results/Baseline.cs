@@ -26,7 +26,7 @@ internal sealed class Baseline(NpgsqlDataSource source)
         SELECT now() - @Days * interval '1 day' AS from, now() AS until
         """;
 
-    private const string Found = "SELECT 1 + count(*) / @Enough FROM events WHERE environment_id = @environmentId AND at BETWEEN @from AND @until AND event = ANY (@names)";
+    private const string Found = "SELECT 1 + count(*) / @Enough FROM events WHERE environment_id = @environmentId AND at BETWEEN @from AND @until";
 
     private const string Active =
         """
@@ -42,8 +42,8 @@ internal sealed class Baseline(NpgsqlDataSource source)
 
     private const string First =
         """
-        SELECT identifier, min(at) FROM events
-        WHERE environment_id = @environmentId AND at BETWEEN @from AND @until AND identifier = ANY (@identifiers) GROUP BY 1
+        SELECT e.identifier, min(e.at) FROM events e JOIN unnest(@identifiers) AS k(identifier) ON k.identifier = e.identifier
+        WHERE e.environment_id = @environmentId AND e.at BETWEEN @from AND @until GROUP BY 1
         """;
 
     /// <summary>The sums over all who were active, and how many of them come in a day.</summary>
@@ -54,7 +54,7 @@ internal sealed class Baseline(NpgsqlDataSource source)
         var sources = definition.Sources;
         var names = sources.Select(one => one.Event!).Distinct().ToArray();
         var (from, until) = await connection.QuerySingleAsync<(DateTime, DateTime)>(Window, new { Days });
-        var share = await connection.QuerySingleAsync<long>(Found, new { environmentId, from, until, names, Enough });
+        var share = await connection.QuerySingleAsync<long>(Found, new { environmentId, from, until, Enough });
         var (n, first) = await connection.QuerySingleAsync<(long, DateTime?)>(Active, new { environmentId, from, until, share });
         var taken = new Dictionary<string, List<MetricEvent>>();
         await StoredEvent.Each(

@@ -147,7 +147,8 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
             {
                 var row = rows.GetValueOrDefault(arm);
                 var noughts = identities[arm] - (row?.Rows ?? 0);
-                var nought = row?.Nought ?? 0;
+                // The same everywhere, also where an arm has nothing but noughts.
+                var nought = rows.Values.FirstOrDefault()?.Nought ?? 0;
                 return (double[])[(row?.Y ?? 0) + (noughts * nought), (row?.Yy ?? 0) + (noughts * nought * nought), .. sums[2..7], row?.Yx ?? 0];
             })],
         };

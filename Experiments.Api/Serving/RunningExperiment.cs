@@ -29,9 +29,27 @@ internal sealed class RunningExperiment
         : new(row, StoredJson.Variants(row.Variants!));
 
     /// <summary>Whether the experiment's holdout keeps the identity out.</summary>
-    public bool HoldsOut(string identifier) => _holdoutSalt is not null && Assignment.Admits(_holdoutSalt, identifier, _heldOut);
+    /// <param name="identifier">The identity.</param>
+    /// <param name="known">What the same holdout has said of it for another experiment.</param>
+    public bool HoldsOut(string identifier, ref HoldoutAnswer known)
+    {
+        if (_holdoutSalt is null)
+        {
+            return false;
+        }
+
+        if (known.Salt != _holdoutSalt)
+        {
+            known = new(_holdoutSalt, Assignment.Admits(_holdoutSalt, identifier, _heldOut));
+        }
+
+        return known.HoldsOut;
+    }
 
     /// <summary>The place of the identity's variant, or null when it takes no part.</summary>
     public int? VariantOf(string identifier) =>
         Assignment.Admits(_salt, identifier, _rollout) ? Assignment.Variant(_salt, identifier, _cumulative) : null;
 }
+
+/// <summary>What the holdout of this salt says of an identity; most experiments of an environment share one.</summary>
+internal readonly record struct HoldoutAnswer(string? Salt, bool HoldsOut);

@@ -30,10 +30,11 @@ internal static class ServedAnswer
 
         var flags = snapshot.Flags;
         var outcomes = ArrayPool<int>.Shared.Rent(flags.Count);
+        var known = default(HoldoutAnswer);
         var length = before.Length + after.Length + Math.Max(0, flags.Count - 1);
         for (var i = 0; i < flags.Count; i++)
         {
-            outcomes[i] = identifier is null ? ServedFlag.OwnValue : flags[i].Evaluate(identifier);
+            outcomes[i] = identifier is null ? ServedFlag.OwnValue : flags[i].Evaluate(identifier, ref known);
             length += Item(flags[i], outcomes[i], ofrep).Length;
         }
 

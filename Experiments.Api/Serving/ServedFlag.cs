@@ -40,8 +40,15 @@ internal sealed class ServedFlag
     public string Name { get; }
 
     /// <summary>What comes of this flag for an identity.</summary>
-    public int Evaluate(string identifier) => _experiment is null ? OwnValue
-        : _experiment.HoldsOut(identifier) ? _heldOut
+    public int Evaluate(string identifier)
+    {
+        var known = default(HoldoutAnswer);
+        return Evaluate(identifier, ref known);
+    }
+
+    /// <summary>The same, for one flag after the other.</summary>
+    public int Evaluate(string identifier, ref HoldoutAnswer known) => _experiment is null ? OwnValue
+        : _experiment.HoldsOut(identifier, ref known) ? _heldOut
         : _experiment.VariantOf(identifier) + 1 ?? OwnValue;
 
     /// <summary>The outcome as an item of the Flagsmith SDK API's <c>flags</c>.</summary>

@@ -113,6 +113,18 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
     }
 
     [Fact]
+    public async Task A_refresh_may_be_asked_for_under_a_key()
+    {
+        var run = await Run.Start(service, identities: 200, treatmentRate: 0.2);
+        var path = $"{run.Given.Experiments}{run.Experiment.Id}/results/";
+
+        (await run.Given.Admin.Post($"{path}refresh/", null, ("Idempotency-Key", "a-refresh"))).Must(202);
+        (await run.Given.Admin.Post($"{path}refresh/", null, ("Idempotency-Key", "a-refresh"))).Must(202).Headers.Contains("Idempotent-Replayed").ShouldBeTrue();
+
+        await Given.Eventually(async () => await service.Query<bool>("SELECT EXISTS (SELECT FROM results WHERE experiment_id = @Id AND payload IS NOT NULL)", new { run.Experiment.Id }));
+    }
+
+    [Fact]
     public async Task A_metric_added_later_counts_what_came_before_it()
     {
         var run = await Run.Start(service, identities: 500, treatmentRate: 0.3);

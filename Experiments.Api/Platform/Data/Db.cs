@@ -16,6 +16,9 @@ internal sealed class Db(NpgsqlDataSource source)
 
     private NpgsqlConnection? _transactional;
 
+    /// <summary>Whether what is written here is kept only when the whole of a transaction is.</summary>
+    public bool IsInTransaction => _transactional is not null;
+
     /// <summary>Reads at most one row. Repeated once when it met a connection that had died in the pool.</summary>
     public Task<T?> Row<T>([StringSyntax("PostgreSQL")] string sql, object? parameters, CancellationToken ct)
         where T : class =>

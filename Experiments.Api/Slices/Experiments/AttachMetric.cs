@@ -54,7 +54,7 @@ internal static class AttachMetric
                 WHERE NOT v.stale AND NOT is_attached AND NOT primary_taken AND NOT frozen AND s.status <> 'completed'
                 RETURNING l.*
             ), changed AS (
-                UPDATE experiments e SET version = s.version + 1, updated_at = v.at FROM subject s, verdict v WHERE e.id = s.id AND EXISTS (SELECT FROM attached)
+                UPDATE experiments e SET version = e.version + 1, updated_at = v.at FROM subject s, verdict v WHERE e.id = s.id AND EXISTS (SELECT FROM attached)
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
                 SELECT l.environment_id, @Actor, 'experiment.metric_attached', 'experiment', l.experiment_id, {ExperimentMetricView.State} FROM attached l

@@ -41,7 +41,7 @@ internal static class CompleteExperiment
             ), changed AS (
                 UPDATE experiments e SET
                     status = 'completed', ended_at = v.at, conclusion = @Conclusion, conclusion_comment = @Comment,
-                    shipped_variant = @Ship, runs = s.runs * tstzmultirange(tstzrange(NULL, v.at)), updated_at = v.at, version = s.version + 1
+                    shipped_variant = @Ship, runs = s.runs * tstzmultirange(tstzrange(NULL, v.at)), updated_at = v.at, version = e.version + 1
                 FROM subject s
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From) AND (@Ship IS NULL OR EXISTS (SELECT FROM shipped))

@@ -66,11 +66,6 @@ internal static class CreateExperiment
             ), metric AS (
                 SELECT m.*, a.role, a.expected_direction, a.metadata FROM asked a JOIN metrics m ON m.id = a.metric
                 WHERE m.environment_id = @EnvironmentId AND m.deleted_at IS NULL FOR SHARE OF m
-            ), holdout AS (
-                SELECT id FROM holdouts WHERE id = @Holdout AND environment_id = @EnvironmentId AND deleted_at IS NULL FOR SHARE
-            ), found AS (
-                SELECT (SELECT count(*) FROM asked) = (SELECT count(*) FROM metric) AS has_metrics,
-                       @Holdout::bigint IS NULL OR EXISTS (SELECT FROM holdout) AS has_holdout
             ), {FeatureChoice.Flag}, created AS (
                 INSERT INTO experiments AS e
                     (environment_id, feature_id, name, hypothesis, description, type, rollout_percentage, variants, transforms, holdout_id, exposure, created_by)

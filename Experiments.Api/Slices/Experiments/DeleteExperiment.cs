@@ -22,7 +22,7 @@ internal static class DeleteExperiment
         private const string Sql =
             $"""
             {ExperimentChange.Subject}, changed AS (
-                UPDATE experiments e SET deleted_at = v.at, updated_at = v.at, version = s.version + 1
+                UPDATE experiments e SET deleted_at = v.at, updated_at = v.at, version = e.version + 1
                 FROM subject s
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status <> 'running'

@@ -28,7 +28,7 @@ internal static class DetachMetric
                 WHERE l.id = link.id AND NOT v.stale AND s.status = 'created'
                 RETURNING l.id
             ), changed AS (
-                UPDATE experiments e SET version = s.version + 1, updated_at = v.at FROM subject s, verdict v WHERE e.id = s.id AND EXISTS (SELECT FROM detached)
+                UPDATE experiments e SET version = e.version + 1, updated_at = v.at FROM subject s, verdict v WHERE e.id = s.id AND EXISTS (SELECT FROM detached)
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before)
                 SELECT link.environment_id, @Actor, 'experiment.metric_detached', 'experiment', link.experiment_id, link.state FROM link JOIN detached USING (id)

@@ -47,7 +47,9 @@ internal static class DuplicateExperiment
                 WHERE m.environment_id = @EnvironmentId AND m.deleted_at IS NULL
                 FOR SHARE OF m
             ), holdout AS (
-                SELECT h.id FROM source s JOIN holdouts h ON h.id = s.holdout_id WHERE h.environment_id = @EnvironmentId AND h.deleted_at IS NULL FOR SHARE OF h
+                SELECT h.id FROM source s JOIN holdouts h ON h.id = s.holdout_id 
+                WHERE h.environment_id = @EnvironmentId AND h.deleted_at IS NULL AND (SELECT count(*) FROM flag) >= 0
+                FOR SHARE OF h
             ), created AS (
                 INSERT INTO experiments AS e
                     (environment_id, feature_id, name, hypothesis, description, type, rollout_percentage, variants, transforms, holdout_id, exposure, created_by)

@@ -16,17 +16,23 @@ internal sealed record FeatureChoice(long? Id, NewFeature? New)
     /// </summary>
     public const string Flag =
         $"""
-        made AS (
+        adopted AS (
+            SELECT f.*, NULL::jsonb AS after, @Weights::jsonb IS NULL OR split_fits(f.multivariate_options, @Weights::jsonb) AS split_fits
+            FROM features f
+            WHERE f.id = @Feature AND f.environment_id = @EnvironmentId AND f.deleted_at IS NULL
+            FOR SHARE
+        ), holdout AS (
+            -- After the feature, as everybody locks them.
+            SELECT id FROM holdouts WHERE id = @Holdout AND environment_id = @EnvironmentId AND deleted_at IS NULL AND (SELECT count(*) FROM adopted) >= 0 FOR SHARE
+        ), found AS (
+            SELECT (SELECT count(*) FROM asked) = (SELECT count(*) FROM metric) AS has_metrics,
+                   @Holdout::bigint IS NULL OR EXISTS (SELECT FROM holdout) AS has_holdout
+        ), made AS (
             INSERT INTO features AS f (environment_id, name, initial_value, multivariate_options)
             SELECT @EnvironmentId, @FeatureName, @FeatureValue::jsonb, options_of(options_given(@FeatureOptions::jsonb, '[]'), '[]')
             FROM found WHERE has_metrics AND has_holdout AND @FeatureName IS NOT NULL
             ON CONFLICT (environment_id, lower(name)) WHERE deleted_at IS NULL DO NOTHING
             RETURNING f.*, {FeatureView.State} AS after
-        ), adopted AS (
-            SELECT f.*, NULL::jsonb AS after, @Weights::jsonb IS NULL OR split_fits(f.multivariate_options, @Weights::jsonb) AS split_fits
-            FROM features f
-            WHERE f.id = @Feature AND f.environment_id = @EnvironmentId AND f.deleted_at IS NULL
-            FOR SHARE
         ), flag AS (
             SELECT *, multivariate_options <> '[]' AS multivariate FROM (SELECT *, true AS split_fits FROM made UNION ALL SELECT * FROM adopted) either
         )

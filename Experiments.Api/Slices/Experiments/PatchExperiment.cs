@@ -88,8 +88,9 @@ internal static class PatchExperiment
                 UPDATE experiments e SET
                     name = COALESCE(@Name, s.name), hypothesis = COALESCE(@Hypothesis, s.hypothesis),
                     description = COALESCE(@Description, s.description), archived = COALESCE(@Archived, s.archived),
-                    variants = w.variants, transforms = w.transforms, exposure = w.exposure, holdout_id = w.holdout_id,
-                    version = s.version + 1, updated_at = v.at
+                    variants = w.variants, transforms = w.transforms, exposure = w.exposure,
+                    holdout_id = CASE WHEN @SetsHoldout THEN @Holdout ELSE e.holdout_id END,
+                    version = e.version + 1, updated_at = v.at
                 FROM subject s
                 CROSS JOIN verdict v
                 CROSS JOIN wanted w

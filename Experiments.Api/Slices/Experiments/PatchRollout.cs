@@ -55,7 +55,7 @@ internal static class PatchRollout
                     rollout_percentage = @Rollout, variants = w.variants,
                     rollouts = CASE WHEN s.status = 'created' OR s.rollout_percentage = @Rollout THEN s.rollouts
                         ELSE s.rollouts || jsonb_build_object('percentage', s.rollout_percentage, 'until', instant(v.at)) END,
-                    updated_at = v.at, version = s.version + 1
+                    updated_at = v.at, version = e.version + 1
                 FROM subject s
                 CROSS JOIN verdict v
                 CROSS JOIN wanted w

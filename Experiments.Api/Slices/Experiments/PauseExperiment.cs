@@ -24,7 +24,7 @@ internal static class PauseExperiment
             {ExperimentChange.Subject}, changed AS (
                 UPDATE experiments e SET
                     status = 'paused', runs = s.runs * tstzmultirange(tstzrange(NULL, v.at)),
-                    updated_at = v.at, version = s.version + 1
+                    updated_at = v.at, version = e.version + 1
                 FROM subject s
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From)

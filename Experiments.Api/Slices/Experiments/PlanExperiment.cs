@@ -46,7 +46,7 @@ internal static class PlanExperiment
         private const string Known =
             """
             SELECT e.status = 'completed' AS is_over, (SELECT min((v->>'weight')::numeric) FROM jsonb_array_elements(e.variants) AS v WHERE (v->>'weight')::numeric > 0) AS smallest_weight,
-                   e.rollout_percentage * (1 - COALESCE((SELECT h.percentage FROM holdouts h WHERE h.id = e.holdout_id), 0) / 100) AS taking_part, COALESCE(l.folded, false) AS folded, l.aggregation, l.definition::text AS definition,
+                   e.rollout_percentage::float8 / 100 * (1 - COALESCE((SELECT h.percentage FROM holdouts h WHERE h.id = e.holdout_id), 0)::float8 / 100) AS taking_part, COALESCE(l.folded, false) AS folded, l.aggregation, l.definition::text AS definition,
                    (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts WHERE experiment_id = e.id AND outcome = 'variant:control') AS control,
                    (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts WHERE experiment_id = e.id AND outcome LIKE 'variant:%') AS identities,
                    (SELECT COALESCE(extract(epoch FROM sum(COALESCE(upper(r), now()) - lower(r))), 0)::float8 / 86400 FROM unnest(e.runs) AS r) AS days,
@@ -60,7 +60,7 @@ internal static class PlanExperiment
         private const string Sql =
             $"""
             {ExperimentChange.Subject}, changed AS (
-                UPDATE experiments e SET plan = @Plan::jsonb, updated_at = v.at, version = s.version + 1
+                UPDATE experiments e SET plan = @Plan::jsonb, updated_at = v.at, version = e.version + 1
                 FROM subject s
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status <> 'completed' AND s.plan IS DISTINCT FROM @Plan::jsonb
@@ -119,11 +119,11 @@ internal static class PlanExperiment
         private async Task<(ArmSums Sums, double? PerDay)> Before(long environmentId, Row known, MetricDefinition definition, CancellationToken ct)
         {
             var (sums, perDay) = await baseline.Of(environmentId, known.Aggregation!, definition, ct).OrAbandon(ct);
-            return (sums, perDay * (double)known.TakingPart / 100);
+            return (sums, perDay * known.TakingPart);
         }
 
         private sealed record Row(
-            bool IsOver, decimal SmallestWeight, decimal TakingPart, bool Folded, string? Aggregation, string? Definition, long Control, long Identities, double Days,
+            bool IsOver, decimal SmallestWeight, double TakingPart, bool Folded, string? Aggregation, string? Definition, long Control, long Identities, double Days,
             double Y, double YY, double D, double DD, double YD);
     }
 }

@@ -28,8 +28,10 @@ internal static class ResetExperiment
         // Where there are millions of identities the second statement takes some seconds.
         private const string Sql =
             $"""
+            DO $$ BEGIN PERFORM set_config('statement_timeout', '60s', true); END $$;
+
             WITH turn AS MATERIALIZED (
-                SELECT pg_advisory_xact_lock(hashtext('folding')), set_config('statement_timeout', '60s', true)
+                SELECT pg_advisory_xact_lock(hashtext('folding'))
             ), standing AS MATERIALIZED (
                 SELECT e.id
                 FROM turn, experiments e
@@ -41,7 +43,7 @@ internal static class ResetExperiment
 
             {ExperimentChange.Found}, changed AS (
                 UPDATE experiments e SET
-                    status = 'created', started_at = NULL, runs = DEFAULT, rollouts = DEFAULT, updated_at = v.at, version = s.version + 1
+                    status = 'created', started_at = NULL, runs = DEFAULT, rollouts = DEFAULT, updated_at = v.at, version = e.version + 1
                 FROM subject s
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status IN ('running', 'paused')

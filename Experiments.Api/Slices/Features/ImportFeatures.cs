@@ -38,8 +38,8 @@ internal static class ImportFeatures
             WITH turn AS MATERIALIZED (
                 SELECT pg_advisory_xact_lock(hashtextextended('import', @EnvironmentId))
             )
-            SELECT id FROM turn, features
-            WHERE environment_id = @EnvironmentId AND deleted_at IS NULL AND lower(name) IN (SELECT lower(g->>'name') FROM jsonb_array_elements(@Features::jsonb) AS g)
+            SELECT id FROM features
+            WHERE (SELECT count(*) FROM turn) >= 0 AND environment_id = @EnvironmentId AND deleted_at IS NULL AND lower(name) IN (SELECT lower(g->>'name') FROM jsonb_array_elements(@Features::jsonb) AS g)
             ORDER BY id FOR UPDATE OF features;
 
             WITH given AS MATERIALIZED (

@@ -12,10 +12,11 @@ namespace Experiments.Api.Slices.Holdouts;
     """)]
 internal record HoldoutView : ITagged, IIdentified
 {
-    // With the versions of the experiments that it shows.
+    // With what it shows of its experiments.
     public const string Tag =
         """
-        '"' || h.version || (SELECT '-' || count(*) || '-' || COALESCE(sum(e.version), 0) FROM experiments e WHERE e.holdout_id = h.id AND e.deleted_at IS NULL) || '"'
+        '"' || h.version || '-' || (SELECT md5(COALESCE(string_agg(e.id || ':' || e.status || ':' || e.name, ',' ORDER BY e.id), ''))
+            FROM experiments e WHERE e.holdout_id = h.id AND e.deleted_at IS NULL) || '"'
         """;
 
     /// <summary>Selects this view from a holdout <c>h</c>.</summary>

@@ -14,10 +14,10 @@ namespace Experiments.Api.Slices.Metrics;
     """)]
 internal record MetricView : ITagged, IIdentified
 {
-    // With the versions of the experiments that it shows.
+    // With what it shows of its experiments.
     public const string Tag =
         """
-        '"' || m.version || (SELECT '-' || count(*) || '-' || COALESCE(sum(e.version), 0)
+        '"' || m.version || '-' || (SELECT md5(COALESCE(string_agg(e.id || ':' || e.status || ':' || e.name, ',' ORDER BY e.id), ''))
             FROM experiment_metrics l JOIN experiments e ON e.id = l.experiment_id WHERE l.metric_id = m.id AND e.deleted_at IS NULL) || '"'
         """;
 

@@ -54,7 +54,13 @@ internal static class RefreshResults
             }
 
             await folder.CatchUp(Patience, cancellationToken);
-            await results.Compute(command.Id, cancellationToken);
+            var computing = results.Compute(command.Id, db.IsInTransaction ? CancellationToken.None : cancellationToken);
+            // What was asked for under a key is kept when the answer is, and only then are there results to be kept beside it.
+            if (!db.IsInTransaction)
+            {
+                await computing;
+            }
+
             return Nothing.Value;
         }
 
