@@ -1,5 +1,6 @@
 using Dapper;
 using Experiments.Api.Events;
+using Experiments.Api.Platform.Data;
 using Npgsql;
 
 namespace Experiments.Api.Folding;
@@ -64,11 +65,15 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
 
     private const string Name =
         """
+        -- Found first and joined then, or each batch would be searched for on its own.
+        WITH found AS MATERIALIZED (
+            SELECT batch, environment_id, event, at FROM events
+            WHERE batch BETWEEN @first AND @newest AND batch + 0 = ANY (@batches) AND at BETWEEN @from AND @until
+        )
         INSERT INTO event_names AS n (environment_id, event, count, first_seen, last_seen)
         SELECT e.environment_id, e.event, count(*), min(e.at), max(e.at)
-        FROM events e
-        JOIN event_batches b ON b.id = e.batch
-        WHERE e.batch BETWEEN @first AND @newest AND e.batch + 0 = ANY (@batches) AND e.at BETWEEN @from AND @until AND e.at >= b.from_at
+        FROM found e
+        JOIN unnest(@batches, @begins) AS b(id, from_at) ON b.id = e.batch AND e.at >= b.from_at
         GROUP BY 1, 2
         ON CONFLICT (environment_id, event) DO UPDATE SET
             count = n.count + excluded.count, first_seen = LEAST(n.first_seen, excluded.first_seen), last_seen = GREATEST(n.last_seen, excluded.last_seen)
@@ -133,7 +138,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
             await fold.Fold(changed);
         }
 
-        await connection.ExecuteAsync(Name, new { batches, first, newest, from, until });
+        await connection.ExecuteAsync(Name, new { batches, begins = new Column<DateTime>(batches.Select(batch => due[batch].FromAt)), first, newest, from, until });
         await connection.ExecuteAsync(last <= horizon ? StrikeAll : Strike, new { batches, first, newest, horizon, last });
         await transaction.CommitAsync(ct);
         return due.Values.Sum(batch => batch.Events);
