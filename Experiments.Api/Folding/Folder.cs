@@ -54,8 +54,9 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
         {
             ApplicationName = "experiments-folder",
             CommandTimeout = 0,
+            // Where a batch lies only its own number tells, so that a plan for any number would be a bad one; and none is long enough to be compiled.
             // A replica that freezes or disappears must not keep the others from folding for longer than this.
-            Options = "-c statement_timeout=60s -c idle_in_transaction_session_timeout=60s -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+            Options = "-c jit=off -c plan_cache_mode=force_custom_plan -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
         }.ConnectionString,
         loggers: loggers);
 
