@@ -1,5 +1,6 @@
 using Dapper;
 using Experiments.Api.Domain;
+using Experiments.Api.Events;
 using Experiments.Api.Platform.Data;
 using Npgsql;
 
@@ -25,6 +26,8 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
         """;
 
     private readonly Dictionary<long, FoldedExperiment> _byId = experiments.ToDictionary(experiment => experiment.Id);
+    private readonly ILookup<(long, string), FoldedExperiment> _byFeature =
+        experiments.ToLookup(experiment => (experiment.EnvironmentId, experiment.FeatureName.ToUpperInvariant()));
     private readonly ILookup<(long, string), FoldedExperiment> _byEvent =
         experiments.ToLookup(experiment => (experiment.EnvironmentId, experiment.ExposureEvent));
 
@@ -87,7 +90,7 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
 
     private void Take(StoredEvent raw, Func<FoldedExperiment, long, bool> inTime)
     {
-        foreach (var experiment in _byEvent[(raw.EnvironmentId, raw.Event)])
+        foreach (var experiment in Candidates(raw))
         {
             if (!experiment.IsConcerned(raw) || !inTime(experiment, raw.Batch))
             {
@@ -108,6 +111,13 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
             }
         }
     }
+
+    // An environment may have had many experiments, of which an exposure concerns one.
+    private IEnumerable<FoldedExperiment> Candidates(StoredEvent raw) =>
+        raw.Event != ReceivedEvent.Exposure ? _byEvent[(raw.EnvironmentId, raw.Event)]
+        : raw.ExperimentId is { } id ? (_byId.TryGetValue(id, out var named) ? [named] : [])
+        : raw.FeatureName is { } feature ? _byFeature[(raw.EnvironmentId, feature.ToUpperInvariant())]
+        : [];
 
     /// <summary>From the columns own, seen, seen_at, first_shown, enrolled_at and paused_at, which begin at this place.</summary>
     public static Exposures Shown(NpgsqlDataReader row, int place)
