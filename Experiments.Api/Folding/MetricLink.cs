@@ -56,16 +56,7 @@ internal sealed class MetricLink
     }
 
     /// <summary>What an event is to this metric: once for each place of the definition that it fits, with its number where it has one.</summary>
-    public IEnumerable<MetricEvent> Take(string name, DateTime at, long key, string? value, JsonElement? metadata)
-    {
-        for (var slot = 0; slot < _sources.Count; slot++)
-        {
-            if (_sources[slot].Event == name && _sources[slot].Passes(value, metadata))
-            {
-                yield return new(at, key, slot, _sources[slot].NumberOf(value, metadata) ?? double.NaN);
-            }
-        }
-    }
+    public IEnumerable<MetricEvent> Take(string name, DateTime at, long key, string? value, JsonElement? metadata) => _formula.Take(name, at, key, value, metadata);
 
     public MetricValue Value(ReadOnlySpan<MetricEvent> events, DateTime exposed) => _formula.Value(events, exposed, Experiment.Timeline);
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Experiments.Api.Domain;
 
 namespace Experiments.Api.Metrics;
@@ -9,12 +10,25 @@ internal sealed class MetricFormula
     private readonly MetricDefinition _definition;
     private readonly bool[] _countsEvents;
     private readonly int _steps;
+    private readonly IReadOnlyList<MetricSource> _sources;
 
     public MetricFormula(string aggregation, MetricDefinition definition)
     {
-        (_aggregation, _definition, _steps) = (aggregation, definition, definition.Steps?.Count ?? 0);
+        (_aggregation, _definition, _sources, _steps) = (aggregation, definition, definition.Sources, definition.Steps?.Count ?? 0);
         // Of a ratio a source without a property counts events.
-        _countsEvents = [.. definition.Sources.Select(source => aggregation is not ("sum" or "mean") && !(aggregation == "ratio" && source.Property is not null))];
+        _countsEvents = [.. _sources.Select(source => aggregation is not ("sum" or "mean") && !(aggregation == "ratio" && source.Property is not null))];
+    }
+
+    /// <summary>What an event is to the metric: once for each place of the definition that it fits, with its number where it has one.</summary>
+    public IEnumerable<MetricEvent> Take(string name, DateTime at, long key, string? value, JsonElement? metadata)
+    {
+        for (var slot = 0; slot < _sources.Count; slot++)
+        {
+            if (_sources[slot].Event == name && _sources[slot].Passes(value, metadata))
+            {
+                yield return new(at, key, slot, _sources[slot].NumberOf(value, metadata) ?? double.NaN);
+            }
+        }
     }
 
     /// <summary>

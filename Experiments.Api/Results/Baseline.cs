@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Dapper;
 using Experiments.Api.Domain;
 using Experiments.Api.Folding;
@@ -51,8 +50,8 @@ internal sealed class Baseline(NpgsqlDataSource source)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var snapshot = await connection.BeginTransactionAsync(ct);
-        var sources = definition.Sources;
-        var names = sources.Select(one => one.Event!).Distinct().ToArray();
+        var formula = new MetricFormula(aggregation, definition);
+        var names = definition.Sources.Select(one => one.Event!).Distinct().ToArray();
         var (from, until) = await connection.QuerySingleAsync<(DateTime, DateTime)>(Window, new { Days });
         var share = await connection.QuerySingleAsync<long>(Found, new { environmentId, from, until, Enough });
         var (n, first) = await connection.QuerySingleAsync<(long, DateTime?)>(Active, new { environmentId, from, until, share });
@@ -60,7 +59,7 @@ internal sealed class Baseline(NpgsqlDataSource source)
         await StoredEvent.Each(
             connection,
             Events,
-            raw => Take(raw, sources, taken),
+            raw => Take(raw, formula, taken),
             ct,
             new NpgsqlParameter<long> { TypedValue = environmentId },
             new NpgsqlParameter<DateTime> { TypedValue = from },
@@ -70,7 +69,6 @@ internal sealed class Baseline(NpgsqlDataSource source)
         // With a window it matters when it opens: with the first that is known of the identity.
         var seen = definition.ConversionWindowHours is null ? [] : (await connection.QueryAsync<(string Identifier, DateTime At)>(
             First, new { environmentId, from, until, identifiers = taken.Keys.ToArray() })).ToDictionary(row => row.Identifier, row => row.At);
-        var formula = new MetricFormula(aggregation, definition);
         var timeline = new Timeline([(from, null)], [], 100, null);
         var values = taken.Select(identity =>
         {
@@ -96,17 +94,12 @@ internal sealed class Baseline(NpgsqlDataSource source)
         return values.Concat(Enumerable.Repeat(default(MetricValue), all.Length - values.Count)).Select(value => value with { Y = Math.Clamp(value.Y, lowest, highest) });
     }
 
-    private static void Take(StoredEvent raw, IReadOnlyList<MetricSource> sources, Dictionary<string, List<MetricEvent>> taken)
+    private static void Take(StoredEvent raw, MetricFormula formula, Dictionary<string, List<MetricEvent>> taken)
     {
         using var metadata = raw.Metadata is null ? null : StoredJson.Document(raw.Metadata);
-        JsonElement? members = metadata?.RootElement;
-        foreach (var (slot, one) in sources.Index())
+        foreach (var e in formula.Take(raw.Event, raw.At, raw.Key, raw.Value, metadata?.RootElement))
         {
-            if (one.Event == raw.Event && one.Passes(raw.Value, members))
-            {
-                (taken.TryGetValue(raw.Identifier!, out var events) ? events : taken[raw.Identifier!] = [])
-                    .Add(new(raw.At, raw.Key, slot, one.NumberOf(raw.Value, members) ?? double.NaN));
-            }
+            (taken.TryGetValue(raw.Identifier!, out var events) ? events : taken[raw.Identifier!] = []).Add(e);
         }
     }
 }
