@@ -9,12 +9,13 @@ internal sealed class Ledger
 {
     private const string Sum =
         """
-        INSERT INTO metric_sums AS s (link_id, arm, y, yy, d, dd, yd, x, xx, yx)
-        SELECT link_id, arm, y::numeric, yy::numeric, d::numeric, dd::numeric, yd::numeric, x::numeric, xx::numeric, yx::numeric
-        FROM unnest(@Links, @Arms, @Y, @YY, @D, @DD, @YD, @X, @XX, @YX) AS g(link_id, arm, y, yy, d, dd, yd, x, xx, yx)
+        INSERT INTO metric_sums AS s (link_id, arm, y, yy, d, dd, yd, x, xx, yx, y_non_zero, d_non_zero)
+        SELECT link_id, arm, y::numeric, yy::numeric, d::numeric, dd::numeric, yd::numeric, x::numeric, xx::numeric, yx::numeric, y_non_zero, d_non_zero
+        FROM unnest(@Links, @Arms, @Y, @YY, @D, @DD, @YD, @X, @XX, @YX, @YNonZero, @DNonZero) AS g(link_id, arm, y, yy, d, dd, yd, x, xx, yx, y_non_zero, d_non_zero)
         ON CONFLICT (link_id, arm) DO UPDATE SET
             y = s.y + excluded.y, yy = s.yy + excluded.yy, d = s.d + excluded.d, dd = s.dd + excluded.dd, yd = s.yd + excluded.yd,
-            x = s.x + excluded.x, xx = s.xx + excluded.xx, yx = s.yx + excluded.yx
+            x = s.x + excluded.x, xx = s.xx + excluded.xx, yx = s.yx + excluded.yx,
+            y_non_zero = s.y_non_zero + excluded.y_non_zero, d_non_zero = s.d_non_zero + excluded.d_non_zero
         """;
 
     private const string Count =
@@ -66,6 +67,8 @@ internal sealed class Ledger
                 X = Text(sum => sum.X),
                 XX = Text(sum => sum.XX),
                 YX = Text(sum => sum.YX),
+                YNonZero = sums.Select(row => row.Value.YNonZero).ToArray(),
+                DNonZero = sums.Select(row => row.Value.DNonZero).ToArray(),
             });
         }
 
@@ -102,11 +105,17 @@ internal sealed class Ledger
 
         public ExactSum YX { get; } = new();
 
+        public long YNonZero { get; private set; }
+
+        public long DNonZero { get; private set; }
+
         public void Add(MetricValue value, int sign)
         {
             var y = Decimals.Of(value.Y);
             Y.Add(y, sign);
             YY.Add(y, y, sign);
+            YNonZero += value.Y != 0 ? sign : 0;
+            DNonZero += value.D != 0 ? sign : 0;
             if (value.D != 0)
             {
                 var d = Decimals.Of(value.D);

@@ -163,7 +163,9 @@ internal static class MetricRules
     public static string Stored(MetricDefinition definition) => JsonSerializer.Serialize(definition, Sparse);
 
     /// <summary>A definition as it was stored.</summary>
-    public static MetricDefinition Read(string stored) => JsonSerializer.Deserialize<MetricDefinition>(stored, WireJson.Options)!;
+    /// <exception cref="JsonException">It cannot be read.</exception>
+    public static MetricDefinition Read(string stored) =>
+        JsonSerializer.Deserialize<MetricDefinition>(stored, WireJson.Options) ?? throw new JsonException("The definition is null.");
 
     private static readonly JsonSerializerOptions Sparse = new(WireJson.Options) { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Experiments.Api.Domain;
 using Experiments.Api.Metrics;
@@ -21,13 +22,15 @@ internal sealed record ResultsInput(
 
     public IReadOnlyList<long> Identities => [.. Variants.Select(variant => Outcomes.GetValueOrDefault(Exposures.InVariant + variant.Key))];
 
-    public static ResultsInput Of(Row row)
+    /// <param name="row">As it was read.</param>
+    /// <param name="failed">Is told of a metric, by its link, that cannot be read.</param>
+    public static ResultsInput Of(Row row, Action<long, Exception> failed)
     {
         var variants = StoredJson.Variants(row.Variants).Select(variant => (variant.Key, variant.Weight)).ToList();
         return new(
             variants,
             StoredJson.Parse(row.Outcomes)!.AsObject().ToDictionary(outcome => outcome.Key, outcome => outcome.Value!.GetValue<long>()),
-            [.. StoredJson.Parse(row.Metrics)!.AsArray().Select(metric => Measured(metric!, variants.Count))],
+            [.. StoredJson.Parse(row.Metrics)!.AsArray().Select(metric => Measured(metric!, variants.Count, failed))],
             row.StartedAt,
             row.EndedAt,
             row.AsOf,
@@ -36,7 +39,7 @@ internal sealed record ResultsInput(
             row.Days);
     }
 
-    private static MeasuredMetric Measured(JsonNode metric, int arms)
+    private static MeasuredMetric Measured(JsonNode metric, int arms, Action<long, Exception> failed)
     {
         var sums = new double[arms][];
         // Those who are held out are in none of them.
@@ -45,25 +48,43 @@ internal sealed record ResultsInput(
             sums[arm![0]!.GetValue<int>()] = [.. arm.AsArray().Skip(1).Select(sum => sum!.GetValue<double>())];
         }
 
+        var link = metric["link"]!.GetValue<long>();
+        MetricDefinition? definition = null;
+        try
+        {
+            definition = MetricRules.Read(metric["definition"]!.ToJsonString());
+        }
+        catch (JsonException exception)
+        {
+            failed(link, exception);
+        }
+
         return new(
-            metric["link"]!.GetValue<long>(),
+            link,
             metric["place"]!.GetValue<int>(),
             metric["metric"]!.GetValue<long>(),
             metric["name"]!.GetValue<string>(),
             metric["role"]!.GetValue<string>(),
             metric["expected_direction"]!.GetValue<string>(),
             metric["aggregation"]!.GetValue<string>(),
-            MetricRules.Read(metric["definition"]!.ToJsonString()),
+            definition ?? new(),
             metric["added_after_start"]!.GetValue<bool>(),
-            [.. sums.Select(arm => arm ?? new double[8])],
-            [.. metric["steps"]!.AsArray().Select(step => (step![0]!.GetValue<int>(), step[1]!.GetValue<int>(), step[2]!.GetValue<long>()))]);
+            [.. sums.Select(arm => arm ?? new double[10])],
+            [.. metric["steps"]!.AsArray().Select(step => (step![0]!.GetValue<int>(), step[1]!.GetValue<int>(), step[2]!.GetValue<long>()))])
+        {
+            // Sums that are too large for a number leave nothing to be said.
+            Failed = definition is null || !sums.All(arm => arm is null || arm.All(double.IsFinite)),
+        };
     }
 
     internal sealed record Row(
         string Variants, string Outcomes, string Metrics, DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long EventsNotCounted, long? Needed, double Days);
 }
 
-/// <summary>A metric with the sums of its arms (y, y², d, d², yd, x, x², yx), by place, and with how many came how far in a funnel.</summary>
+/// <summary>
+/// A metric with the sums of its arms (y, y², d, d², yd, x, x², yx, and how many y and d are not 0), by place, and with how many came how
+/// far in a funnel.
+/// </summary>
 internal sealed record MeasuredMetric(
     long Link, int Place, long Metric, string Name, string Role, string ExpectedDirection, string Aggregation, MetricDefinition Definition, bool AddedAfterStart,
     IReadOnlyList<double[]> Sums, IReadOnlyList<(int Arm, int Step, long Count)> Steps)
@@ -80,8 +101,8 @@ internal sealed record MeasuredMetric(
     /// <summary>Whether it is to be kept from getting worse, rather than to get better.</summary>
     public bool IsGuardrail => Role == "guardrail" || ExpectedDirection.StartsWith("not_", StringComparison.Ordinal);
 
-    /// <summary>Whether its sums count identities that did something.</summary>
-    public bool CountsConversions => Aggregation is "occurrence" or "funnel" or "retention";
+    /// <summary>Whether it could not be read, so that nothing can be said of it.</summary>
+    public bool Failed { get; init; }
 
-    public ArmSums Arm(int place, long n) => Sums[place] is var s ? new(n, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]) : default;
+    public ArmSums Arm(int place, long n) => Sums[place] is var s ? new(n, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]) : default;
 }

@@ -20,7 +20,7 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
                     'definition', l.definition, 'added_after_start', l.added_after_start,
                     -- Among all metrics of the experiment, of which some may not have been taken up.
                     'place', (SELECT count(*) FROM experiment_metrics o WHERE o.experiment_id = e.id AND o.id < l.id),
-                    'sums', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.y, s.yy, s.d, s.dd, s.yd, s.x, s.xx, s.yx)), '[]') FROM metric_sums s WHERE s.link_id = l.id),
+                    'sums', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.y, s.yy, s.d, s.dd, s.yd, s.x, s.xx, s.yx, s.y_non_zero, s.d_non_zero)), '[]') FROM metric_sums s WHERE s.link_id = l.id),
                     'steps', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.step, s.count)), '[]') FROM metric_steps s WHERE s.link_id = l.id)) ORDER BY l.id), '[]')
                 FROM experiment_metrics l WHERE l.experiment_id = e.id AND l.folded)::text AS metrics,
                e.started_at, e.ended_at, COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events AS events_not_counted,
@@ -50,7 +50,7 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
         ), held AS (
             SELECT m.arm, LEAST(GREATEST(m.y, b.lowest), b.highest)::numeric AS y, m.x::numeric AS x FROM measured m, b WHERE m.y <> 0 OR m.x <> 0
         )
-        SELECT h.arm, sum(h.y)::float8 AS y, sum(h.y * h.y)::float8 AS yy, sum(h.y * h.x)::float8 AS yx, count(*) AS rows, (SELECT LEAST(GREATEST(0, lowest), highest)::float8 FROM b) AS nought
+        SELECT h.arm, sum(h.y)::float8 AS y, sum(h.y * h.y)::float8 AS yy, sum(h.y * h.x)::float8 AS yx, count(*) AS rows, count(*) FILTER (WHERE h.y <> 0) AS non_zero, (SELECT LEAST(GREATEST(0, lowest), highest)::float8 FROM b) AS nought
         FROM held h GROUP BY h.arm
         """;
 
@@ -73,6 +73,8 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
         INSERT INTO results (experiment_id, last_error, last_error_at) VALUES (@experimentId, @error, clock_timestamp())
         ON CONFLICT (experiment_id) DO UPDATE SET last_error = excluded.last_error, last_error_at = excluded.last_error_at
         """;
+
+    private const string BeforeMetric = "before_metric";
 
     /// <summary>How long after an experiment's end its late events still count.</summary>
     public TimeSpan Late { get; } = configuration.LateEvents();
@@ -107,7 +109,7 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
 
         if (await Read(experimentId, ct) is { } input)
         {
-            var payload = JsonSerializer.Serialize(Judgement.Make(input), WireJson.Options);
+            var payload = JsonSerializer.Serialize(Judgement.Make(input, (metric, exception) => Report(experimentId, metric, exception)), WireJson.Options);
             await connection.ExecuteAsync(Keep, new { experimentId, payload, asOf = input.AsOf, startedAt = input.StartedAt });
         }
 
@@ -125,15 +127,35 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
             return null;
         }
 
-        var input = ResultsInput.Of(row);
+        var input = ResultsInput.Of(row, (metric, exception) => Report(experimentId, metric, exception));
         var metrics = new List<MeasuredMetric>();
         foreach (var metric in input.Metrics)
         {
-            metrics.Add(metric.Definition.Winsorize is { } held && input.Identities.Sum() > 0 ? await Hold(connection, experimentId, metric, held, input.Identities) : metric);
+            if (metric.Definition.Winsorize is not { } held || input.Identities.Sum() == 0)
+            {
+                metrics.Add(metric);
+                continue;
+            }
+
+            await snapshot.SaveAsync(BeforeMetric, ct);
+            try
+            {
+                metrics.Add(await Hold(connection, experimentId, metric, held, input.Identities));
+            }
+            catch (PostgresException exception) when (!ct.IsCancellationRequested)
+            {
+                // It takes too long, say; the other metrics are none the worse for it.
+                await snapshot.RollbackAsync(BeforeMetric, ct);
+                Report(experimentId, metric.Link, exception);
+                metrics.Add(metric with { Failed = true });
+            }
         }
 
         return input with { Metrics = metrics };
     }
+
+    private void Report(long experimentId, long link, Exception exception) =>
+        logger.LogError(exception, "Metric {Link} of experiment {ExperimentId} cannot be computed; its other metrics are", link, experimentId);
 
     private static async Task<MeasuredMetric> Hold(NpgsqlConnection connection, long experimentId, MeasuredMetric metric, Metrics.Winsorizing held, IReadOnlyList<long> identities)
     {
@@ -149,10 +171,12 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
                 var noughts = identities[arm] - (row?.Rows ?? 0);
                 // The same everywhere, also where an arm has nothing but noughts.
                 var nought = rows.Values.FirstOrDefault()?.Nought ?? 0;
-                return (double[])[(row?.Y ?? 0) + (noughts * nought), (row?.Yy ?? 0) + (noughts * nought * nought), .. sums[2..7], row?.Yx ?? 0];
+                return (double[])[
+                    (row?.Y ?? 0) + (noughts * nought), (row?.Yy ?? 0) + (noughts * nought * nought), .. sums[2..7], row?.Yx ?? 0,
+                    (row?.NonZero ?? 0) + (nought == 0 ? 0 : noughts), sums[9]];
             })],
         };
     }
 
-    private sealed record HeldRow(short Arm, double Y, double Yy, double Yx, long Rows, double Nought);
+    private sealed record HeldRow(short Arm, double Y, double Yy, double Yx, long Rows, long NonZero, double Nought);
 }

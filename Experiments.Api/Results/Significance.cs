@@ -27,9 +27,10 @@ internal static class Significance
     /// <param name="fewest">The identities of the smaller of the two.</param>
     public static string Of(Comparison comparison, long fewest)
     {
-        var chance = Math.Max(comparison.ChanceToWin, 1 - comparison.ChanceToWin);
-        // Of the better choice of the two.
-        var loss = Math.Min(comparison.ExpectedLoss.Keeping, comparison.ExpectedLoss.Shipping);
+        var toWin = comparison.ChanceToWin ?? 0.5;
+        var chance = Math.Max(toWin, 1 - toWin);
+        // Of the better choice of the two; without a mean of control that it could be relative to, any is too high.
+        var loss = comparison.ExpectedLoss is { } losses ? Math.Min(losses.Keeping, losses.Shipping) : double.PositiveInfinity;
         return fewest < FewestIdentities ? NotEnoughExposure
             : chance < LeastChance ? LowWinProbability
             : loss >= MostLoss ? HighLoss

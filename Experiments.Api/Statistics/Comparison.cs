@@ -14,44 +14,60 @@ internal enum MetricKind
 /// <param name="Alpha">How often a test may find what is not there.</param>
 /// <param name="Alternative">What the tests try to find.</param>
 /// <param name="HigherIsBetter">In which direction winning lies.</param>
-/// <param name="Prior">A proper prior of the relative effect, or null for a flat one.</param>
+/// <param name="Prior">A proper prior of the relative effect, whichever effect is shown; or null for a flat one.</param>
 /// <param name="Tuning">The identities of both arms at which the sequential interval is narrowest.</param>
 /// <param name="UseCovariate">Whether what was there before the exposure is taken off (CUPED).</param>
 internal sealed record ComparisonSettings(
     MetricKind Kind, bool IsRelative = true, double Alpha = 0.05, Alternative Alternative = Alternative.TwoSided, bool HigherIsBetter = true,
     (double Mean, double Variance)? Prior = null, double Tuning = ConfidenceSequence.DefaultTuning, bool UseCovariate = false);
 
-/// <summary>A treatment beside control, by every method; or, as <see cref="Reason"/>, why nothing can be said.</summary>
+/// <summary>
+/// A treatment beside control, by every method; or, as <see cref="Reason"/>, why nothing can be said. Nothing here is anything but a
+/// finite number, or null.
+/// </summary>
 internal sealed record Comparison
 {
     public const string NotEnoughIdentities = "not_enough_identities";
     public const string NotEnoughConversions = "not_enough_conversions";
+    public const string NotEnoughValues = "not_enough_values";
     public const string ZeroVariance = "zero_variance";
     public const string ZeroBaseline = "zero_baseline";
+    public const string ControlNearZero = "control_near_zero";
     public const string NoControl = "no_control";
     public const string SampleRatioMismatch = "sample_ratio_mismatch";
 
-    /// <summary>The effect of the settings, or null with a reason.</summary>
-    public Effect? Effect { get; private init; }
+    /// <summary>The difference of the means, on which every test rests; null with a reason.</summary>
+    public Effect? Difference { get; private init; }
 
     public string? Reason { get; private init; }
 
+    /// <summary>The effect as it was asked for: the difference, or that in proportion to control's mean; null where that mean is 0.</summary>
+    public double? Effect { get; private init; }
+
     public double PValue { get; private init; }
 
-    public Interval Interval { get; private init; }
+    /// <summary>Of the effect; null where the data do not bound it.</summary>
+    public Interval? Interval { get; private init; }
 
     public double SequentialPValue { get; private init; }
 
-    public Interval SequentialInterval { get; private init; }
+    /// <summary>Of the effect; null where the data do not bound it.</summary>
+    public Interval? SequentialInterval { get; private init; }
 
-    public double ChanceToWin { get; private init; }
+    /// <summary>Null where a prior is given and control's mean, which it is relative to, is 0.</summary>
+    public double? ChanceToWin { get; private init; }
 
-    public Interval CredibleInterval { get; private init; }
+    /// <summary>Of the effect; null where the data do not bound it.</summary>
+    public Interval? CredibleInterval { get; private init; }
 
-    public (double Keeping, double Shipping) ExpectedLoss { get; private init; }
+    /// <summary>In the units of the effect; null where it is relative and control's mean is 0.</summary>
+    public (double Keeping, double Shipping)? ExpectedLoss { get; private init; }
 
     /// <summary>How much of the covariate was taken off; null without one.</summary>
     public double? Theta { get; private init; }
+
+    /// <summary>Why an interval is missing that was asked for.</summary>
+    public string UnboundedReason => Effect is null ? ZeroBaseline : ControlNearZero;
 
     public static Comparison Between(ArmSums control, ArmSums treatment, ComparisonSettings settings)
     {
@@ -61,36 +77,52 @@ internal sealed record Comparison
         }
 
         var (c, t) = (UnitOf(control, settings.Kind), UnitOf(treatment, settings.Kind));
-        // In this order: where neither arm says anything, it is not the baseline that is missing.
-        var reason = !(c.Variance > 0) || !(t.Variance > 0) ? (double.IsNaN(c.Mean + t.Mean) || double.IsInfinity(c.Mean + t.Mean) ? ZeroBaseline : ZeroVariance)
-            : settings.IsRelative && c.Mean == 0 ? ZeroBaseline
-            : null;
-        if (reason is not null)
+        if (!double.IsFinite(c.Mean) || !double.IsFinite(t.Mean))
         {
-            return new() { Reason = reason };
+            // A ratio that is over nothing.
+            return new() { Reason = ZeroBaseline };
         }
 
-        var cuped = settings.UseCovariate ? Cuped.Between(control, treatment, settings.IsRelative) : null;
-        var effect = cuped is { Theta: not 0 } ? cuped.Effect : Effect.Between(c, t, settings.IsRelative);
-        if (!(effect.Variance > 0) || !double.IsFinite(effect.Variance) || !double.IsFinite(effect.Value))
+        if (!(c.Variance > 0) || !(t.Variance > 0))
         {
             return new() { Reason = ZeroVariance };
         }
 
-        var posterior = NormalPosterior.Of(effect, settings.IsRelative, settings.Prior);
+        var cuped = settings.UseCovariate ? Cuped.Between(control, treatment) : null;
+        var (difference, cautious) = cuped is { Theta: not 0 } ? (cuped.Effect, cuped.Cautious) : (Statistics.Effect.Between(c, t), Statistics.Effect.Cautiously(c, t));
+        return IsKnown(difference) && IsKnown(cautious) && NormalPosterior.Of(difference, settings.Prior) is var posterior
+            ? Of(difference, cautious, posterior, settings) with { Theta = cuped?.Theta }
+            : new() { Reason = ZeroVariance };
+    }
+
+    private static Comparison Of(Effect difference, Effect cautious, NormalPosterior? posterior, ComparisonSettings settings)
+    {
+        var (alternative, alpha, isRelative) = (settings.Alternative, settings.Alpha, settings.IsRelative);
+        var fixedWidth = FixedHorizon.Multiplier(difference.DegreesOfFreedom, alternative, alpha);
+        var sequentialWidth = ConfidenceSequence.Multiplier(cautious.N, alternative, alpha, settings.Tuning);
+        // What a loss in units of the metric is in those of the effect.
+        var unit = !isRelative ? 1 : difference.Relative is null ? (double?)null : 1 / Math.Abs(difference.Control.Value);
         return new()
         {
-            Effect = effect,
-            Theta = cuped?.Theta,
-            PValue = FixedHorizon.PValue(effect, settings.Alternative),
-            Interval = FixedHorizon.Interval(effect, settings.Alternative, settings.Alpha),
-            SequentialPValue = ConfidenceSequence.PValue(effect, settings.Alternative, settings.Alpha, settings.Tuning),
-            SequentialInterval = ConfidenceSequence.Interval(effect, settings.Alternative, settings.Alpha, settings.Tuning),
-            ChanceToWin = posterior.ChanceToWin(settings.HigherIsBetter),
-            CredibleInterval = posterior.Interval(settings.Alpha),
-            ExpectedLoss = posterior.ExpectedLoss(settings.HigherIsBetter),
+            Difference = difference,
+            Effect = isRelative ? difference.Relative : difference.Value,
+            PValue = FixedHorizon.PValue(difference, alternative),
+            Interval = isRelative
+                ? Fieller.Bounds(difference.Value, difference.Variance, difference.Control, fixedWidth, alternative)
+                : FixedHorizon.Bounds(difference.Value, fixedWidth * difference.StandardError, alternative),
+            SequentialPValue = ConfidenceSequence.PValue(cautious, alternative, alpha, settings.Tuning),
+            SequentialInterval = isRelative
+                ? Fieller.Bounds(cautious.Value, cautious.Variance, cautious.Control, sequentialWidth, alternative)
+                : FixedHorizon.Bounds(cautious.Value, sequentialWidth * cautious.StandardError, alternative),
+            ChanceToWin = posterior?.ChanceToWin(settings.HigherIsBetter),
+            CredibleInterval = isRelative ? posterior?.RelativeInterval(alpha) : posterior?.Interval(alpha),
+            ExpectedLoss = posterior?.ExpectedLoss(settings.HigherIsBetter) is { } loss && unit is { } per ? (loss.Keeping * per, loss.Shipping * per) : null,
         };
     }
+
+    private static bool IsKnown(Effect effect) =>
+        effect.Variance > 0 && double.IsFinite(effect.Variance) && double.IsFinite(effect.Value) && double.IsFinite(effect.DegreesOfFreedom)
+        && double.IsFinite(effect.Control.Variance) && double.IsFinite(effect.Control.Covariance);
 
     public static Unit UnitOf(ArmSums arm, MetricKind kind) => kind switch
     {

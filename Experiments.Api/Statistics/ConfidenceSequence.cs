@@ -28,13 +28,16 @@ internal static class ConfidenceSequence
         return points ? Math.Min(1, Math.Exp((Math.Log(scale) / 2) - x) / (2 * -ExpM1(-x))) : 1;
     }
 
-    public static Interval Interval(Effect effect, Alternative alternative, double alpha, double tuning)
+    public static Interval Interval(Effect effect, Alternative alternative, double alpha, double tuning) =>
+        FixedHorizon.Bounds(effect.Value, Multiplier(effect.N, alternative, alpha, tuning) * effect.StandardError, alternative);
+
+    /// <summary>The half-width of the interval in standard errors, where both arms have <paramref name="n"/> identities together.</summary>
+    public static double Multiplier(double n, Alternative alternative, double alpha, double tuning)
     {
         var (rho2, level) = Rho2(alternative, alpha, tuning);
-        var scale = (effect.N * rho2) + 1;
+        var scale = (n * rho2) + 1;
         var log = alternative == Alternative.TwoSided ? (Math.Log(scale) / 2) - Math.Log(alpha) : Math.Log(1 + (Math.Sqrt(scale) / level));
-        var width = Math.Sqrt(effect.Variance) * Math.Sqrt(2 * scale / (effect.N * rho2) * log);
-        return FixedHorizon.Bounds(effect.Value, width, alternative);
+        return Math.Sqrt(2 * scale / (n * rho2) * log);
     }
 
     // e^x - 1 for x below nought, of which nothing is lost near nought.

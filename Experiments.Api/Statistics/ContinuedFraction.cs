@@ -31,7 +31,8 @@ internal static class ContinuedFraction
             (bn, under) = (under, (alpha * bn) + (beta * under));
             var before = fraction;
             fraction = next / under;
-            if (Math.Abs(fraction - before) <= Enough * fraction)
+            // Written so that what is no number ends it as well.
+            if (!(Math.Abs(fraction - before) > Enough * fraction))
             {
                 break;
             }
@@ -56,7 +57,7 @@ internal static class ContinuedFraction
             d = 1 / NotZero((an * d) + b);
             c = NotZero(b + (an / c));
             fraction *= d * c;
-            if (Math.Abs((d * c) - 1) < Enough)
+            if (!(Math.Abs((d * c) - 1) >= Enough))
             {
                 break;
             }

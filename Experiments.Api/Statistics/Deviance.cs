@@ -52,9 +52,9 @@ internal static class Deviance
         {
             term *= v * v;
             var next = sum + (term / ((2 * j) + 1));
-            if (next == sum)
+            if (!(Math.Abs(next - sum) > 0))
             {
-                return sum;
+                return next;
             }
 
             sum = next;

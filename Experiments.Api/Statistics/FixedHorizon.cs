@@ -30,11 +30,12 @@ internal static class FixedHorizon
         };
     }
 
-    public static Interval Interval(Effect effect, Alternative alternative, double alpha)
-    {
-        var width = StudentT.UpperQuantile(alternative == Alternative.TwoSided ? alpha / 2 : alpha, effect.DegreesOfFreedom) * effect.StandardError;
-        return Bounds(effect.Value, width, alternative);
-    }
+    public static Interval Interval(Effect effect, Alternative alternative, double alpha) =>
+        Bounds(effect.Value, Multiplier(effect.DegreesOfFreedom, alternative, alpha) * effect.StandardError, alternative);
+
+    /// <summary>The half-width of the interval in standard errors.</summary>
+    public static double Multiplier(double degreesOfFreedom, Alternative alternative, double alpha) =>
+        StudentT.UpperQuantile(alternative == Alternative.TwoSided ? alpha / 2 : alpha, degreesOfFreedom);
 
     /// <summary>The bounds that a half-width makes: both, or only the one that the alternative asks about.</summary>
     public static Interval Bounds(double value, double width, Alternative alternative) => alternative switch

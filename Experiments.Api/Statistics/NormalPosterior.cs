@@ -1,36 +1,56 @@
 namespace Experiments.Api.Statistics;
 
-/// <summary>What is believed of an effect after the data.</summary>
+/// <summary>What is believed of the difference after the data.</summary>
+/// <param name="Mean">Of the difference, in units of the metric.</param>
+/// <param name="StandardDeviation">The same.</param>
+/// <param name="Control">What is believed of the mean of control.</param>
 /// <remarks>
-/// The likelihood is N(Δ, V). A proper prior N(m, s²) on the relative effect adds its precision: 1/σ² = 1/V + 1/s² and
-/// μ = (Δ/V + m/s²) σ²; without one it is flat. For an absolute effect the prior is scaled by the mean of control. The chance to win
-/// is P(effect > 0), computed as a tail, and the losses are those of N. Stucchio (2015): of keeping control
+/// The likelihood of the difference is N(Δ, V). A proper prior N(m, s²) stands on the relative effect; to act on the difference it is
+/// scaled by the observed size of control's mean, a = |ȳ_C|, as if that were known: 1/σ² = 1/V + 1/(s a)² and μ = (Δ/V + m/(s² a)) σ².
+/// Without one the prior is flat. What that teaches of control's mean follows from its covariance with the difference. The chance to win
+/// is P(difference > 0), computed as a tail, and the losses are those of N. Stucchio (2015): of keeping control
 /// E[max(X, 0)] = μ Φ(μ/σ) + σ φ(μ/σ), of shipping E[max(-X, 0)]. Checked against 50-digit values.
 /// </remarks>
-internal sealed record NormalPosterior(double Mean, double StandardDeviation)
+internal sealed record NormalPosterior(double Mean, double StandardDeviation, ControlMean Control)
 {
-    public static NormalPosterior Of(Effect effect, bool relative, (double Mean, double Variance)? prior)
+    /// <summary>Null where there is a prior and control's mean, which would give it a scale, is 0.</summary>
+    public static NormalPosterior? Of(Effect effect, (double Mean, double Variance)? prior)
     {
         if (prior is not { } proper)
         {
-            return new(effect.Value, effect.StandardError);
+            return new(effect.Value, effect.StandardError, effect.Control);
         }
 
-        var scale = relative ? 1 : effect.Baseline;
+        var scale = Math.Abs(effect.Control.Value);
+        if (scale == 0)
+        {
+            return null;
+        }
+
         var precision = (1 / effect.Variance) + (1 / (proper.Variance * scale * scale));
-        return new(((effect.Value / effect.Variance) + (proper.Mean / (proper.Variance * scale))) / precision, Math.Sqrt(1 / precision));
+        var mean = ((effect.Value / effect.Variance) + (proper.Mean / (proper.Variance * scale))) / precision;
+        var share = effect.Control.Covariance / effect.Variance;
+        return new(mean, Math.Sqrt(1 / precision), new(
+            effect.Control.Value + (share * (mean - effect.Value)),
+            effect.Control.Variance + (share * share * ((1 / precision) - effect.Variance)),
+            share / precision));
     }
 
-    /// <summary>P(effect > 0); where lower is better, P(effect &lt; 0).</summary>
+    /// <summary>P(difference > 0); where lower is better, P(difference &lt; 0).</summary>
     public double ChanceToWin(bool higherIsBetter) => Normal.UpperTail((higherIsBetter ? -Mean : Mean) / StandardDeviation);
 
     public Interval Interval(double alpha)
     {
-        var width = -Normal.Quantile(alpha / 2) * StandardDeviation;
+        var width = Multiplier(alpha) * StandardDeviation;
         return new(Mean - width, Mean + width);
     }
 
-    /// <summary>What keeping control, and what shipping the treatment, is expected to cost, in units of the effect.</summary>
+    /// <summary>The same in proportion to control's mean: with a flat prior exactly, since P(μ_T &lt; (1 + r) μ_C) is a tail of a normal distribution for every r.</summary>
+    public Interval? RelativeInterval(double alpha) => Fieller.Bounds(Mean, StandardDeviation * StandardDeviation, Control, Multiplier(alpha), Alternative.TwoSided);
+
+    private static double Multiplier(double alpha) => -Normal.Quantile(alpha / 2);
+
+    /// <summary>What keeping control, and what shipping the treatment, is expected to cost, in units of the metric.</summary>
     public (double Keeping, double Shipping) ExpectedLoss(bool higherIsBetter)
     {
         var (up, down) = (Above(Mean), Above(-Mean));

@@ -37,6 +37,11 @@ internal static class StudentT
     /// <summary>The t with P(T > t) = <paramref name="q"/>, 0 &lt; q &lt; 1.</summary>
     public static double UpperQuantile(double q, double freedom)
     {
+        if (double.IsNaN(q) || double.IsNaN(freedom))
+        {
+            return double.NaN;
+        }
+
         if (q > 0.5)
         {
             return -UpperQuantile(1 - q, freedom);
@@ -65,7 +70,7 @@ internal static class StudentT
                 next = low > 0 ? Math.Sqrt(low) * Math.Sqrt(high) : high / 2;
             }
 
-            if (Math.Abs(next - t) <= 1e-16 * Math.Abs(next))
+            if (!(Math.Abs(next - t) > 1e-16 * Math.Abs(next)))
             {
                 return next;
             }

@@ -274,15 +274,15 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
                 node[name]!["mean"]!.GetValue<double>().ShouldBe(side.Mean, 1e-9);
             }
 
-            var effect = (rest.Mean - held.Mean) / held.Mean;
-            var error = Math.Sqrt((rest.Variance / rest.N / held.Mean / held.Mean) + (held.Variance / held.N * rest.Mean * rest.Mean / Math.Pow(held.Mean, 4)));
+            var difference = rest.Mean - held.Mean;
+            var error = Math.Sqrt((rest.Variance / rest.N) + (held.Variance / held.N));
             var freedom = Math.Pow((rest.Variance / rest.N) + (held.Variance / held.N), 2)
                 / ((Math.Pow(rest.Variance / rest.N, 2) / (rest.N - 1)) + (Math.Pow(held.Variance / held.N, 2) / (held.N - 1)));
             var over = node["rest_over_held_out"]!;
-            over["effect"]!.GetValue<double>().ShouldBe(effect, 1e-9);
+            over["effect"]!.GetValue<double>().ShouldBe(difference / held.Mean, 1e-9);
             over["standard_error"]!.GetValue<double>().ShouldBe(error, 1e-9);
-            over["frequentist"]!["p_value"]!.GetValue<double>().ShouldBe(2 * StudentT.CDF(0, 1, freedom, -Math.Abs(effect / error)), 1e-7);
-            over["bayesian"]!["chance_to_win"]!.GetValue<double>().ShouldBe(Normal.CDF(0, 1, effect / error), 1e-7);
+            over["frequentist"]!["p_value"]!.GetValue<double>().ShouldBe(2 * StudentT.CDF(0, 1, freedom, -Math.Abs(difference / error)), 1e-7);
+            over["bayesian"]!["chance_to_win"]!.GetValue<double>().ShouldBe(Normal.CDF(0, 1, difference / error), 1e-7);
         }
 
         var ratio = compared["metrics"]!.AsArray().Single(node => node!["metric"]!.GetValue<long>() == metrics[2].Id)!;

@@ -11,7 +11,7 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
     private const string Sums =
         """
         SELECT l.name || ' ' || s.arm || ' ' || trim_scale(s.y) || ' ' || trim_scale(s.yy) || ' ' || trim_scale(s.d) || ' ' || trim_scale(s.dd) || ' ' || trim_scale(s.yd)
-               || ' ' || trim_scale(s.x) || ' ' || trim_scale(s.xx) || ' ' || trim_scale(s.yx)
+               || ' ' || trim_scale(s.x) || ' ' || trim_scale(s.xx) || ' ' || trim_scale(s.yx) || ' ' || s.y_non_zero || ' ' || s.d_non_zero
                || ' ' || COALESCE((SELECT string_agg(t.step || ':' || t.count, ',' ORDER BY t.step) FROM metric_steps t WHERE t.link_id = l.id AND t.arm = s.arm AND t.count <> 0), '')
         FROM metric_sums s JOIN experiment_metrics l ON l.id = s.link_id
         WHERE l.experiment_id = @Id AND NOT (s.y = 0 AND s.d = 0 AND s.x = 0 AND NOT EXISTS (SELECT FROM metric_steps t WHERE t.link_id = l.id AND t.arm = s.arm AND t.count <> 0))
@@ -105,7 +105,7 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
             UPDATE measurements SET numbers = array_append(numbers[2:], 7) WHERE experiment_id = @Id AND identity::text < '8' AND numbers <> '{}';
             DELETE FROM measurements WHERE experiment_id = @Id AND identity::text > 'e';
             INSERT INTO measurements (experiment_id, identity, arm, numbers, events) VALUES (@Id, gen_random_uuid(), 1, '{1,0}', '');
-            UPDATE metric_sums SET y = y + 1, yy = 0 WHERE link_id IN (SELECT id FROM experiment_metrics WHERE experiment_id = @Id);
+            UPDATE metric_sums SET y = y + 1, yy = 0, y_non_zero = 7, d_non_zero = d_non_zero + 1 WHERE link_id IN (SELECT id FROM experiment_metrics WHERE experiment_id = @Id);
             UPDATE exposure_counts SET count = count + 1 WHERE experiment_id = @Id;
             """,
             new { experiment.Id });

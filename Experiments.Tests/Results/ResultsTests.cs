@@ -157,14 +157,33 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
     {
         var run = await Run.Start(service, identities: 60, treatmentRate: 0.2);
         var before = await run.Results();
-        await service.Execute("UPDATE experiment_metrics SET definition = '{\"event\": 7}' WHERE experiment_id = @Id", new { run.Experiment.Id });
+        await service.Execute("INSERT INTO exposure_counts SELECT @Id, now() - n * interval '1 hour', 'variant:green', 9000000000000000000 FROM generate_series(1, 2) n", new { run.Experiment.Id });
 
         var after = (await run.Given.Admin.Get($"{run.Given.Experiments}{run.Experiment.Id}/results/?refresh=true")).Must(200);
 
         after["as_of"].GetValue<string>().ShouldBe(before["as_of"].GetValue<string>());
         after["last_error"].GetValue<string>().ShouldNotBeEmpty();
         after["metrics"].ToJsonString().ShouldBe(before["metrics"].ToJsonString());
-        await service.Execute("UPDATE experiment_metrics SET definition = '{\"event\": \"purchase\"}' WHERE experiment_id = @Id", new { run.Experiment.Id });
+        await service.Execute("DELETE FROM exposure_counts WHERE experiment_id = @Id AND count > 1000000", new { run.Experiment.Id });
+    }
+
+    [Fact]
+    public async Task A_metric_that_cannot_be_read_says_so_and_the_others_stand()
+    {
+        var run = await Run.Start(service, identities: 1000, treatmentRate: 0.2);
+        await run.Results();
+        await service.Execute("UPDATE experiment_metrics SET definition = '{\"event\": 7}' WHERE experiment_id = @Id AND metric_id = @Revenue", new { run.Experiment.Id, run.Revenue });
+
+        var results = (await run.Given.Admin.Get($"{run.Given.Experiments}{run.Experiment.Id}/results/?refresh=true")).Must(200);
+
+        results["metrics"].AsArray().Count.ShouldBe(3);
+        var broken = Metric(results, run.Revenue);
+        broken["error"]!.GetValue<string>().ShouldNotBeEmpty();
+        broken["treatments"]![0]!["verdict"]!.GetValue<string>().ShouldBe("invalid");
+        broken["treatments"]![0]!["reason"]!.GetValue<string>().ShouldBe("metric_failed");
+        Metric(results, run.Errors)["treatments"]![0]!["frequentist"].ShouldNotBeNull();
+        results.Json!["last_error"].ShouldBeNull();
+        await service.Execute("UPDATE experiment_metrics SET definition = '{\"event\": \"purchase\", \"property\": \"value\"}' WHERE experiment_id = @Id AND metric_id = @Revenue", new { run.Experiment.Id, run.Revenue });
     }
 
     private static JsonNode Metric(Reply results, long metric) => results["metrics"].AsArray().Single(node => node!["metric"]!.GetValue<long>() == metric)!;
@@ -229,21 +248,37 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
                 }
 
                 var (c, t) = (Moments(arms[0], metric != Revenue), Moments(arms[1], metric != Revenue));
-                var effect = (t.Mean - c.Mean) / c.Mean;
-                var error = Math.Sqrt((t.Variance / t.N / c.Mean / c.Mean) + (c.Variance / c.N * t.Mean * t.Mean / Math.Pow(c.Mean, 4)));
+                var (ofControl, ofTreatment) = (c.Variance / c.N, t.Variance / t.N);
+                var (difference, error) = (t.Mean - c.Mean, Math.Sqrt(ofTreatment + ofControl));
                 var treatment = node["treatments"]![0]!;
-                treatment["effect"]!.GetValue<double>().ShouldBe(effect, 1e-10);
+                treatment["effect"]!.GetValue<double>().ShouldBe(difference / c.Mean, 1e-10);
+                treatment["difference"]!.GetValue<double>().ShouldBe(difference, 1e-10);
                 treatment["standard_error"]!.GetValue<double>().ShouldBe(error, 1e-10);
                 treatment["bayesian"]!["chance_to_win"]!.GetValue<double>().ShouldBe(
-                    MathNet.Numerics.Distributions.Normal.CDF(0, 1, (metric == Errors ? -1 : 1) * effect / error), 1e-9);
-                var freedom = Math.Pow((t.Variance / t.N) + (c.Variance / c.N), 2) / ((Math.Pow(t.Variance / t.N, 2) / (t.N - 1)) + (Math.Pow(c.Variance / c.N, 2) / (c.N - 1)));
+                    MathNet.Numerics.Distributions.Normal.CDF(0, 1, (metric == Errors ? -1 : 1) * difference / error), 1e-9);
+                var freedom = Math.Pow(ofTreatment + ofControl, 2) / ((Math.Pow(ofTreatment, 2) / (t.N - 1)) + (Math.Pow(ofControl, 2) / (c.N - 1)));
                 treatment["frequentist"]!["p_value"]!.GetValue<double>().ShouldBe(
-                    2 * MathNet.Numerics.Distributions.StudentT.CDF(0, 1, freedom, -Math.Abs(effect / error)), 1e-8);
+                    2 * MathNet.Numerics.Distributions.StudentT.CDF(0, 1, freedom, -Math.Abs(difference / error)), 1e-8);
+                Bounds(treatment["frequentist"]!, -MathNet.Numerics.Distributions.StudentT.InvCDF(0, 1, freedom, 0.025), ofControl, ofTreatment, 1e-6);
+
+                // At any number of looks, by the larger of Welch's and the pooled variance.
                 var n = (double)(c.N + t.N);
+                var pooled = ((c.N * c.Variance) + (t.N * t.Variance)) / n;
+                var (cautiousC, cautiousT) = (pooled / c.N) + (pooled / t.N) > ofControl + ofTreatment ? (pooled / c.N, pooled / t.N) : (ofControl, ofTreatment);
                 var rho2 = ((-2 * Math.Log(0.05)) + Math.Log(1 - (2 * Math.Log(0.05)))) / 5000;
-                var width = error * Math.Sqrt(n) * Math.Sqrt(2 * ((n * rho2) + 1) / (n * n * rho2) * Math.Log(Math.Sqrt((n * rho2) + 1) / 0.05));
-                treatment["sequential"]!["ci"]![0]!.GetValue<double>().ShouldBe(effect - width, 1e-9);
-                treatment["sequential"]!["ci"]![1]!.GetValue<double>().ShouldBe(effect + width, 1e-9);
+                treatment["sequential"]!["p_value"]!.GetValue<double>().ShouldBe(Math.Min(1, Math.Sqrt((n * rho2) + 1)
+                    * Math.Exp(-rho2 * difference * difference * n / (cautiousC + cautiousT) / (2 * ((n * rho2) + 1)))), 1e-9);
+                Bounds(treatment["sequential"]!, Math.Sqrt(n) * Math.Sqrt(2 * ((n * rho2) + 1) / (n * n * rho2) * Math.Log(Math.Sqrt((n * rho2) + 1) / 0.05)), cautiousC, cautiousT, 1e-9);
+
+                // Fieller: at a bound r, the treatment is so many standard errors from (1 + r) of control.
+                void Bounds(JsonNode test, double multiplier, double ofControl, double ofTreatment, double tolerance)
+                {
+                    foreach (var (place, sign) in new[] { (0, 1), (1, -1) })
+                    {
+                        var ratio = 1 + test["ci"]![place]!.GetValue<double>();
+                        ((t.Mean - (ratio * c.Mean)) / Math.Sqrt(ofTreatment + (ratio * ratio * ofControl))).ShouldBe(sign * multiplier, tolerance);
+                    }
+                }
             }
         }
 

@@ -17,8 +17,8 @@ public class SignificanceTests
     [InlineData("significant", 100, 20, 100, 60)]
     [InlineData("low_win_probability", 1000, 100, 1000, 105)]
     [InlineData("low_win_probability", 1000, 105, 1000, 100)]
-    // Two of a hundred in ten: likely better, but at a price if it is not.
-    [InlineData("high_loss", 100, 10, 100, 20)]
+    // Ten of a hundred beside seventeen: likely better, but at a price if it is not.
+    [InlineData("high_loss", 100, 10, 100, 17)]
     // PostHog's own example of a p-value of 0.073 beside a chance of 0.966.
     [InlineData("high_p_value", 2608, 269, 2615, 314)]
     // Its funnel of 100 of 118 beside 100 of 110, whose chance is 0.918 and whose loss is 0.0016.
@@ -42,11 +42,11 @@ public class SignificanceTests
         for (var treatment = 0.08; treatment < 0.2; treatment += 0.002)
         {
             var (c, t) = (Math.Round(0.13 * n) / n, Math.Round(treatment * n) / n);
-            var effect = (t - c) / c;
+            var effect = t - c;
             var (vc, vt) = (c * (1 - c) / n, t * (1 - t) / n);
-            var error = Math.Sqrt((vt / c / c) + (vc * t * t / Math.Pow(c, 4)));
+            var error = Math.Sqrt(vt + vc);
             var chance = Normal.CDF(0, 1, Math.Abs(effect) / error);
-            var loss = (error * Normal.PDF(0, 1, effect / error)) - (Math.Abs(effect) * (1 - chance));
+            var loss = ((error * Normal.PDF(0, 1, effect / error)) - (Math.Abs(effect) * (1 - chance))) / c;
             var freedom = Math.Pow(vt + vc, 2) / (((vt * vt) + (vc * vc)) / (n - 1));
             var p = 2 * StudentT.CDF(0, 1, freedom, -Math.Abs(effect) / error);
             var word = chance < 0.9 ? "low_win_probability" : loss >= 0.01 ? "high_loss" : p >= 0.05 ? "high_p_value" : "significant";
@@ -93,7 +93,7 @@ public class SignificanceTests
             // As they came, so that the split is as planned.
             [.. arms.Select((arm, place) => (keys[place], 100m * arm.N / total))],
             arms.Index().ToDictionary(arm => Exposures.InVariant + keys[arm.Index], arm => arm.Item.N),
-            [new(1, 0, 1, "m", "primary", direction, "occurrence", new MetricDefinition(Event: "e"), false, [.. arms.Select(arm => new[] { arm.Sum, arm.Sum, 0, 0, 0, 0, 0, 0 })], [])],
+            [new(1, 0, 1, "m", "primary", direction, "occurrence", new MetricDefinition(Event: "e"), false, [.. arms.Select(arm => new[] { arm.Sum, arm.Sum, 0, 0, 0, 0, 0, 0, arm.Sum, 0 })], [])],
             Noon.AddDays(-3), null, Noon, 0));
     }
 }

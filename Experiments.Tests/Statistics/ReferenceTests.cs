@@ -52,16 +52,27 @@ public class ReferenceTests
     [Fact]
     public void Cuped_effects() => Each("cuped", (input, check) =>
     {
-        var cuped = Cuped.Between(Arm(input["control"]!, covariate: true), Arm(input["treatment"]!, covariate: true), input["relative"]!.GetValue<bool>());
+        var cuped = Cuped.Between(Arm(input["control"]!, covariate: true), Arm(input["treatment"]!, covariate: true));
         check("theta", cuped.Theta);
         check("effect", cuped.Effect.Value);
         check("standard_error", cuped.Effect.StandardError);
     });
 
     [Fact]
+    public void Fiellers_intervals() => Each("fieller", (input, check) =>
+    {
+        var control = new ControlMean(Number(input, "control"), Number(input, "control_variance"), Number(input, "covariance"));
+        var (difference, variance, multiplier) = (Number(input, "difference"), Number(input, "variance"), Number(input, "multiplier"));
+        check("0", Fieller.Bounds(difference, variance, control, multiplier, Alternative.TwoSided)?.Low ?? double.NaN);
+        check("1", Fieller.Bounds(difference, variance, control, multiplier, Alternative.TwoSided)?.High ?? double.NaN);
+        check("0", Fieller.Bounds(difference, variance, control, multiplier, Alternative.Greater)?.Low ?? double.NaN);
+        check("1", Fieller.Bounds(difference, variance, control, multiplier, Alternative.Less)?.High ?? double.NaN);
+    });
+
+    [Fact]
     public void Confidence_sequences() => Each("sequential", (input, check) =>
     {
-        var effect = new Effect(Number(input, "effect"), Number(input, "variance"), double.NaN, Number(input, "n"), 1);
+        var effect = new Effect(Number(input, "effect"), Number(input, "variance"), double.NaN, Number(input, "n"), new(1, 1, 0));
         var (alpha, tuning) = (Number(input, "alpha"), Number(input, "tuning"));
         check("p_value", ConfidenceSequence.PValue(effect, Alternative.TwoSided, alpha, tuning));
         check("ci.0", ConfidenceSequence.Interval(effect, Alternative.TwoSided, alpha, tuning).Low!.Value);
@@ -78,9 +89,8 @@ public class ReferenceTests
         var error = Number(input, "standard_error");
         var baseline = input["control_mean"] is { } mean ? Math.Abs(mean.GetValue<double>()) : 1;
         var posterior = NormalPosterior.Of(
-            new(Number(input, "effect"), error * error, 1, 1, baseline),
-            input["relative"]!.GetValue<bool>(),
-            input["prior_mean"] is null ? null : (Number(input, "prior_mean"), Number(input, "prior_variance")));
+            new(Number(input, "effect"), error * error, 1, 1, new(baseline, 1, 0)),
+            input["prior_mean"] is null ? null : (Number(input, "prior_mean"), Number(input, "prior_variance")))!;
         check("posterior_mean", posterior.Mean);
         check("posterior_standard_deviation", posterior.StandardDeviation);
         check("chance_to_win", posterior.ChanceToWin(higherIsBetter: true));
@@ -145,7 +155,7 @@ public class ReferenceTests
 
     private static void Compare(JsonNode input, Action<string, double> check, Func<ArmSums, Unit> unit)
     {
-        var effect = Effect.Between(unit(Arm(input["control"]!)), unit(Arm(input["treatment"]!)), input["relative"]!.GetValue<bool>());
+        var effect = Effect.Between(unit(Arm(input["control"]!)), unit(Arm(input["treatment"]!)));
         check("effect", effect.Value);
         check("standard_error", effect.StandardError);
         check("degrees_of_freedom", effect.DegreesOfFreedom);

@@ -79,7 +79,7 @@ public class Simulations(ITestOutputHelper output)
             var random = new Random(7_000_000 + number);
             var lift = Spread * Gaussian(random);
             var comparison = Comparison.Between(Arm("mean", random, 1), Arm("mean", random, 1 + lift), Settings("mean") with { Prior = (0, Spread * Spread) });
-            var bin = Math.Min(9, (int)(10 * comparison.ChanceToWin));
+            var bin = Math.Min(9, (int)(10 * comparison.ChanceToWin!.Value));
             Interlocked.Increment(ref bins[bin, 0]);
             if (lift > 0)
             {
@@ -167,7 +167,7 @@ public class Simulations(ITestOutputHelper output)
 
     private static double Gaussian(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 
-    private static bool Holds(Interval interval, double truth) => interval.Low <= truth && truth <= interval.High;
+    private static bool Holds(Interval? interval, double truth) => interval?.Low <= truth && truth <= interval?.High;
 
     private static void Count(ref int counter, bool holds)
     {

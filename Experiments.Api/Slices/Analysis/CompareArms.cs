@@ -14,9 +14,8 @@ internal static class CompareArms
         .Named("compareArms", "Compare arms by their sums")
         .Takes<ComparisonBody>(
             """
-            {"kind": "mean", "effect": "relative", "alpha": 0.05, "alternative": "two_sided", "direction": "up",
-             "control": {"key": "control", "n": 1000, "sum": 100, "sum_squares": 100},
-             "treatments": [{"key": "green", "n": 1000, "sum": 120, "sum_squares": 120}]}
+            {"kind": "proportion", "effect": "relative", "alpha": 0.05, "alternative": "two_sided", "direction": "up",
+             "control": {"key": "control", "n": 1000, "sum": 100}, "treatments": [{"key": "green", "n": 1000, "sum": 120}]}
             """)
         .Answers<ComparisonView>();
 
@@ -34,7 +33,12 @@ internal static class CompareArms
             var (body, settings) = (query.Body, query.Body.Settings());
             var control = body.Control!.Sums(settings);
             return Task.FromResult<Outcome<ComparisonView>>(new ComparisonView(
-                [.. body.Treatments!.Select(arm => ComparedArm.Of(arm!.Key, Comparison.Between(control, arm.Sums(settings), settings)))],
+                [.. body.Treatments!.Select(arm =>
+                {
+                    // What computes does not wait, and so has to ask whether anybody still waits for it.
+                    cancellationToken.ThrowIfCancellationRequested();
+                    return ComparedArm.Of(arm!.Key, Comparison.Between(control, arm.Sums(settings), settings));
+                })],
                 body.Weights is null ? null : new SampleRatioOf(SampleRatio.PValue([(long)control.N, .. body.Treatments!.Select(arm => arm!.N!.Value)], body.WeightsInOrder()))));
         }
     }

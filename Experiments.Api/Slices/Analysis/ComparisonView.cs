@@ -7,42 +7,67 @@ namespace Experiments.Api.Slices.Analysis;
 /// <summary>Each treatment beside control.</summary>
 [Example(
     """
-    {"treatments": [{"key": "green", "effect": 0.2, "standard_error": 0.1534,
-        "frequentist": {"p_value": 0.1926, "ci": [-0.1009, 0.5009], "degrees_of_freedom": 1980.6}, "sequential": {"p_value": 1, "ci": [-0.3251, 0.7251]},
-        "bayesian": {"chance_to_win": 0.9038, "ci": [-0.1007, 0.5007], "expected_loss": [0.2075, 0.0075]}, "cuped": null, "reason": null}]}
+    {"treatments": [{"key": "green", "effect": 0.2, "difference": 0.02, "standard_error": 0.014,
+        "frequentist": {"p_value": 0.1527, "ci": [-0.0661, 0.5521], "degrees_of_freedom": 1985.4}, "sequential": {"p_value": 0.9389, "ci": [-0.1992, 0.8303]},
+        "bayesian": {"chance_to_win": 0.9236, "ci": [-0.0659, 0.5519], "expected_loss": [0.2048, 0.0048]}, "cuped": null, "reason": null}]}
     """)]
 internal sealed record ComparisonView(
     IReadOnlyList<ComparedArm> Treatments, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SampleRatioOf? SampleRatio);
 
 internal sealed record SampleRatioOf(double? PValue);
 
-/// <summary>A treatment beside control, by every method; all null, with the reason, where nothing can be said.</summary>
+/// <summary>
+/// A treatment beside control, by every method. The difference of the means and its standard error are in units of the metric; the
+/// effect, and all intervals and losses, as they were asked for. All are null, with the reason, where nothing can be said; the effect
+/// alone where it is relative and control's mean is 0.
+/// </summary>
 internal sealed record ComparedArm(
-    string? Key, double? Effect, double? StandardError, FrequentistView? Frequentist, SequentialView? Sequential, BayesianView? Bayesian, CupedView? Cuped, string? Reason)
+    string? Key, double? Effect, double? Difference, double? StandardError, FrequentistView? Frequentist, SequentialView? Sequential, BayesianView? Bayesian, CupedView? Cuped, string? Reason)
 {
-    public static ComparedArm Of(string? key, Comparison comparison) => comparison.Effect is not { } effect
-        ? new(key, null, null, null, null, null, null, comparison.Reason)
+    public static ComparedArm Of(string? key, Comparison comparison) => comparison.Difference is not { } difference
+        ? new(key, null, null, null, null, null, null, null, comparison.Reason)
         : new(
             key,
-            effect.Value,
-            effect.StandardError,
-            new(comparison.PValue, Bounds(comparison.Interval), effect.DegreesOfFreedom),
-            new(comparison.SequentialPValue, Bounds(comparison.SequentialInterval)),
-            new(comparison.ChanceToWin, Bounds(comparison.CredibleInterval), [comparison.ExpectedLoss.Keeping, comparison.ExpectedLoss.Shipping]),
+            comparison.Effect,
+            difference.Value,
+            difference.StandardError,
+            new(comparison.PValue, Bounds(comparison.Interval), difference.DegreesOfFreedom) { CiReason = ReasonOf(comparison.Interval, comparison) },
+            new(comparison.SequentialPValue, Bounds(comparison.SequentialInterval)) { CiReason = ReasonOf(comparison.SequentialInterval, comparison) },
+            comparison.ChanceToWin is not { } chance ? null : new(
+                chance,
+                Bounds(comparison.CredibleInterval),
+                comparison.ExpectedLoss is { } loss ? [loss.Keeping, loss.Shipping] : null) { CiReason = ReasonOf(comparison.CredibleInterval, comparison) },
             comparison.Theta is { } theta ? new(theta) : null,
-            null);
+            comparison.Effect is null ? Comparison.ZeroBaseline : null);
 
-    public static IReadOnlyList<double?> Bounds(Interval interval) => [interval.Low, interval.High];
+    private static IReadOnlyList<double?> Bounds(Interval? interval) => [interval?.Low, interval?.High];
+
+    private static string? ReasonOf(Interval? interval, Comparison comparison) => interval is null ? comparison.UnboundedReason : null;
 }
 
 /// <summary>A test for one look at a time fixed before (Welch).</summary>
-internal sealed record FrequentistView(double PValue, IReadOnlyList<double?> Ci, double DegreesOfFreedom);
+internal sealed record FrequentistView(double PValue, IReadOnlyList<double?> Ci, double DegreesOfFreedom)
+{
+    /// <summary>Why the interval has no bounds, where it has none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? CiReason { get; init; }
+}
 
 /// <summary>A test for any number of looks at any time.</summary>
-internal sealed record SequentialView(double PValue, IReadOnlyList<double?> Ci);
+internal sealed record SequentialView(double PValue, IReadOnlyList<double?> Ci)
+{
+    /// <summary>Why the interval has no bounds, where it has none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? CiReason { get; init; }
+}
 
 /// <summary>What is believed of the effect; the expected losses are of keeping control and of shipping the treatment, in units of the effect.</summary>
-internal sealed record BayesianView(double ChanceToWin, IReadOnlyList<double?> Ci, IReadOnlyList<double> ExpectedLoss);
+internal sealed record BayesianView(double ChanceToWin, IReadOnlyList<double?> Ci, IReadOnlyList<double>? ExpectedLoss)
+{
+    /// <summary>Why the interval has no bounds, where it has none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? CiReason { get; init; }
+}
 
 /// <summary>How much of the covariate was taken off.</summary>
 internal sealed record CupedView(double Theta);

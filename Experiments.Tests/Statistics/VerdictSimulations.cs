@@ -1,0 +1,101 @@
+using Experiments.Api.Domain;
+using Experiments.Api.Metrics;
+using Experiments.Api.Results;
+using Experiments.Api.Statistics;
+
+namespace Experiments.Tests.Statistics;
+
+/// <summary>
+/// Experiments in which nothing differs, on the data that product teams have, judged by the service's own verdicts at every one of a
+/// hundred looks. The seeds are fixed. Conversions of 10 % and dense means, where any test does well, are in <see cref="Simulations"/>.
+/// </summary>
+public class VerdictSimulations(ITestOutputHelper output)
+{
+    private const int Experiments = 400;
+    private const int Looks = 100;
+
+    // The most that is promised of either tail.
+    private const double Promised = 0.02;
+
+    private static readonly DateTime Noon = new(2026, 11, 22, 12, 0, 0, DateTimeKind.Utc);
+
+    [Theory]
+    [InlineData("conversion", 50, 20_000)]
+    [InlineData("conversion", 90, 40_000)]
+    [InlineData("revenue", 50, 20_000)]
+    [InlineData("revenue", 90, 40_000)]
+    [InlineData("revenue", 10, 40_000)]
+    public void Where_nothing_differs_hardly_any_experiment_is_ever_called_better_or_worse(string metric, int treatmentWeight, int identities)
+    {
+        var verdicts = Enumerable.Range(0, Experiments)
+            .Select(number => FirstVerdict(metric, treatmentWeight, identities, new Random((number * 1_000_003) + identities + treatmentWeight)))
+            .ToList();
+        var (losing, winning) = (verdicts.Count(verdict => verdict == "losing"), verdicts.Count(verdict => verdict == "winning"));
+
+        output.WriteLine($"| {metric} of 2 %, {100 - treatmentWeight}/{treatmentWeight}, {Looks} looks to {identities} | {100.0 * losing / Experiments:0.0} % | {100.0 * winning / Experiments:0.0} % |");
+        losing.ShouldBeLessThanOrEqualTo(Bound, "losing");
+        winning.ShouldBeLessThanOrEqualTo(Bound, "winning");
+    }
+
+    // What so many experiments exceed once in a thousand times where the rate is what is promised.
+    private static int Bound
+    {
+        get
+        {
+            var (k, below) = (0, Deviance.Binomial(0, Experiments, Promised));
+            while (below < 0.999)
+            {
+                below += Deviance.Binomial(++k, Experiments, Promised);
+            }
+
+            return k;
+        }
+    }
+
+    private static string? FirstVerdict(string metric, int treatmentWeight, int identities, Random random)
+    {
+        var arms = new ArmSums[2];
+        for (var look = 0; look < Looks; look++)
+        {
+            Come(arms, metric, treatmentWeight, identities / Looks, random);
+            // The exact chance, which is no part of a verdict on so many conversions, is what a look costs; a verdict there is only below this.
+            if (metric == "conversion" && Comparison.Between(arms[0], arms[1], new(MetricKind.Proportion)).SequentialPValue >= 0.05)
+            {
+                continue;
+            }
+
+            if (Verdict(metric == "conversion" ? "occurrence" : "sum", treatmentWeight, arms) is ("winning" or "losing") and var verdict)
+            {
+                return verdict;
+            }
+        }
+
+        return null;
+    }
+
+    private static void Come(ArmSums[] arms, string metric, int treatmentWeight, int identities, Random random)
+    {
+        var n = new int[2];
+        for (var identity = 0; identity < identities; identity++)
+        {
+            var arm = random.Next(100) < treatmentWeight ? 1 : 0;
+            n[arm]++;
+            if (random.NextDouble() < 0.02)
+            {
+                var y = metric == "conversion" ? 1 : Math.Exp(Gaussian(random));
+                arms[arm] += new ArmSums(0, y, y * y, NonZero: 1);
+            }
+        }
+
+        arms[0] += new ArmSums(n[0], 0, 0);
+        arms[1] += new ArmSums(n[1], 0, 0);
+    }
+
+    private static string Verdict(string aggregation, int treatmentWeight, ArmSums[] arms) => Judgement.Make(new(
+        [("control", 100 - treatmentWeight), ("green", treatmentWeight)],
+        new Dictionary<string, long> { [Exposures.InVariant + "control"] = (long)arms[0].N, [Exposures.InVariant + "green"] = (long)arms[1].N },
+        [new(1, 0, 1, "m", "primary", "increase", aggregation, new MetricDefinition(Event: "e"), false, [.. arms.Select(arm => new[] { arm.Sum, arm.SumSquares, 0, 0, 0, 0, 0, 0, arm.NonZero, 0 })], [])],
+        Noon.AddDays(-3), null, Noon, 0)).Metrics[0].Treatments[0].Verdict;
+
+    private static double Gaussian(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
+}
