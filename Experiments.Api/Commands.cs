@@ -85,17 +85,24 @@ internal static class Commands
         }
     });
 
-    // While a replica is folding there is none; between two passes there is.
+    // While a replica is folding there is none; between two passes there is. The same holds for somebody who is just changing an experiment.
     private static async Task<T> Turn<T>(Func<Task<T?>> run)
         where T : class
     {
-        T? result;
-        while ((result = await run()) is null)
+        for (; ; await Task.Delay(50))
         {
-            await Task.Delay(50);
+            try
+            {
+                if (await run() is { } result)
+                {
+                    return result;
+                }
+            }
+            catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.LockNotAvailable)
+            {
+                // Then a moment later.
+            }
         }
-
-        return result;
     }
 
     private static async Task<string> Migrate(Database database, string? version)

@@ -36,13 +36,9 @@ internal sealed class Partitions(Database database)
     // Without the deadline of a request. Who waits here for those that write events must not keep others waiting for long.
     private async Task<NpgsqlConnection> Connect(CancellationToken ct)
     {
-        var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(database.ConnectionString)
-        {
-            ApplicationName = "experiments-partitions",
-            Pooling = false,
-            CommandTimeout = 0,
-            Options = "-c lock_timeout=2s",
-        }.ConnectionString);
+        var settings = DatabaseSetup.Settings(database.ConnectionString, null, DatabaseSetup.Idle, "-c lock_timeout=2s");
+        (settings.ApplicationName, settings.Pooling, settings.CommandTimeout) = ("experiments-partitions", false, 0);
+        var connection = new NpgsqlConnection(settings.ConnectionString);
         await connection.OpenAsync(ct);
         return connection;
     }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Dapper;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Startup;
@@ -20,6 +21,7 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
 
     private readonly ILogger _logger = loggers.CreateLogger<Folder>();
+    private readonly Holds _holds = new(loggers.CreateLogger<Holds>());
     private readonly SemaphoreSlim _called = new(0, 1);
     private long _unsummarised;
     private volatile TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -49,16 +51,16 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
     }
 
     /// <summary>Connections for statements that take longer than a request may.</summary>
-    public static NpgsqlDataSource Source(Database database, ILoggerFactory? loggers) => DatabaseSetup.Source(
-        new NpgsqlConnectionStringBuilder(database.ConnectionString)
-        {
-            ApplicationName = "experiments-folder",
-            CommandTimeout = 0,
-            // Where a batch lies only its own number tells, so that a plan for any number would be a bad one; and none is long enough to be compiled.
-            // A replica that freezes or disappears must not keep the others from folding for longer than this.
-            Options = "-c jit=off -c plan_cache_mode=force_custom_plan -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
-        }.ConnectionString,
-        loggers: loggers);
+    public static NpgsqlDataSource Source(Database database, ILoggerFactory? loggers)
+    {
+        // Where a batch lies only its own number tells, so that a plan for any number would be a bad one; and none is long enough to be compiled.
+        var settings = DatabaseSetup.Settings(database.ConnectionString, TimeSpan.FromSeconds(60), DatabaseSetup.Idle, "-c jit=off -c plan_cache_mode=force_custom_plan");
+        settings.ApplicationName = "experiments-folder";
+        settings.CommandTimeout = 0;
+        var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
+        builder.UseLoggerFactory(loggers);
+        return builder.Build();
+    }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -111,13 +113,13 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
             {
                 isOldTaken = await new TakeUp(source, connection, late).Page(skipped, ct) is not true;
             }
-            catch (Exception exception) when ((!Failure.IsUnavailable(exception) || exception is PostgresException { SqlState: PostgresErrorCodes.QueryCanceled }) && !ct.IsCancellationRequested)
+            catch (Exception exception) when (Holds.MayConcernOne(exception) && !ct.IsCancellationRequested)
             {
                 // It concerns one experiment; events of the others go on being folded.
                 _logger.LogError(exception, "A metric cannot be taken up");
             }
 
-            var taken = await new Pass(source, connection, late).Run(ct);
+            var taken = await Count(new Pass(source, connection, late), connection, ct);
             if (taken is null || (taken == 0 && isOldTaken))
             {
                 return taken == 0;
@@ -129,6 +131,47 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
                 _unsummarised = 0;
             }
         }
+    }
+
+    // Takes what waits, of all environments together. Where that fails, each is taken alone, and the one that fails again is held back.
+    private async Task<int?> Count(Pass pass, NpgsqlConnection connection, CancellationToken ct)
+    {
+        var alone = _holds.Due;
+        var taken = 0;
+        try
+        {
+            if (await pass.Run(_holds.All, null, ct) is not { } together)
+            {
+                return null;
+            }
+
+            taken = together;
+        }
+        catch (Exception exception) when (Holds.MayConcernOne(exception) && !ct.IsCancellationRequested)
+        {
+            alone = [.. alone, .. await pass.Environments(_holds.All)];
+        }
+
+        foreach (var environmentId in alone)
+        {
+            var clock = Stopwatch.StartNew();
+            try
+            {
+                if (await pass.Run([], environmentId, ct) is not { } own)
+                {
+                    return null;
+                }
+
+                taken += own;
+                await _holds.Release(connection, environmentId);
+            }
+            catch (Exception exception) when (Holds.MayConcernOne(exception) && !ct.IsCancellationRequested)
+            {
+                await _holds.Hold(connection, environmentId, exception, clock.Elapsed);
+            }
+        }
+
+        return taken;
     }
 
     private async Task SummariseNew(NpgsqlConnection connection)

@@ -26,7 +26,11 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         SELECT id, environment_id, events, from_at, until_at
         FROM (
             SELECT *, sum(events) OVER (ORDER BY id) - events AS before, min(received_at) OVER () AS first
-            FROM (SELECT * FROM event_batches WHERE from_at <= clock_timestamp() ORDER BY id LIMIT 1000) oldest
+            FROM (
+                SELECT * FROM event_batches
+                WHERE from_at <= clock_timestamp() AND environment_id <> ALL (@held) AND (@only::bigint IS NULL OR environment_id = @only)
+                ORDER BY id LIMIT 1000
+            ) oldest
         ) due
         -- Neighbours in the table, so that one that has waited for long does not stretch the search over all that came since.
         WHERE before < @Size AND received_at < first + interval '5 s'
@@ -35,9 +39,10 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
 
     // Whoever starts, pauses or ends an experiment first locks its feature and then looks at the clock. The lock here waits for
     // those who are at it, and makes those who come next do so at a later instant than the horizon; up to the horizon, what is
-    // read here of their runs is final.
+    // read here of their runs is final. It waits no longer than nobody minds; what is locked for longer holds up its own environment.
     private const string Locked =
         """
+        SET LOCAL lock_timeout = '100ms';
         SELECT f.id FROM features f
         WHERE f.environment_id = ANY (@environments)
           AND EXISTS (SELECT FROM experiments e WHERE e.feature_id = f.id AND e.status <> 'completed' AND e.deleted_at IS NULL)
@@ -79,6 +84,9 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
             count = n.count + excluded.count, first_seen = LEAST(n.first_seen, excluded.first_seen), last_seen = GREATEST(n.last_seen, excluded.last_seen)
         """;
 
+    // Whose events are waiting, of those that are not held.
+    private const string Waiting = "SELECT DISTINCT environment_id FROM event_batches WHERE from_at <= clock_timestamp() AND environment_id <> ALL (@held)";
+
     // What lies in the future comes up again when its time has come.
     private const string Strike =
         """
@@ -95,8 +103,14 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
 
     private const string StrikeAll = "DELETE FROM event_batches WHERE id = ANY (@batches)";
 
+    /// <summary>The environments of which events wait to be taken in.</summary>
+    public async Task<IReadOnlyList<long>> Environments(long[] held) => (await connection.QueryAsync<long>(Waiting, new { held })).AsList();
+
     /// <summary>Runs a pass and returns how many events it looked through; null when another replica is at it.</summary>
-    public async Task<int?> Run(CancellationToken ct)
+    /// <param name="held">Environments that are left out.</param>
+    /// <param name="only">The only environment that is taken, where it is to be one.</param>
+    /// <param name="ct">Ends it.</param>
+    public async Task<int?> Run(long[] held, long? only, CancellationToken ct)
     {
         await using var transaction = await connection.BeginTransactionAsync(ct);
         if (!await Begin(connection))
@@ -104,7 +118,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
             return null;
         }
 
-        var due = (await connection.QueryAsync<Batch>(Due, new { Size })).ToDictionary(batch => batch.Id);
+        var due = (await connection.QueryAsync<Batch>(Due, new { Size, held, only })).ToDictionary(batch => batch.Id);
         if (due.Count == 0)
         {
             return 0;

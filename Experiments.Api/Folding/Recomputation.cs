@@ -1,5 +1,6 @@
 using Dapper;
 using Experiments.Api.Events;
+using Experiments.Api.Platform.Data;
 using Npgsql;
 
 namespace Experiments.Api.Folding;
@@ -56,7 +57,7 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         }
 
         // As long as there are events.
-        await connection.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0");
+        await connection.ExecuteAsync("SET LOCAL statement_timeout = 0");
         var pass = new Pass(source, connection, late);
         var (experiments, horizon) = await pass.Experiments(experimentId, ct);
         if (experiments is not [var experiment])
@@ -71,7 +72,8 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         // One snapshot, in which no batch is half there.
         await using var reading = await source.OpenConnectionAsync(ct);
         await using var snapshot = await reading.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, ct);
-        await reading.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0");
+        // It holds a snapshot and no lock while the other one writes.
+        await reading.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '10min'");
         var pending = (await reading.QueryAsync<(long Id, DateTime From)>(Pending, new { environment = experiment.EnvironmentId })).ToDictionary(batch => batch.Id, batch => batch.From);
         var bytes = await reading.QuerySingleAsync<long>(Size, new { from });
         var slices = (int)Math.Clamp(bytes / BytesInTable * BytesInMemory / (GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4), 0, 255) + 1;
@@ -81,26 +83,30 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         for (var slice = 0; slice < slices; slice++)
         {
             var identities = new RecomputedIdentities(experiment, links);
-            await StoredEvent.Each(
-                reading,
-                Events,
-                raw =>
-                {
-                    // What waits to be folded has not been, and will be.
-                    if ((!pending.TryGetValue(raw.Batch, out var waits) || raw.At < waits) && !experiment.WasFinal(BatchId.ReceivedAt(raw.Batch), late))
+            await using (Heartbeat.Of(connection))
+            {
+                await StoredEvent.Each(
+                    reading,
+                    Events,
+                    raw =>
                     {
-                        identities.Take(raw, counts);
-                    }
-                },
-                ct,
-                new NpgsqlParameter<long> { TypedValue = experiment.EnvironmentId },
-                new NpgsqlParameter<string[]> { TypedValue = [.. links.SelectMany(link => link.Events).Append(experiment.ExposureEvent).Distinct()] },
-                new NpgsqlParameter<DateTime> { TypedValue = from },
-                new NpgsqlParameter<DateTime> { TypedValue = horizon },
-                new NpgsqlParameter<int> { TypedValue = slices },
-                new NpgsqlParameter<int> { TypedValue = slice },
-                new NpgsqlParameter<string[]> { TypedValue = FoldedExperiment.EventsWithTraits(experiments) });
-            identities.Settle(counts, ledger);
+                        // What waits to be folded has not been, and will be.
+                        if ((!pending.TryGetValue(raw.Batch, out var waits) || raw.At < waits) && !experiment.WasFinal(BatchId.ReceivedAt(raw.Batch), late))
+                        {
+                            identities.Take(raw, counts);
+                        }
+                    },
+                    ct,
+                    new NpgsqlParameter<long> { TypedValue = experiment.EnvironmentId },
+                    new NpgsqlParameter<string[]> { TypedValue = [.. links.SelectMany(link => link.Events).Append(experiment.ExposureEvent).Distinct()] },
+                    new NpgsqlParameter<DateTime> { TypedValue = from },
+                    new NpgsqlParameter<DateTime> { TypedValue = horizon },
+                    new NpgsqlParameter<int> { TypedValue = slices },
+                    new NpgsqlParameter<int> { TypedValue = slice },
+                    new NpgsqlParameter<string[]> { TypedValue = FoldedExperiment.EventsWithTraits(experiments) });
+                identities.Settle(counts, ledger);
+            }
+
             var range = (First(slice, slices), Last(slice, slices));
             var exposures = await Mend(connection, experiment.Id, identities, range, ct);
             var measurements = await MendMeasurements(connection, experiment.Id, identities, range, ct);

@@ -40,6 +40,7 @@ internal static class Judgement
         return new(
             input.AsOf,
             input.EventsNotCounted,
+            null,
             false,
             null,
             null,

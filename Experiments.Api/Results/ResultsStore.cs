@@ -98,30 +98,29 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
         }
     }
 
+    // All from one snapshot, so that the identities and the sums are of the same moment. Its transaction also holds the turn, and is never left
+    // waiting for longer than it takes to judge.
     private async Task<bool> Run(long experimentId, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
-        await using var turn = await connection.BeginTransactionAsync(IsolationLevel.ReadCommitted, ct);
+        await using var snapshot = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
         if (!await connection.QuerySingleAsync<bool>("SELECT pg_try_advisory_xact_lock(hashtextextended('results', @experimentId))", new { experimentId }))
         {
             return false;
         }
 
-        if (await Read(experimentId, ct) is { } input)
+        if (await Read(connection, snapshot, experimentId, ct) is { } input)
         {
             var payload = JsonSerializer.Serialize(Judgement.Make(input, (metric, exception) => Report(experimentId, metric, exception)), WireJson.Options);
-            await connection.ExecuteAsync(Keep, new { experimentId, payload, asOf = input.AsOf, startedAt = input.StartedAt });
+            await using var keeping = await source.OpenConnectionAsync(ct);
+            await keeping.ExecuteAsync(Keep, new { experimentId, payload, asOf = input.AsOf, startedAt = input.StartedAt });
         }
 
-        await turn.CommitAsync(ct);
         return true;
     }
 
-    // From one snapshot, so that the identities and the sums are of the same moment.
-    private async Task<ResultsInput?> Read(long experimentId, CancellationToken ct)
+    private async Task<ResultsInput?> Read(NpgsqlConnection connection, NpgsqlTransaction snapshot, long experimentId, CancellationToken ct)
     {
-        await using var connection = await source.OpenConnectionAsync(ct);
-        await using var snapshot = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
         if (await connection.QueryFirstOrDefaultAsync<ResultsInput.Row>(Input, new { experimentId }) is not { } row)
         {
             return null;

@@ -8,7 +8,7 @@ namespace Experiments.Api.Results;
 /// <summary>Who won, whether that can be trusted, and every number that it follows from.</summary>
 [Example(
     """
-    {"as_of": "2026-11-22T12:00:00Z", "events_not_counted": 0, "is_final": false, "refresh_requested_at": null, "last_error": null, "last_error_at": null,
+    {"as_of": "2026-11-22T12:00:00Z", "events_not_counted": 0, "counting_held": null, "is_final": false, "refresh_requested_at": null, "last_error": null, "last_error_at": null,
      "recommendation": "keep_running", "reasons": ["not_significant"], "total": 2000,
      "variants": [{"key": "control", "weight": 50, "identities": 1000, "share": 0.5}, {"key": "green", "weight": 50, "identities": 1000, "share": 0.5}],
      "sample_ratio": {"p_value": 1, "is_healthy": true},
@@ -23,7 +23,7 @@ namespace Experiments.Api.Results;
             "exact": {"chance_to_win": 0.9229, "expected_loss": [0.0203, 0.0004]}, "cuped": null}]}]}
     """)]
 internal sealed record ResultsView(
-    DateTime AsOf, long EventsNotCounted, bool IsFinal, DateTime? RefreshRequestedAt, string? LastError, DateTime? LastErrorAt,
+    DateTime AsOf, long EventsNotCounted, CountingHeld? CountingHeld, bool IsFinal, DateTime? RefreshRequestedAt, string? LastError, DateTime? LastErrorAt,
     string Recommendation, IReadOnlyList<string> Reasons, long Total, IReadOnlyList<ExposedVariant> Variants, SampleRatioView SampleRatio,
     long HeldOut, IReadOnlyDictionary<string, long> SetAside, ProgressView? Progress, IReadOnlyList<MetricResult> Metrics);
 

@@ -54,14 +54,9 @@ internal sealed class SnapshotFeed(Database database, Snapshots snapshots, Readi
     // Returns never; fails when the database goes away.
     private async Task Listen(Action connected, CancellationToken ct)
     {
-        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(database.ConnectionString)
-        {
-            ApplicationName = "experiments-feed",
-            Pooling = false,
-            Timeout = 5,
-            CommandTimeout = 5,
-            CancellationTimeout = -1,
-        }.ConnectionString);
+        var settings = DatabaseSetup.Settings(database.ConnectionString, TimeSpan.FromSeconds(5), DatabaseSetup.Idle);
+        (settings.ApplicationName, settings.Pooling, settings.CommandTimeout) = ("experiments-feed", false, 5);
+        await using var connection = new NpgsqlConnection(settings.ConnectionString);
         var changed = new HashSet<long>();
         connection.Notification += (_, notice) =>
         {
@@ -84,14 +79,14 @@ internal sealed class SnapshotFeed(Database database, Snapshots snapshots, Readi
             var since = Stopwatch.StartNew();
             while (Poll - since.Elapsed is { Ticks: > 0 } left)
             {
-                if (!await connection.WaitAsync(left, ct))
+                if (!await Wait(connection, left, ct))
                 {
                     continue;
                 }
 
                 // Announcements come in flocks; a moment later one reading answers them all.
                 var flock = Stopwatch.StartNew();
-                while (flock.Elapsed < Settle && await connection.WaitAsync(Settle / 5, ct))
+                while (flock.Elapsed < Settle && await Wait(connection, Settle / 5, ct))
                 {
                     // Another one.
                 }
@@ -101,4 +96,9 @@ internal sealed class SnapshotFeed(Database database, Snapshots snapshots, Readi
             }
         }
     }
+
+    /// <summary>Waits for an announcement, but no longer than <paramref name="limit"/>; says whether there was one.</summary>
+    /// <remarks>Npgsql waits in whole milliseconds, cut off, and takes none of them for ever: what is left of the last one must count as one.</remarks>
+    internal static Task<bool> Wait(NpgsqlConnection connection, TimeSpan limit, CancellationToken ct) =>
+        connection.WaitAsync(TimeSpan.FromMilliseconds(Math.Max(1, Math.Ceiling(limit.TotalMilliseconds))), ct);
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Microsoft.Extensions.Caching.Memory;
 using Npgsql;
@@ -38,7 +39,7 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILo
 
     // Readings of the database follow one another, so that what was read later also stands later.
     private readonly SemaphoreSlim _reading = new(1);
-    private readonly MemoryCache _unknown = new(new MemoryCacheOptions { SizeLimit = 10_000 });
+    private readonly MemoryCache _unknown = new(new MemoryCacheOptions { SizeLimit = 10_000, Clock = new ElapsedTime(clock) });
     private volatile bool _isCutOff;
     private long _confirmed = clock.GetTimestamp();
 

@@ -1,5 +1,3 @@
-using System.Diagnostics;
-using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Experiments.Api.Domain;
 
@@ -35,8 +33,8 @@ public class KilledServiceTests(SharedService service) : IClassFixture<SharedSer
         // Three lives of one replica, two of which end in the middle of it.
         for (var life = 0; life < 3; life++)
         {
-            var (process, address) = await Start();
-            var client = new Client(new Uri(address), null).With("X-Environment-Key", given.Key);
+            await using var replica = await Replica.Start(service.ConnectionString);
+            var client = new Client(replica.Address, null).With("X-Environment-Key", given.Key);
             var killAfter = life < 2 ? (life + 1) * Batches / 4 : int.MaxValue;
             var done = 0;
             await Parallel.ForEachAsync(Enumerable.Range(0, Batches), new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (batch, _) =>
@@ -60,7 +58,7 @@ public class KilledServiceTests(SharedService service) : IClassFixture<SharedSer
 
                 if (Interlocked.Increment(ref done) == killAfter)
                 {
-                    process.Kill();
+                    replica.Kill();
                 }
             });
 
@@ -72,10 +70,6 @@ public class KilledServiceTests(SharedService service) : IClassFixture<SharedSer
                     (await Stored(given, batch)).ShouldBe(Size);
                 }
             }
-
-            process.Kill();
-            await process.WaitForExitAsync();
-            process.Dispose();
         }
 
         acknowledged.Count.ShouldBe(Batches);
@@ -88,32 +82,4 @@ public class KilledServiceTests(SharedService service) : IClassFixture<SharedSer
     private Task<long> Stored(Given given, int batch) => service.Query<long>(
         "SELECT count(*) FROM events v JOIN environments e ON e.id = v.environment_id WHERE e.key = @Key AND v.identifier = ANY (@identifiers)",
         new { given.Key, identifiers = Enumerable.Range(batch * Size, Size).Select(n => $"user-{n}").ToArray() });
-
-    // A process of its own, which can be killed.
-    private async Task<(Process Process, string Address)> Start()
-    {
-        using var free = new TcpListener(System.Net.IPAddress.Loopback, 0);
-        free.Start();
-        var address = $"http://127.0.0.1:{((System.Net.IPEndPoint)free.LocalEndpoint).Port}";
-        free.Stop();
-        var start = new ProcessStartInfo("dotnet", [typeof(Api.Platform.Problem).Assembly.Location, $"--urls={address}", $"--ConnectionStrings:Experiments={service.ConnectionString}", $"--EXPERIMENTS_ADMIN_KEY={TestService.AdminKey}"])
-        {
-            RedirectStandardOutput = true,
-        };
-        var process = Process.Start(start)!;
-        process.BeginOutputReadLine();
-        var client = new Client(new Uri(address), null);
-        await Given.Eventually(async () =>
-        {
-            try
-            {
-                return (await client.Get("/health/ready")).Code == 200;
-            }
-            catch (HttpRequestException)
-            {
-                return false;
-            }
-        });
-        return (process, address);
-    }
 }

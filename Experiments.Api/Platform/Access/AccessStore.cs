@@ -10,11 +10,11 @@ namespace Experiments.Api.Platform.Access;
 /// one round trip to the database; what it denies is asked again each time. A revocation is felt here at once, and within
 /// <see cref="Remembered"/> on other replicas.
 /// </summary>
-internal sealed class AccessStore(NpgsqlDataSource source) : IDisposable
+internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) : IDisposable
 {
     public static readonly TimeSpan Remembered = TimeSpan.FromSeconds(3);
 
-    private readonly MemoryCache _granted = new(new MemoryCacheOptions { SizeLimit = 20_000 });
+    private readonly MemoryCache _granted = new(new MemoryCacheOptions { SizeLimit = 20_000, Clock = new ElapsedTime(clock) });
 
     /// <summary>The caller that holds <paramref name="secret"/>, or null when no key in force has it.</summary>
     public async ValueTask<ApiKeyIdentity?> Identify(string secret, CancellationToken ct)
@@ -26,9 +26,9 @@ internal sealed class AccessStore(NpgsqlDataSource source) : IDisposable
             // The index finds keys by half of the hash; only the comparison of the whole, in constant time, decides.
             var candidates = await new Db(source).Rows<KeyRow>(
                 """
-                SELECT id, hash, environment_id, expires_at
+                SELECT id, hash, environment_id, extract(epoch FROM expires_at - clock_timestamp())::float8 AS seconds_left
                 FROM api_keys
-                WHERE substring(hash FROM 1 FOR 16) = @Half AND revoked_at IS NULL
+                WHERE substring(hash FROM 1 FOR 16) = @Half AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
                 """,
                 new { Half = hash[..16] },
                 ct);
@@ -39,10 +39,10 @@ internal sealed class AccessStore(NpgsqlDataSource source) : IDisposable
             }
 
             key.Identity = new ApiKeyIdentity(new Actor($"{Actor.KeyPrefix}{key.Id}", key.EnvironmentId is null, key.EnvironmentId));
-            Remember(remembered, key);
+            Remember(remembered, key, key.SecondsLeft is { } left && left < Remembered.TotalSeconds ? TimeSpan.FromSeconds(left) : Remembered);
         }
 
-        return key!.ExpiresAt > DateTime.UtcNow || key.ExpiresAt is null ? key.Identity : null;
+        return key!.Identity;
     }
 
     /// <summary>The environment with this key, or null when there is none or the caller is not an admin of it.</summary>
@@ -66,7 +66,7 @@ internal sealed class AccessStore(NpgsqlDataSource source) : IDisposable
             """,
             new { actor.Subject, actor.IsInstanceKey, actor.EnvironmentId, environmentKey },
             ct);
-        return scope is null ? null : Remember((actor.Name, environmentKey), scope);
+        return scope is null ? null : Remember((actor.Name, environmentKey), scope, Remembered);
     }
 
     /// <summary>Whether the caller is an admin of the project, or, where <paramref name="projectId"/> is null, of the instance.</summary>
@@ -89,8 +89,9 @@ internal sealed class AccessStore(NpgsqlDataSource source) : IDisposable
 
     public void Dispose() => _granted.Dispose();
 
-    private T Remember<T>(object key, T value) =>
-        _granted.Set(key, value, new MemoryCacheEntryOptions { AbsoluteExpirationRelativeToNow = Remembered, Size = 1 });
+    private T Remember<T>(object key, T value, TimeSpan limit) => limit <= TimeSpan.Zero
+        ? value
+        : _granted.Set(key, value, new MemoryCacheEntryOptions { AbsoluteExpirationRelativeToNow = limit, Size = 1 });
 
     private sealed record KeyRow
     {
@@ -100,7 +101,8 @@ internal sealed class AccessStore(NpgsqlDataSource source) : IDisposable
 
         public long? EnvironmentId { get; init; }
 
-        public DateTime? ExpiresAt { get; init; }
+        // By the database's clock, which is the same for all replicas.
+        public double? SecondsLeft { get; init; }
 
         public ApiKeyIdentity? Identity { get; set; }
     }

@@ -18,8 +18,29 @@ internal static class DatabaseSetup
         services.AddScoped<Db>();
     }
 
+    /// <summary>How long a transaction whose client does nothing is left standing, with all its locks: longer than any does here, and as long as others can wait.</summary>
+    public static readonly TimeSpan Idle = TimeSpan.FromSeconds(5);
+
     /// <summary>Connections on which no statement runs longer than <paramref name="deadline"/>, when there is one.</summary>
     public static NpgsqlDataSource Source(string connectionString, TimeSpan? deadline = null, ILoggerFactory? loggers = null)
+    {
+        // Each statement is written to have one good plan; to weigh it anew for every set of values costs more than it can gain.
+        var builder = new NpgsqlDataSourceBuilder((deadline is { } limit
+            ? Settings(connectionString, limit, limit + TimeSpan.FromSeconds(2), "-c plan_cache_mode=force_generic_plan")
+            : Settings(connectionString, null, Idle)).ConnectionString);
+        builder.UseLoggerFactory(loggers);
+        return builder.Build();
+    }
+
+    /// <summary>
+    /// What every connection has: a limit to how long it may hold locks while its client does nothing, or is no longer there. A replica that
+    /// is frozen says nothing, and one whose host is lost cannot even say goodbye; only the server can end what they have begun.
+    /// </summary>
+    /// <param name="connectionString">As the operator wrote it; what stands there is kept.</param>
+    /// <param name="statement">How long a statement may run; null is for ever.</param>
+    /// <param name="idle">How long a transaction may wait for its client.</param>
+    /// <param name="options">Other settings of the session.</param>
+    public static NpgsqlConnectionStringBuilder Settings(string connectionString, TimeSpan? statement, TimeSpan idle, string options = "")
     {
         var settings = new NpgsqlConnectionStringBuilder(connectionString);
         Default("Application Name", "experiments");
@@ -34,15 +55,16 @@ internal static class DatabaseSetup
         // to cancel blocks a thread, and where the server hangs they are soon all blocked.
         Default("Timeout", 5);
         Default("Cancellation Timeout", -1);
-        if (deadline is { } limit)
+        if (!(settings.Host ?? "").Split(',').Any(host => host.StartsWith('/') || host.StartsWith('@')))
         {
-            // Each statement is written to have one good plan; to weigh it anew for every set of values costs more than it can gain.
-            settings.Options = $"-c statement_timeout={(int)limit.TotalMilliseconds} -c plan_cache_mode=force_generic_plan {settings.Options}".TrimEnd();
+            // A server whose host is lost is noticed here by the same means as a client's is there. A Unix socket has no such thing.
+            Default("Tcp Keepalive", true);
+            Default("Tcp Keepalive Time", 10);
+            Default("Tcp Keepalive Interval", 5);
         }
 
-        var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
-        builder.UseLoggerFactory(loggers);
-        return builder.Build();
+        settings.Options = $"-c statement_timeout={Milliseconds(statement)} -c idle_in_transaction_session_timeout={Milliseconds(idle)} {Keepalives} {options} {settings.Options}".TrimEnd();
+        return settings;
 
         void Default(string name, object value)
         {
@@ -52,5 +74,11 @@ internal static class DatabaseSetup
                 settings[name] = value;
             }
         }
+
+        // To the server 0 means for ever.
+        static long Milliseconds(TimeSpan? limit) => limit is { } some ? Math.Max(1, (long)Math.Ceiling(some.TotalMilliseconds)) : 0;
     }
+
+    // The last also ends a session whose client takes nothing of what it is sent.
+    private const string Keepalives = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=8000";
 }

@@ -53,12 +53,23 @@ internal sealed class Db(NpgsqlDataSource source)
             ct);
 
     /// <summary>Runs <paramref name="work"/>, with all calls on this object inside it, in one transaction that is kept when <paramref name="keep"/> says so.</summary>
-    public Task<T> InTransaction<T>(Func<Task<T>> work, Func<T, bool> keep, CancellationToken ct) => Transact(work, keep, ct).OrAbandon(ct);
+    /// <param name="work">What is to be done.</param>
+    /// <param name="keep">Whether what came of it is to be kept.</param>
+    /// <param name="limit">For how long the work may leave the transaction waiting, where that is longer than for others.</param>
+    /// <param name="ct">Ends it.</param>
+    public Task<T> InTransaction<T>(Func<Task<T>> work, Func<T, bool> keep, TimeSpan? limit, CancellationToken ct) => Transact(work, keep, limit, ct).OrAbandon(ct);
 
-    private async Task<T> Transact<T>(Func<Task<T>> work, Func<T, bool> keep, CancellationToken ct)
+    private async Task<T> Transact<T>(Func<Task<T>> work, Func<T, bool> keep, TimeSpan? limit, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
-        await using var transaction = await connection.BeginTransactionAsync(ct);
+        // Without the token from here on: to cancel what is under way, Npgsql asks the server, and whoever waits for this waits until it has
+        // answered. What hangs is left behind by OrAbandon instead, also where it is the commit that does.
+        await using var transaction = await connection.BeginTransactionAsync(CancellationToken.None);
+        if (limit is { } longer)
+        {
+            await connection.ExecuteAsync("SELECT set_config('idle_in_transaction_session_timeout', @limit, true)", new { limit = $"{(long)longer.TotalMilliseconds}ms" });
+        }
+
         _transactional = connection;
         try
         {
@@ -67,7 +78,7 @@ internal sealed class Db(NpgsqlDataSource source)
             ct.ThrowIfCancellationRequested();
             if (keep(result))
             {
-                await transaction.CommitAsync(ct);
+                await transaction.CommitAsync(CancellationToken.None);
             }
 
             return result;

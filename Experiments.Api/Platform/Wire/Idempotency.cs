@@ -41,7 +41,11 @@ internal sealed class Idempotency(Db db)
         return SHA256.HashData([.. target, .. body]);
     }
 
-    public Task<Answer> Once(Use use, Func<Task<Answer>> act, CancellationToken ct) => db.InTransaction(
+    /// <param name="use">Of which key.</param>
+    /// <param name="act">What the request asks for.</param>
+    /// <param name="limit">How long that may take, where it is longer than other requests may.</param>
+    /// <param name="ct">Ends it.</param>
+    public Task<Answer> Once(Use use, Func<Task<Answer>> act, TimeSpan? limit, CancellationToken ct) => db.InTransaction(
         async () =>
         {
             var parameters = new { use.Caller, use.Scope, Key = Hash("name", use.Key), use.Fingerprint };
@@ -67,6 +71,7 @@ internal sealed class Idempotency(Db db)
             return answer;
         },
         IsKept,
+        limit,
         ct);
 
     private static bool IsKept(Answer answer) => answer.Status is not StatusCodes.Status400BadRequest and < 500;

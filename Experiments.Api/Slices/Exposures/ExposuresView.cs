@@ -6,15 +6,21 @@ namespace Experiments.Api.Slices.Exposures;
 /// <summary>Who was shown what in an experiment.</summary>
 [Example(
     """
-    {"as_of": "2026-11-22T12:00:00Z", "events_not_counted": 0, "total": 1000,
+    {"as_of": "2026-11-22T12:00:00Z", "events_not_counted": 0, "counting_held": null, "total": 1000,
      "variants": [{"key": "control", "weight": 50, "identities": 507, "share": 0.507}, {"key": "green", "weight": 50, "identities": 493, "share": 0.493}], "held_out": 0,
      "set_aside": {"several_variants": 2, "not_its_own_variant": 0, "not_enrolled": 1, "while_paused": 0, "no_identifier": 4, "test_identity": 0},
      "sample_ratio": {"p_value": 0.658, "is_healthy": true},
      "series": {"interval": "hour", "points": [{"at": "2026-11-22T11:00:00Z", "identities": {"control": 507, "green": 493}}]}}
     """)]
 internal sealed record ExposuresView(
-    DateTime AsOf, long EventsNotCounted, long Total, IReadOnlyList<ExposedVariant> Variants, long HeldOut, IReadOnlyDictionary<string, long> SetAside,
+    DateTime AsOf, long EventsNotCounted, CountingHeld? CountingHeld, long Total, IReadOnlyList<ExposedVariant> Variants, long HeldOut, IReadOnlyDictionary<string, long> SetAside,
     SampleRatioView SampleRatio, ExposureSeries Series);
+
+/// <summary>Since when the events of the environment wait, and why: something in it is <c>locked</c>, or counting them has <c>failed</c>, as the log of the service says.</summary>
+internal sealed record CountingHeld(DateTime Since, string Reason)
+{
+    public static CountingHeld? Of(DateTime? since, string? reason) => since is null ? null : new(since.Value, reason!);
+}
 
 /// <summary>How many identities count in a variant, and their share of all that count.</summary>
 internal sealed record ExposedVariant(string Key, decimal Weight, long Identities, double? Share)

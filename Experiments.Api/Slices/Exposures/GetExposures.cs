@@ -34,11 +34,12 @@ internal static class GetExposures
         private const string Sql =
             $"""
             SELECT e.variants::text AS variants, e.started_at, e.ended_at,
-                   COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events,
+                   COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events, h.since AS held_since, h.reason AS held_reason,
                    (SELECT COALESCE(json_agg(json_build_array(c.hour, c.outcome, c.count)), '[]')
                     FROM exposure_counts c WHERE c.experiment_id = e.id AND c.count <> 0)::text AS counts
             FROM experiments e
             CROSS JOIN LATERAL ({Pass.Pending}) p
+            LEFT JOIN counting_holds h ON h.environment_id = e.environment_id AND p.events > 0
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
             """;
 
@@ -67,6 +68,7 @@ internal static class GetExposures
             return new(
                 row.AsOf,
                 row.Events,
+                CountingHeld.Of(row.HeldSince, row.HeldReason),
                 total,
                 ExposedVariant.Of(variants.Select(variant => (variant.Key, variant.Weight)), identities),
                 byOutcome.GetValueOrDefault(Folded.InHoldout),
@@ -86,6 +88,6 @@ internal static class GetExposures
                     key => point.Where(count => count.Outcome == Folded.InVariant + key).Sum(count => count.Count))))]);
         }
 
-        private sealed record Row(string Variants, DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long Events, string Counts);
+        private sealed record Row(string Variants, DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long Events, DateTime? HeldSince, string? HeldReason, string Counts);
     }
 }

@@ -29,8 +29,8 @@ internal static class GetHoldoutResults
             {"metric": 1, "metric_name": "Bought", "aggregation": "occurrence",
              "held_out": {"n": 52, "sum": 10, "mean": 0.1923}, "rest": {"n": 1000, "sum": 231, "mean": 0.231},
              "rest_over_held_out": {"key": "rest", "effect": 0.2012, "difference": 0.0387, "standard_error": 0.0563,
-                "frequentist": {"p_value": 0.4947, "ci": [-0.253, 1.4643], "degrees_of_freedom": 56.3}, "sequential": {"p_value": 1, "ci": [null, null], "ci_reason": "control_near_zero"},
-                "bayesian": {"chance_to_win": 0.7541, "ci": [-0.2472, 1.4205], "expected_loss": [0.2455, 0.0443]}, "cuped": null, "reason": null}}]}]}
+                "frequentist": {"p_value": 0.4944, "ci": [-0.2484, 1.8013], "degrees_of_freedom": 57.2}, "sequential": {"p_value": 1, "ci": [null, null], "ci_reason": "control_near_zero"},
+                "bayesian": {"chance_to_win": 0.7542, "ci": [-0.2422, 1.7253], "expected_loss": [0.2439, 0.0427]}, "cuped": null, "reason": null}}]}]}
         """)]
     internal sealed record Response(IReadOnlyList<ExperimentOf> Experiments);
 

@@ -5,6 +5,7 @@ using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
 using Experiments.Api.Results;
+using Experiments.Api.Slices.Exposures;
 using FluentValidation;
 using MediatR;
 
@@ -43,9 +44,12 @@ internal static class GetResults
             """
             SELECT e.started_at, e.ended_at, clock_timestamp() AS now, r.payload::text AS payload, r.as_of, r.refresh_requested_at, r.last_error, r.last_error_at,
                    COALESCE(jsonb_array_length(r.payload->'metrics'), 0) = (SELECT count(*) FROM experiment_metrics l WHERE l.experiment_id = e.id) AS has_all_metrics,
-                   (e.plan->>'recommended_sample_size')::bigint IS DISTINCT FROM (r.payload->'progress'->>'needed')::bigint AS is_planned_anew
+                   (e.plan->>'recommended_sample_size')::bigint IS DISTINCT FROM (r.payload->'progress'->>'needed')::bigint AS is_planned_anew,
+                   h.since AS held_since, h.reason AS held_reason
             FROM experiments e
             LEFT JOIN results r ON r.experiment_id = e.id
+            LEFT JOIN counting_holds h ON h.environment_id = e.environment_id
+                AND EXISTS (SELECT FROM event_batches b WHERE b.environment_id = e.environment_id AND b.from_at <= clock_timestamp())
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
             """;
 
@@ -76,6 +80,7 @@ internal static class GetResults
             {
                 IsFinal = row.IsFinal(results.Late),
                 RefreshRequestedAt = row.RefreshRequestedAt,
+                CountingHeld = CountingHeld.Of(row.HeldSince, row.HeldReason),
                 LastError = row.LastError,
                 LastErrorAt = row.LastErrorAt,
                 Metrics = [.. view.Metrics.Where(metric => (query.Role is null || metric.Role == query.Role) && (query.Metric is null || metric.Metric == ObjectId.In(query.Metric)))],
@@ -104,7 +109,8 @@ internal static class GetResults
 
 /// <summary>What is kept of an experiment's results.</summary>
 internal sealed record ResultsRow(
-    DateTime? StartedAt, DateTime? EndedAt, DateTime Now, string? Payload, DateTime? AsOf, DateTime? RefreshRequestedAt, string? LastError, DateTime? LastErrorAt, bool HasAllMetrics, bool IsPlannedAnew)
+    DateTime? StartedAt, DateTime? EndedAt, DateTime Now, string? Payload, DateTime? AsOf, DateTime? RefreshRequestedAt, string? LastError, DateTime? LastErrorAt, bool HasAllMetrics, bool IsPlannedAnew,
+    DateTime? HeldSince, string? HeldReason)
 {
     // What was let in at the last moment is committed by then.
     private static readonly TimeSpan Margin = TimeSpan.FromSeconds(10);

@@ -1,0 +1,75 @@
+using System.Diagnostics;
+using Dapper;
+using Experiments.Api.Platform.Data;
+using Npgsql;
+
+namespace Experiments.Api.Folding;
+
+/// <summary>
+/// The environments whose events cannot be counted at the moment, because something in them is locked or cannot be read. Their batches stay
+/// where they are and are tried again, apart from the others, which go on.
+/// </summary>
+internal sealed class Holds(ILogger logger)
+{
+    private const string Locked = "locked";
+    private const string Failed = "failed";
+
+    private const string Write =
+        """
+        INSERT INTO counting_holds AS h (environment_id, reason) VALUES (@environmentId, @reason)
+        ON CONFLICT (environment_id) DO UPDATE SET reason = excluded.reason WHERE h.reason <> excluded.reason
+        """;
+
+    private const string Remove = "DELETE FROM counting_holds WHERE environment_id = @environmentId";
+
+    // To try costs the others as long as it takes to fail, so it is tried again after ten times as long, and within these.
+    private static readonly TimeSpan Soonest = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Latest = TimeSpan.FromMinutes(5);
+
+    private readonly Dictionary<long, (Stopwatch Since, TimeSpan Pause, string Reason)> _held = [];
+
+    /// <summary>All that are held.</summary>
+    public long[] All => [.. _held.Keys];
+
+    /// <summary>Those that it is time to try again.</summary>
+    public long[] Due => [.. _held.Where(held => held.Value.Since.Elapsed >= held.Value.Pause).Select(held => held.Key)];
+
+    /// <summary>Whether what failed may be the business of one environment, rather than of the database.</summary>
+    public static bool MayConcernOne(Exception exception) => IsLock(exception) || !Failure.IsUnavailable(exception)
+        || exception is PostgresException { SqlState: PostgresErrorCodes.QueryCanceled };
+
+    /// <summary>Holds an environment back after <paramref name="tried"/> was spent on it in vain.</summary>
+    public async Task Hold(NpgsqlConnection connection, long environmentId, Exception exception, TimeSpan tried)
+    {
+        var reason = IsLock(exception) ? Locked : Failed;
+        var wasSo = _held.TryGetValue(environmentId, out var held) && held.Reason == reason;
+        _held[environmentId] = (Stopwatch.StartNew(), TimeSpan.FromTicks(Math.Clamp(10 * tried.Ticks, Soonest.Ticks, Latest.Ticks)), reason);
+        if (wasSo)
+        {
+            return;
+        }
+
+        if (reason == Locked)
+        {
+            logger.LogWarning("Events of environment {EnvironmentId} wait to be counted: something in it is locked. All others go on", environmentId);
+        }
+        else
+        {
+            logger.LogError(exception, "Events of environment {EnvironmentId} cannot be counted, and are tried again. All others go on", environmentId);
+        }
+
+        await connection.ExecuteAsync(Write, new { environmentId, reason });
+    }
+
+    /// <summary>Lets an environment go on with the others.</summary>
+    public async Task Release(NpgsqlConnection connection, long environmentId)
+    {
+        if (_held.Remove(environmentId))
+        {
+            logger.LogInformation("Events of environment {EnvironmentId} are counted again", environmentId);
+            await connection.ExecuteAsync(Remove, new { environmentId });
+        }
+    }
+
+    private static bool IsLock(Exception exception) => exception is PostgresException { SqlState: PostgresErrorCodes.LockNotAvailable };
+}

@@ -1,0 +1,93 @@
+using Experiments.Api.Domain;
+using Npgsql;
+
+namespace Experiments.Tests.Events;
+
+/// <summary>What is locked or cannot be read in one environment holds up that one, and is counted once it can be.</summary>
+public class HeldEnvironmentTests(HeldEnvironmentTests.Unheard service) : IClassFixture<HeldEnvironmentTests.Unheard>
+{
+    public sealed class Unheard(TestCluster cluster) : TestService(cluster)
+    {
+        // What is provoked here is an error to whoever operates it.
+        protected override string[] Settings => ["--Logging:LogLevel:Default=None"];
+    }
+
+    [Fact]
+    public async Task A_feature_that_stays_locked_holds_up_its_own_environment_only()
+    {
+        var (here, there) = (await Given.AnEnvironment(service), await Given.AnEnvironment(service));
+        var (held, free) = (await Running(here), await Running(there));
+        await using (var other = new NpgsqlConnection(service.ConnectionString))
+        {
+            await other.OpenAsync();
+            await using var transaction = await other.BeginTransactionAsync();
+            await using (var command = new NpgsqlCommand($"SELECT id FROM features WHERE id = {held["feature"]["id"]} FOR NO KEY UPDATE", other))
+            {
+                await command.ExecuteNonQueryAsync();
+            }
+
+            await Shown(here, held, 30);
+            await Shown(there, free, 30);
+
+            await Counted(there, free, 30);
+            await Given.Eventually(async () => (await here.Exposures(held)).Json!["counting_held"]?["reason"]?.GetValue<string>() == "locked");
+            (await here.Exposures(held))["events_not_counted"].GetValue<int>().ShouldBe(60);
+            (await there.Exposures(free)).Json!["counting_held"].ShouldBeNull();
+            await Shown(there, free, 60);
+            await Counted(there, free, 60);
+        }
+
+        await Counted(here, held, 30);
+        (await here.Exposures(held)).Json!["counting_held"].ShouldBeNull();
+        (await service.Query<long>("SELECT count(*) FROM counting_holds")).ShouldBe(0);
+    }
+
+    [Theory]
+    [InlineData("UPDATE experiments SET exposure = '{\"unheard\": 1}' WHERE id = @Id", "UPDATE experiments SET exposure = '{}' WHERE id = @Id")]
+    [InlineData("UPDATE experiments SET rollouts = '[{\"percentage\": \"all\"}]' WHERE id = @Id", "UPDATE experiments SET rollouts = '[]' WHERE id = @Id")]
+    [InlineData("UPDATE experiment_metrics SET definition = '{\"event\": 7}' WHERE experiment_id = @Id", "UPDATE experiment_metrics SET definition = '{\"event\": \"purchase\"}' WHERE experiment_id = @Id")]
+    [InlineData("UPDATE experiment_metrics SET definition = 'null' WHERE experiment_id = @Id", "UPDATE experiment_metrics SET definition = '{\"event\": \"purchase\"}' WHERE experiment_id = @Id")]
+    public async Task What_cannot_be_read_holds_up_its_own_environment_and_nothing_is_lost(string breaking, string mending)
+    {
+        var (here, there) = (await Given.AnEnvironment(service), await Given.AnEnvironment(service));
+        var (held, free) = (await Running(here), await Running(there));
+        await service.Execute(breaking, new { held.Id });
+
+        await Shown(here, held, 30);
+        await Shown(there, free, 30);
+
+        await Counted(there, free, 30);
+        await Given.Eventually(async () => (await here.Exposures(held)).Json!["counting_held"]?["reason"]?.GetValue<string>() == "failed");
+        (await here.Exposures(held))["events_not_counted"].GetValue<int>().ShouldBeGreaterThan(0);
+        await service.Execute(mending, new { held.Id });
+        await Counted(here, held, 30);
+        var results = (await here.Admin.Get($"{here.Experiments}{held.Id}/results/?refresh=true")).Must(200);
+        results["metrics"][0]!["arms"]!.AsArray().Sum(arm => arm!["sum"]!.GetValue<double>()).ShouldBe(30);
+        results.Json!["counting_held"].ShouldBeNull();
+    }
+
+    private static async Task<Reply> Running(Given given)
+    {
+        var metric = await given.AMetric("occurrence");
+        return await given.Start(await given.AnExperimentWith(new { metric = metric.Id, role = "primary", expected_direction = "increase" }));
+    }
+
+    // So many identities, each shown its own variant and buying something.
+    private static async Task Shown(Given given, Reply experiment, int identities)
+    {
+        var salt = await given.Salt(experiment);
+        var halves = Assignment.Cumulate([50, 50]);
+        var at = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
+        await given.Send([.. Enumerable.Range(0, identities).SelectMany(n => new object[]
+        {
+            new { @event = "$flag_exposure", feature_name = experiment["feature"]["name"]!.GetValue<string>(), identifier = $"u{n}", value = Assignment.Variant(salt, $"u{n}", halves) == 0 ? "control" : "green", timestamp = at },
+            new { @event = "purchase", identifier = $"u{n}", timestamp = at + 1 },
+        })]);
+    }
+
+    private static async Task Counted(Given given, Reply experiment, int identities)
+    {
+        Reply? exposures = null;
+        await Given.Eventually(async () => (exposures = await given.Exposures(experiment))["total"].GetValue<int>() == identities && exposures["events_not_counted"].GetValue<int>() == 0);
+    }
+}

@@ -1,0 +1,73 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+
+namespace Experiments.Tests.Support;
+
+/// <summary>A replica of the service in a process of its own, which can be frozen and killed.</summary>
+public sealed class Replica : IAsyncDisposable
+{
+    private readonly Process _process;
+    private bool _isOver;
+
+    private Replica(Process process, Uri address) => (_process, Address) = (process, address);
+
+    public Uri Address { get; }
+
+    /// <summary>Speaks as the instance admin.</summary>
+    public Client Admin => new(Address, $"Api-Key {TestService.AdminKey}");
+
+    /// <summary>Starts one on any database and waits until it is ready.</summary>
+    public static async Task<Replica> Start(string connectionString, params string[] settings)
+    {
+        using var free = new TcpListener(System.Net.IPAddress.Loopback, 0);
+        free.Start();
+        var address = new Uri($"http://127.0.0.1:{((System.Net.IPEndPoint)free.LocalEndpoint).Port}");
+        free.Stop();
+        var process = Process.Start(new ProcessStartInfo("dotnet",
+        [
+            typeof(Api.Platform.Problem).Assembly.Location, $"--urls={address}", $"--ConnectionStrings:Experiments={connectionString}",
+            $"--EXPERIMENTS_ADMIN_KEY={TestService.AdminKey}", "--FeatureManagement:experimental_flags=true", .. settings,
+        ])
+        {
+            RedirectStandardOutput = true,
+        })!;
+        process.BeginOutputReadLine();
+        var client = new Client(address, null);
+        await Given.Eventually(async () =>
+        {
+            try
+            {
+                return (await client.Get("/health/ready")).Code == 200;
+            }
+            catch (HttpRequestException)
+            {
+                return false;
+            }
+        });
+        return new(process, address);
+    }
+
+    public void Kill() => _process.Kill();
+
+    /// <summary>Stops it in whatever it does, as a paused container is.</summary>
+    public void Freeze() => Signal("STOP");
+
+    /// <summary>Kills it, frozen or not.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (!_isOver)
+        {
+            _isOver = true;
+            Signal("CONT");
+            _process.Kill();
+            await _process.WaitForExitAsync();
+            _process.Dispose();
+        }
+    }
+
+    private void Signal(string signal)
+    {
+        using var kill = Process.Start("/bin/sh", ["-c", $"kill -{signal} {_process.Id} 2>/dev/null; true"]);
+        kill.WaitForExit();
+    }
+}
