@@ -26,21 +26,44 @@ internal sealed class EventBatch
         }
     }
 
-    public void Reject(int index, string error) => _rejected.Add(new(index, error));
+    public void Reject(int index, EventFault fault) => _rejected.Add(new(index, fault));
 
-    public void Sort() => _events.Sort();
+    /// <summary>
+    /// Puts the events in their order. What is the same twice in one request happened twice, since whoever repeats a request repeats
+    /// all of it: the second has a key of its own, and has the same one again when the request is repeated.
+    /// </summary>
+    public void Sort()
+    {
+        _events.Sort();
+        var (first, times, hasEqual) = (0, 0, false);
+        for (var place = 1; place < _events.Count; place++)
+        {
+            if (_events[place].CompareTo(_events[first]) != 0)
+            {
+                (first, times) = (place, 0);
+            }
+            else if (_events[place].Id is null)
+            {
+                _events[place] = _events[place] with { Key = EventKey.OfRepeated(_events[first].Key, ++times) };
+                hasEqual = true;
+            }
+        }
+
+        if (hasEqual)
+        {
+            _events.Sort();
+        }
+    }
 
     /// <summary>Why the event at this place of the request was not taken.</summary>
     internal sealed record Rejection(int Index, string Error)
     {
+        private readonly EventFault _fault;
+
+        public Rejection(int index, EventFault fault)
+            : this(index, $"events[{index}]{fault}") => _fault = fault;
+
         /// <summary>The same as a field and what is wrong with it.</summary>
-        internal (string Path, string Message) AsField
-        {
-            get
-            {
-                var end = Error.AsSpan().IndexOfAny(' ', ':');
-                return (Error[..end], $"This{Error[end..].Replace(":", " is refused:", StringComparison.Ordinal)}.");
-            }
-        }
+        internal (string Path, string Message) AsField => ($"events[{Index}]{_fault.Path}", _fault.Message);
     }
 }

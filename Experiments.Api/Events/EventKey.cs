@@ -25,6 +25,9 @@ internal sealed class EventKey(long environmentId)
         return key;
     }
 
+    /// <summary>The key of what is the same once more in one request.</summary>
+    public static long OfRepeated(long key, int time) => (long)XxHash3.HashToUInt64(MemoryMarshal.AsBytes<long>([key, time]));
+
     public long OfId(string id) => (long)XxHash3.HashToUInt64(MemoryMarshal.AsBytes(id.AsSpan()), seed: environmentId);
 
     public Guid WideOfId(string id) => new(XxHash128.Hash(MemoryMarshal.AsBytes(id.AsSpan()), seed: environmentId));

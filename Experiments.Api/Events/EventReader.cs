@@ -97,11 +97,11 @@ internal ref struct EventReader
         if (_json.TokenType != JsonTokenType.StartObject)
         {
             _json.Skip();
-            batch.Reject(index, $"events[{index}] must be an object");
+            batch.Reject(index, new("", "must be an object"));
             return;
         }
 
-        string? error = null;
+        EventFault? error = null;
         string? name = null, feature = null, identifier = null, value = null, id = null;
         (string Json, ulong Hash)? traits = null, metadata = null;
         DateTime? at = null;
@@ -112,8 +112,8 @@ internal ref struct EventReader
             if (member == EventMember.Unknown || (seen & 1 << (int)member) != 0)
             {
                 error ??= JsonText.TryRead(ref _json, out var unknown, out var why)
-                    ? $".{unknown} {(member == EventMember.Unknown ? "is not known" : "is given more than once")}"
-                    : $": the name of a member {why}";
+                    ? new(EventFault.Member(unknown), member == EventMember.Unknown ? "is not known" : "is given more than once")
+                    : new("", $"the name of a member {why}", IsSentence: true);
                 _json.Skip();
                 continue;
             }
@@ -134,9 +134,9 @@ internal ref struct EventReader
         }
 
         error ??= Missing(seen, name, feature, id);
-        if (error is not null)
+        if (error is { } fault)
         {
-            batch.Reject(index, $"events[{index}]{error}");
+            batch.Reject(index, fault);
             return;
         }
 
@@ -144,18 +144,18 @@ internal ref struct EventReader
         batch.Accept(new(at!.Value, key, id is null ? null : _key.WideOfId(id), name!, feature, identifier, value, traits?.Json, metadata?.Json));
     }
 
-    private static string? Missing(int seen, string? name, string? feature, string? id) =>
-        string.IsNullOrWhiteSpace(name) ? ".event is required and may not be blank"
-        : name[0] == '$' && name != ReceivedEvent.Exposure ? $".event: names that start with '$' are reserved; the only one is '{ReceivedEvent.Exposure}'"
-        : name == ReceivedEvent.Exposure && string.IsNullOrWhiteSpace(feature) ? $".feature_name is required for '{ReceivedEvent.Exposure}'"
-        : (seen & 1 << (int)EventMember.Timestamp) == 0 ? ".timestamp is required: milliseconds since 1970"
-        : (seen & 1 << (int)EventMember.Id) != 0 && string.IsNullOrEmpty(id) ? $".id must have 1 to {EventLimits.Id} characters"
+    private static EventFault? Missing(int seen, string? name, string? feature, string? id) =>
+        string.IsNullOrWhiteSpace(name) ? new(".event", "is required and may not be blank")
+        : name[0] == '$' && name != ReceivedEvent.Exposure ? new(".event", $"names that start with '$' are reserved; the only one is '{ReceivedEvent.Exposure}'", IsSentence: true)
+        : name == ReceivedEvent.Exposure && string.IsNullOrWhiteSpace(feature) ? new(".feature_name", $"is required for '{ReceivedEvent.Exposure}'")
+        : (seen & 1 << (int)EventMember.Timestamp) == 0 ? new(".timestamp", "is required: milliseconds since 1970")
+        : (seen & 1 << (int)EventMember.Id) != 0 && string.IsNullOrEmpty(id) ? new(".id", $"must have 1 to {EventLimits.Id} characters")
         : null;
 
     private bool Next(JsonTokenType end) => _json.Read() && _json.TokenType != end;
 
     // Most events of a request have the same name, and so the same string.
-    private string? Text(string path, int limit, ref string? last, ref string? error)
+    private string? Text(string path, int limit, ref string? last, ref EventFault? error)
     {
         if (last is not null && _json.TokenType == JsonTokenType.String && !_json.ValueIsEscaped && _json.ValueTextEquals(last))
         {
@@ -167,7 +167,7 @@ internal ref struct EventReader
         return text;
     }
 
-    private string? Text(string path, int limit, ref string? error, bool inBytes = false)
+    private string? Text(string path, int limit, ref EventFault? error, bool inBytes = false)
     {
         if (_json.TokenType == JsonTokenType.Null)
         {
@@ -177,13 +177,13 @@ internal ref struct EventReader
         if (_json.TokenType != JsonTokenType.String)
         {
             _json.Skip();
-            error ??= $"{path} must be a string or null";
+            error ??= new(path, "must be a string or null");
             return null;
         }
 
         if (!JsonText.TryRead(ref _json, out var text, out var why))
         {
-            error ??= $"{path} {why}";
+            error ??= new(path, why);
             return null;
         }
 
@@ -191,14 +191,14 @@ internal ref struct EventReader
         var length = _json.ValueSpan.Length <= limit ? 0 : inBytes ? Encoding.UTF8.GetByteCount(text) : text.EnumerateRunes().Count();
         if (length > limit)
         {
-            error ??= $"{path} may have {limit} {(inBytes ? "bytes" : "characters")} at most";
+            error ??= new(path, $"may have {limit} {(inBytes ? "bytes" : "characters")} at most");
             return null;
         }
 
         return text;
     }
 
-    private (string Json, ulong Hash)? Object(string path, int limit, bool ofTraits, ref string? error)
+    private (string Json, ulong Hash)? Object(string path, int limit, bool ofTraits, ref EventFault? error)
     {
         if (_json.TokenType == JsonTokenType.Null)
         {
@@ -208,47 +208,47 @@ internal ref struct EventReader
         if (_json.TokenType != JsonTokenType.StartObject)
         {
             _json.Skip();
-            error ??= $"{path} must be an object or null";
+            error ??= new(path, "must be an object or null");
             return null;
         }
 
         var start = (int)_json.TokenStartIndex;
-        string? wrong = null;
+        EventFault? wrong = null;
         var hash = JsonContent.Hash(ref _json, ofTraits ? EventLimits.Trait : EventLimits.Any, ref wrong);
         var length = (int)_json.BytesConsumed - start;
         if (length > limit)
         {
-            wrong = $" may have {limit} bytes at most";
+            wrong = new("", $"may have {limit} bytes at most");
         }
 
-        if (wrong is not null)
+        if (wrong is { } fault)
         {
-            error ??= path + wrong;
+            error ??= fault.Within(path);
             return null;
         }
 
         return (Encoding.UTF8.GetString(_body.Slice(start, length)), hash);
     }
 
-    private DateTime? Timestamp(ref string? error)
+    private DateTime? Timestamp(ref EventFault? error)
     {
         if (_json.TokenType == JsonTokenType.Number && _json.TryGetInt64(out var milliseconds))
         {
             var at = milliseconds is > 0 and < 253_402_300_800_000 ? DateTime.UnixEpoch.AddMilliseconds(milliseconds) : DateTime.MinValue;
             if (milliseconds > 0 && (at == DateTime.MinValue || at > _latest))
             {
-                error ??= ".timestamp is more than 24 hours ahead";
+                error ??= new(".timestamp", "is more than 24 hours ahead");
             }
             else if (at <= EventLimits.Earliest)
             {
-                error ??= ".timestamp must be after 2020-01-01, in milliseconds since 1970";
+                error ??= new(".timestamp", "must be after 2020-01-01, in milliseconds since 1970");
             }
 
             return at;
         }
 
         _json.Skip();
-        error ??= ".timestamp must be a whole number: milliseconds since 1970";
+        error ??= new(".timestamp", "must be a whole number: milliseconds since 1970");
         return null;
     }
 }

@@ -5,51 +5,81 @@ using Experiments.Api.Platform.Wire;
 namespace Experiments.Api.Events;
 
 /// <summary>
-/// Lets in as many bodies at a time as there is memory for. Anyone may send events, so what a body may cost is set aside before it is
-/// read: the bytes that it says it has, and for the time in which it is unpacked and written, one of a few places.
+/// Lets in as much at a time as there is memory for. Anyone may send events, so a body costs what has come of it and not what it says will
+/// come, and small ones, which are most, never wait behind large ones.
 /// </summary>
 internal sealed class Intake : IDisposable
 {
     private const int Unit = 1024;
+    private const int Small = 64 * Unit;
 
-    // 64 MiB of bodies that are arriving; sixteen that are being worked on, of 5 MiB and what is made of them.
-    private readonly ConcurrencyLimiter _arriving = new(new() { PermitLimit = 64 * 1024, QueueLimit = 256 * 1024, QueueProcessingOrder = QueueProcessingOrder.OldestFirst });
-    private readonly ConcurrencyLimiter _working = new(new() { PermitLimit = 16, QueueLimit = 512, QueueProcessingOrder = QueueProcessingOrder.OldestFirst });
+    // In units: 32 MiB of what bodies have up to 64 KiB, and 64 MiB of what they have beyond that.
+    private readonly ConcurrencyLimiter _small = Limiter(32 * 1024, 64 * 1024);
+    private readonly ConcurrencyLimiter _large = Limiter(64 * 1024, 256 * 1024);
+
+    // Sixteen that are being worked on, of 5 MiB at most and what is made of them; of which some are always left for small ones.
+    private readonly ConcurrencyLimiter _working = Limiter(16, 512);
+    private readonly ConcurrencyLimiter _workingOnLarge = Limiter(12, 512);
 
     /// <summary>Reads the events of a request, and hands them on while there is a place to work on them.</summary>
     public async Task<Outcome<T>> Take<T>(HttpRequest request, long environmentId, DateTime now, Func<EventBatch, Task<T>> work, CancellationToken ct)
         where T : class
     {
-        // A body that keeps its size to itself may have any.
-        var size = (int)Math.Clamp((request.ContentLength ?? RequestBody.EventsLimit) / Unit, 1, RequestBody.EventsLimit / Unit);
-        using var arriving = await _arriving.AcquireAsync(size, ct);
-        if (!arriving.IsAcquired)
+        var taken = 0;
+        var leases = new List<RateLimitLease>();
+        try
         {
-            return Problem.Unavailable;
+            var body = await RequestBody.ReadEvents(request, Room, ct);
+            if (body.Refusal is { } unread)
+            {
+                return unread;
+            }
+
+            if ((body.Value!.Length > Small && !await Acquire(_workingOnLarge, 1)) || !await Acquire(_working, 1))
+            {
+                body.Value.Dispose();
+                return Problem.Unavailable;
+            }
+
+            var batch = await Read(body.Value, request, environmentId, now, ct);
+            return batch.Refusal is { } refusal ? refusal : await work(batch.Value!);
+        }
+        finally
+        {
+            leases.ForEach(lease => lease.Dispose());
         }
 
-        var body = await RequestBody.ReadEvents(request, ct);
-        if (body.Refusal is { } unread)
+        ValueTask<bool> Room(int bytes)
         {
-            return unread;
+            taken += bytes;
+            return Acquire(taken <= Small ? _small : _large, (bytes + Unit - 1) / Unit);
         }
 
-        using var working = await _working.AcquireAsync(1, ct);
-        if (!working.IsAcquired)
+        // Whoever has waited in vain was not too slow; there was no room.
+        async ValueTask<bool> Acquire(ConcurrencyLimiter limiter, int permits)
         {
-            body.Value!.Dispose();
-            return Problem.Unavailable;
+            try
+            {
+                var lease = await limiter.AcquireAsync(permits, ct);
+                leases.Add(lease);
+                return lease.IsAcquired;
+            }
+            catch (OperationCanceledException)
+            {
+                return false;
+            }
         }
-
-        var batch = await Read(body.Value!, request, environmentId, now, ct);
-        return batch.Refusal is { } refusal ? refusal : await work(batch.Value!);
     }
 
     public void Dispose()
     {
-        _arriving.Dispose();
+        _small.Dispose();
+        _large.Dispose();
         _working.Dispose();
+        _workingOnLarge.Dispose();
     }
+
+    private static ConcurrencyLimiter Limiter(int permits, int queue) => new(new() { PermitLimit = permits, QueueLimit = queue, QueueProcessingOrder = QueueProcessingOrder.OldestFirst });
 
     private static async Task<Outcome<EventBatch>> Read(RequestBody.Lent body, HttpRequest request, long environmentId, DateTime now, CancellationToken ct)
     {

@@ -12,11 +12,11 @@ namespace Experiments.Api.Events;
 internal static class JsonContent
 {
     /// <summary>Hashes the value that the reader is at and leaves it at its end; says, from the outside in, what is wrong in it.</summary>
-    public static ulong Hash(ref Utf8JsonReader json, Limits limits, ref string? wrong)
+    public static ulong Hash(ref Utf8JsonReader json, Limits limits, ref EventFault? wrong)
     {
         if (json.CurrentDepth > EventLimits.Depth)
         {
-            wrong ??= $" may be {EventLimits.Depth} levels deep at most";
+            wrong ??= new("", $"may be {EventLimits.Depth} levels deep at most");
         }
 
         switch (json.TokenType)
@@ -31,12 +31,14 @@ internal static class JsonContent
                     var longName = name is not null && name.Length > limits.Key && name.EnumerateRunes().Count() > limits.Key;
                     if (!names.Add(Of(name)))
                     {
-                        wrong ??= $".{name} is given more than once";
+                        wrong ??= new(EventFault.Member(name), "is given more than once");
                     }
 
                     json.Read();
                     var isLong = json.TokenType == JsonTokenType.String && json.ValueSpan.Length > limits.Text && Text(ref json, ref wrong)?.EnumerateRunes().Count() > limits.Text;
-                    wrong ??= longName ? $": a key may have {limits.Key} characters at most" : isLong ? $".{name} may have {limits.Text} characters at most" : null;
+                    wrong ??= longName ? new("", $"a key may have {limits.Key} characters at most", IsSentence: true)
+                        : isLong ? new(EventFault.Member(name), $"may have {limits.Text} characters at most")
+                        : null;
                     sum += Mix(Of(name), Hash(ref json, Nested, ref wrong));
                 }
 
@@ -52,7 +54,7 @@ internal static class JsonContent
             case JsonTokenType.String:
                 return Mix(5, Of(Text(ref json, ref wrong)));
             case JsonTokenType.Number:
-                wrong ??= JsonNumber.Fits(json.ValueSpan) ? null : " holds a number out of range";
+                wrong ??= JsonNumber.Fits(json.ValueSpan) ? null : new("", "holds a number out of range");
                 return Mix(6, XxHash3.HashToUInt64(json.ValueSpan));
             default:
                 return (ulong)json.TokenType << 8;
@@ -61,14 +63,14 @@ internal static class JsonContent
 
     private static readonly Limits Nested = new(int.MaxValue, int.MaxValue);
 
-    private static string? Text(ref Utf8JsonReader json, ref string? wrong)
+    private static string? Text(ref Utf8JsonReader json, ref EventFault? wrong)
     {
         if (JsonText.TryRead(ref json, out var text, out var why))
         {
             return text;
         }
 
-        wrong ??= " " + why;
+        wrong ??= new("", why);
         return null;
     }
 

@@ -13,6 +13,7 @@ internal static class MetricRules
     public static readonly string[] ExpectedDirections = ["increase", "decrease", "not_increase", "not_decrease"];
 
     private const int MaxFilters = 20;
+    private const int MaxSteps = 10;
     private const double MaxHours = 24 * 400;
 
     /// <summary>Reports, by path, what is wrong with a definition for this aggregation.</summary>
@@ -28,10 +29,10 @@ internal static class MetricRules
         Demand(definition.Version is null or 1, "version", "The only version is 1.");
         if (isFunnel)
         {
-            Demand(definition.Steps is { Count: >= 2 and <= 10 }, "steps", "A funnel has 2 to 10 steps.");
+            Demand(definition.Steps is { Count: >= 2 and <= MaxSteps }, "steps", $"A funnel has 2 to {MaxSteps} steps.");
             Demand(definition.Event is null && definition.Filters is null && definition.Property is null, "event", "A funnel names its events in 'steps'.");
             Demand(definition.WindowHours is null or (> 0 and <= MaxHours), "window_hours", "This must be above 0 and at most 9600.");
-            foreach (var (index, step) in (definition.Steps ?? []).Index())
+            foreach (var (index, step) in Few(definition.Steps, MaxSteps).Index())
             {
                 Source($"steps[{index}]", step);
             }
@@ -69,7 +70,7 @@ internal static class MetricRules
             Demand(source?.Property is null || IsProperty(source.Property), prefix + "property", "This must be 'value', or 'metadata.' and the name of a member.");
             Demand(source?.Property is null || aggregation is "sum" or "mean" or "ratio", prefix + "property", "Only a sum, a mean or a ratio takes a number from a property.");
             Demand(source?.Filters is null or { Count: <= MaxFilters }, prefix + "filters", $"There may be {MaxFilters} of these at most.");
-            foreach (var (index, filter) in (source?.Filters ?? []).Index())
+            foreach (var (index, filter) in Few(source?.Filters, MaxFilters).Index())
             {
                 Filter($"{prefix}filters[{index}]", filter);
             }
@@ -96,20 +97,24 @@ internal static class MetricRules
                 wrong($"definition.{field}", message);
             }
         }
+
+        // What is too long is not looked into.
+        static IReadOnlyList<T> Few<T>(IReadOnlyList<T>? list, int most) => list is null || list.Count > most ? [] : list;
     }
 
     /// <summary>Reports what is wrong with the metrics that an experiment is to have.</summary>
     public static void CheckMetrics(IEnumerable<(long? Metric, string? Role, string? ExpectedDirection, JsonElement? Metadata)>? metrics, Action<string, string> wrong)
     {
         var (ids, primaries) = (new HashSet<long>(), 0);
-        foreach (var (index, (metric, role, direction, metadata)) in (metrics ?? []).Index())
+        var all = (metrics ?? []).Take(101).ToList();
+        if (all.Count > 100)
         {
-            if (index == 100)
-            {
-                wrong("metrics", "There may be 100 of these at most.");
-                return;
-            }
+            wrong("metrics", "There may be 100 of these at most.");
+            return;
+        }
 
+        foreach (var (index, (metric, role, direction, metadata)) in all.Index())
+        {
             if (metric is null || !ids.Add(metric.Value))
             {
                 wrong($"metrics[{index}].metric", metric is null ? "This is required: the id of a metric." : "A metric can be attached only once.");

@@ -3,6 +3,11 @@ namespace Experiments.Api.Platform;
 /// <summary>Why a request was refused: one of the <see cref="Problem"/>s, with what is particular to this request.</summary>
 internal sealed record Refusal(Problem Problem, string Detail)
 {
+    /// <summary>How many mistakes are told; whoever makes more is not reading them.</summary>
+    public const int MostErrors = 100;
+
+    private const int LongestPath = 256;
+
     /// <summary>Messages by the field's path on the wire, in the order in which they were found.</summary>
     public IReadOnlyDictionary<string, string[]>? Errors { get; init; }
 
@@ -15,9 +20,20 @@ internal sealed record Refusal(Problem Problem, string Detail)
     public static Refusal Field(string path, string message) => Fields([(path, message)]);
 
     /// <summary>Several fields, in the order in which they were found wrong; what is said of one field twice is told once.</summary>
-    public static Refusal Fields(IEnumerable<(string Path, string Message)> found) => Fields(found
-        .GroupBy(error => error.Path)
-        .ToDictionary(errors => errors.Key, errors => errors.Select(error => error.Message).Distinct().ToArray()));
+    public static Refusal Fields(IEnumerable<(string Path, string Message)> found)
+    {
+        // One more tells that there are more.
+        var errors = found.Take(MostErrors + 1).ToList();
+        return new(Problem.Invalid, errors.Count > MostErrors ? $"{Problem.Invalid.Advice} Only the first {MostErrors} are named." : Problem.Invalid.Advice)
+        {
+            Errors = errors
+                .Take(MostErrors)
+                .GroupBy(error => Short(error.Path))
+                .ToDictionary(same => same.Key, same => same.Select(error => error.Message).Distinct().ToArray()),
+        };
+    }
 
-    private static Refusal Fields(IReadOnlyDictionary<string, string[]> errors) => new(Problem.Invalid, Problem.Invalid.Advice) { Errors = errors };
+    // A path holds names that the client has chosen, and may have chosen long.
+    private static string Short(string path) =>
+        path.Length <= LongestPath ? path : path[..(char.IsHighSurrogate(path[LongestPath - 1]) ? LongestPath - 1 : LongestPath)] + "…";
 }

@@ -205,9 +205,46 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
             $$$"""{"event": "e", "timestamp": {{{Now}}}}""",
         ];
 
-        (await given.Sdk.PostText("/v1/events", $$"""{"events": [{{string.Join(',', same)}}]}""")).ToString().ShouldBe("""202 {"accepted":3,"duplicates":2,"rejected":[]}""");
-        (await given.Sdk.PostText("/v1/events", $$"""{"events": [{{string.Join(',', same.Concat(others))}}]}""")).ToString().ShouldBe("""202 {"accepted":9,"duplicates":3,"rejected":[]}""");
+        foreach (var (time, written) in same.Index())
+        {
+            (await given.Sdk.PostText("/v1/events", $$"""{"events": [{{written}}]}""")).ToString().ShouldBe($$"""202 {"accepted":1,"duplicates":{{Math.Min(1, time)}},"rejected":[]}""");
+        }
+
+        (await given.Sdk.PostText("/v1/events", $$"""{"events": [{{string.Join(',', others.Prepend(same[0]))}}]}""")).ToString().ShouldBe("""202 {"accepted":7,"duplicates":1,"rejected":[]}""");
         (await given.Stored()).Count.ShouldBe(1 + others.Length);
+    }
+
+    [Fact]
+    public async Task Equal_events_of_one_request_are_several_and_the_same_when_it_is_repeated()
+    {
+        var given = await Given.AnEnvironment(service);
+        object[] clicks = [.. Enumerable.Repeat(new { @event = "click", identifier = "u", timestamp = Now }, 5), new { @event = "click", identifier = "u", timestamp = Now + 1 }];
+
+        (await given.Send(clicks)).ToString().ShouldBe("""202 {"accepted":6,"duplicates":0,"rejected":[]}""");
+        (await given.Send(clicks)).ToString().ShouldBe("""202 {"accepted":6,"duplicates":6,"rejected":[]}""");
+        (await given.Send([.. clicks.Reverse()])).ToString().ShouldBe("""202 {"accepted":6,"duplicates":6,"rejected":[]}""");
+        // Three of the five were there.
+        (await given.Send([.. clicks.Take(3), new { @event = "other", timestamp = Now }])).ToString().ShouldBe("""202 {"accepted":4,"duplicates":3,"rejected":[]}""");
+        (await given.Stored()).Count.ShouldBe(7);
+
+        // An id says which of them are the same.
+        (await given.Send([.. Enumerable.Repeat(new { @event = "click", identifier = "u", timestamp = Now, id = "1" }, 5)])).ToString().ShouldBe("""202 {"accepted":5,"duplicates":4,"rejected":[]}""");
+    }
+
+    [Theory]
+    [InlineData("""{"event": "buy"}""", "events[0].timestamp", "This is required: milliseconds since 1970.")]
+    [InlineData("""{"event": "buy", "timestamp": "2026-01-01T00:00:00Z"}""", "events[0].timestamp", "This must be a whole number: milliseconds since 1970.")]
+    [InlineData("""{"event": "$pageview", "timestamp": 1795348800000}""", "events[0].event", "Names that start with '$' are reserved; the only one is '$flag_exposure'.")]
+    [InlineData("""{"event": "buy", "traits": {"a": {"b": 1, "b": 2}}, "timestamp": 1795348800000}""", "events[0].traits.b", "This is given more than once.")]
+    [InlineData("""{"event": "buy", "a: b": 1}""", "events[0].a: b", "This is not known.")]
+    [InlineData("7", "events[0]", "This must be an object.")]
+    public async Task When_all_are_refused_each_mistake_is_a_sentence(string sent, string field, string message)
+    {
+        var given = await Given.AnEnvironment(service);
+
+        var reply = (await given.Sdk.PostText("/v1/events", $$"""{"events": [{{sent}}]}""")).MustName(field);
+
+        reply["errors"][field]!.ToJsonString(new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }).ShouldBe($"[\"{message}\"]");
     }
 
     [Fact]

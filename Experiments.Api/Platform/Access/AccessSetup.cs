@@ -22,6 +22,7 @@ internal static class AccessSetup
     {
         var services = builder.Services;
         services.AddSingleton<AccessStore>();
+        services.AddSingleton<Issuers>();
 
         // No scheme is the default: only a route that asks who is calling looks at the credential, and so at the database.
         services.AddAuthentication()
@@ -40,7 +41,7 @@ internal static class AccessSetup
             services.Remove(service);
         }
 
-        services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme).Configure(options =>
+        services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme).Configure<Issuers>((options, issuers) =>
         {
             // What issuer, audience and keys are comes from the section Authentication:Schemes:Bearer.
             options.MapInboundClaims = false;
@@ -49,14 +50,17 @@ internal static class AccessSetup
             options.TokenValidationParameters.RequireExpirationTime = true;
             options.TokenValidationParameters.RequireSignedTokens = true;
             options.TokenValidationParameters.ValidAlgorithms = Algorithms;
+            // By itself the library tries every key on every token.
+            options.TokenValidationParameters.IssuerSigningKeyResolverUsingConfiguration = (_, token, keyId, _, metadata) => issuers.KeysOf(token.Issuer, keyId, metadata);
             options.Events = new JwtBearerEvents
             {
                 OnTokenValidated = context =>
                 {
-                    var subject = context.Principal?.FindFirst("sub")?.Value;
-                    if (string.IsNullOrWhiteSpace(subject)
-                        || subject.Contains('\0', StringComparison.Ordinal)
-                        || subject.StartsWith(Actor.KeyPrefix, StringComparison.OrdinalIgnoreCase))
+                    if (context.Principal?.FindFirst("sub")?.Value is { } subject && Actor.IsSubject(subject))
+                    {
+                        context.Principal = new(new ActorIdentity(issuers.Person(context.SecurityToken.Issuer, subject), JwtBearerDefaults.AuthenticationScheme));
+                    }
+                    else
                     {
                         context.Fail("The token has no subject that could be an admin.");
                     }

@@ -17,7 +17,7 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
     private readonly MemoryCache _granted = new(new MemoryCacheOptions { SizeLimit = 20_000, Clock = new ElapsedTime(clock) });
 
     /// <summary>The caller that holds <paramref name="secret"/>, or null when no key in force has it.</summary>
-    public async ValueTask<ApiKeyIdentity?> Identify(string secret, CancellationToken ct)
+    public async ValueTask<Actor?> Identify(string secret, CancellationToken ct)
     {
         var hash = Secret.Hash(secret);
         var remembered = Convert.ToHexString(hash);
@@ -38,11 +38,11 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
                 return null;
             }
 
-            key.Identity = new ApiKeyIdentity(new Actor($"{Actor.KeyPrefix}{key.Id}", key.EnvironmentId is null, key.EnvironmentId));
+            key.Actor = new Actor($"{Actor.KeyPrefix}{key.Id}", key.EnvironmentId is null, key.EnvironmentId);
             Remember(remembered, key, key.SecondsLeft is { } left && left < Remembered.TotalSeconds ? TimeSpan.FromSeconds(left) : Remembered);
         }
 
-        return key!.Identity;
+        return key!.Actor;
     }
 
     /// <summary>The environment with this key, or null when there is none or the caller is not an admin of it.</summary>
@@ -61,10 +61,10 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
             WHERE e.key = @environmentKey
               AND (@IsInstanceKey OR e.id = @EnvironmentId OR EXISTS (
                   SELECT FROM admins a
-                  WHERE a.subject = @Subject
+                  WHERE a.subject = @Subject AND (a.issuer = @Issuer OR (a.issuer IS NULL AND @IsOfOnlyIssuer))
                     AND (a.environment_id = e.id OR a.project_id = p.id OR num_nonnulls(a.environment_id, a.project_id) = 0)))
             """,
-            new { actor.Subject, actor.IsInstanceKey, actor.EnvironmentId, environmentKey },
+            new { actor.Subject, actor.Issuer, actor.IsOfOnlyIssuer, actor.IsInstanceKey, actor.EnvironmentId, environmentKey },
             ct);
         return scope is null ? null : Remember((actor.Name, environmentKey), scope, Remembered);
     }
@@ -77,9 +77,9 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
             SELECT (@projectId::bigint IS NULL OR EXISTS (SELECT FROM projects WHERE id = @projectId))
                AND (@IsInstanceKey OR EXISTS (
                    SELECT FROM admins a
-                   WHERE a.subject = @Subject AND (a.project_id = @projectId OR num_nonnulls(a.environment_id, a.project_id) = 0))) AS yes
+                   WHERE a.subject = @Subject AND (a.issuer = @Issuer OR (a.issuer IS NULL AND @IsOfOnlyIssuer)) AND (a.project_id = @projectId OR num_nonnulls(a.environment_id, a.project_id) = 0))) AS yes
             """,
-            new { actor.Subject, actor.IsInstanceKey, projectId },
+            new { actor.Subject, actor.Issuer, actor.IsOfOnlyIssuer, actor.IsInstanceKey, projectId },
             ct);
         return found!.Yes;
     }
@@ -104,7 +104,7 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
         // By the database's clock, which is the same for all replicas.
         public double? SecondsLeft { get; init; }
 
-        public ApiKeyIdentity? Identity { get; set; }
+        public Actor? Actor { get; set; }
     }
 
     private sealed record Found(bool Yes);

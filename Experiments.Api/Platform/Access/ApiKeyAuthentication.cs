@@ -29,8 +29,8 @@ internal sealed class ApiKeyAuthentication(
             return AuthenticateResult.Fail("Not a single Api-Key.");
         }
 
-        return await access.Identify(SecretIn(Request), Context.RequestAborted) is { } identity
-            ? AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(identity), Scheme))
+        return await access.Identify(SecretIn(Request), Context.RequestAborted) is { } actor
+            ? AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(new ActorIdentity(actor, Scheme)), Scheme))
             : AuthenticateResult.Fail("No such key.");
     }
 

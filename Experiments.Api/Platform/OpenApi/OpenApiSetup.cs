@@ -1,5 +1,10 @@
+using System.Globalization;
+using System.Text;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Wire;
+using Microsoft.AspNetCore.Http.Timeouts;
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.OpenApi;
 
 namespace Experiments.Api.Platform.OpenApi;
 
@@ -14,7 +19,25 @@ internal static class OpenApiSetup
         options.AddDocumentTransformer(new DocumentDocumentation());
     });
 
-    public static void MapOpenApiDocument(this WebApplication app) => app.MapOpenApi("/openapi/{documentName}.json").RequireAuthorization(Policies.Everyone);
+    // Put together once, since it is the same for everyone, and large.
+    public static void MapOpenApiDocument(this WebApplication app)
+    {
+        var document = new Lazy<Task<Answer>>(() => Build(app.Services));
+        app.MapGet("/openapi/v1.json", () => document.Value)
+            .RequireAuthorization(Policies.Everyone)
+            // The first who asks may have to wait for it, and is not cut off.
+            .WithMetadata(new DisableRequestTimeoutAttribute())
+            .ExcludeFromDescription();
+    }
+
+    private static async Task<Answer> Build(IServiceProvider services)
+    {
+        await using var scope = services.CreateAsyncScope();
+        var document = await scope.ServiceProvider.GetRequiredKeyedService<IOpenApiDocumentProvider>("v1").GetOpenApiDocumentAsync(CancellationToken.None);
+        var text = new StringWriter(CultureInfo.InvariantCulture);
+        document.SerializeAsV31(new OpenApiJsonWriter(text));
+        return Answer.OfBytes(StatusCodes.Status200OK, Encoding.UTF8.GetBytes(text.ToString()));
+    }
 
     public static void UseDocumentationPage(this WebApplication app) => app.UseWhen(
         context => context.Request.Path.StartsWithSegments("/docs"),

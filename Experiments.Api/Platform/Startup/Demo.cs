@@ -20,7 +20,7 @@ internal sealed class Demo(IMediator mediator)
             return Value(await mediator.Send(new ListEnvironments.Query(latest.Id, page, address), ct)).Results is [var first] ? first.Key : null;
         }
 
-        const string Actor = "service";
+        const string Actor = Access.Actor.Service;
         var project = Value(await mediator.Send(new CreateProject.Command(Actor, new("Demo", "Demo")), ct));
         var environment = Value(await mediator.Send(new CreateEnvironment.Command(Actor, project.Id, new("development")), ct));
         var scope = new Scope(environment.Id, Actor, null);

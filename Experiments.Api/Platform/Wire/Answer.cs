@@ -27,6 +27,9 @@ internal sealed record Answer(int Status, ReadOnlyMemory<byte> Body) : IResult
         return new(status, body) { ETag = value is ITagged tagged ? tagged.ETag : Tag(body) };
     }
 
+    /// <summary>A representation that stands ready as JSON.</summary>
+    public static Answer OfBytes(int status, byte[] body) => new(status, body) { ETag = Tag(body) };
+
     public static Answer Empty(int status) => new(status, default);
 
     /// <summary>A refusal as problem details (RFC 9457).</summary>

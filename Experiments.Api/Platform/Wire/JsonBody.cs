@@ -12,6 +12,9 @@ namespace Experiments.Api.Platform.Wire;
 /// </summary>
 internal static class JsonBody
 {
+    // More than any list may have here; how many a field may have is for its validator.
+    private const int MostItems = 20_000;
+
     private static readonly JsonDocumentOptions Syntax = new() { MaxDepth = 64, CommentHandling = JsonCommentHandling.Disallow };
 
     public static Outcome<T> Read<T>(ReadOnlyMemory<byte> utf8)
@@ -30,7 +33,7 @@ internal static class JsonBody
                 return Unreadable("The body must be a JSON object.");
             }
 
-            var errors = new Errors();
+            var errors = new JsonErrors();
             Inspect(document.RootElement, errors);
             if (errors.None && TryDeserialize<T>(document.RootElement) is { } value)
             {
@@ -66,7 +69,7 @@ internal static class JsonBody
     }
 
     // What no field may hold, whatever its type. The path is put together only for what is wrong.
-    private static void Inspect(JsonElement element, Errors errors)
+    private static void Inspect(JsonElement element, JsonErrors errors)
     {
         switch (element.ValueKind)
         {
@@ -92,6 +95,10 @@ internal static class JsonBody
                 }
 
                 break;
+            case JsonValueKind.Array when element.GetArrayLength() > MostItems:
+                // Told before it is looked into, since that is what costs.
+                errors.AddHere($"may have {MostItems} items at most");
+                break;
             case JsonValueKind.Array:
                 var index = 0;
                 foreach (var item in element.EnumerateArray())
@@ -111,7 +118,7 @@ internal static class JsonBody
         }
     }
 
-    private static void CheckText(string? text, Errors errors)
+    private static void CheckText(string? text, JsonErrors errors)
     {
         if (text is null)
         {
@@ -136,7 +143,7 @@ internal static class JsonBody
     }
 
     // Member by member, so that all that is wrong is named at once and not only the first.
-    private static void Explain(JsonElement element, JsonTypeInfo type, Errors errors, string path = "")
+    private static void Explain(JsonElement element, JsonTypeInfo type, JsonErrors errors, string path = "")
     {
         foreach (var member in element.EnumerateObject().TakeWhile(_ => !errors.Enough))
         {
@@ -158,7 +165,7 @@ internal static class JsonBody
         }
     }
 
-    private static void ExplainValue(JsonElement value, Type type, Errors errors, string path)
+    private static void ExplainValue(JsonElement value, Type type, JsonErrors errors, string path)
     {
         type = type.IsGenericType && type.GetGenericTypeDefinition() == typeof(Optional<>) ? type.GenericTypeArguments[0] : type;
         var info = WireJson.Options.GetTypeInfo(type);
@@ -207,49 +214,5 @@ internal static class JsonBody
             _ when WireJson.Options.GetTypeInfo(type).Kind == JsonTypeInfoKind.Enumerable => "a list",
             _ => "an object",
         };
-    }
-
-    private sealed class Errors
-    {
-        // Whoever sends more mistakes than this is not reading them.
-        private const int Most = 100;
-
-        private readonly List<(string Path, string Message)> _found = [];
-        private readonly HashSet<string> _paths = new(StringComparer.Ordinal);
-        private readonly List<object> _place = [];
-
-        public bool IsAtRoot => _place.Count == 0;
-
-        public bool None => _found.Count == 0;
-
-        public bool Enough => _found.Count >= Most;
-
-        /// <summary>Goes into a member, by its name, or into an item of a list, by its number.</summary>
-        public void Enter(object step) => _place.Add(step);
-
-        public void Leave() => _place.RemoveAt(_place.Count - 1);
-
-        public void AddHere(string message)
-        {
-            if (!Enough)
-            {
-                Add(IsAtRoot ? "(name)" : string.Concat(_place.Select(step => step is int index ? $"[{index}]" : step)), message);
-            }
-        }
-
-        public void Add(string path, string message)
-        {
-            if (!Enough)
-            {
-                _found.Add((path, message));
-                _paths.Add(path);
-            }
-        }
-
-        /// <summary>Whether something is wrong at this path or inside of it.</summary>
-        public bool Has(string path) => _paths.Contains(path)
-            || _paths.Any(found => found.StartsWith(path + '.', StringComparison.Ordinal) || found.StartsWith(path + '[', StringComparison.Ordinal));
-
-        public IEnumerable<(string Path, string Message)> Found => _found.Select(error => (error.Path, $"This {error.Message}."));
     }
 }

@@ -38,7 +38,8 @@ internal static class RequestBody
 
         try
         {
-            using var body = new MemoryStream((int)(request.ContentLength ?? 0));
+            // It grows with what comes, and not with what the client says will come.
+            using var body = new MemoryStream((int)Math.Min(request.ContentLength ?? 0, FirstPiece));
             var length = await Drain(request.Body, body, ct);
             return length > Limit ? Problem.TooLarge : length == 0 && !required ? None : body.ToArray();
         }
@@ -58,7 +59,10 @@ internal static class RequestBody
     }
 
     /// <summary>The bytes of events as they came, in a buffer that is only lent: whoever reads them gives it back.</summary>
-    public static async Task<Outcome<Lent>> ReadEvents(HttpRequest request, CancellationToken ct)
+    /// <param name="request">With the body.</param>
+    /// <param name="room">Is asked for so many more bytes before they are taken in, and says whether there is room for them.</param>
+    /// <param name="ct">Ends it.</param>
+    public static async Task<Outcome<Lent>> ReadEvents(HttpRequest request, Func<int, ValueTask<bool>> room, CancellationToken ct)
     {
         if (!IsJson(request, IsPacked(request)))
         {
@@ -71,7 +75,7 @@ internal static class RequestBody
             return Problem.TooLarge;
         }
 
-        var lent = await ReadAll(request.Body, (int)(request.ContentLength ?? 64 * 1024), ct);
+        var lent = await ReadAll(request.Body, (int)Math.Min(request.ContentLength ?? FirstPiece, FirstPiece), room, ct);
         if (lent.Refusal?.Problem == Problem.TooLarge)
         {
             await Discard(request, ct);
@@ -90,11 +94,14 @@ internal static class RequestBody
         using (packed)
         {
             await using var unpacked = new GZipStream(packed.AsStream(), CompressionMode.Decompress);
-            return await ReadAll(unpacked, 4 * packed.Length, ct);
+            return await ReadAll(unpacked, 4 * packed.Length, _ => new(true), ct);
         }
     }
 
-    private static async Task<Outcome<Lent>> ReadAll(Stream body, int expected, CancellationToken ct)
+    // As much as a request of a browser has, which comes in one piece.
+    private const int FirstPiece = 4 * 1024;
+
+    private static async Task<Outcome<Lent>> ReadAll(Stream body, int expected, Func<int, ValueTask<bool>> room, CancellationToken ct)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(Math.Clamp(expected, 4096, EventsLimit) + 1);
         var length = 0;
@@ -111,7 +118,14 @@ internal static class RequestBody
 
                 if (length == buffer.Length)
                 {
-                    var larger = ArrayPool<byte>.Shared.Rent(Math.Min(2 * length, EventsLimit + 1));
+                    var size = Math.Min(4 * length, EventsLimit + 1);
+                    if (!await room(size - length))
+                    {
+                        ArrayPool<byte>.Shared.Return(buffer);
+                        return Problem.Unavailable;
+                    }
+
+                    var larger = ArrayPool<byte>.Shared.Rent(size);
                     buffer.AsSpan(0, length).CopyTo(larger);
                     ArrayPool<byte>.Shared.Return(buffer);
                     buffer = larger;

@@ -17,30 +17,37 @@ internal static class AddAdmin
         .Answers<AdminView>(StatusCodes.Status201Created)
         .Refuses(Problem.AdminExists);
 
-    internal sealed record Body(string? Subject = null);
+    internal sealed record Body(string? Subject = null, string? Issuer = null);
 
     internal sealed record Command(string Actor, Place Place, Body Body) : IRequest<Outcome<AdminView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
-        public Validator() => RuleFor(c => c.Body.Subject).Required(255)
-            .Must(subject => subject?.TrimStart().StartsWith(Actor.KeyPrefix, StringComparison.OrdinalIgnoreCase) != true)
-            .WithMessage("This must be the subject of a token; keys have no further rights.");
+        public Validator(Issuers issuers)
+        {
+            RuleFor(c => c.Body.Subject).Required(255)
+                .Must(subject => string.IsNullOrWhiteSpace(subject) || subject.Length > 255 || Actor.IsSubject(subject))
+                .WithMessage("This must be the subject of a token; keys have no further rights.");
+            RuleFor(c => c.Body.Issuer).MaxCharacters(255)
+                .Must(issuer => issuer is null || issuers.Named.Count == 0 || issuers.Named.Contains(issuer)).WithMessage($"This must be one of: {string.Join(", ", issuers.Named)}.");
+            RuleFor(c => c.Body.Issuer).NotNull().When(_ => issuers.AreSeveral)
+                .WithMessage("This is required, since there are several: whose subject it is.");
+        }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<AdminView>>
+    internal sealed class Handler(Db db, Issuers issuers) : IRequestHandler<Command, Outcome<AdminView>>
     {
         private const string Sql =
             $"""
             WITH created AS (
-                INSERT INTO admins AS a (subject, environment_id, project_id, created_by)
-                VALUES (@Subject, @EnvironmentId, @ProjectId, @Actor)
+                INSERT INTO admins AS a (subject, issuer, environment_id, project_id, created_by)
+                VALUES (@Subject, @Issuer, @EnvironmentId, @ProjectId, @Actor)
                 ON CONFLICT ON CONSTRAINT admins_subject DO NOTHING
                 RETURNING a.*
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
                 SELECT environment_id, @Actor, 'admin.added', 'admin', id,
-                       jsonb_build_object('subject', subject, 'of', @Word::text, 'project', project_id) FROM created
+                       jsonb_build_object('subject', subject, 'issuer', issuer, 'of', @Word::text, 'project', project_id) FROM created
             )
             SELECT {AdminView.Columns} FROM created a
             """;
@@ -50,7 +57,7 @@ internal static class AddAdmin
             var place = command.Place;
             var admin = await db.Change<AdminView>(
                 Sql,
-                new { command.Actor, place.EnvironmentId, place.ProjectId, place.Word, Subject = command.Body.Subject!.Trim() },
+                new { command.Actor, place.EnvironmentId, place.ProjectId, place.Word, Subject = command.Body.Subject!.Trim(), Issuer = command.Body.Issuer ?? issuers.Only },
                 cancellationToken);
             return admin is null ? Problem.AdminExists : admin;
         }

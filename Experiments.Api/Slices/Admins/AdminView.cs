@@ -2,18 +2,21 @@ using Experiments.Api.Platform.Wire;
 
 namespace Experiments.Api.Slices.Admins;
 
-/// <summary>An admin as it is read. The subject is that of a token.</summary>
+/// <summary>An admin as it is read. The subject and the issuer are those of a token.</summary>
 [Example(
     """
-    {"id": 1, "subject": "alice@example.com", "created_by": "api-key:1", "created_at": "2026-11-22T12:00:00Z"}
+    {"id": 1, "subject": "alice@example.com", "issuer": "https://login.example", "created_by": "api-key:1", "created_at": "2026-11-22T12:00:00Z"}
     """)]
 internal record AdminView
 {
-    public const string Columns = "a.id, a.subject, a.created_by, a.created_at";
+    public const string Columns = "a.id, a.subject, a.issuer, a.created_by, a.created_at";
 
     public required long Id { get; init; }
 
     public required string Subject { get; init; }
+
+    /// <summary>Whose subject it is; null where nobody has said it, and there is only one.</summary>
+    public required string? Issuer { get; init; }
 
     public required string CreatedBy { get; init; }
 

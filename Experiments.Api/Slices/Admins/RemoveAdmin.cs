@@ -26,7 +26,7 @@ internal static class RemoveAdmin
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before)
                 SELECT environment_id, @Actor, 'admin.removed', 'admin', id,
-                       jsonb_build_object('subject', subject, 'of', @Word::text, 'project', project_id) FROM removed
+                       jsonb_build_object('subject', subject, 'issuer', issuer, 'of', @Word::text, 'project', project_id) FROM removed
             )
             SELECT {AdminView.Columns} FROM removed a
             """;

@@ -25,12 +25,14 @@ internal static class AdjustPValues
 
     internal sealed class Validator : AbstractValidator<Query>
     {
+        private const int Most = 10_000;
+
         public Validator()
         {
             RuleFor(q => q.Body.Method).NotNull().WithMessage("This is required: holm or benjamini_hochberg.").OneOf("holm", "benjamini_hochberg");
             RuleFor(q => q.Body.PValues).NotNull().WithMessage("This is required: a list of numbers from 0 to 1.")
-                .Must(values => values is null || values.Count <= 10_000).WithMessage("There may be 10000 of these at most.");
-            RuleForEach(q => q.Body.PValues).InclusiveBetween(0, 1).WithMessage("This must be from 0 to 1.");
+                .Must(values => values is null || values.Count <= Most).WithMessage($"There may be {Most} of these at most.");
+            RuleForEach(q => q.Body.PValues).InclusiveBetween(0, 1).WithMessage("This must be from 0 to 1.").When(q => q.Body.PValues is { Count: <= Most });
         }
     }
 

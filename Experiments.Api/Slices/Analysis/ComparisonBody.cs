@@ -43,8 +43,13 @@ internal sealed record ComparisonBody(
             Control.Check("control", this, wrong);
         }
 
-        Demand(Treatments is { Count: >= 1 and <= 100 }, "treatments", "This is required: the sums of 1 to 100 arms.");
-        foreach (var (index, arm) in (Treatments ?? []).Index())
+        if (Treatments is not { Count: >= 1 and <= 100 })
+        {
+            wrong("treatments", "This is required: the sums of 1 to 100 arms.");
+            return;
+        }
+
+        foreach (var (index, arm) in Treatments.Index())
         {
             if (arm is null)
             {

@@ -33,7 +33,7 @@ internal sealed record VariantBody(string? Key = null, decimal? Weight = null, I
             return;
         }
 
-        if (setsValues && variants.Count is (< 2 or > Most))
+        if (variants.Count > Most || (setsValues && variants.Count < 2))
         {
             wrong(field, $"There must be 2 to {Most} of these, control among them.");
             return;

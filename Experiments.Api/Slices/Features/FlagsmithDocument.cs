@@ -9,6 +9,8 @@ internal static class FlagsmithDocument
 {
     private const int MostFeatures = 2000;
 
+    private static readonly string TooMuch = $"There may be {FeatureRules.MaxOptions} options at most, whose percentages sum to 100 at most.";
+
     /// <summary>The features of a document, or what is wrong with it, by path.</summary>
     public static (IReadOnlyList<ImportedFeature> Features, IReadOnlyList<(string Path, string Message)> Wrong) Read(JsonElement document)
     {
@@ -62,6 +64,10 @@ internal static class FlagsmithDocument
         {
             wrong.Add(($"{path}.multivariate_feature_state_values", "This must be a list."));
         }
+        else if (values.ValueKind == JsonValueKind.Array && values.GetArrayLength() > FeatureRules.MaxOptions)
+        {
+            wrong.Add(($"{path}.multivariate_feature_state_values", TooMuch));
+        }
         else if (values.ValueKind == JsonValueKind.Array)
         {
             foreach (var (place, option) in values.EnumerateArray().Index())
@@ -69,9 +75,9 @@ internal static class FlagsmithDocument
                 Option(option, $"{path}.multivariate_feature_state_values[{place}]", options, wrong);
             }
 
-            if (options.Count > FeatureRules.MaxOptions || options.Sum(option => option.DefaultPercentageAllocation) > 100)
+            if (options.Sum(option => option.DefaultPercentageAllocation) > 100)
             {
-                wrong.Add(($"{path}.multivariate_feature_state_values", $"There may be {FeatureRules.MaxOptions} options at most, whose percentages sum to 100 at most."));
+                wrong.Add(($"{path}.multivariate_feature_state_values", TooMuch));
             }
         }
 

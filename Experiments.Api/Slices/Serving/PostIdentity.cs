@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Experiments.Api.Platform;
 using Experiments.Api.Platform.Wire;
 using Experiments.Api.Serving;
 
@@ -15,11 +16,17 @@ internal static class PostIdentity
 
     internal sealed record Body(string? Identifier = null, IReadOnlyList<Trait?>? Traits = null, bool? Transient = null);
 
+    // They are answered as they came.
+    private const int MostTraits = 1000;
+
+    private static Refusal? TooMany(IReadOnlyList<Trait?>? traits) =>
+        traits is { Count: > MostTraits } ? Refusal.Field("traits", $"There may be {MostTraits} of these at most.") : null;
+
     private static async Task Handle(HttpContext http, Snapshot snapshot)
     {
         var bytes = await RequestBody.Read(http.Request, required: true, http.RequestAborted);
         var body = bytes.Refusal is { } unread ? unread : JsonBody.Read<Body>(bytes.Value);
-        if ((body.Refusal ?? IdentityAnswer.Refusal(body.Value!.Identifier)) is { } refusal)
+        if ((body.Refusal ?? IdentityAnswer.Refusal(body.Value!.Identifier) ?? TooMany(body.Value.Traits)) is { } refusal)
         {
             await Answer.Of(refusal).ExecuteAsync(http);
             return;
