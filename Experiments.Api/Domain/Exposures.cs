@@ -11,12 +11,14 @@ namespace Experiments.Api.Domain;
 /// <param name="First">The place of the variant that it was shown then.</param>
 /// <param name="EnrolledAt">The first of those at which the rollout admitted it.</param>
 /// <param name="PausedAt">Its first exposure during a pause.</param>
-internal readonly record struct Exposures(int Own, int Seen, DateTime? SeenAt, int? First, DateTime? EnrolledAt, DateTime? PausedAt)
+/// <param name="BeforeAt">Its first exposure that names the experiment and is from before its start.</param>
+internal readonly record struct Exposures(int Own, int Seen, DateTime? SeenAt, int? First, DateTime? EnrolledAt, DateTime? PausedAt, DateTime? BeforeAt = null)
 {
     public const string SeveralVariants = "several_variants";
     public const string NotItsOwnVariant = "not_its_own_variant";
     public const string NotEnrolled = "not_enrolled";
     public const string WhilePaused = "while_paused";
+    public const string BeforeStart = "before_start";
     public const string NoIdentifier = "no_identifier";
     public const string TestIdentity = "test_identity";
 
@@ -36,12 +38,14 @@ internal readonly record struct Exposures(int Own, int Seen, DateTime? SeenAt, i
     private const int Test = 1 << 29;
 
     /// <summary>Why identities, or exposures without one, are set aside.</summary>
-    public static readonly IReadOnlyList<string> Reasons = [SeveralVariants, NotItsOwnVariant, NotEnrolled, WhilePaused, NoIdentifier, TestIdentity];
+    public static readonly IReadOnlyList<string> Reasons = [SeveralVariants, NotItsOwnVariant, NotEnrolled, WhilePaused, BeforeStart, NoIdentifier, TestIdentity];
 
     public static Exposures WhileRunning(int own, int shown, DateTime at, bool isEnrolled, bool isTest = false) =>
         new(own, (1 << shown) | (isTest ? Test : 0), at, shown, isEnrolled ? at : null, null);
 
     public static Exposures DuringPause(int own, DateTime at, bool isTest = false) => new(own, isTest ? Test : 0, null, null, null, at);
+
+    public static Exposures TooEarly(int own, DateTime at, bool isTest = false) => new(own, isTest ? Test : 0, null, null, null, null, at);
 
     public Exposures Merge(Exposures other) => new(
         Own,
@@ -49,7 +53,8 @@ internal readonly record struct Exposures(int Own, int Seen, DateTime? SeenAt, i
         Earlier(SeenAt, other.SeenAt),
         SeenAt == other.SeenAt ? Least(First, other.First) : SeenAt is null || other.SeenAt < SeenAt ? other.First : First,
         Earlier(EnrolledAt, other.EnrolledAt),
-        Earlier(PausedAt, other.PausedAt));
+        Earlier(PausedAt, other.PausedAt),
+        Earlier(BeforeAt, other.BeforeAt));
 
     /// <summary>Where the identity counts, or why it does not.</summary>
     /// <param name="countsWhereFirst">Whether those who saw several variants count in the one that they saw first.</param>
@@ -57,7 +62,7 @@ internal readonly record struct Exposures(int Own, int Seen, DateTime? SeenAt, i
     {
         var seen = Seen & ~Test;
         return (Seen & Test) != 0 ? Standing.SetAside(TestIdentity)
-            : seen == 0 ? Standing.SetAside(WhilePaused)
+            : seen == 0 ? Standing.SetAside(PausedAt is null ? BeforeStart : WhilePaused)
             : Own == HeldOut ? (seen == 1 ? Counting(HeldOut) : Standing.SetAside(NotItsOwnVariant))
             : countsWhereFirst ? (First is { } first and not Foreign ? Counting(first) : Standing.SetAside(NotItsOwnVariant))
             : int.PopCount(seen) > 1 ? Standing.SetAside(SeveralVariants)
@@ -66,7 +71,7 @@ internal readonly record struct Exposures(int Own, int Seen, DateTime? SeenAt, i
     }
 
     /// <summary>The instant under which it is counted, whatever as, where it counts from then.</summary>
-    public DateTime At(Standing standing) => standing.From ?? SeenAt ?? PausedAt!.Value;
+    public DateTime At(Standing standing) => standing.From ?? SeenAt ?? PausedAt ?? BeforeAt!.Value;
 
     private Standing Counting(int arm) => EnrolledAt is { } from ? new(null, arm, from) : Standing.SetAside(NotEnrolled);
 

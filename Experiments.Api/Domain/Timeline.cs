@@ -11,6 +11,9 @@ namespace Experiments.Api.Domain;
 internal sealed record Timeline(
     IReadOnlyList<(DateTime From, DateTime? Until)> Runs, IReadOnlyList<(decimal Percentage, DateTime Until)> FormerRollouts, decimal Rollout, DateTime? EndedAt)
 {
+    /// <summary>How far the clock of a client may be behind for its exposures to be told.</summary>
+    public static readonly TimeSpan Slow = TimeSpan.FromHours(24);
+
     private static readonly TimeSpan Precision = TimeSpan.FromMilliseconds(1);
 
     public bool RanAt(DateTime at)
@@ -31,6 +34,9 @@ internal sealed record Timeline(
     /// <summary>Whether the experiment had started then, was not over, and did not run.</summary>
     public bool WasPausedAt(DateTime at) =>
         Runs.Count > 0 && at + Precision > Runs[0].From && (EndedAt is null || at < EndedAt) && !RanAt(at);
+
+    /// <summary>Whether this is from before the start, by no more than a clock may be slow.</summary>
+    public bool IsJustBefore(DateTime at) => Runs.Count > 0 && at + Precision <= Runs[0].From && at >= Runs[0].From - Slow;
 
     /// <summary>The rollout, in percent, that was in force.</summary>
     public decimal RolloutAt(DateTime at)

@@ -11,18 +11,19 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
 {
     private const string Known =
         """
-        SELECT x.experiment_id, x.identity, x.own, x.seen, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at
+        SELECT x.experiment_id, x.identity, x.own, x.seen, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at, x.before_at
         FROM unnest($1, $2) AS k(experiment_id, identity)
         JOIN exposures x USING (experiment_id, identity)
         """;
 
     private const string Upsert =
         """
-        INSERT INTO exposures (experiment_id, identity, identifier, own, seen, seen_at, first_shown, enrolled_at, paused_at, counts_in)
-        SELECT * FROM unnest(@Experiments, @Identities, @Identifiers, @Own, @Seen, @SeenAt, @First, @EnrolledAt, @PausedAt, @CountsIn)
+        INSERT INTO exposures (experiment_id, identity, identifier, own, seen, seen_at, first_shown, enrolled_at, paused_at, before_at, counts_in, draw)
+        SELECT * FROM unnest(@Experiments, @Identities, @Identifiers, @Own, @Seen, @SeenAt, @First, @EnrolledAt, @PausedAt, @BeforeAt, @CountsIn, @Draw)
         ON CONFLICT (experiment_id, identity) DO UPDATE SET
             own = excluded.own, seen = excluded.seen, seen_at = excluded.seen_at, first_shown = excluded.first_shown,
-            enrolled_at = excluded.enrolled_at, paused_at = excluded.paused_at, counts_in = excluded.counts_in
+            enrolled_at = excluded.enrolled_at, paused_at = excluded.paused_at, before_at = excluded.before_at,
+            counts_in = excluded.counts_in, draw = excluded.draw
         """;
 
     private readonly Dictionary<long, FoldedExperiment> _byId = experiments.ToDictionary(experiment => experiment.Id);
@@ -61,7 +62,7 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
             }
 
             _counts.Add(_byId[key.ExperimentId], now, 1);
-            changed.Add(new(key, identifier, now, _byId[key.ExperimentId].Stand(now).Arm));
+            changed.Add(Changed.Of(_byId[key.ExperimentId], key, identifier, now));
         }
 
         await Write(connection, changed);
@@ -119,10 +120,10 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
         : raw.FeatureName is { } feature ? _byFeature[(raw.EnvironmentId, feature.ToUpperInvariant())]
         : [];
 
-    /// <summary>From the columns own, seen, seen_at, first_shown, enrolled_at and paused_at, which begin at this place.</summary>
+    /// <summary>From the columns own, seen, seen_at, first_shown, enrolled_at, paused_at and before_at, which begin at this place.</summary>
     public static Exposures Shown(NpgsqlDataReader row, int place)
     {
-        return new(row.GetInt16(place), row.GetInt32(place + 1), Instant(place + 2), row.IsDBNull(place + 3) ? null : row.GetInt16(place + 3), Instant(place + 4), Instant(place + 5));
+        return new(row.GetInt16(place), row.GetInt32(place + 1), Instant(place + 2), row.IsDBNull(place + 3) ? null : row.GetInt16(place + 3), Instant(place + 4), Instant(place + 5), Instant(place + 6));
 
         DateTime? Instant(int at) => row.IsDBNull(at) ? null : row.GetDateTime(at);
     }
@@ -146,7 +147,9 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
                 First = new Column<short?>(rows.Select(row => (short?)row.Exposures.First)),
                 EnrolledAt = new Column<DateTime?>(rows.Select(row => row.Exposures.EnrolledAt)),
                 PausedAt = new Column<DateTime?>(rows.Select(row => row.Exposures.PausedAt)),
+                BeforeAt = new Column<DateTime?>(rows.Select(row => row.Exposures.BeforeAt)),
                 CountsIn = new Column<short?>(rows.Select(row => (short?)row.CountsIn)),
+                Draw = new Column<double>(rows.Select(row => row.Draw)),
             });
         }
     }
@@ -156,7 +159,12 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
     /// <param name="Identifier">What the application calls it.</param>
     /// <param name="Exposures">What it has seen.</param>
     /// <param name="CountsIn">The place of the variant that it counts in, where it does.</param>
-    internal sealed record Changed(Key Key, string Identifier, Exposures Exposures, int? CountsIn);
+    /// <param name="Draw">The number by which a rollout admits it.</param>
+    internal sealed record Changed(Key Key, string Identifier, Exposures Exposures, int? CountsIn, double Draw)
+    {
+        public static Changed Of(FoldedExperiment experiment, Key key, string identifier, Exposures exposures) =>
+            new(key, identifier, exposures, experiment.Stand(exposures).Arm, experiment.Draw(identifier));
+    }
 
     /// <summary>An identity in an experiment.</summary>
     internal readonly record struct Key(long ExperimentId, Guid Identity) : IComparable<Key>

@@ -59,7 +59,10 @@ internal sealed class FoldedExperiment
         && (_criteria.Event is not null
             || (raw.ExperimentId is { } named ? named == Id : string.Equals(raw.FeatureName, FeatureName, StringComparison.OrdinalIgnoreCase)));
 
-    /// <summary>What one exposure amounts to, or null when it is none of this experiment: from before its start or after its end, or without the variant that it should name.</summary>
+    /// <summary>The number by which a rollout admits the identity.</summary>
+    public double Draw(string identifier) => Assignment.Draw(_salt, identifier);
+
+    /// <summary>What one exposure amounts to, or null when it is none of this experiment: from before its start without naming it, from after its end, or without the variant that it should name.</summary>
     public Exposures? Judge(StoredEvent raw)
     {
         var (identifier, at) = (raw.Identifier!, raw.At);
@@ -67,7 +70,9 @@ internal sealed class FoldedExperiment
         var isTest = _criteria.TestIdentities is { } tests && raw.Traits is { } traits && Holds(traits, tests.Have);
         if (!Timeline.RanAt(at))
         {
-            return Timeline.WasPausedAt(at) ? Exposures.DuringPause(own, at, isTest) : null;
+            return Timeline.WasPausedAt(at) ? Exposures.DuringPause(own, at, isTest)
+                : raw.ExperimentId == Id && Timeline.IsJustBefore(at) ? Exposures.TooEarly(own, at, isTest)
+                : null;
         }
 
         return Shown(raw, own) is { } shown

@@ -1,4 +1,5 @@
 using Dapper;
+using Experiments.Api.Domain;
 using Experiments.Api.Events;
 using Experiments.Api.Platform.Data;
 using Npgsql;
@@ -32,7 +33,7 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         """;
 
     private const string Exposed =
-        "SELECT identity, own, seen, seen_at, first_shown, enrolled_at, paused_at, counts_in FROM exposures WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
+        "SELECT identity, own, seen, seen_at, first_shown, enrolled_at, paused_at, before_at, counts_in FROM exposures WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
 
     private const string Measured =
         "SELECT experiment_id, identity, arm, numbers, events FROM measurements WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
@@ -68,6 +69,8 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         var links = await pass.Links(experiments);
         var from = links.Select(link => link.From).Append(experiment.Timeline.Runs[0].From.AddMilliseconds(-1)).Min();
         await Demand(connection, from);
+        // What is only told may be from somewhat earlier, where there still is any.
+        from = from < experiment.Timeline.Runs[0].From - Timeline.Slow ? from : experiment.Timeline.Runs[0].From - Timeline.Slow;
 
         // One snapshot, in which no batch is half there.
         await using var reading = await source.OpenConnectionAsync(ct);
@@ -138,7 +141,7 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         {
             while (await row.ReadAsync(ct))
             {
-                if (!identities.Matches(row.GetGuid(0), ExposureFold.Shown(row, 1), ExposureFold.CountsIn(row, 7)))
+                if (!identities.Matches(row.GetGuid(0), ExposureFold.Shown(row, 1), ExposureFold.CountsIn(row, 8)))
                 {
                     surplus.Add(row.GetGuid(0));
                 }

@@ -90,7 +90,7 @@ internal sealed class RecomputedIdentities(FoldedExperiment experiment, IReadOnl
         {
             if (!_isMatched[place] && _identities[place] is (var identifier, { } exposures))
             {
-                yield return new(new(experiment.Id, identity), identifier, exposures, experiment.Stand(exposures).Arm);
+                yield return ExposureFold.Changed.Of(experiment, new(experiment.Id, identity), identifier, exposures);
             }
 
             _isMatched[place] = false;

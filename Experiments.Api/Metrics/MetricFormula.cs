@@ -82,12 +82,12 @@ internal sealed class MetricFormula
         return new(0, came is null ? 0 : 1, 0, 0);
     }
 
-    // For every number of steps the latest start that has come as far; the latest leaves the most time for the next step. One event is
-    // one step, even where the definition has it twice: what it has just taken the place of is what it follows.
+    // For every number of steps the latest start that has come as far; the latest leaves the most time for the next step. Events of one instant
+    // are in any order, but each of them is one step only, even where the definition has it twice.
     private MetricValue Funnel(Window window)
     {
-        var reached = new (DateTime Start, MetricEvent Last)?[_steps + 1];
-        var former = new (DateTime Start, MetricEvent Last)?[_steps + 1];
+        var reached = new DateTime?[_steps + 1];
+        var instant = new List<MetricEvent>();
         foreach (ref readonly var e in window.Events)
         {
             if (!window.Counts(e))
@@ -95,24 +95,65 @@ internal sealed class MetricFormula
                 continue;
             }
 
-            if (e.Slot == 0)
+            if (instant.Count > 0 && instant[0].At != e.At)
             {
-                (former[1], reached[1]) = (reached[1], (e.At, e));
+                Pass(instant, reached);
+                instant.Clear();
             }
-            else if (Before(reached, former, e) is { } before
-                && (_definition.WindowHours is not { } hours || e.At <= before.Start.AddHours(hours))
-                && (reached[e.Slot + 1] is not { } further || before.Start >= further.Start))
-            {
-                (former[e.Slot + 1], reached[e.Slot + 1]) = (reached[e.Slot + 1], (before.Start, e));
-            }
+
+            instant.Add(e);
         }
 
-        var steps = Math.Max(0, Array.FindLastIndex(reached, step => step is not null));
+        Pass(instant, reached);
+        var steps = Math.Max(0, Array.FindLastIndex(reached, start => start is not null));
         return new(steps == _steps ? 1 : 0, 0, 0, steps);
     }
 
-    private static (DateTime Start, MetricEvent Last)? Before((DateTime Start, MetricEvent Last)?[] reached, (DateTime Start, MetricEvent Last)?[] former, MetricEvent e) =>
-        reached[e.Slot] is { } last && (last.Last.At, last.Last.Key) == (e.At, e.Key) ? former[e.Slot] : reached[e.Slot];
+    private void Pass(List<MetricEvent> instant, DateTime?[] reached)
+    {
+        // From the furthest back, so that nothing goes on from what this very instant has reached.
+        for (var passed = instant.Count == 0 ? -1 : _steps - 1; passed >= 0; passed--)
+        {
+            if ((passed == 0 ? instant[0].At : reached[passed]) is not { } start || (_definition.WindowHours is { } hours && instant[0].At > start.AddHours(hours)))
+            {
+                continue;
+            }
+
+            var further = Further(instant, passed);
+            for (var step = passed + 1; step <= passed + further; step++)
+            {
+                reached[step] = reached[step] is { } other && other > start ? other : start;
+            }
+        }
+    }
+
+    // How many steps from this one on the events of an instant can be, each another one: the largest matching of steps with events, a step
+    // after the other, by augmenting paths (H. W. Kuhn, 1955).
+    private int Further(List<MetricEvent> instant, int first)
+    {
+        var stepOf = new Dictionary<long, int>();
+        var step = first;
+        while (step < _steps && Find(step, []))
+        {
+            step++;
+        }
+
+        return step - first;
+
+        bool Find(int wanted, HashSet<long> tried)
+        {
+            foreach (var e in instant)
+            {
+                if (e.Slot == wanted && tried.Add(e.Key) && (!stepOf.TryGetValue(e.Key, out var taken) || Find(taken, tried)))
+                {
+                    stepOf[e.Key] = wanted;
+                    return true;
+                }
+            }
+
+            return false;
+        }
+    }
 
     // The events from one instant until before another; while the experiment ran, where that is asked.
     private readonly ref struct Window(MetricFormula formula, ReadOnlySpan<MetricEvent> events, DateTime from, DateTime until, Timeline? timeline)

@@ -52,6 +52,7 @@ internal static class Judgement
             ratio,
             input.HeldOut,
             Exposures.Reasons.ToDictionary(reason => reason, reason => input.Outcomes.GetValueOrDefault(reason)),
+            input.Warnings,
             input.Progress,
             metrics);
     }

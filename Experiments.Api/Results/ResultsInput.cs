@@ -10,12 +10,15 @@ namespace Experiments.Api.Results;
 /// <summary>All that results follow from, as it was in the database at one moment.</summary>
 internal sealed record ResultsInput(
     IReadOnlyList<(string Key, decimal Weight)> Variants, IReadOnlyDictionary<string, long> Outcomes, IReadOnlyList<MeasuredMetric> Metrics,
-    DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long EventsNotCounted, long? Needed = null, double Days = 0)
+    DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long EventsNotCounted, long? Needed = null, double Days = 0, long? WithoutVariant = null)
 {
     /// <summary>How far along it is, where it has been planned.</summary>
     public ProgressView? Progress => Needed is not { } needed ? null : Identities.Sum() is var identities && identities >= needed
         ? new(identities, needed, 1, 0)
         : new(identities, needed, (double)identities / needed, identities > 0 && Days > 0 && EndedAt is null ? (needed - identities) / (identities / Days) : null);
+
+    /// <summary>What whoever reads the results should know of how the experiment was run.</summary>
+    public IReadOnlyList<ResultsWarning> Warnings => WithoutVariant is > 0 and var identities ? [new("rollout_lowered", identities)] : [];
 
     /// <summary>How many the experiment's holdout keeps out.</summary>
     public long HeldOut => Outcomes.GetValueOrDefault(Exposures.InHoldout);
@@ -36,7 +39,8 @@ internal sealed record ResultsInput(
             row.AsOf,
             row.EventsNotCounted,
             row.Needed,
-            row.Days);
+            row.Days,
+            row.WithoutVariant);
     }
 
     private static MeasuredMetric Measured(JsonNode metric, int arms, Action<long, Exception> failed)
@@ -78,7 +82,7 @@ internal sealed record ResultsInput(
     }
 
     internal sealed record Row(
-        string Variants, string Outcomes, string Metrics, DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long EventsNotCounted, long? Needed, double Days);
+        string Variants, string Outcomes, string Metrics, DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long EventsNotCounted, long? Needed, double Days, long? WithoutVariant);
 }
 
 /// <summary>

@@ -25,7 +25,9 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
                 FROM experiment_metrics l WHERE l.experiment_id = e.id AND l.folded)::text AS metrics,
                e.started_at, e.ended_at, COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events AS events_not_counted,
                (e.plan->>'recommended_sample_size')::bigint AS needed,
-               (SELECT COALESCE(extract(epoch FROM sum(COALESCE(upper(r), now()) - lower(r))), 0)::float8 / 86400 FROM unnest(e.runs) AS r) AS days
+               (SELECT COALESCE(extract(epoch FROM sum(COALESCE(upper(r), now()) - lower(r))), 0)::float8 / 86400 FROM unnest(e.runs - e.off) AS r) AS days,
+               CASE WHEN e.rollout_percentage < (SELECT max((former->>'percentage')::numeric) FROM jsonb_array_elements(e.rollouts) AS former)
+                    THEN (SELECT count(*) FROM exposures x WHERE x.experiment_id = e.id AND x.counts_in >= 0 AND x.draw >= (e.rollout_percentage / 100)::float8) END AS without_variant
         FROM experiments e
         CROSS JOIN LATERAL ({Pass.Pending}) p
         WHERE e.id = @experimentId AND e.started_at IS NOT NULL

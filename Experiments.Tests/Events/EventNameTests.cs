@@ -14,8 +14,8 @@ public class EventNameTests(SharedService service) : IClassFixture<SharedService
         object[] first = [Event("purchase", "a", now - 5000), Event("purchase", "b", now - 9000), Event("purchase", null, now - 7000), Event("view", "a", now - 1000)];
         object[] named = [new { @event = "signup", identifier = "a", timestamp = now - 20_000, id = "signup-1" }, new { @event = "signup", identifier = "a", timestamp = now - 10_000, id = "signup-1" }];
 
-        // At once, one after the other, and both in one request.
-        await Task.WhenAll(given.Send(first), given.Send(first), given.Send([.. first, .. first]));
+        // At once, and one after the other.
+        await Task.WhenAll(given.Send(first), given.Send(first), given.Send(first));
         await given.Send(first);
         await given.Send(named[0]);
         await given.Send(named[1]);

@@ -71,7 +71,28 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
 
         var counted = await Counted(given, experiment);
         counted["total"].GetValue<int>().ShouldBe(2);
-        counted["set_aside"].ToJsonString().ShouldBe("""{"several_variants":1,"not_its_own_variant":3,"not_enrolled":1,"while_paused":2,"no_identifier":3,"test_identity":0}""");
+        counted["set_aside"].ToJsonString().ShouldBe("""{"several_variants":1,"not_its_own_variant":3,"not_enrolled":1,"while_paused":2,"before_start":0,"no_identifier":3,"test_identity":0}""");
+    }
+
+    [Fact]
+    public async Task An_exposure_of_a_slow_clock_is_told_and_counts_once_another_comes()
+    {
+        var given = await Given.AnEnvironment(service);
+        var (experiment, own) = await Running(given);
+        object Named(string identity, long at) => new
+        {
+            @event = "$flag_exposure", feature_name = experiment["feature"]["name"]!.GetValue<string>(), identifier = identity, value = own(identity), timestamp = at, metadata = new { experiment_id = experiment.Id },
+        };
+        var now = Now();
+
+        (await given.Send(
+            Named("slow", now - 60_000), Named("slower", now - (2 * 3600_000)), Named("slow-at-first", now - 60_000), Named("slow-at-first", now),
+            Exposure(experiment, "unnamed", own("unnamed"), now - 60_000), Named("of-old", now - (25 * 3600_000)))).Must(202);
+
+        var counted = await Counted(given, experiment);
+        counted["total"].GetValue<int>().ShouldBe(1);
+        counted["set_aside"]["before_start"]!.GetValue<int>().ShouldBe(2);
+        (await service.QueryAll<string>("SELECT identifier FROM exposures WHERE experiment_id = @Id ORDER BY 1", new { experiment.Id })).ShouldBe(["slow", "slow-at-first", "slower"]);
     }
 
     [Fact]

@@ -119,7 +119,7 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
 
         var counted = await Counted(given, experiment);
         counted["total"].GetValue<int>().ShouldBe(2);
-        counted["set_aside"].ToJsonString().ShouldBe("""{"several_variants":1,"not_its_own_variant":2,"not_enrolled":0,"while_paused":0,"no_identifier":1,"test_identity":0}""");
+        counted["set_aside"].ToJsonString().ShouldBe("""{"several_variants":1,"not_its_own_variant":2,"not_enrolled":0,"while_paused":0,"before_start":0,"no_identifier":1,"test_identity":0}""");
         (await service.QueryAll<string>("SELECT identifier FROM exposures WHERE experiment_id = @Id ORDER BY 1", new { experiment.Id })).ShouldBe(["both", "foreign", "later", "right", "wrong"]);
     }
 
@@ -267,7 +267,8 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
         random.Shuffle(sent);
         foreach (var batch in sent.Chunk(70))
         {
-            await given.Send(batch);
+            // What is sent again is sent in another request; twice in one it would have happened twice.
+            await given.Send([.. batch.DistinctBy(e => ((JsonObject)e).ToJsonString())]);
             if (random.Next(2) == 0)
             {
                 await Counted(given, experiment);

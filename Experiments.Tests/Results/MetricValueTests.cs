@@ -65,6 +65,71 @@ public class MetricValueTests
     }
 
     [Theory]
+    // As many events as there are steps, of one instant or not.
+    [InlineData(1, 0.0)]
+    [InlineData(2, 0.0, 0.0)]
+    [InlineData(2, 0.0, 0.1)]
+    [InlineData(3, 0.0, 0.0, 0.0)]
+    [InlineData(3, 0.0, 0.0, 0.1)]
+    [InlineData(3, 0.0, 0.1, 0.1)]
+    [InlineData(3, 0.0, 0.0, 0.0, 0.0)]
+    public void Of_equal_steps_each_event_is_one(int steps, params double[] hours)
+    {
+        var equal = new MetricDefinition(Steps: [new("page"), new("page"), new("page")]);
+        MetricEvent[] events = [.. hours.SelectMany((hour, key) => Enumerable.Range(0, 3).Select(slot => new MetricEvent(Noon.AddHours(hour), 7 * key % 5, slot, 1))).Order()];
+
+        ValueOf("funnel", equal, events, Noon, Timeline).ShouldBe(new MetricValue(steps == 3 ? 1 : 0, 0, 0, steps));
+    }
+
+    [Fact]
+    public void Events_of_one_instant_are_the_steps_that_they_can_be()
+    {
+        // The only "b" is needed as the second step, and the "a" that could be either is the first.
+        Funnel(null, (0, 1), (0, 0), (0, 2)).Steps.ShouldBe(3);
+        // One event that is the first and the third step, one that is the first and the second, one that is the second.
+        var mixed = new MetricDefinition(Steps: [new("x"), new("y"), new("x")]);
+        MetricEvent[] events = [.. new (int Key, int Slot)[] { (1, 0), (1, 2), (2, 0), (2, 2), (3, 1) }.Select(e => new MetricEvent(Noon, e.Key, e.Slot, 1)).Order()];
+        ValueOf("funnel", mixed, events, Noon, Timeline).Steps.ShouldBe(3);
+        ValueOf("funnel", mixed, [.. events.Where(e => e.Key != 2)], Noon, Timeline).Steps.ShouldBe(2);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void A_funnel_is_passed_as_far_as_any_choice_of_events_passes_it(int seed)
+    {
+        var random = new Random(seed);
+        for (var number = 0; number < 400; number++)
+        {
+            string[] names = ["a", "b"];
+            string[] steps = [.. Enumerable.Range(0, 3).Select(_ => names[random.Next(2)])];
+            (int Minute, string Name)[] happened = [.. Enumerable.Range(0, random.Next(1, 6)).Select(_ => (random.Next(3), names[random.Next(2)]))];
+            var definition = new MetricDefinition(Steps: [.. steps.Select(name => new MetricSource(name))], WindowHours: random.Next(2) == 0 ? null : 1 / 60.0);
+            MetricEvent[] events = [.. happened.SelectMany((e, key) => steps.Index().Where(step => step.Item == e.Name).Select(step => new MetricEvent(Noon.AddMinutes(e.Minute), key, step.Index, 1))).Order()];
+
+            var furthest = Furthest(0, -1, -1, []);
+
+            ValueOf("funnel", definition, events, Noon, Timeline).Steps.ShouldBe(furthest, $"{string.Join(",", steps)} of {string.Join(", ", happened)} within {definition.WindowHours}");
+
+            int Furthest(int step, int minute, int started, HashSet<int> used)
+            {
+                var best = step;
+                for (var key = 0; step < 3 && key < happened.Length; key++)
+                {
+                    var (at, name) = happened[key];
+                    if (name == steps[step] && at >= minute && (step == 0 || definition.WindowHours is null || at <= started + 1) && used.Add(key))
+                    {
+                        best = Math.Max(best, Furthest(step + 1, at, step == 0 ? at : started, used));
+                        used.Remove(key);
+                    }
+                }
+
+                return best;
+            }
+        }
+    }
+
+    [Theory]
     [InlineData(0.2, false)]
     [InlineData(0.5, true)]
     [InlineData(0.99, true)]

@@ -53,7 +53,7 @@ internal static class ListAudit
         public Validator()
         {
             this.RulesForPage();
-            RuleFor(query => query.ObjectType).OneOf("admin", "api_key", "environment", "experiment", "feature");
+            RuleFor(query => query.ObjectType).OneOf("admin", "api_key", "cohort", "environment", "experiment", "feature", "holdout", "metric");
             RuleFor(query => query.ObjectId).Must(id => id is null || (Platform.Wire.ObjectId.TryParse(id, null, out var read) && read.Value > 0))
                 .WithMessage("This must be an id.");
             RuleFor(query => query.ObjectType).NotNull().When(query => query.ObjectId is not null).WithMessage("This is required with object_id.");

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
@@ -16,13 +17,13 @@ internal static class ExportMembers
         .WithMetadata(new DisableRequestTimeoutAttribute())
         .Named("exportMembers", "All identities of a cohort, as CSV")
         .Produces<string>(StatusCodes.Status200OK, "text/csv")
-        .Asks("spreadsheet", "true puts an apostrophe before what a spreadsheet would take for a formula.", "true")
+        .Asks("spreadsheet", "false leaves out the apostrophe before what a spreadsheet would take for a formula.", "false")
         .Refuses(Problem.NoCohort, Problem.Invalid);
 
     private static async Task<IResult> Send(ObjectId id, Call call, Db db)
     {
         var outcome = await call.Send(new Query(call.Environment.Id, id.Value, call.Query["spreadsheet"]));
-        return outcome.Refusal is { } refusal ? Answer.Of(refusal) : new Csv(db, outcome.Value!, call.Query["spreadsheet"] == "true");
+        return outcome.Refusal is { } refusal ? Answer.Of(refusal) : new Csv(db, outcome.Value!, call.Query["spreadsheet"] != "false");
     }
 
     internal sealed record Query(long EnvironmentId, long Id, string? Spreadsheet) : IRequest<Outcome<Cohort>>;
@@ -56,6 +57,8 @@ internal static class ExportMembers
     private sealed class Csv(Db db, Cohort cohort, bool forSpreadsheet) : IResult
     {
         private const int Size = 10_000;
+
+        private static readonly SearchValues<char> Special = SearchValues.Create(",;\t\"\r\n");
 
         // Each place on its own, so that the next piece begins in the index where the last one ended.
         private const string Piece =
@@ -94,12 +97,17 @@ internal static class ExportMembers
             }
         }
 
-        // RFC 4180. The data is left as it is, unless a spreadsheet is to read it, which would take some of it for formulas.
+        // RFC 4180. Identifiers come from anyone, and spreadsheets, some of which part cells by semicolons or tabs, run what looks like a formula.
         private string Quoted(string text)
         {
-            var safe = forSpreadsheet && text.Length > 0 && text[0] is '=' or '+' or '-' or '@' or '\t' or '\r' ? "'" + text : text;
-            return safe.AsSpan().IndexOfAny(",\"\r\n") < 0 ? safe : $"\"{safe.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+            var safe = forSpreadsheet && IsFormula(text) ? "'" + text : text;
+            return safe.AsSpan().IndexOfAny(Special) < 0 ? safe : $"\"{safe.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
         }
+
+        // Also behind white space and control characters, and in full width.
+        private static bool IsFormula(string text) =>
+            text.SkipWhile(character => char.IsWhiteSpace(character) || char.IsControl(character)).FirstOrDefault() is '=' or '+' or '-' or '@' or '＝' or '＋' or '－' or '＠'
+            || text is ['\t' or '\r' or '\n', ..];
 
         private sealed record Row(Guid Identity, string Identifier, string Variant, DateTime ExposedAt);
     }

@@ -49,7 +49,7 @@ internal static class PlanExperiment
                    e.rollout_percentage::float8 / 100 * (1 - COALESCE((SELECT h.percentage FROM holdouts h WHERE h.id = e.holdout_id), 0)::float8 / 100) AS taking_part, COALESCE(l.folded, false) AS folded, l.aggregation, l.definition::text AS definition,
                    (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts WHERE experiment_id = e.id AND outcome = 'variant:control') AS control,
                    (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts WHERE experiment_id = e.id AND outcome LIKE 'variant:%') AS identities,
-                   (SELECT COALESCE(extract(epoch FROM sum(COALESCE(upper(r), now()) - lower(r))), 0)::float8 / 86400 FROM unnest(e.runs) AS r) AS days,
+                   (SELECT COALESCE(extract(epoch FROM sum(COALESCE(upper(r), now()) - lower(r))), 0)::float8 / 86400 FROM unnest(e.runs - e.off) AS r) AS days,
                    COALESCE(s.y, 0)::float8 AS y, COALESCE(s.yy, 0)::float8 AS yy, COALESCE(s.d, 0)::float8 AS d, COALESCE(s.dd, 0)::float8 AS dd, COALESCE(s.yd, 0)::float8 AS yd
             FROM experiments e
             LEFT JOIN experiment_metrics l ON l.experiment_id = e.id AND l.role = 'primary'

@@ -43,7 +43,7 @@ internal static class ResetExperiment
 
             {ExperimentChange.Found}, changed AS (
                 UPDATE experiments e SET
-                    status = 'created', started_at = NULL, runs = DEFAULT, rollouts = DEFAULT, updated_at = v.at, version = e.version + 1
+                    status = 'created', started_at = NULL, runs = DEFAULT, off = DEFAULT, rollouts = DEFAULT, updated_at = v.at, version = e.version + 1
                 FROM subject s
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status IN ('running', 'paused')
