@@ -25,6 +25,8 @@ public sealed class CountNonZeroValues : Migration
                 ELSE (SELECT count(*) FROM measurements m WHERE m.experiment_id = l.experiment_id AND m.arm = s.arm AND m.numbers[2 * l.place + 2] <> 0) END
         FROM (SELECT id, experiment_id, aggregation, row_number() OVER (PARTITION BY experiment_id ORDER BY id) - 1 AS place FROM experiment_metrics) l
         WHERE l.id = s.link_id;
+        -- What was said by another test is said anew.
+        UPDATE results SET payload = NULL, as_of = NULL;
         """);
 
     protected override void Down(MigrationBuilder migrationBuilder) => migrationBuilder.Sql("ALTER TABLE metric_sums DROP y_non_zero, DROP d_non_zero");

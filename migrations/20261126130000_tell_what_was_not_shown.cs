@@ -22,12 +22,14 @@ public sealed class TellWhatWasNotShown : Migration
         CREATE FUNCTION cut_out_while_off() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             UPDATE experiments SET off = CASE WHEN NEW.enabled
-                THEN off * tstzmultirange(tstzrange(NULL, clock_timestamp()))
-                ELSE off + tstzmultirange(tstzrange(clock_timestamp(), NULL)) END
+                THEN off * tstzmultirange(tstzrange(NULL, GREATEST(clock_timestamp(), updated_at + interval '1 microsecond')))
+                ELSE off + tstzmultirange(tstzrange(GREATEST(clock_timestamp(), updated_at + interval '1 microsecond'), NULL)) END
             WHERE environment_id = NEW.environment_id AND feature_id = NEW.id AND status IN ('running', 'paused') AND deleted_at IS NULL
               AND upper_inf(off) = NEW.enabled;
             RETURN NULL;
         END $$;
+        UPDATE experiments e SET off = tstzmultirange(tstzrange(clock_timestamp(), NULL))
+            FROM features f WHERE f.id = e.feature_id AND NOT f.enabled AND e.status IN ('running', 'paused') AND e.deleted_at IS NULL;
         CREATE TRIGGER features_switched AFTER UPDATE OF enabled ON features FOR EACH ROW WHEN (OLD.enabled <> NEW.enabled) EXECUTE FUNCTION cut_out_while_off();
 
         ALTER TABLE exposures ADD before_at timestamptz, ADD draw double precision;

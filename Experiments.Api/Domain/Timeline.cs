@@ -35,8 +35,9 @@ internal sealed record Timeline(
     public bool WasPausedAt(DateTime at) =>
         Runs.Count > 0 && at + Precision > Runs[0].From && (EndedAt is null || at < EndedAt) && !RanAt(at);
 
-    /// <summary>Whether this is from before the start, by no more than a clock may be slow.</summary>
-    public bool IsJustBefore(DateTime at) => Runs.Count > 0 && at + Precision <= Runs[0].From && at >= Runs[0].From - Slow;
+    /// <summary>Whether this is from before the start, by no more than a clock may be slow, though it came in after it.</summary>
+    public bool IsJustBefore(DateTime at, DateTime receivedAt) =>
+        Runs.Count > 0 && at + Precision <= Runs[0].From && at >= Runs[0].From - Slow && receivedAt + Precision > Runs[0].From;
 
     /// <summary>The rollout, in percent, that was in force.</summary>
     public decimal RolloutAt(DateTime at)

@@ -11,9 +11,8 @@ namespace Experiments.Api.Events;
 internal sealed class Intake : IDisposable
 {
     private const int Unit = 1024;
-    private const int Small = 64 * Unit;
 
-    // In units: 32 MiB of what bodies have up to 64 KiB, and 64 MiB of what they have beyond that.
+    // In units: 32 MiB of small bodies, and 64 MiB of what large ones have beyond that.
     private readonly ConcurrencyLimiter _small = Limiter(32 * 1024, 64 * 1024);
     private readonly ConcurrencyLimiter _large = Limiter(64 * 1024, 256 * 1024);
 
@@ -25,8 +24,8 @@ internal sealed class Intake : IDisposable
     public async Task<Outcome<T>> Take<T>(HttpRequest request, long environmentId, DateTime now, Func<EventBatch, Task<T>> work, CancellationToken ct)
         where T : class
     {
-        var taken = 0;
         var leases = new List<RateLimitLease>();
+        var taken = 0;
         try
         {
             var body = await RequestBody.ReadEvents(request, Room, ct);
@@ -35,7 +34,9 @@ internal sealed class Intake : IDisposable
                 return unread;
             }
 
-            if ((body.Value!.Length > Small && !await Acquire(_workingOnLarge, 1)) || !await Acquire(_working, 1))
+            // What is packed may be large, however small it is.
+            var isLarge = body.Value!.Length > RequestBody.SmallEvents || RequestBody.IsPacked(request);
+            if ((isLarge && !await Wait(_workingOnLarge, 1)) || !await Wait(_working, 1))
             {
                 body.Value.Dispose();
                 return Problem.Unavailable;
@@ -49,27 +50,37 @@ internal sealed class Intake : IDisposable
             leases.ForEach(lease => lease.Dispose());
         }
 
+        // A body waits for its first piece beyond a small one's, and for no other: if those that have some waited for more, none would get it.
         ValueTask<bool> Room(int bytes)
         {
+            var before = taken;
             taken += bytes;
-            return Acquire(taken <= Small ? _small : _large, (bytes + Unit - 1) / Unit);
+            return taken <= RequestBody.SmallEvents ? Wait(_small, Units(bytes))
+                : before <= RequestBody.SmallEvents ? Wait(_large, Units(bytes))
+                : new(Keep(_large.AttemptAcquire(Units(bytes))));
         }
 
         // Whoever has waited in vain was not too slow; there was no room.
-        async ValueTask<bool> Acquire(ConcurrencyLimiter limiter, int permits)
+        async ValueTask<bool> Wait(ConcurrencyLimiter limiter, int permits)
         {
             try
             {
-                var lease = await limiter.AcquireAsync(permits, ct);
-                leases.Add(lease);
-                return lease.IsAcquired;
+                return Keep(await limiter.AcquireAsync(permits, ct));
             }
             catch (OperationCanceledException)
             {
                 return false;
             }
         }
+
+        bool Keep(RateLimitLease lease)
+        {
+            leases.Add(lease);
+            return lease.IsAcquired;
+        }
     }
+
+    private static int Units(int bytes) => (bytes + Unit - 1) / Unit;
 
     public void Dispose()
     {

@@ -131,6 +131,9 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
     /// <summary>From the column counts_in, at this place.</summary>
     public static int? CountsIn(NpgsqlDataReader row, int place) => row.IsDBNull(place) ? null : row.GetInt16(place);
 
+    /// <summary>From the column draw, at this place.</summary>
+    public static double? Draw(NpgsqlDataReader row, int place) => row.IsDBNull(place) ? null : row.GetDouble(place);
+
     /// <summary>Writes what is known of identities, whether anything was or not.</summary>
     public static async Task Write(NpgsqlConnection connection, IReadOnlyCollection<Changed> rows)
     {

@@ -71,7 +71,7 @@ internal sealed class FoldedExperiment
         if (!Timeline.RanAt(at))
         {
             return Timeline.WasPausedAt(at) ? Exposures.DuringPause(own, at, isTest)
-                : raw.ExperimentId == Id && Timeline.IsJustBefore(at) ? Exposures.TooEarly(own, at, isTest)
+                : raw.ExperimentId == Id && Timeline.IsJustBefore(at, BatchId.ReceivedAt(raw.Batch)) ? Exposures.TooEarly(own, at, isTest)
                 : null;
         }
 

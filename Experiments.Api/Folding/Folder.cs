@@ -111,12 +111,12 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
             var isOldTaken = false;
             try
             {
-                isOldTaken = await new TakeUp(source, connection, late).Page(skipped, ct) is not true;
+                isOldTaken = await new TakeUp(source, connection, late).Page(skipped, _holds.All, ct) is not true;
             }
             catch (Exception exception) when (Holds.MayConcernOne(exception) && !ct.IsCancellationRequested)
             {
                 // It concerns one experiment; events of the others go on being folded.
-                _logger.LogError(exception, "A metric cannot be taken up");
+                _logger.Log(Holds.IsLock(exception) ? LogLevel.Debug : LogLevel.Error, exception, "A metric cannot be taken up");
             }
 
             var taken = await Count(new Pass(source, connection, late), connection, ct);
@@ -133,45 +133,58 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
         }
     }
 
-    // Takes what waits, of all environments together. Where that fails, each is taken alone, and the one that fails again is held back.
+    // Takes what waits, of all environments together, and what was held back when it is time.
     private async Task<int?> Count(Pass pass, NpgsqlConnection connection, CancellationToken ct)
     {
-        var alone = _holds.Due;
-        var taken = 0;
+        var due = _holds.Due;
+        int? taken = 0;
         try
         {
-            if (await pass.Run(_holds.All, null, ct) is not { } together)
-            {
-                return null;
-            }
-
-            taken = together;
+            taken = await pass.Run(_holds.All, null, ct);
         }
         catch (Exception exception) when (Holds.MayConcernOne(exception) && !ct.IsCancellationRequested)
         {
-            alone = [.. alone, .. await pass.Environments(_holds.All)];
+            taken = await Search(pass, connection, [.. await pass.Environments(_holds.All)], exception, TimeSpan.Zero, ct);
         }
 
-        foreach (var environmentId in alone)
+        foreach (var environmentId in due)
         {
-            var clock = Stopwatch.StartNew();
-            try
-            {
-                if (await pass.Run([], environmentId, ct) is not { } own)
-                {
-                    return null;
-                }
-
-                taken += own;
-                await _holds.Release(connection, environmentId);
-            }
-            catch (Exception exception) when (Holds.MayConcernOne(exception) && !ct.IsCancellationRequested)
-            {
-                await _holds.Hold(connection, environmentId, exception, clock.Elapsed);
-            }
+            taken += await Try(pass, connection, [environmentId], ct);
         }
 
         return taken;
+    }
+
+    // By halves, so that one in thousands is found in some dozen passes; the one that fails alone is held back.
+    private async Task<int?> Search(Pass pass, NpgsqlConnection connection, long[] failing, Exception exception, TimeSpan tried, CancellationToken ct)
+    {
+        if (failing is [var environmentId])
+        {
+            await _holds.Hold(connection, environmentId, exception, tried);
+            return 0;
+        }
+
+        return failing.Length == 0 ? 0
+            : await Try(pass, connection, failing[..(failing.Length / 2)], ct) + await Try(pass, connection, failing[(failing.Length / 2)..], ct);
+    }
+
+    private async Task<int?> Try(Pass pass, NpgsqlConnection connection, long[] environments, CancellationToken ct)
+    {
+        var clock = Stopwatch.StartNew();
+        try
+        {
+            var taken = await pass.Run([], environments, ct);
+            if (taken is not null && environments is [var environmentId])
+            {
+                await _holds.Release(connection, environmentId);
+            }
+
+            return taken;
+        }
+        catch (Exception exception) when (Holds.MayConcernOne(exception) && !ct.IsCancellationRequested)
+        {
+            return await Search(pass, connection, environments, exception, clock.Elapsed, ct);
+        }
     }
 
     private async Task SummariseNew(NpgsqlConnection connection)

@@ -71,5 +71,6 @@ internal sealed class Holds(ILogger logger)
         }
     }
 
-    private static bool IsLock(Exception exception) => exception is PostgresException { SqlState: PostgresErrorCodes.LockNotAvailable };
+    /// <summary>Whether somebody else had locked what was needed.</summary>
+    public static bool IsLock(Exception exception) => exception is PostgresException { SqlState: PostgresErrorCodes.LockNotAvailable };
 }

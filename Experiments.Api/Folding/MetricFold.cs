@@ -1,5 +1,6 @@
 using Experiments.Api.Domain;
 using Experiments.Api.Metrics;
+using Experiments.Api.Platform.Data;
 using Npgsql;
 
 namespace Experiments.Api.Folding;
@@ -39,7 +40,17 @@ internal sealed class MetricFold(NpgsqlConnection connection, IReadOnlyList<Metr
         var exposed = await ExposureFold.Read(connection, [.. keys.Where(key => !known.ContainsKey(key))]);
         var before = await Measurement.Read(connection, keys);
         var (changed, ledger) = (new List<Measurement>(), new Ledger());
-        foreach (var key in keys)
+        // Those who have many events take long to be measured.
+        await using (Heartbeat.Of(connection))
+        {
+            keys.ForEach(Measure);
+        }
+
+        _taken.Clear();
+        await Measurement.Write(connection, changed);
+        await ledger.Post(connection);
+
+        void Measure(ExposureFold.Key key)
         {
             var old = before.GetValueOrDefault(key);
             var journal = Journal.Of(old?.Events);
@@ -57,10 +68,6 @@ internal sealed class MetricFold(NpgsqlConnection connection, IReadOnlyList<Metr
                 changed.Add(new(key, now.Arm, now.Numbers, journal.Pack()));
             }
         }
-
-        _taken.Clear();
-        await Measurement.Write(connection, changed);
-        await ledger.Post(connection);
     }
 
     private List<(long Keeper, MetricEvent Event)> Of(ExposureFold.Key key)

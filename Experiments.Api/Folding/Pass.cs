@@ -28,7 +28,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
             SELECT *, sum(events) OVER (ORDER BY id) - events AS before, min(received_at) OVER () AS first
             FROM (
                 SELECT * FROM event_batches
-                WHERE from_at <= clock_timestamp() AND environment_id <> ALL (@held) AND (@only::bigint IS NULL OR environment_id = @only)
+                WHERE from_at <= clock_timestamp() AND environment_id <> ALL (@held) AND (@among::bigint[] IS NULL OR environment_id = ANY (@among))
                 ORDER BY id LIMIT 1000
             ) oldest
         ) due
@@ -103,14 +103,17 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
 
     private const string StrikeAll = "DELETE FROM event_batches WHERE id = ANY (@batches)";
 
+    // What was held, on whichever replica, is counted with this.
+    private const string Free = "DELETE FROM counting_holds WHERE environment_id = ANY (@environments);";
+
     /// <summary>The environments of which events wait to be taken in.</summary>
     public async Task<IReadOnlyList<long>> Environments(long[] held) => (await connection.QueryAsync<long>(Waiting, new { held })).AsList();
 
     /// <summary>Runs a pass and returns how many events it looked through; null when another replica is at it.</summary>
     /// <param name="held">Environments that are left out.</param>
-    /// <param name="only">The only environment that is taken, where it is to be one.</param>
+    /// <param name="among">Those of which any are taken, where not all may be.</param>
     /// <param name="ct">Ends it.</param>
-    public async Task<int?> Run(long[] held, long? only, CancellationToken ct)
+    public async Task<int?> Run(long[] held, long[]? among, CancellationToken ct)
     {
         await using var transaction = await connection.BeginTransactionAsync(ct);
         if (!await Begin(connection))
@@ -118,7 +121,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
             return null;
         }
 
-        var due = (await connection.QueryAsync<Batch>(Due, new { Size, held, only })).ToDictionary(batch => batch.Id);
+        var due = (await connection.QueryAsync<Batch>(Due, new { Size, held, among })).ToDictionary(batch => batch.Id);
         if (due.Count == 0)
         {
             return 0;
@@ -127,7 +130,8 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         var batches = due.Keys.ToArray();
         var (first, newest) = (batches.Min(), batches.Max());
         var (from, last) = (due.Values.Min(batch => batch.FromAt), due.Values.Max(batch => batch.UntilAt));
-        var (experiments, horizon) = await Experiments([.. due.Values.Select(batch => batch.EnvironmentId).Distinct()], from, last, ct);
+        var environments = due.Values.Select(batch => batch.EnvironmentId).Distinct().ToArray();
+        var (experiments, horizon) = await Experiments(environments, from, last, ct);
         var until = last < horizon ? last : horizon;
         var links = await Links(experiments);
         var names = links.SelectMany(link => link.Events).Concat(experiments.Select(experiment => experiment.ExposureEvent)).Distinct().ToArray();
@@ -144,22 +148,26 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
                 fold.Touch(key);
             }
 
-            foreach (var stored in events.Where(stored => !string.IsNullOrEmpty(stored.Identifier)))
+            await using (Heartbeat.Of(connection))
             {
-                fold.Take(stored, experiment => InTime(experiment, stored.Batch));
+                foreach (var stored in events.Where(stored => !string.IsNullOrEmpty(stored.Identifier)))
+                {
+                    fold.Take(stored, experiment => InTime(experiment, stored.Batch));
+                }
             }
 
             await fold.Fold(changed);
         }
 
         await connection.ExecuteAsync(Name, new { batches, begins = new Column<DateTime>(batches.Select(batch => due[batch].FromAt)), first, newest, from, until });
-        await connection.ExecuteAsync(last <= horizon ? StrikeAll : Strike, new { batches, first, newest, horizon, last });
+        await connection.ExecuteAsync(Free + (last <= horizon ? StrikeAll : Strike), new { batches, first, newest, horizon, last, environments });
         await transaction.CommitAsync(ct);
         return due.Values.Sum(batch => batch.Events);
     }
 
-    /// <summary>Whether the transaction of this connection is the one that folds.</summary>
-    public static Task<bool> Begin(NpgsqlConnection connection) => connection.QuerySingleAsync<bool>("SELECT pg_try_advisory_xact_lock(hashtext('folding'))");
+    /// <summary>Whether the transaction of this connection is the one that folds. It waits for no lock of anybody else's for longer than nobody minds.</summary>
+    public static Task<bool> Begin(NpgsqlConnection connection) =>
+        connection.QuerySingleAsync<bool>("SELECT pg_try_advisory_xact_lock(hashtext('folding')) AND set_config('lock_timeout', '100ms', true) IS NOT NULL");
 
     /// <summary>One experiment, if it has started, and the instant up to which what is known of its runs is final.</summary>
     public async Task<(IReadOnlyList<FoldedExperiment> Experiments, DateTime Horizon)> Experiments(long experimentId, CancellationToken ct)
@@ -184,6 +192,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
     // In a transaction of its own, so that nobody who wants to change an experiment waits longer than it takes to read it.
     private async Task<(IReadOnlyList<FoldedExperiment> Experiments, DateTime Horizon)> Experiments(long[] environments, DateTime from, DateTime until, CancellationToken ct)
     {
+        await using var beat = Heartbeat.Of(connection);
         await using var other = await source.OpenConnectionAsync(ct);
         await using var transaction = await other.BeginTransactionAsync(ct);
         await other.ExecuteAsync(Locked, new { environments });

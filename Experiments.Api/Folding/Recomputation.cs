@@ -33,7 +33,7 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         """;
 
     private const string Exposed =
-        "SELECT identity, own, seen, seen_at, first_shown, enrolled_at, paused_at, before_at, counts_in FROM exposures WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
+        "SELECT identity, own, seen, seen_at, first_shown, enrolled_at, paused_at, before_at, counts_in, draw FROM exposures WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
 
     private const string Measured =
         "SELECT experiment_id, identity, arm, numbers, events FROM measurements WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
@@ -58,7 +58,7 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         }
 
         // As long as there are events.
-        await connection.ExecuteAsync("SET LOCAL statement_timeout = 0");
+        await connection.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'");
         var pass = new Pass(source, connection, late);
         var (experiments, horizon) = await pass.Experiments(experimentId, ct);
         if (experiments is not [var experiment])
@@ -141,7 +141,7 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         {
             while (await row.ReadAsync(ct))
             {
-                if (!identities.Matches(row.GetGuid(0), ExposureFold.Shown(row, 1), ExposureFold.CountsIn(row, 8)))
+                if (!identities.Matches(row.GetGuid(0), ExposureFold.Shown(row, 1), ExposureFold.CountsIn(row, 8), ExposureFold.Draw(row, 9)))
                 {
                     surplus.Add(row.GetGuid(0));
                 }

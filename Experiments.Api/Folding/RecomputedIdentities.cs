@@ -72,14 +72,14 @@ internal sealed class RecomputedIdentities(FoldedExperiment experiment, IReadOnl
     }
 
     /// <summary>Whether anything is to be stored of this identity; and remembers whether it is this.</summary>
-    public bool Matches(Guid identity, Exposures stored, int? countsIn)
+    public bool Matches(Guid identity, Exposures stored, int? countsIn, double? draw)
     {
-        if (!_byKey.TryGetValue(identity, out var place) || _identities[place].Exposures is not { } exposures)
+        if (!_byKey.TryGetValue(identity, out var place) || _identities[place] is not (var identifier, { } exposures))
         {
             return false;
         }
 
-        _isMatched[place] = exposures == stored && experiment.Stand(exposures).Arm == countsIn;
+        _isMatched[place] = exposures == stored && experiment.Stand(exposures).Arm == countsIn && experiment.Draw(identifier) == draw;
         return true;
     }
 

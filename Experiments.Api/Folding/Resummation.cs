@@ -40,7 +40,7 @@ internal sealed class Resummation(NpgsqlDataSource source, TimeSpan late)
         }
 
         // As long as there are identities.
-        await connection.ExecuteAsync("SET LOCAL statement_timeout = 0");
+        await connection.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'");
         var pass = new Pass(source, connection, late);
         var (experiments, _) = await pass.Experiments(experimentId, ct);
         var links = await pass.Links(experiments);

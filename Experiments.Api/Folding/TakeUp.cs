@@ -17,7 +17,7 @@ internal sealed class TakeUp(NpgsqlDataSource source, NpgsqlConnection connectio
         SELECT l.experiment_id
         FROM experiment_metrics l
         JOIN experiments e ON e.id = l.experiment_id
-        WHERE NOT l.folded AND e.started_at IS NOT NULL AND e.deleted_at IS NULL AND e.id <> ALL (@skipped)
+        WHERE NOT l.folded AND e.started_at IS NOT NULL AND e.deleted_at IS NULL AND e.id <> ALL (@skipped) AND e.environment_id <> ALL (@held)
         ORDER BY l.id
         LIMIT 1
         """;
@@ -48,17 +48,25 @@ internal sealed class TakeUp(NpgsqlDataSource source, NpgsqlConnection connectio
 
     /// <summary>Takes up a page. False when there was none to take up, null when another replica is folding.</summary>
     /// <param name="skipped">Experiments whose metrics are left for later; one that fails becomes one of them.</param>
+    /// <param name="held">Environments that are left for later.</param>
     /// <param name="ct">Ends it.</param>
-    public async Task<bool?> Page(HashSet<long> skipped, CancellationToken ct)
+    public async Task<bool?> Page(HashSet<long> skipped, long[] held, CancellationToken ct)
     {
-        if (await connection.QueryFirstOrDefaultAsync<long?>(Due, new { skipped = skipped.ToArray() }) is not { } experimentId)
+        if (await connection.QueryFirstOrDefaultAsync<long?>(Due, new { skipped = skipped.ToArray(), held }) is not { } experimentId)
         {
             return false;
         }
 
         try
         {
-            return await Page(experimentId, ct);
+            // One that was reset in between, or has not run for an instant, has nothing to be taken up.
+            if (await Page(experimentId, ct) is not false and var taken)
+            {
+                return taken;
+            }
+
+            skipped.Add(experimentId);
+            return true;
         }
         catch (Exception)
         {

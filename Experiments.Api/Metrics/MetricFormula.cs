@@ -114,12 +114,13 @@ internal sealed class MetricFormula
         // From the furthest back, so that nothing goes on from what this very instant has reached.
         for (var passed = instant.Count == 0 ? -1 : _steps - 1; passed >= 0; passed--)
         {
-            if ((passed == 0 ? instant[0].At : reached[passed]) is not { } start || (_definition.WindowHours is { } hours && instant[0].At > start.AddHours(hours)))
+            if (!instant.Exists(e => e.Slot == passed) || (passed == 0 ? instant[0].At : reached[passed]) is not { } start || (_definition.WindowHours is { } hours && instant[0].At > start.AddHours(hours)))
             {
                 continue;
             }
 
-            var further = Further(instant, passed);
+            // Most instants have one event.
+            var further = instant.Count == 1 ? 1 : Further(instant, passed);
             for (var step = passed + 1; step <= passed + further; step++)
             {
                 reached[step] = reached[step] is { } other && other > start ? other : start;

@@ -10,7 +10,7 @@ namespace Experiments.Api.Results;
 /// <summary>All that results follow from, as it was in the database at one moment.</summary>
 internal sealed record ResultsInput(
     IReadOnlyList<(string Key, decimal Weight)> Variants, IReadOnlyDictionary<string, long> Outcomes, IReadOnlyList<MeasuredMetric> Metrics,
-    DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long EventsNotCounted, long? Needed = null, double Days = 0, long? WithoutVariant = null)
+    DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long EventsNotCounted, long? Needed = null, double Days = 0)
 {
     /// <summary>How far along it is, where it has been planned.</summary>
     public ProgressView? Progress => Needed is not { } needed ? null : Identities.Sum() is var identities && identities >= needed
@@ -18,7 +18,7 @@ internal sealed record ResultsInput(
         : new(identities, needed, (double)identities / needed, identities > 0 && Days > 0 && EndedAt is null ? (needed - identities) / (identities / Days) : null);
 
     /// <summary>What whoever reads the results should know of how the experiment was run.</summary>
-    public IReadOnlyList<ResultsWarning> Warnings => WithoutVariant is > 0 and var identities ? [new("rollout_lowered", identities)] : [];
+    public IReadOnlyList<ResultsWarning> Warnings { get; init; } = [];
 
     /// <summary>How many the experiment's holdout keeps out.</summary>
     public long HeldOut => Outcomes.GetValueOrDefault(Exposures.InHoldout);
@@ -39,8 +39,7 @@ internal sealed record ResultsInput(
             row.AsOf,
             row.EventsNotCounted,
             row.Needed,
-            row.Days,
-            row.WithoutVariant);
+            row.Days);
     }
 
     private static MeasuredMetric Measured(JsonNode metric, int arms, Action<long, Exception> failed)
@@ -82,7 +81,7 @@ internal sealed record ResultsInput(
     }
 
     internal sealed record Row(
-        string Variants, string Outcomes, string Metrics, DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long EventsNotCounted, long? Needed, double Days, long? WithoutVariant);
+        string Variants, string Outcomes, string Metrics, DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long EventsNotCounted, long? Needed, double Days, decimal? LoweredTo);
 }
 
 /// <summary>

@@ -27,11 +27,14 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
                (e.plan->>'recommended_sample_size')::bigint AS needed,
                (SELECT COALESCE(extract(epoch FROM sum(COALESCE(upper(r), now()) - lower(r))), 0)::float8 / 86400 FROM unnest(e.runs - e.off) AS r) AS days,
                CASE WHEN e.rollout_percentage < (SELECT max((former->>'percentage')::numeric) FROM jsonb_array_elements(e.rollouts) AS former)
-                    THEN (SELECT count(*) FROM exposures x WHERE x.experiment_id = e.id AND x.counts_in >= 0 AND x.draw >= (e.rollout_percentage / 100)::float8) END AS without_variant
+                    THEN e.rollout_percentage END AS lowered_to
         FROM experiments e
         CROSS JOIN LATERAL ({Pass.Pending}) p
         WHERE e.id = @experimentId AND e.started_at IS NOT NULL
         """;
+
+    // Who counts and is no longer admitted.
+    private const string WithoutVariant = "SELECT count(*) FROM exposures WHERE experiment_id = @experimentId AND counts_in >= 0 AND draw >= (@loweredTo / 100)::float8";
 
     // The percentile of all identities, most of whom have no row because they are nought: in the order of the negative ones, the
     // noughts, and the positive ones, the one of that rank; and the sums of what is held between the two.
@@ -76,7 +79,7 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
         ON CONFLICT (experiment_id) DO UPDATE SET last_error = excluded.last_error, last_error_at = excluded.last_error_at
         """;
 
-    private const string BeforeMetric = "before_metric";
+    private const string BeforePart = "before_part";
 
     /// <summary>How long after an experiment's end its late events still count.</summary>
     public TimeSpan Late { get; } = configuration.LateEvents();
@@ -138,21 +141,33 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
                 continue;
             }
 
-            await snapshot.SaveAsync(BeforeMetric, ct);
-            try
-            {
-                metrics.Add(await Hold(connection, experimentId, metric, held, input.Identities));
-            }
-            catch (PostgresException exception) when (!ct.IsCancellationRequested)
-            {
-                // It takes too long, say; the other metrics are none the worse for it.
-                await snapshot.RollbackAsync(BeforeMetric, ct);
-                Report(experimentId, metric.Link, exception);
-                metrics.Add(metric with { Failed = true });
-            }
+            metrics.Add(await Attempt(snapshot, () => Hold(connection, experimentId, metric, held, input.Identities), ct) ?? metric with { Failed = true });
+        }
+
+        if (row.LoweredTo is { } loweredTo)
+        {
+            var without = await Attempt(snapshot, async () => (object)await connection.QuerySingleAsync<long>(WithoutVariant, new { experimentId, loweredTo }), ct);
+            input = input with { Warnings = without is 0L ? [] : [new("rollout_lowered", (long?)without)] };
         }
 
         return input with { Metrics = metrics };
+
+        // What takes too long, say, leaves everything else as it is.
+        async Task<T?> Attempt<T>(NpgsqlTransaction transaction, Func<Task<T>> part, CancellationToken token)
+            where T : class
+        {
+            await transaction.SaveAsync(BeforePart, token);
+            try
+            {
+                return await part();
+            }
+            catch (PostgresException exception) when (!token.IsCancellationRequested)
+            {
+                await transaction.RollbackAsync(BeforePart, token);
+                logger.LogError(exception, "A part of the results of experiment {ExperimentId} cannot be computed; the others are", experimentId);
+                return null;
+            }
+        }
     }
 
     private void Report(long experimentId, long link, Exception exception) =>

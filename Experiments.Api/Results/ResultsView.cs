@@ -27,8 +27,8 @@ internal sealed record ResultsView(
     string Recommendation, IReadOnlyList<string> Reasons, long Total, IReadOnlyList<ExposedVariant> Variants, SampleRatioView SampleRatio,
     long HeldOut, IReadOnlyDictionary<string, long> SetAside, IReadOnlyList<ResultsWarning> Warnings, ProgressView? Progress, IReadOnlyList<MetricResult> Metrics);
 
-/// <summary>What whoever reads the results should know: the rollout was lowered, so that so many identities count in a variant that they no longer get.</summary>
-internal sealed record ResultsWarning(string Code, long Identities);
+/// <summary>What whoever reads the results should know: the rollout was lowered, so that so many identities count in a variant that they no longer get. Null where they could not be counted.</summary>
+internal sealed record ResultsWarning(string Code, long? Identities);
 
 /// <summary>One metric over the arms; with an error, and no sums, where it could not be computed.</summary>
 internal sealed record MetricResult(

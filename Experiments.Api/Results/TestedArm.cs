@@ -43,12 +43,13 @@ internal sealed record TestedArm(Comparison Comparison, ExactChance? Exact, stri
 }
 
 /// <summary>
-/// Which share of the identities has a value at all (of a ratio: a numerator, of those with a denominator). It is tested exactly at any
-/// size, so that a value that is lost altogether is seen before there are enough values to compare their means.
+/// Which share of the identities has a value at all (of a ratio: a numerator, of those with a denominator). It is tested at any size
+/// (exactly, but for a ratio, whose weights are those of the denominators that came), so that a value that is lost altogether is seen before
+/// there are enough values to compare their means.
 /// </summary>
 /// <param name="Control">Control's share, from 0 to 1.</param>
 /// <param name="Treatment">The treatment's share.</param>
-/// <param name="PValue">Two-sided, at any number of looks. A tenth of the error is spent on this test, so that it and the test of the means together keep to the whole.</param>
+/// <param name="PValue">Two-sided, at any number of looks. A tenth of the error is spent on this test, which ends where that of the means begins.</param>
 internal sealed record ShareWithValue(double Control, double Treatment, double PValue)
 {
     private const double ShareOfError = 0.1;

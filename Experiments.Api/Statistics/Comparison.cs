@@ -90,8 +90,8 @@ internal sealed record Comparison
 
         var cuped = settings.UseCovariate ? Cuped.Between(control, treatment) : null;
         var (difference, cautious) = cuped is { Theta: not 0 } ? (cuped.Effect, cuped.Cautious) : (Statistics.Effect.Between(c, t), Statistics.Effect.Cautiously(c, t));
-        return IsKnown(difference) && IsKnown(cautious) && NormalPosterior.Of(difference, settings.Prior) is var posterior
-            ? Of(difference, cautious, posterior, settings) with { Theta = cuped?.Theta }
+        return IsKnown(difference) && IsKnown(cautious)
+            ? Of(difference, cautious, NormalPosterior.Of(difference, settings.Prior), settings) with { Theta = cuped?.Theta }
             : new() { Reason = ZeroVariance };
     }
 

@@ -1,4 +1,7 @@
 using System.Security.Cryptography;
+using Experiments.Api.Platform.Access;
+using Microsoft.Extensions.Configuration;
+using Microsoft.IdentityModel.Protocols.OpenIdConnect;
 
 namespace Experiments.Tests.Access;
 
@@ -6,13 +9,14 @@ namespace Experiments.Tests.Access;
 public class IssuerTests(IssuerTests.TwoIssuers service) : IClassFixture<IssuerTests.TwoIssuers>
 {
     private const string Partner = "https://partner.example";
+    private const string Keyless = "https://keyless.example";
     private static readonly byte[] PartnersKey = RandomNumberGenerator.GetBytes(32);
 
     public sealed class TwoIssuers(TestCluster cluster) : TestService(cluster)
     {
         protected override string[] Settings =>
         [
-            $"--Authentication:Schemes:Bearer:ValidIssuers:0={Issuer}", $"--Authentication:Schemes:Bearer:ValidIssuers:1={Partner}",
+            $"--Authentication:Schemes:Bearer:ValidIssuers:0={Issuer}", $"--Authentication:Schemes:Bearer:ValidIssuers:1={Partner}", $"--Authentication:Schemes:Bearer:ValidIssuers:2={Keyless}",
             $"--Authentication:Schemes:Bearer:SigningKeys:1:Issuer={Partner}", $"--Authentication:Schemes:Bearer:SigningKeys:1:Value={Convert.ToBase64String(PartnersKey)}",
         ];
 
@@ -56,6 +60,35 @@ public class IssuerTests(IssuerTests.TwoIssuers service) : IClassFixture<IssuerT
 
         (await service.As($"Bearer {forged}").Get(given.Experiments)).MustBe(401, "credential.invalid");
         (await service.AsUser("carol").Get(given.Experiments)).Must(200);
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("unknown")]
+    public async Task An_issuer_without_a_key_of_its_own_is_signed_for_by_nobody(string? keyId)
+    {
+        var forged = TestService.Token("carol", Keyless, key: PartnersKey, keyId: keyId);
+
+        (await service.As($"Bearer {forged}").Get("/api/v1/projects/")).MustBe(401, "credential.invalid");
+    }
+
+    [Fact]
+    public void An_authority_is_an_issuer_whatever_it_is_called()
+    {
+        OfSettings(("ValidIssuer", "https://a")).AreSeveral.ShouldBeFalse();
+        OfSettings(("Authority", "https://a")).AreSeveral.ShouldBeFalse();
+        OfSettings(("Authority", "https://a"), ("ValidIssuer", "https://a/")).AreSeveral.ShouldBeFalse();
+        OfSettings(("Authority", "https://a/v2"), ("ValidIssuer", "https://sts.a")).AreSeveral.ShouldBeFalse();
+        OfSettings(("ValidIssuers:0", "https://a"), ("ValidIssuers:1", "https://b")).AreSeveral.ShouldBeTrue();
+        var mixed = OfSettings(("Authority", "https://a"), ("ValidIssuer", "https://b"), ("SigningKeys:0:Issuer", "https://b"), ("SigningKeys:0:Value", Convert.ToBase64String(PartnersKey)));
+        mixed.AreSeveral.ShouldBeTrue();
+        mixed.MayBe("https://a").ShouldBeTrue();
+        mixed.KeysOf("https://b", null, null).Count().ShouldBe(1);
+        mixed.KeysOf("https://a", null, null).ShouldBeEmpty();
+        mixed.KeysOf("https://a", "x", new OpenIdConnectConfiguration { Issuer = "https://a" }).ShouldBeEmpty();
+
+        static Issuers OfSettings(params (string Name, string Value)[] settings) =>
+            new(new ConfigurationBuilder().AddInMemoryCollection(settings.ToDictionary(setting => $"Authentication:Schemes:Bearer:{setting.Name}", setting => (string?)setting.Value)).Build());
     }
 
     [Fact]

@@ -42,6 +42,41 @@ public class HeldEnvironmentTests(HeldEnvironmentTests.Unheard service) : IClass
         (await service.Query<long>("SELECT count(*) FROM counting_holds")).ShouldBe(0);
     }
 
+    [Fact]
+    public async Task A_locked_experiment_holds_up_nobody_else_either()
+    {
+        var (here, there) = (await Given.AnEnvironment(service), await Given.AnEnvironment(service));
+        var (held, free) = (await Running(here), await Running(there));
+        await using (var other = new NpgsqlConnection(service.ConnectionString))
+        {
+            await other.OpenAsync();
+            await using var transaction = await other.BeginTransactionAsync();
+            await using (var command = new NpgsqlCommand($"SELECT id FROM experiments WHERE id = {held.Id} FOR UPDATE", other))
+            {
+                await command.ExecuteNonQueryAsync();
+            }
+
+            await Shown(here, held, 30);
+            await Shown(there, free, 30);
+            await Counted(there, free, 30);
+        }
+
+        await Counted(here, held, 30);
+    }
+
+    [Fact]
+    public async Task What_another_replica_has_counted_is_held_no_more()
+    {
+        var given = await Given.AnEnvironment(service);
+        var experiment = await Running(given);
+        await service.Execute("INSERT INTO counting_holds (environment_id, reason) SELECT id, 'locked' FROM environments WHERE key = @Key", new { given.Key });
+
+        await Shown(given, experiment, 5);
+        await Counted(given, experiment, 5);
+
+        (await service.Query<long>("SELECT count(*) FROM counting_holds h JOIN environments e ON e.id = h.environment_id WHERE e.key = @Key", new { given.Key })).ShouldBe(0);
+    }
+
     [Theory]
     [InlineData("UPDATE experiments SET exposure = '{\"unheard\": 1}' WHERE id = @Id", "UPDATE experiments SET exposure = '{}' WHERE id = @Id")]
     [InlineData("UPDATE experiments SET rollouts = '[{\"percentage\": \"all\"}]' WHERE id = @Id", "UPDATE experiments SET rollouts = '[]' WHERE id = @Id")]

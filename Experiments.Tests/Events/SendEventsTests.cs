@@ -24,7 +24,7 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
             timestamp = Now,
         });
 
-        receipt.ToString().ShouldBe("""202 {"accepted":1,"duplicates":0,"rejected":[]}""");
+        receipt.ToString().ShouldBe("""202 {"accepted":1,"duplicates":0,"rejected_count":0,"rejected":[]}""");
         var stored = await given.Stored();
         stored.ShouldBe([$$$"""{"at": {{{Now}}}, "event": "purchase", "value": "12.50", "traits": {"age": 42, "plan": "pro", "nested": {"a": [1, 2]}}, "metadata": {"sdk_version": "12.4.0"}, "identifier": "user-1", "feature_name": "button"}"""]);
     }
@@ -207,10 +207,10 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
 
         foreach (var (time, written) in same.Index())
         {
-            (await given.Sdk.PostText("/v1/events", $$"""{"events": [{{written}}]}""")).ToString().ShouldBe($$"""202 {"accepted":1,"duplicates":{{Math.Min(1, time)}},"rejected":[]}""");
+            (await given.Sdk.PostText("/v1/events", $$"""{"events": [{{written}}]}""")).ToString().ShouldBe($$"""202 {"accepted":1,"duplicates":{{Math.Min(1, time)}},"rejected_count":0,"rejected":[]}""");
         }
 
-        (await given.Sdk.PostText("/v1/events", $$"""{"events": [{{string.Join(',', others.Prepend(same[0]))}}]}""")).ToString().ShouldBe("""202 {"accepted":7,"duplicates":1,"rejected":[]}""");
+        (await given.Sdk.PostText("/v1/events", $$"""{"events": [{{string.Join(',', others.Prepend(same[0]))}}]}""")).ToString().ShouldBe("""202 {"accepted":7,"duplicates":1,"rejected_count":0,"rejected":[]}""");
         (await given.Stored()).Count.ShouldBe(1 + others.Length);
     }
 
@@ -220,15 +220,15 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
         var given = await Given.AnEnvironment(service);
         object[] clicks = [.. Enumerable.Repeat(new { @event = "click", identifier = "u", timestamp = Now }, 5), new { @event = "click", identifier = "u", timestamp = Now + 1 }];
 
-        (await given.Send(clicks)).ToString().ShouldBe("""202 {"accepted":6,"duplicates":0,"rejected":[]}""");
-        (await given.Send(clicks)).ToString().ShouldBe("""202 {"accepted":6,"duplicates":6,"rejected":[]}""");
-        (await given.Send([.. clicks.Reverse()])).ToString().ShouldBe("""202 {"accepted":6,"duplicates":6,"rejected":[]}""");
+        (await given.Send(clicks)).ToString().ShouldBe("""202 {"accepted":6,"duplicates":0,"rejected_count":0,"rejected":[]}""");
+        (await given.Send(clicks)).ToString().ShouldBe("""202 {"accepted":6,"duplicates":6,"rejected_count":0,"rejected":[]}""");
+        (await given.Send([.. clicks.Reverse()])).ToString().ShouldBe("""202 {"accepted":6,"duplicates":6,"rejected_count":0,"rejected":[]}""");
         // Three of the five were there.
-        (await given.Send([.. clicks.Take(3), new { @event = "other", timestamp = Now }])).ToString().ShouldBe("""202 {"accepted":4,"duplicates":3,"rejected":[]}""");
+        (await given.Send([.. clicks.Take(3), new { @event = "other", timestamp = Now }])).ToString().ShouldBe("""202 {"accepted":4,"duplicates":3,"rejected_count":0,"rejected":[]}""");
         (await given.Stored()).Count.ShouldBe(7);
 
         // An id says which of them are the same.
-        (await given.Send([.. Enumerable.Repeat(new { @event = "click", identifier = "u", timestamp = Now, id = "1" }, 5)])).ToString().ShouldBe("""202 {"accepted":5,"duplicates":4,"rejected":[]}""");
+        (await given.Send([.. Enumerable.Repeat(new { @event = "click", identifier = "u", timestamp = Now, id = "1" }, 5)])).ToString().ShouldBe("""202 {"accepted":5,"duplicates":4,"rejected_count":0,"rejected":[]}""");
     }
 
     [Theory]

@@ -95,6 +95,27 @@ public class WhatWasShownTests(SharedService service) : IClassFixture<SharedServ
         (await Results(given, experiment, total: 40))["warnings"].AsArray().ShouldBeEmpty();
     }
 
+    [Fact]
+    public async Task What_a_former_run_was_shown_is_not_of_a_slow_clock()
+    {
+        var (given, experiment) = await Running();
+        var salt = await given.Salt(experiment);
+        object Named(string identity) => new
+        {
+            @event = "$flag_exposure", feature_name = experiment["feature"]["name"]!.GetValue<string>(), identifier = identity, metadata = new { experiment_id = experiment.Id },
+            value = Assignment.Variant(salt, identity, Assignment.Cumulate([50, 50])) == 0 ? "control" : "green", timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
+        };
+        await given.Send(Named("u1"), Named("u2"));
+        await Results(given, experiment, total: 2);
+        (await given.Act(experiment.Id, "reset")).Must(200);
+        await Pause();
+        (await given.Act(experiment.Id, "start")).Must(200);
+
+        await using var source = Folder.Source(new Database(service.ConnectionString, null), null);
+        await Given.Eventually(async () => await new Recomputation(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None) is { Exposures: 0, Measurements: 0 });
+        (await given.Exposures(experiment))["set_aside"]["before_start"]!.GetValue<int>().ShouldBe(0);
+    }
+
     private async Task<(Given Given, Reply Experiment)> Running()
     {
         var given = await Given.AnEnvironment(service);

@@ -11,7 +11,6 @@ namespace Experiments.Tests.Statistics;
 /// </summary>
 public class VerdictSimulations(ITestOutputHelper output)
 {
-    private const int Experiments = 400;
     private const int Looks = 100;
 
     // The most that is promised of either tail.
@@ -19,37 +18,47 @@ public class VerdictSimulations(ITestOutputHelper output)
 
     private static readonly DateTime Noon = new(2026, 11, 22, 12, 0, 0, DateTimeKind.Utc);
 
-    [Theory]
-    [InlineData("conversion", 50, 20_000)]
-    [InlineData("conversion", 90, 40_000)]
-    [InlineData("revenue", 50, 20_000)]
-    [InlineData("revenue", 90, 40_000)]
-    [InlineData("revenue", 10, 40_000)]
-    public void Where_nothing_differs_hardly_any_experiment_is_ever_called_better_or_worse(string metric, int treatmentWeight, int identities)
+    public static readonly TheoryData<string, int, int> Nothing = new()
     {
-        var verdicts = Enumerable.Range(0, Experiments)
+        { "conversion", 50, 20_000 }, { "conversion", 90, 40_000 }, { "revenue", 50, 20_000 }, { "revenue", 90, 40_000 }, { "revenue", 10, 40_000 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Nothing))]
+    public void Where_nothing_differs_hardly_any_experiment_is_ever_called_better_or_worse(string metric, int treatmentWeight, int identities) =>
+        Simulate(metric, treatmentWeight, identities, experiments: 400);
+
+    // For docs/statistics.md.
+    [Theory(Explicit = true)]
+    [Trait("speed", "slow")]
+    [MemberData(nameof(Nothing))]
+    public void The_same_of_four_thousand_experiments(string metric, int treatmentWeight, int identities) =>
+        Simulate(metric, treatmentWeight, identities, experiments: 4000);
+
+    private void Simulate(string metric, int treatmentWeight, int identities, int experiments)
+    {
+        var verdicts = Enumerable.Range(0, experiments)
             .Select(number => FirstVerdict(metric, treatmentWeight, identities, new Random((number * 1_000_003) + identities + treatmentWeight)))
             .ToList();
         var (losing, winning) = (verdicts.Count(verdict => verdict == "losing"), verdicts.Count(verdict => verdict == "winning"));
 
-        output.WriteLine($"| {metric} of 2 %, {100 - treatmentWeight}/{treatmentWeight}, {Looks} looks to {identities} | {100.0 * losing / Experiments:0.0} % | {100.0 * winning / Experiments:0.0} % |");
-        losing.ShouldBeLessThanOrEqualTo(Bound, "losing");
-        winning.ShouldBeLessThanOrEqualTo(Bound, "winning");
+        output.WriteLine($"| {metric} of 2 %, control {100 - treatmentWeight} / treatment {treatmentWeight}, to {identities} identities | {Percent(losing)} | {Percent(winning)} |");
+        losing.ShouldBeLessThanOrEqualTo(Bound(experiments), "losing");
+        winning.ShouldBeLessThanOrEqualTo(Bound(experiments), "winning");
+
+        string Percent(int count) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{100.0 * count / experiments:0.0} %");
     }
 
     // What so many experiments exceed once in a thousand times where the rate is what is promised.
-    private static int Bound
+    private static int Bound(int experiments)
     {
-        get
+        var (k, below) = (0, Deviance.Binomial(0, experiments, Promised));
+        while (below < 0.999)
         {
-            var (k, below) = (0, Deviance.Binomial(0, Experiments, Promised));
-            while (below < 0.999)
-            {
-                below += Deviance.Binomial(++k, Experiments, Promised);
-            }
-
-            return k;
+            below += Deviance.Binomial(++k, experiments, Promised);
         }
+
+        return k;
     }
 
     private static string? FirstVerdict(string metric, int treatmentWeight, int identities, Random random)

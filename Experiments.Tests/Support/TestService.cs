@@ -86,7 +86,7 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
     /// <summary>A client with a token of this subject.</summary>
     public Client AsUser(string subject) => As($"Bearer {Token(subject)}");
 
-    public static string Token(string subject, string issuer = Issuer, string audience = Audience, TimeSpan? lifetime = null, byte[]? key = null)
+    public static string Token(string subject, string issuer = Issuer, string audience = Audience, TimeSpan? lifetime = null, byte[]? key = null, string? keyId = null)
     {
         var now = DateTime.UtcNow.AddMinutes(-10);
         return new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
@@ -96,7 +96,7 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
             Claims = new Dictionary<string, object> { ["sub"] = subject },
             NotBefore = now,
             Expires = now.AddMinutes(10) + (lifetime ?? TimeSpan.FromMinutes(5)),
-            SigningCredentials = new SigningCredentials(new SymmetricSecurityKey(key ?? SigningKey), SecurityAlgorithms.HmacSha256),
+            SigningCredentials = new SigningCredentials(new SymmetricSecurityKey(key ?? SigningKey) { KeyId = keyId }, SecurityAlgorithms.HmacSha256),
         });
     }
 

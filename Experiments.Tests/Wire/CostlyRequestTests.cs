@@ -70,6 +70,33 @@ public class CostlyRequestTests(SharedService service) : IClassFixture<SharedSer
     }
 
     [Fact]
+    public async Task Of_the_events_that_are_refused_all_are_counted_and_a_hundred_told()
+    {
+        var given = await Given.AnEnvironment(service);
+
+        var reply = (await given.Sdk.PostText("/v1/events", $$"""{"events": [{"event": "e", "timestamp": {{DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()}}}, {{string.Join(',', Enumerable.Repeat("{}", 9999))}}]}""")).Must(202);
+
+        reply["accepted"].GetValue<int>().ShouldBe(1);
+        reply["rejected_count"].GetValue<int>().ShouldBe(9999);
+        reply["rejected"].AsArray().Count.ShouldBe(100);
+        reply.Text.Length.ShouldBeLessThan(LargestAnswer);
+    }
+
+    [Fact]
+    public async Task Large_bodies_come_through_beside_others_that_do_not_end()
+    {
+        var given = await Given.AnEnvironment(service);
+        var at = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
+        string Body(int n) => $$"""{"events": [{{string.Join(',', Enumerable.Range(0, 800).Select(e => $$"""{"event": "e", "identifier": "{{n}}-{{e}}", "value": "{{new string('x', 4000)}}", "timestamp": {{at}}}"""))}}]}""";
+        string[] bodies = [.. Enumerable.Range(0, 12).Select(Body)];
+
+        var replies = await Task.WhenAll(bodies.Select(body => given.Sdk.PostText("/v1/events", body)));
+
+        replies.Count(reply => reply.Code == 202).ShouldBeGreaterThan(0);
+        replies.ShouldAllBe(reply => reply.Code == 202 || reply.Code == 503);
+    }
+
+    [Fact]
     public async Task A_name_of_a_megabyte_is_not_echoed()
     {
         var given = await Given.AnEnvironment(service);

@@ -50,7 +50,8 @@ internal static class AccessSetup
             options.TokenValidationParameters.RequireExpirationTime = true;
             options.TokenValidationParameters.RequireSignedTokens = true;
             options.TokenValidationParameters.ValidAlgorithms = Algorithms;
-            // By itself the library tries every key on every token.
+            // By itself the library tries every key on every token, and where the resolver knows none, all of them again.
+            options.TokenValidationParameters.TryAllIssuerSigningKeys = false;
             options.TokenValidationParameters.IssuerSigningKeyResolverUsingConfiguration = (_, token, keyId, _, metadata) => issuers.KeysOf(token.Issuer, keyId, metadata);
             options.Events = new JwtBearerEvents
             {

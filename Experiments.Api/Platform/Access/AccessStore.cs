@@ -61,7 +61,7 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
             WHERE e.key = @environmentKey
               AND (@IsInstanceKey OR e.id = @EnvironmentId OR EXISTS (
                   SELECT FROM admins a
-                  WHERE a.subject = @Subject AND (a.issuer = @Issuer OR (a.issuer IS NULL AND @IsOfOnlyIssuer))
+                  WHERE a.subject = @Subject AND (rtrim(a.issuer, '/') = rtrim(@Issuer, '/') OR (a.issuer IS NULL AND @IsOfOnlyIssuer))
                     AND (a.environment_id = e.id OR a.project_id = p.id OR num_nonnulls(a.environment_id, a.project_id) = 0)))
             """,
             new { actor.Subject, actor.Issuer, actor.IsOfOnlyIssuer, actor.IsInstanceKey, actor.EnvironmentId, environmentKey },
@@ -77,7 +77,7 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
             SELECT (@projectId::bigint IS NULL OR EXISTS (SELECT FROM projects WHERE id = @projectId))
                AND (@IsInstanceKey OR EXISTS (
                    SELECT FROM admins a
-                   WHERE a.subject = @Subject AND (a.issuer = @Issuer OR (a.issuer IS NULL AND @IsOfOnlyIssuer)) AND (a.project_id = @projectId OR num_nonnulls(a.environment_id, a.project_id) = 0))) AS yes
+                   WHERE a.subject = @Subject AND (rtrim(a.issuer, '/') = rtrim(@Issuer, '/') OR (a.issuer IS NULL AND @IsOfOnlyIssuer)) AND (a.project_id = @projectId OR num_nonnulls(a.environment_id, a.project_id) = 0))) AS yes
             """,
             new { actor.Subject, actor.Issuer, actor.IsOfOnlyIssuer, actor.IsInstanceKey, projectId },
             ct);

@@ -53,23 +53,28 @@ internal sealed class Db(NpgsqlDataSource source)
             ct);
 
     /// <summary>Runs <paramref name="work"/>, with all calls on this object inside it, in one transaction that is kept when <paramref name="keep"/> says so.</summary>
-    /// <param name="work">What is to be done.</param>
-    /// <param name="keep">Whether what came of it is to be kept.</param>
-    /// <param name="limit">For how long the work may leave the transaction waiting, where that is longer than for others.</param>
-    /// <param name="ct">Ends it.</param>
-    public Task<T> InTransaction<T>(Func<Task<T>> work, Func<T, bool> keep, TimeSpan? limit, CancellationToken ct) => Transact(work, keep, limit, ct).OrAbandon(ct);
+    public Task<T> InTransaction<T>(Func<Task<T>> work, Func<T, bool> keep, CancellationToken ct) => Transact(work, keep, ct).OrAbandon(ct);
 
-    private async Task<T> Transact<T>(Func<Task<T>> work, Func<T, bool> keep, TimeSpan? limit, CancellationToken ct)
+    /// <summary>Runs work that takes long and uses other connections; a transaction that is under way here is kept alive meanwhile.</summary>
+    public async Task<T> Elsewhere<T>(Func<Task<T>> work)
+    {
+        if (_transactional is not { } connection)
+        {
+            return await work();
+        }
+
+        await using (Heartbeat.Of(connection))
+        {
+            return await work();
+        }
+    }
+
+    private async Task<T> Transact<T>(Func<Task<T>> work, Func<T, bool> keep, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         // Without the token from here on: to cancel what is under way, Npgsql asks the server, and whoever waits for this waits until it has
         // answered. What hangs is left behind by OrAbandon instead, also where it is the commit that does.
         await using var transaction = await connection.BeginTransactionAsync(CancellationToken.None);
-        if (limit is { } longer)
-        {
-            await connection.ExecuteAsync("SELECT set_config('idle_in_transaction_session_timeout', @limit, true)", new { limit = $"{(long)longer.TotalMilliseconds}ms" });
-        }
-
         _transactional = connection;
         try
         {

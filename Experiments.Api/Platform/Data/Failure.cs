@@ -7,9 +7,12 @@ namespace Experiments.Api.Platform.Data;
 /// <summary>What an exception of the database means for the request that met it.</summary>
 internal static class Failure
 {
+    // The server has ended a transaction whose client did nothing for too long.
+    private const string IdleInTransaction = "25P03";
+
     /// <summary>The connection had died; a read may be repeated on another one.</summary>
     public static bool IsDeadConnection(DbException exception) =>
-        exception is PostgresException { SqlState: PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown }
+        exception is PostgresException { SqlState: PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or IdleInTransaction }
         || (exception is NpgsqlException { InnerException: IOException or SocketException or EndOfStreamException } and not PostgresException)
         || IsUndone(exception);
 
@@ -24,7 +27,7 @@ internal static class Failure
         // The first two characters are the class: connection, resources, intervention by an operator, system error; then the
         // rolled back, the read-only standby, and a command sent on a connection that was just broken.
         PostgresException { SqlState: var state } =>
-            state[..2] is "08" or "53" or "57" or "58" or "40" || state is PostgresErrorCodes.LockNotAvailable || state is PostgresErrorCodes.ReadOnlySqlTransaction,
+            state[..2] is "08" or "53" or "57" or "58" or "40" || state is PostgresErrorCodes.LockNotAvailable || state is IdleInTransaction || state is PostgresErrorCodes.ReadOnlySqlTransaction,
         NpgsqlException => true,
         ObjectDisposedException { ObjectName: var name } => name?.StartsWith("Npgsql", StringComparison.Ordinal) == true,
         _ => false,

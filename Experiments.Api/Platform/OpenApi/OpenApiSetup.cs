@@ -22,8 +22,8 @@ internal static class OpenApiSetup
     // Put together once, since it is the same for everyone, and large.
     public static void MapOpenApiDocument(this WebApplication app)
     {
-        var document = new Lazy<Task<Answer>>(() => Build(app.Services));
-        app.MapGet("/openapi/v1.json", () => document.Value)
+        Task<Answer>? document = null;
+        app.MapGet("/openapi/v1.json", () => document is { IsFaulted: false } built ? built : document = Build(app.Services))
             .RequireAuthorization(Policies.Everyone)
             // The first who asks may have to wait for it, and is not cut off.
             .WithMetadata(new DisableRequestTimeoutAttribute())

@@ -2,7 +2,6 @@ using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
 using MediatR;
 using Microsoft.AspNetCore.Http.Extensions;
-using Microsoft.AspNetCore.Http.Timeouts;
 
 namespace Experiments.Api.Platform.Wire;
 
@@ -118,7 +117,6 @@ internal sealed class Call(HttpContext http, IMediator mediator)
             ? await http.RequestServices.GetRequiredService<Idempotency>().Once(
                 new(Actor, http.Features.Get<EnvironmentScope>()?.Key ?? "", text, Access.Actor.SecretOf(http), Idempotency.Fingerprint(http.Request, bytes.Value!)),
                 Perform,
-                http.GetEndpoint()!.Metadata.GetMetadata<RequestTimeoutPolicy>()?.Timeout,
                 ct)
             : await Refuse(Refusal.Field("Idempotency-Key", "This must be 1 to 255 visible ASCII characters, given once."));
 

@@ -41,11 +41,7 @@ internal sealed class Idempotency(Db db)
         return SHA256.HashData([.. target, .. body]);
     }
 
-    /// <param name="use">Of which key.</param>
-    /// <param name="act">What the request asks for.</param>
-    /// <param name="limit">How long that may take, where it is longer than other requests may.</param>
-    /// <param name="ct">Ends it.</param>
-    public Task<Answer> Once(Use use, Func<Task<Answer>> act, TimeSpan? limit, CancellationToken ct) => db.InTransaction(
+    public Task<Answer> Once(Use use, Func<Task<Answer>> act, CancellationToken ct) => db.InTransaction(
         async () =>
         {
             var parameters = new { use.Caller, use.Scope, Key = Hash("name", use.Key), use.Fingerprint };
@@ -71,7 +67,6 @@ internal sealed class Idempotency(Db db)
             return answer;
         },
         IsKept,
-        limit,
         ct);
 
     private static bool IsKept(Answer answer) => answer.Status is not StatusCodes.Status400BadRequest and < 500;

@@ -98,12 +98,15 @@ internal static class RequestBody
         }
     }
 
+    /// <summary>Up to how many bytes a body of events is a small one.</summary>
+    public const int SmallEvents = 64 * 1024;
+
     // As much as a request of a browser has, which comes in one piece.
     private const int FirstPiece = 4 * 1024;
 
     private static async Task<Outcome<Lent>> ReadAll(Stream body, int expected, Func<int, ValueTask<bool>> room, CancellationToken ct)
     {
-        var buffer = ArrayPool<byte>.Shared.Rent(Math.Clamp(expected, 4096, EventsLimit) + 1);
+        var buffer = ArrayPool<byte>.Shared.Rent(Math.Clamp(expected, FirstPiece, EventsLimit));
         var length = 0;
         try
         {
@@ -118,7 +121,7 @@ internal static class RequestBody
 
                 if (length == buffer.Length)
                 {
-                    var size = Math.Min(4 * length, EventsLimit + 1);
+                    var size = length < SmallEvents ? Math.Min(4 * length, SmallEvents) : Math.Min(4 * length, EventsLimit + 1);
                     if (!await room(size - length))
                     {
                         ArrayPool<byte>.Shared.Return(buffer);

@@ -29,7 +29,7 @@ internal static class AddAdmin
                 .Must(subject => string.IsNullOrWhiteSpace(subject) || subject.Length > 255 || Actor.IsSubject(subject))
                 .WithMessage("This must be the subject of a token; keys have no further rights.");
             RuleFor(c => c.Body.Issuer).MaxCharacters(255)
-                .Must(issuer => issuer is null || issuers.Named.Count == 0 || issuers.Named.Contains(issuer)).WithMessage($"This must be one of: {string.Join(", ", issuers.Named)}.");
+                .Must(issuer => issuer is null || issuers.MayBe(issuer)).WithMessage($"This must be one of: {string.Join(", ", issuers.Named)}.");
             RuleFor(c => c.Body.Issuer).NotNull().When(_ => issuers.AreSeveral)
                 .WithMessage("This is required, since there are several: whose subject it is.");
         }
@@ -41,7 +41,12 @@ internal static class AddAdmin
             $"""
             WITH created AS (
                 INSERT INTO admins AS a (subject, issuer, environment_id, project_id, created_by)
-                VALUES (@Subject, @Issuer, @EnvironmentId, @ProjectId, @Actor)
+                SELECT @Subject, @Issuer, @EnvironmentId, @ProjectId, @Actor
+                -- Who was added while nobody needed to say whose subject it is, is there already.
+                WHERE NOT EXISTS (
+                    SELECT FROM admins o
+                    WHERE o.subject = @Subject AND @IsOnly AND (o.issuer IS NULL OR @Issuer::text IS NULL)
+                      AND (o.environment_id = @EnvironmentId OR o.project_id = @ProjectId))
                 ON CONFLICT ON CONSTRAINT admins_subject DO NOTHING
                 RETURNING a.*
             ), logged AS (
@@ -57,7 +62,7 @@ internal static class AddAdmin
             var place = command.Place;
             var admin = await db.Change<AdminView>(
                 Sql,
-                new { command.Actor, place.EnvironmentId, place.ProjectId, place.Word, Subject = command.Body.Subject!.Trim(), Issuer = command.Body.Issuer ?? issuers.Only },
+                new { command.Actor, place.EnvironmentId, place.ProjectId, place.Word, Subject = command.Body.Subject!.Trim(), Issuer = command.Body.Issuer ?? issuers.Only, IsOnly = !issuers.AreSeveral },
                 cancellationToken);
             return admin is null ? Problem.AdminExists : admin;
         }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Experiments.Api.Events;
 using Experiments.Api.Folding;
+using Experiments.Api.Platform;
 using Experiments.Api.Platform.Wire;
 using Experiments.Api.Serving;
 
@@ -28,9 +29,9 @@ internal static class SendEvents
         string Event, long Timestamp, string? FeatureName = null, string? Identifier = null, string? Value = null,
         IReadOnlyDictionary<string, object>? Traits = null, IReadOnlyDictionary<string, object>? Metadata = null, string? Id = null);
 
-    /// <summary>How many were valid, how many of those had come before, and what is wrong with the others.</summary>
-    [Example("""{"accepted": 2, "duplicates": 0, "rejected": [{"index": 1, "error": "events[1].timestamp is more than 24 hours ahead"}]}""")]
-    internal sealed record Receipt(int Accepted, int Duplicates, IReadOnlyList<EventBatch.Rejection> Rejected);
+    /// <summary>How many were valid, how many of those had come before, how many were not, and what is wrong with the first hundred of these.</summary>
+    [Example("""{"accepted": 2, "duplicates": 0, "rejected_count": 1, "rejected": [{"index": 1, "error": "events[1].timestamp is more than 24 hours ahead"}]}""")]
+    internal sealed record Receipt(int Accepted, int Duplicates, int RejectedCount, IReadOnlyList<EventBatch.Rejection> Rejected);
 
     private static async Task Handle(HttpContext http, Snapshot snapshot)
     {
@@ -44,7 +45,7 @@ internal static class SendEvents
             async batch =>
             {
                 var added = await services.GetRequiredService<EventLog>().Add(snapshot.EnvironmentId, batch, deadline.Token);
-                return new Receipt(batch.Accepted, batch.Accepted - added, batch.Rejected);
+                return new Receipt(batch.Accepted, batch.Accepted - added, batch.Rejected.Count, [.. batch.Rejected.Take(Refusal.MostErrors)]);
             },
             deadline.Token);
         if (outcome.Refusal is { } refusal)

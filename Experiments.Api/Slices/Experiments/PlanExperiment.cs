@@ -118,7 +118,7 @@ internal static class PlanExperiment
         // Of those who come, as many take part as the holdout leaves and the rollout admits.
         private async Task<(ArmSums Sums, double? PerDay)> Before(long environmentId, Row known, MetricDefinition definition, CancellationToken ct)
         {
-            var (sums, perDay) = await baseline.Of(environmentId, known.Aggregation!, definition, ct).OrAbandon(ct);
+            var (sums, perDay) = await db.Elsewhere(() => baseline.Of(environmentId, known.Aggregation!, definition, ct).OrAbandon(ct));
             return (sums, perDay * known.TakingPart);
         }
 
