@@ -1,7 +1,7 @@
+using Experiments.Api.Events;
 using Experiments.Api.Folding;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Startup;
-using Experiments.Api.Platform.Wire;
 using Experiments.Api.Slices.Features;
 using Npgsql;
 

@@ -1,10 +1,13 @@
 using Experiments.Api.Events;
+using Experiments.Api.Folding;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.OpenApi;
 using Experiments.Api.Platform.Startup;
 using Experiments.Api.Platform.Wire;
+using Experiments.Api.Results;
 using Experiments.Api.Serving;
+using Experiments.Api.Slices;
 
 namespace Experiments.Api;
 
@@ -23,6 +26,9 @@ internal static class Service
         builder.Services.AddStartup();
         builder.Services.AddServing();
         builder.Services.AddEvents();
+        builder.Services.AddFolding();
+        builder.Services.AddResults();
+        builder.Services.AddScoped<IDemo, Demo>();
 
         var app = builder.Build();
         app.UseDocumentationPage();

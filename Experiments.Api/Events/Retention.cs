@@ -1,5 +1,4 @@
 using Experiments.Api.Platform.Startup;
-using Experiments.Api.Platform.Wire;
 using Npgsql;
 
 namespace Experiments.Api.Events;

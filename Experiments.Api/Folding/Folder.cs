@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using Dapper;
+using Experiments.Api.Events;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Startup;
-using Experiments.Api.Platform.Wire;
 using Npgsql;
 
 namespace Experiments.Api.Folding;

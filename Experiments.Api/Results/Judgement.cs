@@ -1,6 +1,4 @@
 using Experiments.Api.Domain;
-using Experiments.Api.Slices.Analysis;
-using Experiments.Api.Slices.Exposures;
 using Experiments.Api.Statistics;
 
 namespace Experiments.Api.Results;

@@ -1,6 +1,7 @@
 using System.Data;
 using System.Text.Json;
 using Dapper;
+using Experiments.Api.Events;
 using Experiments.Api.Folding;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
@@ -22,7 +23,7 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
                     'place', (SELECT count(*) FROM experiment_metrics o WHERE o.experiment_id = e.id AND o.id < l.id),
                     'sums', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.y, s.yy, s.d, s.dd, s.yd, s.x, s.xx, s.yx, s.y_non_zero, s.d_non_zero)), '[]') FROM metric_sums s WHERE s.link_id = l.id),
                     'steps', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.step, s.count)), '[]') FROM metric_steps s WHERE s.link_id = l.id)) ORDER BY l.id), '[]')
-                FROM experiment_metrics l WHERE l.experiment_id = e.id AND l.folded)::text AS metrics,
+                FROM experiment_metrics l WHERE l.experiment_id = e.id AND l.backfilled)::text AS metrics,
                e.started_at, e.ended_at, COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events AS events_not_counted,
                (e.plan->>'recommended_sample_size')::bigint AS needed,
                (SELECT COALESCE(extract(epoch FROM sum(COALESCE(upper(r), now()) - lower(r))), 0)::float8 / 86400 FROM unnest(e.runs - e.off) AS r) AS days,
@@ -41,7 +42,7 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
     private const string Held =
         """
         WITH measured AS (
-            SELECT arm, numbers[2 * @Place + 1] AS y, numbers[2 * @Place + 2] AS x FROM measurements WHERE experiment_id = @experimentId AND arm >= 0 AND numbers <> '{}'
+            SELECT arm, numbers[2 * @Place + 1] AS y, numbers[2 * @Place + 2] AS x FROM unit_metrics WHERE experiment_id = @experimentId AND arm >= 0 AND numbers <> '{}'
         ), v AS (
             SELECT y, row_number() OVER (ORDER BY y) AS place FROM measured WHERE y <> 0
         ), c AS (

@@ -1,7 +1,5 @@
 using System.Text.Json.Serialization;
 using Experiments.Api.Platform.Wire;
-using Experiments.Api.Slices.Analysis;
-using Experiments.Api.Slices.Exposures;
 
 namespace Experiments.Api.Results;
 

@@ -1,4 +1,5 @@
 using Experiments.Api.Platform;
+using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Wire;
 
 namespace Experiments.Api.Serving;
@@ -9,8 +10,6 @@ namespace Experiments.Api.Serving;
 /// </summary>
 internal static class EnvironmentKey
 {
-    public const string Header = "X-Environment-Key";
-
     /// <summary>
     /// Maps a route that is given the snapshot of the environment whose key came with the request, and writes a
     /// refusal in the form of its protocol.
@@ -21,11 +20,8 @@ internal static class EnvironmentKey
         refuse ??= static (http, refusal) => Answer.Of(refusal).ExecuteAsync(http);
         // Taken here once, so that a request needs no scope of services.
         var snapshots = routes.ServiceProvider.GetRequiredService<Snapshots>();
-        return routes.MapMethods(pattern, [method], (Delegate)((HttpContext http) => Admit(http, snapshots, answer, refuse))).RequireCors(Cors).WithMetadata(new Required());
+        return routes.MapMethods(pattern, [method], (Delegate)((HttpContext http) => Admit(http, snapshots, answer, refuse))).RequireCors(Cors).WithMetadata(new EnvironmentKeyRoute());
     }
-
-    /// <summary>Whether the request has come to a route that an environment's key opens, and nothing else does.</summary>
-    public static bool Opens(HttpContext http) => http.GetEndpoint()?.Metadata.GetMetadata<Required>() is not null;
 
     /// <summary>The name of what CORS allows on these routes: everything, since nothing here depends on who the browser is.</summary>
     public const string Cors = "served";
@@ -53,13 +49,10 @@ internal static class EnvironmentKey
     private static string? Of(HttpRequest request)
     {
         var headers = request.Headers;
-        return headers[Header] is [{ Length: > 0 } key] ? key
+        return headers[EnvironmentKeyRoute.Header] is [{ Length: > 0 } key] ? key
             : !request.Path.StartsWithSegments("/ofrep") ? null
             : headers["X-API-Key"] is [{ Length: > 0 } other] ? other
             : headers.Authorization is [{ } bearer] && bearer.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? bearer[7..].Trim()
             : null;
     }
-
-    /// <summary>Marks a route that an environment's key opens.</summary>
-    internal sealed record Required;
 }

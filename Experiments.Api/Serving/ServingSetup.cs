@@ -1,3 +1,5 @@
+using Experiments.Api.Platform.Startup;
+
 namespace Experiments.Api.Serving;
 
 /// <summary>What serving needs beside its routes.</summary>
@@ -12,6 +14,7 @@ internal static class ServingSetup
             .WithExposedHeaders("ETag", "Retry-After", "X-Request-Id", "Snapshot-Age")
             .SetPreflightMaxAge(TimeSpan.FromHours(2))));
         services.AddSingleton<Snapshots>();
+        services.AddSingleton<IReadinessCheck, SnapshotReadiness>();
         services.AddHostedService<SnapshotFeed>();
     }
 }

@@ -1,6 +1,5 @@
 using Experiments.Api;
 using Experiments.Api.Platform.Access;
-using Experiments.Api.Serving;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -39,7 +38,7 @@ public class ClosedRoutesTests
                 policies.ShouldBe([Policies.AnyCaller], pattern);
                 gates.ShouldBe([FeatureGate.ExperimentalFlags], pattern);
             }
-            else if (route.Metadata.OfType<EnvironmentKey.Required>().Any())
+            else if (route.Metadata.OfType<EnvironmentKeyRoute>().Any())
             {
                 // The key is checked where such a route is mapped, which is also what marks it.
                 Served.ShouldContain(pattern);

@@ -1,3 +1,4 @@
+using Experiments.Api.Platform.Access;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
 
@@ -35,7 +36,7 @@ internal sealed class DocumentDocumentation : IOpenApiDocumentTransformer
             {
                 Type = SecuritySchemeType.ApiKey,
                 In = ParameterLocation.Header,
-                Name = Serving.EnvironmentKey.Header,
+                Name = EnvironmentKeyRoute.Header,
                 Description = "The public key of an environment. OFREP also takes it as `X-API-Key` or `Authorization: Bearer`.",
             },
             [Bearer] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", BearerFormat = "JWT" },

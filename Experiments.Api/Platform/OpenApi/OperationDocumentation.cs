@@ -3,7 +3,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Wire;
-using Experiments.Api.Serving;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.OpenApi;
@@ -21,7 +20,7 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
         var metadata = context.Description.ActionDescriptor.EndpointMetadata;
         var method = context.Description.HttpMethod ?? HttpMethods.Get;
         var problems = metadata.OfType<Documentation.Refusals>().SelectMany(refusals => refusals.Problems).ToHashSet();
-        var isServed = metadata.OfType<EnvironmentKey.Required>().Any();
+        var isServed = metadata.OfType<EnvironmentKeyRoute>().Any();
         problems.UnionWith(isServed
             ? [Problem.NoEnvironmentKey, Problem.UnknownEnvironmentKey, Problem.Failed, Problem.Unavailable]
             : [Problem.NoCredential, Problem.BadCredential, Problem.Forbidden, Problem.Failed, Problem.Unavailable]);

@@ -1,7 +1,6 @@
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
-using Experiments.Api.Serving;
 
 namespace Experiments.Api.Platform.Startup;
 
@@ -12,16 +11,16 @@ internal static class Health
     {
         var health = app.MapGroup("/health").RequireAuthorization(Policies.Everyone).ExcludeFromDescription();
         health.MapGet("/live", () => Answer.Of(StatusCodes.Status200OK, new State("live")));
-        health.MapGet("/ready", async (Readiness readiness, Snapshots snapshots, Db db, CancellationToken ct) =>
+        health.MapGet("/ready", async (Readiness readiness, IEnumerable<IReadinessCheck> checks, Db db, CancellationToken ct) =>
         {
             if (readiness.IsDraining || !readiness.HasSchema)
             {
                 return Answer.Of(Problem.Unavailable);
             }
 
-            if (snapshots.AreStale)
+            if (checks.Select(check => check.Problem).FirstOrDefault(problem => problem is not null) is { } problem)
             {
-                return Answer.Of(new Refusal(Problem.Unavailable, $"The database is away. Flags are served as they were {(long)snapshots.Age.TotalSeconds} seconds ago; everything else has to wait."));
+                return Answer.Of(new Refusal(Problem.Unavailable, problem));
             }
 
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);

@@ -106,7 +106,7 @@ internal sealed class Preparation(
         }
 
         await using var scope = services.CreateAsyncScope();
-        return (key ?? given?.Trim(), await scope.ServiceProvider.GetRequiredService<Demo>().EnvironmentKey(ct));
+        return (key ?? given?.Trim(), await scope.ServiceProvider.GetRequiredService<IDemo>().EnvironmentKey(ct));
     }
 
     private void Print((string? Key, string? Environment) welcome) => lifetime.ApplicationStarted.Register(() =>

@@ -7,7 +7,6 @@ internal static class StartupSetup
     {
         services.AddSingleton<Readiness>();
         services.AddSingleton<AdminKeys>();
-        services.AddScoped<Demo>();
         services.AddHostedService<Drain>();
         services.AddHostedService<Preparation>();
         services.AddHostedService<Cleaning>();

@@ -1,4 +1,4 @@
-using Experiments.Api.Serving;
+using Experiments.Api.Platform.Access;
 using FluentValidation;
 using MediatR;
 using Microsoft.AspNetCore.Http.Timeouts;
@@ -39,16 +39,13 @@ internal static class WireSetup
     /// <summary>How long a request may take as a whole.</summary>
     public static TimeSpan Deadline(this IConfiguration configuration) => configuration.GetValue("Requests:Deadline", TimeSpan.FromSeconds(3));
 
-    /// <summary>How long after an experiment's end its late events still count.</summary>
-    public static TimeSpan LateEvents(this IConfiguration configuration) => configuration.GetValue("Results:LateEvents", TimeSpan.FromHours(24));
-
     /// <summary>What every request passes through, outermost first.</summary>
     public static void UseWire(this WebApplication app)
     {
         app.UseMiddleware<Envelope>();
         app.UseRouting();
         // What applications call checks the environment's key itself and waits for nothing, so it pays for none of the rest.
-        app.UseWhen(EnvironmentKey.Opens, served =>
+        app.UseWhen(EnvironmentKeyRoute.IsFor, served =>
         {
             served.UseCors();
             served.Run(http => http.GetEndpoint()!.RequestDelegate!(http));

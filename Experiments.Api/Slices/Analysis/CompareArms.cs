@@ -1,5 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Wire;
+using Experiments.Api.Results;
 using Experiments.Api.Statistics;
 using FluentValidation;
 using MediatR;

@@ -3,6 +3,7 @@ using Experiments.Api.Folding;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
+using Experiments.Api.Results;
 using MediatR;
 using Folded = Experiments.Api.Domain.Exposures;
 

@@ -5,7 +5,6 @@ using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
 using Experiments.Api.Results;
-using Experiments.Api.Slices.Exposures;
 using FluentValidation;
 using MediatR;
 

@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 using Experiments.Api.Platform.Wire;
 using Experiments.Api.Statistics;
 
-namespace Experiments.Api.Slices.Analysis;
+namespace Experiments.Api.Results;
 
 /// <summary>Each treatment beside control.</summary>
 [Example(

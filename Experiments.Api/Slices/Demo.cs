@@ -1,15 +1,15 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Startup;
 using Experiments.Api.Platform.Wire;
 using Experiments.Api.Slices.Experiments;
 using Experiments.Api.Slices.Projects;
 using MediatR;
 
-namespace Experiments.Api.Platform.Startup;
+namespace Experiments.Api.Slices;
 
 /// <summary>A demo project for a service in Development that has none, so that the first request has something to show.</summary>
-internal sealed class Demo(IMediator mediator)
+internal sealed class Demo(IMediator mediator) : IDemo
 {
-    /// <summary>Makes the demo when there is no project yet.</summary>
-    /// <returns>The key of an environment to try things in, or null when there is none.</returns>
     public async Task<string?> EnvironmentKey(CancellationToken ct)
     {
         var page = new Page(1, 1);
@@ -20,7 +20,7 @@ internal sealed class Demo(IMediator mediator)
             return Value(await mediator.Send(new ListEnvironments.Query(latest.Id, page, address), ct)).Results is [var first] ? first.Key : null;
         }
 
-        const string Actor = Access.Actor.Service;
+        const string Actor = Platform.Access.Actor.Service;
         var project = Value(await mediator.Send(new CreateProject.Command(Actor, new("Demo", "Demo")), ct));
         var environment = Value(await mediator.Send(new CreateEnvironment.Command(Actor, project.Id, new("development")), ct));
         var scope = new Scope(environment.Id, Actor, null);
