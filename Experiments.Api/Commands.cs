@@ -1,3 +1,4 @@
+using System.Globalization;
 using Experiments.Api.Events;
 using Experiments.Api.Folding;
 using Experiments.Api.Platform.Data;
@@ -14,7 +15,8 @@ internal static class Commands
         """
         Usage:
           Experiments.Api                                        serve
-          Experiments.Api migrate [--to <version>]               bring the schema to the newest version, or up or down to one; 0 undoes all
+          Experiments.Api migrate [--to <version> [--force]]     bring the schema to the newest version, or up or down to one; 0 undoes all;
+                                                                 a step down that would delete data needs --force
           Experiments.Api keys create --instance-admin [<name>]  make a key that opens the whole instance, and print it
           Experiments.Api recompute <experiment>                 compute an experiment's values and sums anew, and mend what differs;
                     [--from-events]                              its exposures as well, from the events as they came
@@ -30,8 +32,9 @@ internal static class Commands
     public static async Task<int?> Run(string[] args) => args switch
     {
         [] or [['-', '-', ..], ..] => null,
-        ["migrate"] => await WithDatabase(async database => Console.WriteLine(await Migrate(database, null))),
-        ["migrate", "--to", var version] => await WithDatabase(async database => Console.WriteLine(await Migrate(database, version))),
+        ["migrate"] => await WithDatabase(async database => Console.WriteLine(await Migrator.Run(database.ConnectionString, null, CancellationToken.None))),
+        ["migrate", "--to", var version] => await MigrateTo(version, force: false),
+        ["migrate", "--to", var version, "--force"] => await MigrateTo(version, force: true),
         ["keys", "create", "--instance-admin"] => await CreateKey("command line"),
         ["keys", "create", "--instance-admin", var name] => await CreateKey(name),
         ["recompute", var id] when Id(id) is { } experiment => await Recompute(experiment, fromEvents: false),
@@ -42,7 +45,7 @@ internal static class Commands
         _ => Explain(),
     };
 
-    private static long? Id(string text) => long.TryParse(text, System.Globalization.CultureInfo.InvariantCulture, out var id) ? id : null;
+    private static long? Id(string text) => long.TryParse(text, CultureInfo.InvariantCulture, out var id) ? id : null;
 
     private static int Explain()
     {
@@ -105,13 +108,25 @@ internal static class Commands
         }
     }
 
-    private static async Task<string> Migrate(Database database, string? version)
+    private static Task<int> MigrateTo(string given, bool force) => WithDatabase(async database =>
     {
-        var known = version is null or "0" ? version : Migrator.Known.FirstOrDefault(name => name.StartsWith(version, StringComparison.Ordinal));
-        return version is not null && known is null
-            ? throw new ArgumentException($"There is no version {version}. There are:\n  0\n  {string.Join("\n  ", Migrator.Known)}")
-            : await Migrator.Run(database.ConnectionString, known, CancellationToken.None);
-    }
+        var version = long.TryParse(given, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && (number == 0 || Migrator.Known.Any(known => known.Number == number))
+            ? number
+            : throw new ArgumentException($"There is no version {given}. There are:\n  0\n  {string.Join("\n  ", Migrator.Known)}");
+        var deleted = await Migrator.DeletedBy(database.ConnectionString, version, CancellationToken.None);
+        if (deleted.Count > 0)
+        {
+            var list = string.Join("\n", deleted.Select(table => $"  {table.Name}: {table.Rows}"));
+            if (!force)
+            {
+                throw new InvalidOperationException($"Going down to version {version} deletes these rows:\n{list}\nNothing was changed. To delete them, add --force.");
+            }
+
+            Console.WriteLine($"Deleting these rows:\n{list}");
+        }
+
+        Console.WriteLine(await Migrator.Run(database.ConnectionString, version, CancellationToken.None));
+    });
 
     private static Task<int> WithDatabase(Func<Database, Task> command) => WithDatabase((database, _) => command(database));
 

@@ -47,7 +47,7 @@ internal static class ResultsBenchmark
             using var client = new HttpClient { BaseAddress = new Uri(address), Timeout = TimeSpan.FromMinutes(5) };
             client.DefaultRequestHeaders.TryAddWithoutValidation("Authorization", $"Api-Key {Machine.AdminKey}");
 
-            while (await Scalar(source, "SELECT count(*) FROM experiment_metrics WHERE NOT folded") > 0)
+            while (await Scalar(source, "SELECT count(*) FROM experiment_metrics WHERE NOT backfilled") > 0)
             {
                 await Task.Delay(20);
             }

@@ -16,12 +16,12 @@ internal sealed record Measurement(ExposureFold.Key Key, short? Arm, double[] Nu
         """
         SELECT m.experiment_id, m.identity, m.arm, m.numbers, m.events
         FROM unnest($1, $2) AS k(experiment_id, identity)
-        JOIN measurements m USING (experiment_id, identity)
+        JOIN unit_metrics m USING (experiment_id, identity)
         """;
 
     private const string Upsert =
         """
-        INSERT INTO measurements (experiment_id, identity, arm, numbers, events)
+        INSERT INTO unit_metrics (experiment_id, identity, arm, numbers, events)
         SELECT experiment_id, identity, arm, numbers::float8[], events
         FROM unnest(@Experiments, @Identities, @Arms, @Numbers, @Events) AS g(experiment_id, identity, arm, numbers, events)
         ON CONFLICT (experiment_id, identity) DO UPDATE SET arm = excluded.arm, numbers = excluded.numbers, events = excluded.events

@@ -36,14 +36,14 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         "SELECT identity, own, seen, seen_at, first_shown, enrolled_at, paused_at, before_at, counts_in, draw FROM exposures WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
 
     private const string Measured =
-        "SELECT experiment_id, identity, arm, numbers, events FROM measurements WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
+        "SELECT experiment_id, identity, arm, numbers, events FROM unit_metrics WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
 
     private const string Clear =
         """
         DELETE FROM exposure_counts WHERE experiment_id = @Id;
         DELETE FROM metric_sums WHERE link_id = ANY (@links);
         DELETE FROM metric_steps WHERE link_id = ANY (@links);
-        UPDATE experiment_metrics SET folded = true WHERE id = ANY (@links);
+        UPDATE experiment_metrics SET backfilled = true WHERE id = ANY (@links);
         """;
 
     /// <summary>Computes it all anew. Null when a replica is folding at the moment.</summary>
@@ -173,7 +173,7 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
             }
         }
 
-        await Delete(connection, "measurements", experimentId, surplus);
+        await Delete(connection, "unit_metrics", experimentId, surplus);
         var differing = 0L;
         foreach (var chunk in identities.UnmatchedMeasurements().Chunk(Chunk))
         {

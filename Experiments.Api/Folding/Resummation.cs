@@ -17,7 +17,7 @@ internal sealed class Resummation(NpgsqlDataSource source, TimeSpan late)
         """
         SELECT COALESCE(m.experiment_id, x.experiment_id), COALESCE(m.identity, x.identity), m.arm, COALESCE(m.numbers, '{}'), COALESCE(m.events, ''),
                x.own, x.seen, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at, x.before_at, m.identity IS NOT NULL
-        FROM (SELECT * FROM measurements WHERE experiment_id = $1) m
+        FROM (SELECT * FROM unit_metrics WHERE experiment_id = $1) m
         FULL JOIN (SELECT * FROM exposures WHERE experiment_id = $1) x ON x.identity = m.identity
         """;
 

@@ -17,16 +17,16 @@ internal sealed class TakeUp(NpgsqlDataSource source, NpgsqlConnection connectio
         SELECT l.experiment_id
         FROM experiment_metrics l
         JOIN experiments e ON e.id = l.experiment_id
-        WHERE NOT l.folded AND e.started_at IS NOT NULL AND e.deleted_at IS NULL AND e.id <> ALL (@skipped) AND e.environment_id <> ALL (@held)
+        WHERE NOT l.backfilled AND e.started_at IS NOT NULL AND e.deleted_at IS NULL AND e.id <> ALL (@skipped) AND e.environment_id <> ALL (@held)
         ORDER BY l.id
         LIMIT 1
         """;
 
     private const string Cursor =
         """
-        SELECT array_agg(id) AS links, bool_or(taken_up_to IS NULL) AS is_new, min(taken_up_to) AS at,
-               (array_agg(taken_up_key ORDER BY taken_up_to, taken_up_key))[1] AS key
-        FROM experiment_metrics WHERE experiment_id = @experimentId AND NOT folded
+        SELECT array_agg(id) AS links, bool_or(backfilled_to IS NULL) AS is_new, min(backfilled_to) AS at,
+               (array_agg(backfilled_key ORDER BY backfilled_to, backfilled_key))[1] AS key
+        FROM experiment_metrics WHERE experiment_id = @experimentId AND NOT backfilled
         """;
 
     // So many events are looked through for a page, whoever's they are, so that none takes long.
@@ -44,7 +44,7 @@ internal sealed class TakeUp(NpgsqlDataSource source, NpgsqlConnection connectio
         WHERE environment_id = $1 AND event = ANY ($2) AND at BETWEEN $3 AND $5 AND (at, key) > ($3, $4) AND (at, key) <= ($5, $6)
         """;
 
-    private const string Move = "UPDATE experiment_metrics SET taken_up_to = @at, taken_up_key = @key, folded = @isDone WHERE id = ANY (@links)";
+    private const string Move = "UPDATE experiment_metrics SET backfilled_to = @at, backfilled_key = @key, backfilled = @isDone WHERE id = ANY (@links)";
 
     /// <summary>Takes up a page. False when there was none to take up, null when another replica is folding.</summary>
     /// <param name="skipped">Experiments whose metrics are left for later; one that fails becomes one of them.</param>

@@ -297,30 +297,30 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
             arm!["sum"]!.GetValue<double>().ShouldBe(events.Where(e => e.IsPurchase && e.Identity is not null && counting.TryGetValue(e.Identity, out var from) && e.At >= from && Ran(e.At)).Sum(e => e.Price), 1e-6);
         }
 
-        var folded = await service.QueryAll<string>(Derived, new { experiment.Id });
+        var aggregated = await service.QueryAll<string>(Derived, new { experiment.Id });
         await using var database = new Database(service.ConnectionString, null);
         await using var source = Folder.Source(database, null);
         Recomputation.Report? report = null;
         await Given.Eventually(async () => (report = await new Recomputation(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null);
         (report!.Exposures, report.Measurements).ShouldBe((0, 0));
-        (await service.QueryAll<string>(Derived, new { experiment.Id })).ShouldBe(folded);
+        (await service.QueryAll<string>(Derived, new { experiment.Id })).ShouldBe(aggregated);
         Resummation.Report? sums = null;
         await Given.Eventually(async () => (sums = await new Resummation(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null);
         sums!.Differing.ShouldBe(0);
-        (await service.QueryAll<string>(Derived, new { experiment.Id })).ShouldBe(folded);
+        (await service.QueryAll<string>(Derived, new { experiment.Id })).ShouldBe(aggregated);
 
         // Whatever has been done to what is derived, the events say what it should be.
         await service.Execute(
             """
             UPDATE exposures SET first_shown = 1 - first_shown WHERE experiment_id = @Id AND first_shown IN (0, 1);
             UPDATE exposures SET own = 0, counts_in = 0 WHERE experiment_id = @Id AND own = -1;
-            DELETE FROM measurements WHERE experiment_id = @Id AND arm = -1;
+            DELETE FROM unit_metrics WHERE experiment_id = @Id AND arm = -1;
             UPDATE exposure_counts SET count = 0 WHERE experiment_id = @Id AND outcome = 'held_out';
             """,
             new { experiment.Id });
         await Given.Eventually(async () => (report = await new Recomputation(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null);
         report.Exposures.ShouldBeGreaterThan(10);
-        (await service.QueryAll<string>(Derived, new { experiment.Id })).ShouldBe(folded);
+        (await service.QueryAll<string>(Derived, new { experiment.Id })).ShouldBe(aggregated);
     }
 
     private static async Task<Reply> Made(Given given, string exposure) =>

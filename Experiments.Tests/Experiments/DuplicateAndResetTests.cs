@@ -9,7 +9,7 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
         """
         SELECT concat_ws(',',
             (SELECT count(*) FROM exposures WHERE experiment_id = @Id), (SELECT count(*) FROM exposure_counts WHERE experiment_id = @Id),
-            (SELECT count(*) FROM measurements WHERE experiment_id = @Id), (SELECT count(*) FROM results WHERE experiment_id = @Id),
+            (SELECT count(*) FROM unit_metrics WHERE experiment_id = @Id), (SELECT count(*) FROM results WHERE experiment_id = @Id),
             (SELECT count(*) FROM results_history WHERE experiment_id = @Id),
             (SELECT count(*) FROM metric_sums s JOIN experiment_metrics l ON l.id = s.link_id WHERE l.experiment_id = @Id),
             (SELECT count(*) FROM metric_steps s JOIN experiment_metrics l ON l.id = s.link_id WHERE l.experiment_id = @Id))

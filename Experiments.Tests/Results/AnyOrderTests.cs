@@ -83,7 +83,7 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
 
         Reply? incremental = null;
         await Given.Eventually(async () => (incremental = await Results())["events_not_counted"].GetValue<int>() == 0 && incremental["metrics"].AsArray().Count == metrics.Count);
-        var folded = await service.QueryAll<string>(Sums, new { experiment.Id });
+        var aggregated = await service.QueryAll<string>(Sums, new { experiment.Id });
         await using var database = new Database(service.ConnectionString, null);
         await using var source = Folder.Source(database, null);
         Recomputation.Report? report = null;
@@ -91,20 +91,20 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
         var recomputed = await service.QueryAll<string>(Sums, new { experiment.Id });
 
         // Exactly, since what is kept is exact.
-        folded.Count.ShouldBe(2 * metrics.Count);
-        folded.ShouldBe(recomputed);
+        aggregated.Count.ShouldBe(2 * metrics.Count);
+        aggregated.ShouldBe(recomputed);
         report.ShouldBe(new(60, 0, 0));
         await Given.Eventually(async () => await new Resummation(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None) is { Differing: 0 });
-        (await service.QueryAll<string>(Sums, new { experiment.Id })).ShouldBe(folded);
+        (await service.QueryAll<string>(Sums, new { experiment.Id })).ShouldBe(aggregated);
 
         // Whatever has been done to what is derived, the events say what it should be.
         await service.Execute(
             """
             UPDATE exposures SET seen_at = seen_at - interval '1 hour', enrolled_at = NULL WHERE experiment_id = @Id AND identity::text < '4';
             DELETE FROM exposures WHERE experiment_id = @Id AND identity::text > 'c';
-            UPDATE measurements SET numbers = array_append(numbers[2:], 7) WHERE experiment_id = @Id AND identity::text < '8' AND numbers <> '{}';
-            DELETE FROM measurements WHERE experiment_id = @Id AND identity::text > 'e';
-            INSERT INTO measurements (experiment_id, identity, arm, numbers, events) VALUES (@Id, gen_random_uuid(), 1, '{1,0}', '');
+            UPDATE unit_metrics SET numbers = array_append(numbers[2:], 7) WHERE experiment_id = @Id AND identity::text < '8' AND numbers <> '{}';
+            DELETE FROM unit_metrics WHERE experiment_id = @Id AND identity::text > 'e';
+            INSERT INTO unit_metrics (experiment_id, identity, arm, numbers, events) VALUES (@Id, gen_random_uuid(), 1, '{1,0}', '');
             UPDATE metric_sums SET y = y + 1, yy = 0, y_non_zero = 7, d_non_zero = d_non_zero + 1 WHERE link_id IN (SELECT id FROM experiment_metrics WHERE experiment_id = @Id);
             UPDATE exposure_counts SET count = count + 1 WHERE experiment_id = @Id;
             """,
@@ -112,7 +112,7 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
         await Given.Eventually(async () => (report = await new Recomputation(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null);
         report!.Exposures.ShouldBeGreaterThan(10);
         report.Measurements.ShouldBeGreaterThan(10);
-        (await service.QueryAll<string>(Sums, new { experiment.Id })).ShouldBe(folded);
+        (await service.QueryAll<string>(Sums, new { experiment.Id })).ShouldBe(aggregated);
         (await Results())["metrics"].ToJsonString().ShouldBe(incremental!["metrics"].ToJsonString());
 
         async Task<Reply> Results() => (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200);

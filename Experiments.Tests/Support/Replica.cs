@@ -19,6 +19,25 @@ public sealed class Replica : IAsyncDisposable
     /// <summary>Starts one on any database and waits until it is ready.</summary>
     public static async Task<Replica> Start(string connectionString, params string[] settings)
     {
+        var replica = Launch(connectionString, settings);
+        var client = new Client(replica.Address, null);
+        await Given.Eventually(async () =>
+        {
+            try
+            {
+                return (await client.Get("/health/ready")).Code == 200;
+            }
+            catch (HttpRequestException)
+            {
+                return false;
+            }
+        });
+        return replica;
+    }
+
+    /// <summary>Starts one on any database and waits for nothing.</summary>
+    public static Replica Launch(string connectionString, params string[] settings)
+    {
         using var free = new TcpListener(System.Net.IPAddress.Loopback, 0);
         free.Start();
         var address = new Uri($"http://127.0.0.1:{((System.Net.IPEndPoint)free.LocalEndpoint).Port}");
@@ -32,18 +51,6 @@ public sealed class Replica : IAsyncDisposable
             RedirectStandardOutput = true,
         })!;
         process.BeginOutputReadLine();
-        var client = new Client(address, null);
-        await Given.Eventually(async () =>
-        {
-            try
-            {
-                return (await client.Get("/health/ready")).Code == 200;
-            }
-            catch (HttpRequestException)
-            {
-                return false;
-            }
-        });
         return new(process, address);
     }
 

@@ -46,7 +46,7 @@ internal static class PlanExperiment
         private const string Known =
             """
             SELECT e.status = 'completed' AS is_over, (SELECT min((v->>'weight')::numeric) FROM jsonb_array_elements(e.variants) AS v WHERE (v->>'weight')::numeric > 0) AS smallest_weight,
-                   e.rollout_percentage::float8 / 100 * (1 - COALESCE((SELECT h.percentage FROM holdouts h WHERE h.id = e.holdout_id), 0)::float8 / 100) AS taking_part, COALESCE(l.folded, false) AS folded, l.aggregation, l.definition::text AS definition,
+                   e.rollout_percentage::float8 / 100 * (1 - COALESCE((SELECT h.percentage FROM holdouts h WHERE h.id = e.holdout_id), 0)::float8 / 100) AS taking_part, COALESCE(l.backfilled, false) AS is_backfilled, l.aggregation, l.definition::text AS definition,
                    (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts WHERE experiment_id = e.id AND outcome = 'variant:control') AS control,
                    (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts WHERE experiment_id = e.id AND outcome LIKE 'variant:%') AS identities,
                    (SELECT COALESCE(extract(epoch FROM sum(COALESCE(upper(r), now()) - lower(r))), 0)::float8 / 86400 FROM unnest(e.runs - e.off) AS r) AS days,
@@ -79,7 +79,7 @@ internal static class PlanExperiment
 
             // What is held to percentiles has other sums than those that are kept.
             var definition = MetricRules.Read(known.Definition!);
-            var isKnown = known.Folded && known.Control >= FewestInControl && definition.Winsorize is null;
+            var isKnown = known.IsBackfilled && known.Control >= FewestInControl && definition.Winsorize is null;
             var (sums, perDay) = isKnown
                 ? (new ArmSums(known.Control, known.Y, known.YY, known.D, known.DD, known.YD), (double?)null)
                 : await Before(command.Scope.EnvironmentId, known, definition, cancellationToken);
@@ -123,7 +123,7 @@ internal static class PlanExperiment
         }
 
         private sealed record Row(
-            bool IsOver, decimal SmallestWeight, double TakingPart, bool Folded, string? Aggregation, string? Definition, long Control, long Identities, double Days,
+            bool IsOver, decimal SmallestWeight, double TakingPart, bool IsBackfilled, string? Aggregation, string? Definition, long Control, long Identities, double Days,
             double Y, double YY, double D, double DD, double YD);
     }
 }

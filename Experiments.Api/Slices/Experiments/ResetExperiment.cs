@@ -60,9 +60,9 @@ internal static class ResetExperiment
             ), no_counts AS (
                 DELETE FROM exposure_counts n USING changed c WHERE n.experiment_id = c.id
             ), no_measurements AS (
-                DELETE FROM measurements m USING changed c WHERE m.experiment_id = c.id
+                DELETE FROM unit_metrics m USING changed c WHERE m.experiment_id = c.id
             ), link AS (
-                UPDATE experiment_metrics l SET folded = false, taken_up_to = NULL, taken_up_key = NULL, added_after_start = false
+                UPDATE experiment_metrics l SET backfilled = false, backfilled_to = NULL, backfilled_key = NULL, added_after_start = false
                 FROM changed c WHERE l.experiment_id = c.id RETURNING l.*
             ), no_sums AS (
                 DELETE FROM metric_sums t USING link WHERE t.link_id = link.id

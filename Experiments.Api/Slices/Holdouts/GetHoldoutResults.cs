@@ -3,7 +3,6 @@ using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
 using Experiments.Api.Results;
-using Experiments.Api.Slices.Analysis;
 using Experiments.Api.Statistics;
 using MediatR;
 
@@ -55,7 +54,7 @@ internal static class GetHoldoutResults
                        COALESCE(sum(c.count) FILTER (WHERE c.outcome LIKE '{Domain.Exposures.InVariant}%'), 0)::bigint AS rest
                 FROM exposure_counts c WHERE c.experiment_id = e.id
             ) n ON true
-            LEFT JOIN experiment_metrics l ON l.experiment_id = e.id AND l.folded
+            LEFT JOIN experiment_metrics l ON l.experiment_id = e.id AND l.backfilled
             LEFT JOIN LATERAL (
                 SELECT arm < 0 AS is_held_out, sum(y)::float8 AS y, sum(yy)::float8 AS yy, sum(d)::float8 AS d, sum(dd)::float8 AS dd, sum(yd)::float8 AS yd
                 FROM metric_sums WHERE link_id = l.id GROUP BY 1

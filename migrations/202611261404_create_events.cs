@@ -1,20 +1,16 @@
-using Experiments.Api.Platform.Data;
-using Microsoft.EntityFrameworkCore.Infrastructure;
-using Microsoft.EntityFrameworkCore.Migrations;
+using FluentMigrator;
 
 namespace Experiments.Migrations;
 
 /// <summary>
-/// Events are only ever added, and dropped by the month. An event that arrives twice is recognised by its key: a hash of its id
-/// or, where it has none, of its content. The key is narrow and follows the instant, so that new rows meet the warm end of
-/// their index. What came in one request is a batch; a batch stays listed until everything that is derived from events has
-/// taken it in.
+/// Events as they came, in a partition per month. A batch is the events of one request; it waits in event_batches until it has been aggregated.
 /// </summary>
-[DbContext(typeof(SchemaContext))]
-[Migration("20261122150200_create_events")]
-public sealed class CreateEvents : Migration
+[Migration(202611261404, "create events")]
+public sealed class CreateEvents : TableMigration
 {
-    protected override void Up(MigrationBuilder migrationBuilder) => migrationBuilder.Sql(
+    public override IReadOnlyList<string> Tables => ["events", "event_ids", "event_batches", "event_names"];
+
+    public override void Up() => Execute.Sql(
         """
         -- Without foreign keys: the service writes only environments that exist, and none is ever deleted.
         CREATE TABLE events (
@@ -30,38 +26,57 @@ public sealed class CreateEvents : Migration
             metadata       jsonb,
             PRIMARY KEY (at, key)
         ) PARTITION BY RANGE (at);
+        COMMENT ON TABLE events IS 'Events and exposures as applications sent them, each once; a partition per month.';
         COMMENT ON COLUMN events.at IS 'When it happened, by the clock of the client; to the millisecond.';
         COMMENT ON COLUMN events.key IS 'XxHash3 of environment and id, or of environment and content.';
+        COMMENT ON COLUMN events.batch IS 'The id of the batch in which it arrived.';
         -- Rows lie in the order of their batches, so that a list of which blocks hold which is enough.
         CREATE INDEX events_batch ON events USING brin (batch) WITH (pages_per_range = 32, autosummarize = on);
 
-        -- The ids that clients gave to events. The same id is the same event, whatever else it says and whenever it happened.
         CREATE TABLE event_ids (
             id uuid PRIMARY KEY,
             at timestamptz NOT NULL
         );
+        COMMENT ON TABLE event_ids IS 'The ids that clients gave to events. The same id is the same event, whatever else it says and whenever it happened.';
         COMMENT ON COLUMN event_ids.id IS 'XxHash128 of environment and id.';
         CREATE INDEX event_ids_age ON event_ids USING brin (at);
 
+        CREATE SEQUENCE event_batch_numbers AS bigint CACHE 32;
+        CREATE FUNCTION next_event_batch() RETURNS bigint LANGUAGE sql VOLATILE AS
+            'SELECT (floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint << 20) | (nextval(''event_batch_numbers'') & 1048575)';
+
         CREATE TABLE event_batches (
-            id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            id             bigint NOT NULL DEFAULT next_event_batch() PRIMARY KEY,
             environment_id bigint NOT NULL REFERENCES environments,
             events         int NOT NULL,
             from_at        timestamptz NOT NULL,
             until_at       timestamptz NOT NULL,
             received_at    timestamptz NOT NULL DEFAULT clock_timestamp()
         );
+        COMMENT ON TABLE event_batches IS 'The queue of aggregation: batches of events that have not been aggregated yet.';
+        COMMENT ON COLUMN event_batches.id IS 'When it arrived, in milliseconds since 1970, times 2^20, plus a number to tell those of the same millisecond apart.';
+        COMMENT ON COLUMN event_batches.from_at IS 'Events from here on are still to be aggregated; those of the future wait for their time.';
         CREATE INDEX event_batches_due ON event_batches (from_at);
         CREATE INDEX event_batches_waiting ON event_batches (environment_id, from_at) INCLUDE (received_at, events);
-        COMMENT ON COLUMN event_batches.from_at IS 'From where on its events are still to be taken in; those of the future wait for it.';
+
+        CREATE TABLE event_names (
+            environment_id bigint NOT NULL REFERENCES environments,
+            event          text NOT NULL,
+            count          bigint NOT NULL,
+            first_seen     timestamptz NOT NULL,
+            last_seen      timestamptz NOT NULL,
+            PRIMARY KEY (environment_id, event)
+        );
+        COMMENT ON TABLE event_names IS 'Which events an environment has received, and how many of each.';
 
         CREATE VIEW event_partitions AS
             SELECT c.relname AS partition, make_timestamptz(substr(c.relname, 8, 4)::int, substr(c.relname, 13, 2)::int, 1, 0, 0, 0, 'UTC') AS begins
             FROM pg_inherits i
             JOIN pg_class c ON c.oid = i.inhrelid
             WHERE i.inhparent = 'events'::regclass;
+        COMMENT ON VIEW event_partitions IS 'The partitions of events, and the months (UTC) that they hold.';
 
-        -- Makes the partitions, one a month (UTC), that hold these instants.
+        -- Creates the partitions, one per month (UTC), that hold these instants.
         CREATE FUNCTION make_event_partitions(first timestamptz, last timestamptz) RETURNS void LANGUAGE plpgsql AS $$
         DECLARE
             month timestamp := date_trunc('month', first AT TIME ZONE 'UTC');
@@ -71,7 +86,7 @@ public sealed class CreateEvents : Migration
             WHILE month <= last AT TIME ZONE 'UTC' LOOP
                 name := to_char(month, '"events_"YYYY_MM');
                 IF to_regclass(name) IS NULL THEN
-                    -- Attached, not made in place, so that nobody who writes or reads has to wait.
+                    -- Attached, not created in place, so that nobody who writes or reads has to wait.
                     EXECUTE format('CREATE TABLE %I (LIKE events INCLUDING DEFAULTS)', name);
                     EXECUTE format('ALTER TABLE events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name,
                         month AT TIME ZONE 'UTC', (month + interval '1 month') AT TIME ZONE 'UTC');
@@ -104,13 +119,15 @@ public sealed class CreateEvents : Migration
         END $$;
         """);
 
-    protected override void Down(MigrationBuilder migrationBuilder) => migrationBuilder.Sql(
-        """
-        DROP FUNCTION drop_events(timestamptz, interval);
-        DROP FUNCTION make_event_partitions(timestamptz, timestamptz);
-        DROP VIEW event_partitions;
-        DROP TABLE event_batches;
-        DROP TABLE event_ids;
-        DROP TABLE events;
-        """);
+    public override void Down()
+    {
+        Execute.Sql(
+            """
+            DROP FUNCTION drop_events(timestamptz, interval);
+            DROP FUNCTION make_event_partitions(timestamptz, timestamptz);
+            DROP VIEW event_partitions;
+            """);
+        DropTables();
+        Execute.Sql("DROP FUNCTION next_event_batch(); DROP SEQUENCE event_batch_numbers;");
+    }
 }

@@ -1,22 +1,21 @@
-using Experiments.Api.Platform.Data;
-using Microsoft.EntityFrameworkCore.Infrastructure;
-using Microsoft.EntityFrameworkCore.Migrations;
+using FluentMigrator;
 
 namespace Experiments.Migrations;
 
 /// <summary>
-/// A feature is a flag of one environment. Its options are read and replaced as a whole and are meaningless apart, so they
-/// stand in the row, in the order of their ids; the check holds their rules.
+/// A feature is a flag of one environment. Its options are read and replaced as a whole and mean nothing apart, so they
+/// stand in the row, ordered by id; the check holds their rules.
 /// </summary>
-[DbContext(typeof(SchemaContext))]
-[Migration("20261122140200_create_features")]
-public sealed class CreateFeatures : Migration
+[Migration(202611261401, "create features")]
+public sealed class CreateFeatures : TableMigration
 {
-    protected override void Up(MigrationBuilder migrationBuilder) => migrationBuilder.Sql(
+    public override IReadOnlyList<string> Tables => ["features"];
+
+    public override void Up() => Execute.Sql(
         """
         CREATE SEQUENCE feature_option_ids;
 
-        -- In plpgsql, which keeps its plans; a function in SQL would be planned again for every statement that calls it.
+        -- In plpgsql, which caches its plans; a function in SQL would be planned again by every statement that calls it.
         CREATE FUNCTION options_are_valid(options jsonb) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
         BEGIN
             RETURN (
@@ -32,7 +31,7 @@ public sealed class CreateFeatures : Migration
                 FROM jsonb_array_elements(options) AS o);
         END $$;
 
-        -- Options as they are given, with ids: an option that exists keeps the one that it has in "existing", and with it its place.
+        -- The given options with ids: an option that exists keeps the id that it has in "existing", and with it its position.
         CREATE FUNCTION options_of(given jsonb, existing jsonb) RETURNS jsonb LANGUAGE plpgsql VOLATILE AS $$
         BEGIN
             RETURN (SELECT CASE WHEN given IS NULL THEN NULL ELSE COALESCE(jsonb_agg(numbered.o ORDER BY (numbered.o->>'id')::bigint), '[]') END
@@ -43,6 +42,16 @@ public sealed class CreateFeatures : Migration
                 FROM jsonb_array_elements(given) WITH ORDINALITY AS g(o, position)
                 ORDER BY g.position
             ) numbered);
+        END $$;
+
+        -- Options as the variants of an experiment give them: one without a value keeps its value from "existing", and a new one serves its key.
+        CREATE FUNCTION options_given(given jsonb, existing jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+        BEGIN
+            RETURN (
+                SELECT COALESCE(jsonb_agg(
+                    COALESCE((SELECT x FROM jsonb_array_elements(existing) AS x WHERE x->>'key' = g->>'key'),
+                             jsonb_build_object('value', g->'key', 'default_percentage_allocation', 0)) || g ORDER BY position), '[]')
+                FROM jsonb_array_elements(given) WITH ORDINALITY AS t(g, position));
         END $$;
 
         CREATE TABLE features (
@@ -58,15 +67,31 @@ public sealed class CreateFeatures : Migration
             deleted_at           timestamptz,
             CONSTRAINT features_in_environment UNIQUE (id, environment_id)
         );
+        COMMENT ON TABLE features IS 'Flags. One with options is multivariate, and an experiment may run on it.';
+        COMMENT ON COLUMN features.multivariate_options IS '[{id, key, value, default_percentage_allocation}], ordered by id.';
         CREATE UNIQUE INDEX features_name ON features (environment_id, lower(name)) WHERE deleted_at IS NULL;
         CREATE INDEX features_newest ON features (environment_id, created_at DESC, id DESC) INCLUDE (name) WHERE deleted_at IS NULL;
+
+        -- Every replica listens, and reads the environment again.
+        CREATE FUNCTION announce_serving() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            PERFORM pg_notify('serving', NEW.environment_id::text);
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER features_are_served AFTER INSERT OR UPDATE ON features
+            FOR EACH ROW EXECUTE FUNCTION announce_serving();
         """);
 
-    protected override void Down(MigrationBuilder migrationBuilder) => migrationBuilder.Sql(
-        """
-        DROP TABLE features;
-        DROP FUNCTION options_of(jsonb, jsonb);
-        DROP FUNCTION options_are_valid(jsonb);
-        DROP SEQUENCE feature_option_ids;
-        """);
+    public override void Down()
+    {
+        DropTables();
+        Execute.Sql(
+            """
+            DROP FUNCTION announce_serving();
+            DROP FUNCTION options_given(jsonb, jsonb);
+            DROP FUNCTION options_of(jsonb, jsonb);
+            DROP FUNCTION options_are_valid(jsonb);
+            DROP SEQUENCE feature_option_ids;
+            """);
+    }
 }

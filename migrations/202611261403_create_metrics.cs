@@ -1,18 +1,14 @@
-using Experiments.Api.Platform.Data;
-using Microsoft.EntityFrameworkCore.Infrastructure;
-using Microsoft.EntityFrameworkCore.Migrations;
+using FluentMigrator;
 
 namespace Experiments.Migrations;
 
-/// <summary>
-/// Metrics belong to an environment and are shared by its experiments. An experiment keeps a copy of each metric that it has; while
-/// it is not completed the metric cannot change, and afterwards what became of the metric no longer matters to it.
-/// </summary>
-[DbContext(typeof(SchemaContext))]
-[Migration("20261122160000_create_metrics")]
-public sealed class CreateMetrics : Migration
+/// <summary>Metrics, and the copy that each experiment keeps of those it measures by.</summary>
+[Migration(202611261403, "create metrics")]
+public sealed class CreateMetrics : TableMigration
 {
-    protected override void Up(MigrationBuilder migrationBuilder) => migrationBuilder.Sql(
+    public override IReadOnlyList<string> Tables => ["metrics", "experiment_metrics"];
+
+    public override void Up() => Execute.Sql(
         """
         CREATE TABLE metrics (
             id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -29,9 +25,8 @@ public sealed class CreateMetrics : Migration
             deleted_at     timestamptz,
             CONSTRAINT metrics_in_environment UNIQUE (id, environment_id)
         );
+        COMMENT ON TABLE metrics IS 'What experiments can be measured by: which events, and what to take from them.';
         CREATE INDEX metrics_newest ON metrics (environment_id, created_at DESC, id DESC) INCLUDE (name) WHERE deleted_at IS NULL;
-
-        ALTER TABLE experiments ADD CONSTRAINT experiments_in_environment UNIQUE (id, environment_id);
 
         CREATE TABLE experiment_metrics (
             id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -44,22 +39,24 @@ public sealed class CreateMetrics : Migration
             aggregation        text NOT NULL,
             direction          text NOT NULL,
             definition         jsonb NOT NULL,
+            metadata           jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(metadata) = 'object'),
             added_after_start  boolean NOT NULL DEFAULT false,
-            folded             boolean NOT NULL DEFAULT false,
+            backfilled         boolean NOT NULL DEFAULT false,
+            backfilled_to      timestamptz,
+            backfilled_key     bigint,
             created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
             CONSTRAINT experiment_metrics_once UNIQUE (experiment_id, metric_id),
             CONSTRAINT experiment_metrics_experiment FOREIGN KEY (experiment_id, environment_id) REFERENCES experiments (id, environment_id),
             CONSTRAINT experiment_metrics_metric FOREIGN KEY (metric_id, environment_id) REFERENCES metrics (id, environment_id)
         );
+        COMMENT ON TABLE experiment_metrics IS 'The metrics of an experiment, each a copy of the metric as it was when it was attached.';
+        COMMENT ON COLUMN experiment_metrics.metadata IS 'Free for the client.';
+        COMMENT ON COLUMN experiment_metrics.backfilled IS 'Whether the events that came before the metric was attached have been aggregated.';
+        COMMENT ON COLUMN experiment_metrics.backfilled_to IS 'How far those events have been aggregated, with the key of the last one.';
         CREATE UNIQUE INDEX experiment_metrics_primary ON experiment_metrics (experiment_id) WHERE role = 'primary';
         CREATE INDEX experiment_metrics_metric ON experiment_metrics (metric_id);
-        COMMENT ON COLUMN experiment_metrics.folded IS 'Whether the events that had come before the metric was taken up are counted.';
+        CREATE INDEX experiment_metrics_new ON experiment_metrics (id) WHERE NOT backfilled;
         """);
 
-    protected override void Down(MigrationBuilder migrationBuilder) => migrationBuilder.Sql(
-        """
-        DROP TABLE experiment_metrics;
-        ALTER TABLE experiments DROP CONSTRAINT experiments_in_environment;
-        DROP TABLE metrics;
-        """);
+    public override void Down() => DropTables();
 }
