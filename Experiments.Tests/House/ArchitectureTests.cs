@@ -93,15 +93,6 @@ public class ArchitectureTests
     }
 
     [Fact]
-    public void The_domain_knows_nothing_but_itself()
-    {
-        foreach (var file in Repository.Sources("Experiments.Api/Domain"))
-        {
-            Repository.Read(file).Split('\n').Where(line => line.StartsWith("using ", StringComparison.Ordinal)).ShouldBeEmpty(file);
-        }
-    }
-
-    [Fact]
     public void The_readme_lists_every_problem_as_it_is()
     {
         var readme = Repository.Read("README.md");
