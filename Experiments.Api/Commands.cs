@@ -1,6 +1,6 @@
 using System.Globalization;
+using Experiments.Api.Aggregation;
 using Experiments.Api.Events;
-using Experiments.Api.Folding;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Startup;
 using Experiments.Api.Slices.Features;
@@ -18,8 +18,8 @@ internal static class Commands
           Experiments.Api migrate [--to <version> [--force]]     bring the schema to the newest version, or up or down to one; 0 undoes all;
                                                                  a step down that would delete data needs --force
           Experiments.Api keys create --instance-admin [<name>]  make a key that opens the whole instance, and print it
-          Experiments.Api recompute <experiment>                 compute an experiment's values and sums anew, and mend what differs;
-                    [--from-events]                              its exposures as well, from the events as they came
+          Experiments.Api recompute <experiment>                 rebuild an experiment's values and sums, and correct what differs;
+                    [--from-events]                              its exposures as well, from the raw events
           Experiments.Api import flagsmith <document.json>       take over the features of a Flagsmith environment document
                     [--environment <key>]                        into this environment; into the only one there is
           Experiments.Api health                                 exit with 0 when the service on this machine is ready
@@ -62,17 +62,17 @@ internal static class Commands
 
     private static Task<int> Recompute(long experimentId, bool fromEvents) => WithDatabase(async (database, configuration) =>
     {
-        await using var source = Folder.Source(database, null);
+        await using var source = AggregationWorker.Source(database, null);
         var late = configuration.LateEvents();
         if (fromEvents)
         {
-            var found = await Turn(() => new Recomputation(source, late).Run(experimentId, CancellationToken.None));
-            Console.WriteLine($"Experiment {experimentId}: {found.Identities} identities, from the events as they came. The exposures of {found.Exposures} and what was measured of {found.Measurements} differed, and are mended.");
+            var found = await Turn(() => new RebuildFromEvents(source, late).Run(experimentId, CancellationToken.None));
+            Console.WriteLine($"Experiment {experimentId}: {found.Identities} identities rebuilt from events. Corrected {found.Exposures} exposures and the metrics of {found.Units} identities.");
         }
         else
         {
-            var found = await Turn(() => new Resummation(source, late).Run(experimentId, CancellationToken.None));
-            Console.WriteLine($"Experiment {experimentId}: {found.Identities} identities. The values of {found.Differing} differed, and are mended.");
+            var found = await Turn(() => new RebuildFromUnits(source, late).Run(experimentId, CancellationToken.None));
+            Console.WriteLine($"Experiment {experimentId}: {found.Identities} identities rebuilt. Corrected the values of {found.Differing}.");
         }
     });
 
@@ -88,7 +88,7 @@ internal static class Commands
         }
     });
 
-    // While a replica is folding there is none; between two passes there is. The same holds for somebody who is just changing an experiment.
+    // The lock is free between two batches of a replica, and once somebody else's change of the experiment has ended.
     private static async Task<T> Turn<T>(Func<Task<T?>> run)
         where T : class
     {

@@ -1,5 +1,5 @@
+using Experiments.Api.Aggregation;
 using Experiments.Api.Events;
-using Experiments.Api.Folding;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.OpenApi;
@@ -26,7 +26,7 @@ internal static class Service
         builder.Services.AddStartup();
         builder.Services.AddServing();
         builder.Services.AddEvents();
-        builder.Services.AddFolding();
+        builder.Services.AddAggregation();
         builder.Services.AddResults();
         builder.Services.AddScoped<IDemo, Demo>();
 

@@ -76,7 +76,7 @@ internal static class EventsBenchmark
         var (o, t, c) = (Median(ours), Median(theirs), Median(copied));
         Console.WriteLine("| events per second | | of one client with unnest |");
         Console.WriteLine("|---|---|---|");
-        Console.WriteLine(Line($"| HTTP, durable, each once, folded | {o:#,0} | **{o / t:0.00}** |"));
+        Console.WriteLine(Line($"| HTTP, durable, each once, aggregated | {o:#,0} | **{o / t:0.00}** |"));
         Console.WriteLine(Line($"| one client, INSERT ... SELECT unnest ... ON CONFLICT DO NOTHING | {t:#,0} | 1 |"));
         Console.WriteLine(Line($"| one client, COPY without looking for duplicates | {c:#,0} | {c / t:0.00} |"));
     }
@@ -222,7 +222,7 @@ internal static class EventsBenchmark
         var events = await Count(source);
         var folding = Stopwatch.StartNew();
         await Folded(source);
-        Console.WriteLine(Line($"\n{events:#,0} events in ({(events - stored) / took.TotalSeconds:#,0} a second with the readers and the making of the events on the same cores); the exposures were read {latencies.Count} times meanwhile, in the second half in {late[late.Count / 2]:0.0} ms (p50) and {late[(int)(late.Count * 0.99)]:0.0} ms (p99). All was folded {folding.Elapsed.TotalSeconds:0.0} s after the last."));
+        Console.WriteLine(Line($"\n{events:#,0} events in ({(events - stored) / took.TotalSeconds:#,0} a second with the readers and the making of the events on the same cores); the exposures were read {latencies.Count} times meanwhile, in the second half in {late[late.Count / 2]:0.0} ms (p50) and {late[(int)(late.Count * 0.99)]:0.0} ms (p99). All was aggregated {folding.Elapsed.TotalSeconds:0.0} s after the last."));
         var after = Stopwatch.StartNew();
         var text = await reader.GetStringAsync(new Uri($"/api/v1/environments/{Key}/experiments/1/exposures/", UriKind.Relative));
         Console.WriteLine(Line($"Then they are read in {after.Elapsed.TotalMilliseconds:0.0} ms: {(long)System.Text.Json.Nodes.JsonNode.Parse(text)!["total"]!:#,0} identities."));

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
+using Experiments.Api.Aggregation;
 using Experiments.Api.Domain;
-using Experiments.Api.Folding;
 using Experiments.Api.Platform.Data;
 using Npgsql;
 
@@ -53,7 +53,7 @@ internal static class ResultsBenchmark
             }
 
             Console.WriteLine($"\n{await Machine.Describe(source)}; {Identities:#,0} identities, three arms, three metrics.\n");
-            Console.WriteLine("| events stored | let in, per second | let in and folded, per second | first results | cached read | refresh after none | refresh after 10 000 | plain query | refresh of plain | DuckDB | recomputation | of plain | from the events as they came | of plain |");
+            Console.WriteLine("| events stored | let in, per second | let in and aggregated, per second | first results | cached read | refresh after none | refresh after 10 000 | plain query | refresh of plain | DuckDB | recomputation | of plain | from the events as they came | of plain |");
             Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
             var next = 0L;
             foreach (var size in sizes)
@@ -82,9 +82,9 @@ internal static class ResultsBenchmark
                 var after = refreshes.Order().ElementAt(2);
                 var plain = Math.Min(await Timed(() => Execute(source, Plain)), await Timed(() => Execute(source, Plain)));
                 var scan = await DuckDb.Scan(source);
-                await using var folding = Folder.Source(new Database(postgres.ConnectionString, null), null);
-                var anew = await Timed(() => Turn(() => new Resummation(folding, TimeSpan.FromDays(1)).Run(1, CancellationToken.None)));
-                var whole = await Timed(() => Turn(() => new Recomputation(folding, TimeSpan.FromDays(1)).Run(1, CancellationToken.None)));
+                await using var folding = AggregationWorker.Source(new Database(postgres.ConnectionString, null), null);
+                var anew = await Timed(() => Turn(() => new RebuildFromUnits(folding, TimeSpan.FromDays(1)).Run(1, CancellationToken.None)));
+                var whole = await Timed(() => Turn(() => new RebuildFromEvents(folding, TimeSpan.FromDays(1)).Run(1, CancellationToken.None)));
                 Console.WriteLine(string.Create(
                     CultureInfo.InvariantCulture,
                     $"| {next:#,0} | {letIn:#,0} | {rate:#,0} | {first:0} ms | {cached:0.0} ms | {none:0} ms | {after:0} ms | {plain:#,0} ms | **{after / plain:0.000}** | {scan:#,0} ms | {anew:#,0} ms | **{anew / plain:0.00}** | {whole:#,0} ms | {whole / plain:0.00} |"));

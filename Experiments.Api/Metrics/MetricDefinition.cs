@@ -38,7 +38,7 @@ internal sealed record MetricSource(string? Event = null, IReadOnlyList<MetricFi
     /// <summary>The number that an event gives, or null when it has none.</summary>
     public double? NumberOf(string? value, JsonElement? metadata) => Number(Read(Property ?? "value", value, metadata));
 
-    /// <summary>What a text says as a number; null where that is none or too large for its square to be one. What is too small for that is nought.</summary>
+    /// <summary>What a text says as a number; null where that is none or too large for its square to be one. What is too small for that is zero.</summary>
     public static double? Number(string? text) =>
         double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && Math.Abs(number) <= 1e64
             ? (Math.Abs(number) < 1e-64 ? 0 : number)

@@ -7,5 +7,5 @@ namespace Experiments.Api.Metrics;
 /// <param name="Steps">How many steps of a funnel were passed.</param>
 internal readonly record struct MetricValue(double Y, double D, double X, int Steps)
 {
-    public bool IsNought => Y == 0 && D == 0 && X == 0 && Steps == 0;
+    public bool IsZero => Y == 0 && D == 0 && X == 0 && Steps == 0;
 }

@@ -1,6 +1,6 @@
 using Dapper;
+using Experiments.Api.Aggregation;
 using Experiments.Api.Domain;
-using Experiments.Api.Folding;
 using Experiments.Api.Metrics;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Statistics;
@@ -80,7 +80,7 @@ internal sealed class Baseline(NpgsqlDataSource source)
         return (sums, n * share / Math.Max(1, (until - (first ?? from)).TotalDays));
     }
 
-    // Between the percentiles of all identities, most of whom are nought; the nearest rank, from one, as for results.
+    // Between the percentiles of all identities, most of whom are zero; the nearest rank, from one, as for results.
     private static IEnumerable<MetricValue> Held(List<MetricValue> values, long n, Winsorizing? held)
     {
         if (held is null || n == 0)

@@ -49,7 +49,7 @@ internal static class Judgement
             ExposedVariant.Of(input.Variants, identities),
             ratio,
             input.HeldOut,
-            Exposures.Reasons.ToDictionary(reason => reason, reason => input.Outcomes.GetValueOrDefault(reason)),
+            ExposureState.Reasons.ToDictionary(reason => reason, reason => input.Outcomes.GetValueOrDefault(reason)),
             input.Warnings,
             input.Progress,
             metrics);
@@ -80,7 +80,7 @@ internal static class Judgement
         var (identities, weights) = (input.Identities, input.Variants.Select(variant => (double)variant.Weight).ToList());
         var control = metric.Arm(0, identities[0]);
         var usesCovariate = metric.Definition.LookbackDays is not null;
-        // With a covariate a proportion is a mean of noughts and ones.
+        // With a covariate a proportion is a mean of zeros and ones.
         var settings = new ComparisonSettings(usesCovariate ? MetricKind.Mean : metric.Kind, Alpha: Alpha, HigherIsBetter: metric.HigherIsBetter, UseCovariate: usesCovariate);
         return [.. Enumerable.Range(1, input.Variants.Count - 1).Select(place =>
             TestedArm.Of(metric, control, metric.Arm(place, identities[place]), weights[place] / (weights[0] + weights[place]), settings))];

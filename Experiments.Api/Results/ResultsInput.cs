@@ -21,9 +21,9 @@ internal sealed record ResultsInput(
     public IReadOnlyList<ResultsWarning> Warnings { get; init; } = [];
 
     /// <summary>How many the experiment's holdout keeps out.</summary>
-    public long HeldOut => Outcomes.GetValueOrDefault(Exposures.InHoldout);
+    public long HeldOut => Outcomes.GetValueOrDefault(ExposureState.InHoldout);
 
-    public IReadOnlyList<long> Identities => [.. Variants.Select(variant => Outcomes.GetValueOrDefault(Exposures.InVariant + variant.Key))];
+    public IReadOnlyList<long> Identities => [.. Variants.Select(variant => Outcomes.GetValueOrDefault(ExposureState.InVariant + variant.Key))];
 
     /// <param name="row">As it was read.</param>
     /// <param name="failed">Is told of a metric, by its link, that cannot be read.</param>

@@ -1,8 +1,8 @@
 using System.Data;
 using System.Text.Json;
 using Dapper;
+using Experiments.Api.Aggregation;
 using Experiments.Api.Events;
-using Experiments.Api.Folding;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
 using Npgsql;
@@ -19,7 +19,7 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
                (SELECT COALESCE(json_agg(json_build_object(
                     'link', l.id, 'metric', l.metric_id, 'name', l.name, 'role', l.role, 'expected_direction', l.expected_direction, 'aggregation', l.aggregation,
                     'definition', l.definition, 'added_after_start', l.added_after_start,
-                    -- Among all metrics of the experiment, of which some may not have been taken up.
+                    -- Among all metrics of the experiment, some of which may not be backfilled yet.
                     'place', (SELECT count(*) FROM experiment_metrics o WHERE o.experiment_id = e.id AND o.id < l.id),
                     'sums', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.y, s.yy, s.d, s.dd, s.yd, s.x, s.xx, s.yx, s.y_non_zero, s.d_non_zero)), '[]') FROM metric_sums s WHERE s.link_id = l.id),
                     'steps', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.step, s.count)), '[]') FROM metric_steps s WHERE s.link_id = l.id)) ORDER BY l.id), '[]')
@@ -30,15 +30,15 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
                CASE WHEN e.rollout_percentage < (SELECT max((former->>'percentage')::numeric) FROM jsonb_array_elements(e.rollouts) AS former)
                     THEN e.rollout_percentage END AS lowered_to
         FROM experiments e
-        CROSS JOIN LATERAL ({Pass.Pending}) p
+        CROSS JOIN LATERAL ({AggregationBatch.Pending}) p
         WHERE e.id = @experimentId AND e.started_at IS NOT NULL
         """;
 
     // Who counts and is no longer admitted.
     private const string WithoutVariant = "SELECT count(*) FROM exposures WHERE experiment_id = @experimentId AND counts_in >= 0 AND draw >= (@loweredTo / 100)::float8";
 
-    // The percentile of all identities, most of whom have no row because they are nought: in the order of the negative ones, the
-    // noughts, and the positive ones, the one of that rank; and the sums of what is held between the two.
+    // The percentile of all identities, most of whom have no row because they are zero: in the order of the negative ones, the
+    // zeros, and the positive ones, the one of that rank; and the sums of what is held between the two.
     private const string Held =
         """
         WITH measured AS (
@@ -46,17 +46,17 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
         ), v AS (
             SELECT y, row_number() OVER (ORDER BY y) AS place FROM measured WHERE y <> 0
         ), c AS (
-            SELECT count(*) FILTER (WHERE y < 0) AS negative, @n - count(*) AS noughts FROM v
+            SELECT count(*) FILTER (WHERE y < 0) AS negative, @n - count(*) AS zeros FROM v
         ), b AS (
             SELECT (SELECT CASE WHEN @low <= c.negative THEN (SELECT y FROM v WHERE place = @low)
-                                WHEN @low <= c.negative + c.noughts THEN 0 ELSE (SELECT y FROM v WHERE place = @low - c.noughts) END) AS lowest,
+                                WHEN @low <= c.negative + c.zeros THEN 0 ELSE (SELECT y FROM v WHERE place = @low - c.zeros) END) AS lowest,
                    (SELECT CASE WHEN @high <= c.negative THEN (SELECT y FROM v WHERE place = @high)
-                                WHEN @high <= c.negative + c.noughts THEN 0 ELSE (SELECT y FROM v WHERE place = @high - c.noughts) END) AS highest
+                                WHEN @high <= c.negative + c.zeros THEN 0 ELSE (SELECT y FROM v WHERE place = @high - c.zeros) END) AS highest
             FROM c
         ), held AS (
             SELECT m.arm, LEAST(GREATEST(m.y, b.lowest), b.highest)::numeric AS y, m.x::numeric AS x FROM measured m, b WHERE m.y <> 0 OR m.x <> 0
         )
-        SELECT h.arm, sum(h.y)::float8 AS y, sum(h.y * h.y)::float8 AS yy, sum(h.y * h.x)::float8 AS yx, count(*) AS rows, count(*) FILTER (WHERE h.y <> 0) AS non_zero, (SELECT LEAST(GREATEST(0, lowest), highest)::float8 FROM b) AS nought
+        SELECT h.arm, sum(h.y)::float8 AS y, sum(h.y * h.y)::float8 AS yy, sum(h.y * h.x)::float8 AS yx, count(*) AS rows, count(*) FILTER (WHERE h.y <> 0) AS non_zero, (SELECT LEAST(GREATEST(0, lowest), highest)::float8 FROM b) AS zero
         FROM held h GROUP BY h.arm
         """;
 
@@ -185,15 +185,15 @@ internal sealed class ResultsStore(NpgsqlDataSource source, IConfiguration confi
             Sums = [.. metric.Sums.Select((sums, arm) =>
             {
                 var row = rows.GetValueOrDefault(arm);
-                var noughts = identities[arm] - (row?.Rows ?? 0);
-                // The same everywhere, also where an arm has nothing but noughts.
-                var nought = rows.Values.FirstOrDefault()?.Nought ?? 0;
+                var zeros = identities[arm] - (row?.Rows ?? 0);
+                // The same everywhere, also where an arm has nothing but zeros.
+                var zero = rows.Values.FirstOrDefault()?.Zero ?? 0;
                 return (double[])[
-                    (row?.Y ?? 0) + (noughts * nought), (row?.Yy ?? 0) + (noughts * nought * nought), .. sums[2..7], row?.Yx ?? 0,
-                    (row?.NonZero ?? 0) + (nought == 0 ? 0 : noughts), sums[9]];
+                    (row?.Y ?? 0) + (zeros * zero), (row?.Yy ?? 0) + (zeros * zero * zero), .. sums[2..7], row?.Yx ?? 0,
+                    (row?.NonZero ?? 0) + (zero == 0 ? 0 : zeros), sums[9]];
             })],
         };
     }
 
-    private sealed record HeldRow(short Arm, double Y, double Yy, double Yx, long Rows, long NonZero, double Nought);
+    private sealed record HeldRow(short Arm, double Y, double Yy, double Yx, long Rows, long NonZero, double Zero);
 }

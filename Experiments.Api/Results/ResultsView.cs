@@ -10,7 +10,7 @@ namespace Experiments.Api.Results;
      "recommendation": "keep_running", "reasons": ["not_significant"], "total": 2000,
      "variants": [{"key": "control", "weight": 50, "identities": 1000, "share": 0.5}, {"key": "green", "weight": 50, "identities": 1000, "share": 0.5}],
      "sample_ratio": {"p_value": 1, "is_healthy": true},
-     "held_out": 0, "set_aside": {"several_variants": 0, "not_its_own_variant": 0, "not_enrolled": 0, "while_paused": 0, "before_start": 0, "no_identifier": 0, "test_identity": 0}, "warnings": [],
+     "held_out": 0, "excluded": {"several_variants": 0, "not_its_own_variant": 0, "not_enrolled": 0, "while_paused": 0, "before_start": 0, "no_identifier": 0, "test_identity": 0}, "warnings": [],
      "progress": {"identities": 1000, "needed": 12600, "share": 0.0794, "days_left": 8.3},
      "metrics": [{"metric": 1, "name": "Purchases", "role": "primary", "expected_direction": "increase", "aggregation": "occurrence", "added_after_start": false,
         "arms": [{"key": "control", "n": 1000, "sum": 100, "sum_squares": 100, "mean": 0.1, "standard_error": 0.0095}, {"key": "green", "n": 1000, "sum": 120, "sum_squares": 120, "mean": 0.12, "standard_error": 0.0103}],
@@ -23,7 +23,7 @@ namespace Experiments.Api.Results;
 internal sealed record ResultsView(
     DateTime AsOf, long EventsNotCounted, CountingHeld? CountingHeld, bool IsFinal, DateTime? RefreshRequestedAt, string? LastError, DateTime? LastErrorAt,
     string Recommendation, IReadOnlyList<string> Reasons, long Total, IReadOnlyList<ExposedVariant> Variants, SampleRatioView SampleRatio,
-    long HeldOut, IReadOnlyDictionary<string, long> SetAside, IReadOnlyList<ResultsWarning> Warnings, ProgressView? Progress, IReadOnlyList<MetricResult> Metrics);
+    long HeldOut, IReadOnlyDictionary<string, long> Excluded, IReadOnlyList<ResultsWarning> Warnings, ProgressView? Progress, IReadOnlyList<MetricResult> Metrics);
 
 /// <summary>What whoever reads the results should know: the rollout was lowered, so that so many identities count in a variant that they no longer get. Null where they could not be counted.</summary>
 internal sealed record ResultsWarning(string Code, long? Identities);

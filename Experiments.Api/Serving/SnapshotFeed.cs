@@ -36,7 +36,7 @@ internal sealed class SnapshotFeed(Database database, Snapshots snapshots, Readi
             {
                 if (!Failure.IsUnavailable(exception))
                 {
-                    logger.LogError(exception, "The flags cannot be read anew");
+                    logger.LogError(exception, "Snapshot refresh failed");
                 }
                 else if (!isAway)
                 {

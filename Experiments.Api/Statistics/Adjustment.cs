@@ -4,7 +4,7 @@ namespace Experiments.Api.Statistics;
 internal static class Adjustment
 {
     /// <summary>Keeps the chance of any false finding at α, whatever the tests have to do with each other.</summary>
-    /// <remarks>Ascending, p_(i) (m - i) with i from nought, the running maximum, at most 1. S. Holm, Scandinavian Journal of Statistics 6 (1979) 65-70. As R's p.adjust.</remarks>
+    /// <remarks>Ascending, p_(i) (m - i) with i from zero, the running maximum, at most 1. S. Holm, Scandinavian Journal of Statistics 6 (1979) 65-70. As R's p.adjust.</remarks>
     public static double[] Holm(IReadOnlyList<double> pValues)
     {
         var adjusted = new double[pValues.Count];

@@ -40,7 +40,7 @@ internal static class ConfidenceSequence
         return Math.Sqrt(2 * scale / (n * rho2) * log);
     }
 
-    // e^x - 1 for x below nought, of which nothing is lost near nought.
+    // e^x - 1 for x below zero, of which nothing is lost near zero.
     private static double ExpM1(double x) => x > -1e-5 ? x + (x * x / 2) + (x * x * x / 6) : x < -40 ? -1 : Math.Exp(x / 2) * 2 * Math.Sinh(x / 2);
 
     private static (double Rho2, double Level) Rho2(Alternative alternative, double alpha, double tuning)

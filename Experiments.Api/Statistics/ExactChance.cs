@@ -25,7 +25,7 @@ internal sealed record ExactChance(double ChanceToWin, double ChanceToLose, doub
     private static double Loss(IPosterior kept, IPosterior better) => Integrate(
         kept, better, x => kept.Tails(x).Lower * better.Tails(x).Upper, x => Log(kept.Tails(x).Lower, kept, x) + Log(better.Tails(x).Upper, better, x));
 
-    // Where a tail is too small to be told from nought, the density goes on to say which way is up.
+    // Where a tail is too small to be told from zero, the density goes on to say which way is up.
     private static double Log(double tail, IPosterior posterior, double x) =>
         tail > 0 ? Math.Log(tail) : posterior.LogDensity(x) - posterior.LogDensity(posterior.Mean) - 700;
 
@@ -44,7 +44,7 @@ internal sealed record ExactChance(double ChanceToWin, double ChanceToLose, doub
         var (left, right) = (Edge(integrand, peak, from, height), Edge(integrand, peak, to, height));
         var cuts = new[] { one, other }
             .SelectMany(posterior => Steps.SelectMany(step => new[] { posterior.Mean - (step * posterior.StandardDeviation), posterior.Mean + (step * posterior.StandardDeviation) }))
-            // Towards nought in ever smaller steps: a fractional power begins there.
+            // Towards zero in ever smaller steps: a fractional power begins there.
             .Concat(Enumerable.Range(1, 16).Select(step => peak * Math.Pow(0.25, step)))
             .Concat([left, peak, right, (left + peak) / 2, (peak + right) / 2])
             .Where(cut => cut >= left && cut <= right)

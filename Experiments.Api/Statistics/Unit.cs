@@ -3,7 +3,7 @@ namespace Experiments.Api.Statistics;
 /// <summary>The mean of an arm and the variance of one identity in it.</summary>
 /// <remarks>
 /// A mean has s² = (Σy² - (Σy)² / n) / (n - 1); a proportion p (1 - p), without n / (n - 1); a ratio R = Σy / Σd, by the delta
-/// method, s_y² / d̄² + s_d² ȳ² / d̄⁴ - 2 s_yd ȳ / d̄³. A variance that rounding makes a little negative is nought.
+/// method, s_y² / d̄² + s_d² ȳ² / d̄⁴ - 2 s_yd ȳ / d̄³. A variance that rounding makes a little negative is zero.
 /// </remarks>
 internal readonly record struct Unit(double N, double Mean, double Variance)
 {

@@ -35,7 +35,7 @@ public class ClientTests(TestService service, NodeClients clients) : IClassFixtu
         await Given.Eventually(async () => (counted = await given.Exposures(experiment))["events_not_counted"].GetValue<int>() == 0);
         counted!["total"].GetValue<int>().ShouldBe(variants.Count(identity => identity.Value is not null));
         counted["total"].GetValue<int>().ShouldBeInRange(700, 900);
-        counted["set_aside"].AsObject().ShouldAllBe(reason => reason.Value!.GetValue<int>() == 0);
+        counted["excluded"].AsObject().ShouldAllBe(reason => reason.Value!.GetValue<int>() == 0);
         foreach (var variant in counted["variants"].AsArray())
         {
             variant!["identities"]!.GetValue<int>().ShouldBe(variants.Count(identity => identity.Value == variant["key"]!.GetValue<string>()));

@@ -210,7 +210,7 @@ public class CohortTests(SharedService service) : IClassFixture<SharedService>
         var given = await Given.AnEnvironment(service);
         var experiment = await given.AnExperimentThatIs("running");
         var cohort = (await Create(given, experiment)).Must(201);
-        // Control fills two pieces exactly; those who are set aside and those who are held out are no members.
+        // Control fills two pieces exactly; those who are excluded and those who are held out are no members.
         await service.Execute(
             """
             INSERT INTO exposures (experiment_id, identity, identifier, own, seen, seen_at, first_shown, enrolled_at, counts_in)

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
+using Experiments.Api.Aggregation;
 using Experiments.Api.Domain;
-using Experiments.Api.Folding;
 using Experiments.Api.Platform.Data;
 
 namespace Experiments.Tests.Events;
@@ -30,7 +30,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
             variant["share"]!.GetValue<double>().ShouldBe(expected / 300.0);
         }
 
-        counted["set_aside"].AsObject().ShouldAllBe(reason => reason.Value!.GetValue<int>() == 0);
+        counted["excluded"].AsObject().ShouldAllBe(reason => reason.Value!.GetValue<int>() == 0);
         counted["sample_ratio"]["p_value"]!.GetValue<double>().ShouldBeInRange(0.0001, 1);
         counted["sample_ratio"]["is_healthy"]!.GetValue<bool>().ShouldBeTrue();
         counted["series"]["interval"]!.GetValue<string>().ShouldBe("hour");
@@ -39,7 +39,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
     }
 
     [Fact]
-    public async Task What_does_not_count_is_set_aside_by_its_reason()
+    public async Task What_does_not_count_is_excluded_by_its_reason()
     {
         var given = await Given.AnEnvironment(service);
         var (experiment, own) = await Running(given, rollout: 50);
@@ -71,7 +71,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
 
         var counted = await Counted(given, experiment);
         counted["total"].GetValue<int>().ShouldBe(2);
-        counted["set_aside"].ToJsonString().ShouldBe("""{"several_variants":1,"not_its_own_variant":3,"not_enrolled":1,"while_paused":2,"before_start":0,"no_identifier":3,"test_identity":0}""");
+        counted["excluded"].ToJsonString().ShouldBe("""{"several_variants":1,"not_its_own_variant":3,"not_enrolled":1,"while_paused":2,"before_start":0,"no_identifier":3,"test_identity":0}""");
     }
 
     [Fact]
@@ -91,7 +91,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
 
         var counted = await Counted(given, experiment);
         counted["total"].GetValue<int>().ShouldBe(1);
-        counted["set_aside"]["before_start"]!.GetValue<int>().ShouldBe(2);
+        counted["excluded"]["before_start"]!.GetValue<int>().ShouldBe(2);
         (await service.QueryAll<string>("SELECT identifier FROM exposures WHERE experiment_id = @Id ORDER BY 1", new { experiment.Id })).ShouldBe(["slow", "slow-at-first", "slower"]);
     }
 
@@ -112,7 +112,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
 
         var counted = await Counted(given, experiment);
         counted["total"].GetValue<int>().ShouldBe(1);
-        counted["set_aside"]["not_enrolled"]!.GetValue<int>().ShouldBe(1);
+        counted["excluded"]["not_enrolled"]!.GetValue<int>().ShouldBe(1);
     }
 
     [Fact]
@@ -206,9 +206,9 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
             """,
             new { experiment.Id });
         await using var database = new Database(service.ConnectionString, null);
-        await using var source = Folder.Source(database, null);
-        await Given.Eventually(async () => await new Recomputation(source, TimeSpan.FromDays(1)).Run(experiment.Id, CancellationToken.None) is { } report
-            && report == new Recomputation.Report(1, 0, 0));
+        await using var source = AggregationWorker.Source(database, null);
+        await Given.Eventually(async () => await new RebuildFromEvents(source, TimeSpan.FromDays(1)).Run(experiment.Id, CancellationToken.None) is { } report
+            && report == new RebuildFromEvents.Report(1, 0, 0));
         (await Counted(given, experiment))["total"].GetValue<int>().ShouldBe(1);
     }
 
@@ -295,7 +295,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
             variant!["identities"]!.GetValue<int>().ShouldBe(outcomes.GetValueOrDefault(variant["key"]!.GetValue<string>()));
         }
 
-        foreach (var (reason, count) in counted["set_aside"].AsObject().Where(reason => reason.Key != "no_identifier"))
+        foreach (var (reason, count) in counted["excluded"].AsObject().Where(reason => reason.Key != "no_identifier"))
         {
             count!.GetValue<int>().ShouldBe(outcomes.GetValueOrDefault(reason), reason);
         }

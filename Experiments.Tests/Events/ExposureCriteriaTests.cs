@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
+using Experiments.Api.Aggregation;
 using Experiments.Api.Domain;
-using Experiments.Api.Folding;
 using Experiments.Api.Platform.Data;
 
 namespace Experiments.Tests.Events;
@@ -94,7 +94,7 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
             variant!["identities"]!.GetValue<int>().ShouldBe(Enumerable.Range(0, 50).Count(n => own($"user-{n}") == variant["key"]!.GetValue<string>()));
         }
 
-        counted["set_aside"].AsObject().ShouldAllBe(reason => reason.Value!.GetValue<int>() == 0);
+        counted["excluded"].AsObject().ShouldAllBe(reason => reason.Value!.GetValue<int>() == 0);
         (await service.Query<long>("SELECT count(*) FROM exposures WHERE experiment_id = @Id", new { experiment.Id })).ShouldBe(50);
     }
 
@@ -119,12 +119,12 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
 
         var counted = await Counted(given, experiment);
         counted["total"].GetValue<int>().ShouldBe(2);
-        counted["set_aside"].ToJsonString().ShouldBe("""{"several_variants":1,"not_its_own_variant":2,"not_enrolled":0,"while_paused":0,"before_start":0,"no_identifier":1,"test_identity":0}""");
+        counted["excluded"].ToJsonString().ShouldBe("""{"several_variants":1,"not_its_own_variant":2,"not_enrolled":0,"while_paused":0,"before_start":0,"no_identifier":1,"test_identity":0}""");
         (await service.QueryAll<string>("SELECT identifier FROM exposures WHERE experiment_id = @Id ORDER BY 1", new { experiment.Id })).ShouldBe(["both", "foreign", "later", "right", "wrong"]);
     }
 
     [Fact]
-    public async Task Who_has_the_trait_of_a_test_is_set_aside_whichever_exposure_says_so()
+    public async Task Who_has_the_trait_of_a_test_is_excluded_whichever_exposure_says_so()
     {
         var given = await Given.AnEnvironment(service);
         var (experiment, own) = await Running(given, """{"test_identities": {"trait": "staff", "values": ["yes", 1, true]}}""");
@@ -147,7 +147,7 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
             new JsonObject { ["event"] = "$flag_exposure", ["feature_name"] = Feature(experiment), ["identifier"] = "other trait", ["value"] = own("other trait"), ["timestamp"] = at, ["traits"] = new JsonObject { ["plan"] = "yes" } });
 
         var counted = await Counted(given, experiment);
-        counted["set_aside"]["test_identity"]!.GetValue<int>().ShouldBe(6);
+        counted["excluded"]["test_identity"]!.GetValue<int>().ShouldBe(6);
         counted["total"].GetValue<int>().ShouldBe(7);
         (await service.QueryAll<string>("SELECT identifier FROM exposures WHERE experiment_id = @Id AND counts_in IS NULL ORDER BY 1", new { experiment.Id }))
             .ShouldBe(["decimal", "first", "flag", "last", "number", "text"], ignoreOrder: true);
@@ -173,8 +173,8 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
 
         var counted = await Counted(given, experiment);
         counted["total"].GetValue<int>().ShouldBe(total);
-        counted["set_aside"]["several_variants"]!.GetValue<int>().ShouldBe(several);
-        counted["set_aside"]["not_its_own_variant"]!.GetValue<int>().ShouldBe(0);
+        counted["excluded"]["several_variants"]!.GetValue<int>().ShouldBe(several);
+        counted["excluded"]["not_its_own_variant"]!.GetValue<int>().ShouldBe(0);
         var places = new[] { "control", "test" };
         foreach (var (identity, variant) in new[] { ("own first", own("own first")), ("other first", Other(own("other first"))), ("foreign last", own("foreign last")) })
         {
@@ -282,7 +282,7 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
             variant!["identities"]!.GetValue<int>().ShouldBe(Count(variant["key"]!.GetValue<string>()));
         }
 
-        foreach (var (reason, count) in counted["set_aside"].AsObject())
+        foreach (var (reason, count) in counted["excluded"].AsObject())
         {
             count!.GetValue<int>().ShouldBe(reason == "no_identifier" ? exposures.Count(e => e.Identity is null && Ran(e.At)) : Count(reason), reason);
         }
@@ -299,13 +299,13 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
 
         var aggregated = await service.QueryAll<string>(Derived, new { experiment.Id });
         await using var database = new Database(service.ConnectionString, null);
-        await using var source = Folder.Source(database, null);
-        Recomputation.Report? report = null;
-        await Given.Eventually(async () => (report = await new Recomputation(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null);
-        (report!.Exposures, report.Measurements).ShouldBe((0, 0));
+        await using var source = AggregationWorker.Source(database, null);
+        RebuildFromEvents.Report? report = null;
+        await Given.Eventually(async () => (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null);
+        (report!.Exposures, report.Units).ShouldBe((0, 0));
         (await service.QueryAll<string>(Derived, new { experiment.Id })).ShouldBe(aggregated);
-        Resummation.Report? sums = null;
-        await Given.Eventually(async () => (sums = await new Resummation(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null);
+        RebuildFromUnits.Report? sums = null;
+        await Given.Eventually(async () => (sums = await new RebuildFromUnits(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null);
         sums!.Differing.ShouldBe(0);
         (await service.QueryAll<string>(Derived, new { experiment.Id })).ShouldBe(aggregated);
 
@@ -318,7 +318,7 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
             UPDATE exposure_counts SET count = 0 WHERE experiment_id = @Id AND outcome = 'held_out';
             """,
             new { experiment.Id });
-        await Given.Eventually(async () => (report = await new Recomputation(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null);
+        await Given.Eventually(async () => (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null);
         report.Exposures.ShouldBeGreaterThan(10);
         (await service.QueryAll<string>(Derived, new { experiment.Id })).ShouldBe(aggregated);
     }

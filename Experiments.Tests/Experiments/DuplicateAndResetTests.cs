@@ -251,7 +251,7 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
 
         var results = await Results(given, experiment);
         results["total"].GetValue<int>().ShouldBe(20);
-        results["set_aside"].AsObject().ShouldAllBe(reason => reason.Value!.GetValue<int>() == 0);
+        results["excluded"].AsObject().ShouldAllBe(reason => reason.Value!.GetValue<int>() == 0);
         results["metrics"][0]!["arms"]!.AsArray().Sum(arm => arm!["sum"]!.GetValue<double>()).ShouldBe(20 * 7);
         (await service.Query<long>("SELECT count(*) FROM exposures WHERE experiment_id = @Id", new { experiment.Id })).ShouldBe(20);
         (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/history/")).Must(200)["points"].AsArray().ShouldHaveSingleItem()!["total"]!.GetValue<int>().ShouldBe(20);

@@ -228,7 +228,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
         {
             reply["held_out"].GetValue<int>().ShouldBe(heldOutCount);
             reply["total"].GetValue<int>().ShouldBe(240 - heldOutCount);
-            reply["set_aside"]["not_its_own_variant"]!.GetValue<int>().ShouldBe(1);
+            reply["excluded"]["not_its_own_variant"]!.GetValue<int>().ShouldBe(1);
             foreach (var variant in reply["variants"].AsArray())
             {
                 variant!["identities"]!.GetValue<int>().ShouldBe(people.Count(person => person.Arm == variant["key"]!.GetValue<string>()));

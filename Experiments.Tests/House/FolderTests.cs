@@ -16,10 +16,10 @@ public class FolderTests
         ("Events", ["Domain", "Platform"]),
         ("Serving", ["Domain", "Platform"]),
         ("Metrics", ["Domain", "Events", "Platform"]),
-        ("Folding", ["Domain", "Events", "Metrics", "Platform"]),
-        ("Results", ["Domain", "Events", "Folding", "Metrics", "Platform", "Statistics"]),
-        ("Slices", ["Domain", "Events", "Folding", "Metrics", "Platform", "Results", "Serving", "Statistics"]),
-        ("(root)", ["Events", "Folding", "Platform", "Results", "Serving", "Slices"]),
+        ("Aggregation", ["Domain", "Events", "Metrics", "Platform"]),
+        ("Results", ["Domain", "Events", "Aggregation", "Metrics", "Platform", "Statistics"]),
+        ("Slices", ["Domain", "Events", "Aggregation", "Metrics", "Platform", "Results", "Serving", "Statistics"]),
+        ("(root)", ["Events", "Aggregation", "Platform", "Results", "Serving", "Slices"]),
     ];
 
     // Assemblies that have nothing to do with requests, databases or the host.
@@ -78,5 +78,5 @@ public class FolderTests
             .Distinct(),
     ];
 
-    private static string Folder(string file) => file[Root.Length..].Split('/') is [var folder, _, ..] ? folder : "(root)";
+    private static string Folder(string file) => file[Root.Length..].Split('/') is [var worker, _, ..] ? worker : "(root)";
 }

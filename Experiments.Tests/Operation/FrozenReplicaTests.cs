@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using Dapper;
-using Experiments.Api.Folding;
+using Experiments.Api.Aggregation;
 using Experiments.Api.Platform.Data;
 using Npgsql;
 
@@ -71,10 +71,10 @@ public class FrozenReplicaTests(TestService service) : IClassFixture<TestService
     {
         var given = await Given.AnEnvironment(service);
         var experiment = await given.AnExperimentThatIs("running");
-        await using var source = Folder.Source(new Database(service.ConnectionString, null), null);
+        await using var source = AggregationWorker.Source(new Database(service.ConnectionString, null), null);
         await using var frozen = await source.OpenConnectionAsync();
         await using var transaction = await frozen.BeginTransactionAsync();
-        await Given.Eventually(() => Pass.Begin(frozen));
+        await Given.Eventually(() => AggregationBatch.Begin(frozen));
         await given.Send(new { @event = "seen", identifier = "u", timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() });
 
         await Given.Eventually(async () => (await given.Exposures(experiment))["events_not_counted"].GetValue<int>() == 0, Bound);
@@ -96,7 +96,7 @@ public class FrozenReplicaTests(TestService service) : IClassFixture<TestService
         foreach (var settings in new[]
         {
             DatabaseSetup.Settings(service.ConnectionString, TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(5)),
-            new NpgsqlConnectionStringBuilder(Folder.Source(new Database(service.ConnectionString, null), null).ConnectionString),
+            new NpgsqlConnectionStringBuilder(AggregationWorker.Source(new Database(service.ConnectionString, null), null).ConnectionString),
         })
         {
             await using var connection = new NpgsqlConnection(settings.ConnectionString);

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Experiments.Api.Aggregation;
 using Experiments.Api.Domain;
-using Experiments.Api.Folding;
 using Experiments.Api.Platform.Data;
 
 namespace Experiments.Tests.Results;
@@ -85,16 +85,16 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
         await Given.Eventually(async () => (incremental = await Results())["events_not_counted"].GetValue<int>() == 0 && incremental["metrics"].AsArray().Count == metrics.Count);
         var aggregated = await service.QueryAll<string>(Sums, new { experiment.Id });
         await using var database = new Database(service.ConnectionString, null);
-        await using var source = Folder.Source(database, null);
-        Recomputation.Report? report = null;
-        await Given.Eventually(async () => (report = await new Recomputation(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null);
+        await using var source = AggregationWorker.Source(database, null);
+        RebuildFromEvents.Report? report = null;
+        await Given.Eventually(async () => (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null);
         var recomputed = await service.QueryAll<string>(Sums, new { experiment.Id });
 
         // Exactly, since what is kept is exact.
         aggregated.Count.ShouldBe(2 * metrics.Count);
         aggregated.ShouldBe(recomputed);
         report.ShouldBe(new(60, 0, 0));
-        await Given.Eventually(async () => await new Resummation(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None) is { Differing: 0 });
+        await Given.Eventually(async () => await new RebuildFromUnits(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None) is { Differing: 0 });
         (await service.QueryAll<string>(Sums, new { experiment.Id })).ShouldBe(aggregated);
 
         // Whatever has been done to what is derived, the events say what it should be.
@@ -109,9 +109,9 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
             UPDATE exposure_counts SET count = count + 1 WHERE experiment_id = @Id;
             """,
             new { experiment.Id });
-        await Given.Eventually(async () => (report = await new Recomputation(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null);
+        await Given.Eventually(async () => (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null);
         report!.Exposures.ShouldBeGreaterThan(10);
-        report.Measurements.ShouldBeGreaterThan(10);
+        report.Units.ShouldBeGreaterThan(10);
         (await service.QueryAll<string>(Sums, new { experiment.Id })).ShouldBe(aggregated);
         (await Results())["metrics"].ToJsonString().ShouldBe(incremental!["metrics"].ToJsonString());
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Numerics;
-using Experiments.Api.Folding;
+using Experiments.Api.Aggregation;
 
 namespace Experiments.Tests.Results;
 

@@ -200,7 +200,7 @@ public class JudgementTests
         string[] keys = ["control", "green", "red"];
         return new(
             [.. identities.Select((_, place) => (keys[place], 100m / identities.Length))],
-            identities.Index().ToDictionary(arm => Exposures.InVariant + keys[arm.Index], arm => arm.Item),
+            identities.Index().ToDictionary(arm => ExposureState.InVariant + keys[arm.Index], arm => arm.Item),
             metrics, Noon.AddDays(-3), null, Noon, 0);
     }
 

@@ -27,7 +27,7 @@ public class MetricValueTests
     {
         foreach (var aggregation in new[] { "occurrence", "count", "sum", "mean", "ratio", "retention" })
         {
-            ValueOf(aggregation, new(Event: "e", Denominator: aggregation == "ratio" ? new("d") : null, FromHours: 1, ToHours: 2), [], Noon, Timeline).IsNought.ShouldBeTrue(aggregation);
+            ValueOf(aggregation, new(Event: "e", Denominator: aggregation == "ratio" ? new("d") : null, FromHours: 1, ToHours: 2), [], Noon, Timeline).IsZero.ShouldBeTrue(aggregation);
         }
     }
 

@@ -92,7 +92,7 @@ public class SignificanceTests
         return Judgement.Make(new(
             // As they came, so that the split is as planned.
             [.. arms.Select((arm, place) => (keys[place], 100m * arm.N / total))],
-            arms.Index().ToDictionary(arm => Exposures.InVariant + keys[arm.Index], arm => arm.Item.N),
+            arms.Index().ToDictionary(arm => ExposureState.InVariant + keys[arm.Index], arm => arm.Item.N),
             [new(1, 0, 1, "m", "primary", direction, "occurrence", new MetricDefinition(Event: "e"), false, [.. arms.Select(arm => new[] { arm.Sum, arm.Sum, 0, 0, 0, 0, 0, 0, arm.Sum, 0 })], [])],
             Noon.AddDays(-3), null, Noon, 0));
     }

@@ -1,5 +1,5 @@
+using Experiments.Api.Aggregation;
 using Experiments.Api.Domain;
-using Experiments.Api.Folding;
 using Experiments.Api.Platform.Data;
 
 namespace Experiments.Tests.Results;
@@ -28,12 +28,12 @@ public class WhatWasShownTests(SharedService service) : IClassFixture<SharedServ
 
         var results = await Results(given, experiment, total: 3);
         Sum(results).ShouldBe(2);
-        results["set_aside"]["while_paused"]!.GetValue<int>().ShouldBe(1);
+        results["excluded"]["while_paused"]!.GetValue<int>().ShouldBe(1);
         (await service.Query<bool>("SELECT status = 'running' AND NOT upper_inf(off) AND upper_inf(runs) FROM experiments WHERE id = @Id", new { experiment.Id })).ShouldBeTrue();
 
         // The same as if all was computed anew from the events.
-        await using var source = Folder.Source(new Database(service.ConnectionString, null), null);
-        await Given.Eventually(async () => await new Recomputation(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None) is { Exposures: 0, Measurements: 0 });
+        await using var source = AggregationWorker.Source(new Database(service.ConnectionString, null), null);
+        await Given.Eventually(async () => await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None) is { Exposures: 0, Units: 0 });
         Sum(await Results(given, experiment, total: 3)).ShouldBe(2);
     }
 
@@ -111,9 +111,9 @@ public class WhatWasShownTests(SharedService service) : IClassFixture<SharedServ
         await Pause();
         (await given.Act(experiment.Id, "start")).Must(200);
 
-        await using var source = Folder.Source(new Database(service.ConnectionString, null), null);
-        await Given.Eventually(async () => await new Recomputation(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None) is { Exposures: 0, Measurements: 0 });
-        (await given.Exposures(experiment))["set_aside"]["before_start"]!.GetValue<int>().ShouldBe(0);
+        await using var source = AggregationWorker.Source(new Database(service.ConnectionString, null), null);
+        await Given.Eventually(async () => await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None) is { Exposures: 0, Units: 0 });
+        (await given.Exposures(experiment))["excluded"]["before_start"]!.GetValue<int>().ShouldBe(0);
     }
 
     private async Task<(Given Given, Reply Experiment)> Running()

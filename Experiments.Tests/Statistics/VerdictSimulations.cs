@@ -102,7 +102,7 @@ public class VerdictSimulations(ITestOutputHelper output)
 
     private static string Verdict(string aggregation, int treatmentWeight, ArmSums[] arms) => Judgement.Make(new(
         [("control", 100 - treatmentWeight), ("green", treatmentWeight)],
-        new Dictionary<string, long> { [Exposures.InVariant + "control"] = (long)arms[0].N, [Exposures.InVariant + "green"] = (long)arms[1].N },
+        new Dictionary<string, long> { [ExposureState.InVariant + "control"] = (long)arms[0].N, [ExposureState.InVariant + "green"] = (long)arms[1].N },
         [new(1, 0, 1, "m", "primary", "increase", aggregation, new MetricDefinition(Event: "e"), false, [.. arms.Select(arm => new[] { arm.Sum, arm.SumSquares, 0, 0, 0, 0, 0, 0, arm.NonZero, 0 })], [])],
         Noon.AddDays(-3), null, Noon, 0)).Metrics[0].Treatments[0].Verdict;
 

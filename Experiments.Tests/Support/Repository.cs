@@ -11,8 +11,8 @@ internal static class Repository
     public static string Read(string path) => File.ReadAllText(Path.Combine(Root, path));
 
     /// <summary>The C# files below a folder, by their path from the root.</summary>
-    public static IEnumerable<string> Sources(string folder) => Directory
-        .EnumerateFiles(Path.Combine(Root, folder), "*.cs", SearchOption.AllDirectories)
+    public static IEnumerable<string> Sources(string worker) => Directory
+        .EnumerateFiles(Path.Combine(Root, worker), "*.cs", SearchOption.AllDirectories)
         .Select(file => Path.GetRelativePath(Root, file))
         .Where(file => !file.Contains("/obj/", StringComparison.Ordinal) && !file.Contains("/bin/", StringComparison.Ordinal));
 }

@@ -15,7 +15,7 @@ internal record CohortView : IIdentified
         $"""
         c.id, c.name, c.experiment_id AS experiment, c.variant,
         (SELECT COALESCE(sum(n.count), 0)::bigint FROM exposure_counts n
-         WHERE n.experiment_id = c.experiment_id AND n.outcome LIKE '{Domain.Exposures.InVariant}%' AND (c.variant IS NULL OR n.outcome = '{Domain.Exposures.InVariant}' || c.variant)) AS count,
+         WHERE n.experiment_id = c.experiment_id AND n.outcome LIKE '{Domain.ExposureState.InVariant}%' AND (c.variant IS NULL OR n.outcome = '{Domain.ExposureState.InVariant}' || c.variant)) AS count,
         c.created_by, c.created_at
         """;
 

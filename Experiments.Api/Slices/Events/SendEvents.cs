@@ -1,6 +1,6 @@
 using System.Text.Json;
+using Experiments.Api.Aggregation;
 using Experiments.Api.Events;
-using Experiments.Api.Folding;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Wire;
 using Experiments.Api.Serving;
@@ -54,7 +54,7 @@ internal static class SendEvents
             return;
         }
 
-        services.GetRequiredService<Folder>().Call();
+        services.GetRequiredService<AggregationWorker>().Notify();
         await ServedAnswer.Write(http, JsonSerializer.SerializeToUtf8Bytes(outcome.Value!, WireJson.Options), StatusCodes.Status202Accepted);
     }
 }

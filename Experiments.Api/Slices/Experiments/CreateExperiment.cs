@@ -1,5 +1,5 @@
-using Experiments.Api.Folding;
 using System.Text.Json;
+using Experiments.Api.Aggregation;
 using Experiments.Api.Metrics;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;

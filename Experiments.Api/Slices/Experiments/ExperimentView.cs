@@ -1,6 +1,6 @@
-using Experiments.Api.Folding;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Experiments.Api.Aggregation;
 using Experiments.Api.Domain;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;

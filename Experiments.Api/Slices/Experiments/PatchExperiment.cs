@@ -1,4 +1,4 @@
-using Experiments.Api.Folding;
+using Experiments.Api.Aggregation;
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;

@@ -23,15 +23,15 @@ internal static class ResetExperiment
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
     {
-        // Nobody folds meanwhile: what is being folded would belong to the run that ends here. That lock comes first, as it does for those who
-        // fold. Whoever is just keeping results of the run holds the experiment, and what he has kept is seen by the second statement.
+        // No aggregation meanwhile: its events would belong to the run that ends here. That lock comes first, as it does in aggregation.
+        // Whoever is just keeping results of the run holds the experiment, and what he has kept is seen by the second statement.
         // Where there are millions of identities the second statement takes some seconds.
         private const string Sql =
             $"""
             DO $$ BEGIN PERFORM set_config('statement_timeout', '60s', true); END $$;
 
             WITH turn AS MATERIALIZED (
-                SELECT pg_advisory_xact_lock(hashtext('folding'))
+                SELECT pg_advisory_xact_lock(hashtext('aggregation'))
             ), standing AS MATERIALIZED (
                 SELECT e.id
                 FROM turn, experiments e

@@ -1,26 +1,26 @@
 using System.Text.Json.Nodes;
-using Experiments.Api.Folding;
+using Experiments.Api.Aggregation;
+using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
 using Experiments.Api.Results;
 using MediatR;
-using Folded = Experiments.Api.Domain.Exposures;
 
 namespace Experiments.Api.Slices.Exposures;
 
-/// <summary>Counts who was shown what, who is set aside and why, and whether the split is the one that was meant.</summary>
+/// <summary>Counts who was shown what, who is excluded and why, and whether the split is the one that was meant.</summary>
 internal static class GetExposures
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapGet("/{id}/exposures", (ObjectId id, Call call) => call.Get(new Query(call.Environment.Id, id.Value)))
-        .Named("getExposures", "Who was shown what in an experiment, and who is set aside")
+        .Named("getExposures", "Who was shown what in an experiment, and who is excluded")
         .Answers<ExposuresView>()
         .Refuses(Problem.NoExperiment);
 
     internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<ExposuresView>>;
 
-    internal sealed class Handler(Db db, Folder folder) : IRequestHandler<Query, Outcome<ExposuresView>>
+    internal sealed class Handler(Db db, AggregationWorker worker) : IRequestHandler<Query, Outcome<ExposuresView>>
     {
         // Up to this long, hours; beyond, days.
         private static readonly TimeSpan Hourly = TimeSpan.FromHours(72);
@@ -39,18 +39,18 @@ internal static class GetExposures
                    (SELECT COALESCE(json_agg(json_build_array(c.hour, c.outcome, c.count)), '[]')
                     FROM exposure_counts c WHERE c.experiment_id = e.id AND c.count <> 0)::text AS counts
             FROM experiments e
-            CROSS JOIN LATERAL ({Pass.Pending}) p
+            CROSS JOIN LATERAL ({AggregationBatch.Pending}) p
             LEFT JOIN counting_holds h ON h.environment_id = e.environment_id AND p.events > 0
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
             """;
 
         public async Task<Outcome<ExposuresView>> Handle(Query query, CancellationToken cancellationToken)
         {
-            await folder.CatchUp(Patience, cancellationToken);
+            await worker.CatchUp(Patience, cancellationToken);
             var row = await db.Row<Row>(Sql, query, cancellationToken);
             if (row is { Events: > 0 and <= Few })
             {
-                await folder.CatchUp(LongerPatience, cancellationToken);
+                await worker.CatchUp(LongerPatience, cancellationToken);
                 row = await db.Row<Row>(Sql, query, cancellationToken);
             }
 
@@ -64,7 +64,7 @@ internal static class GetExposures
                 .Select(count => (Hour: count![0]!.GetValue<DateTimeOffset>().UtcDateTime, Outcome: count[1]!.GetValue<string>(), Count: count[2]!.GetValue<long>()))
                 .ToList();
             var byOutcome = counts.GroupBy(count => count.Outcome).ToDictionary(group => group.Key, group => group.Sum(count => count.Count));
-            var identities = variants.Select(variant => byOutcome.GetValueOrDefault(Folded.InVariant + variant.Key)).ToList();
+            var identities = variants.Select(variant => byOutcome.GetValueOrDefault(ExposureState.InVariant + variant.Key)).ToList();
             var total = identities.Sum();
             return new(
                 row.AsOf,
@@ -72,10 +72,10 @@ internal static class GetExposures
                 CountingHeld.Of(row.HeldSince, row.HeldReason),
                 total,
                 ExposedVariant.Of(variants.Select(variant => (variant.Key, variant.Weight)), identities),
-                byOutcome.GetValueOrDefault(Folded.InHoldout),
-                Folded.Reasons.ToDictionary(reason => reason, reason => byOutcome.GetValueOrDefault(reason)),
+                byOutcome.GetValueOrDefault(ExposureState.InHoldout),
+                ExposureState.Reasons.ToDictionary(reason => reason, reason => byOutcome.GetValueOrDefault(reason)),
                 SampleRatioView.Of(identities, variants.Select(variant => variant.Weight)),
-                Series(row, [.. counts.Where(count => count.Outcome.StartsWith(Folded.InVariant, StringComparison.Ordinal))], [.. variants.Select(variant => variant.Key)]));
+                Series(row, [.. counts.Where(count => count.Outcome.StartsWith(ExposureState.InVariant, StringComparison.Ordinal))], [.. variants.Select(variant => variant.Key)]));
         }
 
         private static ExposureSeries Series(Row row, List<(DateTime Hour, string Outcome, long Count)> counts, List<string> keys)
@@ -86,7 +86,7 @@ internal static class GetExposures
                 .OrderBy(point => point.Key)
                 .Select(point => new ExposurePoint(point.Key, keys.ToDictionary(
                     key => key,
-                    key => point.Where(count => count.Outcome == Folded.InVariant + key).Sum(count => count.Count))))]);
+                    key => point.Where(count => count.Outcome == ExposureState.InVariant + key).Sum(count => count.Count))))]);
         }
 
         private sealed record Row(string Variants, DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long Events, DateTime? HeldSince, string? HeldReason, string Counts);

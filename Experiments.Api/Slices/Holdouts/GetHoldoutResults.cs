@@ -50,8 +50,8 @@ internal static class GetHoldoutResults
             FROM holdouts h
             LEFT JOIN experiments e ON e.holdout_id = h.id AND e.environment_id = h.environment_id AND e.started_at IS NOT NULL AND e.deleted_at IS NULL
             LEFT JOIN LATERAL (
-                SELECT COALESCE(sum(c.count) FILTER (WHERE c.outcome = '{Domain.Exposures.InHoldout}'), 0)::bigint AS held_out,
-                       COALESCE(sum(c.count) FILTER (WHERE c.outcome LIKE '{Domain.Exposures.InVariant}%'), 0)::bigint AS rest
+                SELECT COALESCE(sum(c.count) FILTER (WHERE c.outcome = '{Domain.ExposureState.InHoldout}'), 0)::bigint AS held_out,
+                       COALESCE(sum(c.count) FILTER (WHERE c.outcome LIKE '{Domain.ExposureState.InVariant}%'), 0)::bigint AS rest
                 FROM exposure_counts c WHERE c.experiment_id = e.id
             ) n ON true
             LEFT JOIN experiment_metrics l ON l.experiment_id = e.id AND l.backfilled

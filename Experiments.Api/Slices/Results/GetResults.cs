@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Experiments.Api.Folding;
+using Experiments.Api.Aggregation;
 using Experiments.Api.Metrics;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
@@ -16,7 +16,7 @@ internal static class GetResults
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapGet("/{id}/results", (ObjectId id, Call call) => call.Get(new Query(call.Environment.Id, id.Value, call.Query["refresh"], call.Query["role"], call.Query["metric"])))
         .Named("getResults", "Who won, and whether that can be trusted")
-        .Asks("refresh", "true to have them computed anew.", "true")
+        .Asks("refresh", "true to refresh them first.", "true")
         .Asks("role", "Only metrics of this role: primary, secondary or guardrail.", "primary")
         .Asks("metric", "Only this metric, by its id.", "1")
         .Answers<ResultsView>()
@@ -34,7 +34,7 @@ internal static class GetResults
         }
     }
 
-    internal sealed class Handler(Db db, Folder folder, ResultsStore results) : IRequestHandler<Query, Outcome<ResultsView>>
+    internal sealed class Handler(Db db, AggregationWorker worker, ResultsStore results) : IRequestHandler<Query, Outcome<ResultsView>>
     {
         private static readonly TimeSpan Stale = TimeSpan.FromHours(1);
         private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(200);
@@ -62,7 +62,7 @@ internal static class GetResults
 
             if (!row.IsFinal(results.Late) && (query.Refresh == "true" || row.Payload is null || !row.HasAllMetrics || row.IsPlannedAnew || row.Now - row.AsOf > Stale || row.CanBeFinal(results.Late)))
             {
-                await folder.CatchUp(Patience, cancellationToken);
+                await worker.CatchUp(Patience, cancellationToken);
                 row = await Compute(query, cancellationToken);
             }
 

@@ -1,4 +1,4 @@
-using Experiments.Api.Folding;
+using Experiments.Api.Aggregation;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
@@ -7,18 +7,18 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Results;
 
-/// <summary>Asks for results to be computed anew.</summary>
+/// <summary>Requests a refresh of the results.</summary>
 internal static class RefreshResults
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapPost("/{id}/results/refresh", (ObjectId id, Call call) => call.Accept(() => new Command(call.Scope, id.Value)))
-        .Named("refreshResults", "Have the results computed anew")
+        .Named("refreshResults", "Refresh the results")
         .Produces(StatusCodes.Status202Accepted)
         .Refuses(Problem.NoExperiment, Problem.NotStarted, Problem.ResultsFinal, Problem.TooSoon);
 
     internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
 
-    internal sealed class Handler(Db db, Folder folder, ResultsStore results) : IRequestHandler<Command, Outcome<Nothing>>
+    internal sealed class Handler(Db db, AggregationWorker worker, ResultsStore results) : IRequestHandler<Command, Outcome<Nothing>>
     {
         private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(500);
 
@@ -53,7 +53,7 @@ internal static class RefreshResults
                 case { IsTaken: false }: return new Refusal(Problem.TooSoon, Problem.TooSoon.Advice) { RetryAfter = Math.Max(1, (int)Math.Ceiling(row.Wait ?? 1)) };
             }
 
-            await folder.CatchUp(Patience, cancellationToken);
+            await worker.CatchUp(Patience, cancellationToken);
             var computing = results.Compute(command.Id, db.IsInTransaction ? CancellationToken.None : cancellationToken);
             // What was asked for under a key is kept when the answer is, and only then are there results to be kept beside it.
             if (!db.IsInTransaction)

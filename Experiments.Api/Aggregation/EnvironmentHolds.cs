@@ -3,13 +3,13 @@ using Dapper;
 using Experiments.Api.Platform.Data;
 using Npgsql;
 
-namespace Experiments.Api.Folding;
+namespace Experiments.Api.Aggregation;
 
 /// <summary>
 /// The environments whose events cannot be counted at the moment, because something in them is locked or cannot be read. Their batches stay
 /// where they are and are tried again, apart from the others, which go on.
 /// </summary>
-internal sealed class Holds(ILogger logger)
+internal sealed class EnvironmentHolds(ILogger logger)
 {
     private const string Locked = "locked";
     private const string Failed = "failed";

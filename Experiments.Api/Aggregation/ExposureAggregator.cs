@@ -4,10 +4,10 @@ using Experiments.Api.Events;
 using Experiments.Api.Platform.Data;
 using Npgsql;
 
-namespace Experiments.Api.Folding;
+namespace Experiments.Api.Aggregation;
 
 /// <summary>Takes exposures into the row of each identity, and what that changes into the counts.</summary>
-internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<FoldedExperiment> experiments)
+internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyList<ExperimentDefinition> experiments)
 {
     private const string Known =
         """
@@ -19,24 +19,24 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
     private const string Upsert =
         """
         INSERT INTO exposures (experiment_id, identity, identifier, own, seen, seen_at, first_shown, enrolled_at, paused_at, before_at, counts_in, draw)
-        SELECT * FROM unnest(@Experiments, @Identities, @Identifiers, @Own, @Seen, @SeenAt, @First, @EnrolledAt, @PausedAt, @BeforeAt, @CountsIn, @Draw)
+        SELECT * FROM unnest(@Experiments, @Identities, @Identifiers, @AssignedVariant, @ShownVariants, @SeenAt, @First, @EnrolledAt, @PausedAt, @BeforeAt, @CountsIn, @Draw)
         ON CONFLICT (experiment_id, identity) DO UPDATE SET
             own = excluded.own, seen = excluded.seen, seen_at = excluded.seen_at, first_shown = excluded.first_shown,
             enrolled_at = excluded.enrolled_at, paused_at = excluded.paused_at, before_at = excluded.before_at,
             counts_in = excluded.counts_in, draw = excluded.draw
         """;
 
-    private readonly Dictionary<long, FoldedExperiment> _byId = experiments.ToDictionary(experiment => experiment.Id);
-    private readonly ILookup<(long, string), FoldedExperiment> _byFeature =
+    private readonly Dictionary<long, ExperimentDefinition> _byId = experiments.ToDictionary(experiment => experiment.Id);
+    private readonly ILookup<(long, string), ExperimentDefinition> _byFeature =
         experiments.ToLookup(experiment => (experiment.EnvironmentId, experiment.FeatureName.ToUpperInvariant()));
-    private readonly ILookup<(long, string), FoldedExperiment> _byEvent =
+    private readonly ILookup<(long, string), ExperimentDefinition> _byEvent =
         experiments.ToLookup(experiment => (experiment.EnvironmentId, experiment.ExposureEvent));
 
-    private readonly Dictionary<Key, (string Identifier, Exposures Exposures)> _found = [];
+    private readonly Dictionary<Key, (string Identifier, ExposureState ExposureState)> _found = [];
     private readonly ExposureCounts _counts = new();
 
     /// <summary>Takes them in, and tells what the rows that have changed are now.</summary>
-    public async Task<IReadOnlyDictionary<Key, Exposures>> Fold(IEnumerable<StoredEvent> events, Func<FoldedExperiment, long, bool> inTime)
+    public async Task<IReadOnlyDictionary<Key, ExposureState>> Aggregate(IEnumerable<StoredEvent> events, Func<ExperimentDefinition, long, bool> inTime)
     {
         foreach (var raw in events)
         {
@@ -67,13 +67,13 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
 
         await Write(connection, changed);
         await _counts.Post(connection);
-        return changed.ToDictionary(row => row.Key, row => row.Exposures);
+        return changed.ToDictionary(row => row.Key, row => row.ExposureState);
     }
 
     /// <summary>What is known of these identities, of those of whom anything is.</summary>
-    public static async Task<Dictionary<Key, Exposures>> Read(NpgsqlConnection connection, IReadOnlyCollection<Key> keys)
+    public static async Task<Dictionary<Key, ExposureState>> Read(NpgsqlConnection connection, IReadOnlyCollection<Key> keys)
     {
-        var found = new Dictionary<Key, Exposures>();
+        var found = new Dictionary<Key, ExposureState>();
         if (keys.Count > 0)
         {
             await using var command = new NpgsqlCommand(Known, connection);
@@ -89,7 +89,7 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
         return found;
     }
 
-    private void Take(StoredEvent raw, Func<FoldedExperiment, long, bool> inTime)
+    private void Take(StoredEvent raw, Func<ExperimentDefinition, long, bool> inTime)
     {
         foreach (var experiment in Candidates(raw))
         {
@@ -102,26 +102,26 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
             {
                 if (experiment.Timeline.RanAt(raw.At))
                 {
-                    _counts.Add(experiment, raw.At, Exposures.NoIdentifier, 1);
+                    _counts.Add(experiment, raw.At, ExposureState.NoIdentifier, 1);
                 }
             }
             else if (experiment.Judge(raw) is { } judged)
             {
                 var key = new Key(experiment.Id, Identity.Key(raw.Identifier));
-                _found[key] = (raw.Identifier, _found.TryGetValue(key, out var known) ? known.Exposures.Merge(judged) : judged);
+                _found[key] = (raw.Identifier, _found.TryGetValue(key, out var known) ? known.ExposureState.Merge(judged) : judged);
             }
         }
     }
 
     // An environment may have had many experiments, of which an exposure concerns one.
-    private IEnumerable<FoldedExperiment> Candidates(StoredEvent raw) =>
+    private IEnumerable<ExperimentDefinition> Candidates(StoredEvent raw) =>
         raw.Event != ReceivedEvent.Exposure ? _byEvent[(raw.EnvironmentId, raw.Event)]
         : raw.ExperimentId is { } id ? (_byId.TryGetValue(id, out var named) ? [named] : [])
         : raw.FeatureName is { } feature ? _byFeature[(raw.EnvironmentId, feature.ToUpperInvariant())]
         : [];
 
     /// <summary>From the columns own, seen, seen_at, first_shown, enrolled_at, paused_at and before_at, which begin at this place.</summary>
-    public static Exposures Shown(NpgsqlDataReader row, int place)
+    public static ExposureState Shown(NpgsqlDataReader row, int place)
     {
         return new(row.GetInt16(place), row.GetInt32(place + 1), Instant(place + 2), row.IsDBNull(place + 3) ? null : row.GetInt16(place + 3), Instant(place + 4), Instant(place + 5), Instant(place + 6));
 
@@ -144,13 +144,13 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
                 Experiments = new Column<long>(rows.Select(row => row.Key.ExperimentId)),
                 Identities = new Column<Guid>(rows.Select(row => row.Key.Identity)),
                 Identifiers = new Column<string>(rows.Select(row => row.Identifier)),
-                Own = new Column<short>(rows.Select(row => (short)row.Exposures.Own)),
-                Seen = new Column<int>(rows.Select(row => row.Exposures.Seen)),
-                SeenAt = new Column<DateTime?>(rows.Select(row => row.Exposures.SeenAt)),
-                First = new Column<short?>(rows.Select(row => (short?)row.Exposures.First)),
-                EnrolledAt = new Column<DateTime?>(rows.Select(row => row.Exposures.EnrolledAt)),
-                PausedAt = new Column<DateTime?>(rows.Select(row => row.Exposures.PausedAt)),
-                BeforeAt = new Column<DateTime?>(rows.Select(row => row.Exposures.BeforeAt)),
+                AssignedVariant = new Column<short>(rows.Select(row => (short)row.ExposureState.AssignedVariant)),
+                ShownVariants = new Column<int>(rows.Select(row => row.ExposureState.ShownVariants)),
+                SeenAt = new Column<DateTime?>(rows.Select(row => row.ExposureState.SeenAt)),
+                First = new Column<short?>(rows.Select(row => (short?)row.ExposureState.First)),
+                EnrolledAt = new Column<DateTime?>(rows.Select(row => row.ExposureState.EnrolledAt)),
+                PausedAt = new Column<DateTime?>(rows.Select(row => row.ExposureState.PausedAt)),
+                BeforeAt = new Column<DateTime?>(rows.Select(row => row.ExposureState.BeforeAt)),
                 CountsIn = new Column<short?>(rows.Select(row => (short?)row.CountsIn)),
                 Draw = new Column<double>(rows.Select(row => row.Draw)),
             });
@@ -160,13 +160,13 @@ internal sealed class ExposureFold(NpgsqlConnection connection, IReadOnlyList<Fo
     /// <summary>What is known of an identity now.</summary>
     /// <param name="Key">The identity and the experiment.</param>
     /// <param name="Identifier">What the application calls it.</param>
-    /// <param name="Exposures">What it has seen.</param>
+    /// <param name="ExposureState">What it has seen.</param>
     /// <param name="CountsIn">The place of the variant that it counts in, where it does.</param>
     /// <param name="Draw">The number by which a rollout admits it.</param>
-    internal sealed record Changed(Key Key, string Identifier, Exposures Exposures, int? CountsIn, double Draw)
+    internal sealed record Changed(Key Key, string Identifier, ExposureState ExposureState, int? CountsIn, double Draw)
     {
-        public static Changed Of(FoldedExperiment experiment, Key key, string identifier, Exposures exposures) =>
-            new(key, identifier, exposures, experiment.Stand(exposures).Arm, experiment.Draw(identifier));
+        public static Changed Of(ExperimentDefinition experiment, Key key, string identifier, ExposureState exposures) =>
+            new(key, identifier, exposures, experiment.Include(exposures).Arm, experiment.Draw(identifier));
     }
 
     /// <summary>An identity in an experiment.</summary>

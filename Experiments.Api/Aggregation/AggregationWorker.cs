@@ -5,48 +5,48 @@ using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Startup;
 using Npgsql;
 
-namespace Experiments.Api.Folding;
+namespace Experiments.Api.Aggregation;
 
-/// <summary>Folds events into what is derived from them, soon after they have come, wherever they have come in.</summary>
-internal sealed class Folder(Database database, Readiness readiness, IConfiguration configuration, ILoggerFactory loggers) : BackgroundService
+/// <summary>The background job that aggregates new events into exposures, unit metrics and sums, whichever replica ingested them.</summary>
+internal sealed class AggregationWorker(Database database, Readiness readiness, IConfiguration configuration, ILoggerFactory loggers) : BackgroundService
 {
-    // Events that come one after another are taken together.
+    // Events that arrive within this time of each other are aggregated together.
     private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(20);
 
     // After so many events the index is told where the latest batches lie, which it would otherwise learn only from the next vacuum;
     // until then every search looks through all of them.
     private const int Summarise = 10_000;
 
-    // What other replicas have let in is looked for this often.
+    // How often to look for events that other replicas have ingested.
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
 
-    private readonly ILogger _logger = loggers.CreateLogger<Folder>();
-    private readonly Holds _holds = new(loggers.CreateLogger<Holds>());
-    private readonly SemaphoreSlim _called = new(0, 1);
+    private readonly ILogger _logger = loggers.CreateLogger<AggregationWorker>();
+    private readonly EnvironmentHolds _holds = new(loggers.CreateLogger<EnvironmentHolds>());
+    private readonly SemaphoreSlim _wake = new(0, 1);
     private long _unsummarised;
     private volatile TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Says that there is something to fold.</summary>
-    public void Call()
+    /// <summary>Wakes the worker because there are new events.</summary>
+    public void Notify()
     {
-        if (_called.CurrentCount == 0)
+        if (_wake.CurrentCount == 0)
         {
             try
             {
-                _called.Release();
+                _wake.Release();
             }
             catch (SemaphoreFullException)
             {
-                // Somebody else has called at the same moment.
+                // Another thread woke it at the same moment.
             }
         }
     }
 
-    /// <summary>Waits until everything that was let in before is folded, but no longer than <paramref name="patience"/>.</summary>
+    /// <summary>Waits until everything ingested before this call is aggregated, but no longer than <paramref name="patience"/>.</summary>
     public async Task CatchUp(TimeSpan patience, CancellationToken ct)
     {
         var caughtUp = _caughtUp.Task;
-        Call();
+        Notify();
         await Task.WhenAny(caughtUp, Task.Delay(patience, ct));
     }
 
@@ -55,7 +55,7 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
     {
         // Where a batch lies only its own number tells, so that a plan for any number would be a bad one; and none is long enough to be compiled.
         var settings = DatabaseSetup.Settings(database.ConnectionString, TimeSpan.FromSeconds(60), DatabaseSetup.Idle, "-c jit=off -c plan_cache_mode=force_custom_plan");
-        settings.ApplicationName = "experiments-folder";
+        settings.ApplicationName = "experiments-aggregation";
         settings.CommandTimeout = 0;
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
         builder.UseLoggerFactory(loggers);
@@ -68,7 +68,7 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
         var waiting = new List<TaskCompletionSource>();
         while (!stoppingToken.IsCancellationRequested)
         {
-            await _called.WaitAsync(Idle, stoppingToken);
+            await _wake.WaitAsync(Idle, stoppingToken);
             if (!readiness.HasSchema)
             {
                 continue;
@@ -78,7 +78,7 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
             {
                 waiting.Add(_caughtUp);
                 _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
-                if (await FoldAll(source, stoppingToken))
+                if (await AggregateAll(source, stoppingToken))
                 {
                     waiting.ForEach(caughtUp => caughtUp.TrySetResult());
                     waiting.Clear();
@@ -88,39 +88,39 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
             }
             catch (Exception exception) when (Failure.IsUnavailable(exception) && !stoppingToken.IsCancellationRequested)
             {
-                _logger.LogWarning("Events wait to be folded: {Reason}", exception.Message);
+                _logger.LogWarning("Aggregation failed: database unavailable ({Reason}); retrying", exception.Message);
                 await Task.Delay(Idle, stoppingToken);
             }
             catch (Exception exception) when (exception is not OperationCanceledException)
             {
-                // What cannot be folded now is not lost; whoever operates this must hear of it.
-                _logger.LogError(exception, "Events cannot be folded");
+                // The events stay in the queue, so nothing is lost; the operator must hear of it.
+                _logger.LogError(exception, "Aggregation failed; retrying");
                 await Task.Delay(Idle, stoppingToken);
             }
         }
     }
 
-    // Whether nothing is left; another replica may be at it.
-    private async Task<bool> FoldAll(NpgsqlDataSource source, CancellationToken ct)
+    // Whether the queue is empty. False when another replica holds the lock.
+    private async Task<bool> AggregateAll(NpgsqlDataSource source, CancellationToken ct)
     {
         var late = configuration.LateEvents();
         await using var connection = await source.OpenConnectionAsync(ct);
         for (var skipped = new HashSet<long>(); ;)
         {
-            // A page of what is old, then a pass over what is new, so that neither waits for all of the other.
-            var isOldTaken = false;
+            // Backfill and new events take turns, a page and a batch at a time, so that neither waits for all of the other.
+            var isBackfilled = false;
             try
             {
-                isOldTaken = await new TakeUp(source, connection, late).Page(skipped, _holds.All, ct) is not true;
+                isBackfilled = await new MetricBackfill(source, connection, late).Page(skipped, _holds.All, ct) is not true;
             }
-            catch (Exception exception) when (Holds.MayConcernOne(exception) && !ct.IsCancellationRequested)
+            catch (Exception exception) when (EnvironmentHolds.MayConcernOne(exception) && !ct.IsCancellationRequested)
             {
-                // It concerns one experiment; events of the others go on being folded.
-                _logger.Log(Holds.IsLock(exception) ? LogLevel.Debug : LogLevel.Error, exception, "A metric cannot be taken up");
+                // It concerns one experiment; the others are aggregated as usual.
+                _logger.Log(EnvironmentHolds.IsLock(exception) ? LogLevel.Debug : LogLevel.Error, exception, "Metric backfill failed");
             }
 
-            var taken = await Count(new Pass(source, connection, late), connection, ct);
-            if (taken is null || (taken == 0 && isOldTaken))
+            var taken = await Count(new AggregationBatch(source, connection, late), connection, ct);
+            if (taken is null || (taken == 0 && isBackfilled))
             {
                 return taken == 0;
             }
@@ -133,30 +133,30 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
         }
     }
 
-    // Takes what waits, of all environments together, and what was held back when it is time.
-    private async Task<int?> Count(Pass pass, NpgsqlConnection connection, CancellationToken ct)
+    // Aggregates a batch of all environments together, and retries the held ones whose time has come.
+    private async Task<int?> Count(AggregationBatch batch, NpgsqlConnection connection, CancellationToken ct)
     {
         var due = _holds.Due;
         int? taken = 0;
         try
         {
-            taken = await pass.Run(_holds.All, null, ct);
+            taken = await batch.Run(_holds.All, null, ct);
         }
-        catch (Exception exception) when (Holds.MayConcernOne(exception) && !ct.IsCancellationRequested)
+        catch (Exception exception) when (EnvironmentHolds.MayConcernOne(exception) && !ct.IsCancellationRequested)
         {
-            taken = await Search(pass, connection, [.. await pass.Environments(_holds.All)], exception, TimeSpan.Zero, ct);
+            taken = await Search(batch, connection, [.. await batch.Environments(_holds.All)], exception, TimeSpan.Zero, ct);
         }
 
         foreach (var environmentId in due)
         {
-            taken += await Try(pass, connection, [environmentId], ct);
+            taken += await Try(batch, connection, [environmentId], ct);
         }
 
         return taken;
     }
 
-    // By halves, so that one in thousands is found in some dozen passes; the one that fails alone is held back.
-    private async Task<int?> Search(Pass pass, NpgsqlConnection connection, long[] failing, Exception exception, TimeSpan tried, CancellationToken ct)
+    // By halves, so that one in thousands is found in about a dozen batches; the one that fails alone is held.
+    private async Task<int?> Search(AggregationBatch batch, NpgsqlConnection connection, long[] failing, Exception exception, TimeSpan tried, CancellationToken ct)
     {
         if (failing is [var environmentId])
         {
@@ -165,15 +165,15 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
         }
 
         return failing.Length == 0 ? 0
-            : await Try(pass, connection, failing[..(failing.Length / 2)], ct) + await Try(pass, connection, failing[(failing.Length / 2)..], ct);
+            : await Try(batch, connection, failing[..(failing.Length / 2)], ct) + await Try(batch, connection, failing[(failing.Length / 2)..], ct);
     }
 
-    private async Task<int?> Try(Pass pass, NpgsqlConnection connection, long[] environments, CancellationToken ct)
+    private async Task<int?> Try(AggregationBatch batch, NpgsqlConnection connection, long[] environments, CancellationToken ct)
     {
         var clock = Stopwatch.StartNew();
         try
         {
-            var taken = await pass.Run([], environments, ct);
+            var taken = await batch.Run([], environments, ct);
             if (taken is not null && environments is [var environmentId])
             {
                 await _holds.Release(connection, environmentId);
@@ -181,9 +181,9 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
 
             return taken;
         }
-        catch (Exception exception) when (Holds.MayConcernOne(exception) && !ct.IsCancellationRequested)
+        catch (Exception exception) when (EnvironmentHolds.MayConcernOne(exception) && !ct.IsCancellationRequested)
         {
-            return await Search(pass, connection, environments, exception, clock.Elapsed, ct);
+            return await Search(batch, connection, environments, exception, clock.Elapsed, ct);
         }
     }
 
@@ -191,7 +191,7 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
     {
         try
         {
-            // A vacuum that is at it does the same, and is not to be waited for.
+            // A running vacuum does the same, and is not worth waiting for.
             await connection.ExecuteAsync(
                 """
                 SET lock_timeout = '50ms';
@@ -201,7 +201,7 @@ internal sealed class Folder(Database database, Readiness readiness, IConfigurat
         }
         catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.LockNotAvailable)
         {
-            _logger.LogDebug("A vacuum is at the events");
+            _logger.LogDebug("A vacuum is summarising the events");
             await connection.ExecuteAsync("RESET lock_timeout");
         }
     }

@@ -5,10 +5,10 @@ using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Wire;
 using NpgsqlTypes;
 
-namespace Experiments.Api.Folding;
+namespace Experiments.Api.Aggregation;
 
 /// <summary>An experiment that has started, as much of it as it takes to judge an exposure.</summary>
-internal sealed class FoldedExperiment
+internal sealed class ExperimentDefinition
 {
     private readonly string _salt;
     private readonly string[] _keys;
@@ -17,7 +17,7 @@ internal sealed class FoldedExperiment
     private readonly decimal _heldOut;
     private readonly ExposureCriteria _criteria;
 
-    public FoldedExperiment(Row row)
+    public ExperimentDefinition(Row row)
     {
         (Id, EnvironmentId, FeatureName, _salt) = (row.Id, row.EnvironmentId, row.FeatureName, row.Salt);
         (_holdoutSalt, _heldOut) = (row.HoldoutSalt, row.HoldoutPercentage ?? 0);
@@ -45,7 +45,7 @@ internal sealed class FoldedExperiment
     public string ExposureEvent => _criteria.Event ?? ReceivedEvent.Exposure;
 
     /// <summary>The events whose traits some of these experiments look at.</summary>
-    public static string[] EventsWithTraits(IEnumerable<FoldedExperiment> experiments) =>
+    public static string[] EventsWithTraits(IEnumerable<ExperimentDefinition> experiments) =>
         [.. experiments.Where(experiment => experiment._criteria.TestIdentities is not null).Select(experiment => experiment.ExposureEvent).Distinct()];
 
     /// <summary>Whether what came in then was too late to count: the experiment had ended, and the time for late events was over.</summary>
@@ -63,29 +63,29 @@ internal sealed class FoldedExperiment
     public double Draw(string identifier) => Assignment.Draw(_salt, identifier);
 
     /// <summary>What one exposure amounts to, or null when it is none of this experiment: from before its start without naming it, from after its end, or without the variant that it should name.</summary>
-    public Exposures? Judge(StoredEvent raw)
+    public ExposureState? Judge(StoredEvent raw)
     {
         var (identifier, at) = (raw.Identifier!, raw.At);
-        var own = Own(identifier);
+        var own = AssignedVariant(identifier);
         var isTest = _criteria.TestIdentities is { } tests && raw.Traits is { } traits && Holds(traits, tests.Have);
         if (!Timeline.RanAt(at))
         {
-            return Timeline.WasPausedAt(at) ? Exposures.DuringPause(own, at, isTest)
-                : raw.ExperimentId == Id && Timeline.IsJustBefore(at, BatchId.ReceivedAt(raw.Batch)) ? Exposures.TooEarly(own, at, isTest)
+            return Timeline.WasPausedAt(at) ? ExposureState.DuringPause(own, at, isTest)
+                : raw.ExperimentId == Id && Timeline.IsJustBefore(at, BatchId.ReceivedAt(raw.Batch)) ? ExposureState.TooEarly(own, at, isTest)
                 : null;
         }
 
         return Shown(raw, own) is { } shown
-            ? Exposures.WhileRunning(own, shown, at, Assignment.Admits(_salt, identifier, Timeline.RolloutAt(at)), isTest)
+            ? ExposureState.WhileRunning(own, shown, at, Assignment.Admits(_salt, identifier, Timeline.RolloutAt(at)), isTest)
             : null;
     }
 
     /// <summary>Where the identity counts, or why it does not.</summary>
-    public Standing Stand(Exposures exposures) => exposures.Stand(_criteria.MultipleVariants == ExposureCriteria.FirstSeen);
+    public Inclusion Include(ExposureState exposures) => exposures.Include(_criteria.MultipleVariants == ExposureCriteria.FirstSeen);
 
     /// <summary>What the identity is counted as.</summary>
-    public string Outcome(Standing standing) =>
-        standing.Reason ?? (standing.Arm == Exposures.HeldOut ? Exposures.InHoldout : Exposures.InVariant + _keys[standing.Arm!.Value]);
+    public string Outcome(Inclusion standing) =>
+        standing.Reason ?? (standing.Arm == ExposureState.HeldOut ? ExposureState.InHoldout : ExposureState.InVariant + _keys[standing.Arm!.Value]);
 
     // The place of the variant that the exposure names. Whom a holdout keeps out sees the value of control, under no name.
     private int? Shown(StoredEvent raw, int own)
@@ -96,17 +96,17 @@ internal sealed class FoldedExperiment
         }
 
         var variant = _criteria.Event is null ? raw.Value : Member(raw.Metadata, _criteria.FeatureProperty!);
-        if (variant is null && (own == Exposures.HeldOut || _criteria.Event is not null))
+        if (variant is null && (own == ExposureState.HeldOut || _criteria.Event is not null))
         {
-            return own == Exposures.HeldOut ? 0 : null;
+            return own == ExposureState.HeldOut ? 0 : null;
         }
 
         var place = Array.IndexOf(_keys, variant);
-        return place < 0 ? Exposures.Foreign : place;
+        return place < 0 ? ExposureState.Foreign : place;
     }
 
-    private int Own(string identifier) => _holdoutSalt is not null && Assignment.Admits(_holdoutSalt, identifier, _heldOut)
-        ? Exposures.HeldOut
+    private int AssignedVariant(string identifier) => _holdoutSalt is not null && Assignment.Admits(_holdoutSalt, identifier, _heldOut)
+        ? ExposureState.HeldOut
         : Assignment.Variant(_salt, identifier, _cumulative);
 
     private static bool Holds(string json, Func<JsonElement, bool> holds)

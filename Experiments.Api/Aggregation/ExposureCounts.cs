@@ -3,7 +3,7 @@ using Experiments.Api.Domain;
 using Experiments.Api.Platform.Data;
 using Npgsql;
 
-namespace Experiments.Api.Folding;
+namespace Experiments.Api.Aggregation;
 
 /// <summary>How many identities are to be counted more, or fewer, by the hour and by what they are counted as.</summary>
 internal sealed class ExposureCounts
@@ -17,13 +17,13 @@ internal sealed class ExposureCounts
 
     private readonly Dictionary<(long Experiment, DateTime Hour, string Outcome), long> _counts = [];
 
-    public void Add(FoldedExperiment experiment, Exposures exposures, int sign)
+    public void Add(ExperimentDefinition experiment, ExposureState exposures, int sign)
     {
-        var standing = experiment.Stand(exposures);
+        var standing = experiment.Include(exposures);
         Add(experiment, exposures.At(standing), experiment.Outcome(standing), sign);
     }
 
-    public void Add(FoldedExperiment experiment, DateTime at, string outcome, int sign)
+    public void Add(ExperimentDefinition experiment, DateTime at, string outcome, int sign)
     {
         var place = (experiment.Id, at.AddTicks(-(at.Ticks % TimeSpan.TicksPerHour)), outcome);
         _counts[place] = _counts.GetValueOrDefault(place) + sign;

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Numerics;
 
-namespace Experiments.Api.Folding;
+namespace Experiments.Api.Aggregation;
 
 /// <summary>
 /// A sum of numbers and of products of two, exact in decimal, so that what is taken off again leaves nothing behind and the order

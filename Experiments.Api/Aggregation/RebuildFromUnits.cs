@@ -2,14 +2,14 @@ using Dapper;
 using Experiments.Api.Domain;
 using Npgsql;
 
-namespace Experiments.Api.Folding;
+namespace Experiments.Api.Aggregation;
 
 /// <summary>
 /// Computes every value and every sum of an experiment from the exposures and the events that are kept by identity, as if nothing had
-/// been added up, and mends what differs. It reads a row an identity, and so is done long before <see cref="Recomputation"/>, which
+/// been added up, and corrects what differs. It reads a row an identity, and so is done long before <see cref="RebuildFromEvents"/>, which
 /// starts from the events as they came.
 /// </summary>
-internal sealed class Resummation(NpgsqlDataSource source, TimeSpan late)
+internal sealed class RebuildFromUnits(NpgsqlDataSource source, TimeSpan late)
 {
     private const int Chunk = 20_000;
 
@@ -28,29 +28,29 @@ internal sealed class Resummation(NpgsqlDataSource source, TimeSpan late)
         DELETE FROM metric_steps WHERE link_id = ANY (@links);
         """;
 
-    /// <summary>Computes it all anew. Null when a replica is folding at the moment.</summary>
+    /// <summary>Rebuilds the sums. Null when a replica is aggregating at the moment.</summary>
     /// <exception cref="InvalidOperationException">There is no such experiment.</exception>
     public async Task<Report?> Run(long experimentId, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await Pass.Begin(connection))
+        if (!await AggregationBatch.Begin(connection))
         {
             return null;
         }
 
         // As long as there are identities.
         await connection.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'");
-        var pass = new Pass(source, connection, late);
-        var (experiments, _) = await pass.Experiments(experimentId, ct);
-        var links = await pass.Links(experiments);
+        var batch = new AggregationBatch(source, connection, late);
+        var (experiments, _) = await batch.Experiments(experimentId, ct);
+        var links = await batch.Links(experiments);
         if (experiments is not [var experiment])
         {
             return new(0, 0);
         }
 
-        var (measured, counts, ledger) = (new MeasuredExperiment(experiment, links), new ExposureCounts(), new Ledger());
-        var differing = new List<Measurement>();
+        var (measured, counts, delta) = (new UnitValues(experiment, links), new ExposureCounts(), new MetricSumsDelta());
+        var differing = new List<UnitMetrics>();
         var identities = 0L;
         await using (var command = new NpgsqlCommand(Identities, connection) { Parameters = { new NpgsqlParameter<long> { TypedValue = experimentId } } })
         await using (var row = await command.ExecuteReaderAsync(ct))
@@ -58,7 +58,7 @@ internal sealed class Resummation(NpgsqlDataSource source, TimeSpan late)
             while (await row.ReadAsync(ct))
             {
                 identities++;
-                var (stored, exposures) = (Measurement.Of(row), Shown(row));
+                var (stored, exposures) = (UnitMetrics.Of(row), Shown(row));
                 if (exposures is { } shown)
                 {
                     counts.Add(experiment, shown, 1);
@@ -69,8 +69,8 @@ internal sealed class Resummation(NpgsqlDataSource source, TimeSpan late)
                     continue;
                 }
 
-                var now = measured.Measure(Journal.Of(stored.Events), exposures);
-                measured.Post(ledger, (null, []), now);
+                var now = measured.Values(UnitEventHistory.Of(stored.Events), exposures);
+                measured.Post(delta, (null, []), now);
                 if (measured.Post(new(), (stored.Arm, stored.Numbers), now))
                 {
                     differing.Add(stored with { Arm = now.Arm, Numbers = now.Numbers });
@@ -80,17 +80,17 @@ internal sealed class Resummation(NpgsqlDataSource source, TimeSpan late)
 
         foreach (var chunk in differing.Chunk(Chunk))
         {
-            await Measurement.Write(connection, chunk);
+            await UnitMetrics.Write(connection, chunk);
         }
 
-        await connection.ExecuteAsync(Clear, new { experimentId, Exposures.NoIdentifier, links = links.Select(link => link.Id).ToArray() });
+        await connection.ExecuteAsync(Clear, new { experimentId, ExposureState.NoIdentifier, links = links.Select(link => link.Id).ToArray() });
         await counts.Post(connection);
-        await ledger.Post(connection);
+        await delta.Post(connection);
         await transaction.CommitAsync(ct);
         return new(identities, differing.Count);
     }
 
-    private static Exposures? Shown(NpgsqlDataReader row) => row.IsDBNull(5) ? null : ExposureFold.Shown(row, 5);
+    private static ExposureState? Shown(NpgsqlDataReader row) => row.IsDBNull(5) ? null : ExposureAggregator.Shown(row, 5);
 
     /// <summary>How many identities there are, and of how many the values were not what they should have been.</summary>
     internal sealed record Report(long Identities, long Differing);

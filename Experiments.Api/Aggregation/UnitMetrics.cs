@@ -3,14 +3,14 @@ using Dapper;
 using Experiments.Api.Platform.Data;
 using Npgsql;
 
-namespace Experiments.Api.Folding;
+namespace Experiments.Api.Aggregation;
 
 /// <summary>What is measured of one identity in one experiment.</summary>
 /// <param name="Key">The identity and the experiment.</param>
 /// <param name="Arm">The place of the variant that it counts in, where it does.</param>
-/// <param name="Numbers">The values of the metrics, two numbers each, by place; shorter where metrics came later, and empty while all are nought.</param>
-/// <param name="Events">The events that they follow from, as <see cref="Journal"/> packs them.</param>
-internal sealed record Measurement(ExposureFold.Key Key, short? Arm, double[] Numbers, byte[] Events)
+/// <param name="Numbers">The values of the metrics, two numbers each, by place; shorter where metrics came later, and empty while all are zero.</param>
+/// <param name="Events">The events that they follow from, as <see cref="UnitEventHistory"/> packs them.</param>
+internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, double[] Numbers, byte[] Events)
 {
     private const string Select =
         """
@@ -28,27 +28,27 @@ internal sealed record Measurement(ExposureFold.Key Key, short? Arm, double[] Nu
         """;
 
     /// <summary>Of these identities, those of whom anything is measured.</summary>
-    public static async Task<Dictionary<ExposureFold.Key, Measurement>> Read(NpgsqlConnection connection, IReadOnlyCollection<ExposureFold.Key> keys)
+    public static async Task<Dictionary<ExposureAggregator.Key, UnitMetrics>> Read(NpgsqlConnection connection, IReadOnlyCollection<ExposureAggregator.Key> keys)
     {
-        var found = new Dictionary<ExposureFold.Key, Measurement>();
+        var found = new Dictionary<ExposureAggregator.Key, UnitMetrics>();
         await using var command = new NpgsqlCommand(Select, connection);
         command.Parameters.Add(new NpgsqlParameter<long[]> { TypedValue = [.. keys.Select(key => key.ExperimentId)] });
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. keys.Select(key => key.Identity)] });
         await using var reader = await command.ExecuteReaderAsync();
         while (await reader.ReadAsync())
         {
-            var measurement = Of(reader);
-            found.Add(measurement.Key, measurement);
+            var unit = Of(reader);
+            found.Add(unit.Key, unit);
         }
 
         return found;
     }
 
     /// <summary>From the columns experiment_id, identity, arm, numbers and events.</summary>
-    public static Measurement Of(NpgsqlDataReader row) => new(
+    public static UnitMetrics Of(NpgsqlDataReader row) => new(
         new(row.GetInt64(0), row.GetGuid(1)), row.IsDBNull(2) ? null : row.GetInt16(2), row.GetFieldValue<double[]>(3), row.GetFieldValue<byte[]>(4));
 
-    public static async Task Write(NpgsqlConnection connection, IReadOnlyCollection<Measurement> rows)
+    public static async Task Write(NpgsqlConnection connection, IReadOnlyCollection<UnitMetrics> rows)
     {
         if (rows.Count > 0)
         {

@@ -3,18 +3,18 @@ using Experiments.Api.Events;
 using Experiments.Api.Platform.Data;
 using Npgsql;
 
-namespace Experiments.Api.Folding;
+namespace Experiments.Api.Aggregation;
 
 /// <summary>
-/// Takes some batches of events into what is derived from them, in one transaction, and strikes them off the list. Only one
-/// pass runs at a time, on all replicas together, so that what it has read nobody else changes.
+/// Aggregates the oldest batches of the queue in one transaction, and removes them from it. Only one replica does so at a
+/// time, so that nobody else changes what it has read.
 /// </summary>
-internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection, TimeSpan late)
+internal sealed class AggregationBatch(NpgsqlDataSource source, NpgsqlConnection connection, TimeSpan late)
 {
-    /// <summary>About how many events one pass takes.</summary>
+    /// <summary>About how many events are aggregated in one transaction.</summary>
     public const int Size = 20_000;
 
-    /// <summary>What waits to be taken in, of the environment of an experiment <c>e</c>: since when, and how many events.</summary>
+    /// <summary>The lag of the environment of an experiment <c>e</c>: when its oldest waiting event was received, and how many wait.</summary>
     public const string Pending =
         """
         SELECT min(received_at) AS oldest, COALESCE(sum(events), 0)::bigint AS events
@@ -50,7 +50,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         FOR SHARE
         """;
 
-    private const string Judges =
+    private const string Definitions =
         """
         SELECT e.id, e.environment_id, f.name AS feature_name, e.salt, e.variants::text AS variants, e.rollouts::text AS rollouts,
                e.rollout_percentage, e.runs - e.off AS runs, e.ended_at, h.salt AS holdout_salt, h.percentage AS holdout_percentage, e.exposure::text AS exposure
@@ -68,7 +68,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         WHERE batch BETWEEN $1 AND $2 AND batch + 0 = ANY ($3) AND at BETWEEN $4 AND $5 AND event = ANY ($6)
         """;
 
-    private const string Name =
+    private const string CountNames =
         """
         -- Found first and joined then, or each batch would be searched for on its own.
         WITH found AS MATERIALIZED (
@@ -84,16 +84,16 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
             count = n.count + excluded.count, first_seen = LEAST(n.first_seen, excluded.first_seen), last_seen = GREATEST(n.last_seen, excluded.last_seen)
         """;
 
-    // Whose events are waiting, of those that are not held.
+    // The environments with waiting events, except the held ones.
     private const string Waiting = "SELECT DISTINCT environment_id FROM event_batches WHERE from_at <= clock_timestamp() AND environment_id <> ALL (@held)";
 
-    // What lies in the future comes up again when its time has come.
-    private const string Strike =
+    // Events of the future stay in the queue until their time has come.
+    private const string Complete =
         """
         WITH later AS (
             SELECT batch, min(at) AS at, count(*) AS events
             FROM events
-            WHERE batch BETWEEN @first AND @newest AND batch + 0 = ANY (@batches) AND at > @horizon AND at <= @last
+            WHERE batch BETWEEN @first AND @newest AND batch + 0 = ANY (@batches) AND at > @highWaterMark AND at <= @last
             GROUP BY batch
         ), kept AS (
             UPDATE event_batches b SET from_at = later.at, events = later.events FROM later WHERE b.id = later.batch
@@ -101,17 +101,17 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         DELETE FROM event_batches WHERE id = ANY (@batches) AND id NOT IN (SELECT batch FROM later)
         """;
 
-    private const string StrikeAll = "DELETE FROM event_batches WHERE id = ANY (@batches)";
+    private const string CompleteAll = "DELETE FROM event_batches WHERE id = ANY (@batches)";
 
-    // What was held, on whichever replica, is counted with this.
-    private const string Free = "DELETE FROM counting_holds WHERE environment_id = ANY (@environments);";
+    // Whatever was held, on any replica, has been aggregated with this.
+    private const string Release = "DELETE FROM counting_holds WHERE environment_id = ANY (@environments);";
 
-    /// <summary>The environments of which events wait to be taken in.</summary>
+    /// <summary>The environments that have events to aggregate.</summary>
     public async Task<IReadOnlyList<long>> Environments(long[] held) => (await connection.QueryAsync<long>(Waiting, new { held })).AsList();
 
-    /// <summary>Runs a pass and returns how many events it looked through; null when another replica is at it.</summary>
-    /// <param name="held">Environments that are left out.</param>
-    /// <param name="among">Those of which any are taken, where not all may be.</param>
+    /// <summary>Aggregates a batch. Returns how many events it read, or null when another replica holds the lock.</summary>
+    /// <param name="held">Environments to leave out.</param>
+    /// <param name="among">When given, only these environments.</param>
     /// <param name="ct">Ends it.</param>
     public async Task<int?> Run(long[] held, long[]? among, CancellationToken ct)
     {
@@ -121,7 +121,7 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
             return null;
         }
 
-        var due = (await connection.QueryAsync<Batch>(Due, new { Size, held, among })).ToDictionary(batch => batch.Id);
+        var due = (await connection.QueryAsync<QueuedBatch>(Due, new { Size, held, among })).ToDictionary(batch => batch.Id);
         if (due.Count == 0)
         {
             return 0;
@@ -131,55 +131,55 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
         var (first, newest) = (batches.Min(), batches.Max());
         var (from, last) = (due.Values.Min(batch => batch.FromAt), due.Values.Max(batch => batch.UntilAt));
         var environments = due.Values.Select(batch => batch.EnvironmentId).Distinct().ToArray();
-        var (experiments, horizon) = await Experiments(environments, from, last, ct);
-        var until = last < horizon ? last : horizon;
+        var (experiments, highWaterMark) = await Experiments(environments, from, last, ct);
+        var until = last < highWaterMark ? last : highWaterMark;
         var links = await Links(experiments);
         var names = links.SelectMany(link => link.Events).Concat(experiments.Select(experiment => experiment.ExposureEvent)).Distinct().ToArray();
-        var events = await StoredEvent.Read(connection, Events, Value(first), Value(newest), Value(batches), Value(from), Value(until), Value(names), Value(FoldedExperiment.EventsWithTraits(experiments)));
+        var events = await StoredEvent.Read(connection, Events, Value(first), Value(newest), Value(batches), Value(from), Value(until), Value(names), Value(ExperimentDefinition.EventsWithTraits(experiments)));
         events.RemoveAll(stored => stored.At < due[stored.Batch].FromAt);
 
-        bool InTime(FoldedExperiment experiment, long batch) => !experiment.WasFinal(BatchId.ReceivedAt(batch), late);
-        var changed = await new ExposureFold(connection, experiments).Fold(events, InTime);
+        bool InTime(ExperimentDefinition experiment, long batch) => !experiment.WasFinal(BatchId.ReceivedAt(batch), late);
+        var changed = await new ExposureAggregator(connection, experiments).Aggregate(events, InTime);
         if (links.Count > 0)
         {
-            var fold = new MetricFold(connection, links);
+            var aggregator = new MetricAggregator(connection, links);
             foreach (var key in changed.Keys)
             {
-                fold.Touch(key);
+                aggregator.Recalculate(key);
             }
 
             await using (Heartbeat.Of(connection))
             {
                 foreach (var stored in events.Where(stored => !string.IsNullOrEmpty(stored.Identifier)))
                 {
-                    fold.Take(stored, experiment => InTime(experiment, stored.Batch));
+                    aggregator.Take(stored, experiment => InTime(experiment, stored.Batch));
                 }
             }
 
-            await fold.Fold(changed);
+            await aggregator.Aggregate(changed);
         }
 
-        await connection.ExecuteAsync(Name, new { batches, begins = new Column<DateTime>(batches.Select(batch => due[batch].FromAt)), first, newest, from, until });
-        await connection.ExecuteAsync(Free + (last <= horizon ? StrikeAll : Strike), new { batches, first, newest, horizon, last, environments });
+        await connection.ExecuteAsync(CountNames, new { batches, begins = new Column<DateTime>(batches.Select(batch => due[batch].FromAt)), first, newest, from, until });
+        await connection.ExecuteAsync(Release + (last <= highWaterMark ? CompleteAll : Complete), new { batches, first, newest, highWaterMark, last, environments });
         await transaction.CommitAsync(ct);
         return due.Values.Sum(batch => batch.Events);
     }
 
-    /// <summary>Whether the transaction of this connection is the one that folds. It waits for no lock of anybody else's for longer than nobody minds.</summary>
+    /// <summary>Makes this transaction the only one that aggregates; false when another holds the lock. Other locks are waited for 100 ms at most.</summary>
     public static Task<bool> Begin(NpgsqlConnection connection) =>
-        connection.QuerySingleAsync<bool>("SELECT pg_try_advisory_xact_lock(hashtext('folding')) AND set_config('lock_timeout', '100ms', true) IS NOT NULL");
+        connection.QuerySingleAsync<bool>("SELECT pg_try_advisory_xact_lock(hashtext('aggregation')) AND set_config('lock_timeout', '100ms', true) IS NOT NULL");
 
     /// <summary>One experiment, if it has started, and the instant up to which what is known of its runs is final.</summary>
-    public async Task<(IReadOnlyList<FoldedExperiment> Experiments, DateTime Horizon)> Experiments(long experimentId, CancellationToken ct)
+    public async Task<(IReadOnlyList<ExperimentDefinition> Experiments, DateTime HighWaterMark)> Experiments(long experimentId, CancellationToken ct)
     {
         var environment = await connection.QuerySingleOrDefaultAsync<long?>("SELECT environment_id FROM experiments WHERE id = @experimentId", new { experimentId })
             ?? throw new InvalidOperationException($"There is no experiment {experimentId}.");
-        var (experiments, horizon) = await Experiments([environment], DateTime.UnixEpoch, DateTime.MaxValue.AddYears(-1), ct);
-        return ([.. experiments.Where(experiment => experiment.Id == experimentId && experiment.Timeline.Runs.Count > 0)], horizon);
+        var (experiments, highWaterMark) = await Experiments([environment], DateTime.UnixEpoch, DateTime.MaxValue.AddYears(-1), ct);
+        return ([.. experiments.Where(experiment => experiment.Id == experimentId && experiment.Timeline.Runs.Count > 0)], highWaterMark);
     }
 
     /// <summary>The metrics of those experiments that have started.</summary>
-    public async Task<IReadOnlyList<MetricLink>> Links(IReadOnlyList<FoldedExperiment> experiments)
+    public async Task<IReadOnlyList<MetricLink>> Links(IReadOnlyList<ExperimentDefinition> experiments)
     {
         var byId = experiments.ToDictionary(experiment => experiment.Id);
         return MetricLink.Of(
@@ -190,18 +190,18 @@ internal sealed class Pass(NpgsqlDataSource source, NpgsqlConnection connection,
     }
 
     // In a transaction of its own, so that nobody who wants to change an experiment waits longer than it takes to read it.
-    private async Task<(IReadOnlyList<FoldedExperiment> Experiments, DateTime Horizon)> Experiments(long[] environments, DateTime from, DateTime until, CancellationToken ct)
+    private async Task<(IReadOnlyList<ExperimentDefinition> Experiments, DateTime HighWaterMark)> Experiments(long[] environments, DateTime from, DateTime until, CancellationToken ct)
     {
         await using var beat = Heartbeat.Of(connection);
         await using var other = await source.OpenConnectionAsync(ct);
         await using var transaction = await other.BeginTransactionAsync(ct);
         await other.ExecuteAsync(Locked, new { environments });
-        var rows = await other.QueryAsync<FoldedExperiment.Row>(Judges, new { environments, from, until });
-        var horizon = await other.QuerySingleAsync<DateTime>("SELECT clock_timestamp()");
-        return ([.. rows.Select(row => new FoldedExperiment(row))], horizon);
+        var rows = await other.QueryAsync<ExperimentDefinition.Row>(Definitions, new { environments, from, until });
+        var highWaterMark = await other.QuerySingleAsync<DateTime>("SELECT clock_timestamp()");
+        return ([.. rows.Select(row => new ExperimentDefinition(row))], highWaterMark);
     }
 
     private static NpgsqlParameter<T> Value<T>(T value) => new() { TypedValue = value };
 
-    private sealed record Batch(long Id, long EnvironmentId, int Events, DateTime FromAt, DateTime UntilAt);
+    private sealed record QueuedBatch(long Id, long EnvironmentId, int Events, DateTime FromAt, DateTime UntilAt);
 }

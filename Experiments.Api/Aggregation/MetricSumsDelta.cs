@@ -2,10 +2,10 @@ using Dapper;
 using Experiments.Api.Metrics;
 using Npgsql;
 
-namespace Experiments.Api.Folding;
+namespace Experiments.Api.Aggregation;
 
 /// <summary>What is to be added to the sums of metrics, by arm: the values of identities, put on or taken off.</summary>
-internal sealed class Ledger
+internal sealed class MetricSumsDelta
 {
     private const string Sum =
         """
@@ -31,7 +31,7 @@ internal sealed class Ledger
     /// <summary>Puts a value on its arm, or takes it off where the sign is negative.</summary>
     public void Add(long link, short arm, MetricValue value, int sign)
     {
-        if (value.IsNought)
+        if (value.IsZero)
         {
             return;
         }

@@ -2,29 +2,29 @@ using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using Experiments.Api.Metrics;
 
-namespace Experiments.Api.Folding;
+namespace Experiments.Api.Aggregation;
 
 /// <summary>
 /// The events of one identity that the metrics of an experiment are about, each once and in order, so that a value can be computed
-/// anew from them whatever comes late. They are stored as one value: for each keeper its id and how many events follow, and for
+/// anew from them whatever comes late. They are stored as one value: for each source metric its id and how many events follow, and for
 /// each event its instant, key, slot and number, in little-endian order.
 /// </summary>
-internal sealed class Journal
+internal sealed class UnitEventHistory
 {
-    /// <summary>The first so many are kept, whatever the order in which they came; who has more of them is no person.</summary>
+    /// <summary>How many are kept, the earliest ones, in whatever order they arrive. Only a bot has more.</summary>
     public const int Most = 10_000;
 
     private const int HeadSize = 12;
     private const int EventSize = 25;
 
-    private readonly List<(long Keeper, List<MetricEvent> Events)> _kept = [];
+    private readonly List<(long SourceMetric, List<MetricEvent> Events)> _kept = [];
 
-    public static Journal Of(byte[]? packed)
+    public static UnitEventHistory Of(byte[]? packed)
     {
-        var journal = new Journal();
+        var history = new UnitEventHistory();
         for (ReadOnlySpan<byte> rest = packed; rest.Length > 0;)
         {
-            var keeper = BinaryPrimitives.ReadInt64LittleEndian(rest);
+            var source = BinaryPrimitives.ReadInt64LittleEndian(rest);
             var events = new List<MetricEvent>(BinaryPrimitives.ReadInt32LittleEndian(rest[8..]) + 4);
             rest = rest[HeadSize..];
             for (var left = events.Capacity - 4; left > 0; left--, rest = rest[EventSize..])
@@ -36,16 +36,16 @@ internal sealed class Journal
                     BinaryPrimitives.ReadDoubleLittleEndian(rest[17..])));
             }
 
-            journal._kept.Add((keeper, events));
+            history._kept.Add((source, events));
         }
 
-        return journal;
+        return history;
     }
 
     /// <summary>Adds an event, and tells whether anything has changed by it.</summary>
-    public bool Add(long keeper, MetricEvent e)
+    public bool Add(long source, MetricEvent e)
     {
-        var events = Kept(keeper);
+        var events = Kept(source);
         var place = events.Count > 0 && events[^1].CompareTo(e) < 0 ? ~events.Count : events.BinarySearch(e);
         if (place >= 0 || ~place >= Most)
         {
@@ -62,11 +62,11 @@ internal sealed class Journal
     }
 
     /// <summary>The events that this metric keeps, in order.</summary>
-    public ReadOnlySpan<MetricEvent> Of(long keeper)
+    public ReadOnlySpan<MetricEvent> Of(long source)
     {
         foreach (var (kept, events) in _kept)
         {
-            if (kept == keeper)
+            if (kept == source)
             {
                 return CollectionsMarshal.AsSpan(events);
             }
@@ -79,9 +79,9 @@ internal sealed class Journal
     {
         var packed = new byte[_kept.Sum(kept => HeadSize + (kept.Events.Count * EventSize))];
         var rest = packed.AsSpan();
-        foreach (var (keeper, events) in _kept)
+        foreach (var (source, events) in _kept)
         {
-            BinaryPrimitives.WriteInt64LittleEndian(rest, keeper);
+            BinaryPrimitives.WriteInt64LittleEndian(rest, source);
             BinaryPrimitives.WriteInt32LittleEndian(rest[8..], events.Count);
             rest = rest[HeadSize..];
             foreach (var e in events)
@@ -97,18 +97,18 @@ internal sealed class Journal
         return packed;
     }
 
-    // In the order of the keepers, so that the same events are the same bytes.
-    private List<MetricEvent> Kept(long keeper)
+    // In the order of the metrics, so that the same events are the same bytes.
+    private List<MetricEvent> Kept(long source)
     {
         var place = 0;
-        while (place < _kept.Count && _kept[place].Keeper < keeper)
+        while (place < _kept.Count && _kept[place].SourceMetric < source)
         {
             place++;
         }
 
-        if (place == _kept.Count || _kept[place].Keeper != keeper)
+        if (place == _kept.Count || _kept[place].SourceMetric != source)
         {
-            _kept.Insert(place, (keeper, []));
+            _kept.Insert(place, (source, []));
         }
 
         return _kept[place].Events;

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Experiments.Api.Folding;
+namespace Experiments.Api.Aggregation;
 
 /// <summary>What shows an identity its variant, who is left out, and what becomes of those who saw several variants.</summary>
 /// <param name="Event">The event that is an exposure instead of <c>$flag_exposure</c>.</param>

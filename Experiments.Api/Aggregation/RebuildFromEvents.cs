@@ -4,14 +4,14 @@ using Experiments.Api.Events;
 using Experiments.Api.Platform.Data;
 using Npgsql;
 
-namespace Experiments.Api.Folding;
+namespace Experiments.Api.Aggregation;
 
 /// <summary>
-/// Computes everything that is derived for an experiment from the events themselves, as if nothing had been folded, and mends what
+/// Computes everything that is derived for an experiment from the events themselves, as if nothing had been aggregated, and corrects what
 /// differs: exposures, what is measured of each identity, and the sums. Memory bounds how many identities are looked at in one go;
 /// where they do not fit, the events are read several times.
 /// </summary>
-internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
+internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
 {
     // About what an event takes while its identity is looked at, and what one takes in the database at least.
     private const int BytesInMemory = 150;
@@ -46,27 +46,27 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         UPDATE experiment_metrics SET backfilled = true WHERE id = ANY (@links);
         """;
 
-    /// <summary>Computes it all anew. Null when a replica is folding at the moment.</summary>
+    /// <summary>Rebuilds the experiment. Null when a replica is aggregating at the moment.</summary>
     /// <exception cref="InvalidOperationException">There is no such experiment, or some of its events are gone.</exception>
     public async Task<Report?> Run(long experimentId, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await Pass.Begin(connection))
+        if (!await AggregationBatch.Begin(connection))
         {
             return null;
         }
 
         // As long as there are events.
         await connection.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'");
-        var pass = new Pass(source, connection, late);
-        var (experiments, horizon) = await pass.Experiments(experimentId, ct);
+        var batch = new AggregationBatch(source, connection, late);
+        var (experiments, highWaterMark) = await batch.Experiments(experimentId, ct);
         if (experiments is not [var experiment])
         {
             return new(0, 0, 0);
         }
 
-        var links = await pass.Links(experiments);
+        var links = await batch.Links(experiments);
         var from = links.Select(link => link.From).Append(experiment.Timeline.Runs[0].From.AddMilliseconds(-1)).Min();
         await Demand(connection, from);
         // What is only told may be from somewhat earlier, where there still is any.
@@ -81,11 +81,11 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         var bytes = await reading.QuerySingleAsync<long>(Size, new { from });
         var slices = (int)Math.Clamp(bytes / BytesInTable * BytesInMemory / (GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4), 0, 255) + 1;
 
-        var (counts, ledger) = (new ExposureCounts(), new Ledger());
+        var (counts, delta) = (new ExposureCounts(), new MetricSumsDelta());
         var report = new Report(0, 0, 0);
         for (var slice = 0; slice < slices; slice++)
         {
-            var identities = new RecomputedIdentities(experiment, links);
+            var identities = new RebuiltUnits(experiment, links);
             await using (Heartbeat.Of(connection))
             {
                 await StoredEvent.Each(
@@ -93,7 +93,7 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
                     Events,
                     raw =>
                     {
-                        // What waits to be folded has not been, and will be.
+                        // Events in the queue have not been aggregated yet, and will be.
                         if ((!pending.TryGetValue(raw.Batch, out var waits) || raw.At < waits) && !experiment.WasFinal(BatchId.ReceivedAt(raw.Batch), late))
                         {
                             identities.Take(raw, counts);
@@ -103,22 +103,22 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
                     new NpgsqlParameter<long> { TypedValue = experiment.EnvironmentId },
                     new NpgsqlParameter<string[]> { TypedValue = [.. links.SelectMany(link => link.Events).Append(experiment.ExposureEvent).Distinct()] },
                     new NpgsqlParameter<DateTime> { TypedValue = from },
-                    new NpgsqlParameter<DateTime> { TypedValue = horizon },
+                    new NpgsqlParameter<DateTime> { TypedValue = highWaterMark },
                     new NpgsqlParameter<int> { TypedValue = slices },
                     new NpgsqlParameter<int> { TypedValue = slice },
-                    new NpgsqlParameter<string[]> { TypedValue = FoldedExperiment.EventsWithTraits(experiments) });
-                identities.Settle(counts, ledger);
+                    new NpgsqlParameter<string[]> { TypedValue = ExperimentDefinition.EventsWithTraits(experiments) });
+                identities.Settle(counts, delta);
             }
 
             var range = (First(slice, slices), Last(slice, slices));
-            var exposures = await Mend(connection, experiment.Id, identities, range, ct);
-            var measurements = await MendMeasurements(connection, experiment.Id, identities, range, ct);
-            report = new(report.Identities + identities.Count, report.Exposures + exposures, report.Measurements + measurements);
+            var exposures = await CorrectExposures(connection, experiment.Id, identities, range, ct);
+            var units = await CorrectUnits(connection, experiment.Id, identities, range, ct);
+            report = new(report.Identities + identities.Count, report.Exposures + exposures, report.Units + units);
         }
 
         await connection.ExecuteAsync(Clear, new { experiment.Id, links = links.Select(link => link.Id).ToArray() });
         await counts.Post(connection);
-        await ledger.Post(connection);
+        await delta.Post(connection);
         await transaction.CommitAsync(ct);
         return report;
     }
@@ -129,11 +129,11 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         var oldest = await connection.QuerySingleAsync<DateTime?>("SELECT min(begins) FROM event_partitions");
         if (from < oldest)
         {
-            throw new InvalidOperationException($"Events before {oldest:yyyy-MM-dd} are gone, so the experiment cannot be computed anew. It stays as it is.");
+            throw new InvalidOperationException($"Events before {oldest:yyyy-MM-dd} have been dropped, so the experiment can't be rebuilt from events. Nothing was changed.");
         }
     }
 
-    private static async Task<long> Mend(NpgsqlConnection connection, long experimentId, RecomputedIdentities identities, (Guid First, Guid Last) range, CancellationToken ct)
+    private static async Task<long> CorrectExposures(NpgsqlConnection connection, long experimentId, RebuiltUnits identities, (Guid First, Guid Last) range, CancellationToken ct)
     {
         var surplus = new List<Guid>();
         await using (var command = Stored(connection, Exposed, experimentId, range))
@@ -141,7 +141,7 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         {
             while (await row.ReadAsync(ct))
             {
-                if (!identities.Matches(row.GetGuid(0), ExposureFold.Shown(row, 1), ExposureFold.CountsIn(row, 8), ExposureFold.Draw(row, 9)))
+                if (!identities.Matches(row.GetGuid(0), ExposureAggregator.Shown(row, 1), ExposureAggregator.CountsIn(row, 8), ExposureAggregator.Draw(row, 9)))
                 {
                     surplus.Add(row.GetGuid(0));
                 }
@@ -152,13 +152,13 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         var differing = identities.UnmatchedExposures().ToList();
         foreach (var chunk in differing.Chunk(Chunk))
         {
-            await ExposureFold.Write(connection, chunk);
+            await ExposureAggregator.Write(connection, chunk);
         }
 
         return differing.Count + surplus.Count;
     }
 
-    private static async Task<long> MendMeasurements(NpgsqlConnection connection, long experimentId, RecomputedIdentities identities, (Guid First, Guid Last) range, CancellationToken ct)
+    private static async Task<long> CorrectUnits(NpgsqlConnection connection, long experimentId, RebuiltUnits identities, (Guid First, Guid Last) range, CancellationToken ct)
     {
         var surplus = new List<Guid>();
         await using (var command = Stored(connection, Measured, experimentId, range))
@@ -166,9 +166,9 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         {
             while (await row.ReadAsync(ct))
             {
-                if (Measurement.Of(row) is var measurement && !identities.Matches(measurement))
+                if (UnitMetrics.Of(row) is var unit && !identities.Matches(unit))
                 {
-                    surplus.Add(measurement.Key.Identity);
+                    surplus.Add(unit.Key.Identity);
                 }
             }
         }
@@ -177,7 +177,7 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
         var differing = 0L;
         foreach (var chunk in identities.UnmatchedMeasurements().Chunk(Chunk))
         {
-            await Measurement.Write(connection, chunk);
+            await UnitMetrics.Write(connection, chunk);
             differing += chunk.Length;
         }
 
@@ -207,5 +207,5 @@ internal sealed class Recomputation(NpgsqlDataSource source, TimeSpan late)
     }
 
     /// <summary>How many identities there are, and of how many the exposures, and what is measured, were not what they should have been.</summary>
-    internal sealed record Report(long Identities, long Exposures, long Measurements);
+    internal sealed record Report(long Identities, long Exposures, long Units);
 }

@@ -5,14 +5,14 @@ namespace Experiments.Api.Domain;
 /// of each instant, which is commutative, associative and idempotent: the result does not depend on the order in which events
 /// arrive, nor on how often.
 /// </summary>
-/// <param name="Own">The place of the variant that assignment gives to the identity, or <see cref="HeldOut"/>.</param>
-/// <param name="Seen">The variants it was shown while the experiment ran: a bit for each place.</param>
+/// <param name="AssignedVariant">The place of the variant that assignment gives to the identity, or <see cref="HeldOut"/>.</param>
+/// <param name="ShownVariants">The variants it was shown while the experiment ran: a bit for each place.</param>
 /// <param name="SeenAt">Its first exposure while the experiment ran.</param>
 /// <param name="First">The place of the variant that it was shown then.</param>
 /// <param name="EnrolledAt">The first of those at which the rollout admitted it.</param>
 /// <param name="PausedAt">Its first exposure during a pause.</param>
 /// <param name="BeforeAt">Its first exposure that names the experiment and is from before its start.</param>
-internal readonly record struct Exposures(int Own, int Seen, DateTime? SeenAt, int? First, DateTime? EnrolledAt, DateTime? PausedAt, DateTime? BeforeAt = null)
+internal readonly record struct ExposureState(int AssignedVariant, int ShownVariants, DateTime? SeenAt, int? First, DateTime? EnrolledAt, DateTime? PausedAt, DateTime? BeforeAt = null)
 {
     public const string SeveralVariants = "several_variants";
     public const string NotItsOwnVariant = "not_its_own_variant";
@@ -37,19 +37,19 @@ internal readonly record struct Exposures(int Own, int Seen, DateTime? SeenAt, i
     // Among the bits of what was seen, the one that says that an exposure was a test.
     private const int Test = 1 << 29;
 
-    /// <summary>Why identities, or exposures without one, are set aside.</summary>
+    /// <summary>Why identities, or exposures without one, are excluded.</summary>
     public static readonly IReadOnlyList<string> Reasons = [SeveralVariants, NotItsOwnVariant, NotEnrolled, WhilePaused, BeforeStart, NoIdentifier, TestIdentity];
 
-    public static Exposures WhileRunning(int own, int shown, DateTime at, bool isEnrolled, bool isTest = false) =>
+    public static ExposureState WhileRunning(int own, int shown, DateTime at, bool isEnrolled, bool isTest = false) =>
         new(own, (1 << shown) | (isTest ? Test : 0), at, shown, isEnrolled ? at : null, null);
 
-    public static Exposures DuringPause(int own, DateTime at, bool isTest = false) => new(own, isTest ? Test : 0, null, null, null, at);
+    public static ExposureState DuringPause(int own, DateTime at, bool isTest = false) => new(own, isTest ? Test : 0, null, null, null, at);
 
-    public static Exposures TooEarly(int own, DateTime at, bool isTest = false) => new(own, isTest ? Test : 0, null, null, null, null, at);
+    public static ExposureState TooEarly(int own, DateTime at, bool isTest = false) => new(own, isTest ? Test : 0, null, null, null, null, at);
 
-    public Exposures Merge(Exposures other) => new(
-        Own,
-        Seen | other.Seen,
+    public ExposureState Merge(ExposureState other) => new(
+        AssignedVariant,
+        ShownVariants | other.ShownVariants,
         Earlier(SeenAt, other.SeenAt),
         SeenAt == other.SeenAt ? Least(First, other.First) : SeenAt is null || other.SeenAt < SeenAt ? other.First : First,
         Earlier(EnrolledAt, other.EnrolledAt),
@@ -58,22 +58,22 @@ internal readonly record struct Exposures(int Own, int Seen, DateTime? SeenAt, i
 
     /// <summary>Where the identity counts, or why it does not.</summary>
     /// <param name="countsWhereFirst">Whether those who saw several variants count in the one that they saw first.</param>
-    public Standing Stand(bool countsWhereFirst)
+    public Inclusion Include(bool countsWhereFirst)
     {
-        var seen = Seen & ~Test;
-        return (Seen & Test) != 0 ? Standing.SetAside(TestIdentity)
-            : seen == 0 ? Standing.SetAside(PausedAt is null ? BeforeStart : WhilePaused)
-            : Own == HeldOut ? (seen == 1 ? Counting(HeldOut) : Standing.SetAside(NotItsOwnVariant))
-            : countsWhereFirst ? (First is { } first and not Foreign ? Counting(first) : Standing.SetAside(NotItsOwnVariant))
-            : int.PopCount(seen) > 1 ? Standing.SetAside(SeveralVariants)
-            : seen != 1 << Own ? Standing.SetAside(NotItsOwnVariant)
-            : Counting(Own);
+        var seen = ShownVariants & ~Test;
+        return (ShownVariants & Test) != 0 ? Inclusion.Excluded(TestIdentity)
+            : seen == 0 ? Inclusion.Excluded(PausedAt is null ? BeforeStart : WhilePaused)
+            : AssignedVariant == HeldOut ? (seen == 1 ? Counting(HeldOut) : Inclusion.Excluded(NotItsOwnVariant))
+            : countsWhereFirst ? (First is { } first and not Foreign ? Counting(first) : Inclusion.Excluded(NotItsOwnVariant))
+            : int.PopCount(seen) > 1 ? Inclusion.Excluded(SeveralVariants)
+            : seen != 1 << AssignedVariant ? Inclusion.Excluded(NotItsOwnVariant)
+            : Counting(AssignedVariant);
     }
 
     /// <summary>The instant under which it is counted, whatever as, where it counts from then.</summary>
-    public DateTime At(Standing standing) => standing.From ?? SeenAt ?? PausedAt ?? BeforeAt!.Value;
+    public DateTime At(Inclusion standing) => standing.From ?? SeenAt ?? PausedAt ?? BeforeAt!.Value;
 
-    private Standing Counting(int arm) => EnrolledAt is { } from ? new(null, arm, from) : Standing.SetAside(NotEnrolled);
+    private Inclusion Counting(int arm) => EnrolledAt is { } from ? new(null, arm, from) : Inclusion.Excluded(NotEnrolled);
 
     private static DateTime? Earlier(DateTime? one, DateTime? other) => one is null ? other : other is null || one < other ? one : other;
 
@@ -81,10 +81,10 @@ internal readonly record struct Exposures(int Own, int Seen, DateTime? SeenAt, i
 }
 
 /// <summary>Where an identity counts, or why it does not.</summary>
-/// <param name="Reason">Why it is set aside, or null when it counts.</param>
-/// <param name="Arm">The place of the variant that it counts in, <see cref="Exposures.HeldOut"/> where a holdout keeps it out; null when it is set aside.</param>
+/// <param name="Reason">Why it is excluded, or null when it counts.</param>
+/// <param name="Arm">The place of the variant that it counts in, <see cref="ExposureState.HeldOut"/> where a holdout keeps it out; null when it is excluded.</param>
 /// <param name="From">Since when.</param>
-internal readonly record struct Standing(string? Reason, int? Arm, DateTime? From)
+internal readonly record struct Inclusion(string? Reason, int? Arm, DateTime? From)
 {
-    public static Standing SetAside(string reason) => new(reason, null, null);
+    public static Inclusion Excluded(string reason) => new(reason, null, null);
 }

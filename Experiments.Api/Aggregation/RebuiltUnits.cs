@@ -2,20 +2,20 @@ using System.Runtime.InteropServices;
 using Experiments.Api.Domain;
 using Experiments.Api.Metrics;
 
-namespace Experiments.Api.Folding;
+namespace Experiments.Api.Aggregation;
 
 /// <summary>What the events say of identities in one experiment, to be held against what is stored.</summary>
-internal sealed class RecomputedIdentities(FoldedExperiment experiment, IReadOnlyList<MetricLink> links)
+internal sealed class RebuiltUnits(ExperimentDefinition experiment, IReadOnlyList<MetricLink> links)
 {
-    private readonly MetricTaking _taking = new(links);
-    private readonly MeasuredExperiment _measured = new(experiment, links);
+    private readonly MetricEventMatcher _taking = new(links);
+    private readonly UnitValues _measured = new(experiment, links);
     private readonly Dictionary<string, int> _places = [];
-    private readonly List<(string Identifier, Exposures? Exposures)> _identities = [];
-    private readonly List<(int Place, long Keeper, MetricEvent Event)> _taken = [];
+    private readonly List<(string Identifier, ExposureState? ExposureState)> _identities = [];
+    private readonly List<(int Place, long SourceMetric, MetricEvent Event)> _taken = [];
     private readonly Dictionary<Guid, int> _byKey = [];
     private readonly List<Guid> _unmatched = [];
     private int[] _starts = [];
-    private (long Keeper, MetricEvent Event)[] _events = [];
+    private (long SourceMetric, MetricEvent Event)[] _events = [];
     private bool[] _isMatched = [];
 
     public int Count => _identities.Count;
@@ -29,12 +29,12 @@ internal sealed class RecomputedIdentities(FoldedExperiment experiment, IReadOnl
 
         if (!string.IsNullOrEmpty(raw.Identifier))
         {
-            _taking.Take(raw, _ => true, (keeper, taken) => _taken.Add((Place(raw.Identifier), keeper.Id, taken)));
+            _taking.Take(raw, _ => true, (source, taken) => _taken.Add((Place(raw.Identifier), source.Id, taken)));
         }
     }
 
     /// <summary>When all events are taken: puts them in the order of their identities, and adds up what follows from them.</summary>
-    public void Settle(ExposureCounts counts, Ledger ledger)
+    public void Settle(ExposureCounts counts, MetricSumsDelta delta)
     {
         // As many as fit each, one identity after the other.
         _starts = new int[_identities.Count + 1];
@@ -50,9 +50,9 @@ internal sealed class RecomputedIdentities(FoldedExperiment experiment, IReadOnl
 
         _events = new (long, MetricEvent)[_taken.Count];
         var next = _starts.AsSpan(0, _identities.Count).ToArray();
-        foreach (var (place, keeper, taken) in _taken)
+        foreach (var (place, source, taken) in _taken)
         {
-            _events[next[place]++] = (keeper, taken);
+            _events[next[place]++] = (source, taken);
         }
 
         _taken.Clear();
@@ -64,7 +64,7 @@ internal sealed class RecomputedIdentities(FoldedExperiment experiment, IReadOnl
             if (exposures is { } shown)
             {
                 counts.Add(experiment, shown, 1);
-                _measured.Post(ledger, (null, []), Measure(place).Now);
+                _measured.Post(delta, (null, []), Values(place).Now);
             }
         }
 
@@ -72,25 +72,25 @@ internal sealed class RecomputedIdentities(FoldedExperiment experiment, IReadOnl
     }
 
     /// <summary>Whether anything is to be stored of this identity; and remembers whether it is this.</summary>
-    public bool Matches(Guid identity, Exposures stored, int? countsIn, double? draw)
+    public bool Matches(Guid identity, ExposureState stored, int? countsIn, double? draw)
     {
         if (!_byKey.TryGetValue(identity, out var place) || _identities[place] is not (var identifier, { } exposures))
         {
             return false;
         }
 
-        _isMatched[place] = exposures == stored && experiment.Stand(exposures).Arm == countsIn && experiment.Draw(identifier) == draw;
+        _isMatched[place] = exposures == stored && experiment.Include(exposures).Arm == countsIn && experiment.Draw(identifier) == draw;
         return true;
     }
 
     /// <summary>Those whose exposures are not stored as they are. Then the same can be asked of what is measured.</summary>
-    public IEnumerable<ExposureFold.Changed> UnmatchedExposures()
+    public IEnumerable<ExposureAggregator.Changed> UnmatchedExposures()
     {
         foreach (var (identity, place) in _byKey)
         {
             if (!_isMatched[place] && _identities[place] is (var identifier, { } exposures))
             {
-                yield return ExposureFold.Changed.Of(experiment, new(experiment.Id, identity), identifier, exposures);
+                yield return ExposureAggregator.Changed.Of(experiment, new(experiment.Id, identity), identifier, exposures);
             }
 
             _isMatched[place] = false;
@@ -98,26 +98,26 @@ internal sealed class RecomputedIdentities(FoldedExperiment experiment, IReadOnl
     }
 
     /// <summary>Whether anything is to be stored of this identity; and remembers whether it is this.</summary>
-    public bool Matches(Measurement stored)
+    public bool Matches(UnitMetrics stored)
     {
         if (!_byKey.TryGetValue(stored.Key.Identity, out var place) || _starts[place] == _starts[place + 1])
         {
             return false;
         }
 
-        var (journal, now) = Measure(place);
-        _isMatched[place] = !_measured.Post(new(), (stored.Arm, stored.Numbers), now) && journal.Pack().AsSpan().SequenceEqual(stored.Events);
+        var (history, now) = Values(place);
+        _isMatched[place] = !_measured.Post(new(), (stored.Arm, stored.Numbers), now) && history.Pack().AsSpan().SequenceEqual(stored.Events);
         return true;
     }
 
-    public IEnumerable<Measurement> UnmatchedMeasurements()
+    public IEnumerable<UnitMetrics> UnmatchedMeasurements()
     {
         foreach (var (identity, place) in _byKey)
         {
             if (!_isMatched[place] && _starts[place] < _starts[place + 1])
             {
-                var (journal, now) = Measure(place);
-                yield return new(new(experiment.Id, identity), now.Arm, now.Numbers, journal.Pack());
+                var (history, now) = Values(place);
+                yield return new(new(experiment.Id, identity), now.Arm, now.Numbers, history.Pack());
             }
         }
     }
@@ -128,14 +128,14 @@ internal sealed class RecomputedIdentities(FoldedExperiment experiment, IReadOnl
         {
             if (experiment.Timeline.RanAt(raw.At))
             {
-                counts.Add(experiment, raw.At, Exposures.NoIdentifier, 1);
+                counts.Add(experiment, raw.At, ExposureState.NoIdentifier, 1);
             }
         }
         else if (experiment.Judge(raw) is { } judged)
         {
             var place = Place(raw.Identifier);
             ref var known = ref CollectionsMarshal.AsSpan(_identities)[place];
-            known.Exposures = known.Exposures?.Merge(judged) ?? judged;
+            known.ExposureState = known.ExposureState?.Merge(judged) ?? judged;
         }
     }
 
@@ -151,14 +151,14 @@ internal sealed class RecomputedIdentities(FoldedExperiment experiment, IReadOnl
         return place;
     }
 
-    private (Journal Journal, (short? Arm, double[] Numbers) Now) Measure(int place)
+    private (UnitEventHistory UnitEventHistory, (short? Arm, double[] Numbers) Now) Values(int place)
     {
-        var journal = new Journal();
+        var history = new UnitEventHistory();
         for (var index = _starts[place]; index < _starts[place + 1]; index++)
         {
-            journal.Add(_events[index].Keeper, _events[index].Event);
+            history.Add(_events[index].SourceMetric, _events[index].Event);
         }
 
-        return (journal, _measured.Measure(journal, _identities[place].Exposures));
+        return (history, _measured.Values(history, _identities[place].ExposureState));
     }
 }

@@ -1,6 +1,6 @@
 using Npgsql;
 
-namespace Experiments.Api.Folding;
+namespace Experiments.Api.Aggregation;
 
 /// <summary>An event as it is stored.</summary>
 internal sealed class StoredEvent

@@ -3,14 +3,14 @@ using Experiments.Api.Domain;
 using Experiments.Api.Events;
 using Npgsql;
 
-namespace Experiments.Api.Folding;
+namespace Experiments.Api.Aggregation;
 
 /// <summary>
 /// Takes the events that had come before a metric was there into what is measured, a page at a time in the order of their instants, so
-/// that folding goes on between the pages and a stop loses nothing. What comes meanwhile is folded as ever; that an event is seen
+/// that aggregation goes on between the pages and a stop loses nothing. New events are aggregated as usual; that an event is seen
 /// twice does no harm.
 /// </summary>
-internal sealed class TakeUp(NpgsqlDataSource source, NpgsqlConnection connection, TimeSpan late)
+internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection connection, TimeSpan late)
 {
     private const string Due =
         """
@@ -34,7 +34,7 @@ internal sealed class TakeUp(NpgsqlDataSource source, NpgsqlConnection connectio
 
     private const string Edge =
         """
-        SELECT at, key FROM events WHERE at BETWEEN @from AND @horizon AND (at, key) > (@from, @key) ORDER BY at, key OFFSET @Size - 1 LIMIT 1
+        SELECT at, key FROM events WHERE at BETWEEN @from AND @highWaterMark AND (at, key) > (@from, @key) ORDER BY at, key OFFSET @Size - 1 LIMIT 1
         """;
 
     private const string Events =
@@ -46,7 +46,7 @@ internal sealed class TakeUp(NpgsqlDataSource source, NpgsqlConnection connectio
 
     private const string Move = "UPDATE experiment_metrics SET backfilled_to = @at, backfilled_key = @key, backfilled = @isDone WHERE id = ANY (@links)";
 
-    /// <summary>Takes up a page. False when there was none to take up, null when another replica is folding.</summary>
+    /// <summary>Aggregates a page of old events. False when there was none, null when another replica holds the lock.</summary>
     /// <param name="skipped">Experiments whose metrics are left for later; one that fails becomes one of them.</param>
     /// <param name="held">Environments that are left for later.</param>
     /// <param name="ct">Ends it.</param>
@@ -59,7 +59,7 @@ internal sealed class TakeUp(NpgsqlDataSource source, NpgsqlConnection connectio
 
         try
         {
-            // One that was reset in between, or has not run for an instant, has nothing to be taken up.
+            // One that was reset in between, or has not run for an instant, has nothing to backfill.
             if (await Page(experimentId, ct) is not false and var taken)
             {
                 return taken;
@@ -78,33 +78,33 @@ internal sealed class TakeUp(NpgsqlDataSource source, NpgsqlConnection connectio
     private async Task<bool?> Page(long experimentId, CancellationToken ct)
     {
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await Pass.Begin(connection))
+        if (!await AggregationBatch.Begin(connection))
         {
             return null;
         }
 
-        var pass = new Pass(source, connection, late);
-        var (experiments, horizon) = await pass.Experiments(experimentId, ct);
+        var batch = new AggregationBatch(source, connection, late);
+        var (experiments, highWaterMark) = await batch.Experiments(experimentId, ct);
         if (experiments is not [var experiment])
         {
             // It was reset in between.
             return false;
         }
 
-        var links = await pass.Links(experiments);
+        var links = await batch.Links(experiments);
         var cursor = await connection.QuerySingleAsync<CursorRow>(Cursor, new { experimentId });
         var fresh = links.Where(link => cursor.Links?.Contains(link.Id) == true).ToList();
-        var (edge, isDone) = ((At: horizon, Key: long.MaxValue), true);
+        var (edge, isDone) = ((At: highWaterMark, Key: long.MaxValue), true);
         if (fresh.Count > 0)
         {
             var from = cursor.IsNew ? fresh.Min(link => link.From) : cursor.At!.Value;
             var key = cursor.IsNew ? long.MinValue : cursor.Key!.Value;
-            if ((await connection.QueryAsync<(DateTime, long)>(Edge, new { from, horizon, key, Size })).AsList() is [var next])
+            if ((await connection.QueryAsync<(DateTime, long)>(Edge, new { from, highWaterMark, key, Size })).AsList() is [var next])
             {
                 (edge, isDone) = (next, false);
             }
 
-            var fold = new MetricFold(connection, links);
+            var aggregator = new MetricAggregator(connection, links);
             await StoredEvent.Each(
                 connection,
                 Events,
@@ -112,7 +112,7 @@ internal sealed class TakeUp(NpgsqlDataSource source, NpgsqlConnection connectio
                 {
                     if (!string.IsNullOrEmpty(stored.Identifier))
                     {
-                        fold.Take(stored, one => !one.WasFinal(BatchId.ReceivedAt(stored.Batch), late));
+                        aggregator.Take(stored, one => !one.WasFinal(BatchId.ReceivedAt(stored.Batch), late));
                     }
                 },
                 ct,
@@ -122,7 +122,7 @@ internal sealed class TakeUp(NpgsqlDataSource source, NpgsqlConnection connectio
                 new NpgsqlParameter<long> { TypedValue = key },
                 new NpgsqlParameter<DateTime> { TypedValue = edge.At },
                 new NpgsqlParameter<long> { TypedValue = edge.Key });
-            await fold.Fold(new Dictionary<ExposureFold.Key, Exposures>());
+            await aggregator.Aggregate(new Dictionary<ExposureAggregator.Key, ExposureState>());
         }
 
         await connection.ExecuteAsync(Move, new { at = edge.At, key = edge.Key, isDone, Links = fresh.Select(link => link.Id).ToArray() });

@@ -1,9 +1,9 @@
 using System.Text.Json;
 using Experiments.Api.Metrics;
 
-namespace Experiments.Api.Folding;
+namespace Experiments.Api.Aggregation;
 
-/// <summary>A metric of an experiment that has started, ready to be folded.</summary>
+/// <summary>A metric of an experiment that has started, ready to be aggregated.</summary>
 internal sealed class MetricLink
 {
     private readonly MetricDefinition _definition;
@@ -12,7 +12,7 @@ internal sealed class MetricLink
     private readonly bool _hasSteps;
     private readonly bool _hasDenominator;
 
-    private MetricLink(Row row, FoldedExperiment experiment)
+    private MetricLink(Row row, ExperimentDefinition experiment)
     {
         (Id, Experiment, _definition) = (row.Id, experiment, MetricRules.Read(row.Definition));
         _formula = new(row.Aggregation, _definition);
@@ -23,13 +23,13 @@ internal sealed class MetricLink
 
     public long Id { get; }
 
-    public FoldedExperiment Experiment { get; }
+    public ExperimentDefinition Experiment { get; }
 
     /// <summary>What the metric is about. Metrics of an experiment that are about the same share their events.</summary>
     public string Sources { get; }
 
     /// <summary>Under which metric the events are kept: the first that is about the same.</summary>
-    public long Keeper { get; private set; }
+    public long SourceMetric { get; private set; }
 
     /// <summary>Its place among the metrics of the experiment. Once an experiment has started it loses none, so that this never changes.</summary>
     public int Place { get; private set; }
@@ -40,7 +40,7 @@ internal sealed class MetricLink
     public DateTime From => Experiment.Timeline.Runs[0].From.AddDays(-(_definition.LookbackDays ?? 0)).AddMilliseconds(-1);
 
     /// <summary>The metrics of some experiments, in the order in which they were attached, with their places and with who keeps whose events.</summary>
-    public static IReadOnlyList<MetricLink> Of(IEnumerable<Row> rows, Func<long, FoldedExperiment> experiment)
+    public static IReadOnlyList<MetricLink> Of(IEnumerable<Row> rows, Func<long, ExperimentDefinition> experiment)
     {
         var links = rows.OrderBy(row => row.Id).Select(row => new MetricLink(row, experiment(row.ExperimentId))).ToList();
         foreach (var own in links.GroupBy(link => link.Experiment.Id))
@@ -48,7 +48,7 @@ internal sealed class MetricLink
             foreach (var (place, link) in own.Index())
             {
                 link.Place = place;
-                link.Keeper = own.First(other => other.Sources == link.Sources).Id;
+                link.SourceMetric = own.First(other => other.Sources == link.Sources).Id;
             }
         }
 

@@ -1,0 +1,82 @@
+using Experiments.Api.Domain;
+using Experiments.Api.Metrics;
+using Experiments.Api.Platform.Data;
+using Npgsql;
+
+namespace Experiments.Api.Aggregation;
+
+/// <summary>Takes events into what is measured of the identities that they are of, and what that changes into the sums of the arms.</summary>
+internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyList<MetricLink> links)
+{
+    private readonly Dictionary<long, UnitValues> _experiments = links
+        .GroupBy(link => link.Experiment.Id).ToDictionary(own => own.Key, own => new UnitValues(own.First().Experiment, own));
+
+    private readonly MetricEventMatcher _taking = new(links);
+    private readonly Dictionary<ExposureAggregator.Key, List<(long SourceMetric, MetricEvent Event)>> _taken = [];
+
+    /// <summary>Takes up an event for every metric that is about it.</summary>
+    public void Take(StoredEvent raw, Func<ExperimentDefinition, bool> inTime) => _taking.Take(raw, inTime, (source, taken) =>
+        Of(new(source.Experiment.Id, Identity.Key(raw.Identifier!))).Add((source.Id, taken)));
+
+    /// <summary>Has the values of an identity recalculated, because its exposure has changed.</summary>
+    public void Recalculate(ExposureAggregator.Key key)
+    {
+        if (_experiments.ContainsKey(key.ExperimentId))
+        {
+            Of(key);
+        }
+    }
+
+    /// <summary>Brings what is measured of everyone who was touched, and the sums, up to date.</summary>
+    /// <param name="known">What is known of some identities already, as it is now.</param>
+    public async Task Aggregate(IReadOnlyDictionary<ExposureAggregator.Key, ExposureState> known)
+    {
+        if (_taken.Count == 0)
+        {
+            return;
+        }
+
+        var keys = _taken.Keys.Order().ToList();
+        var exposed = await ExposureAggregator.Read(connection, [.. keys.Where(key => !known.ContainsKey(key))]);
+        var before = await UnitMetrics.Read(connection, keys);
+        var (changed, delta) = (new List<UnitMetrics>(), new MetricSumsDelta());
+        // Those who have many events take long to be measured.
+        await using (Heartbeat.Of(connection))
+        {
+            keys.ForEach(Values);
+        }
+
+        _taken.Clear();
+        await UnitMetrics.Write(connection, changed);
+        await delta.Post(connection);
+
+        void Values(ExposureAggregator.Key key)
+        {
+            var old = before.GetValueOrDefault(key);
+            var history = UnitEventHistory.Of(old?.Events);
+            var hasGrown = false;
+            foreach (var (source, taken) in _taken[key])
+            {
+                hasGrown |= history.Add(source, taken);
+            }
+
+            ExposureState? exposures = known.TryGetValue(key, out var fresh) || exposed.TryGetValue(key, out fresh) ? fresh : null;
+            var experiment = _experiments[key.ExperimentId];
+            var now = experiment.Values(history, exposures);
+            if (experiment.Post(delta, (old?.Arm, old?.Numbers ?? []), now) || hasGrown)
+            {
+                changed.Add(new(key, now.Arm, now.Numbers, history.Pack()));
+            }
+        }
+    }
+
+    private List<(long SourceMetric, MetricEvent Event)> Of(ExposureAggregator.Key key)
+    {
+        if (!_taken.TryGetValue(key, out var taken))
+        {
+            _taken.Add(key, taken = []);
+        }
+
+        return taken;
+    }
+}

@@ -1,0 +1,33 @@
+using System.Text.Json;
+using Experiments.Api.Metrics;
+using Experiments.Api.Platform.Data;
+
+namespace Experiments.Api.Aggregation;
+
+/// <summary>Which metrics an event is about, and what it is to them. Metrics that are about the same are asked once.</summary>
+internal sealed class MetricEventMatcher(IReadOnlyList<MetricLink> links)
+{
+    private readonly ILookup<(long Environment, string Event), (MetricLink SourceMetric, DateTime From)> _sources = links
+        .GroupBy(link => link.SourceMetric)
+        .Select(shared => (SourceMetric: shared.First(link => link.Id == shared.Key), From: shared.Min(link => link.From)))
+        .SelectMany(kept => kept.SourceMetric.Events.Select(name => (Name: name, Kept: kept)))
+        .ToLookup(pair => (pair.Kept.SourceMetric.Experiment.EnvironmentId, pair.Name), pair => pair.Kept);
+
+    public void Take(StoredEvent raw, Func<ExperimentDefinition, bool> inTime, Action<MetricLink, MetricEvent> take)
+    {
+        JsonDocument? metadata = null;
+        foreach (var (source, from) in _sources[(raw.EnvironmentId, raw.Event)])
+        {
+            if (raw.At >= from && inTime(source.Experiment))
+            {
+                metadata ??= raw.Metadata is null ? null : StoredJson.Document(raw.Metadata);
+                foreach (var taken in source.Take(raw.Event, raw.At, raw.Key, raw.Value, metadata?.RootElement))
+                {
+                    take(source, taken);
+                }
+            }
+        }
+
+        metadata?.Dispose();
+    }
+}

@@ -1,0 +1,47 @@
+using Experiments.Api.Domain;
+
+namespace Experiments.Api.Aggregation;
+
+/// <summary>The metrics of one experiment, and what they make of an identity.</summary>
+internal sealed class UnitValues(ExperimentDefinition experiment, IEnumerable<MetricLink> links)
+{
+    private readonly MetricLink[] _links = [.. links.OrderBy(link => link.Place)];
+
+    /// <summary>The arm of the identity and the values, two numbers each; none while all are zero, which they are for whoever does not count.</summary>
+    public (short? Arm, double[] Numbers) Values(UnitEventHistory history, ExposureState? exposures)
+    {
+        if (exposures is not { } shown || experiment.Include(shown) is not { Arm: { } arm, From: { } from })
+        {
+            return (null, []);
+        }
+
+        double[]? numbers = null;
+        foreach (var link in _links)
+        {
+            if (link.Value(history.Of(link.SourceMetric), from) is { IsZero: false } value)
+            {
+                link.Write(value, numbers ??= new double[2 * _links.Length]);
+            }
+        }
+
+        return ((short)arm, numbers ?? []);
+    }
+
+    /// <summary>Takes what was off its arm, and puts what is on its own. False where they are the same.</summary>
+    public bool Post(MetricSumsDelta delta, (short? Arm, double[] Numbers) before, (short? Arm, double[] Numbers) now)
+    {
+        var isOther = false;
+        foreach (var link in _links)
+        {
+            var (old, value) = (link.Read(before.Numbers), link.Read(now.Numbers));
+            if (old != value || (before.Arm != now.Arm && !old.IsZero))
+            {
+                delta.Add(link.Id, before.Arm ?? 0, old, -1);
+                delta.Add(link.Id, now.Arm ?? 0, value, 1);
+                isOther = true;
+            }
+        }
+
+        return isOther;
+    }
+}
