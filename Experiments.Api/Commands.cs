@@ -1,6 +1,6 @@
 using System.Globalization;
 using Experiments.Api.Aggregation;
-using Experiments.Api.Events;
+using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Startup;
 using Experiments.Api.Slices.Features;

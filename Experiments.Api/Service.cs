@@ -1,12 +1,12 @@
 using Experiments.Api.Aggregation;
-using Experiments.Api.Events;
+using Experiments.Api.Evaluation;
+using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Platform.OpenApi;
 using Experiments.Api.Platform.Startup;
-using Experiments.Api.Platform.Wire;
 using Experiments.Api.Results;
-using Experiments.Api.Serving;
 using Experiments.Api.Slices;
 
 namespace Experiments.Api;
@@ -19,20 +19,20 @@ internal static class Service
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
 
         builder.AddTelemetry();
-        builder.AddWire();
+        builder.AddHttpRules();
         builder.AddAccess();
         builder.AddOpenApi();
         builder.Services.AddDatabase(Database.Of(builder.Configuration), builder.Configuration.Deadline());
         builder.Services.AddStartup();
-        builder.Services.AddServing();
-        builder.Services.AddEvents();
+        builder.Services.AddEvaluation();
+        builder.Services.AddIngestion();
         builder.Services.AddAggregation();
         builder.Services.AddResults();
         builder.Services.AddScoped<IDemo, Demo>();
 
         var app = builder.Build();
         app.UseDocumentationPage();
-        app.UseWire();
+        app.UseHttpRules();
         app.MapHealth();
         app.MapOpenApiDocument();
         app.MapApi();

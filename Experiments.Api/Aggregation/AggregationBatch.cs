@@ -1,5 +1,5 @@
 using Dapper;
-using Experiments.Api.Events;
+using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
 using Npgsql;
 

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using Dapper;
-using Experiments.Api.Events;
+using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Startup;
 using Npgsql;

@@ -1,8 +1,8 @@
 using System.Text.Json;
 using Experiments.Api.Domain;
-using Experiments.Api.Events;
+using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using NpgsqlTypes;
 
 namespace Experiments.Api.Aggregation;
@@ -21,7 +21,7 @@ internal sealed class ExperimentDefinition
     {
         (Id, EnvironmentId, FeatureName, _salt) = (row.Id, row.EnvironmentId, row.FeatureName, row.Salt);
         (_holdoutSalt, _heldOut) = (row.HoldoutSalt, row.HoldoutPercentage ?? 0);
-        _criteria = JsonSerializer.Deserialize<ExposureCriteria>(row.Exposure, WireJson.Options)!;
+        _criteria = JsonSerializer.Deserialize<ExposureCriteria>(row.Exposure, ApiJson.Options)!;
         var variants = StoredJson.Variants(row.Variants);
         _keys = [.. variants.Select(variant => variant.Key)];
         _cumulative = Assignment.Cumulate(variants.Select(variant => variant.Weight));

@@ -1,6 +1,6 @@
 using Dapper;
 using Experiments.Api.Domain;
-using Experiments.Api.Events;
+using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
 using Npgsql;
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
-using Experiments.Api.Events;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Ingestion;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Metrics;
 
@@ -170,9 +170,9 @@ internal static class MetricRules
     /// <summary>A definition as it was stored.</summary>
     /// <exception cref="JsonException">It cannot be read.</exception>
     public static MetricDefinition Read(string stored) =>
-        JsonSerializer.Deserialize<MetricDefinition>(stored, WireJson.Options) ?? throw new JsonException("The definition is null.");
+        JsonSerializer.Deserialize<MetricDefinition>(stored, ApiJson.Options) ?? throw new JsonException("The definition is null.");
 
-    private static readonly JsonSerializerOptions Sparse = new(WireJson.Options) { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
+    private static readonly JsonSerializerOptions Sparse = new(ApiJson.Options) { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
 
     private static bool IsProperty(string property) => property == "value" || (property.StartsWith("metadata.", StringComparison.Ordinal) && property.Length is > 9 and <= 200);
 }

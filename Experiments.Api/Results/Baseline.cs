@@ -46,7 +46,7 @@ internal sealed class Baseline(NpgsqlDataSource source)
         """;
 
     /// <summary>The sums over all who were active, and how many of them come in a day.</summary>
-    public async Task<(ArmSums Sums, double PerDay)> Of(long environmentId, string aggregation, MetricDefinition definition, CancellationToken ct)
+    public async Task<(SufficientStatistics Sums, double PerDay)> Of(long environmentId, string aggregation, MetricDefinition definition, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var snapshot = await connection.BeginTransactionAsync(ct);
@@ -75,8 +75,8 @@ internal sealed class Baseline(NpgsqlDataSource source)
             identity.Value.Sort();
             return formula.Value(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(identity.Value), seen.GetValueOrDefault(identity.Key, from), timeline);
         }).ToList();
-        var sums = Held(values, n, definition.Winsorize).Aggregate(new ArmSums(n, 0, 0), (sum, value) =>
-            sum + new ArmSums(0, value.Y, value.Y * value.Y, value.D, value.D * value.D, value.Y * value.D));
+        var sums = Held(values, n, definition.Winsorize).Aggregate(new SufficientStatistics(n, 0, 0), (sum, value) =>
+            sum + new SufficientStatistics(0, value.Y, value.Y * value.Y, value.D, value.D * value.D, value.Y * value.D));
         return (sums, n * share / Math.Max(1, (until - (first ?? from)).TotalDays));
     }
 

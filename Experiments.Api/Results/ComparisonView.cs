@@ -1,5 +1,5 @@
 using System.Text.Json.Serialization;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Statistics;
 
 namespace Experiments.Api.Results;

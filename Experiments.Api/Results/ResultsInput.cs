@@ -107,5 +107,5 @@ internal sealed record MeasuredMetric(
     /// <summary>Whether it could not be read, so that nothing can be said of it.</summary>
     public bool Failed { get; init; }
 
-    public ArmSums Arm(int place, long n) => Sums[place] is var s ? new(n, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]) : default;
+    public SufficientStatistics Arm(int place, long n) => Sums[place] is var s ? new(n, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]) : default;
 }

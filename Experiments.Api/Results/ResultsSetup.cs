@@ -5,9 +5,9 @@ internal static class ResultsSetup
 {
     public static void AddResults(this IServiceCollection services)
     {
-        services.AddSingleton<ResultsStore>();
+        services.AddSingleton<ResultsService>();
         services.AddSingleton<Baseline>();
-        services.AddSingleton<ResultsWatch>();
-        services.AddHostedService(provider => provider.GetRequiredService<ResultsWatch>());
+        services.AddSingleton<ResultsRefreshJob>();
+        services.AddHostedService(provider => provider.GetRequiredService<ResultsRefreshJob>());
     }
 }

@@ -1,5 +1,5 @@
 using System.Text.Json.Serialization;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Results;
 

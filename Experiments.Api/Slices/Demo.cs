@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Platform.Startup;
-using Experiments.Api.Platform.Wire;
 using Experiments.Api.Slices.Experiments;
 using Experiments.Api.Slices.Projects;
 using MediatR;

@@ -69,7 +69,7 @@ internal sealed record Comparison
     /// <summary>Why an interval is missing that was asked for.</summary>
     public string UnboundedReason => Effect is null ? ZeroBaseline : ControlNearZero;
 
-    public static Comparison Between(ArmSums control, ArmSums treatment, ComparisonSettings settings)
+    public static Comparison Between(SufficientStatistics control, SufficientStatistics treatment, ComparisonSettings settings)
     {
         if (control.N < 2 || treatment.N < 2)
         {
@@ -124,10 +124,10 @@ internal sealed record Comparison
         effect.Variance > 0 && double.IsFinite(effect.Variance) && double.IsFinite(effect.Value) && double.IsFinite(effect.DegreesOfFreedom)
         && double.IsFinite(effect.Control.Variance) && double.IsFinite(effect.Control.Covariance);
 
-    public static Unit UnitOf(ArmSums arm, MetricKind kind) => kind switch
+    public static SampleMoments UnitOf(SufficientStatistics arm, MetricKind kind) => kind switch
     {
-        MetricKind.Proportion => Unit.OfProportion(arm),
-        MetricKind.Ratio => Unit.OfRatio(arm),
-        _ => Unit.OfMean(arm),
+        MetricKind.Proportion => SampleMoments.OfProportion(arm),
+        MetricKind.Ratio => SampleMoments.OfRatio(arm),
+        _ => SampleMoments.OfMean(arm),
     };
 }

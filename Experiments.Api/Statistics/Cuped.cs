@@ -15,27 +15,27 @@ internal sealed record Cuped(double Theta, Effect Effect, Effect Cautious)
     // What is left of a variance by less than this share of what it is the difference of is rounding.
     private const double Rounding = 1e-12;
 
-    public static Cuped Between(ArmSums control, ArmSums treatment)
+    public static Cuped Between(SufficientStatistics control, SufficientStatistics treatment)
     {
         var pooled = control + treatment;
-        var ofX = Unit.Covariance(pooled.N, pooled.CovariateSum, pooled.CovariateSum, pooled.CovariateSumSquares);
-        var ofY = Unit.Covariance(pooled.N, pooled.Sum, pooled.Sum, pooled.SumSquares);
-        var theta = ofX > 0 && ofY > 0 ? Unit.Covariance(pooled.N, pooled.Sum, pooled.CovariateSum, pooled.CovariateCrossSum) / ofX : 0;
+        var ofX = SampleMoments.Covariance(pooled.N, pooled.CovariateSum, pooled.CovariateSum, pooled.CovariateSumSquares);
+        var ofY = SampleMoments.Covariance(pooled.N, pooled.Sum, pooled.Sum, pooled.SumSquares);
+        var theta = ofX > 0 && ofY > 0 ? SampleMoments.Covariance(pooled.N, pooled.Sum, pooled.CovariateSum, pooled.CovariateCrossSum) / ofX : 0;
         var (c, t) = (Adjust(control, theta), Adjust(treatment, theta));
         var mean = new ControlMean(control.Sum / control.N, Variance(control) / control.N, ((theta * Shared(control)) - Variance(control)) / control.N);
         return new(theta, Effect.Between(c, t) with { Control = mean }, Effect.Cautiously(c, t) with { Control = mean });
     }
 
-    private static Unit Adjust(ArmSums arm, double theta)
+    private static SampleMoments Adjust(SufficientStatistics arm, double theta)
     {
         var (ofY, ofX, both) = (Variance(arm), theta * theta * Covariate(arm), 2 * theta * Shared(arm));
         var left = ofY + ofX - both;
         return new(arm.N, (arm.Sum - (theta * arm.CovariateSum)) / arm.N, left > Rounding * (ofY + ofX + Math.Abs(both)) ? left : 0);
     }
 
-    private static double Variance(ArmSums arm) => Unit.Covariance(arm.N, arm.Sum, arm.Sum, arm.SumSquares);
+    private static double Variance(SufficientStatistics arm) => SampleMoments.Covariance(arm.N, arm.Sum, arm.Sum, arm.SumSquares);
 
-    private static double Covariate(ArmSums arm) => Unit.Covariance(arm.N, arm.CovariateSum, arm.CovariateSum, arm.CovariateSumSquares);
+    private static double Covariate(SufficientStatistics arm) => SampleMoments.Covariance(arm.N, arm.CovariateSum, arm.CovariateSum, arm.CovariateSumSquares);
 
-    private static double Shared(ArmSums arm) => Unit.Covariance(arm.N, arm.Sum, arm.CovariateSum, arm.CovariateCrossSum);
+    private static double Shared(SufficientStatistics arm) => SampleMoments.Covariance(arm.N, arm.Sum, arm.CovariateSum, arm.CovariateCrossSum);
 }

@@ -22,10 +22,10 @@ internal sealed record Effect(double Value, double Variance, double DegreesOfFre
     /// V = v_T / n_T + v_C / n_C. ν = (v_T/n_T + v_C/n_C)² / ((v_T/n_T)²/(n_T - 1) + (v_C/n_C)²/(n_C - 1)). Assumes independent arms
     /// and means that are nearly normal. B. L. Welch, Biometrika 34 (1947) 28-35. Checked against 50-digit values and R's t.test.
     /// </remarks>
-    public static Effect Between(Unit control, Unit treatment)
+    public static Effect Between(SampleMoments control, SampleMoments treatment)
     {
         var (c, t) = (control.Variance / control.N, treatment.Variance / treatment.N);
-        return new(treatment.Mean - control.Mean, t + c, Freedom(control, treatment), control.N + treatment.N, new(control.Mean, c, -c));
+        return new(treatment.Mean - control.Mean, t + c, Satterthwaite(control, treatment), control.N + treatment.N, new(control.Mean, c, -c));
     }
 
     /// <summary>The same with the larger of Welch's and the pooled variance, for whatever is to hold at any number of looks.</summary>
@@ -34,7 +34,7 @@ internal sealed record Effect(double Value, double Variance, double DegreesOfFre
     /// not, and values are skewed, the variance of the small arm is seen too small for as long as it has not met a large value, and a
     /// test by Welch's errs up to 15 % at a level of 5 % when it is looked at often (docs/statistics.md, Simulations).
     /// </remarks>
-    public static Effect Cautiously(Unit control, Unit treatment)
+    public static Effect Cautiously(SampleMoments control, SampleMoments treatment)
     {
         var pooled = ((control.N * control.Variance) + (treatment.N * treatment.Variance)) / (control.N + treatment.N);
         return (pooled / control.N) + (pooled / treatment.N) > (control.Variance / control.N) + (treatment.Variance / treatment.N)
@@ -42,7 +42,7 @@ internal sealed record Effect(double Value, double Variance, double DegreesOfFre
             : Between(control, treatment);
     }
 
-    private static double Freedom(Unit control, Unit treatment)
+    private static double Satterthwaite(SampleMoments control, SampleMoments treatment)
     {
         var (c, t) = (control.Variance / control.N, treatment.Variance / treatment.N);
         // In proportion to the larger, so that nothing underflows.

@@ -1,4 +1,4 @@
-using Experiments.Api.Events;
+using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
 
 namespace Experiments.Tests.Events;

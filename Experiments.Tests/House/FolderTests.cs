@@ -13,13 +13,13 @@ public class FolderTests
         ("Domain", []),
         ("Statistics", []),
         ("Platform", []),
-        ("Events", ["Domain", "Platform"]),
-        ("Serving", ["Domain", "Platform"]),
-        ("Metrics", ["Domain", "Events", "Platform"]),
-        ("Aggregation", ["Domain", "Events", "Metrics", "Platform"]),
-        ("Results", ["Domain", "Events", "Aggregation", "Metrics", "Platform", "Statistics"]),
-        ("Slices", ["Domain", "Events", "Aggregation", "Metrics", "Platform", "Results", "Serving", "Statistics"]),
-        ("(root)", ["Events", "Aggregation", "Platform", "Results", "Serving", "Slices"]),
+        ("Ingestion", ["Domain", "Platform"]),
+        ("Evaluation", ["Domain", "Platform"]),
+        ("Metrics", ["Domain", "Ingestion", "Platform"]),
+        ("Aggregation", ["Domain", "Ingestion", "Metrics", "Platform"]),
+        ("Results", ["Domain", "Ingestion", "Aggregation", "Metrics", "Platform", "Statistics"]),
+        ("Slices", ["Domain", "Ingestion", "Aggregation", "Metrics", "Platform", "Results", "Evaluation", "Statistics"]),
+        ("(root)", ["Ingestion", "Aggregation", "Platform", "Results", "Evaluation", "Slices"]),
     ];
 
     // Assemblies that have nothing to do with requests, databases or the host.

@@ -39,5 +39,6 @@ public class HangingCommitTests(TestCluster cluster)
         }
 
         (await admin.Get("/api/v1/projects/")).Must(200)["count"].GetValue<int>().ShouldBe(9);
+        await app.StopAsync();
     }
 }

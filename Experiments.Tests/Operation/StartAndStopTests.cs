@@ -62,7 +62,7 @@ public class StartAndStopTests(TestCluster cluster)
     public async Task What_was_accepted_before_the_stop_is_finished_and_kept()
     {
         var database = await cluster.NewDatabase();
-        var app = await TestService.Start(database, "--Requests:Drain=00:00:00.300");
+        var app = await TestService.Start(database, "--Requests:Drain=00:00:01.500");
         var client = new Client(new Uri(app.Urls.First()), $"Api-Key {TestService.AdminKey}");
         (await client.Get("/api/v1/projects/")).Must(200);
         await using var blocker = new NpgsqlConnection(database);
@@ -78,7 +78,7 @@ public class StartAndStopTests(TestCluster cluster)
         var stopping = app.StopAsync();
         await Task.Delay(100);
         (await client.Get("/health/ready")).MustBe(503, "service.unavailable").Headers.Connection.ShouldBe(["close"]);
-        await Task.Delay(700);
+        await Task.Delay(2_000);
         stopping.IsCompleted.ShouldBeFalse();
         await transaction.RollbackAsync();
 

@@ -144,7 +144,7 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
     {
         var run = await Run.Start(service, identities: 60, treatmentRate: 0.2);
         await Given.Eventually(async () => (await run.Given.Exposures(run.Experiment))["events_not_counted"].GetValue<int>() == 0);
-        var watch = service.Services.GetRequiredService<ResultsWatch>();
+        var watch = service.Services.GetRequiredService<ResultsRefreshJob>();
 
         await watch.Run(CancellationToken.None);
 

@@ -89,7 +89,7 @@ public class SignificanceTests
     {
         string[] keys = ["control", "green", "red"];
         var total = arms.Sum(arm => arm.N);
-        return Judgement.Make(new(
+        return ResultsCalculator.Make(new(
             // As they came, so that the split is as planned.
             [.. arms.Select((arm, place) => (keys[place], 100m * arm.N / total))],
             arms.Index().ToDictionary(arm => ExposureState.InVariant + keys[arm.Index], arm => arm.Item.N),

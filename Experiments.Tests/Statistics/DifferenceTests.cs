@@ -83,8 +83,8 @@ public class DifferenceTests
     public void At_any_number_of_looks_the_variance_is_the_larger_of_two_and_the_same_where_arms_are_equally_large()
     {
         // The small arm has met no large value yet.
-        var (small, large) = (new ArmSums(100, 100, 110), new ArmSums(900, 1000, 50_000));
-        var (ofSmall, ofLarge) = (Unit.OfMean(small), Unit.OfMean(large));
+        var (small, large) = (new SufficientStatistics(100, 100, 110), new SufficientStatistics(900, 1000, 50_000));
+        var (ofSmall, ofLarge) = (SampleMoments.OfMean(small), SampleMoments.OfMean(large));
 
         var pooled = ((100 * ofSmall.Variance) + (900 * ofLarge.Variance)) / 1000;
         Effect.Cautiously(ofSmall, ofLarge).Variance.ShouldBe((pooled / 100) + (pooled / 900), 1e-12);
@@ -163,7 +163,7 @@ public class DifferenceTests
     }
 
     // Sums that some identities could really have, from few to many and from rare to common.
-    private static ArmSums Table(Random random, MetricKind kind)
+    private static SufficientStatistics Table(Random random, MetricKind kind)
     {
         var n = (int)Math.Pow(10, 1.5 + (2.5 * random.NextDouble()));
         if (kind == MetricKind.Proportion)
@@ -173,13 +173,13 @@ public class DifferenceTests
         }
 
         var (mean, spread) = (Math.Pow(10, (4 * random.NextDouble()) - 2) * (random.Next(5) == 0 ? -1 : 1), Math.Pow(10, (3 * random.NextDouble()) - 2));
-        var sums = default(ArmSums);
+        var sums = default(SufficientStatistics);
         for (var identity = 0; identity < 50; identity++)
         {
             var x = random.NextDouble();
             var y = mean + (spread * (x + random.NextDouble() - 1));
             var d = 1 + random.Next(5);
-            sums += new ArmSums(1, y, y * y, d, d * d, y * d, x, x * x, x * y);
+            sums += new SufficientStatistics(1, y, y * y, d, d * d, y * d, x, x * x, x * y);
         }
 
         var times = n / 50.0;
@@ -188,7 +188,7 @@ public class DifferenceTests
     }
 
     // Sums as no identities have them, but callers may send.
-    private static ArmSums Sums(Random random)
+    private static SufficientStatistics Sums(Random random)
     {
         return new(random.Next(6) == 0 ? random.Next(3) : random.Next(2, 100_000), One(), Square(), One(), Square(), One(), One(), Square(), One());
 

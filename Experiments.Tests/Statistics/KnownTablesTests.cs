@@ -13,7 +13,7 @@ public class KnownTablesTests
     {
         foreach (var one in Flagsmith["moments"]!.AsArray())
         {
-            var unit = Unit.OfMean(Arm(one!["input"]!));
+            var unit = SampleMoments.OfMean(Arm(one!["input"]!));
             unit.Mean.ShouldBe(one["mean"]!.GetValue<double>(), 1e-12);
             unit.Variance.ShouldBe(one["variance"]!.GetValue<double>(), 1e-10);
         }
@@ -97,5 +97,5 @@ public class KnownTablesTests
         Comparison.Between(new(3050, 1450, 1450), new(3500, 2600, 2600), new(MetricKind.Proportion)).Effect!.Value.ShouldBe(.56256, 1e-5);
     }
 
-    private static ArmSums Arm(JsonNode arm) => new(arm["n"]!.GetValue<double>(), arm["sum"]!.GetValue<double>(), arm["sum_squares"]!.GetValue<double>());
+    private static SufficientStatistics Arm(JsonNode arm) => new(arm["n"]!.GetValue<double>(), arm["sum"]!.GetValue<double>(), arm["sum_squares"]!.GetValue<double>());
 }

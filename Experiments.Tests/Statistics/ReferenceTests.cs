@@ -41,13 +41,13 @@ public class ReferenceTests
     });
 
     [Fact]
-    public void Means() => Each("welch", (input, check) => Compare(input, check, arm => Unit.OfMean(arm)));
+    public void Means() => Each("welch", (input, check) => Compare(input, check, arm => SampleMoments.OfMean(arm)));
 
     [Fact]
-    public void Proportions() => Each("proportion", (input, check) => Compare(input, check, arm => Unit.OfProportion(arm)));
+    public void Proportions() => Each("proportion", (input, check) => Compare(input, check, arm => SampleMoments.OfProportion(arm)));
 
     [Fact]
-    public void Ratios() => Each("ratio", (input, check) => Compare(input, check, arm => Unit.OfRatio(arm)));
+    public void Ratios() => Each("ratio", (input, check) => Compare(input, check, arm => SampleMoments.OfRatio(arm)));
 
     [Fact]
     public void Cuped_effects() => Each("cuped", (input, check) =>
@@ -153,7 +153,7 @@ public class ReferenceTests
         check("expected_loss.ship_treatment", chance.LossOfShipping);
     }
 
-    private static void Compare(JsonNode input, Action<string, double> check, Func<ArmSums, Unit> unit)
+    private static void Compare(JsonNode input, Action<string, double> check, Func<SufficientStatistics, SampleMoments> unit)
     {
         var effect = Effect.Between(unit(Arm(input["control"]!)), unit(Arm(input["treatment"]!)));
         check("effect", effect.Value);
@@ -172,7 +172,7 @@ public class ReferenceTests
         }
     }
 
-    private static ArmSums Arm(JsonNode arm, bool covariate = false) => new(
+    private static SufficientStatistics Arm(JsonNode arm, bool covariate = false) => new(
         Number(arm, "n"), Number(arm, "sum"), Or(arm, "sum_squares"), Or(arm, "denominator_sum"), Or(arm, "denominator_sum_squares"), covariate ? 0 : Or(arm, "cross_sum"),
         Or(arm, "covariate_sum"), Or(arm, "covariate_sum_squares"), covariate ? Or(arm, "cross_sum") : 0);
 

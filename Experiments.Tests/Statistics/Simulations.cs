@@ -47,7 +47,7 @@ public class Simulations(ITestOutputHelper output)
         Parallel.For(0, Experiments, number =>
         {
             var random = new Random(number);
-            var (control, treatment) = (default(ArmSums), default(ArmSums));
+            var (control, treatment) = (default(SufficientStatistics), default(SufficientStatistics));
             var (fixedFound, sequentialFound) = (false, false);
             for (var look = 0; look < 50; look++)
             {
@@ -124,16 +124,16 @@ public class Simulations(ITestOutputHelper output)
     private static ComparisonSettings Settings(string kind) => new(
         kind switch { "proportion" => MetricKind.Proportion, "ratio" => MetricKind.Ratio, _ => MetricKind.Mean }, Alpha: Alpha, UseCovariate: kind == "cuped");
 
-    private static ArmSums Arm(string kind, Random random, double factor) => Sums(kind, random, factor, kind == "proportion" ? 2000 : 1000);
+    private static SufficientStatistics Arm(string kind, Random random, double factor) => Sums(kind, random, factor, kind == "proportion" ? 2000 : 1000);
 
-    private static ArmSums Sums(string kind, Random random, double factor, int n)
+    private static SufficientStatistics Sums(string kind, Random random, double factor, int n)
     {
-        var sums = default(ArmSums);
+        var sums = default(SufficientStatistics);
         for (var identity = 0; identity < n; identity++)
         {
             sums += kind switch
             {
-                "proportion" => random.NextDouble() < 0.1 * factor ? new ArmSums(1, 1, 1) : new ArmSums(1, 0, 0),
+                "proportion" => random.NextDouble() < 0.1 * factor ? new SufficientStatistics(1, 1, 1) : new SufficientStatistics(1, 0, 0),
                 "ratio" => Ratio(random, factor),
                 "cuped" => Covaried(random, factor),
                 _ => One(-Math.Log(1 - random.NextDouble()) * factor),
@@ -143,10 +143,10 @@ public class Simulations(ITestOutputHelper output)
         return sums;
     }
 
-    private static ArmSums One(double y) => new(1, y, y * y);
+    private static SufficientStatistics One(double y) => new(1, y, y * y);
 
     // So many views, and a share of them clicked.
-    private static ArmSums Ratio(Random random, double factor)
+    private static SufficientStatistics Ratio(Random random, double factor)
     {
         var d = 1 + random.Next(10);
         var y = 0.0;
@@ -158,7 +158,7 @@ public class Simulations(ITestOutputHelper output)
         return new(1, y, y * y, d, d * d, y * d);
     }
 
-    private static ArmSums Covaried(Random random, double factor)
+    private static SufficientStatistics Covaried(Random random, double factor)
     {
         var x = 5 + Gaussian(random);
         var y = factor * (5 + (0.7 * (x - 5)) + (Math.Sqrt(0.51) * Gaussian(random)));

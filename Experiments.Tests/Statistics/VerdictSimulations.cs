@@ -63,7 +63,7 @@ public class VerdictSimulations(ITestOutputHelper output)
 
     private static string? FirstVerdict(string metric, int treatmentWeight, int identities, Random random)
     {
-        var arms = new ArmSums[2];
+        var arms = new SufficientStatistics[2];
         for (var look = 0; look < Looks; look++)
         {
             Come(arms, metric, treatmentWeight, identities / Looks, random);
@@ -82,7 +82,7 @@ public class VerdictSimulations(ITestOutputHelper output)
         return null;
     }
 
-    private static void Come(ArmSums[] arms, string metric, int treatmentWeight, int identities, Random random)
+    private static void Come(SufficientStatistics[] arms, string metric, int treatmentWeight, int identities, Random random)
     {
         var n = new int[2];
         for (var identity = 0; identity < identities; identity++)
@@ -92,15 +92,15 @@ public class VerdictSimulations(ITestOutputHelper output)
             if (random.NextDouble() < 0.02)
             {
                 var y = metric == "conversion" ? 1 : Math.Exp(Gaussian(random));
-                arms[arm] += new ArmSums(0, y, y * y, NonZero: 1);
+                arms[arm] += new SufficientStatistics(0, y, y * y, NonZero: 1);
             }
         }
 
-        arms[0] += new ArmSums(n[0], 0, 0);
-        arms[1] += new ArmSums(n[1], 0, 0);
+        arms[0] += new SufficientStatistics(n[0], 0, 0);
+        arms[1] += new SufficientStatistics(n[1], 0, 0);
     }
 
-    private static string Verdict(string aggregation, int treatmentWeight, ArmSums[] arms) => Judgement.Make(new(
+    private static string Verdict(string aggregation, int treatmentWeight, SufficientStatistics[] arms) => ResultsCalculator.Make(new(
         [("control", 100 - treatmentWeight), ("green", treatmentWeight)],
         new Dictionary<string, long> { [ExposureState.InVariant + "control"] = (long)arms[0].N, [ExposureState.InVariant + "green"] = (long)arms[1].N },
         [new(1, 0, 1, "m", "primary", "increase", aggregation, new MetricDefinition(Event: "e"), false, [.. arms.Select(arm => new[] { arm.Sum, arm.SumSquares, 0, 0, 0, 0, 0, 0, arm.NonZero, 0 })], [])],

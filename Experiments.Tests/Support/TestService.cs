@@ -70,6 +70,10 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
             "--Logging:LogLevel:Default=Error",
             "--Logging:LogLevel:Microsoft.AspNetCore.Server.Kestrel=None",
             "--Logging:LogLevel:Microsoft.Hosting.Lifetime=None",
+            // Two tests break the results of an experiment on purpose.
+            "--Logging:LogLevel:Experiments.Api.Results.ResultsService=None",
+            // Databases of tests are dropped with connections to them.
+            "--Logging:LogLevel:Npgsql.Connection=None",
             $"--Authentication:Schemes:Bearer:ValidIssuer={Issuer}",
             $"--Authentication:Schemes:Bearer:ValidAudiences:0={Audience}",
             $"--Authentication:Schemes:Bearer:SigningKeys:0:Issuer={Issuer}",

@@ -39,7 +39,7 @@ internal sealed class ProjectAdmin(AccessStore access) : AuthorizationHandler<Pr
 {
     protected override async Task HandleRequirementAsync(AuthorizationHandlerContext context, Requirement requirement, HttpContext resource)
     {
-        _ = Wire.ObjectId.TryParse(resource.GetRouteValue("id") as string, null, out var id);
+        _ = Http.ObjectId.TryParse(resource.GetRouteValue("id") as string, null, out var id);
         if (await access.Administers(Actor.Of(context.User), id.Value, resource.RequestAborted))
         {
             context.Succeed(requirement);

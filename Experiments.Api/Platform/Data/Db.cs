@@ -53,7 +53,7 @@ internal sealed class Db(NpgsqlDataSource source)
             ct);
 
     /// <summary>Runs <paramref name="work"/>, with all calls on this object inside it, in one transaction that is kept when <paramref name="keep"/> says so.</summary>
-    public Task<T> InTransaction<T>(Func<Task<T>> work, Func<T, bool> keep, CancellationToken ct) => Transact(work, keep, ct).OrAbandon(ct);
+    public Task<T> InTransaction<T>(Func<Task<T>> work, Func<T, bool> keep, CancellationToken ct) => Transact(work, keep, ct).OrDetach(ct);
 
     /// <summary>Runs work that takes long and uses other connections; a transaction that is under way here is kept alive meanwhile.</summary>
     public async Task<T> Elsewhere<T>(Func<Task<T>> work)
@@ -96,7 +96,7 @@ internal sealed class Db(NpgsqlDataSource source)
 
     private Task<T> Bounded<T>(Func<NpgsqlConnection, Task<T>> statement, Func<DbException, bool> mayRepeat, CancellationToken ct) =>
         // Inside a transaction it is the whole that is left behind; its connection must not be closed under a running statement.
-        _transactional is { } connection ? statement(connection) : Alone(statement, mayRepeat, ct).OrAbandon(ct);
+        _transactional is { } connection ? statement(connection) : Alone(statement, mayRepeat, ct).OrDetach(ct);
 
     private async Task<T> Alone<T>(Func<NpgsqlConnection, Task<T>> statement, Func<DbException, bool> mayRepeat, CancellationToken ct)
     {

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Experiments.Api.Platform.Access;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Microsoft.AspNetCore.Http.Timeouts;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;

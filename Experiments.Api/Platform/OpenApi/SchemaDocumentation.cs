@@ -1,5 +1,5 @@
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
 

@@ -1,6 +1,6 @@
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Platform.Startup;
 

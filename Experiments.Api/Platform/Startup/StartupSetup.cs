@@ -7,8 +7,8 @@ internal static class StartupSetup
     {
         services.AddSingleton<Readiness>();
         services.AddSingleton<AdminKeys>();
-        services.AddHostedService<Drain>();
-        services.AddHostedService<Preparation>();
-        services.AddHostedService<Cleaning>();
+        services.AddHostedService<GracefulShutdown>();
+        services.AddHostedService<DatabaseInitializer>();
+        services.AddHostedService<IdempotencyCleanupJob>();
     }
 }

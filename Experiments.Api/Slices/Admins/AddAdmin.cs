@@ -1,7 +1,7 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -10,16 +10,16 @@ namespace Experiments.Api.Slices.Admins;
 /// <summary>Makes the subject of a token an admin.</summary>
 internal static class AddAdmin
 {
-    public static void Map(RouteGroupBuilder admins, string place) => admins
-        .MapPost("/", (Call call) => call.Create<Body, AdminView>(body => new Command(call.Actor, Place.Of(call), body)))
-        .Named($"add{place}Admin", $"Make the subject of a token an admin of the {place.ToLowerInvariant()}")
+    public static void Map(RouteGroupBuilder admins, string scope) => admins
+        .MapPost("/", (RequestContext context) => context.Create<Body, AdminView>(body => new Command(context.Actor, AdminScope.Of(context), body)))
+        .Named($"add{scope}Admin", $"Make the subject of a token an admin of the {scope.ToLowerInvariant()}")
         .Takes<Body>("""{"subject": "alice@example.com"}""")
         .Answers<AdminView>(StatusCodes.Status201Created)
         .Refuses(Problem.AdminExists);
 
     internal sealed record Body(string? Subject = null, string? Issuer = null);
 
-    internal sealed record Command(string Actor, Place Place, Body Body) : IRequest<Outcome<AdminView>>;
+    internal sealed record Command(string Actor, AdminScope AdminScope, Body Body) : IRequest<Outcome<AdminView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -59,10 +59,10 @@ internal static class AddAdmin
 
         public async Task<Outcome<AdminView>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var place = command.Place;
+            var scope = command.AdminScope;
             var admin = await db.Change<AdminView>(
                 Sql,
-                new { command.Actor, place.EnvironmentId, place.ProjectId, place.Word, Subject = command.Body.Subject!.Trim(), Issuer = command.Body.Issuer ?? issuers.Only, IsOnly = !issuers.AreSeveral },
+                new { command.Actor, scope.EnvironmentId, scope.ProjectId, scope.Word, Subject = command.Body.Subject!.Trim(), Issuer = command.Body.Issuer ?? issuers.Only, IsOnly = !issuers.AreSeveral },
                 cancellationToken);
             return admin is null ? Problem.AdminExists : admin;
         }

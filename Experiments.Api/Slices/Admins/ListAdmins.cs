@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -9,13 +9,13 @@ namespace Experiments.Api.Slices.Admins;
 /// <summary>Lists who was made an admin of the place itself, newest first.</summary>
 internal static class ListAdmins
 {
-    public static void Map(RouteGroupBuilder admins, string place) => admins
-        .MapGet("/", (Call call) => call.Get(new Query(Place.Of(call), call.Page, call.Address)))
-        .Named($"list{place}Admins", $"List the admins of the {place.ToLowerInvariant()}, newest first")
+    public static void Map(RouteGroupBuilder admins, string scope) => admins
+        .MapGet("/", (RequestContext context) => context.Get(new Query(AdminScope.Of(context), context.Page, context.Address)))
+        .Named($"list{scope}Admins", $"List the admins of the {scope.ToLowerInvariant()}, newest first")
         .AsksForPage()
         .Answers<Listing<AdminView>>();
 
-    internal sealed record Query(Place Place, Page Page, Uri Address) : IRequest<Outcome<Listing<AdminView>>>, IPaged;
+    internal sealed record Query(AdminScope AdminScope, Page Page, Uri Address) : IRequest<Outcome<Listing<AdminView>>>, IPaged;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
@@ -38,7 +38,7 @@ internal static class ListAdmins
         public async Task<Outcome<Listing<AdminView>>> Handle(Query query, CancellationToken cancellationToken)
         {
             var rows = await db.Rows<Row>(
-                Sql, new { query.Place.EnvironmentId, query.Place.ProjectId, query.Page.Limit, query.Page.Offset }, cancellationToken);
+                Sql, new { query.AdminScope.EnvironmentId, query.AdminScope.ProjectId, query.Page.Limit, query.Page.Offset }, cancellationToken);
             return query.Page.Of<AdminView>(query.Address, rows[0].Count, [.. rows.Where(row => row.Id > 0)]);
         }
 

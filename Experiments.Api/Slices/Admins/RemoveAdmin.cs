@@ -1,7 +1,7 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using MediatR;
 
 namespace Experiments.Api.Slices.Admins;
@@ -9,13 +9,13 @@ namespace Experiments.Api.Slices.Admins;
 /// <summary>Takes the place away from an admin.</summary>
 internal static class RemoveAdmin
 {
-    public static void Map(RouteGroupBuilder admins, string place) => admins
-        .MapDelete("/{admin}", (ObjectId admin, Call call) => call.Delete(() => new Command(call.Actor, Place.Of(call), admin.Value)))
-        .Named($"remove{place}Admin", $"Remove an admin of the {place.ToLowerInvariant()}")
+    public static void Map(RouteGroupBuilder admins, string scope) => admins
+        .MapDelete("/{admin}", (ObjectId admin, RequestContext context) => context.Delete(() => new Command(context.Actor, AdminScope.Of(context), admin.Value)))
+        .Named($"remove{scope}Admin", $"Remove an admin of the {scope.ToLowerInvariant()}")
         .AnswersNothing()
         .Refuses(Problem.NoAdmin);
 
-    internal sealed record Command(string Actor, Place Place, long Id) : IRequest<Outcome<Nothing>>;
+    internal sealed record Command(string Actor, AdminScope AdminScope, long Id) : IRequest<Outcome<Nothing>>;
 
     internal sealed class Handler(Db db, AccessStore access) : IRequestHandler<Command, Outcome<Nothing>>
     {
@@ -33,9 +33,9 @@ internal static class RemoveAdmin
 
         public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var place = command.Place;
+            var scope = command.AdminScope;
             var removed = await db.Change<AdminView>(
-                Sql, new { command.Id, command.Actor, place.EnvironmentId, place.ProjectId, place.Word }, cancellationToken);
+                Sql, new { command.Id, command.Actor, scope.EnvironmentId, scope.ProjectId, scope.Word }, cancellationToken);
             access.Forget();
             return removed is null ? Problem.NoAdmin : Nothing.Value;
         }

@@ -1,5 +1,5 @@
 using Experiments.Api.Platform;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Statistics;
 using FluentValidation;
 using MediatR;
@@ -10,7 +10,7 @@ namespace Experiments.Api.Slices.Analysis;
 internal static class AdjustPValues
 {
     public static void Map(RouteGroupBuilder analysis) => analysis
-        .MapPost("/adjust", (Call call) => call.Ask<Body, Adjusted>(body => new Query(body)))
+        .MapPost("/adjust", (RequestContext context) => context.Ask<Body, Adjusted>(body => new Query(body)))
         .Named("adjustPValues", "Adjust p-values for how many there are")
         .Takes<Body>("""{"method": "holm", "p_values": [0.01, 0.04, 0.03]}""")
         .Answers<Adjusted>();

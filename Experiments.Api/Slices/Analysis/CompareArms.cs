@@ -1,5 +1,5 @@
 using Experiments.Api.Platform;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Results;
 using Experiments.Api.Statistics;
 using FluentValidation;
@@ -11,7 +11,7 @@ namespace Experiments.Api.Slices.Analysis;
 internal static class CompareArms
 {
     public static void Map(RouteGroupBuilder analysis) => analysis
-        .MapPost("/compare", (Call call) => call.Ask<ComparisonBody, ComparisonView>(body => new Query(body)))
+        .MapPost("/compare", (RequestContext context) => context.Ask<ComparisonBody, ComparisonView>(body => new Query(body)))
         .Named("compareArms", "Compare arms by their sums")
         .Takes<ComparisonBody>(
             """

@@ -97,7 +97,7 @@ internal sealed record ArmBody(
     string? Key = null, long? N = null, double? Sum = null, double? SumSquares = null, double? DenominatorSum = null, double? DenominatorSumSquares = null,
     double? CrossSum = null, double? CovariateSum = null, double? CovariateSumSquares = null, double? CovariateCrossSum = null)
 {
-    public ArmSums Sums(ComparisonSettings settings) => new(
+    public SufficientStatistics Sums(ComparisonSettings settings) => new(
         N!.Value, Sum!.Value, SumSquares ?? (settings.Kind == MetricKind.Proportion ? Sum.Value : 0), DenominatorSum ?? 0, DenominatorSumSquares ?? 0, CrossSum ?? 0,
         CovariateSum ?? 0, CovariateSumSquares ?? 0, CovariateCrossSum ?? 0);
 
@@ -127,7 +127,7 @@ internal sealed record ArmBody(
 
         void Possible(string name, double n, double sum, double? squares)
         {
-            if (squares is { } given && !Unit.IsPossible(n, sum, given))
+            if (squares is { } given && !SampleMoments.IsPossible(n, sum, given))
             {
                 wrong($"{path}.{name}", "No numbers have this sum and this sum of squares.");
             }

@@ -1,6 +1,6 @@
 using System.Text.Json.Serialization;
 using Experiments.Api.Platform;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Statistics;
 using FluentValidation;
 using MediatR;
@@ -11,7 +11,7 @@ namespace Experiments.Api.Slices.Analysis;
 internal static class PlanSampleSize
 {
     public static void Map(RouteGroupBuilder analysis) => analysis
-        .MapPost("/sample-size", (Call call) => call.Ask<Body, Plan>(body => new Query(body)))
+        .MapPost("/sample-size", (RequestContext context) => context.Ask<Body, Plan>(body => new Query(body)))
         .Named("planSampleSize", "How many identities an effect needs, or which effect so many can show")
         .Takes<Body>("""{"kind": "proportion", "baseline": {"mean": 0.1}, "minimum_detectable_effect": 0.05, "alpha": 0.05, "power": 0.8, "arms": 2, "identities_per_day": 10000}""")
         .Answers<Plan>();

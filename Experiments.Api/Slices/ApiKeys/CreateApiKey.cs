@@ -1,7 +1,7 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -11,7 +11,7 @@ namespace Experiments.Api.Slices.ApiKeys;
 internal static class CreateApiKey
 {
     public static void Map(RouteGroupBuilder keys) => keys
-        .MapPost("/", (Call call) => call.Create<Body, Response>(body => new Command(call.Scope, body)))
+        .MapPost("/", (RequestContext context) => context.Create<Body, Response>(body => new Command(context.Scope, body)))
         .Named("createApiKey", "Create an API key; the secret is shown this once")
         .Takes<Body>("""{"name": "deploy", "expires_at": "2030-01-31T12:00:00Z"}""")
         .Answers<Response>(StatusCodes.Status201Created);

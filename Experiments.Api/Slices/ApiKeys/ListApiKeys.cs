@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -10,7 +10,7 @@ namespace Experiments.Api.Slices.ApiKeys;
 internal static class ListApiKeys
 {
     public static void Map(RouteGroupBuilder keys) => keys
-        .MapGet("/", (Call call) => call.Get(new Query(call.Environment.Id, call.Page, call.Address)))
+        .MapGet("/", (RequestContext context) => context.Get(new Query(context.Environment.Id, context.Page, context.Address)))
         .Named("listApiKeys", "List the API keys of the environment, without secrets")
         .AsksForPage()
         .Answers<Listing<ApiKeyView>>();

@@ -1,7 +1,7 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using MediatR;
 
 namespace Experiments.Api.Slices.ApiKeys;
@@ -10,7 +10,7 @@ namespace Experiments.Api.Slices.ApiKeys;
 internal static class RevokeApiKey
 {
     public static void Map(RouteGroupBuilder keys) => keys
-        .MapDelete("/{id}", (ObjectId id, Call call) => call.Delete(() => new Command(call.Scope, id.Value)))
+        .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
         .Named("revokeApiKey", "Revoke an API key")
         .AnswersNothing()
         .Refuses(Problem.NoApiKey);

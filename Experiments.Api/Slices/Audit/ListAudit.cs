@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -11,8 +11,8 @@ namespace Experiments.Api.Slices.Audit;
 internal static class ListAudit
 {
     public static void Map(RouteGroupBuilder environment) => environment
-        .MapGet("/audit", (Call call) => call.Get(new Query(
-            call.Environment.Id, call.Query["object_type"], call.Query["object_id"], call.Page, call.Address)))
+        .MapGet("/audit", (RequestContext context) => context.Get(new Query(
+            context.Environment.Id, context.Query["object_type"], context.Query["object_id"], context.Page, context.Address)))
         .WithTags("Audit")
         .Named("listAudit", "List changes, newest first")
         .Asks("object_type", "Only changes of this kind of object.", "experiment")
@@ -54,7 +54,7 @@ internal static class ListAudit
         {
             this.RulesForPage();
             RuleFor(query => query.ObjectType).OneOf("admin", "api_key", "cohort", "environment", "experiment", "feature", "holdout", "metric");
-            RuleFor(query => query.ObjectId).Must(id => id is null || (Platform.Wire.ObjectId.TryParse(id, null, out var read) && read.Value > 0))
+            RuleFor(query => query.ObjectId).Must(id => id is null || (Platform.Http.ObjectId.TryParse(id, null, out var read) && read.Value > 0))
                 .WithMessage("This must be an id.");
             RuleFor(query => query.ObjectType).NotNull().When(query => query.ObjectId is not null).WithMessage("This is required with object_id.");
         }
@@ -82,7 +82,7 @@ internal static class ListAudit
 
         public async Task<Outcome<Listing<Entry>>> Handle(Query query, CancellationToken cancellationToken)
         {
-            _ = Platform.Wire.ObjectId.TryParse(query.ObjectId, null, out var id);
+            _ = Platform.Http.ObjectId.TryParse(query.ObjectId, null, out var id);
             var rows = await db.Rows<Row>(
                 Sql,
                 new { query.EnvironmentId, Type = query.ObjectType, Id = query.ObjectId is null ? (long?)null : id.Value, query.Page.Limit, query.Page.Offset },

@@ -1,4 +1,4 @@
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Cohorts;
 

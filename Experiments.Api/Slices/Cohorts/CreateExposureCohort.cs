@@ -1,7 +1,7 @@
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Slices.Experiments;
 using FluentValidation;
 using MediatR;
@@ -12,7 +12,7 @@ namespace Experiments.Api.Slices.Cohorts;
 internal static class CreateExposureCohort
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/{id}/exposure-cohort", (ObjectId id, Call call) => call.Create<Body, CohortView>(body => new Command(call.Scope, id.Value, body), at: "cohorts"))
+        .MapPost("/{id}/exposure-cohort", (ObjectId id, RequestContext context) => context.Create<Body, CohortView>(body => new Command(context.Scope, id.Value, body), at: "cohorts"))
         .Named("createExposureCohort", "Make a cohort of those who were shown an experiment")
         .Takes<Body>("""{"variant": "green"}""")
         .Answers<CohortView>(StatusCodes.Status201Created)

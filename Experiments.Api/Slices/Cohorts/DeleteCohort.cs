@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using MediatR;
 
 namespace Experiments.Api.Slices.Cohorts;
@@ -9,7 +9,7 @@ namespace Experiments.Api.Slices.Cohorts;
 internal static class DeleteCohort
 {
     public static void Map(RouteGroupBuilder cohorts) => cohorts
-        .MapDelete("/{id}", (ObjectId id, Call call) => call.Delete(() => new Command(call.Scope, id.Value)))
+        .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
         .Named("deleteCohort", "Delete a cohort")
         .AnswersNothing()
         .Refuses(Problem.NoCohort);

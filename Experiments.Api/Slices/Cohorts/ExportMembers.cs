@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 using Microsoft.AspNetCore.Http.Timeouts;
@@ -20,10 +20,10 @@ internal static class ExportMembers
         .Asks("spreadsheet", "false leaves out the apostrophe before what a spreadsheet would take for a formula.", "false")
         .Refuses(Problem.NoCohort, Problem.Invalid);
 
-    private static async Task<IResult> Send(ObjectId id, Call call, Db db)
+    private static async Task<IResult> Send(ObjectId id, RequestContext context, Db db)
     {
-        var outcome = await call.Send(new Query(call.Environment.Id, id.Value, call.Query["spreadsheet"]));
-        return outcome.Refusal is { } refusal ? Answer.Of(refusal) : new Csv(db, outcome.Value!, call.Query["spreadsheet"] != "false");
+        var outcome = await context.Send(new Query(context.Environment.Id, id.Value, context.Query["spreadsheet"]));
+        return outcome.Refusal is { } refusal ? Answer.Of(refusal) : new Csv(db, outcome.Value!, context.Query["spreadsheet"] != "false");
     }
 
     internal sealed record Query(long EnvironmentId, long Id, string? Spreadsheet) : IRequest<Outcome<Cohort>>;

@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using MediatR;
 
 namespace Experiments.Api.Slices.Cohorts;
@@ -9,7 +9,7 @@ namespace Experiments.Api.Slices.Cohorts;
 internal static class GetCohort
 {
     public static void Map(RouteGroupBuilder cohorts) => cohorts
-        .MapGet("/{id}", (ObjectId id, Call call) => call.Get(new Query(call.Environment.Id, id.Value)))
+        .MapGet("/{id}", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
         .Named("getCohort", "Read a cohort")
         .Answers<CohortView>()
         .Refuses(Problem.NoCohort);

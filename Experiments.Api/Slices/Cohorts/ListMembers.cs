@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -10,7 +10,7 @@ namespace Experiments.Api.Slices.Cohorts;
 internal static class ListMembers
 {
     public static void Map(RouteGroupBuilder cohorts) => cohorts
-        .MapGet("/{id}/members", (ObjectId id, Call call) => call.Get(new Query(call.Environment.Id, id.Value, call.Page, call.Address)))
+        .MapGet("/{id}/members", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value, context.Page, context.Address)))
         .Named("listMembers", "List the identities of a cohort")
         .AsksForPage()
         .Answers<Listing<Member>>()

@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -10,7 +10,7 @@ namespace Experiments.Api.Slices.Events;
 internal static class ListEventNames
 {
     public static void Map(RouteGroupBuilder environment) => environment
-        .MapGet("/events/names", (Call call) => call.Get(new Query(call.Environment.Id, call.Query["q"], call.Page, call.Address)))
+        .MapGet("/events/names", (RequestContext context) => context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address)))
         .WithTags("Events")
         .Named("listEventNames", "List the events that have come, by name, the latest first")
         .Asks("q", "Only those with this text in their name, in any case.", "purchase")

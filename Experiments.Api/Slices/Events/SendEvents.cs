@@ -1,9 +1,9 @@
 using System.Text.Json;
 using Experiments.Api.Aggregation;
-using Experiments.Api.Events;
+using Experiments.Api.Evaluation;
+using Experiments.Api.Ingestion;
 using Experiments.Api.Platform;
-using Experiments.Api.Platform.Wire;
-using Experiments.Api.Serving;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Events;
 
@@ -38,13 +38,13 @@ internal static class SendEvents
         var services = http.RequestServices;
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
         deadline.CancelAfter(services.GetRequiredService<IConfiguration>().Deadline());
-        var outcome = await services.GetRequiredService<Intake>().Take(
+        var outcome = await services.GetRequiredService<IngestionLimiter>().Take(
             http.Request,
             snapshot.EnvironmentId,
             services.GetRequiredService<TimeProvider>().GetUtcNow().UtcDateTime,
             async batch =>
             {
-                var added = await services.GetRequiredService<EventLog>().Add(snapshot.EnvironmentId, batch, deadline.Token);
+                var added = await services.GetRequiredService<EventWriter>().Add(snapshot.EnvironmentId, batch, deadline.Token);
                 return new Receipt(batch.Accepted, batch.Accepted - added, batch.Rejected.Count, [.. batch.Rejected.Take(Refusal.MostErrors)]);
             },
             deadline.Token);
@@ -55,6 +55,6 @@ internal static class SendEvents
         }
 
         services.GetRequiredService<AggregationWorker>().Notify();
-        await ServedAnswer.Write(http, JsonSerializer.SerializeToUtf8Bytes(outcome.Value!, WireJson.Options), StatusCodes.Status202Accepted);
+        await ServedResponse.Write(http, JsonSerializer.SerializeToUtf8Bytes(outcome.Value!, ApiJson.Options), StatusCodes.Status202Accepted);
     }
 }

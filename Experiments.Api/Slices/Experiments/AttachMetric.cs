@@ -3,7 +3,7 @@ using Experiments.Api.Domain;
 using Experiments.Api.Metrics;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -13,7 +13,7 @@ namespace Experiments.Api.Slices.Experiments;
 internal static class AttachMetric
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/{id}/metrics", (ObjectId id, Call call) => call.Create<Body, ExperimentMetricView>(body => new Command(call.Scope, id.Value, body)))
+        .MapPost("/{id}/metrics", (ObjectId id, RequestContext context) => context.Create<Body, ExperimentMetricView>(body => new Command(context.Scope, id.Value, body)))
         .Named("attachMetric", "Give an experiment a metric")
         .Takes<Body>("""{"metric": 1, "role": "guardrail", "expected_direction": "not_decrease"}""")
         .Answers<ExperimentMetricView>(StatusCodes.Status201Created)

@@ -1,7 +1,7 @@
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Slices.Features;
 using FluentValidation;
 using MediatR;
@@ -12,7 +12,7 @@ namespace Experiments.Api.Slices.Experiments;
 internal static class CompleteExperiment
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/{id}/complete", (ObjectId id, Call call) => call.Act<Body, ExperimentView>(body => new Command(call.Scope, id.Value, body)))
+        .MapPost("/{id}/complete", (ObjectId id, RequestContext context) => context.Act<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body)))
         .Named("completeExperiment", "Complete an experiment, with a conclusion, and ship a variant")
         .Takes<Body>("""{"conclusion": "won", "comment": "Two per cent more orders.", "ship": "green"}""", required: false)
         .Answers<ExperimentView>()

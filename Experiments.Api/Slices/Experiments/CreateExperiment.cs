@@ -3,7 +3,7 @@ using Experiments.Api.Aggregation;
 using Experiments.Api.Metrics;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -13,7 +13,7 @@ namespace Experiments.Api.Slices.Experiments;
 internal static class CreateExperiment
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/", (Call call) => call.Create<Body, ExperimentView>(body => new Command(call.Scope, body)))
+        .MapPost("/", (RequestContext context) => context.Create<Body, ExperimentView>(body => new Command(context.Scope, body)))
         .Named("createExperiment", "Create an experiment, on a feature that is there or one that is made with it")
         .Takes<Body>("""{"name": "Green button", "hypothesis": "A green button sells more.", "feature": 1, "rollout_percentage": 50}""")
         .Answers<ExperimentView>(StatusCodes.Status201Created)

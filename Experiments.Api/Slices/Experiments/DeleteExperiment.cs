@@ -1,7 +1,7 @@
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using MediatR;
 
 namespace Experiments.Api.Slices.Experiments;
@@ -10,7 +10,7 @@ namespace Experiments.Api.Slices.Experiments;
 internal static class DeleteExperiment
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapDelete("/{id}", (ObjectId id, Call call) => call.Delete(() => new Command(call.Scope, id.Value)))
+        .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
         .Named("deleteExperiment", "Delete an experiment that is not running")
         .AnswersNothing()
         .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentRunning);

@@ -1,7 +1,7 @@
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using MediatR;
 
 namespace Experiments.Api.Slices.Experiments;
@@ -10,7 +10,7 @@ namespace Experiments.Api.Slices.Experiments;
 internal static class DetachMetric
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapDelete("/{id}/metrics/{link}", (ObjectId id, ObjectId link, Call call) => call.Delete(() => new Command(call.Scope, id.Value, link.Value)))
+        .MapDelete("/{id}/metrics/{link}", (ObjectId id, ObjectId link, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value, link.Value)))
         .Named("detachMetric", "Take a metric from an experiment that has not started")
         .AnswersNothing()
         .Refuses(Problem.NoExperiment, Problem.NoExperimentMetric, Problem.Stale, Problem.MetricsFrozen);

@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -13,7 +13,7 @@ namespace Experiments.Api.Slices.Experiments;
 internal static class DuplicateExperiment
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/{id}/duplicate", (ObjectId id, Call call) => call.Create<Body, ExperimentView>(body => new Command(call.Scope, id.Value, body), at: "experiments"))
+        .MapPost("/{id}/duplicate", (ObjectId id, RequestContext context) => context.Create<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body), at: "experiments"))
         .Named("duplicateExperiment", "Make a new experiment with the settings of another one")
         .Takes<Body>("""{"name": "Green button, again", "feature": 2}""", required: false)
         .Answers<ExperimentView>(StatusCodes.Status201Created)

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Experiments.Api.Metrics;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Experiments;
 

@@ -1,5 +1,5 @@
 using Experiments.Api.Platform;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Slices.Cohorts;
 using Experiments.Api.Slices.Exposures;
 using Experiments.Api.Slices.Results;

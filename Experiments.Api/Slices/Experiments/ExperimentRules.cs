@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Experiments.Api.Aggregation;
-using Experiments.Api.Events;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Ingestion;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Experiments;
 
@@ -48,5 +48,5 @@ internal static class ExperimentRules
     /// <summary>The criteria as they are stored; none stay none.</summary>
     public static string? Stored(ExposureCriteria? exposure) => exposure is null ? null : JsonSerializer.Serialize(exposure, Sparse);
 
-    private static readonly JsonSerializerOptions Sparse = new(WireJson.Options) { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
+    private static readonly JsonSerializerOptions Sparse = new(ApiJson.Options) { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
 }

@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 using Experiments.Api.Aggregation;
 using Experiments.Api.Domain;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Experiments;
 

@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using MediatR;
 
 namespace Experiments.Api.Slices.Experiments;
@@ -9,7 +9,7 @@ namespace Experiments.Api.Slices.Experiments;
 internal static class ListExperimentMetrics
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapGet("/{id}/metrics", (ObjectId id, Call call) => call.Get(new Query(call.Environment.Id, id.Value)))
+        .MapGet("/{id}/metrics", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
         .Named("listExperimentMetrics", "List the metrics of an experiment")
         .Answers<IReadOnlyList<ExperimentMetricView>>()
         .Refuses(Problem.NoExperiment);

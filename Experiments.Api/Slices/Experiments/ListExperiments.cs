@@ -1,7 +1,7 @@
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -11,8 +11,8 @@ namespace Experiments.Api.Slices.Experiments;
 internal static class ListExperiments
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapGet("/", (Call call) => call.Get(new Query(
-            call.Environment.Id, [.. call.Query["status"]], call.Query["q"], call.Query["archived"], call.Page, call.Address)))
+        .MapGet("/", (RequestContext context) => context.Get(new Query(
+            context.Environment.Id, [.. context.Query["status"]], context.Query["q"], context.Query["archived"], context.Page, context.Address)))
         .Named("listExperiments", "List experiments, newest first")
         .Asks("status", "Only those in this status; may be repeated.", "running", repeatable: true)
         .Asks("q", "Only those with this text in their own or their feature's name, in any case.", "checkout")

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -11,7 +11,7 @@ namespace Experiments.Api.Slices.Experiments;
 internal static class ListFormerRuns
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapGet("/{id}/former-runs", (ObjectId id, Call call) => call.Get(new Query(call.Environment.Id, id.Value, call.Page, call.Address)))
+        .MapGet("/{id}/former-runs", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value, context.Page, context.Address)))
         .Named("listFormerRuns", "List the runs of an experiment that were reset")
         .AsksForPage()
         .Answers<Listing<FormerRun>>()

@@ -2,7 +2,7 @@ using Experiments.Api.Aggregation;
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Slices.Features;
 using FluentValidation;
 using MediatR;
@@ -13,7 +13,7 @@ namespace Experiments.Api.Slices.Experiments;
 internal static class PatchExperiment
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPatch("/{id}", (ObjectId id, Call call) => call.Patch<Body, ExperimentView>(body => new Command(call.Scope, id.Value, body)))
+        .MapPatch("/{id}", (ObjectId id, RequestContext context) => context.Patch<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body)))
         .Named("patchExperiment", "Change what an experiment says of itself, archive it or, before its first start, change what it compares")
         .Takes<Body>("""{"name": "Greener button", "archived": false}""")
         .Answers<ExperimentView>()

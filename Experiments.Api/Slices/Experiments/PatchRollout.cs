@@ -2,7 +2,7 @@ using System.Text.Json;
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -12,7 +12,7 @@ namespace Experiments.Api.Slices.Experiments;
 internal static class PatchRollout
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPatch("/{id}/rollout", (ObjectId id, Call call) => call.Patch<Body, ExperimentView>(body => new Command(call.Scope, id.Value, body)))
+        .MapPatch("/{id}/rollout", (ObjectId id, RequestContext context) => context.Patch<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body)))
         .Named("patchRollout", "Change how many take part in an experiment and, before its first start, how they are split")
         .Takes<Body>("""{"rollout_percentage": 50, "split": [{"key": "control", "weight": 50}, {"key": "green", "weight": 50}]}""")
         .Answers<ExperimentView>()

@@ -1,7 +1,7 @@
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using MediatR;
 
 namespace Experiments.Api.Slices.Experiments;
@@ -10,7 +10,7 @@ namespace Experiments.Api.Slices.Experiments;
 internal static class PauseExperiment
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/{id}/pause", (ObjectId id, Call call) => call.Act<Call.NoBody, ExperimentView>(_ => new Command(call.Scope, id.Value)))
+        .MapPost("/{id}/pause", (ObjectId id, RequestContext context) => context.Act<RequestContext.NoBody, ExperimentView>(_ => new Command(context.Scope, id.Value)))
         .Named("pauseExperiment", "Pause a running experiment")
         .Answers<ExperimentView>()
         .Refuses(Problem.NoExperiment, Problem.Stale, Problem.IllegalTransition);

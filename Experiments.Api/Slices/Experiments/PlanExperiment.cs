@@ -2,7 +2,7 @@ using System.Text.Json;
 using Experiments.Api.Metrics;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Results;
 using Experiments.Api.Statistics;
 using FluentValidation;
@@ -19,7 +19,7 @@ internal static class PlanExperiment
     private const int FewestInControl = 50;
 
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/{id}/plan", (ObjectId id, Call call) => call.Act<Body, ExperimentView>(body => new Command(call.Scope, id.Value, body)))
+        .MapPost("/{id}/plan", (ObjectId id, RequestContext context) => context.Act<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body)))
         .TakesUpTo(TimeSpan.FromSeconds(30))
         .Named("planExperiment", "Compute how many identities an experiment needs, and keep that with it")
         .Takes<Body>("""{"minimum_detectable_effect": 0.05, "power": 0.8}""")
@@ -81,7 +81,7 @@ internal static class PlanExperiment
             var definition = MetricRules.Read(known.Definition!);
             var isKnown = known.IsBackfilled && known.Control >= FewestInControl && definition.Winsorize is null;
             var (sums, perDay) = isKnown
-                ? (new ArmSums(known.Control, known.Y, known.YY, known.D, known.DD, known.YD), (double?)null)
+                ? (new SufficientStatistics(known.Control, known.Y, known.YY, known.D, known.DD, known.YD), (double?)null)
                 : await Before(command.Scope.EnvironmentId, known, definition, cancellationToken);
             perDay = known is { Control: >= FewestInControl, Days: > 0 } ? known.Identities / known.Days : perDay;
             var unit = sums.N < 2 ? default : Comparison.UnitOf(sums, MeasuredMetric.KindOf(known.Aggregation));
@@ -103,7 +103,7 @@ internal static class PlanExperiment
             var plan = new ExperimentPlan(effect, total, daily > 0 ? Math.Ceiling(total / daily.Value) : null);
             var row = await db.ChangeLocked<ExperimentChange.Row>(
                 Sql,
-                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, Action = "experiment.planned", Plan = JsonSerializer.Serialize(plan, WireJson.Options) },
+                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, Action = "experiment.planned", Plan = JsonSerializer.Serialize(plan, ApiJson.Options) },
                 cancellationToken);
 
             return row switch
@@ -116,9 +116,9 @@ internal static class PlanExperiment
         }
 
         // Of those who come, as many take part as the holdout leaves and the rollout admits.
-        private async Task<(ArmSums Sums, double? PerDay)> Before(long environmentId, Row known, MetricDefinition definition, CancellationToken ct)
+        private async Task<(SufficientStatistics Sums, double? PerDay)> Before(long environmentId, Row known, MetricDefinition definition, CancellationToken ct)
         {
-            var (sums, perDay) = await db.Elsewhere(() => baseline.Of(environmentId, known.Aggregation!, definition, ct).OrAbandon(ct));
+            var (sums, perDay) = await db.Elsewhere(() => baseline.Of(environmentId, known.Aggregation!, definition, ct).OrDetach(ct));
             return (sums, perDay * known.TakingPart);
         }
 

@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -12,7 +12,7 @@ internal static class RequiresFlagImplementation
     private const int Days = 7;
 
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapGet("/requires-flag-implementation", (Call call) => call.Get(new Query(call.Environment.Id, [.. call.Query["event"]], call.Query["feature"])))
+        .MapGet("/requires-flag-implementation", (RequestContext context) => context.Get(new Query(context.Environment.Id, [.. context.Query["event"]], context.Query["feature"])))
         .Named("requiresFlagImplementation", "Whether the events of an experiment come from anyone who is shown the flag")
         .Asks("event", "The events that the experiment is to be measured by; may be repeated.", "purchase", repeatable: true)
         .Asks("feature", "The feature, by its id; any without it.", "1")

@@ -1,7 +1,7 @@
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using MediatR;
 
 namespace Experiments.Api.Slices.Experiments;
@@ -13,7 +13,7 @@ namespace Experiments.Api.Slices.Experiments;
 internal static class ResetExperiment
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/{id}/reset", (ObjectId id, Call call) => call.Act<Call.NoBody, ExperimentView>(_ => new Command(call.Scope, id.Value)))
+        .MapPost("/{id}/reset", (ObjectId id, RequestContext context) => context.Act<RequestContext.NoBody, ExperimentView>(_ => new Command(context.Scope, id.Value)))
         .TakesUpTo(TimeSpan.FromMinutes(1))
         .Named("resetExperiment", "Put an experiment that was started by mistake back before its start")
         .Answers<ExperimentView>()

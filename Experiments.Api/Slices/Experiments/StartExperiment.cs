@@ -1,7 +1,7 @@
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Slices.Features;
 using MediatR;
 
@@ -11,7 +11,7 @@ namespace Experiments.Api.Slices.Experiments;
 internal static class StartExperiment
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/{id}/start", (ObjectId id, Call call) => call.Act<Call.NoBody, ExperimentView>(_ => new Command(call.Scope, id.Value)))
+        .MapPost("/{id}/start", (ObjectId id, RequestContext context) => context.Act<RequestContext.NoBody, ExperimentView>(_ => new Command(context.Scope, id.Value)))
         .Named("startExperiment", "Start an experiment, or resume a paused one")
         .Answers<ExperimentView>()
         .Refuses(Problem.NoExperiment, Problem.Stale, Problem.IllegalTransition);

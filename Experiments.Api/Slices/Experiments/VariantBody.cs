@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Experiments.Api.Domain;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Slices.Features;
 
 namespace Experiments.Api.Slices.Experiments;
@@ -76,7 +76,7 @@ internal sealed record VariantBody(string? Key = null, decimal? Weight = null, I
     /// <summary>Transforms by key, of those variants that say which; an empty list says that there are none.</summary>
     public static string? Changes(IReadOnlyList<VariantBody?>? variants) => variants is null
         ? null
-        : JsonSerializer.Serialize(variants.Where(variant => variant!.Transforms is not null).ToDictionary(variant => variant!.Key!, variant => variant!.Transforms), WireJson.Options);
+        : JsonSerializer.Serialize(variants.Where(variant => variant!.Transforms is not null).ToDictionary(variant => variant!.Key!, variant => variant!.Transforms), ApiJson.Options);
 
     /// <summary>Whether control's value is among what is given; null stands for none.</summary>
     public static (bool IsGiven, string? Value) ControlValue(IReadOnlyList<VariantBody?>? variants) =>

@@ -1,4 +1,4 @@
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Results;
 
 namespace Experiments.Api.Slices.Exposures;

@@ -3,7 +3,7 @@ using Experiments.Api.Aggregation;
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Results;
 using MediatR;
 
@@ -13,7 +13,7 @@ namespace Experiments.Api.Slices.Exposures;
 internal static class GetExposures
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapGet("/{id}/exposures", (ObjectId id, Call call) => call.Get(new Query(call.Environment.Id, id.Value)))
+        .MapGet("/{id}/exposures", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
         .Named("getExposures", "Who was shown what in an experiment, and who is excluded")
         .Answers<ExposuresView>()
         .Refuses(Problem.NoExperiment);

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -11,7 +11,7 @@ namespace Experiments.Api.Slices.Features;
 internal static class CreateFeature
 {
     public static void Map(RouteGroupBuilder features) => features
-        .MapPost("/", (Call call) => call.Create<Body, FeatureView>(body => new Command(call.Scope, body)))
+        .MapPost("/", (RequestContext context) => context.Create<Body, FeatureView>(body => new Command(context.Scope, body)))
         .Named("createFeature", "Create a feature, multivariate when it has options")
         .Takes<Body>("""{"name": "button_colour", "initial_value": "blue", "multivariate_options": [{"key": "green", "value": "green", "default_percentage_allocation": 0}]}""")
         .Answers<FeatureView>(StatusCodes.Status201Created)

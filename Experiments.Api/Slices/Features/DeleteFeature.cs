@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using MediatR;
 
 namespace Experiments.Api.Slices.Features;
@@ -9,7 +9,7 @@ namespace Experiments.Api.Slices.Features;
 internal static class DeleteFeature
 {
     public static void Map(RouteGroupBuilder features) => features
-        .MapDelete("/{id}", (ObjectId id, Call call) => call.Delete(() => new Command(call.Scope, id.Value)))
+        .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
         .Named("deleteFeature", "Delete a feature that no experiment needs")
         .AnswersNothing()
         .Refuses(Problem.NoFeature, Problem.Stale, Problem.FeatureInUse);

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Experiments.Api.Domain;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Features;
 

@@ -1,6 +1,6 @@
 using Dapper;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Npgsql;
 
 namespace Experiments.Api.Slices.Features;

@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using MediatR;
 
 namespace Experiments.Api.Slices.Features;
@@ -9,7 +9,7 @@ namespace Experiments.Api.Slices.Features;
 internal static class GetFeature
 {
     public static void Map(RouteGroupBuilder features) => features
-        .MapGet("/{id}", (ObjectId id, Call call) => call.Get(new Query(call.Environment.Id, id.Value)))
+        .MapGet("/{id}", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
         .Named("getFeature", "Read a feature")
         .Answers<FeatureView>()
         .Refuses(Problem.NoFeature);

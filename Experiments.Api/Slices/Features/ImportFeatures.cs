@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Slices.Experiments;
 using MediatR;
 
@@ -14,7 +14,7 @@ namespace Experiments.Api.Slices.Features;
 internal static class ImportFeatures
 {
     public static void Map(RouteGroupBuilder features) => features
-        .MapPost("/import", (Call call) => call.Ask<JsonDocumentBody, Report>(body => new Command(call.Scope, body.Json)))
+        .MapPost("/import", (RequestContext context) => context.Ask<JsonDocumentBody, Report>(body => new Command(context.Scope, body.Json)))
         .Named("importFeatures", "Take over the features of a Flagsmith environment document")
         .Takes<JsonDocumentBody>(
             """
@@ -98,7 +98,7 @@ internal static class ImportFeatures
 
             var row = await db.ChangeLocked<Row>(
                 Sql,
-                new { command.Scope.EnvironmentId, command.Scope.Actor, Features = JsonSerializer.Serialize(features, WireJson.Options) },
+                new { command.Scope.EnvironmentId, command.Scope.Actor, Features = JsonSerializer.Serialize(features, ApiJson.Options) },
                 cancellationToken);
 
             return row!.Refused.Length > 0

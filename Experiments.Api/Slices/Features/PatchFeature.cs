@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Slices.Experiments;
 using FluentValidation;
 using MediatR;
@@ -12,7 +12,7 @@ namespace Experiments.Api.Slices.Features;
 internal static class PatchFeature
 {
     public static void Map(RouteGroupBuilder features) => features
-        .MapPatch("/{id}", (ObjectId id, Call call) => call.Patch<Body, FeatureView>(body => new Command(call.Scope, id.Value, body)))
+        .MapPatch("/{id}", (ObjectId id, RequestContext context) => context.Patch<Body, FeatureView>(body => new Command(context.Scope, id.Value, body)))
         .Named("patchFeature", "Change a feature; multivariate_options replaces them all")
         .Takes<Body>("""{"enabled": true}""")
         .Answers<FeatureView>()

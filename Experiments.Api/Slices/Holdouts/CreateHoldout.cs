@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -10,7 +10,7 @@ namespace Experiments.Api.Slices.Holdouts;
 internal static class CreateHoldout
 {
     public static void Map(RouteGroupBuilder holdouts) => holdouts
-        .MapPost("/", (Call call) => call.Create<Body, HoldoutView>(body => new Command(call.Scope, body)))
+        .MapPost("/", (RequestContext context) => context.Create<Body, HoldoutView>(body => new Command(context.Scope, body)))
         .Named("createHoldout", "Create a holdout: a share of the identities that experiments leave alone")
         .Takes<Body>("""{"name": "Never in a test", "percentage": 5}""")
         .Answers<HoldoutView>(StatusCodes.Status201Created);

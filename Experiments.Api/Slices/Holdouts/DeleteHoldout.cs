@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Slices.Experiments;
 using MediatR;
 
@@ -10,7 +10,7 @@ namespace Experiments.Api.Slices.Holdouts;
 internal static class DeleteHoldout
 {
     public static void Map(RouteGroupBuilder holdouts) => holdouts
-        .MapDelete("/{id}", (ObjectId id, Call call) => call.Delete(() => new Command(call.Scope, id.Value)))
+        .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
         .Named("deleteHoldout", "Delete a holdout that no experiment needs")
         .AnswersNothing()
         .Refuses(Problem.NoHoldout, Problem.Stale, Problem.HoldoutInUse);

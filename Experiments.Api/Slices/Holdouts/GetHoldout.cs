@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using MediatR;
 
 namespace Experiments.Api.Slices.Holdouts;
@@ -9,7 +9,7 @@ namespace Experiments.Api.Slices.Holdouts;
 internal static class GetHoldout
 {
     public static void Map(RouteGroupBuilder holdouts) => holdouts
-        .MapGet("/{id}", (ObjectId id, Call call) => call.Get(new Query(call.Environment.Id, id.Value)))
+        .MapGet("/{id}", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
         .Named("getHoldout", "Read a holdout")
         .Answers<HoldoutView>()
         .Refuses(Problem.NoHoldout);

@@ -1,7 +1,7 @@
 using System.Text.Json.Serialization;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Results;
 using Experiments.Api.Statistics;
 using MediatR;
@@ -15,7 +15,7 @@ namespace Experiments.Api.Slices.Holdouts;
 internal static class GetHoldoutResults
 {
     public static void Map(RouteGroupBuilder holdouts) => holdouts
-        .MapGet("/{id}/results", (ObjectId id, Call call) => call.Get(new Query(call.Environment.Id, id.Value)))
+        .MapGet("/{id}/results", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
         .Named("getHoldoutResults", "Compare those who are held out with the rest")
         .Answers<Response>()
         .Refuses(Problem.NoHoldout);
@@ -88,11 +88,11 @@ internal static class GetHoldoutResults
                 ComparedArm.Of("rest", Comparison.Between(heldOut, rest, settings)));
         }
 
-        private static ArmSums Sums(IEnumerable<Row> rows, bool isHeldOut, long n) => rows.FirstOrDefault(row => row.IsHeldOut == isHeldOut) is { } row
+        private static SufficientStatistics Sums(IEnumerable<Row> rows, bool isHeldOut, long n) => rows.FirstOrDefault(row => row.IsHeldOut == isHeldOut) is { } row
             ? new(n, row.Y, row.YY, row.D, row.DD, row.YD)
             : new(n, 0, 0);
 
-        private static Side SideOf(ArmSums sums, MetricKind kind)
+        private static Side SideOf(SufficientStatistics sums, MetricKind kind)
         {
             var per = kind == MetricKind.Ratio ? sums.DenominatorSum : sums.N;
             return new((long)sums.N, sums.Sum, per > 0 ? sums.Sum / per : null, kind == MetricKind.Ratio ? sums.DenominatorSum : null);

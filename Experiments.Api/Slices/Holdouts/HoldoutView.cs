@@ -1,6 +1,6 @@
 using System.Text.Json.Serialization;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Holdouts;
 

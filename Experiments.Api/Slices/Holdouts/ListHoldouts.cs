@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -10,7 +10,7 @@ namespace Experiments.Api.Slices.Holdouts;
 internal static class ListHoldouts
 {
     public static void Map(RouteGroupBuilder holdouts) => holdouts
-        .MapGet("/", (Call call) => call.Get(new Query(call.Environment.Id, call.Query["q"], call.Page, call.Address)))
+        .MapGet("/", (RequestContext context) => context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address)))
         .Named("listHoldouts", "List holdouts, newest first")
         .Asks("q", "Only those with this text in their name, in any case.", "never")
         .AsksForPage()

@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -10,7 +10,7 @@ namespace Experiments.Api.Slices.Holdouts;
 internal static class PatchHoldout
 {
     public static void Map(RouteGroupBuilder holdouts) => holdouts
-        .MapPatch("/{id}", (ObjectId id, Call call) => call.Patch<Body, HoldoutView>(body => new Command(call.Scope, id.Value, body)))
+        .MapPatch("/{id}", (ObjectId id, RequestContext context) => context.Patch<Body, HoldoutView>(body => new Command(context.Scope, id.Value, body)))
         .Named("patchHoldout", "Change a holdout that no experiment that has started has")
         .Takes<Body>("""{"percentage": 10}""")
         .Answers<HoldoutView>()

@@ -1,7 +1,7 @@
 using Experiments.Api.Metrics;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -11,7 +11,7 @@ namespace Experiments.Api.Slices.Metrics;
 internal static class CreateMetric
 {
     public static void Map(RouteGroupBuilder metrics) => metrics
-        .MapPost("/", (Call call) => call.Create<Body, MetricView>(body => new Command(call.Scope, body)))
+        .MapPost("/", (RequestContext context) => context.Create<Body, MetricView>(body => new Command(context.Scope, body)))
         .Named("createMetric", "Define a metric")
         .Takes<Body>("""{"name": "Revenue", "aggregation": "sum", "direction": "up", "definition": {"event": "purchase", "property": "value"}}""")
         .Answers<MetricView>(StatusCodes.Status201Created);

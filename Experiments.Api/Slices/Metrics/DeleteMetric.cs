@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using MediatR;
 
 namespace Experiments.Api.Slices.Metrics;
@@ -9,7 +9,7 @@ namespace Experiments.Api.Slices.Metrics;
 internal static class DeleteMetric
 {
     public static void Map(RouteGroupBuilder metrics) => metrics
-        .MapDelete("/{id}", (ObjectId id, Call call) => call.Delete(() => new Command(call.Scope, id.Value)))
+        .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
         .Named("deleteMetric", "Delete a metric that no experiment needs")
         .AnswersNothing()
         .Refuses(Problem.NoMetric, Problem.Stale, Problem.MetricInUse);

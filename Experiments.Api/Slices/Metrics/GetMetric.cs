@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using MediatR;
 
 namespace Experiments.Api.Slices.Metrics;
@@ -9,7 +9,7 @@ namespace Experiments.Api.Slices.Metrics;
 internal static class GetMetric
 {
     public static void Map(RouteGroupBuilder metrics) => metrics
-        .MapGet("/{id}", (ObjectId id, Call call) => call.Get(new Query(call.Environment.Id, id.Value)))
+        .MapGet("/{id}", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
         .Named("getMetric", "Read a metric")
         .Answers<MetricView>()
         .Refuses(Problem.NoMetric);

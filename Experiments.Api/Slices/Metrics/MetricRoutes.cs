@@ -1,5 +1,5 @@
 using Experiments.Api.Platform;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Metrics;
 

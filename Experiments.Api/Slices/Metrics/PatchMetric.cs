@@ -1,7 +1,7 @@
 using Experiments.Api.Metrics;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -11,7 +11,7 @@ namespace Experiments.Api.Slices.Metrics;
 internal static class PatchMetric
 {
     public static void Map(RouteGroupBuilder metrics) => metrics
-        .MapPatch("/{id}", (ObjectId id, Call call) => call.Patch<Body, MetricView>(body => new Command(call.Scope, id.Value, body)))
+        .MapPatch("/{id}", (ObjectId id, RequestContext context) => context.Patch<Body, MetricView>(body => new Command(context.Scope, id.Value, body)))
         .Named("patchMetric", "Change a metric that no experiment is measuring by")
         .Takes<Body>("""{"name": "Revenue"}""")
         .Answers<MetricView>()

@@ -1,7 +1,7 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -11,7 +11,7 @@ namespace Experiments.Api.Slices.Projects;
 internal static class CreateEnvironment
 {
     public static void Map(RouteGroupBuilder project) => project
-        .MapPost("/environments", (ObjectId id, Call call) => call.Create<Body, EnvironmentView>(body => new Command(call.Actor, id.Value, body)))
+        .MapPost("/environments", (ObjectId id, RequestContext context) => context.Create<Body, EnvironmentView>(body => new Command(context.Actor, id.Value, body)))
         .Named("createEnvironment", "Create an environment in a project")
         .Takes<Body>("""{"name": "production"}""")
         .Answers<EnvironmentView>(StatusCodes.Status201Created)

@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -10,7 +10,7 @@ namespace Experiments.Api.Slices.Projects;
 internal static class CreateProject
 {
     public static void Map(RouteGroupBuilder projects) => projects
-        .MapPost("/", (Call call) => call.Create<Body, ProjectView>(body => new Command(call.Actor, body)))
+        .MapPost("/", (RequestContext context) => context.Create<Body, ProjectView>(body => new Command(context.Actor, body)))
         .Named("createProject", "Create a project (instance admins)")
         .Takes<Body>("""{"name": "Shop", "organisation": "Acme"}""")
         .Answers<ProjectView>(StatusCodes.Status201Created);

@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -10,7 +10,7 @@ namespace Experiments.Api.Slices.Projects;
 internal static class ListEnvironments
 {
     public static void Map(RouteGroupBuilder project) => project
-        .MapGet("/environments", (ObjectId id, Call call) => call.Get(new Query(id.Value, call.Page, call.Address)))
+        .MapGet("/environments", (ObjectId id, RequestContext context) => context.Get(new Query(id.Value, context.Page, context.Address)))
         .Named("listEnvironments", "List the environments of a project, newest first")
         .AsksForPage()
         .Answers<Listing<EnvironmentView>>();

@@ -1,6 +1,6 @@
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
 
@@ -10,7 +10,7 @@ namespace Experiments.Api.Slices.Projects;
 internal static class ListProjects
 {
     public static void Map(RouteGroupBuilder projects) => projects
-        .MapGet("/", (Call call) => call.Get(new Query(call.Page, call.Address)))
+        .MapGet("/", (RequestContext context) => context.Get(new Query(context.Page, context.Address)))
         .Named("listProjects", "List projects, newest first (instance admins)")
         .AsksForPage()
         .Answers<Listing<ProjectView>>();

@@ -3,7 +3,7 @@ using Experiments.Api.Aggregation;
 using Experiments.Api.Metrics;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Results;
 using FluentValidation;
 using MediatR;
@@ -14,7 +14,7 @@ namespace Experiments.Api.Slices.Results;
 internal static class GetResults
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapGet("/{id}/results", (ObjectId id, Call call) => call.Get(new Query(call.Environment.Id, id.Value, call.Query["refresh"], call.Query["role"], call.Query["metric"])))
+        .MapGet("/{id}/results", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value, context.Query["refresh"], context.Query["role"], context.Query["metric"])))
         .Named("getResults", "Who won, and whether that can be trusted")
         .Asks("refresh", "true to refresh them first.", "true")
         .Asks("role", "Only metrics of this role: primary, secondary or guardrail.", "primary")
@@ -34,7 +34,7 @@ internal static class GetResults
         }
     }
 
-    internal sealed class Handler(Db db, AggregationWorker worker, ResultsStore results) : IRequestHandler<Query, Outcome<ResultsView>>
+    internal sealed class Handler(Db db, AggregationWorker worker, ResultsService results) : IRequestHandler<Query, Outcome<ResultsView>>
     {
         private static readonly TimeSpan Stale = TimeSpan.FromHours(1);
         private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(200);
@@ -74,7 +74,7 @@ internal static class GetResults
                 case { Payload: null }: return Problem.Unavailable;
             }
 
-            var view = JsonSerializer.Deserialize<ResultsView>(row.Payload, WireJson.Options)!;
+            var view = JsonSerializer.Deserialize<ResultsView>(row.Payload, ApiJson.Options)!;
             return view with
             {
                 IsFinal = row.IsFinal(results.Late),

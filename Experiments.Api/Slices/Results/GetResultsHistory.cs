@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Results;
 using MediatR;
 
@@ -11,7 +11,7 @@ namespace Experiments.Api.Slices.Results;
 internal static class GetResultsHistory
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapGet("/{id}/results/history", (ObjectId id, Call call) => call.Get(new Query(call.Environment.Id, id.Value)))
+        .MapGet("/{id}/results/history", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
         .Named("getResultsHistory", "The results as they were at the end of each day")
         .Answers<HistoryView>()
         .Refuses(Problem.NoExperiment, Problem.NotStarted);
@@ -52,7 +52,7 @@ internal static class GetResultsHistory
 
         private static Point PointOf(Row row)
         {
-            var results = JsonSerializer.Deserialize<ResultsView>(row.Payload!, WireJson.Options)!;
+            var results = JsonSerializer.Deserialize<ResultsView>(row.Payload!, ApiJson.Options)!;
             return new(row.Day!, results.AsOf, results.Total, results.Recommendation, [.. results.Metrics.Select(metric => new MetricPoint(
                 metric.Metric,
                 [.. metric.Treatments.Select(arm => new TreatmentPoint(arm.Key, arm.Effect, arm.Frequentist?.Ci, arm.Sequential?.Ci, arm.Bayesian?.ChanceToWin, arm.Verdict))]))]);

@@ -1,7 +1,7 @@
 using Experiments.Api.Aggregation;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Wire;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Results;
 using MediatR;
 
@@ -11,14 +11,14 @@ namespace Experiments.Api.Slices.Results;
 internal static class RefreshResults
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/{id}/results/refresh", (ObjectId id, Call call) => call.Accept(() => new Command(call.Scope, id.Value)))
+        .MapPost("/{id}/results/refresh", (ObjectId id, RequestContext context) => context.Accept(() => new Command(context.Scope, id.Value)))
         .Named("refreshResults", "Refresh the results")
         .Produces(StatusCodes.Status202Accepted)
         .Refuses(Problem.NoExperiment, Problem.NotStarted, Problem.ResultsFinal, Problem.TooSoon);
 
     internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
 
-    internal sealed class Handler(Db db, AggregationWorker worker, ResultsStore results) : IRequestHandler<Command, Outcome<Nothing>>
+    internal sealed class Handler(Db db, AggregationWorker worker, ResultsService results) : IRequestHandler<Command, Outcome<Nothing>>
     {
         private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(500);
 

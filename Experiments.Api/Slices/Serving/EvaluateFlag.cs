@@ -1,6 +1,6 @@
 using System.Text.Json;
-using Experiments.Api.Platform.Wire;
-using Experiments.Api.Serving;
+using Experiments.Api.Evaluation;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Serving;
 
@@ -36,7 +36,7 @@ internal static class EvaluateFlag
 
         var (context, error) = await Ofrep.Read(http.Request);
         await (context is { } known
-            ? ServedAnswer.Write(http, flag.Ofrep(flag.Evaluate(known.TargetingKey)))
+            ? ServedResponse.Write(http, flag.Ofrep(flag.Evaluate(known.TargetingKey)))
             : Ofrep.Refuse(http, StatusCodes.Status400BadRequest, key, error!));
     }
 }

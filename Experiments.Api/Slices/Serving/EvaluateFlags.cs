@@ -1,5 +1,5 @@
-using Experiments.Api.Platform.Wire;
-using Experiments.Api.Serving;
+using Experiments.Api.Evaluation;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Serving;
 
@@ -25,7 +25,7 @@ internal static class EvaluateFlags
         var (context, error) = await Ofrep.Read(http.Request);
         if (context is { } known)
         {
-            ServedAnswer.WriteFlags(http, snapshot, known.TargetingKey, "{\"flags\":["u8, "]}"u8, ServedAnswer.Tag(snapshot, known.Hash), ofrep: true);
+            ServedResponse.WriteFlags(http, snapshot, known.TargetingKey, "{\"flags\":["u8, "]}"u8, ServedResponse.Tag(snapshot, known.Hash), ofrep: true);
         }
         else
         {

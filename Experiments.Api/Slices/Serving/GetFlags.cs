@@ -1,5 +1,5 @@
-using Experiments.Api.Platform.Wire;
-using Experiments.Api.Serving;
+using Experiments.Api.Evaluation;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Serving;
 
@@ -13,7 +13,7 @@ internal static class GetFlags
 
     private static Task Handle(HttpContext http, Snapshot snapshot)
     {
-        ServedAnswer.WriteFlags(http, snapshot, null, "["u8, "]"u8, ServedAnswer.Tag(snapshot, identifier: null), ofrep: false);
+        ServedResponse.WriteFlags(http, snapshot, null, "["u8, "]"u8, ServedResponse.Tag(snapshot, identifier: null), ofrep: false);
         return Task.CompletedTask;
     }
 }

@@ -1,6 +1,6 @@
+using Experiments.Api.Evaluation;
 using Experiments.Api.Platform;
-using Experiments.Api.Platform.Wire;
-using Experiments.Api.Serving;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Serving;
 

@@ -1,8 +1,8 @@
 using System.Buffers;
 using System.Text.Json;
 using Experiments.Api.Domain;
+using Experiments.Api.Evaluation;
 using Experiments.Api.Platform;
-using Experiments.Api.Serving;
 
 namespace Experiments.Api.Slices.Serving;
 
@@ -27,6 +27,6 @@ internal static class IdentityAnswer
         before.Write(",\"traits\":"u8);
         before.Write(traits);
         before.Write(",\"flags\":["u8);
-        ServedAnswer.WriteFlags(http, snapshot, identifier, before.WrittenSpan, "]}"u8, ServedAnswer.Tag(snapshot, before.WrittenSpan), ofrep: false);
+        ServedResponse.WriteFlags(http, snapshot, identifier, before.WrittenSpan, "]}"u8, ServedResponse.Tag(snapshot, before.WrittenSpan), ofrep: false);
     }
 }

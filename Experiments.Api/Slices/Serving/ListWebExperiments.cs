@@ -1,5 +1,5 @@
-using Experiments.Api.Platform.Wire;
-using Experiments.Api.Serving;
+using Experiments.Api.Evaluation;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Slices.Experiments;
 
 namespace Experiments.Api.Slices.Serving;
@@ -24,5 +24,5 @@ internal static class ListWebExperiments
 
     internal sealed record WebVariant(IReadOnlyList<Transform> Transforms, decimal RolloutPercentage);
 
-    private static Task Handle(HttpContext http, Snapshot snapshot) => ServedAnswer.Write(http, snapshot.WebExperiments, ServedAnswer.Tag(snapshot, "web"u8));
+    private static Task Handle(HttpContext http, Snapshot snapshot) => ServedResponse.Write(http, snapshot.WebExperiments, ServedResponse.Tag(snapshot, "web"u8));
 }

@@ -1,7 +1,7 @@
 using System.Text.Json;
+using Experiments.Api.Evaluation;
 using Experiments.Api.Platform;
-using Experiments.Api.Platform.Wire;
-using Experiments.Api.Serving;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Serving;
 
@@ -32,6 +32,6 @@ internal static class PostIdentity
             return;
         }
 
-        IdentityAnswer.Write(http, snapshot, body.Value!.Identifier!, JsonSerializer.SerializeToUtf8Bytes(body.Value.Traits ?? [], WireJson.Options));
+        IdentityAnswer.Write(http, snapshot, body.Value!.Identifier!, JsonSerializer.SerializeToUtf8Bytes(body.Value.Traits ?? [], ApiJson.Options));
     }
 }

@@ -1,0 +1,107 @@
+using System.Text.Json.Nodes;
+using Experiments.Api.Platform.Data;
+
+namespace Experiments.Api.Evaluation;
+
+/// <summary>
+/// A flag of a snapshot with everything that can come of it, written out in the form of each protocol, so that to answer is to
+/// choose one of a few byte strings. Outcome 0 is the flag's own value, for whoever takes no part; the next are the variants
+/// of its running experiment, and the last is control's value for those whom its holdout keeps out.
+/// </summary>
+internal sealed class CompiledFlag
+{
+    /// <summary>The outcome of everyone who takes no part.</summary>
+    public const int OwnValue = 0;
+
+    private readonly RunningExperiment? _experiment;
+    private readonly int _heldOut;
+    private readonly byte[][] _flagsmith;
+    private readonly byte[][] _ofrep;
+
+    public CompiledFlag(SnapshotRow row)
+    {
+        Name = row.FeatureName!;
+        // A flag that is off serves its own value, whatever runs on it.
+        _experiment = row.Enabled ? RunningExperiment.Of(row) : null;
+        var own = row.InitialValue is null ? null : StoredJson.Parse(row.InitialValue);
+        var outcomes = (_experiment?.Variants ?? []).Select(variant => new EvaluatedFlag(variant.Value, variant.Key, "SPLIT"))
+            .Prepend(new(own, null, row.Enabled ? "STATIC" : "DISABLED"))
+            .ToList();
+        if (_experiment is not null && row.HoldoutId is not null)
+        {
+            outcomes.Add(new(_experiment.Variants[0].Value, null, "STATIC", row.HoldoutId));
+        }
+
+        _heldOut = outcomes.Count - 1;
+        _flagsmith = [.. outcomes.Select(outcome => Flagsmith(row, outcome))];
+        _ofrep = [.. outcomes.Select(outcome => Ofrep(row, outcome))];
+    }
+
+    public string Name { get; }
+
+    /// <summary>What comes of this flag for an identity.</summary>
+    public int Evaluate(string identifier)
+    {
+        var known = default(HoldoutAnswer);
+        return Evaluate(identifier, ref known);
+    }
+
+    /// <summary>The same, for one flag after the other.</summary>
+    public int Evaluate(string identifier, ref HoldoutAnswer known) => _experiment is null ? OwnValue
+        : _experiment.HoldsOut(identifier, ref known) ? _heldOut
+        : _experiment.VariantOf(identifier) + 1 ?? OwnValue;
+
+    /// <summary>The outcome as an item of the Flagsmith SDK API's <c>flags</c>.</summary>
+    public ReadOnlySpan<byte> Flagsmith(int outcome) => _flagsmith[outcome];
+
+    /// <summary>The outcome as OFREP answers it.</summary>
+    public ReadOnlyMemory<byte> Ofrep(int outcome) => _ofrep[outcome];
+
+    private static byte[] Flagsmith(SnapshotRow row, EvaluatedFlag outcome) => StoredJson.Utf8(new JsonObject
+    {
+        ["id"] = row.FeatureId,
+        ["enabled"] = row.Enabled,
+        // Its clients know strings, numbers and booleans, and parse an object out of a string when they are asked to.
+        ["feature_state_value"] = outcome.Value is JsonObject or JsonArray ? StoredJson.Text(outcome.Value) : outcome.Value?.DeepClone(),
+        ["feature"] = new JsonObject { ["id"] = row.FeatureId, ["name"] = row.FeatureName, ["type"] = row.IsMultivariate ? "MULTIVARIATE" : "STANDARD" },
+        ["variant"] = outcome.Variant,
+        ["reason"] = outcome.Reason,
+        ["metadata"] = row.ExperimentId is null ? [] : new JsonObject
+        {
+            ["experiment"] = With(new JsonObject { ["id"] = row.ExperimentId, ["name"] = row.ExperimentName, ["in_experiment"] = outcome.Variant is not null }, outcome.Holdout),
+        },
+    });
+
+    private static byte[] Ofrep(SnapshotRow row, EvaluatedFlag outcome)
+    {
+        var answer = new JsonObject { ["key"] = row.FeatureName };
+        // Without a value, the application's default stands.
+        if (outcome.Value is not null)
+        {
+            answer["value"] = outcome.Value.DeepClone();
+        }
+
+        answer["reason"] = outcome.Reason;
+        if (outcome.Variant is not null)
+        {
+            answer["variant"] = outcome.Variant;
+        }
+
+        answer["metadata"] = row.ExperimentId is null ? [] : With(
+            new JsonObject { ["experiment_id"] = row.ExperimentId, ["experiment_name"] = row.ExperimentName, ["in_experiment"] = outcome.Variant is not null }, outcome.Holdout);
+        return StoredJson.Utf8(answer);
+    }
+
+    private static JsonObject With(JsonObject metadata, long? holdout)
+    {
+        if (holdout is not null)
+        {
+            metadata["holdout"] = holdout;
+        }
+
+        return metadata;
+    }
+
+    /// <summary>Something that can come of a flag.</summary>
+    private sealed record EvaluatedFlag(JsonNode? Value, string? Variant, string Reason, long? Holdout = null);
+}

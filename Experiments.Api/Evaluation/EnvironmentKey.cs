@@ -1,0 +1,58 @@
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Access;
+using Experiments.Api.Platform.Http;
+
+namespace Experiments.Api.Evaluation;
+
+/// <summary>
+/// The routes that applications call: the public key of the environment is all they need, it opens nothing else, and browsers
+/// may call them from any page.
+/// </summary>
+internal static class EnvironmentKey
+{
+    /// <summary>
+    /// Maps a route that is given the snapshot of the environment whose key came with the request, and writes a
+    /// refusal in the form of its protocol.
+    /// </summary>
+    public static RouteHandlerBuilder MapServed(
+        this IEndpointRouteBuilder routes, string method, string pattern, Func<HttpContext, Snapshot, Task> answer, Func<HttpContext, Refusal, Task>? refuse = null)
+    {
+        refuse ??= static (http, refusal) => Answer.Of(refusal).ExecuteAsync(http);
+        // Taken here once, so that a request needs no scope of services.
+        var snapshots = routes.ServiceProvider.GetRequiredService<Snapshots>();
+        return routes.MapMethods(pattern, [method], (Delegate)((HttpContext http) => Admit(http, snapshots, answer, refuse))).RequireCors(Cors).WithMetadata(new EnvironmentKeyRoute());
+    }
+
+    /// <summary>The name of what CORS allows on these routes: everything, since nothing here depends on who the browser is.</summary>
+    public const string Cors = "served";
+
+    // Written without `async`, so that a request whose snapshot is in memory costs no state machine.
+    private static Task Admit(HttpContext http, Snapshots snapshots, Func<HttpContext, Snapshot, Task> answer, Func<HttpContext, Refusal, Task> refuse)
+    {
+        if (Of(http.Request) is not { } key)
+        {
+            return refuse(http, Problem.NoEnvironmentKey);
+        }
+
+        if (snapshots.AreStale)
+        {
+            http.Response.Headers["Snapshot-Age"] = ((long)snapshots.Age.TotalSeconds).ToString(System.Globalization.CultureInfo.InvariantCulture);
+        }
+
+        return snapshots.Known(key) is { } snapshot ? answer(http, snapshot) : AdmitFirst(http, snapshots, key, answer, refuse);
+    }
+
+    private static async Task AdmitFirst(HttpContext http, Snapshots snapshots, string key, Func<HttpContext, Snapshot, Task> answer, Func<HttpContext, Refusal, Task> refuse) =>
+        await (await snapshots.Find(key, http.RequestAborted) is { } snapshot ? answer(http, snapshot) : refuse(http, Problem.UnknownEnvironmentKey));
+
+    // OpenFeature's clients send it in the other two.
+    private static string? Of(HttpRequest request)
+    {
+        var headers = request.Headers;
+        return headers[EnvironmentKeyRoute.Header] is [{ Length: > 0 } key] ? key
+            : !request.Path.StartsWithSegments("/ofrep") ? null
+            : headers["X-API-Key"] is [{ Length: > 0 } other] ? other
+            : headers.Authorization is [{ } bearer] && bearer.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? bearer[7..].Trim()
+            : null;
+    }
+}

@@ -1,0 +1,147 @@
+using System.Buffers;
+using System.IO.Hashing;
+using System.IO.Pipelines;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Experiments.Api.Domain;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Http;
+
+namespace Experiments.Api.Evaluation;
+
+/// <summary>What the OpenFeature Remote Evaluation Protocol (0.3.0) asks and how it refuses.</summary>
+internal static class Ofrep
+{
+    private static readonly JsonSerializerOptions Sparse = new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
+
+    private static readonly Error NotJson = new("PARSE_ERROR", "The body is not JSON in UTF-8.");
+    private static readonly Error TooLarge = new("PARSE_ERROR", Problem.TooLarge.Advice);
+    private static readonly Error NotAnObject = new("PARSE_ERROR", "The body must be a JSON object with a 'context'.");
+    private static readonly Error NoContext = new("INVALID_CONTEXT", "Send a 'context' that is an object.");
+    private static readonly Error NoText = new("INVALID_CONTEXT", "The 'targetingKey' must be a string.");
+    private static readonly Error TooLong = new("INVALID_CONTEXT", Identity.TooLong);
+    private static readonly Error NoTargetingKey = new("TARGETING_KEY_MISSING", "Send a 'targetingKey' in the context: the identifier of the user, device or whatever is assigned.");
+
+    /// <summary>Reads <c>{"context": {"targetingKey": ...}}</c>, or what is wrong with it.</summary>
+    public static ValueTask<(Context? Context, Error? Error)> Read(HttpRequest request)
+    {
+        if (request.ContentLength > RequestBody.Limit)
+        {
+            return new((null, TooLarge));
+        }
+
+        // The body has nearly always come along with the headers.
+        var reader = request.BodyReader;
+        return reader.TryRead(out var read) && read.IsCompleted ? new(Parse(reader, read)) : ReadOn(request, read);
+    }
+
+    /// <summary>Writes an error as the protocol has it.</summary>
+    public static Task Refuse(HttpContext http, int status, string? key, Error error) =>
+        ServedResponse.Write(http, JsonSerializer.SerializeToUtf8Bytes(new { key, errorCode = error.Code, errorDetails = error.Details }, Sparse), status);
+
+    /// <summary>Refuses a key of the environment. The protocol asks for no body here; this one tells what to do.</summary>
+    public static Task Refuse(HttpContext http, Refusal refusal) =>
+        Refuse(http, refusal.Problem.Status, http.GetRouteValue("key") as string, new("GENERAL", refusal.Detail));
+
+    private static async ValueTask<(Context? Context, Error? Error)> ReadOn(HttpRequest request, ReadResult read)
+    {
+        var reader = request.BodyReader;
+        while (!read.IsCompleted)
+        {
+            if (read.Buffer.Length > RequestBody.Limit)
+            {
+                throw new BadHttpRequestException("The body is too large.", StatusCodes.Status413PayloadTooLarge);
+            }
+
+            if (!read.Buffer.IsEmpty)
+            {
+                reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+            }
+
+            read = await reader.ReadAsync(request.HttpContext.RequestAborted);
+        }
+
+        return Parse(reader, read);
+    }
+
+    private static (Context? Context, Error? Error) Parse(PipeReader reader, ReadResult read)
+    {
+        var parsed = Parse(read.Buffer);
+        reader.AdvanceTo(read.Buffer.End);
+        return parsed;
+    }
+
+    private static (Context? Context, Error? Error) Parse(ReadOnlySequence<byte> body)
+    {
+        try
+        {
+            var json = new Utf8JsonReader(body);
+            json.Read();
+            if (json.TokenType != JsonTokenType.StartObject)
+            {
+                return (null, NotAnObject);
+            }
+
+            (Context?, Error?) found = (null, NoContext);
+            while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+            {
+                var isContext = json.ValueTextEquals("context"u8);
+                json.Read();
+                if (isContext && json.TokenType == JsonTokenType.StartObject)
+                {
+                    found = ParseContext(ref json, body);
+                }
+                else
+                {
+                    json.Skip();
+                }
+            }
+
+            return json.Read() ? (null, NotJson) : found;
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            // The second is what half of a surrogate pair comes out as.
+            return (null, NotJson);
+        }
+    }
+
+    private static (Context?, Error?) ParseContext(ref Utf8JsonReader json, ReadOnlySequence<byte> body)
+    {
+        var start = json.TokenStartIndex;
+        string? key = null;
+        var error = NoTargetingKey;
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            var isKey = json.ValueTextEquals("targetingKey"u8);
+            json.Read();
+            if (!isKey)
+            {
+                json.Skip();
+            }
+            else if (json.TokenType != JsonTokenType.String)
+            {
+                json.Skip();
+                error = NoText;
+            }
+            else if (json.GetString() is { Length: > 0 } text)
+            {
+                key = Identity.Fits(text) ? text : null;
+                error = TooLong;
+            }
+        }
+
+        return key is null ? (null, error) : (new(key, body.Slice(start, json.BytesConsumed - start)), null);
+    }
+
+    internal sealed record Error(string Code, string Details);
+
+    /// <summary>Who is asking, and a hash of the context as it came.</summary>
+    internal readonly record struct Context(string TargetingKey, UInt128 Hash)
+    {
+        public Context(string targetingKey, ReadOnlySequence<byte> context)
+            : this(targetingKey, XxHash128.HashToUInt128(context.IsSingleSegment ? context.FirstSpan : context.ToArray()))
+        {
+        }
+    }
+}

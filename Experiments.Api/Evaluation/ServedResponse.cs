@@ -1,0 +1,92 @@
+using System.Buffers;
+using System.IO.Hashing;
+using System.Runtime.InteropServices;
+using Experiments.Api.Platform.Http;
+
+namespace Experiments.Api.Evaluation;
+
+/// <summary>Writes answers that are put together from bytes that stand ready.</summary>
+internal static class ServedResponse
+{
+    private const string Json = "application/json; charset=utf-8";
+
+    public static Task Write(HttpContext http, ReadOnlyMemory<byte> body, int status = StatusCodes.Status200OK)
+    {
+        Begin(http, status, body.Length);
+        http.Response.BodyWriter.Write(body.Span);
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Writes what stands ready, or 304 when the client has it already.</summary>
+    public static Task Write(HttpContext http, ReadOnlyMemory<byte> body, string etag) => Answered(http, etag) ? Task.CompletedTask : Write(http, body);
+
+    /// <summary>Writes a list of one outcome per flag between two pieces of JSON, or 304 when the client has it already.</summary>
+    public static void WriteFlags(HttpContext http, Snapshot snapshot, string? identifier, ReadOnlySpan<byte> before, ReadOnlySpan<byte> after, string etag, bool ofrep)
+    {
+        if (Answered(http, etag))
+        {
+            return;
+        }
+
+        var flags = snapshot.Flags;
+        var outcomes = ArrayPool<int>.Shared.Rent(flags.Count);
+        var known = default(HoldoutAnswer);
+        var length = before.Length + after.Length + Math.Max(0, flags.Count - 1);
+        for (var i = 0; i < flags.Count; i++)
+        {
+            outcomes[i] = identifier is null ? CompiledFlag.OwnValue : flags[i].Evaluate(identifier, ref known);
+            length += Item(flags[i], outcomes[i], ofrep).Length;
+        }
+
+        Begin(http, StatusCodes.Status200OK, length);
+        var body = http.Response.BodyWriter;
+        body.Write(before);
+        for (var i = 0; i < flags.Count; i++)
+        {
+            if (i > 0)
+            {
+                body.Write(","u8);
+            }
+
+            body.Write(Item(flags[i], outcomes[i], ofrep));
+        }
+
+        body.Write(after);
+        ArrayPool<int>.Shared.Return(outcomes);
+    }
+
+    /// <summary>The ETag of what a snapshot serves in a context: the same bytes, the same tag.</summary>
+    public static string Tag(Snapshot snapshot, ReadOnlySpan<byte> context)
+    {
+        ReadOnlySpan<UInt128> both = [snapshot.Fingerprint, XxHash128.HashToUInt128(context)];
+        return $"\"{XxHash128.HashToUInt128(MemoryMarshal.AsBytes(both)):x32}\"";
+    }
+
+    public static string Tag(Snapshot snapshot, UInt128 context) => Tag(snapshot, MemoryMarshal.AsBytes<UInt128>([context]));
+
+    public static string Tag(Snapshot snapshot, string? identifier) => Tag(snapshot, MemoryMarshal.AsBytes(identifier.AsSpan()));
+
+    private static ReadOnlySpan<byte> Item(CompiledFlag flag, int outcome, bool ofrep) => ofrep ? flag.Ofrep(outcome).Span : flag.Flagsmith(outcome);
+
+    private static bool Answered(HttpContext http, string etag)
+    {
+        http.Response.Headers.ETag = etag;
+        if (!Preconditions.IsKnown(http.Request.Headers.IfNoneMatch, etag))
+        {
+            return false;
+        }
+
+        http.Response.Headers.CacheControl = "private, no-cache";
+        http.Response.StatusCode = StatusCodes.Status304NotModified;
+        return true;
+    }
+
+    private static void Begin(HttpContext http, int status, int length)
+    {
+        var response = http.Response;
+        response.StatusCode = status;
+        response.Headers.CacheControl = status < 400 ? "private, no-cache" : "no-store";
+        response.ContentType = Json;
+        response.ContentLength = length;
+    }
+}

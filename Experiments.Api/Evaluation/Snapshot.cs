@@ -1,0 +1,71 @@
+using System.Collections.Frozen;
+using System.IO.Hashing;
+using System.Text;
+
+namespace Experiments.Api.Evaluation;
+
+/// <summary>Everything that one environment serves, as it was at one moment. It never changes; a newer one takes its place.</summary>
+internal sealed class Snapshot
+{
+    private readonly FrozenDictionary<string, CompiledFlag> _byName;
+
+    public Snapshot(long environmentId, IEnumerable<SnapshotRow> rows)
+    {
+        EnvironmentId = environmentId;
+        var features = rows.Where(row => row.FeatureId is not null).ToList();
+        Flags = [.. features.Select(row => new CompiledFlag(row))];
+        WebExperiments = WebExperiment.List(features);
+        _byName = Flags.ToFrozenDictionary(flag => flag.Name, StringComparer.Ordinal);
+        Fingerprint = XxHash128.HashToUInt128(Encoding.UTF8.GetBytes(string.Join('\n', features)));
+    }
+
+    public long EnvironmentId { get; }
+
+    public IReadOnlyList<CompiledFlag> Flags { get; }
+
+    /// <summary>The web experiments that are running, as they are answered.</summary>
+    public ReadOnlyMemory<byte> WebExperiments { get; }
+
+    /// <summary>The same for two snapshots that serve the same.</summary>
+    public UInt128 Fingerprint { get; }
+
+    public CompiledFlag? Flag(string name) => _byName.GetValueOrDefault(name);
+}
+
+/// <summary>One feature of an environment and the experiment that runs on it, or, with nothing but nulls, an environment without features.</summary>
+internal sealed record SnapshotRow
+{
+    public long EnvironmentId { get; init; }
+
+    public string EnvironmentKey { get; init; } = "";
+
+    public long? FeatureId { get; init; }
+
+    public string? FeatureName { get; init; }
+
+    public bool Enabled { get; init; }
+
+    public bool IsMultivariate { get; init; }
+
+    public string? InitialValue { get; init; }
+
+    public long? ExperimentId { get; init; }
+
+    public string? ExperimentName { get; init; }
+
+    public string? Salt { get; init; }
+
+    public decimal? RolloutPercentage { get; init; }
+
+    public string? Variants { get; init; }
+
+    public string? ExperimentType { get; init; }
+
+    public string? Transforms { get; init; }
+
+    public long? HoldoutId { get; init; }
+
+    public string? HoldoutSalt { get; init; }
+
+    public decimal? HoldoutPercentage { get; init; }
+}

@@ -1,0 +1,69 @@
+namespace Experiments.Api.Ingestion;
+
+/// <summary>The events of one request: those that are valid, in the order of their index, and what is wrong with the others.</summary>
+internal sealed class EventBatch
+{
+    private readonly List<ReceivedEvent> _events = [];
+    private readonly List<Rejection> _rejected = [];
+    private readonly HashSet<Guid> _ids = [];
+
+    public IReadOnlyList<ReceivedEvent> Events => _events;
+
+    public IReadOnlyList<Rejection> Rejected => _rejected;
+
+    /// <summary>How many were valid, those that the request itself repeats included.</summary>
+    public int Accepted { get; private set; }
+
+    public bool HasIds => _ids.Count > 0;
+
+    public void Accept(ReceivedEvent received)
+    {
+        Accepted++;
+        // The first of an id stands for all.
+        if (received.Id is not { } id || _ids.Add(id))
+        {
+            _events.Add(received);
+        }
+    }
+
+    public void Reject(int index, EventError fault) => _rejected.Add(new(index, fault));
+
+    /// <summary>
+    /// Puts the events in their order. What is the same twice in one request happened twice, since whoever repeats a request repeats
+    /// all of it: the second has a key of its own, and has the same one again when the request is repeated.
+    /// </summary>
+    public void Sort()
+    {
+        _events.Sort();
+        var (first, times, hasEqual) = (0, 0, false);
+        for (var place = 1; place < _events.Count; place++)
+        {
+            if (_events[place].CompareTo(_events[first]) != 0)
+            {
+                (first, times) = (place, 0);
+            }
+            else if (_events[place].Id is null)
+            {
+                _events[place] = _events[place] with { Key = DeduplicationKey.OfRepeated(_events[first].Key, ++times) };
+                hasEqual = true;
+            }
+        }
+
+        if (hasEqual)
+        {
+            _events.Sort();
+        }
+    }
+
+    /// <summary>Why the event at this place of the request was not taken.</summary>
+    internal sealed record Rejection(int Index, string Error)
+    {
+        private readonly EventError _fault;
+
+        public Rejection(int index, EventError fault)
+            : this(index, $"events[{index}]{fault}") => _fault = fault;
+
+        /// <summary>The same as a field and what is wrong with it.</summary>
+        internal (string Path, string Message) AsField => ($"events[{Index}]{_fault.Path}", _fault.Message);
+    }
+}

@@ -1,0 +1,254 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Unicode;
+using Experiments.Api.Domain;
+using Experiments.Api.Platform;
+
+namespace Experiments.Api.Ingestion;
+
+/// <summary>
+/// Reads <c>{"events": [...]}</c> in one pass. What is wrong with one event is said of that event and costs the others nothing;
+/// what is not JSON, or not of this form, is refused as a whole.
+/// </summary>
+internal ref struct EventBatchParser
+{
+    private readonly DeduplicationKey _key;
+    private readonly DateTime _latest;
+    private readonly ReadOnlySpan<byte> _body;
+    private Utf8JsonReader _json;
+    private string? _lastName;
+    private string? _lastFeature;
+
+    private EventBatchParser(ReadOnlySpan<byte> body, long environmentId, DateTime now)
+    {
+        _body = body;
+        _json = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = EventLimits.ReadDepth });
+        _key = new DeduplicationKey(environmentId);
+        _latest = now + EventLimits.Ahead;
+    }
+
+    public static Outcome<EventBatch> Read(ReadOnlySpan<byte> body, long environmentId, DateTime now)
+    {
+        if (!Utf8.IsValid(body))
+        {
+            return new Refusal(Problem.Malformed, "The body is not valid UTF-8.");
+        }
+
+        try
+        {
+            return new EventBatchParser(body, environmentId, now).Read();
+        }
+        catch (JsonException exception)
+        {
+            return new Refusal(Problem.Malformed, $"The body is not JSON: see line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}.");
+        }
+    }
+
+    private Outcome<EventBatch> Read()
+    {
+        _json.Read();
+        if (_json.TokenType != JsonTokenType.StartObject)
+        {
+            return new Refusal(Problem.Malformed, "The body must be a JSON object with 'events'.");
+        }
+
+        var batch = new EventBatch();
+        Refusal? refusal = null;
+        var found = false;
+        while (Next(JsonTokenType.EndObject))
+        {
+            var name = JsonText.TryRead(ref _json, out var text, out _) ? text : "(name)";
+            if (name != "events" || found)
+            {
+                refusal ??= Refusal.Field(name, found && name == "events" ? "This is given more than once." : "This is not known.");
+                _json.Skip();
+                continue;
+            }
+
+            found = true;
+            _json.Read();
+            if (_json.TokenType != JsonTokenType.StartArray)
+            {
+                refusal ??= Refusal.Field("events", "This must be a list.");
+                _json.Skip();
+                continue;
+            }
+
+            for (var index = 0; Next(JsonTokenType.EndArray); index++)
+            {
+                if (index == EventLimits.Batch)
+                {
+                    return Refusal.Field("events", $"There may be {EventLimits.Batch} of these at most in one request.");
+                }
+
+                ReadEvent(batch, index);
+            }
+        }
+
+        // Nothing may follow; the reader fails if something does.
+        _json.Read();
+        return refusal ?? (batch.Events.Count + batch.Rejected.Count == 0
+            ? Refusal.Field("events", "This is required and may not be empty.")
+            : (Outcome<EventBatch>)batch);
+    }
+
+    private void ReadEvent(EventBatch batch, int index)
+    {
+        if (_json.TokenType != JsonTokenType.StartObject)
+        {
+            _json.Skip();
+            batch.Reject(index, new("", "must be an object"));
+            return;
+        }
+
+        EventError? error = null;
+        string? name = null, feature = null, identifier = null, value = null, id = null;
+        (string Json, ulong Hash)? traits = null, metadata = null;
+        DateTime? at = null;
+        var seen = 0;
+        while (Next(JsonTokenType.EndObject))
+        {
+            var member = EventMembers.At(ref _json);
+            if (member == EventMember.Unknown || (seen & 1 << (int)member) != 0)
+            {
+                error ??= JsonText.TryRead(ref _json, out var unknown, out var why)
+                    ? new(EventError.Member(unknown), member == EventMember.Unknown ? "is not known" : "is given more than once")
+                    : new("", $"the name of a member {why}", IsSentence: true);
+                _json.Skip();
+                continue;
+            }
+
+            seen |= 1 << (int)member;
+            _json.Read();
+            switch (member)
+            {
+                case EventMember.Event: name = Text(".event", EventLimits.Event, ref _lastName, ref error); break;
+                case EventMember.FeatureName: feature = Text(".feature_name", EventLimits.FeatureName, ref _lastFeature, ref error); break;
+                case EventMember.Identifier: identifier = Text(".identifier", Identity.MaxLength, ref error); break;
+                case EventMember.Value: value = Text(".value", EventLimits.ValueBytes, ref error, inBytes: true); break;
+                case EventMember.Id: id = Text(".id", EventLimits.Id, ref error); break;
+                case EventMember.Traits: traits = Object(".traits", EventLimits.TraitsBytes, ofTraits: true, ref error); break;
+                case EventMember.Metadata: metadata = Object(".metadata", EventLimits.MetadataBytes, ofTraits: false, ref error); break;
+                case EventMember.Timestamp: at = Timestamp(ref error); break;
+            }
+        }
+
+        error ??= Missing(seen, name, feature, id);
+        if (error is { } fault)
+        {
+            batch.Reject(index, fault);
+            return;
+        }
+
+        var key = id is null ? _key.OfContent(at!.Value, name!, feature, identifier, value, traits?.Hash, metadata?.Hash) : _key.OfId(id);
+        batch.Accept(new(at!.Value, key, id is null ? null : _key.WideOfId(id), name!, feature, identifier, value, traits?.Json, metadata?.Json));
+    }
+
+    private static EventError? Missing(int seen, string? name, string? feature, string? id) =>
+        string.IsNullOrWhiteSpace(name) ? new(".event", "is required and may not be blank")
+        : name[0] == '$' && name != ReceivedEvent.Exposure ? new(".event", $"names that start with '$' are reserved; the only one is '{ReceivedEvent.Exposure}'", IsSentence: true)
+        : name == ReceivedEvent.Exposure && string.IsNullOrWhiteSpace(feature) ? new(".feature_name", $"is required for '{ReceivedEvent.Exposure}'")
+        : (seen & 1 << (int)EventMember.Timestamp) == 0 ? new(".timestamp", "is required: milliseconds since 1970")
+        : (seen & 1 << (int)EventMember.Id) != 0 && string.IsNullOrEmpty(id) ? new(".id", $"must have 1 to {EventLimits.Id} characters")
+        : null;
+
+    private bool Next(JsonTokenType end) => _json.Read() && _json.TokenType != end;
+
+    // Most events of a request have the same name, and so the same string.
+    private string? Text(string path, int limit, ref string? last, ref EventError? error)
+    {
+        if (last is not null && _json.TokenType == JsonTokenType.String && !_json.ValueIsEscaped && _json.ValueTextEquals(last))
+        {
+            return last;
+        }
+
+        var text = Text(path, limit, ref error);
+        last = text ?? last;
+        return text;
+    }
+
+    private string? Text(string path, int limit, ref EventError? error, bool inBytes = false)
+    {
+        if (_json.TokenType == JsonTokenType.Null)
+        {
+            return null;
+        }
+
+        if (_json.TokenType != JsonTokenType.String)
+        {
+            _json.Skip();
+            error ??= new(path, "must be a string or null");
+            return null;
+        }
+
+        if (!JsonText.TryRead(ref _json, out var text, out var why))
+        {
+            error ??= new(path, why);
+            return null;
+        }
+
+        // A character takes one byte at least, so what is short in bytes needs no counting.
+        var length = _json.ValueSpan.Length <= limit ? 0 : inBytes ? Encoding.UTF8.GetByteCount(text) : text.EnumerateRunes().Count();
+        if (length > limit)
+        {
+            error ??= new(path, $"may have {limit} {(inBytes ? "bytes" : "characters")} at most");
+            return null;
+        }
+
+        return text;
+    }
+
+    private (string Json, ulong Hash)? Object(string path, int limit, bool ofTraits, ref EventError? error)
+    {
+        if (_json.TokenType == JsonTokenType.Null)
+        {
+            return null;
+        }
+
+        if (_json.TokenType != JsonTokenType.StartObject)
+        {
+            _json.Skip();
+            error ??= new(path, "must be an object or null");
+            return null;
+        }
+
+        var start = (int)_json.TokenStartIndex;
+        EventError? wrong = null;
+        var hash = JsonContent.Hash(ref _json, ofTraits ? EventLimits.Trait : EventLimits.Any, ref wrong);
+        var length = (int)_json.BytesConsumed - start;
+        if (length > limit)
+        {
+            wrong = new("", $"may have {limit} bytes at most");
+        }
+
+        if (wrong is { } fault)
+        {
+            error ??= fault.Within(path);
+            return null;
+        }
+
+        return (Encoding.UTF8.GetString(_body.Slice(start, length)), hash);
+    }
+
+    private DateTime? Timestamp(ref EventError? error)
+    {
+        if (_json.TokenType == JsonTokenType.Number && _json.TryGetInt64(out var milliseconds))
+        {
+            var at = milliseconds is > 0 and < 253_402_300_800_000 ? DateTime.UnixEpoch.AddMilliseconds(milliseconds) : DateTime.MinValue;
+            if (milliseconds > 0 && (at == DateTime.MinValue || at > _latest))
+            {
+                error ??= new(".timestamp", "is more than 24 hours ahead");
+            }
+            else if (at <= EventLimits.Earliest)
+            {
+                error ??= new(".timestamp", "must be after 2020-01-01, in milliseconds since 1970");
+            }
+
+            return at;
+        }
+
+        _json.Skip();
+        error ??= new(".timestamp", "must be a whole number: milliseconds since 1970");
+        return null;
+    }
+}

@@ -1,0 +1,29 @@
+namespace Experiments.Api.Ingestion;
+
+/// <summary>How much an event may hold: characters, or bytes where the name says so.</summary>
+internal static class EventLimits
+{
+    public const int Event = 256;
+    public const int FeatureName = 2000;
+    public const int Id = 200;
+    public const int ValueBytes = 128 * 1024;
+    public const int TraitsBytes = 32 * 1024;
+    public const int MetadataBytes = 8 * 1024;
+
+    /// <summary>How many events one request may have.</summary>
+    public const int Batch = 10_000;
+
+    /// <summary>The instant after which events may have happened: 2020 begins.</summary>
+    public static readonly DateTime Earliest = DateTime.UnixEpoch.AddMilliseconds(1_577_836_800_000);
+
+    /// <summary>How far the clock of a client may be ahead.</summary>
+    public static readonly TimeSpan Ahead = TimeSpan.FromHours(24);
+
+    /// <summary>How deep traits and metadata may be, from the event on; and how deep a body is read at all.</summary>
+    public const int Depth = 64;
+
+    public const int ReadDepth = 512;
+
+    public static readonly JsonContent.Limits Trait = new(200, 2000);
+    public static readonly JsonContent.Limits Any = new(int.MaxValue, int.MaxValue);
+}

@@ -1,0 +1,109 @@
+using Experiments.Api.Platform.Data;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Experiments.Api.Ingestion;
+
+/// <summary>Adds events to the database: durable when it returns, each once.</summary>
+internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions)
+{
+    private const string Columns = "(at, key, batch, environment_id, event, feature_name, identifier, value, traits, metadata)";
+
+    private const string Batch =
+        """
+        WITH batch AS (
+            INSERT INTO event_batches (environment_id, events, from_at, until_at)
+            VALUES ($1, cardinality($2::timestamptz[]), ($2::timestamptz[])[1], ($2::timestamptz[])[cardinality($2::timestamptz[])])
+            RETURNING id
+        )
+        """;
+
+    private const string Sql =
+        $"""
+        {Batch}
+        INSERT INTO events {Columns}
+        SELECT e.at, e.key, batch.id, $1, e.event, e.feature_name, e.identifier, e.value, e.traits::jsonb, e.metadata::jsonb
+        FROM batch, unnest($2::timestamptz[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
+            AS e(at, key, event, feature_name, identifier, value, traits, metadata)
+        ON CONFLICT DO NOTHING
+        """;
+
+    // An id that is there already keeps its event out, wherever in time the two are.
+    private const string SqlWithIds =
+        $"""
+        {Batch}, given AS (
+            SELECT *
+            FROM unnest($2::timestamptz[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::uuid[])
+                AS e(at, key, event, feature_name, identifier, value, traits, metadata, id)
+        ), fresh AS (
+            INSERT INTO event_ids (id, at)
+            SELECT id, at FROM given WHERE id IS NOT NULL ORDER BY id
+            ON CONFLICT DO NOTHING
+            RETURNING id
+        )
+        INSERT INTO events {Columns}
+        SELECT e.at, e.key, batch.id, $1, e.event, e.feature_name, e.identifier, e.value, e.traits::jsonb, e.metadata::jsonb
+        FROM batch
+        CROSS JOIN given e
+        LEFT JOIN fresh ON fresh.id = e.id
+        WHERE e.id IS NULL OR fresh.id IS NOT NULL
+        ON CONFLICT DO NOTHING
+        """;
+
+    /// <summary>Adds a batch and returns how many of its events were new.</summary>
+    public async Task<int> Add(long environmentId, EventBatch batch, CancellationToken ct)
+    {
+        batch.Sort();
+        var isMade = false;
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await Insert(environmentId, batch, ct).OrDetach(ct);
+            }
+            catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.CheckViolation && !isMade)
+            {
+                isMade = true;
+                // There was no partition yet for some of it.
+                await partitions.Make(batch.Events[0].At, batch.Events[^1].At, ct);
+            }
+            catch (PostgresException exception) when (Failure.IsUndone(exception) && attempt < 3)
+            {
+                await Task.Delay(Random.Shared.Next(5, 25) * attempt, ct);
+            }
+        }
+    }
+
+    private async Task<int> Insert(long environmentId, EventBatch batch, CancellationToken ct)
+    {
+        var events = batch.Events;
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await using var command = new NpgsqlCommand(batch.HasIds ? SqlWithIds : Sql, connection);
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = environmentId });
+        Column(NpgsqlDbType.TimestampTz, e => e.At);
+        Column(NpgsqlDbType.Bigint, e => e.Key);
+        Column(NpgsqlDbType.Text, e => e.Event);
+        Column(NpgsqlDbType.Text, e => e.FeatureName);
+        Column(NpgsqlDbType.Text, e => e.Identifier);
+        Column(NpgsqlDbType.Text, e => e.Value);
+        Column(NpgsqlDbType.Text, e => e.Traits);
+        Column(NpgsqlDbType.Text, e => e.Metadata);
+        if (batch.HasIds)
+        {
+            Column(NpgsqlDbType.Uuid, e => e.Id);
+        }
+
+        return await command.ExecuteNonQueryAsync(CancellationToken.None);
+
+        void Column<T>(NpgsqlDbType type, Func<ReceivedEvent, T> of)
+        {
+            var values = new T[events.Count];
+            for (var i = 0; i < values.Length; i++)
+            {
+                values[i] = of(events[i]);
+            }
+
+            command.Parameters.Add(new NpgsqlParameter<T[]> { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | type });
+        }
+    }
+}

@@ -1,0 +1,31 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text.Json;
+
+namespace Experiments.Api.Ingestion;
+
+/// <summary>Reads a string that the database can hold.</summary>
+internal static class JsonText
+{
+    public static bool TryRead(ref Utf8JsonReader json, [NotNullWhen(true)] out string? text, [NotNullWhen(false)] out string? why)
+    {
+        (text, why) = (null, null);
+        try
+        {
+            text = json.GetString()!;
+        }
+        catch (InvalidOperationException)
+        {
+            why = "holds half of a surrogate pair, which is not a character";
+            return false;
+        }
+
+        // Only an escape can bring it in.
+        if (json.ValueIsEscaped && text.Contains('\0', StringComparison.Ordinal))
+        {
+            why = "holds a NUL character";
+            return false;
+        }
+
+        return true;
+    }
+}

@@ -1,0 +1,118 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.WebUtilities;
+
+namespace Experiments.Api.Platform.Http;
+
+/// <summary>A complete answer, ready to be sent, or to be kept and sent again.</summary>
+internal sealed record Answer(int Status, ReadOnlyMemory<byte> Body) : IResult
+{
+    public string ContentType { get; init; } = "application/json; charset=utf-8";
+
+    public string? ETag { get; init; }
+
+    public string? Location { get; init; }
+
+    public int? RetryAfter { get; init; }
+
+    /// <summary>True when this is what an earlier request with the same Idempotency-Key was answered.</summary>
+    public bool Replayed { get; init; }
+
+    /// <summary>A representation; its ETag is its own, or else made of its bytes.</summary>
+    public static Answer Of<T>(int status, T value)
+    {
+        var body = JsonSerializer.SerializeToUtf8Bytes(value, ApiJson.Options);
+        return new(status, body) { ETag = value is ITagged tagged ? tagged.ETag : Tag(body) };
+    }
+
+    /// <summary>A representation that stands ready as JSON.</summary>
+    public static Answer OfBytes(int status, byte[] body) => new(status, body) { ETag = Tag(body) };
+
+    public static Answer Empty(int status) => new(status, default);
+
+    /// <summary>A refusal as problem details (RFC 9457).</summary>
+    public static Answer Of(Refusal refusal)
+    {
+        var problem = refusal.Problem;
+        var traceId = Activity.Current?.TraceId.ToHexString() ?? ActivityTraceId.CreateRandom().ToHexString();
+        return new(problem.Status, Details(refusal, traceId))
+        {
+            ContentType = "application/problem+json",
+            RetryAfter = refusal.RetryAfter ?? (problem.Status is StatusCodes.Status503ServiceUnavailable or StatusCodes.Status429TooManyRequests ? 1 : null),
+        };
+    }
+
+    /// <summary>The body of such a refusal, for the documentation.</summary>
+    public static byte[] Example(Problem problem) => Details(
+        problem == Problem.Invalid ? Refusal.Field("name", "This is required and may not be blank.") : problem,
+        "4bf92f3577b34da6a3ce929d0e0e4736");
+
+    public async Task ExecuteAsync(HttpContext httpContext)
+    {
+        var response = httpContext.Response;
+        var headers = response.Headers;
+        headers.CacheControl = Status < 400 ? "private, no-cache" : "no-store";
+        headers.ETag = ETag;
+        headers.Location = Location;
+        headers.RetryAfter = RetryAfter is { } seconds ? seconds.ToString(System.Globalization.CultureInfo.InvariantCulture) : default;
+        if (Replayed)
+        {
+            headers["Idempotent-Replayed"] = "true";
+        }
+
+        if (ETag is not null && HttpMethods.IsGet(httpContext.Request.Method) && Preconditions.IsKnown(httpContext.Request.Headers.IfNoneMatch, ETag))
+        {
+            response.StatusCode = StatusCodes.Status304NotModified;
+            return;
+        }
+
+        response.StatusCode = Status;
+        if (!Body.IsEmpty)
+        {
+            response.ContentType = ContentType;
+            response.ContentLength = Body.Length;
+            // Without the request's token, which the deadline may have cancelled already.
+            await response.BodyWriter.WriteAsync(Body, CancellationToken.None);
+        }
+    }
+
+    private static string Tag(byte[] body) => $"\"{Convert.ToHexStringLower(SHA256.HashData(body).AsSpan(0, 12))}\"";
+
+    private static byte[] Details(Refusal refusal, string traceId)
+    {
+        var problem = refusal.Problem;
+        return JsonSerializer.SerializeToUtf8Bytes(
+            new ProblemDetails(
+                $"urn:experiments:{problem.Code}",
+                ReasonPhrases.GetReasonPhrase(problem.Status),
+                problem.Status,
+                refusal.Detail,
+                problem.Code,
+                traceId,
+                refusal.Errors),
+            ApiJson.Options);
+    }
+
+    private sealed record ProblemDetails(
+        string Type,
+        string Title,
+        int Status,
+        string Detail,
+        string Code,
+        string TraceId,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyDictionary<string, string[]>? Errors);
+}
+
+/// <summary>A representation that knows its version.</summary>
+internal interface ITagged
+{
+    string ETag { get; }
+}
+
+/// <summary>A representation that has an address of its own below the collection it was created in, where it can be read.</summary>
+internal interface IIdentified
+{
+    long Id { get; }
+}

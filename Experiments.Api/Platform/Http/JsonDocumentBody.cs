@@ -1,0 +1,16 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Experiments.Api.Platform.Http;
+
+/// <summary>A body that is a document of somebody else's: whatever members it has, it is taken as it is.</summary>
+[JsonConverter(typeof(Reader))]
+internal sealed record JsonDocumentBody(JsonElement Json)
+{
+    private sealed class Reader : JsonConverter<JsonDocumentBody>
+    {
+        public override JsonDocumentBody Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => new(JsonElement.ParseValue(ref reader));
+
+        public override void Write(Utf8JsonWriter writer, JsonDocumentBody value, JsonSerializerOptions options) => value.Json.WriteTo(writer);
+    }
+}

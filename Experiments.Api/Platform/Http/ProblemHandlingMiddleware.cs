@@ -1,0 +1,125 @@
+using System.Diagnostics;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Startup;
+using Npgsql;
+
+namespace Experiments.Api.Platform.Http;
+
+/// <summary>
+/// What is the same around every request: its id, HEAD served as GET, the refusal of what is too large or came too early, and
+/// an answer to whatever failed.
+/// </summary>
+internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness readiness, ILogger<ProblemHandlingMiddleware> logger)
+{
+    public async Task InvokeAsync(HttpContext context)
+    {
+        var (request, response) = (context.Request, context.Response);
+        using var trace = Continue(request);
+        Stamp(context);
+        if (readiness.IsDraining)
+        {
+            response.Headers.Connection = "close";
+        }
+
+        if (HttpMethods.IsHead(request.Method))
+        {
+            // The server still knows that it was HEAD, and sends no body.
+            request.Method = HttpMethods.Get;
+        }
+
+        try
+        {
+            if (request.ContentLength > RequestBody.Limit && !IsServed(request.Path))
+            {
+                await RequestBody.Discard(request, context.RequestAborted);
+                await Answer.Of(Problem.TooLarge).ExecuteAsync(context);
+            }
+            else if (!readiness.HasSchema && NeedsSchema(request.Path))
+            {
+                await Answer.Of(Problem.Unavailable).ExecuteAsync(context);
+            }
+            else
+            {
+                await next(context);
+                if (response.StatusCode >= 400 && !response.HasStarted && response.ContentLength is null)
+                {
+                    await Explain(context);
+                }
+            }
+        }
+        catch (Exception exception) when (!response.HasStarted)
+        {
+            await Fail(context, exception);
+        }
+    }
+
+    /// <summary>Answers a request whose deadline has passed; the framework has cleared whatever there was of an answer.</summary>
+    public static Task TimeOut(HttpContext context)
+    {
+        Stamp(context);
+        context.RequestServices.GetRequiredService<ILogger<ProblemHandlingMiddleware>>()
+            .LogWarning("{Method} {Path} took longer than it may", context.Request.Method, context.Request.Path);
+        return Answer.Of(Problem.Unavailable).ExecuteAsync(context);
+    }
+
+    // What applications call refuses what is too large by itself, in its own form and where browsers can read it.
+    private static bool IsServed(PathString path) =>
+        path.StartsWithSegments("/v1") || path.StartsWithSegments("/ofrep") || path.StartsWithSegments("/api/v1/identities");
+
+    private static bool NeedsSchema(PathString path) => path.StartsWithSegments("/api") || IsServed(path);
+
+    private static void Stamp(HttpContext context) => context.Response.Headers["X-Request-Id"] = RequestId(context.Request);
+
+    // Gives a body to an answer that the framework left without one.
+    private static Task Explain(HttpContext context)
+    {
+        Problem? problem = context.Response.StatusCode switch
+        {
+            StatusCodes.Status400BadRequest => Problem.Malformed,
+            StatusCodes.Status401Unauthorized => context.Request.Headers.Authorization.Count == 0 ? Problem.NoCredential : Problem.BadCredential,
+            StatusCodes.Status403Forbidden => Problem.Forbidden,
+            StatusCodes.Status404NotFound => Problem.NoRoute,
+            StatusCodes.Status405MethodNotAllowed => Problem.WrongMethod,
+            StatusCodes.Status413PayloadTooLarge => Problem.TooLarge,
+            StatusCodes.Status415UnsupportedMediaType => Problem.WrongMediaType,
+            StatusCodes.Status503ServiceUnavailable => Problem.Unavailable,
+            _ => null,
+        };
+        return problem is null ? Task.CompletedTask : Answer.Of(problem).ExecuteAsync(context);
+    }
+
+    private Task Fail(HttpContext context, Exception exception)
+    {
+        var problem = exception switch
+        {
+            BadHttpRequestException refused => RequestBody.Why(refused),
+            // A race that the statement could not see and the database has decided.
+            PostgresException { SqlState: PostgresErrorCodes.UniqueViolation, ConstraintName: "features_name" } => Problem.FeatureNameTaken,
+            _ when Failure.IsUnavailable(exception) => Problem.Unavailable,
+            _ => Problem.Failed,
+        };
+        if (problem == Problem.Unavailable)
+        {
+            logger.LogWarning("{Method} {Path} met a database that is away or slow: {Reason}", context.Request.Method, context.Request.Path, exception.Message);
+        }
+        else if (problem == Problem.Failed)
+        {
+            logger.LogError(exception, "{Method} {Path} failed", context.Request.Method, context.Request.Path);
+        }
+
+        return Answer.Of(problem).ExecuteAsync(context);
+    }
+
+    // The framework traces requests only where somebody listens; a trace that the client has begun goes on in any case.
+    private static Activity? Continue(HttpRequest request) =>
+        Activity.Current is null
+        && request.Headers.TraceParent is [{ } parent]
+        && ActivityContext.TryParse(parent, request.Headers.TraceState, out var context)
+            ? new Activity("request").SetParentId(context.TraceId, context.SpanId, context.TraceFlags).Start()
+            : null;
+
+    private static string RequestId(HttpRequest request) =>
+        request.Headers["X-Request-Id"] is [{ Length: >= 1 and <= 128 } id] && id.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-')
+            ? id
+            : ActivityTraceId.CreateRandom().ToHexString();
+}

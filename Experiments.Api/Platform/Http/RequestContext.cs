@@ -1,0 +1,169 @@
+using Experiments.Api.Platform.Access;
+using Experiments.Api.Platform.Data;
+using MediatR;
+using Microsoft.AspNetCore.Http.Extensions;
+
+namespace Experiments.Api.Platform.Http;
+
+/// <summary>Where a statement acts, for whom, and on which versions of the object only (null: any).</summary>
+internal sealed record Scope(long EnvironmentId, string Actor, string[]? IfMatch);
+
+/// <summary>
+/// One request as a slice sees it. Nothing of the body is read before the slice asks for it, so that authentication,
+/// authorisation and the gate have answered first.
+/// </summary>
+internal sealed class RequestContext(HttpContext http, IMediator mediator)
+{
+    public string Actor => Access.Actor.Of(http.User).Name;
+
+    public EnvironmentScope Environment => http.Features.Get<EnvironmentScope>()!;
+
+    public bool InEnvironment => http.Features.Get<EnvironmentScope>() is not null;
+
+    /// <summary>The id in the route; 0, which no object has, when it is none.</summary>
+    public long RouteId => ObjectId.TryParse(http.GetRouteValue("id") as string, null, out var id) ? id.Value : 0;
+
+    public Scope Scope => new(Environment.Id, Actor, IfMatch);
+
+    public IQueryCollection Query => http.Request.Query;
+
+    public Page Page => Page.From(Query);
+
+    /// <summary>The address of this request, as far as the client can be believed.</summary>
+    public Uri Address => Uri.TryCreate(http.Request.GetEncodedUrl(), UriKind.Absolute, out var address)
+        ? address
+        : throw new BadHttpRequestException("The Host header is not the name of a host.");
+
+    private string[]? IfMatch { get; set; }
+
+    private string? _list;
+
+    public static ValueTask<RequestContext?> BindAsync(HttpContext context) => new(new RequestContext(context, context.RequestServices.GetRequiredService<IMediator>()));
+
+    /// <summary>Answers 200 with what the request asks for.</summary>
+    public async Task<IResult> Get<T>(IRequest<Outcome<T>> request)
+        where T : class => Answer(StatusCodes.Status200OK, await mediator.Send(request, http.RequestAborted));
+
+    /// <summary>What the request asks for, to be answered in a form of its own.</summary>
+    public Task<Outcome<T>> Send<T>(IRequest<Outcome<T>> request)
+        where T : class => mediator.Send(request, http.RequestAborted);
+
+    /// <summary>Answers 201 with the new object and its address: below the route or, where it belongs elsewhere, in that list of the environment.</summary>
+    public Task<IResult> Create<TBody, T>(Func<TBody, IRequest<Outcome<T>>> command, string? at = null)
+        where TBody : class
+        where T : class
+    {
+        _list = at;
+        return Change(StatusCodes.Status201Created, required: at is null, command);
+    }
+
+    /// <summary>Answers 200 with the object as the action left it. The body may be absent.</summary>
+    public Task<IResult> Act<TBody, T>(Func<TBody, IRequest<Outcome<T>>> command)
+        where TBody : class
+        where T : class => Change(StatusCodes.Status200OK, required: false, command);
+
+    /// <summary>Answers 200 with what is asked for in a body.</summary>
+    public Task<IResult> Ask<TBody, T>(Func<TBody, IRequest<Outcome<T>>> query)
+        where TBody : class
+        where T : class => Change(StatusCodes.Status200OK, required: true, query);
+
+    /// <summary>Answers 200 with the object as it is now.</summary>
+    public Task<IResult> Patch<TBody, T>(Func<TBody, IRequest<Outcome<T>>> command)
+        where TBody : class
+        where T : class => Change(StatusCodes.Status200OK, required: true, command);
+
+    /// <summary>Answers 202, with nothing.</summary>
+    public Task<IResult> Accept(Func<IRequest<Outcome<Nothing>>> command) =>
+        Change<NoBody, Nothing>(StatusCodes.Status202Accepted, required: false, _ => command());
+
+    /// <summary>Answers 204.</summary>
+    public Task<IResult> Delete(Func<IRequest<Outcome<Nothing>>> command) =>
+        Change<NoBody, Nothing>(StatusCodes.Status204NoContent, required: false, _ => command());
+
+    private async Task<IResult> Change<TBody, T>(int status, bool required, Func<TBody, IRequest<Outcome<T>>> command)
+        where TBody : class
+        where T : class
+    {
+        var ct = http.RequestAborted;
+        // What a DELETE carries means nothing (RFC 9110, section 9.3.5).
+        var bytes = HttpMethods.IsDelete(http.Request.Method) ? RequestBody.None : await RequestBody.Read(http.Request, required, ct);
+        if (bytes.Refusal is { } unread)
+        {
+            return await Refuse(unread);
+        }
+
+        var body = JsonBody.Read<TBody>(bytes.Value);
+        var conditions = Preconditions.Required(http.Request.Headers.IfMatch);
+        if ((body.Refusal ?? conditions?.Refusal) is { } unreadable)
+        {
+            return await Refuse(unreadable);
+        }
+
+        IfMatch = conditions?.Value;
+        if (IfMatch is not null && !IsVersioned)
+        {
+            // What has no version cannot be of the one that is asked for.
+            return Http.Answer.Of(Problem.Stale);
+        }
+
+        var request = command(body.Value!);
+        var key = http.Request.Headers["Idempotency-Key"];
+        if (!HttpMethods.IsPost(http.Request.Method) || key.Count == 0)
+        {
+            return await Perform();
+        }
+
+        return key is [{ Length: >= 1 and <= 255 } text] && text.All(c => c is > ' ' and <= '~')
+            ? await http.RequestServices.GetRequiredService<Idempotency>().Once(
+                new(Actor, http.Features.Get<EnvironmentScope>()?.Key ?? "", text, Access.Actor.SecretOf(http), Idempotency.Fingerprint(http.Request, bytes.Value!)),
+                Perform,
+                ct)
+            : await Refuse(Refusal.Field("Idempotency-Key", "This must be 1 to 255 visible ASCII characters, given once."));
+
+        async Task<Answer> Perform()
+        {
+            var outcome = await mediator.Send(request, ct);
+            return outcome.Refusal is { } refusal ? await Refuse(refusal) : Answer(status, outcome);
+        }
+    }
+
+    private string List => _list is null ? http.Request.Path.Value!.TrimEnd('/') : $"/api/v1/environments/{Environment.Key}/{_list}";
+
+    private bool IsVersioned => http.GetEndpoint()!.Metadata.GetOrderedMetadata<Documentation.Refusals>()
+        .Any(refusals => refusals.Problems.Contains(Problem.Stale));
+
+    private Answer Answer<T>(int status, Outcome<T> outcome)
+        where T : class =>
+        outcome switch
+        {
+            { Refusal: { } refusal } => Http.Answer.Of(refusal),
+            { Value: Nothing } => Http.Answer.Empty(status),
+            { Value: IIdentified created } when status == StatusCodes.Status201Created =>
+                Http.Answer.Of(status, outcome.Value) with { Location = $"{List}/{created.Id}/" },
+            _ => Http.Answer.Of(status, outcome.Value!),
+        };
+
+    // 404 comes before anything that is wrong with a body, and is asked for only when something is.
+    private async Task<Answer> Refuse(Refusal refusal)
+    {
+        if (refusal.Problem.Status is StatusCodes.Status400BadRequest or StatusCodes.Status415UnsupportedMediaType
+            && http.GetEndpoint()?.Metadata.GetMetadata<ObjectOf>() is { } of
+            && http.Request.RouteValues.ContainsKey("id")
+            && await http.RequestServices.GetRequiredService<Db>().Row<ObjectOf.Found>(
+                of.Sql, new { Id = RouteId, EnvironmentId = Environment.Id }, http.RequestAborted) is null)
+        {
+            return Http.Answer.Of(of.NotFound);
+        }
+
+        return Http.Answer.Of(refusal);
+    }
+
+    /// <summary>The body of a request that takes none: only an empty object will do.</summary>
+    internal sealed record NoBody;
+}
+
+/// <summary>Which object the <c>{id}</c> of a route names, and how to find out whether this environment has it.</summary>
+internal sealed record ObjectOf(string Sql, Problem NotFound)
+{
+    internal sealed record Found(long Id);
+}

@@ -1,0 +1,133 @@
+using Experiments.Api.Platform.Access;
+using Experiments.Api.Platform.Data;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+
+namespace Experiments.Api.Platform.Startup;
+
+/// <summary>
+/// Brings the database to where the service can work with it: the schema, the first admin key and, in Development, the demo.
+/// A database that is away is waited for, while the service already answers that it is not ready.
+/// </summary>
+internal sealed class DatabaseInitializer(
+    Database database,
+    AdminKeys keys,
+    Readiness readiness,
+    IServiceProvider services,
+    IConfiguration configuration,
+    IHostEnvironment environment,
+    IHostApplicationLifetime lifetime,
+    ILogger<DatabaseInitializer> logger) : BackgroundService
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public override async Task StartAsync(CancellationToken cancellationToken)
+    {
+        if (database.Embedded is { } embedded)
+        {
+            await embedded.Start(cancellationToken);
+        }
+
+        await base.StartAsync(cancellationToken);
+        // Where the database is at hand, the first request meets a service that is ready.
+        await Task.WhenAny(_done.Task, Task.Delay(Patience, cancellationToken));
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        for (var pause = TimeSpan.FromMilliseconds(250); ; pause = TimeSpan.FromSeconds(Math.Min(5, 2 * pause.TotalSeconds)))
+        {
+            try
+            {
+                var version = await Migrator.Run(database.ConnectionString, null, stoppingToken);
+                var welcome = await Prepare(stoppingToken);
+                readiness.HasSchema = true;
+                logger.LogInformation("Ready: the schema is {Version}", version);
+                Print(welcome);
+                _done.TrySetResult();
+                await Watch(stoppingToken);
+                return;
+            }
+            catch (Exception exception) when (Failure.IsUnavailable(exception) && !stoppingToken.IsCancellationRequested)
+            {
+                _done.TrySetResult();
+                logger.LogWarning("The database is away ({Reason}); trying again in {Pause}", exception.Message, pause);
+                await Task.Delay(pause, stoppingToken);
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException)
+            {
+                // Waiting would mend nothing: say what is wrong and let whoever runs the service see that it failed.
+                _done.TrySetResult();
+                logger.LogCritical(exception, "The database cannot be prepared");
+                Environment.ExitCode = 1;
+                lifetime.StopApplication();
+                return;
+            }
+        }
+    }
+
+    // A server that runs on its own is the business of whoever runs it; ours is started again when it has died.
+    private async Task Watch(CancellationToken ct)
+    {
+        while (database.Embedded is { } embedded)
+        {
+            await Task.Delay(TimeSpan.FromSeconds(1), ct);
+            if (await embedded.Revive(ct))
+            {
+                logger.LogWarning("The embedded PostgreSQL had died and was started again");
+            }
+        }
+    }
+
+    // What there is to tell the operator: a key that was made here, and an environment to try it in.
+    private async Task<(string? Key, string? Environment)> Prepare(CancellationToken ct)
+    {
+        var given = configuration["EXPERIMENTS_ADMIN_KEY"];
+        string? key = null;
+        if (!string.IsNullOrWhiteSpace(given))
+        {
+            await keys.Set("EXPERIMENTS_ADMIN_KEY", given.Trim(), ct);
+        }
+        else if (database.Embedded is not null && (environment.IsDevelopment() || await keys.None(ct)))
+        {
+            key = Secret.NewApiKey();
+            await keys.Set(environment.IsDevelopment() ? "development" : "first", key, ct);
+        }
+        else if (await keys.None(ct))
+        {
+            logger.LogWarning("Nobody can manage this instance yet: start it with EXPERIMENTS_ADMIN_KEY, or run 'keys create --instance-admin'");
+        }
+
+        if (database.Embedded is null || !environment.IsDevelopment())
+        {
+            return (key, null);
+        }
+
+        await using var scope = services.CreateAsyncScope();
+        return (key ?? given?.Trim(), await scope.ServiceProvider.GetRequiredService<IDemo>().EnvironmentKey(ct));
+    }
+
+    private void Print((string? Key, string? Environment) welcome) => lifetime.ApplicationStarted.Register(() =>
+    {
+        var address = services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()?.Addresses.FirstOrDefault()
+            ?.Replace("[::]", "localhost", StringComparison.Ordinal).Replace("0.0.0.0", "localhost", StringComparison.Ordinal);
+        if (welcome.Key is not { } key || address is null)
+        {
+            return;
+        }
+
+        var path = welcome.Environment is { } there ? $"/api/v1/environments/{there}/experiments/" : "/api/v1/projects/";
+        Console.WriteLine(
+            $"""
+
+            Experiments listens on {address} (documentation: {address}/docs).
+            Admin key of this instance, shown only now: {key}
+            Try it:
+
+              curl -H 'Authorization: Api-Key {key}' {address}{path}
+
+            """);
+    });
+}

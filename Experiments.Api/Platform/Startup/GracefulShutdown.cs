@@ -1,0 +1,24 @@
+namespace Experiments.Api.Platform.Startup;
+
+/// <summary>
+/// Between being told to stop and stopping to listen, says so to balancers and to kept connections, and waits for them to
+/// notice. What was accepted is then finished by the server within its own time-out.
+/// </summary>
+internal sealed class GracefulShutdown(Readiness readiness, IConfiguration configuration) : IHostedLifecycleService
+{
+    public async Task StoppingAsync(CancellationToken cancellationToken)
+    {
+        readiness.IsDraining = true;
+        await Task.Delay(configuration.GetValue("Requests:Drain", TimeSpan.Zero), cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}

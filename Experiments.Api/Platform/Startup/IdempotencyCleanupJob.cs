@@ -1,0 +1,25 @@
+using Npgsql;
+
+namespace Experiments.Api.Platform.Startup;
+
+/// <summary>Removes, once an hour, the Idempotency-Keys that have outlived their day.</summary>
+internal sealed class IdempotencyCleanupJob(NpgsqlDataSource source, Readiness readiness, ILogger<IdempotencyCleanupJob> logger) 
+    : PeriodicJob(readiness, logger)
+{
+    private const string Sql =
+        """
+        DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM idempotency_keys WHERE created_at < now() - interval '24 hours' LIMIT 5000))
+        """;
+
+    protected override TimeSpan FirstRunAfter => Interval;
+
+    public override async Task Run(CancellationToken ct)
+    {
+        await using var command = source.CreateCommand(Sql);
+        while (await command.ExecuteNonQueryAsync(ct) > 0)
+        {
+            // Some at a time, so that no statement takes longer than one may.
+        }
+    }
+}

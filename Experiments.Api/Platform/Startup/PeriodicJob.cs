@@ -1,0 +1,50 @@
+using Experiments.Api.Platform.Data;
+
+namespace Experiments.Api.Platform.Startup;
+
+/// <summary>Work that is done once an hour. A run that fails is logged and tried again at the next hour; whatever it fails with, the host goes on.</summary>
+internal abstract class PeriodicJob(Readiness readiness, ILogger logger) : BackgroundService
+{
+    protected virtual TimeSpan Interval => TimeSpan.FromHours(1);
+
+    /// <summary>How long after the start the first run is.</summary>
+    protected virtual TimeSpan FirstRunAfter => TimeSpan.Zero;
+
+    /// <summary>Does what is due.</summary>
+    public abstract Task Run(CancellationToken ct);
+
+    protected sealed override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        for (var pause = FirstRunAfter; await Wait(pause, stoppingToken); pause = Interval)
+        {
+            while (!readiness.HasSchema && await Wait(TimeSpan.FromMilliseconds(100), stoppingToken))
+            {
+                // The schema is being migrated, or the database is away.
+            }
+
+            try
+            {
+                await Run(stoppingToken);
+            }
+            catch (Exception) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception exception) when (Failure.IsUnavailable(exception))
+            {
+                logger.LogWarning("{Job} failed: database unavailable ({Reason}); retrying in {Interval}", GetType().Name, exception.Message, Interval);
+            }
+            catch (Exception exception)
+            {
+                logger.LogError(exception, "{Job} failed; retrying in {Interval}", GetType().Name, Interval);
+            }
+        }
+    }
+
+    // False when the host stops.
+    private static async Task<bool> Wait(TimeSpan pause, CancellationToken ct)
+    {
+        await Task.Delay(pause, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return !ct.IsCancellationRequested;
+    }
+}

@@ -1,0 +1,37 @@
+namespace Experiments.Api.Statistics;
+
+/// <summary>The mean of an arm and the variance of one identity in it.</summary>
+/// <remarks>
+/// A mean has s² = (Σy² - (Σy)² / n) / (n - 1); a proportion p (1 - p), without n / (n - 1); a ratio R = Σy / Σd, by the delta
+/// method, s_y² / d̄² + s_d² ȳ² / d̄⁴ - 2 s_yd ȳ / d̄³. A variance that rounding makes a little negative is zero.
+/// </remarks>
+internal readonly record struct SampleMoments(double N, double Mean, double Variance)
+{
+    public static SampleMoments OfMean(SufficientStatistics arm) => new(arm.N, arm.Sum / arm.N, Math.Max(0, Covariance(arm.N, arm.Sum, arm.Sum, arm.SumSquares)));
+
+    public static SampleMoments OfProportion(SufficientStatistics arm)
+    {
+        var p = arm.Sum / arm.N;
+        return new(arm.N, p, p * (1 - p));
+    }
+
+    public static SampleMoments OfRatio(SufficientStatistics arm)
+    {
+        var (y, d) = (arm.Sum / arm.N, arm.DenominatorSum / arm.N);
+        var ofY = Covariance(arm.N, arm.Sum, arm.Sum, arm.SumSquares);
+        var ofD = Covariance(arm.N, arm.DenominatorSum, arm.DenominatorSum, arm.DenominatorSumSquares);
+        var both = Covariance(arm.N, arm.Sum, arm.DenominatorSum, arm.CrossSum);
+        return new(arm.N, y / d, Math.Max(0, (ofY / (d * d)) + (ofD * y * y / (d * d * d * d)) - (2 * both * y / (d * d * d))));
+    }
+
+    /// <summary>The unbiased covariance of two variables; with themselves, their variance.</summary>
+    public static double Covariance(double n, double sum, double other, double cross)
+    {
+        var covariance = n > 1 ? (cross - (sum / n * other)) / (n - 1) : 0;
+        // What is left of two numbers that rounding cannot tell apart is nothing.
+        return Math.Abs(covariance) * (n - 1) <= 2e-15 * Math.Abs(cross) ? 0 : covariance;
+    }
+
+    /// <summary>Whether these could be the sum and the sum of squares of any <paramref name="n"/> numbers.</summary>
+    public static bool IsPossible(double n, double sum, double sumSquares) => sumSquares - (sum / n * sum) >= -1e-9 * Math.Abs(sumSquares);
+}

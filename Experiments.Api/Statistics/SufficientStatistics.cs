@@ -1,0 +1,29 @@
+namespace Experiments.Api.Statistics;
+
+/// <summary>
+/// All that is kept of an arm: sums over its identities. They add up over days, strata and machines, and every method here needs
+/// nothing else. y is the metric of an identity, d the denominator of a ratio, x the covariate from before the exposure.
+/// </summary>
+/// <param name="N">How many identities.</param>
+/// <param name="Sum">Σ y.</param>
+/// <param name="SumSquares">Σ y².</param>
+/// <param name="DenominatorSum">Σ d.</param>
+/// <param name="DenominatorSumSquares">Σ d².</param>
+/// <param name="CrossSum">Σ y d.</param>
+/// <param name="CovariateSum">Σ x.</param>
+/// <param name="CovariateSumSquares">Σ x².</param>
+/// <param name="CovariateCrossSum">Σ y x.</param>
+/// <param name="NonZero">How many identities have a y other than 0.</param>
+/// <param name="DenominatorNonZero">How many have a d other than 0.</param>
+internal readonly record struct SufficientStatistics(
+    double N, double Sum, double SumSquares, double DenominatorSum = 0, double DenominatorSumSquares = 0, double CrossSum = 0,
+    double CovariateSum = 0, double CovariateSumSquares = 0, double CovariateCrossSum = 0, double NonZero = 0, double DenominatorNonZero = 0)
+{
+    public static SufficientStatistics operator +(SufficientStatistics one, SufficientStatistics other) => new(
+        one.N + other.N, one.Sum + other.Sum, one.SumSquares + other.SumSquares, one.DenominatorSum + other.DenominatorSum,
+        one.DenominatorSumSquares + other.DenominatorSumSquares, one.CrossSum + other.CrossSum, one.CovariateSum + other.CovariateSum,
+        one.CovariateSumSquares + other.CovariateSumSquares, one.CovariateCrossSum + other.CovariateCrossSum,
+        one.NonZero + other.NonZero, one.DenominatorNonZero + other.DenominatorNonZero);
+
+    public static SufficientStatistics Add(SufficientStatistics left, SufficientStatistics right) => left + right;
+}
