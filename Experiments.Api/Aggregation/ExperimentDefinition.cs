@@ -2,7 +2,6 @@ using System.Text.Json;
 using Experiments.Api.Domain;
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Http;
 using NpgsqlTypes;
 
 namespace Experiments.Api.Aggregation;
@@ -10,21 +9,17 @@ namespace Experiments.Api.Aggregation;
 /// <summary>An experiment that has started, as much of it as it takes to judge an exposure.</summary>
 internal sealed class ExperimentDefinition
 {
-    private readonly string _salt;
+    private readonly VariantAssigner _assigner;
     private readonly string[] _keys;
-    private readonly double[] _cumulative;
-    private readonly string? _holdoutSalt;
-    private readonly decimal _heldOut;
     private readonly ExposureCriteria _criteria;
 
     public ExperimentDefinition(Row row)
     {
-        (Id, EnvironmentId, FeatureName, _salt) = (row.Id, row.EnvironmentId, row.FeatureName, row.Salt);
-        (_holdoutSalt, _heldOut) = (row.HoldoutSalt, row.HoldoutPercentage ?? 0);
-        _criteria = JsonSerializer.Deserialize<ExposureCriteria>(row.Exposure, ApiJson.Options)!;
+        (Id, EnvironmentId, FeatureName) = (row.Id, row.EnvironmentId, row.FeatureName);
+        _criteria = StoredJson.Read<ExposureCriteria>(row.Exposure);
         var variants = StoredJson.Variants(row.Variants);
         _keys = [.. variants.Select(variant => variant.Key)];
-        _cumulative = Assignment.Cumulate(variants.Select(variant => variant.Weight));
+        _assigner = new(row.Salt, variants.Select(variant => variant.Weight), row.HoldoutSalt, row.HoldoutPercentage ?? 0);
         Timeline = new(
             [.. row.Runs.Select(run => (run.LowerBound, run.UpperBoundInfinite ? (DateTime?)null : run.UpperBound))],
             [.. StoredJson.Parse(row.Rollouts)!.AsArray().Select(former =>
@@ -59,8 +54,8 @@ internal sealed class ExperimentDefinition
         && (_criteria.Event is not null
             || (raw.ExperimentId is { } named ? named == Id : string.Equals(raw.FeatureName, FeatureName, StringComparison.OrdinalIgnoreCase)));
 
-    /// <summary>The number by which a rollout admits the identity.</summary>
-    public double Draw(string identifier) => Assignment.Draw(_salt, identifier);
+    /// <inheritdoc cref="VariantAssigner.Draw"/>
+    public double Draw(string identifier) => _assigner.Draw(identifier);
 
     /// <summary>What one exposure amounts to, or null when it is none of this experiment: from before its start without naming it, from after its end, or without the variant that it should name.</summary>
     public ExposureState? Judge(StoredEvent raw)
@@ -76,7 +71,7 @@ internal sealed class ExperimentDefinition
         }
 
         return Shown(raw, own) is { } shown
-            ? ExposureState.WhileRunning(own, shown, at, Assignment.Admits(_salt, identifier, Timeline.RolloutAt(at)), isTest)
+            ? ExposureState.WhileRunning(own, shown, at, _assigner.IsIncluded(identifier, Timeline.RolloutAt(at)), isTest)
             : null;
     }
 
@@ -105,9 +100,7 @@ internal sealed class ExperimentDefinition
         return place < 0 ? ExposureState.Foreign : place;
     }
 
-    private int AssignedVariant(string identifier) => _holdoutSalt is not null && Assignment.Admits(_holdoutSalt, identifier, _heldOut)
-        ? ExposureState.HeldOut
-        : Assignment.Variant(_salt, identifier, _cumulative);
+    private int AssignedVariant(string identifier) => _assigner.HoldsOut(identifier) ? ExposureState.HeldOut : _assigner.Variant(identifier);
 
     private static bool Holds(string json, Func<JsonElement, bool> holds)
     {

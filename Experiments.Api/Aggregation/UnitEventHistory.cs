@@ -6,13 +6,16 @@ namespace Experiments.Api.Aggregation;
 
 /// <summary>
 /// The events of one identity that the metrics of an experiment are about, each once and in order, so that a value can be computed
-/// anew from them whatever comes late. They are stored as one value: for each source metric its id and how many events follow, and for
+/// anew from them whatever comes late. They are stored as one value: a version, then for each source metric its id and how many events follow, and for
 /// each event its instant, key, slot and number, in little-endian order.
 /// </summary>
 internal sealed class UnitEventHistory
 {
     /// <summary>How many are kept, the earliest ones, in whatever order they arrive. Only a bot has more.</summary>
     public const int Most = 10_000;
+
+    // The first byte of what is stored. Another format is another number, so that no release misreads what another has written.
+    private const byte Version = 1;
 
     private const int HeadSize = 12;
     private const int EventSize = 25;
@@ -22,12 +25,19 @@ internal sealed class UnitEventHistory
     public static UnitEventHistory Of(byte[]? packed)
     {
         var history = new UnitEventHistory();
-        for (ReadOnlySpan<byte> rest = packed; rest.Length > 0;)
+        if (packed is [var version, ..] && version != Version)
+        {
+            throw new InvalidDataException($"The events of an identity are stored in format {version}, and this release reads {Version}.");
+        }
+
+        for (var rest = packed is null or [] ? default : packed.AsSpan(1); rest.Length > 0;)
         {
             var source = BinaryPrimitives.ReadInt64LittleEndian(rest);
-            var events = new List<MetricEvent>(BinaryPrimitives.ReadInt32LittleEndian(rest[8..]) + 4);
+            var count = BinaryPrimitives.ReadInt32LittleEndian(rest[8..]);
+            // With room for the next few.
+            var events = new List<MetricEvent>(count + 4);
             rest = rest[HeadSize..];
-            for (var left = events.Capacity - 4; left > 0; left--, rest = rest[EventSize..])
+            for (var left = count; left > 0; left--, rest = rest[EventSize..])
             {
                 events.Add(new(
                     new(BinaryPrimitives.ReadInt64LittleEndian(rest), DateTimeKind.Utc),
@@ -77,8 +87,14 @@ internal sealed class UnitEventHistory
 
     public byte[] Pack()
     {
-        var packed = new byte[_kept.Sum(kept => HeadSize + (kept.Events.Count * EventSize))];
-        var rest = packed.AsSpan();
+        if (_kept.Count == 0)
+        {
+            return [];
+        }
+
+        var packed = new byte[1 + _kept.Sum(kept => HeadSize + (kept.Events.Count * EventSize))];
+        packed[0] = Version;
+        var rest = packed.AsSpan(1);
         foreach (var (source, events) in _kept)
         {
             BinaryPrimitives.WriteInt64LittleEndian(rest, source);

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Experiments.Api.Domain;
 using Experiments.Api.Platform.Data;
 
 namespace Experiments.Api.Evaluation;

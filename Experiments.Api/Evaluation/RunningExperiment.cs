@@ -4,20 +4,16 @@ using Experiments.Api.Platform.Data;
 
 namespace Experiments.Api.Evaluation;
 
-/// <summary>What assignment needs to know of an experiment that is running.</summary>
+/// <summary>An experiment that is running, as much of it as evaluation needs.</summary>
 internal sealed class RunningExperiment
 {
-    private readonly string _salt;
+    private readonly VariantAssigner _assigner;
     private readonly decimal _rollout;
-    private readonly double[] _cumulative;
-    private readonly string? _holdoutSalt;
-    private readonly decimal _heldOut;
 
     private RunningExperiment(SnapshotRow row, IReadOnlyList<(string Key, JsonNode? Value, decimal Weight)> variants)
     {
-        (_salt, _rollout) = (row.Salt!, row.RolloutPercentage!.Value);
-        (_holdoutSalt, _heldOut) = (row.HoldoutSalt, row.HoldoutPercentage ?? 0);
-        _cumulative = Assignment.Cumulate(variants.Select(variant => variant.Weight));
+        _assigner = new(row.Salt!, variants.Select(variant => variant.Weight), row.HoldoutSalt, row.HoldoutPercentage ?? 0);
+        _rollout = row.RolloutPercentage!.Value;
         Variants = [.. variants.Select(variant => (variant.Key, variant.Value))];
     }
 
@@ -31,25 +27,8 @@ internal sealed class RunningExperiment
     /// <summary>Whether the experiment's holdout keeps the identity out.</summary>
     /// <param name="identifier">The identity.</param>
     /// <param name="known">What the same holdout has said of it for another experiment.</param>
-    public bool HoldsOut(string identifier, ref HoldoutAnswer known)
-    {
-        if (_holdoutSalt is null)
-        {
-            return false;
-        }
+    public bool HoldsOut(string identifier, ref HoldoutAnswer known) => _assigner.HoldsOut(identifier, ref known);
 
-        if (known.Salt != _holdoutSalt)
-        {
-            known = new(_holdoutSalt, Assignment.Admits(_holdoutSalt, identifier, _heldOut));
-        }
-
-        return known.HoldsOut;
-    }
-
-    /// <summary>The place of the identity's variant, or null when it takes no part.</summary>
-    public int? VariantOf(string identifier) =>
-        Assignment.Admits(_salt, identifier, _rollout) ? Assignment.Variant(_salt, identifier, _cumulative) : null;
+    /// <summary>The index of the identity's variant, or null when the rollout does not include it.</summary>
+    public int? VariantOf(string identifier) => _assigner.IsIncluded(identifier, _rollout) ? _assigner.Variant(identifier) : null;
 }
-
-/// <summary>What the holdout of this salt says of an identity; most experiments of an environment share one.</summary>
-internal readonly record struct HoldoutAnswer(string? Salt, bool HoldsOut);

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
+using Experiments.Api.Domain;
 using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Evaluation;

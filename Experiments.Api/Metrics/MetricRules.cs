@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Experiments.Api.Ingestion;
+using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Metrics;
@@ -169,8 +170,7 @@ internal static class MetricRules
 
     /// <summary>A definition as it was stored.</summary>
     /// <exception cref="JsonException">It cannot be read.</exception>
-    public static MetricDefinition Read(string stored) =>
-        JsonSerializer.Deserialize<MetricDefinition>(stored, ApiJson.Options) ?? throw new JsonException("The definition is null.");
+    public static MetricDefinition Read(string stored) => StoredJson.Read<MetricDefinition>(stored);
 
     private static readonly JsonSerializerOptions Sparse = new(ApiJson.Options) { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
 

@@ -78,7 +78,7 @@ public class HeldEnvironmentTests(HeldEnvironmentTests.Unheard service) : IClass
     }
 
     [Theory]
-    [InlineData("UPDATE experiments SET exposure = '{\"unheard\": 1}' WHERE id = @Id", "UPDATE experiments SET exposure = '{}' WHERE id = @Id")]
+    [InlineData("UPDATE experiments SET exposure = '{\"event\": 7}' WHERE id = @Id", "UPDATE experiments SET exposure = '{}' WHERE id = @Id")]
     [InlineData("UPDATE experiments SET rollouts = '[{\"percentage\": \"all\"}]' WHERE id = @Id", "UPDATE experiments SET rollouts = '[]' WHERE id = @Id")]
     [InlineData("UPDATE experiment_metrics SET definition = '{\"event\": 7}' WHERE experiment_id = @Id", "UPDATE experiment_metrics SET definition = '{\"event\": \"purchase\"}' WHERE experiment_id = @Id")]
     [InlineData("UPDATE experiment_metrics SET definition = 'null' WHERE experiment_id = @Id", "UPDATE experiment_metrics SET definition = '{\"event\": \"purchase\"}' WHERE experiment_id = @Id")]

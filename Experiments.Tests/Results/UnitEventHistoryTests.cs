@@ -46,6 +46,17 @@ public class UnitEventHistoryTests
     }
 
     [Fact]
+    public void What_another_release_has_stored_in_its_own_format_is_not_misread()
+    {
+        var packed = Pack([(1, new MetricEvent(Noon, 1, 0, 5))]);
+        packed[0]++;
+
+        Should.Throw<InvalidDataException>(() => UnitEventHistory.Of(packed));
+        UnitEventHistory.Of([]).Of(1).Length.ShouldBe(0);
+        new UnitEventHistory().Pack().ShouldBeEmpty();
+    }
+
+    [Fact]
     public void What_is_known_already_changes_nothing()
     {
         var history = new UnitEventHistory();

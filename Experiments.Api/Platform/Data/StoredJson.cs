@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Platform.Data;
 
@@ -9,6 +11,19 @@ internal static class StoredJson
     private const int MaxDepth = 256;
     private static readonly JsonDocumentOptions Reading = new() { MaxDepth = MaxDepth };
     private static readonly JsonSerializerOptions Writing = new() { MaxDepth = MaxDepth };
+
+    // Another release may have written it: what it says more is ignored, and what it does not say has its default.
+    private static readonly JsonSerializerOptions Lenient = new(ApiJson.Options)
+    {
+        MaxDepth = MaxDepth,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip,
+        AllowDuplicateProperties = true,
+    };
+
+    /// <summary>A document that this release or another has stored.</summary>
+    /// <exception cref="JsonException">It is of another shape altogether.</exception>
+    public static T Read<T>(string stored)
+        where T : class => JsonSerializer.Deserialize<T>(stored, Lenient) ?? throw new JsonException($"A stored {typeof(T).Name} is null.");
 
     public static JsonNode? Parse(string stored) => JsonNode.Parse(stored, documentOptions: Reading);
 

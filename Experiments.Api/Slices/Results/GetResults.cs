@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Experiments.Api.Aggregation;
 using Experiments.Api.Metrics;
 using Experiments.Api.Platform;
@@ -74,7 +73,7 @@ internal static class GetResults
                 case { Payload: null }: return Problem.Unavailable;
             }
 
-            var view = JsonSerializer.Deserialize<ResultsView>(row.Payload, ApiJson.Options)!;
+            var view = StoredJson.Read<ResultsView>(row.Payload);
             return view with
             {
                 IsFinal = row.IsFinal(results.Late),

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
@@ -52,7 +51,7 @@ internal static class GetResultsHistory
 
         private static Point PointOf(Row row)
         {
-            var results = JsonSerializer.Deserialize<ResultsView>(row.Payload!, ApiJson.Options)!;
+            var results = StoredJson.Read<ResultsView>(row.Payload!);
             return new(row.Day!, results.AsOf, results.Total, results.Recommendation, [.. results.Metrics.Select(metric => new MetricPoint(
                 metric.Metric,
                 [.. metric.Treatments.Select(arm => new TreatmentPoint(arm.Key, arm.Effect, arm.Frequentist?.Ci, arm.Sequential?.Ci, arm.Bayesian?.ChanceToWin, arm.Verdict))]))]);

@@ -1,0 +1,47 @@
+namespace Experiments.Api.Domain;
+
+/// <summary>
+/// Which variant one experiment gives to an identity, and who takes part. Evaluation and aggregation both ask here, so that what
+/// is served and what is counted cannot differ.
+/// </summary>
+/// <param name="salt">The salt of the experiment.</param>
+/// <param name="weights">The weights of its variants, in percent, in their order.</param>
+/// <param name="holdoutSalt">The salt of its holdout, if it has one.</param>
+/// <param name="holdoutPercentage">The share of identities that the holdout keeps out, in percent.</param>
+internal sealed class VariantAssigner(string salt, IEnumerable<decimal> weights, string? holdoutSalt, decimal holdoutPercentage)
+{
+    private readonly double[] _cumulative = Assignment.Cumulate(weights);
+
+    /// <summary>Whether the holdout keeps the identity out.</summary>
+    public bool HoldsOut(string identifier) => holdoutSalt is not null && Assignment.Admits(holdoutSalt, identifier, holdoutPercentage);
+
+    /// <summary>The same, for one who asks several experiments about one identity.</summary>
+    /// <param name="identifier">The identity.</param>
+    /// <param name="known">The last answer. It is used again where the holdout is the same, and replaced where it is another.</param>
+    public bool HoldsOut(string identifier, ref HoldoutAnswer known)
+    {
+        if (holdoutSalt is null)
+        {
+            return false;
+        }
+
+        if (known.Salt != holdoutSalt)
+        {
+            known = new(holdoutSalt, HoldsOut(identifier));
+        }
+
+        return known.HoldsOut;
+    }
+
+    /// <summary>The number, from 0 to 1, below which a rollout must not fall to include the identity.</summary>
+    public double Draw(string identifier) => Assignment.Draw(salt, identifier);
+
+    /// <summary>Whether a rollout of so many percent includes the identity.</summary>
+    public bool IsIncluded(string identifier, decimal rollout) => Assignment.Admits(salt, identifier, rollout);
+
+    /// <summary>The index of the identity's variant, whether it takes part or not.</summary>
+    public int Variant(string identifier) => Assignment.Variant(salt, identifier, _cumulative);
+}
+
+/// <summary>Whether the holdout of this salt keeps an identity out; most experiments of an environment share one.</summary>
+internal readonly record struct HoldoutAnswer(string? Salt, bool HoldsOut);
