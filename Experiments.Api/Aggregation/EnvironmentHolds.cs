@@ -51,11 +51,11 @@ internal sealed class EnvironmentHolds(ILogger logger)
 
         if (reason == Locked)
         {
-            logger.LogWarning("Events of environment {EnvironmentId} wait to be counted: something in it is locked. All others go on", environmentId);
+            logger.LogWarning("Aggregation of environment {EnvironmentId} is on hold: a row is locked. Other environments are not affected", environmentId);
         }
         else
         {
-            logger.LogError(exception, "Events of environment {EnvironmentId} cannot be counted, and are tried again. All others go on", environmentId);
+            logger.LogError(exception, "Aggregation of environment {EnvironmentId} failed; retrying. Other environments are not affected", environmentId);
         }
 
         await connection.ExecuteAsync(Write, new { environmentId, reason });
@@ -66,7 +66,7 @@ internal sealed class EnvironmentHolds(ILogger logger)
     {
         if (_held.Remove(environmentId))
         {
-            logger.LogInformation("Events of environment {EnvironmentId} are counted again", environmentId);
+            logger.LogInformation("Aggregation of environment {EnvironmentId} resumed", environmentId);
             await connection.ExecuteAsync(Remove, new { environmentId });
         }
     }

@@ -40,7 +40,7 @@ internal sealed class SnapshotRefresher(Database database, Snapshots snapshots, 
                 }
                 else if (!isAway)
                 {
-                    logger.LogWarning("The database is away ({Reason}); the last snapshots are served", exception.Message);
+                    logger.LogWarning("Snapshot refresh failed: database unavailable ({Reason}); serving the last snapshots", exception.Message);
                 }
 
                 isAway = true;

@@ -173,7 +173,7 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILo
         }
         catch (Exception exception) when (exception is System.Text.Json.JsonException or InvalidOperationException or FormatException or ArgumentException)
         {
-            logger.LogError(exception, "Environment {EnvironmentId} cannot be served", environmentId);
+            logger.LogError(exception, "Snapshot of environment {EnvironmentId} failed", environmentId);
             return null;
         }
     }

@@ -97,7 +97,7 @@ internal sealed class ResultsService(NpgsqlDataSource source, IConfiguration con
         }
         catch (Exception exception) when (!ct.IsCancellationRequested)
         {
-            logger.LogError(exception, "The results of experiment {ExperimentId} cannot be computed", experimentId);
+            logger.LogError(exception, "Results of experiment {ExperimentId} failed", experimentId);
             await using var connection = await source.OpenConnectionAsync(ct);
             await connection.ExecuteAsync(Blame, new { experimentId, error = "The results could not be computed. The log of the service says why." });
             return false;
@@ -165,14 +165,14 @@ internal sealed class ResultsService(NpgsqlDataSource source, IConfiguration con
             catch (PostgresException exception) when (!token.IsCancellationRequested)
             {
                 await transaction.RollbackAsync(BeforePart, token);
-                logger.LogError(exception, "A part of the results of experiment {ExperimentId} cannot be computed; the others are", experimentId);
+                logger.LogError(exception, "A part of the results of experiment {ExperimentId} failed; the rest was computed", experimentId);
                 return null;
             }
         }
     }
 
     private void Report(long experimentId, long link, Exception exception) =>
-        logger.LogError(exception, "Metric {Link} of experiment {ExperimentId} cannot be computed; its other metrics are", link, experimentId);
+        logger.LogError(exception, "Metric {Link} of experiment {ExperimentId} failed; the other metrics were computed", link, experimentId);
 
     private static async Task<MeasuredMetric> Hold(NpgsqlConnection connection, long experimentId, MeasuredMetric metric, Metrics.Winsorizing held, IReadOnlyList<long> identities)
     {

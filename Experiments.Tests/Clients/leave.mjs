@@ -8,7 +8,9 @@ const browser = await chromium.launch({
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
 });
 try {
-  const page = await browser.newPage();
+  // A context of its own outlives the page, as a browser outlives a tab; that of browser.newPage() ends with it, and its requests too.
+  const context = await browser.newContext();
+  const page = await context.newPage();
   page.on('pageerror', error => console.error(String(error)));
   page.on('console', message => console.error(message.text()));
   await page.goto(address);

@@ -74,6 +74,7 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
             "--Logging:LogLevel:Experiments.Api.Results.ResultsService=None",
             // Databases of tests are dropped with connections to them.
             "--Logging:LogLevel:Npgsql.Connection=None",
+            "--Logging:LogLevel:Npgsql.Transaction=None",
             $"--Authentication:Schemes:Bearer:ValidIssuer={Issuer}",
             $"--Authentication:Schemes:Bearer:ValidAudiences:0={Audience}",
             $"--Authentication:Schemes:Bearer:SigningKeys:0:Issuer={Issuer}",

@@ -58,7 +58,7 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
     {
         Stamp(context);
         context.RequestServices.GetRequiredService<ILogger<ProblemHandlingMiddleware>>()
-            .LogWarning("{Method} {Path} took longer than it may", context.Request.Method, context.Request.Path);
+            .LogWarning("{Method} {Path} timed out", context.Request.Method, context.Request.Path);
         return Answer.Of(Problem.Unavailable).ExecuteAsync(context);
     }
 
@@ -100,7 +100,7 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
         };
         if (problem == Problem.Unavailable)
         {
-            logger.LogWarning("{Method} {Path} met a database that is away or slow: {Reason}", context.Request.Method, context.Request.Path, exception.Message);
+            logger.LogWarning("{Method} {Path} failed: database unavailable ({Reason})", context.Request.Method, context.Request.Path, exception.Message);
         }
         else if (problem == Problem.Failed)
         {

@@ -53,14 +53,14 @@ internal sealed class DatabaseInitializer(
             catch (Exception exception) when (Failure.IsUnavailable(exception) && !stoppingToken.IsCancellationRequested)
             {
                 _done.TrySetResult();
-                logger.LogWarning("The database is away ({Reason}); trying again in {Pause}", exception.Message, pause);
+                logger.LogWarning("Database initialization failed: database unavailable ({Reason}); retrying in {Pause}", exception.Message, pause);
                 await Task.Delay(pause, stoppingToken);
             }
             catch (Exception exception) when (exception is not OperationCanceledException)
             {
                 // Waiting would mend nothing: say what is wrong and let whoever runs the service see that it failed.
                 _done.TrySetResult();
-                logger.LogCritical(exception, "The database cannot be prepared");
+                logger.LogCritical(exception, "Database initialization failed");
                 Environment.ExitCode = 1;
                 lifetime.StopApplication();
                 return;
@@ -76,7 +76,7 @@ internal sealed class DatabaseInitializer(
             await Task.Delay(TimeSpan.FromSeconds(1), ct);
             if (await embedded.Revive(ct))
             {
-                logger.LogWarning("The embedded PostgreSQL had died and was started again");
+                logger.LogWarning("The embedded PostgreSQL stopped unexpectedly and was restarted");
             }
         }
     }
@@ -97,7 +97,7 @@ internal sealed class DatabaseInitializer(
         }
         else if (await keys.None(ct))
         {
-            logger.LogWarning("Nobody can manage this instance yet: start it with EXPERIMENTS_ADMIN_KEY, or run 'keys create --instance-admin'");
+            logger.LogWarning("No admin key exists yet: start it with EXPERIMENTS_ADMIN_KEY, or run 'keys create --instance-admin'");
         }
 
         if (database.Embedded is null || !environment.IsDevelopment())

@@ -11,7 +11,7 @@ internal static class AdjustPValues
 {
     public static void Map(RouteGroupBuilder analysis) => analysis
         .MapPost("/adjust", (RequestContext context) => context.Ask<Body, Adjusted>(body => new Query(body)))
-        .Named("adjustPValues", "Adjust p-values for how many there are")
+        .Named("adjustPValues", "Adjust p-values for multiple comparisons")
         .Takes<Body>("""{"method": "holm", "p_values": [0.01, 0.04, 0.03]}""")
         .Answers<Adjusted>();
 

@@ -12,7 +12,7 @@ internal static class CompareArms
 {
     public static void Map(RouteGroupBuilder analysis) => analysis
         .MapPost("/compare", (RequestContext context) => context.Ask<ComparisonBody, ComparisonView>(body => new Query(body)))
-        .Named("compareArms", "Compare arms by their sums")
+        .Named("compareArms", "Compare arms from their summary statistics")
         .Takes<ComparisonBody>(
             """
             {"kind": "proportion", "effect": "relative", "alpha": 0.05, "alternative": "two_sided", "direction": "up",

@@ -12,7 +12,7 @@ internal static class PlanSampleSize
 {
     public static void Map(RouteGroupBuilder analysis) => analysis
         .MapPost("/sample-size", (RequestContext context) => context.Ask<Body, Plan>(body => new Query(body)))
-        .Named("planSampleSize", "How many identities an effect needs, or which effect so many can show")
+        .Named("planSampleSize", "Sample size for an effect, or detectable effect for a sample size")
         .Takes<Body>("""{"kind": "proportion", "baseline": {"mean": 0.1}, "minimum_detectable_effect": 0.05, "alpha": 0.05, "power": 0.8, "arms": 2, "identities_per_day": 10000}""")
         .Answers<Plan>();
 

@@ -12,7 +12,7 @@ internal static class CreateApiKey
 {
     public static void Map(RouteGroupBuilder keys) => keys
         .MapPost("/", (RequestContext context) => context.Create<Body, Response>(body => new Command(context.Scope, body)))
-        .Named("createApiKey", "Create an API key; the secret is shown this once")
+        .Named("createApiKey", "Create an API key; the secret is shown only once")
         .Takes<Body>("""{"name": "deploy", "expires_at": "2030-01-31T12:00:00Z"}""")
         .Answers<Response>(StatusCodes.Status201Created);
 

@@ -14,7 +14,7 @@ internal static class ListAudit
         .MapGet("/audit", (RequestContext context) => context.Get(new Query(
             context.Environment.Id, context.Query["object_type"], context.Query["object_id"], context.Page, context.Address)))
         .WithTags("Audit")
-        .Named("listAudit", "List changes, newest first")
+        .Named("listAudit", "List the audit log, newest first")
         .Asks("object_type", "Only changes of this kind of object.", "experiment")
         .Asks("object_id", "Only changes of the object with this id; goes with object_type.", "1")
         .AsksForPage()

@@ -13,7 +13,7 @@ internal static class CreateExposureCohort
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapPost("/{id}/exposure-cohort", (ObjectId id, RequestContext context) => context.Create<Body, CohortView>(body => new Command(context.Scope, id.Value, body), at: "cohorts"))
-        .Named("createExposureCohort", "Make a cohort of those who were shown an experiment")
+        .Named("createExposureCohort", "Create a cohort of the identities exposed to an experiment")
         .Takes<Body>("""{"variant": "green"}""")
         .Answers<CohortView>(StatusCodes.Status201Created)
         .Refuses(Problem.NoExperiment, Problem.Stale, Problem.NeverStarted, Problem.CohortExists);

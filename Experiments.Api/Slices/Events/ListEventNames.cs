@@ -12,7 +12,7 @@ internal static class ListEventNames
     public static void Map(RouteGroupBuilder environment) => environment
         .MapGet("/events/names", (RequestContext context) => context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address)))
         .WithTags("Events")
-        .Named("listEventNames", "List the events that have come, by name, the latest first")
+        .Named("listEventNames", "List the names of received events, most recent first")
         .Asks("q", "Only those with this text in their name, in any case.", "purchase")
         .AsksForPage()
         .Answers<Listing<EventName>>();

@@ -14,7 +14,7 @@ internal static class AttachMetric
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapPost("/{id}/metrics", (ObjectId id, RequestContext context) => context.Create<Body, ExperimentMetricView>(body => new Command(context.Scope, id.Value, body)))
-        .Named("attachMetric", "Give an experiment a metric")
+        .Named("attachMetric", "Attach a metric to an experiment")
         .Takes<Body>("""{"metric": 1, "role": "guardrail", "expected_direction": "not_decrease"}""")
         .Answers<ExperimentMetricView>(StatusCodes.Status201Created)
         .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentOver, Problem.MetricsFrozen, Problem.MetricAttached, Problem.PrimaryTaken);

@@ -13,7 +13,7 @@ internal static class CompleteExperiment
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapPost("/{id}/complete", (ObjectId id, RequestContext context) => context.Act<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body)))
-        .Named("completeExperiment", "Complete an experiment, with a conclusion, and ship a variant")
+        .Named("completeExperiment", "Complete an experiment with a conclusion, and optionally ship a variant")
         .Takes<Body>("""{"conclusion": "won", "comment": "Two per cent more orders.", "ship": "green"}""", required: false)
         .Answers<ExperimentView>()
         .Refuses(Problem.NoExperiment, Problem.Stale, Problem.IllegalTransition);

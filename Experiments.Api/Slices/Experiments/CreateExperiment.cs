@@ -14,7 +14,7 @@ internal static class CreateExperiment
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapPost("/", (RequestContext context) => context.Create<Body, ExperimentView>(body => new Command(context.Scope, body)))
-        .Named("createExperiment", "Create an experiment, on a feature that is there or one that is made with it")
+        .Named("createExperiment", "Create an experiment on an existing feature, or together with a new one")
         .Takes<Body>("""{"name": "Green button", "hypothesis": "A green button sells more.", "feature": 1, "rollout_percentage": 50}""")
         .Answers<ExperimentView>(StatusCodes.Status201Created)
         .Refuses(Problem.AlreadyActive, Problem.FeatureNameTaken);

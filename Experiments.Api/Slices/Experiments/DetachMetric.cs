@@ -11,7 +11,7 @@ internal static class DetachMetric
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapDelete("/{id}/metrics/{link}", (ObjectId id, ObjectId link, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value, link.Value)))
-        .Named("detachMetric", "Take a metric from an experiment that has not started")
+        .Named("detachMetric", "Detach a metric from an experiment that has not started")
         .AnswersNothing()
         .Refuses(Problem.NoExperiment, Problem.NoExperimentMetric, Problem.Stale, Problem.MetricsFrozen);
 

@@ -14,7 +14,7 @@ internal static class DuplicateExperiment
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapPost("/{id}/duplicate", (ObjectId id, RequestContext context) => context.Create<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body), at: "experiments"))
-        .Named("duplicateExperiment", "Make a new experiment with the settings of another one")
+        .Named("duplicateExperiment", "Duplicate an experiment")
         .Takes<Body>("""{"name": "Green button, again", "feature": 2}""", required: false)
         .Answers<ExperimentView>(StatusCodes.Status201Created)
         .Refuses(Problem.NoExperiment, Problem.AlreadyActive);

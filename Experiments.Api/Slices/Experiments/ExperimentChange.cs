@@ -97,8 +97,8 @@ internal static class ExperimentChange
 
     private static string IllegalMove(ExperimentStatus status, ExperimentAction action) => Lifecycle.Allowed(status) switch
     {
-        [] => $"The experiment is {Lifecycle.Word(status)}, which is final; to {Lifecycle.Word(action)} it is not possible. Create another one.",
-        var allowed => $"The experiment is {Lifecycle.Word(status)}; to {Lifecycle.Word(action)} it is not possible. Possible now: {string.Join(", ", allowed)}.",
+        [] => $"The experiment is {Lifecycle.Word(status)}, so the action '{Lifecycle.Word(action)}' is not allowed. Create another one.",
+        var allowed => $"The experiment is {Lifecycle.Word(status)}, so the action '{Lifecycle.Word(action)}' is not allowed. Allowed now: {string.Join(", ", allowed)}.",
     };
 
     internal sealed record Row : ExperimentView

@@ -12,7 +12,7 @@ internal static class ListFormerRuns
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapGet("/{id}/former-runs", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value, context.Page, context.Address)))
-        .Named("listFormerRuns", "List the runs of an experiment that were reset")
+        .Named("listFormerRuns", "List the former runs of an experiment that was reset")
         .AsksForPage()
         .Answers<Listing<FormerRun>>()
         .Refuses(Problem.NoExperiment);

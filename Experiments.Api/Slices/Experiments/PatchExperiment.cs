@@ -14,7 +14,7 @@ internal static class PatchExperiment
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapPatch("/{id}", (ObjectId id, RequestContext context) => context.Patch<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body)))
-        .Named("patchExperiment", "Change what an experiment says of itself, archive it or, before its first start, change what it compares")
+        .Named("patchExperiment", "Update or archive an experiment; before the first start, also what it compares")
         .Takes<Body>("""{"name": "Greener button", "archived": false}""")
         .Answers<ExperimentView>()
         .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentRunning, Problem.SettingsFrozen);

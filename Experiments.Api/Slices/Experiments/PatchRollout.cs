@@ -13,7 +13,7 @@ internal static class PatchRollout
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapPatch("/{id}/rollout", (ObjectId id, RequestContext context) => context.Patch<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body)))
-        .Named("patchRollout", "Change how many take part in an experiment and, before its first start, how they are split")
+        .Named("patchRollout", "Update the rollout percentage and, before the first start, the split")
         .Takes<Body>("""{"rollout_percentage": 50, "split": [{"key": "control", "weight": 50}, {"key": "green", "weight": 50}]}""")
         .Answers<ExperimentView>()
         .Refuses(Problem.NoExperiment, Problem.Stale, Problem.SplitFrozen, Problem.ExperimentOver);

@@ -21,7 +21,7 @@ internal static class PlanExperiment
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapPost("/{id}/plan", (ObjectId id, RequestContext context) => context.Act<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body)))
         .TakesUpTo(TimeSpan.FromSeconds(30))
-        .Named("planExperiment", "Compute how many identities an experiment needs, and keep that with it")
+        .Named("planExperiment", "Calculate the sample size of an experiment and save it as its plan")
         .Takes<Body>("""{"minimum_detectable_effect": 0.05, "power": 0.8}""")
         .Answers<ExperimentView>()
         .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentOver, Problem.NoBaseline);

@@ -13,7 +13,7 @@ internal static class RequiresFlagImplementation
 
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapGet("/requires-flag-implementation", (RequestContext context) => context.Get(new Query(context.Environment.Id, [.. context.Query["event"]], context.Query["feature"])))
-        .Named("requiresFlagImplementation", "Whether the events of an experiment come from anyone who is shown the flag")
+        .Named("requiresFlagImplementation", "Whether applications still have to implement the flag of an experiment")
         .Asks("event", "The events that the experiment is to be measured by; may be repeated.", "purchase", repeatable: true)
         .Asks("feature", "The feature, by its id; any without it.", "1")
         .Answers<Response>()

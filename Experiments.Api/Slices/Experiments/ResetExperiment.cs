@@ -15,7 +15,7 @@ internal static class ResetExperiment
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapPost("/{id}/reset", (ObjectId id, RequestContext context) => context.Act<RequestContext.NoBody, ExperimentView>(_ => new Command(context.Scope, id.Value)))
         .TakesUpTo(TimeSpan.FromMinutes(1))
-        .Named("resetExperiment", "Put an experiment that was started by mistake back before its start")
+        .Named("resetExperiment", "Reset an experiment to before its first start")
         .Answers<ExperimentView>()
         .Refuses(Problem.NoExperiment, Problem.Stale, Problem.NeverStarted, Problem.ExperimentOver);
 

@@ -14,7 +14,7 @@ internal static class GetExposures
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapGet("/{id}/exposures", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
-        .Named("getExposures", "Who was shown what in an experiment, and who is excluded")
+        .Named("getExposures", "Exposures of an experiment by variant, and exclusions by reason")
         .Answers<ExposuresView>()
         .Refuses(Problem.NoExperiment);
 

@@ -12,7 +12,7 @@ internal static class CreateFeature
 {
     public static void Map(RouteGroupBuilder features) => features
         .MapPost("/", (RequestContext context) => context.Create<Body, FeatureView>(body => new Command(context.Scope, body)))
-        .Named("createFeature", "Create a feature, multivariate when it has options")
+        .Named("createFeature", "Create a feature; with options it is multivariate")
         .Takes<Body>("""{"name": "button_colour", "initial_value": "blue", "multivariate_options": [{"key": "green", "value": "green", "default_percentage_allocation": 0}]}""")
         .Answers<FeatureView>(StatusCodes.Status201Created)
         .Refuses(Problem.FeatureNameTaken);

@@ -10,7 +10,7 @@ internal static class DeleteFeature
 {
     public static void Map(RouteGroupBuilder features) => features
         .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
-        .Named("deleteFeature", "Delete a feature that no experiment needs")
+        .Named("deleteFeature", "Delete a feature that no active experiment uses")
         .AnswersNothing()
         .Refuses(Problem.NoFeature, Problem.Stale, Problem.FeatureInUse);
 

@@ -15,7 +15,7 @@ internal static class ImportFeatures
 {
     public static void Map(RouteGroupBuilder features) => features
         .MapPost("/import", (RequestContext context) => context.Ask<JsonDocumentBody, Report>(body => new Command(context.Scope, body.Json)))
-        .Named("importFeatures", "Take over the features of a Flagsmith environment document")
+        .Named("importFeatures", "Import the features of a Flagsmith environment document")
         .Takes<JsonDocumentBody>(
             """
             {"feature_states": [{"enabled": true, "feature_state_value": "blue", "feature": {"id": 7, "name": "button_colour", "type": "MULTIVARIATE"},

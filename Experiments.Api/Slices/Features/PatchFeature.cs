@@ -13,7 +13,7 @@ internal static class PatchFeature
 {
     public static void Map(RouteGroupBuilder features) => features
         .MapPatch("/{id}", (ObjectId id, RequestContext context) => context.Patch<Body, FeatureView>(body => new Command(context.Scope, id.Value, body)))
-        .Named("patchFeature", "Change a feature; multivariate_options replaces them all")
+        .Named("patchFeature", "Update a feature; multivariate_options replaces all options")
         .Takes<Body>("""{"enabled": true}""")
         .Answers<FeatureView>()
         .Refuses(Problem.NoFeature, Problem.Stale, Problem.FeatureLocked, Problem.FeatureInUse, Problem.FeatureNameTaken);

@@ -11,7 +11,7 @@ internal static class CreateHoldout
 {
     public static void Map(RouteGroupBuilder holdouts) => holdouts
         .MapPost("/", (RequestContext context) => context.Create<Body, HoldoutView>(body => new Command(context.Scope, body)))
-        .Named("createHoldout", "Create a holdout: a share of the identities that experiments leave alone")
+        .Named("createHoldout", "Create a holdout: a share of identities excluded from experiments")
         .Takes<Body>("""{"name": "Never in a test", "percentage": 5}""")
         .Answers<HoldoutView>(StatusCodes.Status201Created);
 

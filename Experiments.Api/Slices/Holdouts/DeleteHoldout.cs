@@ -11,7 +11,7 @@ internal static class DeleteHoldout
 {
     public static void Map(RouteGroupBuilder holdouts) => holdouts
         .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
-        .Named("deleteHoldout", "Delete a holdout that no experiment needs")
+        .Named("deleteHoldout", "Delete a holdout that no experiment uses")
         .AnswersNothing()
         .Refuses(Problem.NoHoldout, Problem.Stale, Problem.HoldoutInUse);
 

@@ -16,7 +16,7 @@ internal static class GetHoldoutResults
 {
     public static void Map(RouteGroupBuilder holdouts) => holdouts
         .MapGet("/{id}/results", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
-        .Named("getHoldoutResults", "Compare those who are held out with the rest")
+        .Named("getHoldoutResults", "Results of a holdout: held-out identities against all others")
         .Answers<Response>()
         .Refuses(Problem.NoHoldout);
 

@@ -11,7 +11,7 @@ internal static class PatchHoldout
 {
     public static void Map(RouteGroupBuilder holdouts) => holdouts
         .MapPatch("/{id}", (ObjectId id, RequestContext context) => context.Patch<Body, HoldoutView>(body => new Command(context.Scope, id.Value, body)))
-        .Named("patchHoldout", "Change a holdout that no experiment that has started has")
+        .Named("patchHoldout", "Update a holdout that no started experiment uses")
         .Takes<Body>("""{"percentage": 10}""")
         .Answers<HoldoutView>()
         .Refuses(Problem.NoHoldout, Problem.Stale, Problem.HoldoutInUse);

@@ -12,7 +12,7 @@ internal static class CreateMetric
 {
     public static void Map(RouteGroupBuilder metrics) => metrics
         .MapPost("/", (RequestContext context) => context.Create<Body, MetricView>(body => new Command(context.Scope, body)))
-        .Named("createMetric", "Define a metric")
+        .Named("createMetric", "Create a metric")
         .Takes<Body>("""{"name": "Revenue", "aggregation": "sum", "direction": "up", "definition": {"event": "purchase", "property": "value"}}""")
         .Answers<MetricView>(StatusCodes.Status201Created);
 

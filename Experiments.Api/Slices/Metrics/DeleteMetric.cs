@@ -10,7 +10,7 @@ internal static class DeleteMetric
 {
     public static void Map(RouteGroupBuilder metrics) => metrics
         .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
-        .Named("deleteMetric", "Delete a metric that no experiment needs")
+        .Named("deleteMetric", "Delete a metric that no active experiment uses")
         .AnswersNothing()
         .Refuses(Problem.NoMetric, Problem.Stale, Problem.MetricInUse);
 

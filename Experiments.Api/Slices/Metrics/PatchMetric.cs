@@ -12,7 +12,7 @@ internal static class PatchMetric
 {
     public static void Map(RouteGroupBuilder metrics) => metrics
         .MapPatch("/{id}", (ObjectId id, RequestContext context) => context.Patch<Body, MetricView>(body => new Command(context.Scope, id.Value, body)))
-        .Named("patchMetric", "Change a metric that no experiment is measuring by")
+        .Named("patchMetric", "Update a metric that no active experiment uses")
         .Takes<Body>("""{"name": "Revenue"}""")
         .Answers<MetricView>()
         .Refuses(Problem.NoMetric, Problem.Stale, Problem.MetricInUse);

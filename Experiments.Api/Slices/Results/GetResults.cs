@@ -14,7 +14,7 @@ internal static class GetResults
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapGet("/{id}/results", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value, context.Query["refresh"], context.Query["role"], context.Query["metric"])))
-        .Named("getResults", "Who won, and whether that can be trusted")
+        .Named("getResults", "Results of an experiment")
         .Asks("refresh", "true to refresh them first.", "true")
         .Asks("role", "Only metrics of this role: primary, secondary or guardrail.", "primary")
         .Asks("metric", "Only this metric, by its id.", "1")

@@ -11,7 +11,7 @@ internal static class GetResultsHistory
 {
     public static void Map(RouteGroupBuilder experiments) => experiments
         .MapGet("/{id}/results/history", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
-        .Named("getResultsHistory", "The results as they were at the end of each day")
+        .Named("getResultsHistory", "Daily history of the results of an experiment")
         .Answers<HistoryView>()
         .Refuses(Problem.NoExperiment, Problem.NotStarted);
 

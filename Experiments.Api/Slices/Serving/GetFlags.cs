@@ -8,7 +8,7 @@ internal static class GetFlags
 {
     public static void Map(IEndpointRouteBuilder routes) => routes
         .MapServed(HttpMethods.Get, "/flags", Handle)
-        .Named("getFlags", "Every flag, for nobody in particular")
+        .Named("getFlags", "All flags, without an identity")
         .Answers<IReadOnlyList<FlagsmithFlag>>();
 
     private static Task Handle(HttpContext http, Snapshot snapshot)

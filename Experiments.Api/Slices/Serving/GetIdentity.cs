@@ -9,7 +9,7 @@ internal static class GetIdentity
 {
     public static void Map(IEndpointRouteBuilder routes) => routes
         .MapServed(HttpMethods.Get, "/identities", Handle)
-        .Named("getIdentity", "The flags of one identity")
+        .Named("getIdentity", "Flags of an identity")
         .Asks("identifier", "Who it is: 1 to 2000 characters of the application's choice.", "user-1")
         .Answers<FlagsmithIdentity>()
         .Refuses(Problem.Invalid);

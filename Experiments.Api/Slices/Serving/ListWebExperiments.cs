@@ -9,7 +9,7 @@ internal static class ListWebExperiments
 {
     public static void Map(IEndpointRouteBuilder routes) => routes
         .MapServed(HttpMethods.Get, "/web-experiments", Handle)
-        .Named("listWebExperiments", "The running web experiments, for a page")
+        .Named("listWebExperiments", "Running web experiments, for a page")
         .Answers<Response>();
 
     [Example(

@@ -10,7 +10,7 @@ internal static class PostIdentity
 {
     public static void Map(IEndpointRouteBuilder routes) => routes
         .MapServed(HttpMethods.Post, "/identities", Handle)
-        .Named("postIdentity", "The flags of one identity that has traits")
+        .Named("postIdentity", "Flags of an identity with traits")
         .Takes<Body>("""{"identifier": "user-1", "traits": [{"trait_key": "plan", "trait_value": "pro"}]}""")
         .Answers<FlagsmithIdentity>();
 
