@@ -101,7 +101,7 @@ internal static class Commands
                     return result;
                 }
             }
-            catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.LockNotAvailable)
+            catch (PostgresException exception) when (Failure.IsLocked(exception))
             {
                 // Then a moment later.
             }

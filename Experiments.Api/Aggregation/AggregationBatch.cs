@@ -169,6 +169,18 @@ internal sealed class AggregationBatch(NpgsqlDataSource source, NpgsqlConnection
     public static Task<bool> Begin(NpgsqlConnection connection) =>
         connection.QuerySingleAsync<bool>("SELECT pg_try_advisory_xact_lock(hashtext('aggregation')) AND set_config('lock_timeout', '100ms', true) IS NOT NULL");
 
+    /// <summary>The same for work that takes as long as there are events or identities.</summary>
+    public static async Task<bool> BeginRebuild(NpgsqlConnection connection)
+    {
+        if (!await Begin(connection))
+        {
+            return false;
+        }
+
+        await connection.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'");
+        return true;
+    }
+
     /// <summary>One experiment, if it has started, and the instant up to which what is known of its runs is final.</summary>
     public async Task<(IReadOnlyList<ExperimentDefinition> Experiments, DateTime HighWaterMark)> Experiments(long experimentId, CancellationToken ct)
     {

@@ -116,7 +116,7 @@ internal sealed class AggregationWorker(Database database, Readiness readiness, 
             catch (Exception exception) when (EnvironmentHolds.MayConcernOne(exception) && !ct.IsCancellationRequested)
             {
                 // It concerns one experiment; the others are aggregated as usual.
-                _logger.Log(EnvironmentHolds.IsLock(exception) ? LogLevel.Debug : LogLevel.Error, exception, "Metric backfill failed");
+                _logger.Log(Failure.IsLocked(exception) ? LogLevel.Debug : LogLevel.Error, exception, "Metric backfill failed");
             }
 
             var taken = await Count(new AggregationBatch(source, connection, late), connection, ct);
@@ -199,7 +199,7 @@ internal sealed class AggregationWorker(Database database, Readiness readiness, 
                 RESET lock_timeout;
                 """);
         }
-        catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.LockNotAvailable)
+        catch (PostgresException exception) when (Failure.IsLocked(exception))
         {
             _logger.LogDebug("A vacuum is summarising the events");
             await connection.ExecuteAsync("RESET lock_timeout");

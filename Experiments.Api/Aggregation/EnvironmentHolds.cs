@@ -35,13 +35,13 @@ internal sealed class EnvironmentHolds(ILogger logger)
     public long[] Due => [.. _held.Where(held => held.Value.Since.Elapsed >= held.Value.Pause).Select(held => held.Key)];
 
     /// <summary>Whether what failed may be the business of one environment, rather than of the database.</summary>
-    public static bool MayConcernOne(Exception exception) => IsLock(exception) || !Failure.IsUnavailable(exception)
+    public static bool MayConcernOne(Exception exception) => Failure.IsLocked(exception) || !Failure.IsUnavailable(exception)
         || exception is PostgresException { SqlState: PostgresErrorCodes.QueryCanceled };
 
     /// <summary>Holds an environment back after <paramref name="tried"/> was spent on it in vain.</summary>
     public async Task Hold(NpgsqlConnection connection, long environmentId, Exception exception, TimeSpan tried)
     {
-        var reason = IsLock(exception) ? Locked : Failed;
+        var reason = Failure.IsLocked(exception) ? Locked : Failed;
         var wasSo = _held.TryGetValue(environmentId, out var held) && held.Reason == reason;
         _held[environmentId] = (Stopwatch.StartNew(), TimeSpan.FromTicks(Math.Clamp(10 * tried.Ticks, Soonest.Ticks, Latest.Ticks)), reason);
         if (wasSo)
@@ -70,7 +70,4 @@ internal sealed class EnvironmentHolds(ILogger logger)
             await connection.ExecuteAsync(Remove, new { environmentId });
         }
     }
-
-    /// <summary>Whether somebody else had locked what was needed.</summary>
-    public static bool IsLock(Exception exception) => exception is PostgresException { SqlState: PostgresErrorCodes.LockNotAvailable };
 }

@@ -32,7 +32,7 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
     private readonly ILookup<(long, string), ExperimentDefinition> _byEvent =
         experiments.ToLookup(experiment => (experiment.EnvironmentId, experiment.ExposureEvent));
 
-    private readonly Dictionary<Key, (string Identifier, ExposureState ExposureState)> _found = [];
+    private readonly Dictionary<Key, (string Identifier, ExposureState State)> _found = [];
     private readonly ExposureCounts _counts = new();
 
     /// <summary>Takes them in, and tells what the rows that have changed are now.</summary>
@@ -67,7 +67,7 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
 
         await Write(connection, changed);
         await _counts.Post(connection);
-        return changed.ToDictionary(row => row.Key, row => row.ExposureState);
+        return changed.ToDictionary(row => row.Key, row => row.State);
     }
 
     /// <summary>What is known of these identities, of those of whom anything is.</summary>
@@ -108,7 +108,7 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
             else if (experiment.Judge(raw) is { } judged)
             {
                 var key = new Key(experiment.Id, Identity.Key(raw.Identifier));
-                _found[key] = (raw.Identifier, _found.TryGetValue(key, out var known) ? known.ExposureState.Merge(judged) : judged);
+                _found[key] = (raw.Identifier, _found.TryGetValue(key, out var known) ? known.State.Merge(judged) : judged);
             }
         }
     }
@@ -144,13 +144,13 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
                 Experiments = new Column<long>(rows.Select(row => row.Key.ExperimentId)),
                 Identities = new Column<Guid>(rows.Select(row => row.Key.Identity)),
                 Identifiers = new Column<string>(rows.Select(row => row.Identifier)),
-                AssignedVariant = new Column<short>(rows.Select(row => (short)row.ExposureState.AssignedVariant)),
-                ShownVariants = new Column<int>(rows.Select(row => row.ExposureState.ShownVariants)),
-                SeenAt = new Column<DateTime?>(rows.Select(row => row.ExposureState.SeenAt)),
-                First = new Column<short?>(rows.Select(row => (short?)row.ExposureState.First)),
-                EnrolledAt = new Column<DateTime?>(rows.Select(row => row.ExposureState.EnrolledAt)),
-                PausedAt = new Column<DateTime?>(rows.Select(row => row.ExposureState.PausedAt)),
-                BeforeAt = new Column<DateTime?>(rows.Select(row => row.ExposureState.BeforeAt)),
+                AssignedVariant = new Column<short>(rows.Select(row => (short)row.State.AssignedVariant)),
+                ShownVariants = new Column<int>(rows.Select(row => row.State.ShownVariants)),
+                SeenAt = new Column<DateTime?>(rows.Select(row => row.State.SeenAt)),
+                First = new Column<short?>(rows.Select(row => (short?)row.State.First)),
+                EnrolledAt = new Column<DateTime?>(rows.Select(row => row.State.EnrolledAt)),
+                PausedAt = new Column<DateTime?>(rows.Select(row => row.State.PausedAt)),
+                BeforeAt = new Column<DateTime?>(rows.Select(row => row.State.BeforeAt)),
                 CountsIn = new Column<short?>(rows.Select(row => (short?)row.CountsIn)),
                 Draw = new Column<double>(rows.Select(row => row.Draw)),
             });
@@ -160,10 +160,10 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
     /// <summary>What is known of an identity now.</summary>
     /// <param name="Key">The identity and the experiment.</param>
     /// <param name="Identifier">What the application calls it.</param>
-    /// <param name="ExposureState">What it has seen.</param>
+    /// <param name="State">What it has seen.</param>
     /// <param name="CountsIn">The place of the variant that it counts in, where it does.</param>
     /// <param name="Draw">The number by which a rollout admits it.</param>
-    internal sealed record Changed(Key Key, string Identifier, ExposureState ExposureState, int? CountsIn, double Draw)
+    internal sealed record Changed(Key Key, string Identifier, ExposureState State, int? CountsIn, double Draw)
     {
         public static Changed Of(ExperimentDefinition experiment, Key key, string identifier, ExposureState exposures) =>
             new(key, identifier, exposures, experiment.Include(exposures).Arm, experiment.Draw(identifier));

@@ -11,11 +11,11 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
     private readonly Dictionary<long, UnitValues> _experiments = links
         .GroupBy(link => link.Experiment.Id).ToDictionary(own => own.Key, own => new UnitValues(own.First().Experiment, own));
 
-    private readonly MetricEventMatcher _taking = new(links);
+    private readonly MetricEventMatcher _matcher = new(links);
     private readonly Dictionary<ExposureAggregator.Key, List<(long SourceMetric, MetricEvent Event)>> _taken = [];
 
     /// <summary>Takes up an event for every metric that is about it.</summary>
-    public void Take(StoredEvent raw, Func<ExperimentDefinition, bool> inTime) => _taking.Take(raw, inTime, (source, taken) =>
+    public void Take(StoredEvent raw, Func<ExperimentDefinition, bool> inTime) => _matcher.Take(raw, inTime, (source, taken) =>
         Of(new(source.Experiment.Id, Identity.Key(raw.Identifier!))).Add((source.Id, taken)));
 
     /// <summary>Has the values of an identity recalculated, because its exposure has changed.</summary>

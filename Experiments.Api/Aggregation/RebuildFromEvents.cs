@@ -35,7 +35,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
     private const string Exposed =
         "SELECT identity, own, seen, seen_at, first_shown, enrolled_at, paused_at, before_at, counts_in, draw FROM exposures WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
 
-    private const string Measured =
+    private const string Units =
         "SELECT experiment_id, identity, arm, numbers, events FROM unit_metrics WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
 
     private const string Clear =
@@ -52,13 +52,11 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await AggregationBatch.Begin(connection))
+        if (!await AggregationBatch.BeginRebuild(connection))
         {
             return null;
         }
 
-        // As long as there are events.
-        await connection.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'");
         var batch = new AggregationBatch(source, connection, late);
         var (experiments, highWaterMark) = await batch.Experiments(experimentId, ct);
         if (experiments is not [var experiment])
@@ -69,8 +67,9 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         var links = await batch.Links(experiments);
         var from = links.Select(link => link.From).Append(experiment.Timeline.Runs[0].From.AddMilliseconds(-1)).Min();
         await Demand(connection, from);
-        // What is only told may be from somewhat earlier, where there still is any.
-        from = from < experiment.Timeline.Runs[0].From - Timeline.Slow ? from : experiment.Timeline.Runs[0].From - Timeline.Slow;
+        // Exposures from just before the start are reported too, as far as their partitions are still there.
+        var justBefore = experiment.Timeline.Runs[0].From - Timeline.Slow;
+        from = from < justBefore ? from : justBefore;
 
         // One snapshot, in which no batch is half there.
         await using var reading = await source.OpenConnectionAsync(ct);
@@ -161,7 +160,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
     private static async Task<long> CorrectUnits(NpgsqlConnection connection, long experimentId, RebuiltUnits identities, (Guid First, Guid Last) range, CancellationToken ct)
     {
         var surplus = new List<Guid>();
-        await using (var command = Stored(connection, Measured, experimentId, range))
+        await using (var command = Stored(connection, Units, experimentId, range))
         await using (var row = await command.ExecuteReaderAsync(ct))
         {
             while (await row.ReadAsync(ct))
@@ -175,7 +174,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
 
         await Delete(connection, "unit_metrics", experimentId, surplus);
         var differing = 0L;
-        foreach (var chunk in identities.UnmatchedMeasurements().Chunk(Chunk))
+        foreach (var chunk in identities.UnmatchedUnits().Chunk(Chunk))
         {
             await UnitMetrics.Write(connection, chunk);
             differing += chunk.Length;

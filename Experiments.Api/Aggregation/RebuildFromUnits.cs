@@ -34,13 +34,11 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source, TimeSpan late)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await AggregationBatch.Begin(connection))
+        if (!await AggregationBatch.BeginRebuild(connection))
         {
             return null;
         }
 
-        // As long as there are identities.
-        await connection.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'");
         var batch = new AggregationBatch(source, connection, late);
         var (experiments, _) = await batch.Experiments(experimentId, ct);
         var links = await batch.Links(experiments);
@@ -49,7 +47,7 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source, TimeSpan late)
             return new(0, 0);
         }
 
-        var (measured, counts, delta) = (new UnitValues(experiment, links), new ExposureCounts(), new MetricSumsDelta());
+        var (values, counts, delta) = (new UnitValues(experiment, links), new ExposureCounts(), new MetricSumsDelta());
         var differing = new List<UnitMetrics>();
         var identities = 0L;
         await using (var command = new NpgsqlCommand(Identities, connection) { Parameters = { new NpgsqlParameter<long> { TypedValue = experimentId } } })
@@ -69,9 +67,9 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source, TimeSpan late)
                     continue;
                 }
 
-                var now = measured.Values(UnitEventHistory.Of(stored.Events), exposures);
-                measured.Post(delta, (null, []), now);
-                if (measured.Post(new(), (stored.Arm, stored.Numbers), now))
+                var now = values.Values(UnitEventHistory.Of(stored.Events), exposures);
+                values.Post(delta, (null, []), now);
+                if (values.Post(new(), (stored.Arm, stored.Numbers), now))
                 {
                     differing.Add(stored with { Arm = now.Arm, Numbers = now.Numbers });
                 }

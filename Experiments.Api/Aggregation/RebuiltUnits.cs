@@ -7,10 +7,10 @@ namespace Experiments.Api.Aggregation;
 /// <summary>What the events say of identities in one experiment, to be held against what is stored.</summary>
 internal sealed class RebuiltUnits(ExperimentDefinition experiment, IReadOnlyList<MetricLink> links)
 {
-    private readonly MetricEventMatcher _taking = new(links);
-    private readonly UnitValues _measured = new(experiment, links);
+    private readonly MetricEventMatcher _matcher = new(links);
+    private readonly UnitValues _values = new(experiment, links);
     private readonly Dictionary<string, int> _places = [];
-    private readonly List<(string Identifier, ExposureState? ExposureState)> _identities = [];
+    private readonly List<(string Identifier, ExposureState? State)> _identities = [];
     private readonly List<(int Place, long SourceMetric, MetricEvent Event)> _taken = [];
     private readonly Dictionary<Guid, int> _byKey = [];
     private readonly List<Guid> _unmatched = [];
@@ -29,7 +29,7 @@ internal sealed class RebuiltUnits(ExperimentDefinition experiment, IReadOnlyLis
 
         if (!string.IsNullOrEmpty(raw.Identifier))
         {
-            _taking.Take(raw, _ => true, (source, taken) => _taken.Add((Place(raw.Identifier), source.Id, taken)));
+            _matcher.Take(raw, _ => true, (source, taken) => _taken.Add((Place(raw.Identifier), source.Id, taken)));
         }
     }
 
@@ -64,7 +64,7 @@ internal sealed class RebuiltUnits(ExperimentDefinition experiment, IReadOnlyLis
             if (exposures is { } shown)
             {
                 counts.Add(experiment, shown, 1);
-                _measured.Post(delta, (null, []), Values(place).Now);
+                _values.Post(delta, (null, []), Values(place).Now);
             }
         }
 
@@ -106,11 +106,11 @@ internal sealed class RebuiltUnits(ExperimentDefinition experiment, IReadOnlyLis
         }
 
         var (history, now) = Values(place);
-        _isMatched[place] = !_measured.Post(new(), (stored.Arm, stored.Numbers), now) && history.Pack().AsSpan().SequenceEqual(stored.Events);
+        _isMatched[place] = !_values.Post(new(), (stored.Arm, stored.Numbers), now) && history.Pack().AsSpan().SequenceEqual(stored.Events);
         return true;
     }
 
-    public IEnumerable<UnitMetrics> UnmatchedMeasurements()
+    public IEnumerable<UnitMetrics> UnmatchedUnits()
     {
         foreach (var (identity, place) in _byKey)
         {
@@ -135,7 +135,7 @@ internal sealed class RebuiltUnits(ExperimentDefinition experiment, IReadOnlyLis
         {
             var place = Place(raw.Identifier);
             ref var known = ref CollectionsMarshal.AsSpan(_identities)[place];
-            known.ExposureState = known.ExposureState?.Merge(judged) ?? judged;
+            known.State = known.State?.Merge(judged) ?? judged;
         }
     }
 
@@ -159,6 +159,6 @@ internal sealed class RebuiltUnits(ExperimentDefinition experiment, IReadOnlyLis
             history.Add(_events[index].SourceMetric, _events[index].Event);
         }
 
-        return (history, _measured.Values(history, _identities[place].ExposureState));
+        return (history, _values.Values(history, _identities[place].State));
     }
 }

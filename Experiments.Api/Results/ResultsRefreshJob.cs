@@ -5,7 +5,7 @@ using Npgsql;
 namespace Experiments.Api.Results;
 
 /// <summary>Once an hour, computes the results of every experiment that can still change, so that the history has its days and what is completed becomes final.</summary>
-internal sealed class ResultsRefreshJob(NpgsqlDataSource source, ResultsService results, Readiness readiness, ILogger<ResultsRefreshJob> logger) 
+internal sealed class ResultsRefreshJob(NpgsqlDataSource source, ResultsService results, Readiness readiness, ILogger<ResultsRefreshJob> logger)
     : PeriodicJob(readiness, logger)
 {
     private const string Sql =

@@ -12,6 +12,10 @@ namespace Experiments.Api.Results;
 /// <summary>Computes the results of an experiment from its sums, one computer at a time, and keeps them; what fails leaves the last ones standing.</summary>
 internal sealed class ResultsService(NpgsqlDataSource source, IConfiguration configuration, ILogger<ResultsService> logger)
 {
+    /// <summary>For how many days an experiment <c>e</c> has shown its variants so far, without its pauses.</summary>
+    public const string DaysRun =
+        "(SELECT COALESCE(extract(epoch FROM sum(COALESCE(upper(r), now()) - lower(r))), 0)::float8 / 86400 FROM unnest(e.runs - e.off) AS r)";
+
     private const string Input =
         $"""
         SELECT e.variants::text AS variants,
@@ -26,7 +30,7 @@ internal sealed class ResultsService(NpgsqlDataSource source, IConfiguration con
                 FROM experiment_metrics l WHERE l.experiment_id = e.id AND l.backfilled)::text AS metrics,
                e.started_at, e.ended_at, COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events AS events_not_counted,
                (e.plan->>'recommended_sample_size')::bigint AS needed,
-               (SELECT COALESCE(extract(epoch FROM sum(COALESCE(upper(r), now()) - lower(r))), 0)::float8 / 86400 FROM unnest(e.runs - e.off) AS r) AS days,
+               {DaysRun} AS days,
                CASE WHEN e.rollout_percentage < (SELECT max((former->>'percentage')::numeric) FROM jsonb_array_elements(e.rollouts) AS former)
                     THEN e.rollout_percentage END AS lowered_to
         FROM experiments e

@@ -22,7 +22,7 @@ public class FolderTests
         ("(root)", ["Ingestion", "Aggregation", "Platform", "Results", "Evaluation", "Slices"]),
     ];
 
-    // Assemblies that have nothing to do with requests, databases or the host.
+    // Namespaces that have nothing to do with requests, databases or the host.
     private static readonly string[] PureLibraries = ["System", "MathNet.Numerics"];
 
     private static readonly Lazy<IReadOnlyList<(string File, INamedTypeSymbol Type, string? DeclaredIn)>> Service = new(() =>
@@ -78,5 +78,5 @@ public class FolderTests
             .Distinct(),
     ];
 
-    private static string Folder(string file) => file[Root.Length..].Split('/') is [var worker, _, ..] ? worker : "(root)";
+    private static string Folder(string file) => file[Root.Length..].Split('/') is [var folder, _, ..] ? folder : "(root)";
 }

@@ -15,7 +15,7 @@ public class CommandTests(TestCluster cluster)
         (await CommandLine.Run(database, "migrate")).ShouldBe((0, $"{Newest}", ""));
         (await CommandLine.Run(database, "migrate")).ShouldBe((0, $"{Newest}", ""));
 
-        (await Scalar<long>(database, "SELECT max(version) FROM schema_history")).ShouldBe(Newest);
+        (await TestCluster.Scalar<long>(database, "SELECT max(version) FROM schema_history")).ShouldBe(Newest);
     }
 
     [Fact]
@@ -29,7 +29,7 @@ public class CommandTests(TestCluster cluster)
         output.ShouldBeEmpty();
         error.ShouldStartWith("There is no version 7.");
         error.ShouldContain($"{Migrator.Known[0]}");
-        (await Scalar<long>(database, "SELECT max(version) FROM schema_history")).ShouldBe(Newest);
+        (await TestCluster.Scalar<long>(database, "SELECT max(version) FROM schema_history")).ShouldBe(Newest);
     }
 
     [Fact]
@@ -48,12 +48,12 @@ public class CommandTests(TestCluster cluster)
               audit_log: 1
             Nothing was changed. To delete them, add --force.
             """);
-        (await Scalar<long>(database, "SELECT count(*) FROM api_keys")).ShouldBe(1);
+        (await TestCluster.Scalar<long>(database, "SELECT count(*) FROM api_keys")).ShouldBe(1);
 
         (await CommandLine.Run(database, "migrate", "--to", "0", "--force")).ExitCode.ShouldBe(0);
 
-        (await Scalar<long>(database, "SELECT count(*) FROM schema_history")).ShouldBe(0);
-        (await Scalar<bool>(database, "SELECT to_regclass('api_keys') IS NULL")).ShouldBeTrue();
+        (await TestCluster.Scalar<long>(database, "SELECT count(*) FROM schema_history")).ShouldBe(0);
+        (await TestCluster.Scalar<bool>(database, "SELECT to_regclass('api_keys') IS NULL")).ShouldBeTrue();
     }
 
     [Fact]
@@ -64,7 +64,7 @@ public class CommandTests(TestCluster cluster)
 
         (await CommandLine.Run(database, "migrate", "--to", $"{target}")).ShouldBe((0, $"{target}", ""));
 
-        (await Scalar<long>(database, "SELECT max(version) FROM schema_history")).ShouldBe(target);
+        (await TestCluster.Scalar<long>(database, "SELECT max(version) FROM schema_history")).ShouldBe(target);
     }
 
     [Fact]
@@ -82,16 +82,16 @@ public class CommandTests(TestCluster cluster)
 
         await using (var replica = Replica.Launch(database))
         {
-            await Given.Eventually(async () => await Scalar<long>(
+            await Given.Eventually(async () => await TestCluster.Scalar<long>(
                 database, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%feature_option_ids%'") > 0);
             replica.Kill();
         }
 
         await transaction.RollbackAsync();
-        await Given.Eventually(async () => await Scalar<long>(
+        await Given.Eventually(async () => await TestCluster.Scalar<long>(
             database, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%feature_option_ids%' AND pid <> pg_backend_pid()") == 0);
-        (await Scalar<long>(database, "SELECT max(version) FROM schema_history")).ShouldBe(Migrator.Known[0].Number);
-        (await Scalar<bool>(database, "SELECT to_regclass('features') IS NULL")).ShouldBeTrue();
+        (await TestCluster.Scalar<long>(database, "SELECT max(version) FROM schema_history")).ShouldBe(Migrator.Known[0].Number);
+        (await TestCluster.Scalar<bool>(database, "SELECT to_regclass('features') IS NULL")).ShouldBeTrue();
 
         (await CommandLine.Run(database, "migrate")).ShouldBe((0, $"{Newest}", ""));
     }
@@ -108,7 +108,7 @@ public class CommandTests(TestCluster cluster)
         (await client.Get("/api/v1/projects/")).Must(200);
         await app.StopAsync();
 
-        (await Scalar<string>(database, "SELECT name FROM api_keys ORDER BY id LIMIT 1")).ShouldBe("deploy");
+        (await TestCluster.Scalar<string>(database, "SELECT name FROM api_keys ORDER BY id LIMIT 1")).ShouldBe("deploy");
     }
 
     [Fact]
@@ -119,13 +119,5 @@ public class CommandTests(TestCluster cluster)
         code.ShouldBe(2);
         output.ShouldBeEmpty();
         error.ShouldStartWith("Usage:");
-    }
-
-    private static async Task<T> Scalar<T>(string database, string sql)
-    {
-        await using var connection = new NpgsqlConnection(database);
-        await connection.OpenAsync();
-        await using var command = new NpgsqlCommand(sql, connection);
-        return (T)(await command.ExecuteScalarAsync())!;
     }
 }

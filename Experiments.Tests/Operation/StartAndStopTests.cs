@@ -21,8 +21,8 @@ public class StartAndStopTests(TestCluster cluster)
             await app.DisposeAsync();
         }
 
-        (await Scalar<long>(database, "SELECT count(*) FROM schema_history")).ShouldBe(Migrator.Known.Count);
-        (await Scalar<long>(database, "SELECT count(*) FROM api_keys")).ShouldBe(1);
+        (await TestCluster.Scalar<long>(database, "SELECT count(*) FROM schema_history")).ShouldBe(Migrator.Known.Count);
+        (await TestCluster.Scalar<long>(database, "SELECT count(*) FROM api_keys")).ShouldBe(1);
     }
 
     [Fact]
@@ -37,8 +37,8 @@ public class StartAndStopTests(TestCluster cluster)
             (await Migrator.Run(database, version, CancellationToken.None)).ShouldBe(version);
         }
 
-        (await Scalar<long>(database, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE '%schema_history%'")).ShouldBe(0);
-        (await Scalar<long>(database, "SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace")).ShouldBe(0);
+        (await TestCluster.Scalar<long>(database, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE '%schema_history%'")).ShouldBe(0);
+        (await TestCluster.Scalar<long>(database, "SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace")).ShouldBe(0);
         (await Migrator.Run(database, null, CancellationToken.None)).ShouldBe(Migrator.Known[^1].Number);
         (await Schema(database)).ShouldBe(before);
     }
@@ -85,7 +85,7 @@ public class StartAndStopTests(TestCluster cluster)
         (await accepted).Must(201);
         await stopping;
         await app.DisposeAsync();
-        (await Scalar<long>(database, "SELECT count(*) FROM projects WHERE name = 'last'")).ShouldBe(1);
+        (await TestCluster.Scalar<long>(database, "SELECT count(*) FROM projects WHERE name = 'last'")).ShouldBe(1);
     }
 
     [Fact]
@@ -101,7 +101,7 @@ public class StartAndStopTests(TestCluster cluster)
             await app.DisposeAsync();
         }
 
-        (await Scalar<string>(database, "SELECT string_agg(action, ',' ORDER BY id) FROM audit_log"))
+        (await TestCluster.Scalar<string>(database, "SELECT string_agg(action, ',' ORDER BY id) FROM audit_log"))
             .ShouldBe("api_key.created,api_key.revoked,api_key.created");
     }
 
@@ -114,16 +114,7 @@ public class StartAndStopTests(TestCluster cluster)
         (settings.MaxAutoPrepare, settings.MaxPoolSize, settings.NoResetOnClose).ShouldBe((0, 100, false));
         settings.Options.ShouldNotBeNull().ShouldContain("statement_timeout=3000");
     }
-
-    private static async Task<T> Scalar<T>(string database, string sql)
-    {
-        await using var connection = new NpgsqlConnection(database);
-        await connection.OpenAsync();
-        await using var command = new NpgsqlCommand(sql, connection);
-        return (T)(await command.ExecuteScalarAsync())!;
-    }
-
-    private static Task<string> Schema(string database) => Scalar<string>(
+    private static Task<string> Schema(string database) => TestCluster.Scalar<string>(
         database,
         """
         SELECT string_agg(line, E'\n' ORDER BY line) FROM (

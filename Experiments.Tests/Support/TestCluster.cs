@@ -45,6 +45,15 @@ public sealed class TestCluster : IAsyncLifetime
     /// <summary>A new database with nothing at all.</summary>
     public async Task<string> EmptyDatabase() => ConnectionTo(await Copy("template0"));
 
+    /// <summary>A single value of any database.</summary>
+    public static async Task<T> Scalar<T>(string database, string sql)
+    {
+        await using var connection = new NpgsqlConnection(database);
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        return (T)(await command.ExecuteScalarAsync())!;
+    }
+
     /// <summary>The service that those tests share which keep to an environment of their own.</summary>
     public async Task<TestService> Shared()
     {

@@ -14,6 +14,10 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
 {
     public static readonly TimeSpan Remembered = TimeSpan.FromSeconds(3);
 
+    // Whether an admin "a" is the caller.
+    private const string IsCaller =
+        "a.subject = @Subject AND (rtrim(a.issuer, '/') = rtrim(@Issuer, '/') OR (a.issuer IS NULL AND @IsOfOnlyIssuer))";
+
     private readonly MemoryCache _granted = new(new MemoryCacheOptions { SizeLimit = 20_000, Clock = new ElapsedTime(clock) });
 
     /// <summary>The caller that holds <paramref name="secret"/>, or null when no key in force has it.</summary>
@@ -54,14 +58,14 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
         }
 
         scope = await new Db(source).Row<EnvironmentScope>(
-            """
+            $"""
             SELECT e.id, e.key, p.name AS project, p.organisation
             FROM environments e
             JOIN projects p ON p.id = e.project_id
             WHERE e.key = @environmentKey
               AND (@IsInstanceKey OR e.id = @EnvironmentId OR EXISTS (
                   SELECT FROM admins a
-                  WHERE a.subject = @Subject AND (rtrim(a.issuer, '/') = rtrim(@Issuer, '/') OR (a.issuer IS NULL AND @IsOfOnlyIssuer))
+                  WHERE {IsCaller}
                     AND (a.environment_id = e.id OR a.project_id = p.id OR num_nonnulls(a.environment_id, a.project_id) = 0)))
             """,
             new { actor.Subject, actor.Issuer, actor.IsOfOnlyIssuer, actor.IsInstanceKey, actor.EnvironmentId, environmentKey },
@@ -73,11 +77,12 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
     public async ValueTask<bool> Administers(Actor actor, long? projectId, CancellationToken ct)
     {
         var found = await new Db(source).Row<Found>(
-            """
+            $"""
             SELECT (@projectId::bigint IS NULL OR EXISTS (SELECT FROM projects WHERE id = @projectId))
                AND (@IsInstanceKey OR EXISTS (
                    SELECT FROM admins a
-                   WHERE a.subject = @Subject AND (rtrim(a.issuer, '/') = rtrim(@Issuer, '/') OR (a.issuer IS NULL AND @IsOfOnlyIssuer)) AND (a.project_id = @projectId OR num_nonnulls(a.environment_id, a.project_id) = 0))) AS yes
+                   WHERE {IsCaller}
+                     AND (a.project_id = @projectId OR num_nonnulls(a.environment_id, a.project_id) = 0))) AS yes
             """,
             new { actor.Subject, actor.Issuer, actor.IsOfOnlyIssuer, actor.IsInstanceKey, projectId },
             ct);

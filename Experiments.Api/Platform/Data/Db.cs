@@ -73,7 +73,7 @@ internal sealed class Db(NpgsqlDataSource source)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         // Without the token from here on: to cancel what is under way, Npgsql asks the server, and whoever waits for this waits until it has
-        // answered. What hangs is left behind by OrAbandon instead, also where it is the commit that does.
+        // answered. What hangs is left behind by OrDetach instead, also where it is the commit that does.
         await using var transaction = await connection.BeginTransactionAsync(CancellationToken.None);
         _transactional = connection;
         try

@@ -20,6 +20,9 @@ internal static class Failure
     public static bool IsUndone(DbException exception) =>
         exception is PostgresException { SqlState: PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure };
 
+    /// <summary>Somebody else holds a lock that was needed, for longer than it was waited for.</summary>
+    public static bool IsLocked(Exception exception) => exception is PostgresException { SqlState: PostgresErrorCodes.LockNotAvailable };
+
     /// <summary>The database is away, slow, full, starting, stopping or out of connections: 503, try again.</summary>
     public static bool IsUnavailable(Exception exception) => exception switch
     {

@@ -44,7 +44,7 @@ internal static class Migrator
         await Acquire(connection, ct);
         try
         {
-            await Task.Run(() => Migrate(connectionString, version ?? Known[^1].Number), ct);
+            await Task.Run(() => Migrate(connectionString, version), ct);
             return (await Applied(source, ct)).LastOrDefault();
         }
         finally
@@ -73,7 +73,7 @@ internal static class Migrator
     }
 
     // Each step and its mark in the history are one transaction.
-    private static void Migrate(string connectionString, long version)
+    private static void Migrate(string connectionString, long? version)
     {
         using var services = new ServiceCollection()
             .AddFluentMigratorCore()
@@ -85,8 +85,12 @@ internal static class Migrator
                 .ScanIn(typeof(Migrator).Assembly).For.Migrations())
             .BuildServiceProvider();
         var migrations = services.GetRequiredService<IMigrationRunner>();
-        migrations.MigrateUp(version);
-        migrations.MigrateDown(version);
+        migrations.MigrateUp(version ?? Known[^1].Number);
+        // Only who names a version means to go down.
+        if (version is { } target)
+        {
+            migrations.MigrateDown(target);
+        }
     }
 
     private static async Task<long[]> Applied(NpgsqlDataSource source, CancellationToken ct)

@@ -3,7 +3,7 @@ using Npgsql;
 namespace Experiments.Api.Platform.Startup;
 
 /// <summary>Removes, once an hour, the Idempotency-Keys that have outlived their day.</summary>
-internal sealed class IdempotencyCleanupJob(NpgsqlDataSource source, Readiness readiness, ILogger<IdempotencyCleanupJob> logger) 
+internal sealed class IdempotencyCleanupJob(NpgsqlDataSource source, Readiness readiness, ILogger<IdempotencyCleanupJob> logger)
     : PeriodicJob(readiness, logger)
 {
     private const string Sql =

@@ -19,7 +19,7 @@ internal static class AddAdmin
 
     internal sealed record Body(string? Subject = null, string? Issuer = null);
 
-    internal sealed record Command(string Actor, AdminScope AdminScope, Body Body) : IRequest<Outcome<AdminView>>;
+    internal sealed record Command(string Actor, AdminScope Scope, Body Body) : IRequest<Outcome<AdminView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -59,7 +59,7 @@ internal static class AddAdmin
 
         public async Task<Outcome<AdminView>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var scope = command.AdminScope;
+            var scope = command.Scope;
             var admin = await db.Change<AdminView>(
                 Sql,
                 new { command.Actor, scope.EnvironmentId, scope.ProjectId, scope.Word, Subject = command.Body.Subject!.Trim(), Issuer = command.Body.Issuer ?? issuers.Only, IsOnly = !issuers.AreSeveral },

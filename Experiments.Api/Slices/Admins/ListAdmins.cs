@@ -15,7 +15,7 @@ internal static class ListAdmins
         .AsksForPage()
         .Answers<Listing<AdminView>>();
 
-    internal sealed record Query(AdminScope AdminScope, Page Page, Uri Address) : IRequest<Outcome<Listing<AdminView>>>, IPaged;
+    internal sealed record Query(AdminScope Scope, Page Page, Uri Address) : IRequest<Outcome<Listing<AdminView>>>, IPaged;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
@@ -38,7 +38,7 @@ internal static class ListAdmins
         public async Task<Outcome<Listing<AdminView>>> Handle(Query query, CancellationToken cancellationToken)
         {
             var rows = await db.Rows<Row>(
-                Sql, new { query.AdminScope.EnvironmentId, query.AdminScope.ProjectId, query.Page.Limit, query.Page.Offset }, cancellationToken);
+                Sql, new { query.Scope.EnvironmentId, query.Scope.ProjectId, query.Page.Limit, query.Page.Offset }, cancellationToken);
             return query.Page.Of<AdminView>(query.Address, rows[0].Count, [.. rows.Where(row => row.Id > 0)]);
         }
 

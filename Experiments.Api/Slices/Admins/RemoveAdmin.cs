@@ -15,7 +15,7 @@ internal static class RemoveAdmin
         .AnswersNothing()
         .Refuses(Problem.NoAdmin);
 
-    internal sealed record Command(string Actor, AdminScope AdminScope, long Id) : IRequest<Outcome<Nothing>>;
+    internal sealed record Command(string Actor, AdminScope Scope, long Id) : IRequest<Outcome<Nothing>>;
 
     internal sealed class Handler(Db db, AccessStore access) : IRequestHandler<Command, Outcome<Nothing>>
     {
@@ -33,7 +33,7 @@ internal static class RemoveAdmin
 
         public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var scope = command.AdminScope;
+            var scope = command.Scope;
             var removed = await db.Change<AdminView>(
                 Sql, new { command.Id, command.Actor, scope.EnvironmentId, scope.ProjectId, scope.Word }, cancellationToken);
             access.Forget();

@@ -44,12 +44,12 @@ internal static class PlanExperiment
     internal sealed class Handler(Db db, Baseline baseline) : IRequestHandler<Command, Outcome<ExperimentView>>
     {
         private const string Known =
-            """
+            $"""
             SELECT e.status = 'completed' AS is_over, (SELECT min((v->>'weight')::numeric) FROM jsonb_array_elements(e.variants) AS v WHERE (v->>'weight')::numeric > 0) AS smallest_weight,
                    e.rollout_percentage::float8 / 100 * (1 - COALESCE((SELECT h.percentage FROM holdouts h WHERE h.id = e.holdout_id), 0)::float8 / 100) AS taking_part, COALESCE(l.backfilled, false) AS is_backfilled, l.aggregation, l.definition::text AS definition,
                    (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts WHERE experiment_id = e.id AND outcome = 'variant:control') AS control,
                    (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts WHERE experiment_id = e.id AND outcome LIKE 'variant:%') AS identities,
-                   (SELECT COALESCE(extract(epoch FROM sum(COALESCE(upper(r), now()) - lower(r))), 0)::float8 / 86400 FROM unnest(e.runs - e.off) AS r) AS days,
+                   {ResultsService.DaysRun} AS days,
                    COALESCE(s.y, 0)::float8 AS y, COALESCE(s.yy, 0)::float8 AS yy, COALESCE(s.d, 0)::float8 AS d, COALESCE(s.dd, 0)::float8 AS dd, COALESCE(s.yd, 0)::float8 AS yd
             FROM experiments e
             LEFT JOIN experiment_metrics l ON l.experiment_id = e.id AND l.role = 'primary'
