@@ -11,8 +11,7 @@ namespace Experiments.Api;
 /// <summary>What can be done from the command line beside serving.</summary>
 internal static class Commands
 {
-    private const string Usage =
-        """
+    private const string Usage = """
         Usage:
           Experiments.Api                                        serve
           Experiments.Api migrate [--to <version> [--force]]     bring the schema to the newest version, or up or down to one; 0 undoes all;
@@ -29,21 +28,24 @@ internal static class Commands
 
     /// <summary>Runs the command that <paramref name="args"/> name.</summary>
     /// <returns>The exit code, or null when they name none and the service is meant.</returns>
-    public static async Task<int?> Run(string[] args) => args switch
-    {
-        [] or [['-', '-', ..], ..] => null,
-        ["migrate"] => await WithDatabase(async database => Console.WriteLine(await Migrator.Run(database.ConnectionString, null, CancellationToken.None))),
-        ["migrate", "--to", var version] => await MigrateTo(version, force: false),
-        ["migrate", "--to", var version, "--force"] => await MigrateTo(version, force: true),
-        ["keys", "create", "--instance-admin"] => await CreateKey("command line"),
-        ["keys", "create", "--instance-admin", var name] => await CreateKey(name),
-        ["recompute", var id] when Id(id) is { } experiment => await Recompute(experiment, fromEvents: false),
-        ["recompute", var id, "--from-events"] when Id(id) is { } experiment => await Recompute(experiment, fromEvents: true),
-        ["import", "flagsmith", var file] => await Import(file, null),
-        ["import", "flagsmith", var file, "--environment", var key] => await Import(file, key),
-        ["health"] => await Health(),
-        _ => Explain(),
-    };
+    public static async Task<int?> Run(string[] args) =>
+        args switch
+        {
+            [] or [['-', '-', ..], ..] => null,
+            ["migrate"] => await WithDatabase(async database =>
+                Console.WriteLine(await Migrator.Run(database.ConnectionString, null, CancellationToken.None))
+            ),
+            ["migrate", "--to", var version] => await MigrateTo(version, force: false),
+            ["migrate", "--to", var version, "--force"] => await MigrateTo(version, force: true),
+            ["keys", "create", "--instance-admin"] => await CreateKey("command line"),
+            ["keys", "create", "--instance-admin", var name] => await CreateKey(name),
+            ["recompute", var id] when Id(id) is { } experiment => await Recompute(experiment, fromEvents: false),
+            ["recompute", var id, "--from-events"] when Id(id) is { } experiment => await Recompute(experiment, fromEvents: true),
+            ["import", "flagsmith", var file] => await Import(file, null),
+            ["import", "flagsmith", var file, "--environment", var key] => await Import(file, key),
+            ["health"] => await Health(),
+            _ => Explain(),
+        };
 
     private static long? Id(string text) => long.TryParse(text, CultureInfo.InvariantCulture, out var id) ? id : null;
 
@@ -53,40 +55,50 @@ internal static class Commands
         return 2;
     }
 
-    private static Task<int> CreateKey(string name) => WithDatabase(async database =>
-    {
-        await Migrator.Run(database.ConnectionString, null, CancellationToken.None);
-        await using var source = DatabaseSetup.Source(database.ConnectionString);
-        Console.WriteLine(await new AdminKeys(source).Create(name, CancellationToken.None));
-    });
+    private static Task<int> CreateKey(string name) =>
+        WithDatabase(async database =>
+        {
+            await Migrator.Run(database.ConnectionString, null, CancellationToken.None);
+            await using var source = DatabaseSetup.Source(database.ConnectionString);
+            Console.WriteLine(await new AdminKeys(source).Create(name, CancellationToken.None));
+        });
 
-    private static Task<int> Recompute(long experimentId, bool fromEvents) => WithDatabase(async (database, configuration) =>
-    {
-        await using var source = AggregationWorker.Source(database, null);
-        var late = configuration.LateEvents();
-        if (fromEvents)
-        {
-            var found = await Turn(() => new RebuildFromEvents(source, late).Run(experimentId, CancellationToken.None));
-            Console.WriteLine($"Experiment {experimentId}: {found.Identities} identities rebuilt from events. Corrected {found.Exposures} exposures and the metrics of {found.Units} identities.");
-        }
-        else
-        {
-            var found = await Turn(() => new RebuildFromUnits(source, late).Run(experimentId, CancellationToken.None));
-            Console.WriteLine($"Experiment {experimentId}: {found.Identities} identities rebuilt. Corrected the values of {found.Differing}.");
-        }
-    });
+    private static Task<int> Recompute(long experimentId, bool fromEvents) =>
+        WithDatabase(
+            async (database, configuration) =>
+            {
+                await using var source = AggregationWorker.Source(database, null);
+                var late = configuration.LateEvents();
+                if (fromEvents)
+                {
+                    var found = await Turn(() => new RebuildFromEvents(source, late).Run(experimentId, CancellationToken.None));
+                    Console.WriteLine(
+                        $"Experiment {experimentId}: {found.Identities} identities rebuilt from events. Corrected"
+                            + $" {found.Exposures} exposures and the metrics of {found.Units} identities."
+                    );
+                }
+                else
+                {
+                    var found = await Turn(() => new RebuildFromUnits(source, late).Run(experimentId, CancellationToken.None));
+                    Console.WriteLine(
+                        $"Experiment {experimentId}: {found.Identities} identities rebuilt. Corrected the values of {found.Differing}."
+                    );
+                }
+            }
+        );
 
-    private static Task<int> Import(string file, string? environmentKey) => WithDatabase(async database =>
-    {
-        await Migrator.Run(database.ConnectionString, null, CancellationToken.None);
-        await using var source = DatabaseSetup.Source(database.ConnectionString, TimeSpan.FromMinutes(1));
-        var outcome = await new FlagsmithImport(source).Run(file, environmentKey, CancellationToken.None);
-        Console.WriteLine($"created {outcome.Created.Count}, updated {outcome.Updated.Count}, unchanged {outcome.Unchanged.Count}");
-        foreach (var (what, names) in new[] { ("created", outcome.Created), ("updated", outcome.Updated) })
+    private static Task<int> Import(string file, string? environmentKey) =>
+        WithDatabase(async database =>
         {
-            names.ToList().ForEach(name => Console.WriteLine($"  {what}: {name}"));
-        }
-    });
+            await Migrator.Run(database.ConnectionString, null, CancellationToken.None);
+            await using var source = DatabaseSetup.Source(database.ConnectionString, TimeSpan.FromMinutes(1));
+            var outcome = await new FlagsmithImport(source).Run(file, environmentKey, CancellationToken.None);
+            Console.WriteLine($"created {outcome.Created.Count}, updated {outcome.Updated.Count}, unchanged {outcome.Unchanged.Count}");
+            foreach (var (what, names) in new[] { ("created", outcome.Created), ("updated", outcome.Updated) })
+            {
+                names.ToList().ForEach(name => Console.WriteLine($"  {what}: {name}"));
+            }
+        });
 
     // The lock is free between two batches of a replica, and once somebody else's change of the experiment has ended.
     private static async Task<T> Turn<T>(Func<Task<T?>> run)
@@ -108,25 +120,30 @@ internal static class Commands
         }
     }
 
-    private static Task<int> MigrateTo(string given, bool force) => WithDatabase(async database =>
-    {
-        var version = long.TryParse(given, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && (number == 0 || Migrator.Known.Any(known => known.Number == number))
-            ? number
-            : throw new ArgumentException($"There is no version {given}. There are:\n  0\n  {string.Join("\n  ", Migrator.Known)}");
-        var deleted = await Migrator.DeletedBy(database.ConnectionString, version, CancellationToken.None);
-        if (deleted.Count > 0)
+    private static Task<int> MigrateTo(string given, bool force) =>
+        WithDatabase(async database =>
         {
-            var list = string.Join("\n", deleted.Select(table => $"  {table.Name}: {table.Rows}"));
-            if (!force)
+            var version =
+                long.TryParse(given, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+                && (number == 0 || Migrator.Known.Any(known => known.Number == number))
+                    ? number
+                    : throw new ArgumentException($"There is no version {given}. There are:\n  0\n  {string.Join("\n  ", Migrator.Known)}");
+            var deleted = await Migrator.DeletedBy(database.ConnectionString, version, CancellationToken.None);
+            if (deleted.Count > 0)
             {
-                throw new InvalidOperationException($"Going down to version {version} deletes these rows:\n{list}\nNothing was changed. To delete them, add --force.");
+                var list = string.Join("\n", deleted.Select(table => $"  {table.Name}: {table.Rows}"));
+                if (!force)
+                {
+                    throw new InvalidOperationException(
+                        $"Going down to version {version} deletes these rows:\n{list}\nNothing was changed. To delete them, add --force."
+                    );
+                }
+
+                Console.WriteLine($"Deleting these rows:\n{list}");
             }
 
-            Console.WriteLine($"Deleting these rows:\n{list}");
-        }
-
-        Console.WriteLine(await Migrator.Run(database.ConnectionString, version, CancellationToken.None));
-    });
+            Console.WriteLine(await Migrator.Run(database.ConnectionString, version, CancellationToken.None));
+        });
 
     private static Task<int> WithDatabase(Func<Database, Task> command) => WithDatabase((database, _) => command(database));
 
@@ -150,7 +167,15 @@ internal static class Commands
             await command(database, configuration);
             return 0;
         }
-        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException or IOException or System.Text.Json.JsonException or NpgsqlException or System.Net.Sockets.SocketException)
+        catch (Exception exception)
+            when (exception
+                    is ArgumentException
+                        or InvalidOperationException
+                        or IOException
+                        or System.Text.Json.JsonException
+                        or NpgsqlException
+                        or System.Net.Sockets.SocketException
+            )
         {
             await Console.Error.WriteLineAsync(exception.Message);
             return 1;
@@ -159,7 +184,8 @@ internal static class Commands
 
     private static async Task<int> Health()
     {
-        var address = Environment.GetEnvironmentVariable("ASPNETCORE_URLS")?.Split(';')[0]
+        var address =
+            Environment.GetEnvironmentVariable("ASPNETCORE_URLS")?.Split(';')[0]
             ?? $"http://localhost:{Environment.GetEnvironmentVariable("ASPNETCORE_HTTP_PORTS")?.Split(';')[0] ?? "8080"}";
         var host = AnyAddress.Aggregate(address, (url, any) => url.Replace($"//{any}:", "//localhost:", StringComparison.Ordinal));
         using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(3) };

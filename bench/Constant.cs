@@ -14,20 +14,26 @@ internal static class Constant
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
         await using var app = builder.Build();
         var bodies = new Dictionary<int, byte[]>();
-        app.MapMethods("/{size}", ["GET", "POST"], (HttpContext http) =>
-        {
-            var size = int.Parse((string)http.GetRouteValue("size")!, CultureInfo.InvariantCulture);
-            byte[] body;
-            lock (bodies)
+        app.MapMethods(
+            "/{size}",
+            ["GET", "POST"],
+            (HttpContext http) =>
             {
-                body = bodies.TryGetValue(size, out var known) ? known : bodies[size] = [(byte)'"', .. Enumerable.Repeat((byte)'x', size - 2), (byte)'"'];
-            }
+                var size = int.Parse((string)http.GetRouteValue("size")!, CultureInfo.InvariantCulture);
+                byte[] body;
+                lock (bodies)
+                {
+                    body = bodies.TryGetValue(size, out var known)
+                        ? known
+                        : bodies[size] = [(byte)'"', .. Enumerable.Repeat((byte)'x', size - 2), (byte)'"'];
+                }
 
-            http.Response.ContentType = "application/json; charset=utf-8";
-            http.Response.ContentLength = body.Length;
-            http.Response.BodyWriter.Write(body);
-            return Task.CompletedTask;
-        });
+                http.Response.ContentType = "application/json; charset=utf-8";
+                http.Response.ContentLength = body.Length;
+                http.Response.BodyWriter.Write(body);
+                return Task.CompletedTask;
+            }
+        );
         await app.RunAsync();
     }
 }

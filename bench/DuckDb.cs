@@ -22,9 +22,11 @@ internal static class DuckDb
             await using (var connection = await source.OpenConnectionAsync())
             await using (var text = File.CreateText(file))
             {
-                using var rows = await connection.BeginTextExportAsync("COPY (SELECT identifier, event, at, value FROM events WHERE environment_id = 1) TO STDOUT (FORMAT csv)");
+                using var rows = await connection.BeginTextExportAsync(
+                    "COPY (SELECT identifier, event, at, value FROM events WHERE environment_id = 1) TO STDOUT (FORMAT csv)"
+                );
                 var buffer = new char[1 << 16];
-                for (int read; (read = await rows.ReadAsync(buffer)) > 0;)
+                for (int read; (read = await rows.ReadAsync(buffer)) > 0; )
                 {
                     await text.WriteAsync(buffer.AsMemory(0, read));
                 }

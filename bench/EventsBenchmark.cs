@@ -34,11 +34,20 @@ internal static class EventsBenchmark
             await using var source = DatabaseSetup.Source(postgres.ConnectionString);
             await Plant(source);
             var address = Machine.FreeAddress();
-            service = Machine.Start("Experiments.Api.dll", [], address, ("ConnectionStrings__Experiments", postgres.ConnectionString), ("Logging__LogLevel__Default", "Warning"));
+            service = Machine.Start(
+                "Experiments.Api.dll",
+                [],
+                address,
+                ("ConnectionStrings__Experiments", postgres.ConnectionString),
+                ("Logging__LogLevel__Default", "Warning")
+            );
             await Machine.FirstAnswer($"{address}/health/ready");
             await Task.Delay(1000);
 
-            Console.WriteLine($"\n{await Machine.Describe(source)}; batches of {Batch:#,0} events of about {Body(0).Length / Batch} bytes of JSON, one in five an exposure; {Turn.TotalSeconds:0} s a turn, median of 3.\n");
+            Console.WriteLine(
+                $"\n{await Machine.Describe(source)}; batches of {Batch:#,0} events of about {Body(0).Length / Batch} bytes of "
+                    + $"JSON, one in five an exposure; {Turn.TotalSeconds:0} s a turn, median of 3.\n"
+            );
             await Compare(source, address);
             await Sizes(source);
             await ReadWhileWriting(source, address);
@@ -76,9 +85,18 @@ internal static class EventsBenchmark
         var (o, t, c) = (Median(ours), Median(theirs), Median(copied));
         Console.WriteLine("| events per second | | of one client with unnest |");
         Console.WriteLine("|---|---|---|");
-        Console.WriteLine(Line($"| HTTP, durable, each once, aggregated | {o:#,0} | **{o / t:0.00}** |"));
-        Console.WriteLine(Line($"| one client, INSERT ... SELECT unnest ... ON CONFLICT DO NOTHING | {t:#,0} | 1 |"));
-        Console.WriteLine(Line($"| one client, COPY without looking for duplicates | {c:#,0} | {c / t:0.00} |"));
+        Console.WriteLine(
+            string.Create(CultureInfo.InvariantCulture, $"| HTTP, durable, each once, aggregated | {o:#,0} | **{o / t:0.00}** |")
+        );
+        Console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"| one client, INSERT ... SELECT unnest ... ON CONFLICT DO NOTHING | {t:#,0} | 1 |"
+            )
+        );
+        Console.WriteLine(
+            string.Create(CultureInfo.InvariantCulture, $"| one client, COPY without looking for duplicates | {c:#,0} | {c / t:0.00} |")
+        );
     }
 
     private static async Task<double> Http(string address, byte[][] bodies, TimeSpan duration)
@@ -86,14 +104,18 @@ internal static class EventsBenchmark
         using var client = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = Senders }) { BaseAddress = new Uri(address) };
         var (sent, next) = (0, -1);
         var clock = Stopwatch.StartNew();
-        await Task.WhenAll(Enumerable.Range(0, Senders).Select(async _ =>
-        {
-            while (clock.Elapsed < duration && Interlocked.Increment(ref next) is var n && n < bodies.Length)
-            {
-                await Post(client, bodies[n]);
-                Interlocked.Increment(ref sent);
-            }
-        }));
+        await Task.WhenAll(
+            Enumerable
+                .Range(0, Senders)
+                .Select(async _ =>
+                {
+                    while (clock.Elapsed < duration && Interlocked.Increment(ref next) is var n && n < bodies.Length)
+                    {
+                        await Post(client, bodies[n]);
+                        Interlocked.Increment(ref sent);
+                    }
+                })
+        );
         return sent * Batch / clock.Elapsed.TotalSeconds;
     }
 
@@ -116,7 +138,8 @@ internal static class EventsBenchmark
             FROM unnest($1, $2, $3, $4, $5, $6, $7) AS e(at, key, event, feature_name, identifier, value, metadata)
             ON CONFLICT DO NOTHING
             """,
-            connection);
+            connection
+        );
         var done = 0;
         // Without the making of the rows, which the bodies of the requests have behind them as well.
         var clock = new Stopwatch();
@@ -136,7 +159,13 @@ internal static class EventsBenchmark
             clock.Stop();
 
             void Column<T>(NpgsqlDbType type, Func<Row, T> of) =>
-                command.Parameters.Add(new NpgsqlParameter<T[]> { TypedValue = Array.ConvertAll(rows, row => of(row)), NpgsqlDbType = NpgsqlDbType.Array | type });
+                command.Parameters.Add(
+                    new NpgsqlParameter<T[]>
+                    {
+                        TypedValue = Array.ConvertAll(rows, row => of(row)),
+                        NpgsqlDbType = NpgsqlDbType.Array | type,
+                    }
+                );
         }
 
         return done * Batch / clock.Elapsed.TotalSeconds;
@@ -152,7 +181,9 @@ internal static class EventsBenchmark
         {
             var rows = Enumerable.Range(0, Batch).Select(n => Event(((long)(first + done) * Batch) + n)).ToArray();
             clock.Start();
-            await using var writer = await connection.BeginBinaryImportAsync("COPY copied (at, key, batch, environment_id, event, feature_name, identifier, value, metadata) FROM STDIN (FORMAT binary)");
+            await using var writer = await connection.BeginBinaryImportAsync(
+                "COPY copied (at, key, batch, environment_id, event, feature_name, identifier, value, metadata) FROM STDIN (FORMAT binary)"
+            );
             foreach (var row in rows)
             {
                 await writer.StartRowAsync();
@@ -181,11 +212,18 @@ internal static class EventsBenchmark
             """
             SELECT sum(pg_relation_size(relid)), sum(pg_indexes_size(relid)), (SELECT count(*) FROM events)
             FROM pg_partition_tree('events') WHERE isleaf
-            """);
+            """
+        );
         await using var reader = await command.ExecuteReaderAsync();
         await reader.ReadAsync();
         var events = reader.GetInt64(2);
-        Console.WriteLine(Line($"\nOn disk, an event takes {reader.GetDecimal(0) / events:0} bytes of table and {reader.GetDecimal(1) / events:0} of indexes."));
+        Console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"\nOn disk, an event takes {reader.GetDecimal(0) / events:0} bytes of table and {reader.GetDecimal(1) / events:0} "
+                    + $"of indexes."
+            )
+        );
     }
 
     private static async Task ReadWhileWriting(NpgsqlDataSource source, string address)
@@ -197,13 +235,17 @@ internal static class EventsBenchmark
         var wanted = (int)((Total - stored) / Batch);
         var last = next + wanted;
         var latencies = new List<double>();
-        var sending = Task.WhenAll(Enumerable.Range(0, 3).Select(async _ =>
-        {
-            while (Interlocked.Increment(ref next) is var n && n <= last && bounded.Elapsed < TimeSpan.FromMinutes(6))
-            {
-                await Post(client, Body(n));
-            }
-        }));
+        var sending = Task.WhenAll(
+            Enumerable
+                .Range(0, 3)
+                .Select(async _ =>
+                {
+                    while (Interlocked.Increment(ref next) is var n && n <= last && bounded.Elapsed < TimeSpan.FromMinutes(6))
+                    {
+                        await Post(client, Body(n));
+                    }
+                })
+        );
         using var reader = new HttpClient { BaseAddress = new Uri(address) };
         reader.DefaultRequestHeaders.TryAddWithoutValidation("Authorization", $"Api-Key {Machine.AdminKey}");
         while (!sending.IsCompleted)
@@ -222,10 +264,24 @@ internal static class EventsBenchmark
         var events = await Count(source);
         var folding = Stopwatch.StartNew();
         await Folded(source);
-        Console.WriteLine(Line($"\n{events:#,0} events in ({(events - stored) / took.TotalSeconds:#,0} a second with the readers and the making of the events on the same cores); the exposures were read {latencies.Count} times meanwhile, in the second half in {late[late.Count / 2]:0.0} ms (p50) and {late[(int)(late.Count * 0.99)]:0.0} ms (p99). All was aggregated {folding.Elapsed.TotalSeconds:0.0} s after the last."));
+        Console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"\n{events:#,0} events in ({(events - stored) / took.TotalSeconds:#,0} a second with the readers and the making of "
+                    + $"the events on the same cores); the exposures were read {latencies.Count} times meanwhile, in the second half in"
+                    + $" {late[late.Count / 2]:0.0} ms (p50) and {late[(int)(late.Count * 0.99)]:0.0} ms (p99). All was aggregated"
+                    + $" {folding.Elapsed.TotalSeconds:0.0} s after the last."
+            )
+        );
         var after = Stopwatch.StartNew();
         var text = await reader.GetStringAsync(new Uri($"/api/v1/environments/{Key}/experiments/1/exposures/", UriKind.Relative));
-        Console.WriteLine(Line($"Then they are read in {after.Elapsed.TotalMilliseconds:0.0} ms: {(long)System.Text.Json.Nodes.JsonNode.Parse(text)!["total"]!:#,0} identities."));
+        Console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"Then they are read in {after.Elapsed.TotalMilliseconds:0.0} ms:"
+                    + $" {(long)System.Text.Json.Nodes.JsonNode.Parse(text)!["total"]!:#,0} identities."
+            )
+        );
     }
 
     // Until everything that came in is counted.
@@ -248,7 +304,14 @@ internal static class EventsBenchmark
         var identity = $"user-{n * 7919 % Identities}";
         var at = Start + (n / 4 % (2 * 3600_000));
         return n % 5 == 0
-            ? new(at, n, "$flag_exposure", "button_colour", identity, Assignment.Variant("salt", identity, Halves) == 0 ? "control" : "green")
+            ? new(
+                at,
+                n,
+                "$flag_exposure",
+                "button_colour",
+                identity,
+                Assignment.Variant("salt", identity, Halves) == 0 ? "control" : "green"
+            )
             : new(at, n, "purchase", null, identity, (n % 97).ToString(CultureInfo.InvariantCulture));
     }
 
@@ -258,23 +321,32 @@ internal static class EventsBenchmark
         for (var n = (long)batch * Batch; n < (batch + 1L) * Batch; n++)
         {
             var row = Event(n);
-            body.Append(CultureInfo.InvariantCulture, $$"""{"event":"{{row.Name}}","feature_name":{{(row.Feature is null ? "null" : $"\"{row.Feature}\"")}},"identifier":"{{row.Identifier}}","value":"{{row.Value}}","traits":null,"metadata":{{Metadata}},"timestamp":{{row.At}}},""");
+            var feature = row.Feature is null ? "null" : $"\"{row.Feature}\"";
+            body.Append(
+                CultureInfo.InvariantCulture,
+                $$"""{"event":"{{row.Name}}","feature_name":{{feature}},"identifier":"{{row.Identifier}}","value":"{{row.Value}}","""
+                    + $$""" "traits":null,"metadata":{{Metadata}},"timestamp":{{row.At}}},"""
+            );
         }
 
         body.Length--;
         return Encoding.UTF8.GetBytes(body.Append("]}").ToString());
     }
 
-    private static async Task Plant(NpgsqlDataSource source) => await Execute(source,
-        $$"""
-        INSERT INTO projects (name, organisation) VALUES ('bench', 'bench');
-        INSERT INTO environments (project_id, name, key) VALUES (1, 'bench', '{{Key}}');
-        INSERT INTO features (environment_id, name, enabled, initial_value, multivariate_options)
-            VALUES (1, 'button_colour', true, '"blue"', '[{"id": 1, "key": "green", "value": "green", "default_percentage_allocation": 0}]');
-        INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by, status, started_at, runs, salt)
-            SELECT 1, id, 'Green button', 'It sells more.', variants_of(initial_value, multivariate_options, NULL), 'bench', 'running',
-                   now() - interval '3 hours', tstzmultirange(tstzrange(now() - interval '3 hours', NULL)), 'salt' FROM features;
-        """);
+    private static async Task Plant(NpgsqlDataSource source) =>
+        await Execute(
+            source,
+            $$"""
+            INSERT INTO projects (name, organisation) VALUES ('bench', 'bench');
+            INSERT INTO environments (project_id, name, key) VALUES (1, 'bench', '{{Key}}');
+            INSERT INTO features (environment_id, name, enabled, initial_value, multivariate_options)
+                VALUES (1, 'button_colour', true, '"blue"',
+                    '[{"id": 1, "key": "green", "value": "green", "default_percentage_allocation": 0}]');
+            INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by, status, started_at, runs, salt)
+                SELECT 1, id, 'Green button', 'It sells more.', variants_of(initial_value, multivariate_options, NULL), 'bench', 'running',
+                       now() - interval '3 hours', tstzmultirange(tstzrange(now() - interval '3 hours', NULL)), 'salt' FROM features;
+            """
+        );
 
     private static async Task Execute(NpgsqlDataSource source, string sql)
     {
@@ -291,8 +363,6 @@ internal static class EventsBenchmark
     }
 
     private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
-
-    private static string Line(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private sealed record Row(long At, long Key, string Name, string? Feature, string? Identifier, string Value);
 }

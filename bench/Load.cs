@@ -19,8 +19,22 @@ internal static partial class Load
     public static async Task<Measured> Wrk(string address, string requests, string header, bool once, TimeSpan duration)
     {
         var script = Path.Combine(AppContext.BaseDirectory, "requests.lua");
-        var said = await Run("wrk", [
-            "-t2", $"-c{Connections}", $"-d{duration.TotalSeconds.ToString(CultureInfo.InvariantCulture)}s", "--latency", "-s", script, address, "--", requests, header, once ? "once" : "random"]);
+        var said = await Run(
+            "wrk",
+            [
+                "-t2",
+                $"-c{Connections}",
+                $"-d{duration.TotalSeconds.ToString(CultureInfo.InvariantCulture)}s",
+                "--latency",
+                "-s",
+                script,
+                address,
+                "--",
+                requests,
+                header,
+                once ? "once" : "random",
+            ]
+        );
         if (said.Contains("Non-2xx", StringComparison.Ordinal) || said.Contains("Socket errors", StringComparison.Ordinal))
         {
             throw new InvalidOperationException($"Not every request succeeded:\n{said}");
@@ -34,8 +48,29 @@ internal static partial class Load
         var file = Path.GetTempFileName();
         await File.WriteAllTextAsync(file, script);
         var programs = Directory.GetDirectories("/usr/lib/postgresql").Order().Last();
-        var said = await Run(Path.Combine(programs, "bin", "pgbench"), [
-            "-n", "-D", "n=-1", "-M", "prepared", "-c", $"{Connections}", "-j", "2", "-T", $"{(int)Math.Ceiling(duration.TotalSeconds)}", "-f", file, "-h", socket, "-U", "experiments", "postgres"]);
+        var said = await Run(
+            Path.Combine(programs, "bin", "pgbench"),
+            [
+                "-n",
+                "-D",
+                "n=-1",
+                "-M",
+                "prepared",
+                "-c",
+                $"{Connections}",
+                "-j",
+                "2",
+                "-T",
+                $"{(int)Math.Ceiling(duration.TotalSeconds)}",
+                "-f",
+                file,
+                "-h",
+                socket,
+                "-U",
+                "experiments",
+                "postgres",
+            ]
+        );
         File.Delete(file);
         var latency = Number(AverageLatency(), said);
         return new(Number(Transactions(), said), latency, double.NaN);
@@ -43,7 +78,9 @@ internal static partial class Load
 
     public static async Task<string> Run(string program, string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var process = Process.Start(
+            new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true }
+        )!;
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
         await process.WaitForExitAsync();
@@ -51,12 +88,19 @@ internal static partial class Load
     }
 
     private static double Number(Regex what, string said) =>
-        what.Match(said) is { Success: true } match ? double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) : throw new InvalidOperationException(said);
+        what.Match(said) is { Success: true } match
+            ? double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture)
+            : throw new InvalidOperationException(said);
 
     private static double Milliseconds(Regex what, string said)
     {
         var match = what.Match(said);
-        var factor = match.Groups[2].Value switch { "us" => 0.001, "s" => 1000, _ => 1 };
+        var factor = match.Groups[2].Value switch
+        {
+            "us" => 0.001,
+            "s" => 1000,
+            _ => 1,
+        };
         return double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) * factor;
     }
 

@@ -12,7 +12,10 @@ internal static class Machine
 
     public static Process Start(string assembly, string[] arguments, string address, params (string Name, string Value)[] environment)
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, assembly), .. arguments]) { RedirectStandardOutput = true };
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, assembly), .. arguments])
+        {
+            RedirectStandardOutput = true,
+        };
         start.Environment["ASPNETCORE_ENVIRONMENT"] = "Production";
         start.Environment["ASPNETCORE_URLS"] = address;
         start.Environment["EXPERIMENTS_ADMIN_KEY"] = AdminKey;
@@ -79,6 +82,7 @@ internal static class Machine
         var line = (await File.ReadAllLinesAsync("/proc/meminfo"))[0];
         var memory = long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) / 1024 / 1024;
         await using var command = source.CreateCommand("SELECT 'PostgreSQL ' || split_part(current_setting('server_version'), ' ', 1)");
-        return $"{Environment.ProcessorCount} cores, {memory} GiB of memory, {await command.ExecuteScalarAsync()}, .NET {Environment.Version}";
+        return $"{Environment.ProcessorCount} cores, {memory} GiB of memory, {await command.ExecuteScalarAsync()}, .NET"
+            + $" {Environment.Version}";
     }
 }

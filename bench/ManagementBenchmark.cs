@@ -13,7 +13,8 @@ internal static class ManagementBenchmark
     {
         var directory = $"/tmp/experiments-bench-{Environment.ProcessId}";
         var postgres = new EmbeddedPostgres(directory, "max_wal_size=4GB", "autovacuum=off");
-        Process? service = null, twin = null;
+        Process? service = null,
+            twin = null;
         try
         {
             await postgres.Start(CancellationToken.None);
@@ -25,13 +26,20 @@ internal static class ManagementBenchmark
             await seed.Plant();
 
             var (serviceAddress, twinAddress) = (Machine.FreeAddress(), Machine.FreeAddress());
-            service = Machine.Start("Experiments.Api.dll", [], serviceAddress, ("ConnectionStrings__Experiments", postgres.ConnectionString));
+            service = Machine.Start(
+                "Experiments.Api.dll",
+                [],
+                serviceAddress,
+                ("ConnectionStrings__Experiments", postgres.ConnectionString)
+            );
             twin = Machine.Start("Experiments.Bench.dll", ["twin", postgres.ConnectionString, twinAddress], twinAddress);
             await Machine.FirstAnswer($"{serviceAddress}/health/ready");
             await Task.Delay(1000);
 
             var socket = postgres.ConnectionString.Split(';')[0].Split('=')[1];
-            Console.WriteLine($"{await Machine.Describe(source)}; {duration.TotalSeconds:0} s a run, median of {Rounds}, 32 connections.\n");
+            Console.WriteLine(
+                $"{await Machine.Describe(source)}; {duration.TotalSeconds:0} s a run, median of {Rounds}, 32 connections.\n"
+            );
             Console.WriteLine("| | service, per second | p50 / p99 ms | raw twin | of twin | pgbench | of pgbench |");
             Console.WriteLine("|---|---|---|---|---|---|---|");
             foreach (var operation in Operations(seed))
@@ -42,9 +50,32 @@ internal static class ManagementBenchmark
                 {
                     var time = round == 0 && !operation.Writes ? 2 * duration : duration;
                     var turn = (
-                        await Turn(seed, operation, () => Load.Wrk(serviceAddress, operation.Requests, $"Authorization: Api-Key {Machine.AdminKey}", operation.Writes, time)),
-                        await Turn(seed, operation, () => Load.Wrk(twinAddress, operation.Requests, $"Authorization: Api-Key {Machine.AdminKey}", operation.Writes, time)),
-                        await Turn(seed, operation, () => Load.Pgbench(socket, operation.Script, time)));
+                        await Turn(
+                            seed,
+                            operation,
+                            () =>
+                                Load.Wrk(
+                                    serviceAddress,
+                                    operation.Requests,
+                                    $"Authorization: Api-Key {Machine.AdminKey}",
+                                    operation.Writes,
+                                    time
+                                )
+                        ),
+                        await Turn(
+                            seed,
+                            operation,
+                            () =>
+                                Load.Wrk(
+                                    twinAddress,
+                                    operation.Requests,
+                                    $"Authorization: Api-Key {Machine.AdminKey}",
+                                    operation.Writes,
+                                    time
+                                )
+                        ),
+                        await Turn(seed, operation, () => Load.Pgbench(socket, operation.Script, time))
+                    );
                     if (round > 0)
                     {
                         runs.Service.Add(turn.Item1);
@@ -54,9 +85,13 @@ internal static class ManagementBenchmark
                 }
 
                 var (s, t, p) = (Measured.Median(runs.Service), Measured.Median(runs.Twin), Measured.Median(runs.Pgbench));
-                Console.WriteLine(string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"| {operation.Name} | {s.PerSecond:#,0} | {s.P50:0.0} / {s.P99:0.0} | {t.PerSecond:#,0} | **{s.PerSecond / t.PerSecond:0.00}** | {p.PerSecond:#,0} | {s.PerSecond / p.PerSecond:0.00} |"));
+                Console.WriteLine(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"| {operation.Name} | {s.PerSecond:#,0} | {s.P50:0.0} / {s.P99:0.0} | {t.PerSecond:#,0} | "
+                            + $"**{s.PerSecond / t.PerSecond:0.00}** | {p.PerSecond:#,0} | {s.PerSecond / p.PerSecond:0.00} |"
+                    )
+                );
             }
 
             Console.WriteLine($"\nResident memory of the service after the run: {Machine.Resident(service)} MiB.");
@@ -75,37 +110,143 @@ internal static class ManagementBenchmark
 
     private static IEnumerable<Operation> Operations(Seed seed)
     {
-        yield return new("get", false, seed.Reads, "\\set id random(1, 10000)\n"
-            + Statements.ForPgbench(Statements.Get, ("Id", ":id"), ("EnvironmentId", "(1 + :id % 50)")));
-        yield return new("list of 20", false, seed.Lists, "\\set env random(1, 50)\n"
-            + Statements.ForPgbench(Statements.List, ("EnvironmentId", ":env"), ("Archived", "false"), ("Pattern", "NULL"),
-                ("Statuses", "'{created,running,paused,completed}'"), ("Limit", "20"), ("Offset", "0")));
-        yield return new("create", true, seed.Creates, Counter(seed.FirstFeature)
-            + Statements.ForPgbench(Statements.Create, ("EnvironmentId", "51"), ("Feature", ":id"), ("FeatureName", "NULL::text"), ("FeatureValue", "NULL"), ("FeatureOptions", "NULL"),
-                ("Weights", "NULL"), ("Metrics", "NULL"), ("Transforms", "'{}'"), ("Holdout", "NULL::bigint"), ("Exposure", "'{}'"), ("Name", "'Experiment'"),
-                ("Hypothesis", "'It sells more.'"), ("Description", "''"), ("Type", "'product'"), ("Rollout", "100"), ("Actor", "'api-key:1'")));
-        yield return new("start", true, seed.Starts, Counter(seed.FirstExperiment)
-            + Statements.ForPgbench(Statements.Start, ("EnvironmentId", "51"), ("Id", ":id"), ("IfMatch", "NULL"), ("From", "'{created,paused}'"),
-                ("Actor", "'api-key:1'"), ("Action", "'experiment.started'")));
-        yield return new("duplicate", true, seed.Duplicates, Counter(seed.FirstFeature)
-            + Statements.ForPgbench(Statements.Duplicate, ("EnvironmentId", "51"), ("Feature", ":id"), ("Id", $"{seed.FirstExperiment}"), ("Name", "NULL::text"), ("Actor", "'api-key:1'")));
-        yield return new("get a holdout", false, seed.HoldoutReads, "\\set id random(1, 10000)\n"
-            + Statements.ForPgbench(Statements.GetHoldout, ("Id", ":id"), ("EnvironmentId", "(1 + :id % 50)")));
-        yield return new("list 20 holdouts", false, seed.HoldoutLists, "\\set env random(1, 50)\n"
-            + Statements.ForPgbench(Statements.ListHoldouts, ("EnvironmentId", ":env"), ("Pattern", "NULL"), ("Limit", "20"), ("Offset", "0")));
-        yield return new("create a holdout", true, seed.HoldoutCreates,
-            Statements.ForPgbench(Statements.CreateHoldout, ("EnvironmentId", "51"), ("Name", "'Holdout'"), ("Description", "''"), ("Percentage", "5"), ("Actor", "'api-key:1'")));
-        yield return new("get a cohort", false, seed.CohortReads, "\\set id random(1, 100)\n"
-            + Statements.ForPgbench(Statements.GetCohort, ("Id", ":id"), ("EnvironmentId", "1")));
-        yield return new("list 20 of its 1 000 members", false, seed.MemberLists, "\\set id random(1, 100)\n"
-            + Statements.ForPgbench(Statements.ListMembers, ("Id", ":id"), ("EnvironmentId", "1"), ("Limit", "20"), ("Offset", "0")));
-        yield return new("list 20 names of events", false, seed.NameLists, "\\set env random(1, 50)\n"
-            + Statements.ForPgbench(Statements.ListEventNames, ("EnvironmentId", ":env"), ("Pattern", "NULL"), ("Limit", "20"), ("Offset", "0")));
+        yield return new(
+            "get",
+            false,
+            seed.Reads,
+            "\\set id random(1, 10000)\n" + Statements.ForPgbench(Statements.Get, ("Id", ":id"), ("EnvironmentId", "(1 + :id % 50)"))
+        );
+        yield return new(
+            "list of 20",
+            false,
+            seed.Lists,
+            "\\set env random(1, 50)\n"
+                + Statements.ForPgbench(
+                    Statements.List,
+                    ("EnvironmentId", ":env"),
+                    ("Archived", "false"),
+                    ("Pattern", "NULL"),
+                    ("Statuses", "'{created,running,paused,completed}'"),
+                    ("Limit", "20"),
+                    ("Offset", "0")
+                )
+        );
+        yield return new(
+            "create",
+            true,
+            seed.Creates,
+            Counter(seed.FirstFeature)
+                + Statements.ForPgbench(
+                    Statements.Create,
+                    ("EnvironmentId", "51"),
+                    ("Feature", ":id"),
+                    ("FeatureName", "NULL::text"),
+                    ("FeatureValue", "NULL"),
+                    ("FeatureOptions", "NULL"),
+                    ("Weights", "NULL"),
+                    ("Metrics", "NULL"),
+                    ("Transforms", "'{}'"),
+                    ("Holdout", "NULL::bigint"),
+                    ("Exposure", "'{}'"),
+                    ("Name", "'Experiment'"),
+                    ("Hypothesis", "'It sells more.'"),
+                    ("Description", "''"),
+                    ("Type", "'product'"),
+                    ("Rollout", "100"),
+                    ("Actor", "'api-key:1'")
+                )
+        );
+        yield return new(
+            "start",
+            true,
+            seed.Starts,
+            Counter(seed.FirstExperiment)
+                + Statements.ForPgbench(
+                    Statements.Start,
+                    ("EnvironmentId", "51"),
+                    ("Id", ":id"),
+                    ("IfMatch", "NULL"),
+                    ("From", "'{created,paused}'"),
+                    ("Actor", "'api-key:1'"),
+                    ("Action", "'experiment.started'")
+                )
+        );
+        yield return new(
+            "duplicate",
+            true,
+            seed.Duplicates,
+            Counter(seed.FirstFeature)
+                + Statements.ForPgbench(
+                    Statements.Duplicate,
+                    ("EnvironmentId", "51"),
+                    ("Feature", ":id"),
+                    ("Id", $"{seed.FirstExperiment}"),
+                    ("Name", "NULL::text"),
+                    ("Actor", "'api-key:1'")
+                )
+        );
+        yield return new(
+            "get a holdout",
+            false,
+            seed.HoldoutReads,
+            "\\set id random(1, 10000)\n" + Statements.ForPgbench(Statements.GetHoldout, ("Id", ":id"), ("EnvironmentId", "(1 + :id % 50)"))
+        );
+        yield return new(
+            "list 20 holdouts",
+            false,
+            seed.HoldoutLists,
+            "\\set env random(1, 50)\n"
+                + Statements.ForPgbench(
+                    Statements.ListHoldouts,
+                    ("EnvironmentId", ":env"),
+                    ("Pattern", "NULL"),
+                    ("Limit", "20"),
+                    ("Offset", "0")
+                )
+        );
+        yield return new(
+            "create a holdout",
+            true,
+            seed.HoldoutCreates,
+            Statements.ForPgbench(
+                Statements.CreateHoldout,
+                ("EnvironmentId", "51"),
+                ("Name", "'Holdout'"),
+                ("Description", "''"),
+                ("Percentage", "5"),
+                ("Actor", "'api-key:1'")
+            )
+        );
+        yield return new(
+            "get a cohort",
+            false,
+            seed.CohortReads,
+            "\\set id random(1, 100)\n" + Statements.ForPgbench(Statements.GetCohort, ("Id", ":id"), ("EnvironmentId", "1"))
+        );
+        yield return new(
+            "list 20 of its 1 000 members",
+            false,
+            seed.MemberLists,
+            "\\set id random(1, 100)\n"
+                + Statements.ForPgbench(Statements.ListMembers, ("Id", ":id"), ("EnvironmentId", "1"), ("Limit", "20"), ("Offset", "0"))
+        );
+        yield return new(
+            "list 20 names of events",
+            false,
+            seed.NameLists,
+            "\\set env random(1, 50)\n"
+                + Statements.ForPgbench(
+                    Statements.ListEventNames,
+                    ("EnvironmentId", ":env"),
+                    ("Pattern", "NULL"),
+                    ("Limit", "20"),
+                    ("Offset", "0")
+                )
+        );
     }
 
     // Each client of pgbench counts through its own share of the pool.
-    private static string Counter(long first) =>
-        $"\\set n :n + 1\n\\set id {first} + :client_id * {Seed.Pool / 32} + :n\n";
+    private static string Counter(long first) => $"\\set n :n + 1\n\\set id {first} + :client_id * {Seed.Pool / 32} + :n\n";
 
     private static async Task<Measured> Turn(Seed seed, Operation operation, Func<Task<Measured>> run)
     {
@@ -127,7 +268,10 @@ internal static class ManagementBenchmark
             var clock = Stopwatch.StartNew();
             var service = Machine.Start("Experiments.Api.dll", [], address, ("EXPERIMENTS_DATA", directory));
             await Machine.FirstAnswer($"{address}/health/ready");
-            Console.WriteLine($"Start-up to the first 200, embedded, {kind}: {clock.Elapsed.TotalSeconds.ToString("0.00", CultureInfo.InvariantCulture)} s.");
+            Console.WriteLine(
+                $"Start-up to the first 200, embedded, {kind}:"
+                    + $" {clock.Elapsed.TotalSeconds.ToString("0.00", CultureInfo.InvariantCulture)} s."
+            );
             await Machine.Stop(service);
         }
 

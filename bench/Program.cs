@@ -11,7 +11,9 @@ switch (args)
         break;
     default:
         var part = args is [var name, ..] && !char.IsAsciiDigit(name[0]) ? name : "all";
-        var duration = TimeSpan.FromSeconds(args is [.., var seconds] && char.IsAsciiDigit(seconds[0]) ? double.Parse(seconds, CultureInfo.InvariantCulture) : 4);
+        var duration = TimeSpan.FromSeconds(
+            args is [.., var seconds] && char.IsAsciiDigit(seconds[0]) ? double.Parse(seconds, CultureInfo.InvariantCulture) : 4
+        );
         if (part is "all" or "management")
         {
             await ManagementBenchmark.Run(duration);

@@ -43,54 +43,106 @@ internal sealed class Seed(NpgsqlDataSource source, string directory)
             INSERT INTO environments (project_id, name, key) SELECT 1, 'e' || n, 'environment-' || n FROM generate_series(1, 51) n;
             INSERT INTO features (environment_id, name, enabled, initial_value, multivariate_options)
                 SELECT 1 + n % 50, 'feature ' || n, true, '"blue"',
-                       jsonb_build_array(jsonb_build_object('id', nextval('feature_option_ids'), 'key', 'green', 'value', 'green', 'default_percentage_allocation', 0))
+                       jsonb_build_array(jsonb_build_object('id', nextval('feature_option_ids'), 'key', 'green', 'value', 'green',
+                           'default_percentage_allocation', 0))
                 FROM generate_series(1, 10000) n;
             INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by)
-                SELECT environment_id, id, 'Experiment ' || id, 'It sells more.', variants_of(initial_value, multivariate_options, NULL), 'bench' FROM features;
-            """);
+                SELECT environment_id, id, 'Experiment ' || id, 'It sells more.', variants_of(initial_value, multivariate_options, NULL),
+                    'bench' FROM features;
+            """
+        );
         // The pool stands in an environment of its own, so that lists are as long as they should be.
         await Execute(
             $"""
             INSERT INTO features (environment_id, name, initial_value, multivariate_options)
                 SELECT 51, 'pool ' || n, '"blue"',
-                       jsonb_build_array(jsonb_build_object('id', nextval('feature_option_ids'), 'key', 'green', 'value', 'green', 'default_percentage_allocation', 0))
+                       jsonb_build_array(jsonb_build_object('id', nextval('feature_option_ids'), 'key', 'green', 'value', 'green',
+                           'default_percentage_allocation', 0))
                 FROM generate_series(1, {2 * Pool}) n;
-            """);
+            """
+        );
         FirstFeature = await Scalar("SELECT min(id) FROM features WHERE environment_id = 51");
         await Execute(
             $"""
             INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by)
                 SELECT 51, id, 'Experiment ' || id, 'It sells more.', variants_of(initial_value, multivariate_options, NULL), 'bench'
                 FROM features WHERE id >= {FirstFeature + Pool} ORDER BY id;
-            """);
+            """
+        );
         FirstExperiment = await Scalar("SELECT min(id) FROM experiments WHERE environment_id = 51");
 
         // Of each hundred experiments one has a cohort, and a thousand members.
         await Execute(
             """
-            INSERT INTO holdouts (environment_id, name, percentage, created_by) SELECT 1 + n % 50, 'Holdout ' || n, 5, 'bench' FROM generate_series(1, 10000) n;
-            INSERT INTO cohorts (environment_id, experiment_id, name, created_by) SELECT environment_id, id, 'Cohort ' || id, 'bench' FROM experiments WHERE id <= 10000 AND id % 100 = 0 ORDER BY id;
+            INSERT INTO holdouts (environment_id, name, percentage, created_by) SELECT 1 + n % 50, 'Holdout ' || n, 5, 'bench'
+            FROM generate_series(1, 10000) n;
+            INSERT INTO cohorts (environment_id, experiment_id, name, created_by) SELECT environment_id, id, 'Cohort ' || id, 'bench'
+            FROM experiments WHERE id <= 10000 AND id % 100 = 0 ORDER BY id;
             INSERT INTO exposures (experiment_id, identity, identifier, own, seen, seen_at, first_shown, enrolled_at, counts_in)
-                SELECT c.experiment_id, gen_random_uuid(), 'user-' || n, n % 2, 1 << (n % 2), now(), n % 2, now(), n % 2 FROM cohorts c, generate_series(1, 1000) n;
-            INSERT INTO exposure_counts (experiment_id, hour, outcome, count) SELECT experiment_id, date_trunc('hour', now()), 'variant:' || key, 500 FROM cohorts, unnest('{control,green}'::text[]) key;
-            INSERT INTO event_names (environment_id, event, count, first_seen, last_seen) SELECT e.id, 'event ' || n, n, now() - interval '1 day', now() FROM environments e, generate_series(1, 100) n;
-            """);
+                SELECT c.experiment_id, gen_random_uuid(), 'user-' || n, n % 2, 1 << (n % 2), now(), n % 2, now(), n % 2
+                FROM cohorts c, generate_series(1, 1000) n;
+            INSERT INTO exposure_counts (experiment_id, hour, outcome, count) SELECT experiment_id, date_trunc('hour', now()),
+                'variant:' || key, 500 FROM cohorts, unnest('{control,green}'::text[]) key;
+            INSERT INTO event_names (environment_id, event, count, first_seen, last_seen) SELECT e.id, 'event ' || n, n,
+                now() - interval '1 day', now() FROM environments e, generate_series(1, 100) n;
+            """
+        );
         await Execute("VACUUM ANALYZE");
 
-        await File.WriteAllLinesAsync(HoldoutReads, Enumerable.Range(1, 10_000).Select(id => $"GET /api/v1/environments/environment-{1 + (id % 50)}/holdouts/{id}"));
-        await File.WriteAllLinesAsync(HoldoutLists, Enumerable.Range(1, 50).Select(n => $"GET /api/v1/environments/environment-{n}/holdouts"));
-        await File.WriteAllLinesAsync(HoldoutCreates, Enumerable.Range(0, Pool).Select(n => $$"""POST /api/v1/environments/environment-51/holdouts {"name": "Holdout {{n}}", "percentage": 5}"""));
+        await File.WriteAllLinesAsync(
+            HoldoutReads,
+            Enumerable.Range(1, 10_000).Select(id => $"GET /api/v1/environments/environment-{1 + (id % 50)}/holdouts/{id}")
+        );
+        await File.WriteAllLinesAsync(
+            HoldoutLists,
+            Enumerable.Range(1, 50).Select(n => $"GET /api/v1/environments/environment-{n}/holdouts")
+        );
+        await File.WriteAllLinesAsync(
+            HoldoutCreates,
+            Enumerable
+                .Range(0, Pool)
+                .Select(n => $$"""POST /api/v1/environments/environment-51/holdouts {"name": "Holdout {{n}}", "percentage": 5}""")
+        );
         // Those of a hundredth id all stand in the first environment.
-        await File.WriteAllLinesAsync(CohortReads, Enumerable.Range(1, 100).Select(id => $"GET /api/v1/environments/environment-1/cohorts/{id}"));
-        await File.WriteAllLinesAsync(MemberLists, Enumerable.Range(1, 100).Select(id => $"GET /api/v1/environments/environment-1/cohorts/{id}/members"));
-        await File.WriteAllLinesAsync(NameLists, Enumerable.Range(1, 50).Select(n => $"GET /api/v1/environments/environment-{n}/events/names"));
-        await File.WriteAllLinesAsync(Duplicates, Enumerable.Range(0, Pool).Select(n =>
-            $$"""POST /api/v1/environments/environment-51/experiments/{{FirstExperiment}}/duplicate {"feature": {{FirstFeature + n}}}"""));
-        await File.WriteAllLinesAsync(Reads, Enumerable.Range(1, 10_000).Select(id => $"GET /api/v1/environments/environment-{1 + (id % 50)}/experiments/{id}"));
+        await File.WriteAllLinesAsync(
+            CohortReads,
+            Enumerable.Range(1, 100).Select(id => $"GET /api/v1/environments/environment-1/cohorts/{id}")
+        );
+        await File.WriteAllLinesAsync(
+            MemberLists,
+            Enumerable.Range(1, 100).Select(id => $"GET /api/v1/environments/environment-1/cohorts/{id}/members")
+        );
+        await File.WriteAllLinesAsync(
+            NameLists,
+            Enumerable.Range(1, 50).Select(n => $"GET /api/v1/environments/environment-{n}/events/names")
+        );
+        await File.WriteAllLinesAsync(
+            Duplicates,
+            Enumerable
+                .Range(0, Pool)
+                .Select(n =>
+                    $$"""POST /api/v1/environments/environment-51/experiments/{{FirstExperiment}}/duplicate {"feature":"""
+                    + $$""" {{FirstFeature + n}}}"""
+                )
+        );
+        await File.WriteAllLinesAsync(
+            Reads,
+            Enumerable.Range(1, 10_000).Select(id => $"GET /api/v1/environments/environment-{1 + (id % 50)}/experiments/{id}")
+        );
         await File.WriteAllLinesAsync(Lists, Enumerable.Range(1, 50).Select(n => $"GET /api/v1/environments/environment-{n}/experiments"));
-        await File.WriteAllLinesAsync(Creates, Enumerable.Range(0, Pool).Select(n =>
-            $$"""POST /api/v1/environments/environment-51/experiments {"name": "Experiment {{n}}", "hypothesis": "It sells more.", "feature": {{FirstFeature + n}}}"""));
-        await File.WriteAllLinesAsync(Starts, Enumerable.Range(0, Pool).Select(n => $"POST /api/v1/environments/environment-51/experiments/{FirstExperiment + n}/start"));
+        await File.WriteAllLinesAsync(
+            Creates,
+            Enumerable
+                .Range(0, Pool)
+                .Select(n =>
+                    $$"""POST /api/v1/environments/environment-51/experiments {"name": "Experiment {{n}}", "hypothesis": "It"""
+                    + $$""" sells more.", "feature": {{FirstFeature + n}}}"""
+                )
+        );
+        await File.WriteAllLinesAsync(
+            Starts,
+            Enumerable.Range(0, Pool).Select(n => $"POST /api/v1/environments/environment-51/experiments/{FirstExperiment + n}/start")
+        );
         await PutBack();
     }
 
@@ -101,9 +153,11 @@ internal sealed class Seed(NpgsqlDataSource source, string directory)
             $"""
             DELETE FROM experiments WHERE id >= {FirstExperiment + Pool};
             DELETE FROM holdouts WHERE environment_id = 51;
-            UPDATE experiments SET status = 'created', started_at = NULL, runs = '{"{}"}', version = 1 WHERE environment_id = 51 AND status <> 'created';
+            UPDATE experiments SET status = 'created', started_at = NULL, runs = '{"{}"}', version = 1
+            WHERE environment_id = 51 AND status <> 'created';
             UPDATE features SET enabled = false, version = 1 WHERE environment_id = 51 AND enabled;
-            """);
+            """
+        );
         await Execute("VACUUM ANALYZE experiments");
         await Execute("VACUUM ANALYZE features");
         await Execute("CHECKPOINT");

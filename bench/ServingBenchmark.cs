@@ -17,7 +17,8 @@ internal static class ServingBenchmark
         var directory = $"/tmp/experiments-bench-{Environment.ProcessId}";
         var postgres = new EmbeddedPostgres(directory);
         var files = Directory.CreateTempSubdirectory("experiments-bench-").FullName;
-        System.Diagnostics.Process? service = null, constant = null;
+        System.Diagnostics.Process? service = null,
+            constant = null;
         try
         {
             await postgres.Start(CancellationToken.None);
@@ -25,12 +26,20 @@ internal static class ServingBenchmark
             await using var source = DatabaseSetup.Source(postgres.ConnectionString);
             await Plant(source);
             var (serviceAddress, constantAddress) = (Machine.FreeAddress(), Machine.FreeAddress());
-            service = Machine.Start("Experiments.Api.dll", [], serviceAddress, ("ConnectionStrings__Experiments", postgres.ConnectionString));
+            service = Machine.Start(
+                "Experiments.Api.dll",
+                [],
+                serviceAddress,
+                ("ConnectionStrings__Experiments", postgres.ConnectionString)
+            );
             constant = Machine.Start("Experiments.Bench.dll", ["constant", constantAddress], constantAddress);
             await Machine.FirstAnswer($"{serviceAddress}/health/ready");
             await Machine.FirstAnswer($"{constantAddress}/10");
 
-            Console.WriteLine($"\n{await Machine.Describe(source)}; {Flags} flags with an experiment each and a holdout of theirs; {duration.TotalSeconds:0} s a run, median of {Rounds}, 32 connections.\n");
+            Console.WriteLine(
+                $"\n{await Machine.Describe(source)}; {Flags} flags with an experiment each and a holdout of theirs;"
+                    + $" {duration.TotalSeconds:0} s a run, median of {Rounds}, 32 connections.\n"
+            );
             Console.WriteLine("| | bytes | service, per second | p50 / p99 ms | constant | of constant | allocated | queries |");
             Console.WriteLine("|---|---|---|---|---|---|---|---|");
             foreach (var operation in Operations)
@@ -49,20 +58,36 @@ internal static class ServingBenchmark
     }
 
     private static IEnumerable<Operation> Operations =>
-    [
-        new("one flag (OFREP)", n => $$$"""POST /ofrep/v1/evaluate/flags/flag-{{{n % Flags}}} {"context":{"targetingKey":"user-{{{n}}}"}}"""),
-        new("identity with 50 flags (Flagsmith)", n => $"GET /api/v1/identities/?identifier=user-{n}"),
-        new("all 50 flags at once (OFREP)", n => $$$"""POST /ofrep/v1/evaluate/flags {"context":{"targetingKey":"user-{{{n}}}"}}"""),
-    ];
+        [
+            new(
+                "one flag (OFREP)",
+                n => $$$"""POST /ofrep/v1/evaluate/flags/flag-{{{n % Flags}}} {"context":{"targetingKey":"user-{{{n}}}"}}"""
+            ),
+            new("identity with 50 flags (Flagsmith)", n => $"GET /api/v1/identities/?identifier=user-{n}"),
+            new("all 50 flags at once (OFREP)", n => $$$"""POST /ofrep/v1/evaluate/flags {"context":{"targetingKey":"user-{{{n}}}"}}"""),
+        ];
 
-    private static async Task Measure(Operation operation, string serviceAddress, string constantAddress, string files, NpgsqlDataSource source, string connectionString, TimeSpan duration)
+    private static async Task Measure(
+        Operation operation,
+        string serviceAddress,
+        string constantAddress,
+        string files,
+        NpgsqlDataSource source,
+        string connectionString,
+        TimeSpan duration
+    )
     {
         var lines = Enumerable.Range(0, 2000).Select(operation.Request).ToArray();
         var size = await Size(serviceAddress, lines[0]);
         var (requests, yardstick) = (Path.Combine(files, "requests.txt"), Path.Combine(files, "yardstick.txt"));
         await File.WriteAllLinesAsync(requests, lines);
         // The same requests in all but the path.
-        await File.WriteAllLinesAsync(yardstick, lines.Select(line => string.Join(' ', [.. line.Split(' ', 3) is [var method, _, .. var body] ? (string[])[method, $"/{size}", .. body] : []])));
+        await File.WriteAllLinesAsync(
+            yardstick,
+            lines.Select(line =>
+                string.Join(' ', [.. line.Split(' ', 3) is [var method, _, .. var body] ? (string[])[method, $"/{size}", .. body] : []])
+            )
+        );
         var (ours, theirs) = (new List<Measured>(), new List<Measured>());
         var before = await Queries(source);
         for (var round = 0; round <= Rounds; round++)
@@ -79,16 +104,28 @@ internal static class ServingBenchmark
         var queries = await Queries(source) - before - 1;
         var (o, t) = (Measured.Median(ours), Measured.Median(theirs));
         var allocated = await Allocated(connectionString, requests, duration);
-        Console.WriteLine(string.Create(
-            CultureInfo.InvariantCulture,
-            $"| {operation.Name} | {size:#,0} | {o.PerSecond:#,0} | {o.P50:0.0} / {o.P99:0.0} | {t.PerSecond:#,0} | **{o.PerSecond / t.PerSecond:0.00}** | {allocated:#,0} B | {queries / (ours.Sum(run => run.PerSecond) * duration.TotalSeconds):0.00000} |"));
+        Console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"| {operation.Name} | {size:#,0} | {o.PerSecond:#,0} | {o.P50:0.0} / {o.P99:0.0} | {t.PerSecond:#,0} | "
+                    + $"**{o.PerSecond / t.PerSecond:0.00}** | {allocated:#,0} B |"
+                    + $" {queries / (ours.Sum(run => run.PerSecond) * duration.TotalSeconds):0.00000} |"
+            )
+        );
     }
 
     // What a request allocates, of everything that the process allocates under the same load.
     private static async Task<double> Allocated(string connectionString, string requests, TimeSpan duration)
     {
         var address = Machine.FreeAddress();
-        await using var app = Service.Build([$"--urls={address}", $"--ConnectionStrings:Experiments={connectionString}", "--environment=Production", "--Logging:LogLevel:Default=Error", "--Logging:LogLevel:Microsoft.Hosting.Lifetime=None", $"--EXPERIMENTS_ADMIN_KEY={Machine.AdminKey}"]);
+        await using var app = Service.Build([
+            $"--urls={address}",
+            $"--ConnectionStrings:Experiments={connectionString}",
+            "--environment=Production",
+            "--Logging:LogLevel:Default=Error",
+            "--Logging:LogLevel:Microsoft.Hosting.Lifetime=None",
+            $"--EXPERIMENTS_ADMIN_KEY={Machine.AdminKey}",
+        ]);
         await app.StartAsync();
         await Load.Wrk(address, requests, $"X-Environment-Key: {Key}", false, duration);
         var before = GC.GetTotalAllocatedBytes(precise: true);
@@ -115,7 +152,9 @@ internal static class ServingBenchmark
 
     private static async Task<long> Queries(NpgsqlDataSource source)
     {
-        await using var command = source.CreateCommand("SELECT pg_stat_force_next_flush(); SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()");
+        await using var command = source.CreateCommand(
+            "SELECT pg_stat_force_next_flush(); SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
+        );
         await using var reader = await command.ExecuteReaderAsync();
         await reader.NextResultAsync();
         await reader.ReadAsync();
@@ -129,11 +168,17 @@ internal static class ServingBenchmark
             INSERT INTO projects (name, organisation) VALUES ('bench', 'bench');
             INSERT INTO environments (project_id, name, key) VALUES (1, 'bench', '{Key}');
             INSERT INTO features (environment_id, name, enabled, initial_value, multivariate_options)
-                SELECT 1, 'flag-' || n, true, '"blue"', '[{"{"}"id": 1, "key": "green", "value": "green", "default_percentage_allocation": 0{"}"}]' FROM generate_series(0, {Flags - 1}) n;
+                SELECT 1, 'flag-' || n, true, '"blue"',
+                    '[{"{"}"id": 1, "key": "green", "value": "green", "default_percentage_allocation": 0{"}"}]'
+                        FROM generate_series(0, {Flags
+                - 1}) n;
             INSERT INTO holdouts (environment_id, name, percentage, created_by) VALUES (1, 'Never in a test', 5, 'bench');
-            INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by, status, started_at, runs, rollout_percentage, holdout_id)
-                SELECT 1, id, 'Experiment ' || id, 'It sells more.', variants_of(initial_value, multivariate_options, NULL), 'bench', 'running', now(), tstzmultirange(tstzrange(now(), NULL)), 80, 1 FROM features;
-            """);
+            INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by, status, started_at, runs,
+                rollout_percentage, holdout_id)
+                SELECT 1, id, 'Experiment ' || id, 'It sells more.', variants_of(initial_value, multivariate_options, NULL), 'bench',
+                    'running', now(), tstzmultirange(tstzrange(now(), NULL)), 80, 1 FROM features;
+            """
+        );
         await command.ExecuteNonQueryAsync();
     }
 

@@ -34,20 +34,28 @@ internal static partial class Statements
     public static string Duplicate { get; } = Of(typeof(DuplicateExperiment.Handler));
 
     /// <summary>The statements of a text with positional parameters, each with the names of its own in order.</summary>
-    public static IReadOnlyList<(string Sql, IReadOnlyList<string> Names)> Positional(string sql) => [.. sql.Split(';').Select(statement =>
-    {
-        var names = new List<string>();
-        var text = Parameter().Replace(statement, match =>
-        {
-            if (!names.Contains(match.Groups[1].Value))
-            {
-                names.Add(match.Groups[1].Value);
-            }
+    public static IReadOnlyList<(string Sql, IReadOnlyList<string> Names)> Positional(string sql) =>
+        [
+            .. sql.Split(';')
+                .Select(statement =>
+                {
+                    var names = new List<string>();
+                    var text = Parameter()
+                        .Replace(
+                            statement,
+                            match =>
+                            {
+                                if (!names.Contains(match.Groups[1].Value))
+                                {
+                                    names.Add(match.Groups[1].Value);
+                                }
 
-            return $"${names.IndexOf(match.Groups[1].Value) + 1}";
-        });
-        return (text, (IReadOnlyList<string>)names);
-    })];
+                                return $"${names.IndexOf(match.Groups[1].Value) + 1}";
+                            }
+                        );
+                    return (text, (IReadOnlyList<string>)names);
+                }),
+        ];
 
     /// <summary>The same text for pgbench: what changes from call to call is a variable of its, the rest stands in the text.</summary>
     public static string ForPgbench(string sql, params (string Name, string Value)[] values)
@@ -57,7 +65,8 @@ internal static partial class Statements
         return text.Contains(';', StringComparison.Ordinal) ? $"\\startpipeline\n{text};\n\\endpipeline\n" : $"{text};\n";
     }
 
-    private static string Of(Type handler) => (string)handler.GetField("Sql", BindingFlags.NonPublic | BindingFlags.Static)!.GetRawConstantValue()!;
+    private static string Of(Type handler) =>
+        (string)handler.GetField("Sql", BindingFlags.NonPublic | BindingFlags.Static)!.GetRawConstantValue()!;
 
     [GeneratedRegex("@([A-Za-z]+)")]
     private static partial Regex Parameter();

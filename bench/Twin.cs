@@ -13,14 +13,38 @@ namespace Experiments.Bench;
 internal static class Twin
 {
     private static readonly HashSet<string> Raw = ["variants", "feature", "metrics", "holdout", "exposure", "parameters", "experiments"];
-    private static readonly HashSet<string> Unseen = ["etag", "before", "stale", "changed", "created", "running", "paused", "completed", "multivariate", "split_fits", "unknown_metrics", "feature_id", "has_holdout", "total"];
+    private static readonly HashSet<string> Unseen =
+    [
+        "etag",
+        "before",
+        "stale",
+        "changed",
+        "created",
+        "running",
+        "paused",
+        "completed",
+        "multivariate",
+        "split_fits",
+        "unknown_metrics",
+        "feature_id",
+        "has_holdout",
+        "total",
+    ];
 
     private static readonly Dictionary<string, IReadOnlyList<(string, IReadOnlyList<string>)>> Known = new[]
-        {
-            Statements.Get, Statements.List, Statements.Create, Statements.Start, Statements.GetHoldout, Statements.ListHoldouts, Statements.CreateHoldout,
-            Statements.GetCohort, Statements.ListMembers, Statements.ListEventNames, Statements.Duplicate,
-        }
-        .ToDictionary(sql => sql, Statements.Positional);
+    {
+        Statements.Get,
+        Statements.List,
+        Statements.Create,
+        Statements.Start,
+        Statements.GetHoldout,
+        Statements.ListHoldouts,
+        Statements.CreateHoldout,
+        Statements.GetCohort,
+        Statements.ListMembers,
+        Statements.ListEventNames,
+        Statements.Duplicate,
+    }.ToDictionary(sql => sql, Statements.Positional);
 
     public static async Task Run(string connectionString, string address)
     {
@@ -32,88 +56,168 @@ internal static class Twin
         await using var source = DatabaseSetup.Source(connectionString, TimeSpan.FromSeconds(3));
         var environments = await Environments(source);
 
-        app.MapGet("/api/v1/environments/{key}/experiments/{id:long}", (string key, long id, HttpResponse response) =>
-            Answer(source, Statements.Get, response, name => name == "Id" ? id : environments[key], wrap: false));
-        app.MapGet("/api/v1/environments/{key}/experiments", (string key, HttpResponse response) =>
-            Answer(source, Statements.List, response, wrap: true, value: name => name switch
+        app.MapGet(
+            "/api/v1/environments/{key}/experiments/{id:long}",
+            (string key, long id, HttpResponse response) =>
+                Answer(source, Statements.Get, response, name => name == "Id" ? id : environments[key], wrap: false)
+        );
+        app.MapGet(
+            "/api/v1/environments/{key}/experiments",
+            (string key, HttpResponse response) =>
+                Answer(
+                    source,
+                    Statements.List,
+                    response,
+                    wrap: true,
+                    value: name =>
+                        name switch
+                        {
+                            "EnvironmentId" => environments[key],
+                            "Archived" => false,
+                            "Pattern" => DBNull.Value,
+                            "Statuses" => new[] { "created", "running", "paused", "completed" },
+                            "Limit" => 20,
+                            _ => 0L,
+                        }
+                )
+        );
+        app.MapPost(
+            "/api/v1/environments/{key}/experiments",
+            async (string key, HttpRequest request, HttpResponse response) =>
             {
-                "EnvironmentId" => environments[key],
-                "Archived" => false,
-                "Pattern" => DBNull.Value,
-                "Statuses" => new[] { "created", "running", "paused", "completed" },
-                "Limit" => 20,
-                _ => 0L,
-            }));
-        app.MapPost("/api/v1/environments/{key}/experiments", async (string key, HttpRequest request, HttpResponse response) =>
-        {
-            using var body = await JsonDocument.ParseAsync(request.Body);
-            var root = body.RootElement;
-            response.StatusCode = 201;
-            await Answer(source, Statements.Create, response, wrap: false, value: name => name switch
+                using var body = await JsonDocument.ParseAsync(request.Body);
+                var root = body.RootElement;
+                response.StatusCode = 201;
+                await Answer(
+                    source,
+                    Statements.Create,
+                    response,
+                    wrap: false,
+                    value: name =>
+                        name switch
+                        {
+                            "EnvironmentId" => environments[key],
+                            "Feature" => root.GetProperty("feature").GetInt64(),
+                            "Name" => root.GetProperty("name").GetString()!,
+                            "Hypothesis" => root.GetProperty("hypothesis").GetString()!,
+                            "Description" => "",
+                            "Type" => "product",
+                            "Rollout" => 100m,
+                            "Transforms" or "Exposure" => "{}",
+                            "FeatureValue" => "\"control\"",
+                            "Actor" => "api-key:1",
+                            _ => DBNull.Value,
+                        }
+                );
+            }
+        );
+        app.MapPost(
+            "/api/v1/environments/{key}/holdouts",
+            async (string key, HttpRequest request, HttpResponse response) =>
             {
-                "EnvironmentId" => environments[key],
-                "Feature" => root.GetProperty("feature").GetInt64(),
-                "Name" => root.GetProperty("name").GetString()!,
-                "Hypothesis" => root.GetProperty("hypothesis").GetString()!,
-                "Description" => "",
-                "Type" => "product",
-                "Rollout" => 100m,
-                "Transforms" or "Exposure" => "{}",
-                "FeatureValue" => "\"control\"",
-                "Actor" => "api-key:1",
-                _ => DBNull.Value,
-            });
-        });
-        app.MapPost("/api/v1/environments/{key}/holdouts", async (string key, HttpRequest request, HttpResponse response) =>
-        {
-            using var body = await JsonDocument.ParseAsync(request.Body);
-            var root = body.RootElement;
-            response.StatusCode = 201;
-            await Answer(source, Statements.CreateHoldout, response, wrap: false, value: name => name switch
-            {
-                "EnvironmentId" => environments[key],
-                "Name" => root.GetProperty("name").GetString()!,
-                "Percentage" => root.GetProperty("percentage").GetDecimal(),
-                "Description" => "",
-                _ => "api-key:1",
-            });
-        });
+                using var body = await JsonDocument.ParseAsync(request.Body);
+                var root = body.RootElement;
+                response.StatusCode = 201;
+                await Answer(
+                    source,
+                    Statements.CreateHoldout,
+                    response,
+                    wrap: false,
+                    value: name =>
+                        name switch
+                        {
+                            "EnvironmentId" => environments[key],
+                            "Name" => root.GetProperty("name").GetString()!,
+                            "Percentage" => root.GetProperty("percentage").GetDecimal(),
+                            "Description" => "",
+                            _ => "api-key:1",
+                        }
+                );
+            }
+        );
         foreach (var (path, sql) in new[] { ("holdouts/{id:long}", Statements.GetHoldout), ("cohorts/{id:long}", Statements.GetCohort) })
         {
-            app.MapGet($"/api/v1/environments/{{key}}/{path}", (string key, long id, HttpResponse response) =>
-                Answer(source, sql, response, name => name == "Id" ? id : environments[key], wrap: false));
+            app.MapGet(
+                $"/api/v1/environments/{{key}}/{path}",
+                (string key, long id, HttpResponse response) =>
+                    Answer(source, sql, response, name => name == "Id" ? id : environments[key], wrap: false)
+            );
         }
 
-        foreach (var (path, sql) in new[] { ("holdouts", Statements.ListHoldouts), ("events/names", Statements.ListEventNames), ("cohorts/{id:long}/members", Statements.ListMembers) })
+        foreach (
+            var (path, sql) in new[]
+            {
+                ("holdouts", Statements.ListHoldouts),
+                ("events/names", Statements.ListEventNames),
+                ("cohorts/{id:long}/members", Statements.ListMembers),
+            }
+        )
         {
-            app.MapGet($"/api/v1/environments/{{key}}/{path}", (string key, long? id, HttpResponse response) =>
-                Answer(source, sql, response, wrap: true, value: name => name switch { "EnvironmentId" => environments[key], "Id" => id!, "Pattern" => DBNull.Value, "Limit" => 20, _ => 0L }));
+            app.MapGet(
+                $"/api/v1/environments/{{key}}/{path}",
+                (string key, long? id, HttpResponse response) =>
+                    Answer(
+                        source,
+                        sql,
+                        response,
+                        wrap: true,
+                        value: name =>
+                            name switch
+                            {
+                                "EnvironmentId" => environments[key],
+                                "Id" => id!,
+                                "Pattern" => DBNull.Value,
+                                "Limit" => 20,
+                                _ => 0L,
+                            }
+                    )
+            );
         }
 
-        app.MapPost("/api/v1/environments/{key}/experiments/{id:long}/duplicate", async (string key, long id, HttpRequest request, HttpResponse response) =>
-        {
-            using var body = await JsonDocument.ParseAsync(request.Body);
-            var feature = body.RootElement.GetProperty("feature").GetInt64();
-            response.StatusCode = 201;
-            await Answer(source, Statements.Duplicate, response, wrap: false, value: name => name switch
+        app.MapPost(
+            "/api/v1/environments/{key}/experiments/{id:long}/duplicate",
+            async (string key, long id, HttpRequest request, HttpResponse response) =>
             {
-                "EnvironmentId" => environments[key],
-                "Id" => id,
-                "Feature" => feature,
-                "Actor" => "api-key:1",
-                _ => DBNull.Value,
-            });
-        });
-        app.MapPost("/api/v1/environments/{key}/experiments/{id:long}/start", (string key, long id, HttpResponse response) =>
-            Answer(source, Statements.Start, response, wrap: false, value: name => name switch
-            {
-                "EnvironmentId" => environments[key],
-                "Id" => id,
-                "From" => new[] { "created", "paused" },
-                "Action" => "experiment.started",
-                "Actor" => "api-key:1",
-                _ => DBNull.Value,
-            }));
+                using var body = await JsonDocument.ParseAsync(request.Body);
+                var feature = body.RootElement.GetProperty("feature").GetInt64();
+                response.StatusCode = 201;
+                await Answer(
+                    source,
+                    Statements.Duplicate,
+                    response,
+                    wrap: false,
+                    value: name =>
+                        name switch
+                        {
+                            "EnvironmentId" => environments[key],
+                            "Id" => id,
+                            "Feature" => feature,
+                            "Actor" => "api-key:1",
+                            _ => DBNull.Value,
+                        }
+                );
+            }
+        );
+        app.MapPost(
+            "/api/v1/environments/{key}/experiments/{id:long}/start",
+            (string key, long id, HttpResponse response) =>
+                Answer(
+                    source,
+                    Statements.Start,
+                    response,
+                    wrap: false,
+                    value: name =>
+                        name switch
+                        {
+                            "EnvironmentId" => environments[key],
+                            "Id" => id,
+                            "From" => new[] { "created", "paused" },
+                            "Action" => "experiment.started",
+                            "Actor" => "api-key:1",
+                            _ => DBNull.Value,
+                        }
+                )
+        );
         await app.RunAsync();
     }
 
@@ -140,9 +244,20 @@ internal static class Twin
             foreach (var name in names)
             {
                 var given = value(name);
-                command.Parameters.Add(given is DBNull
-                    ? new NpgsqlParameter { Value = given, NpgsqlDbType = name switch { "IfMatch" => NpgsqlDbType.Array | NpgsqlDbType.Text, "Holdout" => NpgsqlDbType.Bigint, _ => NpgsqlDbType.Text } }
-                    : new NpgsqlParameter { Value = given });
+                command.Parameters.Add(
+                    given is DBNull
+                        ? new NpgsqlParameter
+                        {
+                            Value = given,
+                            NpgsqlDbType = name switch
+                            {
+                                "IfMatch" => NpgsqlDbType.Array | NpgsqlDbType.Text,
+                                "Holdout" => NpgsqlDbType.Bigint,
+                                _ => NpgsqlDbType.Text,
+                            },
+                        }
+                        : new NpgsqlParameter { Value = given }
+                );
             }
 
             batch.BatchCommands.Add(command);
@@ -204,11 +319,21 @@ internal static class Twin
             {
                 switch (reader.GetDataTypeName(column))
                 {
-                    case "bigint": json.WriteNumberValue(reader.GetInt64(column)); break;
-                    case "numeric": json.WriteNumberValue(reader.GetDecimal(column)); break;
-                    case "boolean": json.WriteBooleanValue(reader.GetBoolean(column)); break;
-                    case "timestamp with time zone": json.WriteStringValue(reader.GetDateTime(column)); break;
-                    default: json.WriteStringValue(reader.GetString(column)); break;
+                    case "bigint":
+                        json.WriteNumberValue(reader.GetInt64(column));
+                        break;
+                    case "numeric":
+                        json.WriteNumberValue(reader.GetDecimal(column));
+                        break;
+                    case "boolean":
+                        json.WriteBooleanValue(reader.GetBoolean(column));
+                        break;
+                    case "timestamp with time zone":
+                        json.WriteStringValue(reader.GetDateTime(column));
+                        break;
+                    default:
+                        json.WriteStringValue(reader.GetString(column));
+                        break;
                 }
             }
         }

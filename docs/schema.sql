@@ -476,7 +476,8 @@ BEGIN
            AND NOT EXISTS (SELECT FROM event_batches WHERE from_at < month)
            AND NOT EXISTS (
                SELECT FROM experiments
-               WHERE started_at < month AND deleted_at IS NULL AND (ended_at IS NULL OR ended_at + final_after > clock_timestamp()))
+               WHERE started_at < month AND deleted_at IS NULL
+                   AND (ended_at IS NULL OR ended_at + final_after > clock_timestamp()))
         THEN
             EXECUTE format('DROP TABLE %I', name);
             RETURN NEXT name;
@@ -566,7 +567,8 @@ CREATE OR REPLACE FUNCTION options_of(given jsonb, existing jsonb)
  LANGUAGE plpgsql
 AS $function$
 BEGIN
-    RETURN (SELECT CASE WHEN given IS NULL THEN NULL ELSE COALESCE(jsonb_agg(numbered.o ORDER BY (numbered.o->>'id')::bigint), '[]') END
+    RETURN (SELECT CASE WHEN given IS NULL THEN NULL
+        ELSE COALESCE(jsonb_agg(numbered.o ORDER BY (numbered.o->>'id')::bigint), '[]') END
     FROM (
         SELECT g.o || jsonb_build_object('id', COALESCE(
                    (SELECT (x->>'id')::bigint FROM jsonb_array_elements(existing) AS x WHERE x->>'key' = g.o->>'key'),

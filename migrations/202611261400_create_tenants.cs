@@ -2,108 +2,115 @@ using FluentMigrator;
 
 namespace Experiments.Migrations;
 
-/// <summary>Projects and their environments, who may manage them, what they changed, and the answers that are kept for repeated requests.</summary>
+/// <summary>
+/// Projects and their environments, who may manage them, what they changed, and the answers that are kept for repeated requests.
+/// </summary>
 [Migration(202611261400, "create tenants")]
 public sealed class CreateTenants : TableMigration
 {
     public override IReadOnlyList<string> Tables => ["projects", "environments", "admins", "api_keys", "audit_log", "idempotency_keys"];
 
-    public override void Up() => Execute.Sql(
-        """
-        -- How an instant is written wherever the database itself writes JSON: RFC 3339, UTC.
-        CREATE FUNCTION instant(at timestamptz) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-            SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-        $$;
+    public override void Up() =>
+        Execute.Sql(
+            """
+            -- How an instant is written wherever the database itself writes JSON: RFC 3339, UTC.
+            CREATE FUNCTION instant(at timestamptz) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+                SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+            $$;
 
-        CREATE TABLE projects (
-            id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-            name         text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 255),
-            organisation text NOT NULL CHECK (char_length(organisation) BETWEEN 1 AND 255),
-            created_at   timestamptz NOT NULL DEFAULT clock_timestamp()
+            CREATE TABLE projects (
+                id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                name         text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 255),
+                organisation text NOT NULL CHECK (char_length(organisation) BETWEEN 1 AND 255),
+                created_at   timestamptz NOT NULL DEFAULT clock_timestamp()
+            );
+            COMMENT ON TABLE projects IS 'A product of an organisation. Its environments share nothing but its admins.';
+
+            CREATE TABLE environments (
+                id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                project_id bigint NOT NULL REFERENCES projects,
+                name       text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 255),
+                key        text NOT NULL CONSTRAINT environments_key UNIQUE,
+                created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+                CONSTRAINT environments_name UNIQUE (project_id, name)
+            );
+            COMMENT ON TABLE environments IS 'The tenant: everything below belongs to one environment, and every query is scoped by it.';
+            COMMENT ON COLUMN environments.key IS 'The public key with which applications evaluate flags and send events.';
+
+            CREATE TABLE admins (
+                id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                subject        text NOT NULL CHECK (char_length(subject) BETWEEN 1 AND 255),
+                issuer         text CHECK (char_length(issuer) BETWEEN 1 AND 255),
+                environment_id bigint REFERENCES environments,
+                project_id     bigint REFERENCES projects,
+                created_by     text NOT NULL,
+                created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+                CHECK (num_nonnulls(environment_id, project_id) <= 1),
+                CONSTRAINT admins_subject UNIQUE NULLS NOT DISTINCT (subject, issuer, environment_id, project_id)
+            );
+            COMMENT ON TABLE admins IS
+                'People, by the subject and issuer of their tokens, who may manage an environment, a project, or (with neither) the '
+                'instance.';
+            COMMENT ON COLUMN admins.issuer IS 'Null when the service had a single issuer and nobody named it.';
+            CREATE INDEX admins_environment ON admins (environment_id, id);
+
+            CREATE TABLE api_keys (
+                id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                name           text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 255),
+                hash           bytea NOT NULL CHECK (octet_length(hash) = 32),
+                environment_id bigint REFERENCES environments,
+                created_by     text NOT NULL,
+                created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+                expires_at     timestamptz,
+                revoked_at     timestamptz
+            );
+            COMMENT ON TABLE api_keys IS 'Keys for scripts and services. A key without an environment manages the whole instance.';
+            COMMENT ON COLUMN api_keys.hash IS 'SHA-256 of the secret, which itself is never stored.';
+            -- A key is found by half of its hash and then compared whole, in constant time, by the service.
+            CREATE INDEX api_keys_lookup ON api_keys (substring(hash FROM 1 FOR 16));
+            CREATE INDEX api_keys_environment ON api_keys (environment_id, id);
+
+            CREATE TABLE audit_log (
+                id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                environment_id bigint REFERENCES environments,
+                at             timestamptz NOT NULL DEFAULT clock_timestamp(),
+                actor          text NOT NULL,
+                action         text NOT NULL,
+                object_type    text NOT NULL,
+                object_id      bigint NOT NULL,
+                before         jsonb,
+                after          jsonb
+            );
+            COMMENT ON TABLE audit_log IS 'Every change, written by the statement that makes it. Append-only.';
+            COMMENT ON COLUMN audit_log.environment_id IS 'Null for what belongs to no environment: projects and keys of the instance.';
+            CREATE INDEX audit_log_environment ON audit_log (environment_id, id DESC);
+            CREATE INDEX audit_log_object ON audit_log (environment_id, object_type, object_id, id DESC);
+
+            CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                RAISE EXCEPTION 'The audit log is append-only.' USING ERRCODE = 'restrict_violation';
+            END $$;
+            CREATE TRIGGER audit_log_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
+                FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+            CREATE TABLE idempotency_keys (
+                caller      text NOT NULL,
+                scope       text NOT NULL,
+                key         bytea NOT NULL,
+                fingerprint bytea NOT NULL,
+                answer      jsonb,
+                body        bytea,
+                created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+                PRIMARY KEY (caller, scope, key)
+            );
+            COMMENT ON TABLE idempotency_keys IS
+                'The first response to each Idempotency-Key, kept for a day and replayed to the same caller.';
+            COMMENT ON COLUMN idempotency_keys.scope IS 'The key of the environment, or empty outside of one.';
+            COMMENT ON COLUMN idempotency_keys.key IS 'SHA-256 of the key, which itself encrypts the body.';
+            COMMENT ON COLUMN idempotency_keys.fingerprint IS 'SHA-256 of method, path and body.';
+            CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
+            """
         );
-        COMMENT ON TABLE projects IS 'A product of an organisation. Its environments share nothing but its admins.';
-
-        CREATE TABLE environments (
-            id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-            project_id bigint NOT NULL REFERENCES projects,
-            name       text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 255),
-            key        text NOT NULL CONSTRAINT environments_key UNIQUE,
-            created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-            CONSTRAINT environments_name UNIQUE (project_id, name)
-        );
-        COMMENT ON TABLE environments IS 'The tenant: everything below belongs to one environment, and every query is scoped by it.';
-        COMMENT ON COLUMN environments.key IS 'The public key with which applications evaluate flags and send events.';
-
-        CREATE TABLE admins (
-            id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-            subject        text NOT NULL CHECK (char_length(subject) BETWEEN 1 AND 255),
-            issuer         text CHECK (char_length(issuer) BETWEEN 1 AND 255),
-            environment_id bigint REFERENCES environments,
-            project_id     bigint REFERENCES projects,
-            created_by     text NOT NULL,
-            created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
-            CHECK (num_nonnulls(environment_id, project_id) <= 1),
-            CONSTRAINT admins_subject UNIQUE NULLS NOT DISTINCT (subject, issuer, environment_id, project_id)
-        );
-        COMMENT ON TABLE admins IS 'People, by the subject and issuer of their tokens, who may manage an environment, a project, or (with neither) the instance.';
-        COMMENT ON COLUMN admins.issuer IS 'Null when the service had a single issuer and nobody named it.';
-        CREATE INDEX admins_environment ON admins (environment_id, id);
-
-        CREATE TABLE api_keys (
-            id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-            name           text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 255),
-            hash           bytea NOT NULL CHECK (octet_length(hash) = 32),
-            environment_id bigint REFERENCES environments,
-            created_by     text NOT NULL,
-            created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
-            expires_at     timestamptz,
-            revoked_at     timestamptz
-        );
-        COMMENT ON TABLE api_keys IS 'Keys for scripts and services. A key without an environment manages the whole instance.';
-        COMMENT ON COLUMN api_keys.hash IS 'SHA-256 of the secret, which itself is never stored.';
-        -- A key is found by half of its hash and then compared whole, in constant time, by the service.
-        CREATE INDEX api_keys_lookup ON api_keys (substring(hash FROM 1 FOR 16));
-        CREATE INDEX api_keys_environment ON api_keys (environment_id, id);
-
-        CREATE TABLE audit_log (
-            id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-            environment_id bigint REFERENCES environments,
-            at             timestamptz NOT NULL DEFAULT clock_timestamp(),
-            actor          text NOT NULL,
-            action         text NOT NULL,
-            object_type    text NOT NULL,
-            object_id      bigint NOT NULL,
-            before         jsonb,
-            after          jsonb
-        );
-        COMMENT ON TABLE audit_log IS 'Every change, written by the statement that makes it. Append-only.';
-        COMMENT ON COLUMN audit_log.environment_id IS 'Null for what belongs to no environment: projects and keys of the instance.';
-        CREATE INDEX audit_log_environment ON audit_log (environment_id, id DESC);
-        CREATE INDEX audit_log_object ON audit_log (environment_id, object_type, object_id, id DESC);
-
-        CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-            RAISE EXCEPTION 'The audit log is append-only.' USING ERRCODE = 'restrict_violation';
-        END $$;
-        CREATE TRIGGER audit_log_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
-            FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-
-        CREATE TABLE idempotency_keys (
-            caller      text NOT NULL,
-            scope       text NOT NULL,
-            key         bytea NOT NULL,
-            fingerprint bytea NOT NULL,
-            answer      jsonb,
-            body        bytea,
-            created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-            PRIMARY KEY (caller, scope, key)
-        );
-        COMMENT ON TABLE idempotency_keys IS 'The first response to each Idempotency-Key, kept for a day and replayed to the same caller.';
-        COMMENT ON COLUMN idempotency_keys.scope IS 'The key of the environment, or empty outside of one.';
-        COMMENT ON COLUMN idempotency_keys.key IS 'SHA-256 of the key, which itself encrypts the body.';
-        COMMENT ON COLUMN idempotency_keys.fingerprint IS 'SHA-256 of method, path and body.';
-        CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
-        """);
 
     public override void Down()
     {

@@ -8,55 +8,61 @@ public sealed class CreateMetrics : TableMigration
 {
     public override IReadOnlyList<string> Tables => ["metrics", "experiment_metrics"];
 
-    public override void Up() => Execute.Sql(
-        """
-        CREATE TABLE metrics (
-            id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-            environment_id bigint NOT NULL REFERENCES environments,
-            name           text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 255),
-            description    text NOT NULL DEFAULT '' CHECK (char_length(description) <= 10000),
-            aggregation    text NOT NULL CHECK (aggregation IN ('occurrence', 'count', 'sum', 'mean', 'ratio', 'funnel', 'retention')),
-            direction      text NOT NULL DEFAULT 'up' CHECK (direction IN ('up', 'down', 'informational')),
-            definition     jsonb NOT NULL,
-            version        bigint NOT NULL DEFAULT 1,
-            created_by     text NOT NULL,
-            created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
-            updated_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
-            deleted_at     timestamptz,
-            CONSTRAINT metrics_in_environment UNIQUE (id, environment_id)
-        );
-        COMMENT ON TABLE metrics IS 'What experiments can be measured by: which events, and what to take from them.';
-        CREATE INDEX metrics_newest ON metrics (environment_id, created_at DESC, id DESC) INCLUDE (name) WHERE deleted_at IS NULL;
+    public override void Up() =>
+        Execute.Sql(
+            """
+            CREATE TABLE metrics (
+                id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                environment_id bigint NOT NULL REFERENCES environments,
+                name           text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 255),
+                description    text NOT NULL DEFAULT '' CHECK (char_length(description) <= 10000),
+                aggregation    text NOT NULL CHECK (aggregation IN ('occurrence', 'count', 'sum', 'mean', 'ratio', 'funnel', 'retention')),
+                direction      text NOT NULL DEFAULT 'up' CHECK (direction IN ('up', 'down', 'informational')),
+                definition     jsonb NOT NULL,
+                version        bigint NOT NULL DEFAULT 1,
+                created_by     text NOT NULL,
+                created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+                updated_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+                deleted_at     timestamptz,
+                CONSTRAINT metrics_in_environment UNIQUE (id, environment_id)
+            );
+            COMMENT ON TABLE metrics IS 'What experiments can be measured by: which events, and what to take from them.';
+            CREATE INDEX metrics_newest ON metrics (environment_id, created_at DESC, id DESC) INCLUDE (name) WHERE deleted_at IS NULL;
 
-        CREATE TABLE experiment_metrics (
-            id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-            environment_id     bigint NOT NULL,
-            experiment_id      bigint NOT NULL,
-            metric_id          bigint NOT NULL,
-            role               text NOT NULL CHECK (role IN ('primary', 'secondary', 'guardrail')),
-            expected_direction text NOT NULL CHECK (expected_direction IN ('increase', 'decrease', 'not_increase', 'not_decrease')),
-            name               text NOT NULL,
-            aggregation        text NOT NULL,
-            direction          text NOT NULL,
-            definition         jsonb NOT NULL,
-            metadata           jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(metadata) = 'object'),
-            added_after_start  boolean NOT NULL DEFAULT false,
-            backfilled         boolean NOT NULL DEFAULT false,
-            backfilled_to      timestamptz,
-            backfilled_key     bigint,
-            created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
-            CONSTRAINT experiment_metrics_once UNIQUE (experiment_id, metric_id),
-            CONSTRAINT experiment_metrics_experiment FOREIGN KEY (experiment_id, environment_id) REFERENCES experiments (id, environment_id),
-            CONSTRAINT experiment_metrics_metric FOREIGN KEY (metric_id, environment_id) REFERENCES metrics (id, environment_id)
+            CREATE TABLE experiment_metrics (
+                id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                environment_id     bigint NOT NULL,
+                experiment_id      bigint NOT NULL,
+                metric_id          bigint NOT NULL,
+                role               text NOT NULL CHECK (role IN ('primary', 'secondary', 'guardrail')),
+                expected_direction text NOT NULL CHECK (expected_direction IN ('increase', 'decrease', 'not_increase', 'not_decrease')),
+                name               text NOT NULL,
+                aggregation        text NOT NULL,
+                direction          text NOT NULL,
+                definition         jsonb NOT NULL,
+                metadata           jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(metadata) = 'object'),
+                added_after_start  boolean NOT NULL DEFAULT false,
+                backfilled         boolean NOT NULL DEFAULT false,
+                backfilled_to      timestamptz,
+                backfilled_key     bigint,
+                created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+                CONSTRAINT experiment_metrics_once UNIQUE (experiment_id, metric_id),
+                CONSTRAINT experiment_metrics_experiment FOREIGN KEY (experiment_id, environment_id) REFERENCES experiments (id,
+                    environment_id),
+                CONSTRAINT experiment_metrics_metric FOREIGN KEY (metric_id, environment_id) REFERENCES metrics (id, environment_id)
+            );
+            COMMENT ON TABLE experiment_metrics IS
+                'The metrics of an experiment, each a copy of the metric as it was when it was attached.';
+            COMMENT ON COLUMN experiment_metrics.metadata IS 'Free for the client.';
+            COMMENT ON COLUMN experiment_metrics.backfilled IS
+                'Whether the events that came before the metric was attached have been aggregated.';
+            COMMENT ON COLUMN experiment_metrics.backfilled_to IS
+                'How far those events have been aggregated, with the key of the last one.';
+            CREATE UNIQUE INDEX experiment_metrics_primary ON experiment_metrics (experiment_id) WHERE role = 'primary';
+            CREATE INDEX experiment_metrics_metric ON experiment_metrics (metric_id);
+            CREATE INDEX experiment_metrics_new ON experiment_metrics (id) WHERE NOT backfilled;
+            """
         );
-        COMMENT ON TABLE experiment_metrics IS 'The metrics of an experiment, each a copy of the metric as it was when it was attached.';
-        COMMENT ON COLUMN experiment_metrics.metadata IS 'Free for the client.';
-        COMMENT ON COLUMN experiment_metrics.backfilled IS 'Whether the events that came before the metric was attached have been aggregated.';
-        COMMENT ON COLUMN experiment_metrics.backfilled_to IS 'How far those events have been aggregated, with the key of the last one.';
-        CREATE UNIQUE INDEX experiment_metrics_primary ON experiment_metrics (experiment_id) WHERE role = 'primary';
-        CREATE INDEX experiment_metrics_metric ON experiment_metrics (metric_id);
-        CREATE INDEX experiment_metrics_new ON experiment_metrics (id) WHERE NOT backfilled;
-        """);
 
     public override void Down() => DropTables();
 }

@@ -3,121 +3,129 @@ using FluentMigrator;
 namespace Experiments.Migrations;
 
 /// <summary>
-/// Events as they came, in a partition per month. A batch is the events of one request; it waits in event_batches until it has been aggregated.
+/// Events as they came, in a partition per month. A batch is the events of one request; it waits in event_batches until it has been
+/// aggregated.
 /// </summary>
 [Migration(202611261404, "create events")]
 public sealed class CreateEvents : TableMigration
 {
     public override IReadOnlyList<string> Tables => ["events", "event_ids", "event_batches", "event_names"];
 
-    public override void Up() => Execute.Sql(
-        """
-        -- Without foreign keys: the service writes only environments that exist, and none is ever deleted.
-        CREATE TABLE events (
-            at             timestamptz NOT NULL,
-            key            bigint NOT NULL,
-            batch          bigint NOT NULL,
-            environment_id bigint NOT NULL,
-            event          text NOT NULL,
-            feature_name   text,
-            identifier     text,
-            value          text,
-            traits         jsonb,
-            metadata       jsonb,
-            PRIMARY KEY (at, key)
-        ) PARTITION BY RANGE (at);
-        COMMENT ON TABLE events IS 'Events and exposures as applications sent them, each once; a partition per month.';
-        COMMENT ON COLUMN events.at IS 'When it happened, by the clock of the client; to the millisecond.';
-        COMMENT ON COLUMN events.key IS 'XxHash3 of environment and id, or of environment and content.';
-        COMMENT ON COLUMN events.batch IS 'The id of the batch in which it arrived.';
-        -- Rows lie in the order of their batches, so that a list of which blocks hold which is enough.
-        CREATE INDEX events_batch ON events USING brin (batch) WITH (pages_per_range = 32, autosummarize = on);
+    public override void Up() =>
+        Execute.Sql(
+            """
+            -- Without foreign keys: the service writes only environments that exist, and none is ever deleted.
+            CREATE TABLE events (
+                at             timestamptz NOT NULL,
+                key            bigint NOT NULL,
+                batch          bigint NOT NULL,
+                environment_id bigint NOT NULL,
+                event          text NOT NULL,
+                feature_name   text,
+                identifier     text,
+                value          text,
+                traits         jsonb,
+                metadata       jsonb,
+                PRIMARY KEY (at, key)
+            ) PARTITION BY RANGE (at);
+            COMMENT ON TABLE events IS 'Events and exposures as applications sent them, each once; a partition per month.';
+            COMMENT ON COLUMN events.at IS 'When it happened, by the clock of the client; to the millisecond.';
+            COMMENT ON COLUMN events.key IS 'XxHash3 of environment and id, or of environment and content.';
+            COMMENT ON COLUMN events.batch IS 'The id of the batch in which it arrived.';
+            -- Rows lie in the order of their batches, so that a list of which blocks hold which is enough.
+            CREATE INDEX events_batch ON events USING brin (batch) WITH (pages_per_range = 32, autosummarize = on);
 
-        CREATE TABLE event_ids (
-            id uuid PRIMARY KEY,
-            at timestamptz NOT NULL
+            CREATE TABLE event_ids (
+                id uuid PRIMARY KEY,
+                at timestamptz NOT NULL
+            );
+            COMMENT ON TABLE event_ids IS
+                'The ids that clients gave to events. The same id is the same event, whatever else it says and whenever it happened.';
+            COMMENT ON COLUMN event_ids.id IS 'XxHash128 of environment and id.';
+            CREATE INDEX event_ids_age ON event_ids USING brin (at);
+
+            CREATE SEQUENCE event_batch_numbers AS bigint CACHE 32;
+            CREATE FUNCTION next_event_batch() RETURNS bigint LANGUAGE sql VOLATILE AS
+                'SELECT (floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint << 20) | (nextval(''event_batch_numbers'') & 1048575)';
+
+            CREATE TABLE event_batches (
+                id             bigint NOT NULL DEFAULT next_event_batch() PRIMARY KEY,
+                environment_id bigint NOT NULL REFERENCES environments,
+                events         int NOT NULL,
+                from_at        timestamptz NOT NULL,
+                until_at       timestamptz NOT NULL,
+                received_at    timestamptz NOT NULL DEFAULT clock_timestamp()
+            );
+            COMMENT ON TABLE event_batches IS 'The queue of aggregation: batches of events that have not been aggregated yet.';
+            COMMENT ON COLUMN event_batches.id IS
+                'When it arrived, in milliseconds since 1970, times 2^20, plus a number to tell those of the same millisecond apart.';
+            COMMENT ON COLUMN event_batches.from_at IS
+                'Events from here on are still to be aggregated; those of the future wait for their time.';
+            CREATE INDEX event_batches_due ON event_batches (from_at);
+            CREATE INDEX event_batches_waiting ON event_batches (environment_id, from_at) INCLUDE (received_at, events);
+
+            CREATE TABLE event_names (
+                environment_id bigint NOT NULL REFERENCES environments,
+                event          text NOT NULL,
+                count          bigint NOT NULL,
+                first_seen     timestamptz NOT NULL,
+                last_seen      timestamptz NOT NULL,
+                PRIMARY KEY (environment_id, event)
+            );
+            COMMENT ON TABLE event_names IS 'Which events an environment has received, and how many of each.';
+
+            CREATE VIEW event_partitions AS
+                SELECT c.relname AS partition, make_timestamptz(substr(c.relname, 8, 4)::int, substr(c.relname, 13, 2)::int, 1, 0, 0, 0,
+                    'UTC') AS begins
+                FROM pg_inherits i
+                JOIN pg_class c ON c.oid = i.inhrelid
+                WHERE i.inhparent = 'events'::regclass;
+            COMMENT ON VIEW event_partitions IS 'The partitions of events, and the months (UTC) that they hold.';
+
+            -- Creates the partitions, one per month (UTC), that hold these instants.
+            CREATE FUNCTION make_event_partitions(first timestamptz, last timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+            DECLARE
+                month timestamp := date_trunc('month', first AT TIME ZONE 'UTC');
+                name  text;
+            BEGIN
+                PERFORM pg_advisory_xact_lock(hashtext('event_partitions'));
+                WHILE month <= last AT TIME ZONE 'UTC' LOOP
+                    name := to_char(month, '"events_"YYYY_MM');
+                    IF to_regclass(name) IS NULL THEN
+                        -- Attached, not created in place, so that nobody who writes or reads has to wait.
+                        EXECUTE format('CREATE TABLE %I (LIKE events INCLUDING DEFAULTS)', name);
+                        EXECUTE format('ALTER TABLE events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name,
+                            month AT TIME ZONE 'UTC', (month + interval '1 month') AT TIME ZONE 'UTC');
+                    END IF;
+                    month := month + interval '1 month';
+                END LOOP;
+            END $$;
+
+            -- Drops the partitions that ended before this, except those that hold what an experiment may still need: one that is not
+            -- completed, or completed so lately that late events still count.
+            CREATE FUNCTION drop_events(before timestamptz, final_after interval) RETURNS SETOF text LANGUAGE plpgsql AS $$
+            DECLARE
+                name  text;
+                month timestamptz;
+            BEGIN
+                PERFORM pg_advisory_xact_lock(hashtext('event_partitions'));
+                FOR name, month IN
+                    SELECT partition, begins + interval '1 month' FROM event_partitions ORDER BY begins
+                LOOP
+                    IF month <= before
+                       AND NOT EXISTS (SELECT FROM event_batches WHERE from_at < month)
+                       AND NOT EXISTS (
+                           SELECT FROM experiments
+                           WHERE started_at < month AND deleted_at IS NULL
+                               AND (ended_at IS NULL OR ended_at + final_after > clock_timestamp()))
+                    THEN
+                        EXECUTE format('DROP TABLE %I', name);
+                        RETURN NEXT name;
+                    END IF;
+                END LOOP;
+            END $$;
+            """
         );
-        COMMENT ON TABLE event_ids IS 'The ids that clients gave to events. The same id is the same event, whatever else it says and whenever it happened.';
-        COMMENT ON COLUMN event_ids.id IS 'XxHash128 of environment and id.';
-        CREATE INDEX event_ids_age ON event_ids USING brin (at);
-
-        CREATE SEQUENCE event_batch_numbers AS bigint CACHE 32;
-        CREATE FUNCTION next_event_batch() RETURNS bigint LANGUAGE sql VOLATILE AS
-            'SELECT (floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint << 20) | (nextval(''event_batch_numbers'') & 1048575)';
-
-        CREATE TABLE event_batches (
-            id             bigint NOT NULL DEFAULT next_event_batch() PRIMARY KEY,
-            environment_id bigint NOT NULL REFERENCES environments,
-            events         int NOT NULL,
-            from_at        timestamptz NOT NULL,
-            until_at       timestamptz NOT NULL,
-            received_at    timestamptz NOT NULL DEFAULT clock_timestamp()
-        );
-        COMMENT ON TABLE event_batches IS 'The queue of aggregation: batches of events that have not been aggregated yet.';
-        COMMENT ON COLUMN event_batches.id IS 'When it arrived, in milliseconds since 1970, times 2^20, plus a number to tell those of the same millisecond apart.';
-        COMMENT ON COLUMN event_batches.from_at IS 'Events from here on are still to be aggregated; those of the future wait for their time.';
-        CREATE INDEX event_batches_due ON event_batches (from_at);
-        CREATE INDEX event_batches_waiting ON event_batches (environment_id, from_at) INCLUDE (received_at, events);
-
-        CREATE TABLE event_names (
-            environment_id bigint NOT NULL REFERENCES environments,
-            event          text NOT NULL,
-            count          bigint NOT NULL,
-            first_seen     timestamptz NOT NULL,
-            last_seen      timestamptz NOT NULL,
-            PRIMARY KEY (environment_id, event)
-        );
-        COMMENT ON TABLE event_names IS 'Which events an environment has received, and how many of each.';
-
-        CREATE VIEW event_partitions AS
-            SELECT c.relname AS partition, make_timestamptz(substr(c.relname, 8, 4)::int, substr(c.relname, 13, 2)::int, 1, 0, 0, 0, 'UTC') AS begins
-            FROM pg_inherits i
-            JOIN pg_class c ON c.oid = i.inhrelid
-            WHERE i.inhparent = 'events'::regclass;
-        COMMENT ON VIEW event_partitions IS 'The partitions of events, and the months (UTC) that they hold.';
-
-        -- Creates the partitions, one per month (UTC), that hold these instants.
-        CREATE FUNCTION make_event_partitions(first timestamptz, last timestamptz) RETURNS void LANGUAGE plpgsql AS $$
-        DECLARE
-            month timestamp := date_trunc('month', first AT TIME ZONE 'UTC');
-            name  text;
-        BEGIN
-            PERFORM pg_advisory_xact_lock(hashtext('event_partitions'));
-            WHILE month <= last AT TIME ZONE 'UTC' LOOP
-                name := to_char(month, '"events_"YYYY_MM');
-                IF to_regclass(name) IS NULL THEN
-                    -- Attached, not created in place, so that nobody who writes or reads has to wait.
-                    EXECUTE format('CREATE TABLE %I (LIKE events INCLUDING DEFAULTS)', name);
-                    EXECUTE format('ALTER TABLE events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name,
-                        month AT TIME ZONE 'UTC', (month + interval '1 month') AT TIME ZONE 'UTC');
-                END IF;
-                month := month + interval '1 month';
-            END LOOP;
-        END $$;
-
-        -- Drops the partitions that ended before this, except those that hold what an experiment may still need: one that is not
-        -- completed, or completed so lately that late events still count.
-        CREATE FUNCTION drop_events(before timestamptz, final_after interval) RETURNS SETOF text LANGUAGE plpgsql AS $$
-        DECLARE
-            name  text;
-            month timestamptz;
-        BEGIN
-            PERFORM pg_advisory_xact_lock(hashtext('event_partitions'));
-            FOR name, month IN
-                SELECT partition, begins + interval '1 month' FROM event_partitions ORDER BY begins
-            LOOP
-                IF month <= before
-                   AND NOT EXISTS (SELECT FROM event_batches WHERE from_at < month)
-                   AND NOT EXISTS (
-                       SELECT FROM experiments
-                       WHERE started_at < month AND deleted_at IS NULL AND (ended_at IS NULL OR ended_at + final_after > clock_timestamp()))
-                THEN
-                    EXECUTE format('DROP TABLE %I', name);
-                    RETURN NEXT name;
-                END IF;
-            END LOOP;
-        END $$;
-        """);
 
     public override void Down()
     {
@@ -126,7 +134,8 @@ public sealed class CreateEvents : TableMigration
             DROP FUNCTION drop_events(timestamptz, interval);
             DROP FUNCTION make_event_partitions(timestamptz, timestamptz);
             DROP VIEW event_partitions;
-            """);
+            """
+        );
         DropTables();
         Execute.Sql("DROP FUNCTION next_event_batch(); DROP SEQUENCE event_batch_numbers;");
     }

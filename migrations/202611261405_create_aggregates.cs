@@ -3,8 +3,8 @@ using FluentMigrator;
 namespace Experiments.Migrations;
 
 /// <summary>
-/// What aggregation derives from events: the exposures of each unit, its metric values, and the sums of each arm; and the results that follow.
-/// All of it can be rebuilt from the events.
+/// What aggregation derives from events: the exposures of each unit, its metric values, and the sums of each arm; and the results that
+/// follow. All of it can be rebuilt from the events.
 /// </summary>
 [Migration(202611261405, "create aggregates")]
 public sealed class CreateAggregates : TableMigration
@@ -12,117 +12,132 @@ public sealed class CreateAggregates : TableMigration
     public override IReadOnlyList<string> Tables =>
         ["exposures", "exposure_counts", "unit_metrics", "metric_sums", "metric_steps", "counting_holds", "results", "results_history"];
 
-    public override void Up() => Execute.Sql(
-        """
-        -- Each column only ever takes in more (another bit, an earlier instant), so that the row is the same in whatever order events arrive.
-        CREATE TABLE exposures (
-            experiment_id bigint NOT NULL REFERENCES experiments,
-            identity      uuid NOT NULL,
-            identifier    text NOT NULL,
-            own           smallint NOT NULL,
-            seen          integer NOT NULL,
-            seen_at       timestamptz,
-            first_shown   smallint,
-            enrolled_at   timestamptz,
-            paused_at     timestamptz,
-            before_at     timestamptz,
-            counts_in     smallint,
-            draw          double precision,
-            PRIMARY KEY (experiment_id, identity)
-        );
-        COMMENT ON TABLE exposures IS 'What each identity was shown in each experiment, and where it counts.';
-        COMMENT ON COLUMN exposures.identity IS 'The first half of the SHA-256 of the identifier.';
-        COMMENT ON COLUMN exposures.own IS 'The index of the variant that assignment gives to the identity, or -1 where the holdout of the experiment keeps it out.';
-        COMMENT ON COLUMN exposures.seen IS 'The variants that it was shown while the experiment ran: a bit per variant, and bit 30 for any that the experiment does not have.';
-        COMMENT ON COLUMN exposures.seen_at IS 'Its first exposure while the experiment ran.';
-        COMMENT ON COLUMN exposures.first_shown IS 'The index of the variant that it was shown at seen_at.';
-        COMMENT ON COLUMN exposures.enrolled_at IS 'Its first exposure at which the rollout included it.';
-        COMMENT ON COLUMN exposures.paused_at IS 'Its first exposure during a pause.';
-        COMMENT ON COLUMN exposures.before_at IS 'Its first exposure that names the experiment and lies before its start.';
-        COMMENT ON COLUMN exposures.counts_in IS 'The index of the variant in which it counts, -1 where it counts as held out; null where it is excluded.';
-        COMMENT ON COLUMN exposures.draw IS 'A number from 0 to 1: a rollout above it includes the identity.';
-        CREATE INDEX exposures_counting ON exposures (experiment_id, counts_in, identity) WHERE counts_in IS NOT NULL;
+    public override void Up() =>
+        Execute.Sql(
+            """
+            -- Each column only ever takes in more (another bit, an earlier instant), so that the row is the same in whatever order
+            -- events arrive.
+            CREATE TABLE exposures (
+                experiment_id bigint NOT NULL REFERENCES experiments,
+                identity      uuid NOT NULL,
+                identifier    text NOT NULL,
+                own           smallint NOT NULL,
+                seen          integer NOT NULL,
+                seen_at       timestamptz,
+                first_shown   smallint,
+                enrolled_at   timestamptz,
+                paused_at     timestamptz,
+                before_at     timestamptz,
+                counts_in     smallint,
+                draw          double precision,
+                PRIMARY KEY (experiment_id, identity)
+            );
+            COMMENT ON TABLE exposures IS 'What each identity was shown in each experiment, and where it counts.';
+            COMMENT ON COLUMN exposures.identity IS 'The first half of the SHA-256 of the identifier.';
+            COMMENT ON COLUMN exposures.own IS
+                'The index of the variant that assignment gives to the identity, or -1 where the holdout of the experiment keeps it out.';
+            COMMENT ON COLUMN exposures.seen IS
+                'The variants that it was shown while the experiment ran: a bit per variant, and bit 30 for any that the experiment does '
+                'not have.';
+            COMMENT ON COLUMN exposures.seen_at IS 'Its first exposure while the experiment ran.';
+            COMMENT ON COLUMN exposures.first_shown IS 'The index of the variant that it was shown at seen_at.';
+            COMMENT ON COLUMN exposures.enrolled_at IS 'Its first exposure at which the rollout included it.';
+            COMMENT ON COLUMN exposures.paused_at IS 'Its first exposure during a pause.';
+            COMMENT ON COLUMN exposures.before_at IS 'Its first exposure that names the experiment and lies before its start.';
+            COMMENT ON COLUMN exposures.counts_in IS
+                'The index of the variant in which it counts, -1 where it counts as held out; null where it is excluded.';
+            COMMENT ON COLUMN exposures.draw IS 'A number from 0 to 1: a rollout above it includes the identity.';
+            CREATE INDEX exposures_counting ON exposures (experiment_id, counts_in, identity) WHERE counts_in IS NOT NULL;
 
-        CREATE TABLE exposure_counts (
-            experiment_id bigint NOT NULL REFERENCES experiments,
-            hour          timestamptz NOT NULL,
-            outcome       text NOT NULL,
-            count         bigint NOT NULL,
-            PRIMARY KEY (experiment_id, hour, outcome)
-        );
-        COMMENT ON TABLE exposure_counts IS 'How many identities count in each variant, or are excluded and why, by the hour of their first exposure.';
-        COMMENT ON COLUMN exposure_counts.outcome IS 'The key of a variant after "variant:", "held_out", or the reason why these are excluded.';
-        COMMENT ON COLUMN exposure_counts.count IS 'Identities; for exposures without an identifier, exposures.';
+            CREATE TABLE exposure_counts (
+                experiment_id bigint NOT NULL REFERENCES experiments,
+                hour          timestamptz NOT NULL,
+                outcome       text NOT NULL,
+                count         bigint NOT NULL,
+                PRIMARY KEY (experiment_id, hour, outcome)
+            );
+            COMMENT ON TABLE exposure_counts IS
+                'How many identities count in each variant, or are excluded and why, by the hour of their first exposure.';
+            COMMENT ON COLUMN exposure_counts.outcome IS
+                'The key of a variant after "variant:", "held_out", or the reason why these are excluded.';
+            COMMENT ON COLUMN exposure_counts.count IS 'Identities; for exposures without an identifier, exposures.';
 
-        CREATE TABLE unit_metrics (
-            experiment_id bigint NOT NULL REFERENCES experiments,
-            identity      uuid NOT NULL,
-            arm           smallint,
-            numbers       double precision[] NOT NULL,
-            events        bytea NOT NULL,
-            PRIMARY KEY (experiment_id, identity)
-        ) WITH (fillfactor = 70);
-        COMMENT ON TABLE unit_metrics IS 'The events of an identity that the metrics of an experiment are about, and the values that follow from them.';
-        -- Hashes and instants do not get smaller by being compressed.
-        ALTER TABLE unit_metrics ALTER events SET STORAGE EXTERNAL;
-        COMMENT ON COLUMN unit_metrics.arm IS 'The index of the variant in which the identity counts.';
-        COMMENT ON COLUMN unit_metrics.numbers IS 'Two per metric, in the order in which they were attached: its value, and what goes with it (a denominator, a covariate, or the steps of a funnel). Empty while all are 0.';
-        COMMENT ON COLUMN unit_metrics.events IS 'A binary format of the service.';
+            CREATE TABLE unit_metrics (
+                experiment_id bigint NOT NULL REFERENCES experiments,
+                identity      uuid NOT NULL,
+                arm           smallint,
+                numbers       double precision[] NOT NULL,
+                events        bytea NOT NULL,
+                PRIMARY KEY (experiment_id, identity)
+            ) WITH (fillfactor = 70);
+            COMMENT ON TABLE unit_metrics IS
+                'The events of an identity that the metrics of an experiment are about, and the values that follow from them.';
+            -- Hashes and instants do not get smaller by being compressed.
+            ALTER TABLE unit_metrics ALTER events SET STORAGE EXTERNAL;
+            COMMENT ON COLUMN unit_metrics.arm IS 'The index of the variant in which the identity counts.';
+            COMMENT ON COLUMN unit_metrics.numbers IS
+                'Two per metric, in the order in which they were attached: its value, and what goes with it (a denominator, a covariate, '
+                'or the steps of a funnel). Empty while all are 0.';
+            COMMENT ON COLUMN unit_metrics.events IS 'A binary format of the service.';
 
-        CREATE TABLE metric_sums (
-            link_id    bigint NOT NULL REFERENCES experiment_metrics ON DELETE CASCADE,
-            arm        smallint NOT NULL,
-            y          numeric NOT NULL,
-            yy         numeric NOT NULL,
-            d          numeric NOT NULL,
-            dd         numeric NOT NULL,
-            yd         numeric NOT NULL,
-            x          numeric NOT NULL,
-            xx         numeric NOT NULL,
-            yx         numeric NOT NULL,
-            y_non_zero bigint NOT NULL,
-            d_non_zero bigint NOT NULL,
-            PRIMARY KEY (link_id, arm)
-        );
-        COMMENT ON TABLE metric_sums IS 'The sufficient statistics of each metric and arm: sums over identities of the value y, the denominator d and the covariate x. Exact, so that what is subtracted leaves nothing behind.';
-        COMMENT ON COLUMN metric_sums.y_non_zero IS 'How many identities of the arm have a y other than 0.';
-        COMMENT ON COLUMN metric_sums.d_non_zero IS 'How many have a d other than 0.';
+            CREATE TABLE metric_sums (
+                link_id    bigint NOT NULL REFERENCES experiment_metrics ON DELETE CASCADE,
+                arm        smallint NOT NULL,
+                y          numeric NOT NULL,
+                yy         numeric NOT NULL,
+                d          numeric NOT NULL,
+                dd         numeric NOT NULL,
+                yd         numeric NOT NULL,
+                x          numeric NOT NULL,
+                xx         numeric NOT NULL,
+                yx         numeric NOT NULL,
+                y_non_zero bigint NOT NULL,
+                d_non_zero bigint NOT NULL,
+                PRIMARY KEY (link_id, arm)
+            );
+            COMMENT ON TABLE metric_sums IS
+                'The sufficient statistics of each metric and arm: sums over identities of the value y, the denominator d and the '
+                'covariate x. Exact, so that what is subtracted leaves nothing behind.';
+            COMMENT ON COLUMN metric_sums.y_non_zero IS 'How many identities of the arm have a y other than 0.';
+            COMMENT ON COLUMN metric_sums.d_non_zero IS 'How many have a d other than 0.';
 
-        CREATE TABLE metric_steps (
-            link_id bigint NOT NULL REFERENCES experiment_metrics ON DELETE CASCADE,
-            arm     smallint NOT NULL,
-            step    smallint NOT NULL,
-            count   bigint NOT NULL,
-            PRIMARY KEY (link_id, arm, step)
-        );
-        COMMENT ON TABLE metric_steps IS 'Of a funnel, how many identities reached this step and no further.';
+            CREATE TABLE metric_steps (
+                link_id bigint NOT NULL REFERENCES experiment_metrics ON DELETE CASCADE,
+                arm     smallint NOT NULL,
+                step    smallint NOT NULL,
+                count   bigint NOT NULL,
+                PRIMARY KEY (link_id, arm, step)
+            );
+            COMMENT ON TABLE metric_steps IS 'Of a funnel, how many identities reached this step and no further.';
 
-        CREATE TABLE counting_holds (
-            environment_id bigint PRIMARY KEY REFERENCES environments ON DELETE CASCADE,
-            since          timestamptz NOT NULL DEFAULT clock_timestamp(),
-            reason         text NOT NULL CHECK (reason IN ('locked', 'failed'))
-        );
-        COMMENT ON TABLE counting_holds IS 'Environments whose events cannot be aggregated at the moment, while those of all others are.';
+            CREATE TABLE counting_holds (
+                environment_id bigint PRIMARY KEY REFERENCES environments ON DELETE CASCADE,
+                since          timestamptz NOT NULL DEFAULT clock_timestamp(),
+                reason         text NOT NULL CHECK (reason IN ('locked', 'failed'))
+            );
+            COMMENT ON TABLE counting_holds IS
+                'Environments whose events cannot be aggregated at the moment, while those of all others are.';
 
-        CREATE TABLE results (
-            experiment_id        bigint PRIMARY KEY REFERENCES experiments,
-            payload              jsonb,
-            as_of                timestamptz,
-            refresh_requested_at timestamptz,
-            last_error           text,
-            last_error_at        timestamptz
-        );
-        COMMENT ON TABLE results IS 'The last computed results of each experiment: a cache of what follows from the sums.';
+            CREATE TABLE results (
+                experiment_id        bigint PRIMARY KEY REFERENCES experiments,
+                payload              jsonb,
+                as_of                timestamptz,
+                refresh_requested_at timestamptz,
+                last_error           text,
+                last_error_at        timestamptz
+            );
+            COMMENT ON TABLE results IS 'The last computed results of each experiment: a cache of what follows from the sums.';
 
-        CREATE TABLE results_history (
-            experiment_id bigint NOT NULL REFERENCES experiments,
-            day           date NOT NULL,
-            payload       jsonb NOT NULL,
-            as_of         timestamptz NOT NULL,
-            PRIMARY KEY (experiment_id, day)
+            CREATE TABLE results_history (
+                experiment_id bigint NOT NULL REFERENCES experiments,
+                day           date NOT NULL,
+                payload       jsonb NOT NULL,
+                as_of         timestamptz NOT NULL,
+                PRIMARY KEY (experiment_id, day)
+            );
+            COMMENT ON TABLE results_history IS 'The last results of each day.';
+            """
         );
-        COMMENT ON TABLE results_history IS 'The last results of each day.';
-        """);
 
     public override void Down() => DropTables();
 }

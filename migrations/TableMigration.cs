@@ -5,7 +5,10 @@ namespace Experiments.Migrations;
 /// <summary>A step of the schema, in hand-written SQL, that says which tables it is about.</summary>
 public abstract class TableMigration : Migration
 {
-    /// <summary>The tables that <see cref="MigrationBase.Up"/> creates and <see cref="MigrationBase.Down"/> drops, each after those that it refers to.</summary>
+    /// <summary>
+    /// The tables that <see cref="MigrationBase.Up"/> creates and <see cref="MigrationBase.Down"/> drops, each after those that it refers
+    /// to.
+    /// </summary>
     public abstract IReadOnlyList<string> Tables { get; }
 
     /// <summary>Drops the tables with everything in them, those first that refer to others.</summary>

@@ -14,21 +14,22 @@ internal sealed class AggregationBatch(NpgsqlDataSource source, NpgsqlConnection
     /// <summary>About how many events are aggregated in one transaction.</summary>
     public const int Size = 20_000;
 
-    /// <summary>The lag of the environment of an experiment <c>e</c>: when its oldest waiting event was received, and how many wait.</summary>
-    public const string Pending =
-        """
+    /// <summary>
+    /// The lag of the environment of an experiment <c>e</c>: when its oldest waiting event was received, and how many wait.
+    /// </summary>
+    public const string Pending = """
         SELECT min(received_at) AS oldest, COALESCE(sum(events), 0)::bigint AS events
         FROM event_batches WHERE environment_id = e.environment_id AND from_at <= clock_timestamp()
         """;
 
-    private const string Due =
-        """
+    private const string Due = """
         SELECT id, environment_id, events, from_at, until_at
         FROM (
             SELECT *, sum(events) OVER (ORDER BY id) - events AS before, min(received_at) OVER () AS first
             FROM (
                 SELECT * FROM event_batches
-                WHERE from_at <= clock_timestamp() AND environment_id <> ALL (@held) AND (@among::bigint[] IS NULL OR environment_id = ANY (@among))
+                WHERE from_at <= clock_timestamp() AND environment_id <> ALL (@held)
+                    AND (@among::bigint[] IS NULL OR environment_id = ANY (@among))
                 ORDER BY id LIMIT 1000
             ) oldest
         ) due
@@ -40,8 +41,7 @@ internal sealed class AggregationBatch(NpgsqlDataSource source, NpgsqlConnection
     // Whoever starts, pauses or ends an experiment first locks its feature and then looks at the clock. The lock here waits for
     // those who are at it, and makes those who come next do so at a later instant than the horizon; up to the horizon, what is
     // read here of their runs is final. It waits no longer than nobody minds; what is locked for longer holds up its own environment.
-    private const string Locked =
-        """
+    private const string Locked = """
         SET LOCAL lock_timeout = '100ms';
         SELECT f.id FROM features f
         WHERE f.environment_id = ANY (@environments)
@@ -50,26 +50,25 @@ internal sealed class AggregationBatch(NpgsqlDataSource source, NpgsqlConnection
         FOR SHARE
         """;
 
-    private const string Definitions =
-        """
+    private const string Definitions = """
         SELECT e.id, e.environment_id, f.name AS feature_name, e.salt, e.variants::text AS variants, e.rollouts::text AS rollouts,
-               e.rollout_percentage, e.runs - e.off AS runs, e.ended_at, h.salt AS holdout_salt, h.percentage AS holdout_percentage, e.exposure::text AS exposure
+               e.rollout_percentage, e.runs - e.off AS runs, e.ended_at, h.salt AS holdout_salt, h.percentage AS holdout_percentage,
+                   e.exposure::text AS exposure
         FROM experiments e
         JOIN features f ON f.id = e.feature_id
         LEFT JOIN holdouts h ON h.id = e.holdout_id
-        WHERE e.environment_id = ANY (@environments) AND e.started_at - interval '30 days' < @until AND (e.ended_at IS NULL OR e.ended_at >= @from) AND e.deleted_at IS NULL
+        WHERE e.environment_id = ANY (@environments) AND e.started_at - interval '30 days' < @until
+            AND (e.ended_at IS NULL OR e.ended_at >= @from) AND e.deleted_at IS NULL
         ORDER BY e.id
         """;
 
-    private const string Events =
-        $"""
+    private const string Events = $"""
         SELECT {StoredEvent.ColumnsWithTraits}
         FROM events
         WHERE batch BETWEEN $1 AND $2 AND batch + 0 = ANY ($3) AND at BETWEEN $4 AND $5 AND event = ANY ($6)
         """;
 
-    private const string CountNames =
-        """
+    private const string CountNames = """
         -- Found first and joined then, or each batch would be searched for on its own.
         WITH found AS MATERIALIZED (
             SELECT batch, environment_id, event, at FROM events
@@ -81,15 +80,16 @@ internal sealed class AggregationBatch(NpgsqlDataSource source, NpgsqlConnection
         JOIN unnest(@batches, @begins) AS b(id, from_at) ON b.id = e.batch AND e.at >= b.from_at
         GROUP BY 1, 2
         ON CONFLICT (environment_id, event) DO UPDATE SET
-            count = n.count + excluded.count, first_seen = LEAST(n.first_seen, excluded.first_seen), last_seen = GREATEST(n.last_seen, excluded.last_seen)
+            count = n.count + excluded.count, first_seen = LEAST(n.first_seen, excluded.first_seen),
+                last_seen = GREATEST(n.last_seen, excluded.last_seen)
         """;
 
     // The environments with waiting events, except the held ones.
-    private const string Waiting = "SELECT DISTINCT environment_id FROM event_batches WHERE from_at <= clock_timestamp() AND environment_id <> ALL (@held)";
+    private const string Waiting =
+        "SELECT DISTINCT environment_id FROM event_batches WHERE from_at <= clock_timestamp() AND environment_id <> ALL (@held)";
 
     // Events of the future stay in the queue until their time has come.
-    private const string Complete =
-        """
+    private const string Complete = """
         WITH later AS (
             SELECT batch, min(at) AS at, count(*) AS events
             FROM events
@@ -121,7 +121,17 @@ internal sealed class AggregationBatch(NpgsqlDataSource source, NpgsqlConnection
             return null;
         }
 
-        var due = (await connection.QueryAsync<QueuedBatch>(Due, new { Size, held, among })).ToDictionary(batch => batch.Id);
+        var due = (
+            await connection.QueryAsync<QueuedBatch>(
+                Due,
+                new
+                {
+                    Size,
+                    held,
+                    among,
+                }
+            )
+        ).ToDictionary(batch => batch.Id);
         if (due.Count == 0)
         {
             return 0;
@@ -134,8 +144,22 @@ internal sealed class AggregationBatch(NpgsqlDataSource source, NpgsqlConnection
         var (experiments, highWaterMark) = await Experiments(environments, from, last, ct);
         var until = last < highWaterMark ? last : highWaterMark;
         var links = await Links(experiments);
-        var names = links.SelectMany(link => link.Events).Concat(experiments.Select(experiment => experiment.ExposureEvent)).Distinct().ToArray();
-        var events = await StoredEvent.Read(connection, Events, Value(first), Value(newest), Value(batches), Value(from), Value(until), Value(names), Value(ExperimentDefinition.EventsWithTraits(experiments)));
+        var names = links
+            .SelectMany(link => link.Events)
+            .Concat(experiments.Select(experiment => experiment.ExposureEvent))
+            .Distinct()
+            .ToArray();
+        var events = await StoredEvent.Read(
+            connection,
+            Events,
+            Value(first),
+            Value(newest),
+            Value(batches),
+            Value(from),
+            Value(until),
+            Value(names),
+            Value(ExperimentDefinition.EventsWithTraits(experiments))
+        );
         events.RemoveAll(stored => stored.At < due[stored.Batch].FromAt);
 
         bool InTime(ExperimentDefinition experiment, long batch) => !experiment.WasFinal(BatchId.ReceivedAt(batch), late);
@@ -159,15 +183,41 @@ internal sealed class AggregationBatch(NpgsqlDataSource source, NpgsqlConnection
             await aggregator.Aggregate(changed);
         }
 
-        await connection.ExecuteAsync(CountNames, new { batches, begins = new Column<DateTime>(batches.Select(batch => due[batch].FromAt)), first, newest, from, until });
-        await connection.ExecuteAsync(Release + (last <= highWaterMark ? CompleteAll : Complete), new { batches, first, newest, highWaterMark, last, environments });
+        await connection.ExecuteAsync(
+            CountNames,
+            new
+            {
+                batches,
+                begins = new Column<DateTime>(batches.Select(batch => due[batch].FromAt)),
+                first,
+                newest,
+                from,
+                until,
+            }
+        );
+        await connection.ExecuteAsync(
+            Release + (last <= highWaterMark ? CompleteAll : Complete),
+            new
+            {
+                batches,
+                first,
+                newest,
+                highWaterMark,
+                last,
+                environments,
+            }
+        );
         await transaction.CommitAsync(ct);
         return due.Values.Sum(batch => batch.Events);
     }
 
-    /// <summary>Makes this transaction the only one that aggregates; false when another holds the lock. Other locks are waited for 100 ms at most.</summary>
+    /// <summary>
+    /// Makes this transaction the only one that aggregates; false when another holds the lock. Other locks are waited for 100 ms at most.
+    /// </summary>
     public static Task<bool> Begin(NpgsqlConnection connection) =>
-        connection.QuerySingleAsync<bool>("SELECT pg_try_advisory_xact_lock(hashtext('aggregation')) AND set_config('lock_timeout', '100ms', true) IS NOT NULL");
+        connection.QuerySingleAsync<bool>(
+            "SELECT pg_try_advisory_xact_lock(hashtext('aggregation')) AND set_config('lock_timeout', '100ms', true) IS NOT NULL"
+        );
 
     /// <summary>The same for work that takes as long as there are events or identities.</summary>
     public static async Task<bool> BeginRebuild(NpgsqlConnection connection)
@@ -182,10 +232,16 @@ internal sealed class AggregationBatch(NpgsqlDataSource source, NpgsqlConnection
     }
 
     /// <summary>One experiment, if it has started, and the instant up to which what is known of its runs is final.</summary>
-    public async Task<(IReadOnlyList<ExperimentDefinition> Experiments, DateTime HighWaterMark)> Experiments(long experimentId, CancellationToken ct)
+    public async Task<(IReadOnlyList<ExperimentDefinition> Experiments, DateTime HighWaterMark)> Experiments(
+        long experimentId,
+        CancellationToken ct
+    )
     {
-        var environment = await connection.QuerySingleOrDefaultAsync<long?>("SELECT environment_id FROM experiments WHERE id = @experimentId", new { experimentId })
-            ?? throw new InvalidOperationException($"There is no experiment {experimentId}.");
+        var environment =
+            await connection.QuerySingleOrDefaultAsync<long?>(
+                "SELECT environment_id FROM experiments WHERE id = @experimentId",
+                new { experimentId }
+            ) ?? throw new InvalidOperationException($"There is no experiment {experimentId}.");
         var (experiments, highWaterMark) = await Experiments([environment], DateTime.UnixEpoch, DateTime.MaxValue.AddYears(-1), ct);
         return ([.. experiments.Where(experiment => experiment.Id == experimentId && experiment.Timeline.Runs.Count > 0)], highWaterMark);
     }
@@ -196,19 +252,40 @@ internal sealed class AggregationBatch(NpgsqlDataSource source, NpgsqlConnection
         var byId = experiments.ToDictionary(experiment => experiment.Id);
         return MetricLink.Of(
             await connection.QueryAsync<MetricLink.Row>(
-                "SELECT id, experiment_id, aggregation, definition::text AS definition FROM experiment_metrics WHERE experiment_id = ANY (@ids)",
-                new { ids = byId.Values.Where(experiment => experiment.Timeline.Runs.Count > 0).Select(experiment => experiment.Id).ToArray() }),
-            id => byId[id]);
+                """
+                SELECT id, experiment_id, aggregation, definition::text AS definition
+                FROM experiment_metrics WHERE experiment_id = ANY (@ids)
+                """,
+                new
+                {
+                    ids = byId.Values.Where(experiment => experiment.Timeline.Runs.Count > 0).Select(experiment => experiment.Id).ToArray(),
+                }
+            ),
+            id => byId[id]
+        );
     }
 
     // In a transaction of its own, so that nobody who wants to change an experiment waits longer than it takes to read it.
-    private async Task<(IReadOnlyList<ExperimentDefinition> Experiments, DateTime HighWaterMark)> Experiments(long[] environments, DateTime from, DateTime until, CancellationToken ct)
+    private async Task<(IReadOnlyList<ExperimentDefinition> Experiments, DateTime HighWaterMark)> Experiments(
+        long[] environments,
+        DateTime from,
+        DateTime until,
+        CancellationToken ct
+    )
     {
         await using var beat = Heartbeat.Of(connection);
         await using var other = await source.OpenConnectionAsync(ct);
         await using var transaction = await other.BeginTransactionAsync(ct);
         await other.ExecuteAsync(Locked, new { environments });
-        var rows = await other.QueryAsync<ExperimentDefinition.Row>(Definitions, new { environments, from, until });
+        var rows = await other.QueryAsync<ExperimentDefinition.Row>(
+            Definitions,
+            new
+            {
+                environments,
+                from,
+                until,
+            }
+        );
         var highWaterMark = await other.QuerySingleAsync<DateTime>("SELECT clock_timestamp()");
         return ([.. rows.Select(row => new ExperimentDefinition(row))], highWaterMark);
     }

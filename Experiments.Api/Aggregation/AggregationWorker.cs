@@ -8,7 +8,8 @@ using Npgsql;
 namespace Experiments.Api.Aggregation;
 
 /// <summary>The background job that aggregates new events into exposures, unit metrics and sums, whichever replica ingested them.</summary>
-internal sealed class AggregationWorker(Database database, Readiness readiness, IConfiguration configuration, ILoggerFactory loggers) : BackgroundService
+internal sealed class AggregationWorker(Database database, Readiness readiness, IConfiguration configuration, ILoggerFactory loggers)
+    : BackgroundService
 {
     // Events that arrive within this time of each other are aggregated together.
     private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(20);
@@ -53,8 +54,14 @@ internal sealed class AggregationWorker(Database database, Readiness readiness, 
     /// <summary>Connections for statements that take longer than a request may.</summary>
     public static NpgsqlDataSource Source(Database database, ILoggerFactory? loggers)
     {
-        // Where a batch lies only its own number tells, so that a plan for any number would be a bad one; and none is long enough to be compiled.
-        var settings = DatabaseSetup.Settings(database.ConnectionString, TimeSpan.FromSeconds(60), DatabaseSetup.Idle, "-c jit=off -c plan_cache_mode=force_custom_plan");
+        // Where a batch lies only its own number tells, so that a plan for any number would be a bad one; and none is long enough to be
+        // compiled.
+        var settings = DatabaseSetup.Settings(
+            database.ConnectionString,
+            TimeSpan.FromSeconds(60),
+            DatabaseSetup.Idle,
+            "-c jit=off -c plan_cache_mode=force_custom_plan"
+        );
         settings.ApplicationName = "experiments-aggregation";
         settings.CommandTimeout = 0;
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
@@ -105,7 +112,7 @@ internal sealed class AggregationWorker(Database database, Readiness readiness, 
     {
         var late = configuration.LateEvents();
         await using var connection = await source.OpenConnectionAsync(ct);
-        for (var skipped = new HashSet<long>(); ;)
+        for (var skipped = new HashSet<long>(); ; )
         {
             // Backfill and new events take turns, a page and a batch at a time, so that neither waits for all of the other.
             var isBackfilled = false;
@@ -156,7 +163,14 @@ internal sealed class AggregationWorker(Database database, Readiness readiness, 
     }
 
     // By halves, so that one in thousands is found in about a dozen batches; the one that fails alone is held.
-    private async Task<int?> Search(AggregationBatch batch, NpgsqlConnection connection, long[] failing, Exception exception, TimeSpan tried, CancellationToken ct)
+    private async Task<int?> Search(
+        AggregationBatch batch,
+        NpgsqlConnection connection,
+        long[] failing,
+        Exception exception,
+        TimeSpan tried,
+        CancellationToken ct
+    )
     {
         if (failing is [var environmentId])
         {
@@ -164,8 +178,10 @@ internal sealed class AggregationWorker(Database database, Readiness readiness, 
             return 0;
         }
 
-        return failing.Length == 0 ? 0
-            : await Try(batch, connection, failing[..(failing.Length / 2)], ct) + await Try(batch, connection, failing[(failing.Length / 2)..], ct);
+        return failing.Length == 0
+            ? 0
+            : await Try(batch, connection, failing[..(failing.Length / 2)], ct)
+                + await Try(batch, connection, failing[(failing.Length / 2)..], ct);
     }
 
     private async Task<int?> Try(AggregationBatch batch, NpgsqlConnection connection, long[] environments, CancellationToken ct)
@@ -197,7 +213,8 @@ internal sealed class AggregationWorker(Database database, Readiness readiness, 
                 SET lock_timeout = '50ms';
                 SELECT brin_summarize_new_values(i.inhrelid) FROM pg_inherits i WHERE i.inhparent = 'events_batch'::regclass;
                 RESET lock_timeout;
-                """);
+                """
+            );
         }
         catch (PostgresException exception) when (Failure.IsLocked(exception))
         {

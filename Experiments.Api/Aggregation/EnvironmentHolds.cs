@@ -14,8 +14,7 @@ internal sealed class EnvironmentHolds(ILogger logger)
     private const string Locked = "locked";
     private const string Failed = "failed";
 
-    private const string Write =
-        """
+    private const string Write = """
         INSERT INTO counting_holds AS h (environment_id, reason) VALUES (@environmentId, @reason)
         ON CONFLICT (environment_id) DO UPDATE SET reason = excluded.reason WHERE h.reason <> excluded.reason
         """;
@@ -35,7 +34,9 @@ internal sealed class EnvironmentHolds(ILogger logger)
     public long[] Due => [.. _held.Where(held => held.Value.Since.Elapsed >= held.Value.Pause).Select(held => held.Key)];
 
     /// <summary>Whether what failed may be the business of one environment, rather than of the database.</summary>
-    public static bool MayConcernOne(Exception exception) => Failure.IsLocked(exception) || !Failure.IsUnavailable(exception)
+    public static bool MayConcernOne(Exception exception) =>
+        Failure.IsLocked(exception)
+        || !Failure.IsUnavailable(exception)
         || exception is PostgresException { SqlState: PostgresErrorCodes.QueryCanceled };
 
     /// <summary>Holds an environment back after <paramref name="tried"/> was spent on it in vain.</summary>
@@ -43,7 +44,11 @@ internal sealed class EnvironmentHolds(ILogger logger)
     {
         var reason = Failure.IsLocked(exception) ? Locked : Failed;
         var wasSo = _held.TryGetValue(environmentId, out var held) && held.Reason == reason;
-        _held[environmentId] = (Stopwatch.StartNew(), TimeSpan.FromTicks(Math.Clamp(10 * tried.Ticks, Soonest.Ticks, Latest.Ticks)), reason);
+        _held[environmentId] = (
+            Stopwatch.StartNew(),
+            TimeSpan.FromTicks(Math.Clamp(10 * tried.Ticks, Soonest.Ticks, Latest.Ticks)),
+            reason
+        );
         if (wasSo)
         {
             return;
@@ -51,11 +56,18 @@ internal sealed class EnvironmentHolds(ILogger logger)
 
         if (reason == Locked)
         {
-            logger.LogWarning("Aggregation of environment {EnvironmentId} is on hold: a row is locked. Other environments are not affected", environmentId);
+            logger.LogWarning(
+                "Aggregation of environment {EnvironmentId} is on hold: a row is locked. Other environments are not affected",
+                environmentId
+            );
         }
         else
         {
-            logger.LogError(exception, "Aggregation of environment {EnvironmentId} failed; retrying. Other environments are not affected", environmentId);
+            logger.LogError(
+                exception,
+                "Aggregation of environment {EnvironmentId} failed; retrying. Other environments are not affected",
+                environmentId
+            );
         }
 
         await connection.ExecuteAsync(Write, new { environmentId, reason });

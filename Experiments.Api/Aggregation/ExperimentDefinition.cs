@@ -22,10 +22,17 @@ internal sealed class ExperimentDefinition
         _assigner = new(row.Salt, variants.Select(variant => variant.Weight), row.HoldoutSalt, row.HoldoutPercentage ?? 0);
         Timeline = new(
             [.. row.Runs.Select(run => (run.LowerBound, run.UpperBoundInfinite ? (DateTime?)null : run.UpperBound))],
-            [.. StoredJson.Parse(row.Rollouts)!.AsArray().Select(former =>
-                (former!["percentage"]!.GetValue<decimal>(), former["until"]!.GetValue<DateTimeOffset>().UtcDateTime))],
+            [
+                .. StoredJson
+                    .Parse(row.Rollouts)!
+                    .AsArray()
+                    .Select(former =>
+                        (former!["percentage"]!.GetValue<decimal>(), former["until"]!.GetValue<DateTimeOffset>().UtcDateTime)
+                    ),
+            ],
             row.RolloutPercentage,
-            row.EndedAt);
+            row.EndedAt
+        );
     }
 
     public long Id { get; }
@@ -41,7 +48,12 @@ internal sealed class ExperimentDefinition
 
     /// <summary>The events whose traits some of these experiments look at.</summary>
     public static string[] EventsWithTraits(IEnumerable<ExperimentDefinition> experiments) =>
-        [.. experiments.Where(experiment => experiment._criteria.TestIdentities is not null).Select(experiment => experiment.ExposureEvent).Distinct()];
+        [
+            .. experiments
+                .Where(experiment => experiment._criteria.TestIdentities is not null)
+                .Select(experiment => experiment.ExposureEvent)
+                .Distinct(),
+        ];
 
     /// <summary>Whether what came in then was too late to count: the experiment had ended, and the time for late events was over.</summary>
     public bool WasFinal(DateTime receivedAt, TimeSpan late) => Timeline.EndedAt is { } ended && receivedAt > ended + late;
@@ -50,14 +62,25 @@ internal sealed class ExperimentDefinition
     /// Whether an event is an exposure to this experiment. An exposure of the SDKs names it, or else only its feature, on which at
     /// most one experiment was going on at any time.
     /// </summary>
-    public bool IsConcerned(StoredEvent raw) => raw.EnvironmentId == EnvironmentId && raw.Event == ExposureEvent
-        && (_criteria.Event is not null
-            || (raw.ExperimentId is { } named ? named == Id : string.Equals(raw.FeatureName, FeatureName, StringComparison.OrdinalIgnoreCase)));
+    public bool IsConcerned(StoredEvent raw) =>
+        raw.EnvironmentId == EnvironmentId
+        && raw.Event == ExposureEvent
+        && (
+            _criteria.Event is not null
+            || (
+                raw.ExperimentId is { } named
+                    ? named == Id
+                    : string.Equals(raw.FeatureName, FeatureName, StringComparison.OrdinalIgnoreCase)
+            )
+        );
 
     /// <inheritdoc cref="VariantAssigner.Draw"/>
     public double Draw(string identifier) => _assigner.Draw(identifier);
 
-    /// <summary>What one exposure amounts to, or null when it is none of this experiment: from before its start without naming it, from after its end, or without the variant that it should name.</summary>
+    /// <summary>
+    /// What one exposure amounts to, or null when it is none of this experiment: from before its start without naming it, from after its
+    /// end, or without the variant that it should name.
+    /// </summary>
     public ExposureState? Judge(StoredEvent raw)
     {
         var (identifier, at) = (raw.Identifier!, raw.At);
@@ -66,7 +89,8 @@ internal sealed class ExperimentDefinition
         if (!Timeline.RanAt(at))
         {
             return Timeline.WasPausedAt(at) ? ExposureState.DuringPause(own, at, isTest)
-                : raw.ExperimentId == Id && Timeline.IsJustBefore(at, BatchId.ReceivedAt(raw.Batch)) ? ExposureState.TooEarly(own, at, isTest)
+                : raw.ExperimentId == Id && Timeline.IsJustBefore(at, BatchId.ReceivedAt(raw.Batch))
+                    ? ExposureState.TooEarly(own, at, isTest)
                 : null;
         }
 
@@ -80,7 +104,8 @@ internal sealed class ExperimentDefinition
 
     /// <summary>What the identity is counted as.</summary>
     public string Outcome(Inclusion standing) =>
-        standing.Reason ?? (standing.Arm == ExposureState.HeldOut ? ExposureState.InHoldout : ExposureState.InVariant + _keys[standing.Arm!.Value]);
+        standing.Reason
+        ?? (standing.Arm == ExposureState.HeldOut ? ExposureState.InHoldout : ExposureState.InVariant + _keys[standing.Arm!.Value]);
 
     // The place of the variant that the exposure names. Whom a holdout keeps out sees the value of control, under no name.
     private int? Shown(StoredEvent raw, int own)
@@ -100,7 +125,8 @@ internal sealed class ExperimentDefinition
         return place < 0 ? ExposureState.Foreign : place;
     }
 
-    private int AssignedVariant(string identifier) => _assigner.HoldsOut(identifier) ? ExposureState.HeldOut : _assigner.Variant(identifier);
+    private int AssignedVariant(string identifier) =>
+        _assigner.HoldsOut(identifier) ? ExposureState.HeldOut : _assigner.Variant(identifier);
 
     private static bool Holds(string json, Func<JsonElement, bool> holds)
     {
@@ -111,7 +137,10 @@ internal sealed class ExperimentDefinition
     private static string? Member(string? json, string name)
     {
         using var document = json is null ? null : StoredJson.Document(json);
-        return document?.RootElement is { ValueKind: JsonValueKind.Object } members && members.TryGetProperty(name, out var member) && member.ValueKind == JsonValueKind.String
+        return
+            document?.RootElement is { ValueKind: JsonValueKind.Object } members
+            && members.TryGetProperty(name, out var member)
+            && member.ValueKind == JsonValueKind.String
             ? member.GetString()
             : null;
     }

@@ -9,17 +9,17 @@ namespace Experiments.Api.Aggregation;
 /// <summary>Takes exposures into the row of each identity, and what that changes into the counts.</summary>
 internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyList<ExperimentDefinition> experiments)
 {
-    private const string Known =
-        """
+    private const string Known = """
         SELECT x.experiment_id, x.identity, x.own, x.seen, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at, x.before_at
         FROM unnest($1, $2) AS k(experiment_id, identity)
         JOIN exposures x USING (experiment_id, identity)
         """;
 
-    private const string Upsert =
-        """
-        INSERT INTO exposures (experiment_id, identity, identifier, own, seen, seen_at, first_shown, enrolled_at, paused_at, before_at, counts_in, draw)
-        SELECT * FROM unnest(@Experiments, @Identities, @Identifiers, @AssignedVariant, @ShownVariants, @SeenAt, @First, @EnrolledAt, @PausedAt, @BeforeAt, @CountsIn, @Draw)
+    private const string Upsert = """
+        INSERT INTO exposures (experiment_id, identity, identifier, own, seen, seen_at, first_shown, enrolled_at, paused_at, before_at,
+            counts_in, draw)
+        SELECT * FROM unnest(@Experiments, @Identities, @Identifiers, @AssignedVariant, @ShownVariants, @SeenAt, @First, @EnrolledAt,
+            @PausedAt, @BeforeAt, @CountsIn, @Draw)
         ON CONFLICT (experiment_id, identity) DO UPDATE SET
             own = excluded.own, seen = excluded.seen, seen_at = excluded.seen_at, first_shown = excluded.first_shown,
             enrolled_at = excluded.enrolled_at, paused_at = excluded.paused_at, before_at = excluded.before_at,
@@ -27,16 +27,21 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
         """;
 
     private readonly Dictionary<long, ExperimentDefinition> _byId = experiments.ToDictionary(experiment => experiment.Id);
-    private readonly ILookup<(long, string), ExperimentDefinition> _byFeature =
-        experiments.ToLookup(experiment => (experiment.EnvironmentId, experiment.FeatureName.ToUpperInvariant()));
-    private readonly ILookup<(long, string), ExperimentDefinition> _byEvent =
-        experiments.ToLookup(experiment => (experiment.EnvironmentId, experiment.ExposureEvent));
+    private readonly ILookup<(long, string), ExperimentDefinition> _byFeature = experiments.ToLookup(experiment =>
+        (experiment.EnvironmentId, experiment.FeatureName.ToUpperInvariant())
+    );
+    private readonly ILookup<(long, string), ExperimentDefinition> _byEvent = experiments.ToLookup(experiment =>
+        (experiment.EnvironmentId, experiment.ExposureEvent)
+    );
 
     private readonly Dictionary<Key, (string Identifier, ExposureState State)> _found = [];
     private readonly ExposureCounts _counts = new();
 
     /// <summary>Takes them in, and tells what the rows that have changed are now.</summary>
-    public async Task<IReadOnlyDictionary<Key, ExposureState>> Aggregate(IEnumerable<StoredEvent> events, Func<ExperimentDefinition, long, bool> inTime)
+    public async Task<IReadOnlyDictionary<Key, ExposureState>> Aggregate(
+        IEnumerable<StoredEvent> events,
+        Func<ExperimentDefinition, long, bool> inTime
+    )
     {
         foreach (var raw in events)
         {
@@ -120,10 +125,20 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
         : raw.FeatureName is { } feature ? _byFeature[(raw.EnvironmentId, feature.ToUpperInvariant())]
         : [];
 
-    /// <summary>From the columns own, seen, seen_at, first_shown, enrolled_at, paused_at and before_at, which begin at this place.</summary>
+    /// <summary>
+    /// From the columns own, seen, seen_at, first_shown, enrolled_at, paused_at and before_at, which begin at this place.
+    /// </summary>
     public static ExposureState Shown(NpgsqlDataReader row, int place)
     {
-        return new(row.GetInt16(place), row.GetInt32(place + 1), Instant(place + 2), row.IsDBNull(place + 3) ? null : row.GetInt16(place + 3), Instant(place + 4), Instant(place + 5), Instant(place + 6));
+        return new(
+            row.GetInt16(place),
+            row.GetInt32(place + 1),
+            Instant(place + 2),
+            row.IsDBNull(place + 3) ? null : row.GetInt16(place + 3),
+            Instant(place + 4),
+            Instant(place + 5),
+            Instant(place + 6)
+        );
 
         DateTime? Instant(int at) => row.IsDBNull(at) ? null : row.GetDateTime(at);
     }
@@ -139,21 +154,24 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
     {
         if (rows.Count > 0)
         {
-            await connection.ExecuteAsync(Upsert, new
-            {
-                Experiments = new Column<long>(rows.Select(row => row.Key.ExperimentId)),
-                Identities = new Column<Guid>(rows.Select(row => row.Key.Identity)),
-                Identifiers = new Column<string>(rows.Select(row => row.Identifier)),
-                AssignedVariant = new Column<short>(rows.Select(row => (short)row.State.AssignedVariant)),
-                ShownVariants = new Column<int>(rows.Select(row => row.State.ShownVariants)),
-                SeenAt = new Column<DateTime?>(rows.Select(row => row.State.SeenAt)),
-                First = new Column<short?>(rows.Select(row => (short?)row.State.First)),
-                EnrolledAt = new Column<DateTime?>(rows.Select(row => row.State.EnrolledAt)),
-                PausedAt = new Column<DateTime?>(rows.Select(row => row.State.PausedAt)),
-                BeforeAt = new Column<DateTime?>(rows.Select(row => row.State.BeforeAt)),
-                CountsIn = new Column<short?>(rows.Select(row => (short?)row.CountsIn)),
-                Draw = new Column<double>(rows.Select(row => row.Draw)),
-            });
+            await connection.ExecuteAsync(
+                Upsert,
+                new
+                {
+                    Experiments = new Column<long>(rows.Select(row => row.Key.ExperimentId)),
+                    Identities = new Column<Guid>(rows.Select(row => row.Key.Identity)),
+                    Identifiers = new Column<string>(rows.Select(row => row.Identifier)),
+                    AssignedVariant = new Column<short>(rows.Select(row => (short)row.State.AssignedVariant)),
+                    ShownVariants = new Column<int>(rows.Select(row => row.State.ShownVariants)),
+                    SeenAt = new Column<DateTime?>(rows.Select(row => row.State.SeenAt)),
+                    First = new Column<short?>(rows.Select(row => (short?)row.State.First)),
+                    EnrolledAt = new Column<DateTime?>(rows.Select(row => row.State.EnrolledAt)),
+                    PausedAt = new Column<DateTime?>(rows.Select(row => row.State.PausedAt)),
+                    BeforeAt = new Column<DateTime?>(rows.Select(row => row.State.BeforeAt)),
+                    CountsIn = new Column<short?>(rows.Select(row => (short?)row.CountsIn)),
+                    Draw = new Column<double>(rows.Select(row => row.Draw)),
+                }
+            );
         }
     }
 
@@ -172,6 +190,7 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
     /// <summary>An identity in an experiment.</summary>
     internal readonly record struct Key(long ExperimentId, Guid Identity) : IComparable<Key>
     {
-        public int CompareTo(Key other) => ExperimentId != other.ExperimentId ? ExperimentId.CompareTo(other.ExperimentId) : Identity.CompareTo(other.Identity);
+        public int CompareTo(Key other) =>
+            ExperimentId != other.ExperimentId ? ExperimentId.CompareTo(other.ExperimentId) : Identity.CompareTo(other.Identity);
     }
 }

@@ -8,8 +8,7 @@ namespace Experiments.Api.Aggregation;
 /// <summary>How many identities are to be counted more, or fewer, by the hour and by what they are counted as.</summary>
 internal sealed class ExposureCounts
 {
-    private const string Count =
-        """
+    private const string Count = """
         INSERT INTO exposure_counts AS c (experiment_id, hour, outcome, count)
         SELECT * FROM unnest(@Experiments, @Hours, @Outcomes, @Counts)
         ON CONFLICT (experiment_id, hour, outcome) DO UPDATE SET count = c.count + excluded.count
@@ -35,13 +34,16 @@ internal sealed class ExposureCounts
         var counts = _counts.Where(count => count.Value != 0).OrderBy(count => count.Key).ToList();
         if (counts.Count > 0)
         {
-            await connection.ExecuteAsync(Count, new
-            {
-                Experiments = new Column<long>(counts.Select(count => count.Key.Experiment)),
-                Hours = new Column<DateTime>(counts.Select(count => count.Key.Hour)),
-                Outcomes = new Column<string>(counts.Select(count => count.Key.Outcome)),
-                Counts = new Column<long>(counts.Select(count => count.Value)),
-            });
+            await connection.ExecuteAsync(
+                Count,
+                new
+                {
+                    Experiments = new Column<long>(counts.Select(count => count.Key.Experiment)),
+                    Hours = new Column<DateTime>(counts.Select(count => count.Key.Hour)),
+                    Outcomes = new Column<string>(counts.Select(count => count.Key.Outcome)),
+                    Counts = new Column<long>(counts.Select(count => count.Value)),
+                }
+            );
         }
     }
 }

@@ -7,7 +7,12 @@ namespace Experiments.Api.Aggregation;
 /// <param name="FeatureProperty">The member of its metadata that names the variant; without it whoever sends the event saw its own.</param>
 /// <param name="TestIdentities">Who is left out, by a trait that comes with the exposure.</param>
 /// <param name="MultipleVariants"><c>exclude</c>, or <c>first_seen</c>: they count in the one that they saw first.</param>
-internal sealed record ExposureCriteria(string? Event = null, string? FeatureProperty = null, TestIdentities? TestIdentities = null, string? MultipleVariants = null)
+internal sealed record ExposureCriteria(
+    string? Event = null,
+    string? FeatureProperty = null,
+    TestIdentities? TestIdentities = null,
+    string? MultipleVariants = null
+)
 {
     public const string Exclude = "exclude";
     public const string FirstSeen = "first_seen";
@@ -16,6 +21,8 @@ internal sealed record ExposureCriteria(string? Event = null, string? FeaturePro
 /// <summary>Identities that have a trait of one of these values.</summary>
 internal sealed record TestIdentities(string? Trait = null, IReadOnlyList<JsonElement>? Values = null)
 {
-    public bool Have(JsonElement traits) => traits.ValueKind == JsonValueKind.Object && traits.TryGetProperty(Trait!, out var actual)
+    public bool Have(JsonElement traits) =>
+        traits.ValueKind == JsonValueKind.Object
+        && traits.TryGetProperty(Trait!, out var actual)
         && Values!.Any(value => JsonElement.DeepEquals(value, actual));
 }

@@ -5,18 +5,21 @@ using Npgsql;
 
 namespace Experiments.Api.Aggregation;
 
-/// <summary>Takes events into what is measured of the identities that they are of, and what that changes into the sums of the arms.</summary>
+/// <summary>
+/// Takes events into what is measured of the identities that they are of, and what that changes into the sums of the arms.
+/// </summary>
 internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyList<MetricLink> links)
 {
     private readonly Dictionary<long, UnitValues> _experiments = links
-        .GroupBy(link => link.Experiment.Id).ToDictionary(own => own.Key, own => new UnitValues(own.First().Experiment, own));
+        .GroupBy(link => link.Experiment.Id)
+        .ToDictionary(own => own.Key, own => new UnitValues(own.First().Experiment, own));
 
     private readonly MetricEventMatcher _matcher = new(links);
     private readonly Dictionary<ExposureAggregator.Key, List<(long SourceMetric, MetricEvent Event)>> _taken = [];
 
     /// <summary>Takes up an event for every metric that is about it.</summary>
-    public void Take(StoredEvent raw, Func<ExperimentDefinition, bool> inTime) => _matcher.Take(raw, inTime, (source, taken) =>
-        Of(new(source.Experiment.Id, Identity.Key(raw.Identifier!))).Add((source.Id, taken)));
+    public void Take(StoredEvent raw, Func<ExperimentDefinition, bool> inTime) =>
+        _matcher.Take(raw, inTime, (source, taken) => Of(new(source.Experiment.Id, Identity.Key(raw.Identifier!))).Add((source.Id, taken)));
 
     /// <summary>Has the values of an identity recalculated, because its exposure has changed.</summary>
     public void Recalculate(ExposureAggregator.Key key)

@@ -12,18 +12,17 @@ namespace Experiments.Api.Aggregation;
 /// </summary>
 internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection connection, TimeSpan late)
 {
-    private const string Due =
-        """
+    private const string Due = """
         SELECT l.experiment_id
         FROM experiment_metrics l
         JOIN experiments e ON e.id = l.experiment_id
-        WHERE NOT l.backfilled AND e.started_at IS NOT NULL AND e.deleted_at IS NULL AND e.id <> ALL (@skipped) AND e.environment_id <> ALL (@held)
+        WHERE NOT l.backfilled AND e.started_at IS NOT NULL AND e.deleted_at IS NULL AND e.id <> ALL (@skipped)
+            AND e.environment_id <> ALL (@held)
         ORDER BY l.id
         LIMIT 1
         """;
 
-    private const string Cursor =
-        """
+    private const string Cursor = """
         SELECT array_agg(id) AS links, bool_or(backfilled_to IS NULL) AS is_new, min(backfilled_to) AS at,
                (array_agg(backfilled_key ORDER BY backfilled_to, backfilled_key))[1] AS key
         FROM experiment_metrics WHERE experiment_id = @experimentId AND NOT backfilled
@@ -32,19 +31,19 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
     // So many events are looked through for a page, whoever's they are, so that none takes long.
     private const int Size = 50_000;
 
-    private const string Edge =
-        """
-        SELECT at, key FROM events WHERE at BETWEEN @from AND @highWaterMark AND (at, key) > (@from, @key) ORDER BY at, key OFFSET @Size - 1 LIMIT 1
+    private const string Edge = """
+        SELECT at, key FROM events WHERE at BETWEEN @from AND @highWaterMark AND (at, key) > (@from, @key)
+        ORDER BY at, key OFFSET @Size - 1 LIMIT 1
         """;
 
-    private const string Events =
-        $"""
+    private const string Events = $"""
         SELECT {StoredEvent.Columns}
         FROM events
         WHERE environment_id = $1 AND event = ANY ($2) AND at BETWEEN $3 AND $5 AND (at, key) > ($3, $4) AND (at, key) <= ($5, $6)
         """;
 
-    private const string Move = "UPDATE experiment_metrics SET backfilled_to = @at, backfilled_key = @key, backfilled = @isDone WHERE id = ANY (@links)";
+    private const string Move =
+        "UPDATE experiment_metrics SET backfilled_to = @at, backfilled_key = @key, backfilled = @isDone WHERE id = ANY (@links)";
 
     /// <summary>Aggregates a page of old events. False when there was none, null when another replica holds the lock.</summary>
     /// <param name="skipped">Experiments whose metrics are left for later; one that fails becomes one of them.</param>
@@ -99,7 +98,21 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
         {
             var from = cursor.IsNew ? fresh.Min(link => link.From) : cursor.At!.Value;
             var key = cursor.IsNew ? long.MinValue : cursor.Key!.Value;
-            if ((await connection.QueryAsync<(DateTime, long)>(Edge, new { from, highWaterMark, key, Size })).AsList() is [var next])
+            if (
+                (
+                    await connection.QueryAsync<(DateTime, long)>(
+                        Edge,
+                        new
+                        {
+                            from,
+                            highWaterMark,
+                            key,
+                            Size,
+                        }
+                    )
+                ).AsList()
+                is [var next]
+            )
             {
                 (edge, isDone) = (next, false);
             }
@@ -121,11 +134,21 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
                 new NpgsqlParameter<DateTime> { TypedValue = from },
                 new NpgsqlParameter<long> { TypedValue = key },
                 new NpgsqlParameter<DateTime> { TypedValue = edge.At },
-                new NpgsqlParameter<long> { TypedValue = edge.Key });
+                new NpgsqlParameter<long> { TypedValue = edge.Key }
+            );
             await aggregator.Aggregate(new Dictionary<ExposureAggregator.Key, ExposureState>());
         }
 
-        await connection.ExecuteAsync(Move, new { at = edge.At, key = edge.Key, isDone, Links = fresh.Select(link => link.Id).ToArray() });
+        await connection.ExecuteAsync(
+            Move,
+            new
+            {
+                at = edge.At,
+                key = edge.Key,
+                isDone,
+                Links = fresh.Select(link => link.Id).ToArray(),
+            }
+        );
         await transaction.CommitAsync(ct);
         return true;
     }

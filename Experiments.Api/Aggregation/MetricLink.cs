@@ -18,7 +18,14 @@ internal sealed class MetricLink
         _formula = new(row.Aggregation, _definition);
         _sources = _definition.Sources;
         (_hasSteps, _hasDenominator) = (row.Aggregation == "funnel", row.Aggregation is "ratio" or "retention");
-        Sources = JsonSerializer.Serialize(_sources.Select(source => new { source.Event, source.Filters, Property = source.Property ?? "value" }));
+        Sources = JsonSerializer.Serialize(
+            _sources.Select(source => new
+            {
+                source.Event,
+                source.Filters,
+                Property = source.Property ?? "value",
+            })
+        );
     }
 
     public long Id { get; }
@@ -31,7 +38,9 @@ internal sealed class MetricLink
     /// <summary>Under which metric the events are kept: the first that is about the same.</summary>
     public long SourceMetric { get; private set; }
 
-    /// <summary>Its place among the metrics of the experiment. Once an experiment has started it loses none, so that this never changes.</summary>
+    /// <summary>
+    /// Its place among the metrics of the experiment. Once an experiment has started it loses none, so that this never changes.
+    /// </summary>
     public int Place { get; private set; }
 
     public IEnumerable<string> Events => _sources.Select(source => source.Event!).Distinct();
@@ -39,7 +48,9 @@ internal sealed class MetricLink
     /// <summary>From when on its events matter.</summary>
     public DateTime From => Experiment.Timeline.Runs[0].From.AddDays(-(_definition.LookbackDays ?? 0)).AddMilliseconds(-1);
 
-    /// <summary>The metrics of some experiments, in the order in which they were attached, with their places and with who keeps whose events.</summary>
+    /// <summary>
+    /// The metrics of some experiments, in the order in which they were attached, with their places and with who keeps whose events.
+    /// </summary>
     public static IReadOnlyList<MetricLink> Of(IEnumerable<Row> rows, Func<long, ExperimentDefinition> experiment)
     {
         var links = rows.OrderBy(row => row.Id).Select(row => new MetricLink(row, experiment(row.ExperimentId))).ToList();
@@ -55,8 +66,11 @@ internal sealed class MetricLink
         return links;
     }
 
-    /// <summary>What an event is to this metric: once for each place of the definition that it fits, with its number where it has one.</summary>
-    public IEnumerable<MetricEvent> Take(string name, DateTime at, long key, string? value, JsonElement? metadata) => _formula.Take(name, at, key, value, metadata);
+    /// <summary>
+    /// What an event is to this metric: once for each place of the definition that it fits, with its number where it has one.
+    /// </summary>
+    public IEnumerable<MetricEvent> Take(string name, DateTime at, long key, string? value, JsonElement? metadata) =>
+        _formula.Take(name, at, key, value, metadata);
 
     public MetricValue Value(ReadOnlySpan<MetricEvent> events, DateTime exposed) => _formula.Value(events, exposed, Experiment.Timeline);
 
@@ -70,14 +84,19 @@ internal sealed class MetricLink
         }
 
         var (y, other) = (numbers[place], numbers[place + 1]);
-        return _hasSteps ? new(y, 0, 0, (int)other) : _hasDenominator ? new(y, other, 0, 0) : new(y, 0, other, 0);
+        return _hasSteps ? new(y, 0, 0, (int)other)
+            : _hasDenominator ? new(y, other, 0, 0)
+            : new(y, 0, other, 0);
     }
 
     /// <summary>Writes the value among an identity's numbers.</summary>
     public void Write(MetricValue value, double[] numbers)
     {
         numbers[Place * 2] = value.Y;
-        numbers[(Place * 2) + 1] = _hasSteps ? value.Steps : _hasDenominator ? value.D : value.X;
+        numbers[(Place * 2) + 1] =
+            _hasSteps ? value.Steps
+            : _hasDenominator ? value.D
+            : value.X;
     }
 
     internal sealed record Row(long Id, long ExperimentId, string Aggregation, string Definition);

@@ -7,19 +7,19 @@ namespace Experiments.Api.Aggregation;
 /// <summary>What is to be added to the sums of metrics, by arm: the values of identities, put on or taken off.</summary>
 internal sealed class MetricSumsDelta
 {
-    private const string Sum =
-        """
+    private const string Sum = """
         INSERT INTO metric_sums AS s (link_id, arm, y, yy, d, dd, yd, x, xx, yx, y_non_zero, d_non_zero)
-        SELECT link_id, arm, y::numeric, yy::numeric, d::numeric, dd::numeric, yd::numeric, x::numeric, xx::numeric, yx::numeric, y_non_zero, d_non_zero
-        FROM unnest(@Links, @Arms, @Y, @YY, @D, @DD, @YD, @X, @XX, @YX, @YNonZero, @DNonZero) AS g(link_id, arm, y, yy, d, dd, yd, x, xx, yx, y_non_zero, d_non_zero)
+        SELECT link_id, arm, y::numeric, yy::numeric, d::numeric, dd::numeric, yd::numeric, x::numeric, xx::numeric, yx::numeric,
+            y_non_zero, d_non_zero
+        FROM unnest(@Links, @Arms, @Y, @YY, @D, @DD, @YD, @X, @XX, @YX, @YNonZero, @DNonZero) AS g(link_id, arm, y, yy, d, dd, yd, x, xx,
+            yx, y_non_zero, d_non_zero)
         ON CONFLICT (link_id, arm) DO UPDATE SET
             y = s.y + excluded.y, yy = s.yy + excluded.yy, d = s.d + excluded.d, dd = s.dd + excluded.dd, yd = s.yd + excluded.yd,
             x = s.x + excluded.x, xx = s.xx + excluded.xx, yx = s.yx + excluded.yx,
             y_non_zero = s.y_non_zero + excluded.y_non_zero, d_non_zero = s.d_non_zero + excluded.d_non_zero
         """;
 
-    private const string Count =
-        """
+    private const string Count = """
         INSERT INTO metric_steps AS s (link_id, arm, step, count)
         SELECT * FROM unnest(@Links, @Arms, @Steps, @Counts)
         ON CONFLICT (link_id, arm, step) DO UPDATE SET count = s.count + excluded.count
@@ -55,33 +55,39 @@ internal sealed class MetricSumsDelta
         var sums = _sums.OrderBy(row => row.Key).ToList();
         if (sums.Count > 0)
         {
-            await connection.ExecuteAsync(Sum, new
-            {
-                Links = sums.Select(row => row.Key.Link).ToArray(),
-                Arms = sums.Select(row => row.Key.Arm).ToArray(),
-                Y = Text(sum => sum.Y),
-                YY = Text(sum => sum.YY),
-                D = Text(sum => sum.D),
-                DD = Text(sum => sum.DD),
-                YD = Text(sum => sum.YD),
-                X = Text(sum => sum.X),
-                XX = Text(sum => sum.XX),
-                YX = Text(sum => sum.YX),
-                YNonZero = sums.Select(row => row.Value.YNonZero).ToArray(),
-                DNonZero = sums.Select(row => row.Value.DNonZero).ToArray(),
-            });
+            await connection.ExecuteAsync(
+                Sum,
+                new
+                {
+                    Links = sums.Select(row => row.Key.Link).ToArray(),
+                    Arms = sums.Select(row => row.Key.Arm).ToArray(),
+                    Y = Text(sum => sum.Y),
+                    YY = Text(sum => sum.YY),
+                    D = Text(sum => sum.D),
+                    DD = Text(sum => sum.DD),
+                    YD = Text(sum => sum.YD),
+                    X = Text(sum => sum.X),
+                    XX = Text(sum => sum.XX),
+                    YX = Text(sum => sum.YX),
+                    YNonZero = sums.Select(row => row.Value.YNonZero).ToArray(),
+                    DNonZero = sums.Select(row => row.Value.DNonZero).ToArray(),
+                }
+            );
         }
 
         var steps = _steps.Where(row => row.Value != 0).OrderBy(row => row.Key).ToList();
         if (steps.Count > 0)
         {
-            await connection.ExecuteAsync(Count, new
-            {
-                Links = steps.Select(row => row.Key.Link).ToArray(),
-                Arms = steps.Select(row => row.Key.Arm).ToArray(),
-                Steps = steps.Select(row => row.Key.Step).ToArray(),
-                Counts = steps.Select(row => row.Value).ToArray(),
-            });
+            await connection.ExecuteAsync(
+                Count,
+                new
+                {
+                    Links = steps.Select(row => row.Key.Link).ToArray(),
+                    Arms = steps.Select(row => row.Key.Arm).ToArray(),
+                    Steps = steps.Select(row => row.Key.Step).ToArray(),
+                    Counts = steps.Select(row => row.Value).ToArray(),
+                }
+            );
         }
 
         string[] Text(Func<Sums, ExactSum> of) => [.. sums.Select(row => of(row.Value).ToString())];

@@ -19,27 +19,29 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
 
     private const int Chunk = 20_000;
 
-    private const string Size =
-        "SELECT COALESCE(sum(pg_relation_size(partition::regclass)), 0)::bigint FROM event_partitions WHERE begins + interval '1 month' > @from";
+    private const string Size = """
+        SELECT COALESCE(sum(pg_relation_size(partition::regclass)), 0)::bigint
+        FROM event_partitions WHERE begins + interval '1 month' > @from
+        """;
 
     private const string Pending = "SELECT id, from_at FROM event_batches WHERE environment_id = @environment";
 
-    private const string Events =
-        $"""
+    private const string Events = $"""
         SELECT {StoredEvent.ColumnsWithTraits}
         FROM events
         WHERE environment_id = $1 AND event = ANY ($2) AND at BETWEEN $3 AND $4
           AND ($5 = 1 OR CASE WHEN identifier <> '' THEN get_byte(sha256(convert_to(identifier, 'UTF8')), 0) * $5 / 256 ELSE 0 END = $6)
         """;
 
-    private const string Exposed =
-        "SELECT identity, own, seen, seen_at, first_shown, enrolled_at, paused_at, before_at, counts_in, draw FROM exposures WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
+    private const string Exposed = """
+        SELECT identity, own, seen, seen_at, first_shown, enrolled_at, paused_at, before_at, counts_in, draw
+        FROM exposures WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3
+        """;
 
     private const string Units =
         "SELECT experiment_id, identity, arm, numbers, events FROM unit_metrics WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
 
-    private const string Clear =
-        """
+    private const string Clear = """
         DELETE FROM exposure_counts WHERE experiment_id = @Id;
         DELETE FROM metric_sums WHERE link_id = ANY (@links);
         DELETE FROM metric_steps WHERE link_id = ANY (@links);
@@ -76,9 +78,12 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         await using var snapshot = await reading.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, ct);
         // It holds a snapshot and no lock while the other one writes.
         await reading.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '10min'");
-        var pending = (await reading.QueryAsync<(long Id, DateTime From)>(Pending, new { environment = experiment.EnvironmentId })).ToDictionary(batch => batch.Id, batch => batch.From);
+        var pending = (
+            await reading.QueryAsync<(long Id, DateTime From)>(Pending, new { environment = experiment.EnvironmentId })
+        ).ToDictionary(batch => batch.Id, batch => batch.From);
         var bytes = await reading.QuerySingleAsync<long>(Size, new { from });
-        var slices = (int)Math.Clamp(bytes / BytesInTable * BytesInMemory / (GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4), 0, 255) + 1;
+        var slices =
+            (int)Math.Clamp(bytes / BytesInTable * BytesInMemory / (GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4), 0, 255) + 1;
 
         var (counts, delta) = (new ExposureCounts(), new MetricSumsDelta());
         var report = new Report(0, 0, 0);
@@ -93,19 +98,26 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
                     raw =>
                     {
                         // Events in the queue have not been aggregated yet, and will be.
-                        if ((!pending.TryGetValue(raw.Batch, out var waits) || raw.At < waits) && !experiment.WasFinal(BatchId.ReceivedAt(raw.Batch), late))
+                        if (
+                            (!pending.TryGetValue(raw.Batch, out var waits) || raw.At < waits)
+                            && !experiment.WasFinal(BatchId.ReceivedAt(raw.Batch), late)
+                        )
                         {
                             identities.Take(raw, counts);
                         }
                     },
                     ct,
                     new NpgsqlParameter<long> { TypedValue = experiment.EnvironmentId },
-                    new NpgsqlParameter<string[]> { TypedValue = [.. links.SelectMany(link => link.Events).Append(experiment.ExposureEvent).Distinct()] },
+                    new NpgsqlParameter<string[]>
+                    {
+                        TypedValue = [.. links.SelectMany(link => link.Events).Append(experiment.ExposureEvent).Distinct()],
+                    },
                     new NpgsqlParameter<DateTime> { TypedValue = from },
                     new NpgsqlParameter<DateTime> { TypedValue = highWaterMark },
                     new NpgsqlParameter<int> { TypedValue = slices },
                     new NpgsqlParameter<int> { TypedValue = slice },
-                    new NpgsqlParameter<string[]> { TypedValue = ExperimentDefinition.EventsWithTraits(experiments) });
+                    new NpgsqlParameter<string[]> { TypedValue = ExperimentDefinition.EventsWithTraits(experiments) }
+                );
                 identities.Settle(counts, delta);
             }
 
@@ -128,11 +140,19 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         var oldest = await connection.QuerySingleAsync<DateTime?>("SELECT min(begins) FROM event_partitions");
         if (from < oldest)
         {
-            throw new InvalidOperationException($"Events before {oldest:yyyy-MM-dd} have been dropped, so the experiment can't be rebuilt from events. Nothing was changed.");
+            throw new InvalidOperationException(
+                $"Events before {oldest:yyyy-MM-dd} have been dropped, so the experiment can't be rebuilt from events. Nothing was changed."
+            );
         }
     }
 
-    private static async Task<long> CorrectExposures(NpgsqlConnection connection, long experimentId, RebuiltUnits identities, (Guid First, Guid Last) range, CancellationToken ct)
+    private static async Task<long> CorrectExposures(
+        NpgsqlConnection connection,
+        long experimentId,
+        RebuiltUnits identities,
+        (Guid First, Guid Last) range,
+        CancellationToken ct
+    )
     {
         var surplus = new List<Guid>();
         await using (var command = Stored(connection, Exposed, experimentId, range))
@@ -140,7 +160,14 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         {
             while (await row.ReadAsync(ct))
             {
-                if (!identities.Matches(row.GetGuid(0), ExposureAggregator.Shown(row, 1), ExposureAggregator.CountsIn(row, 8), ExposureAggregator.Draw(row, 9)))
+                if (
+                    !identities.Matches(
+                        row.GetGuid(0),
+                        ExposureAggregator.Shown(row, 1),
+                        ExposureAggregator.CountsIn(row, 8),
+                        ExposureAggregator.Draw(row, 9)
+                    )
+                )
                 {
                     surplus.Add(row.GetGuid(0));
                 }
@@ -157,7 +184,13 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         return differing.Count + surplus.Count;
     }
 
-    private static async Task<long> CorrectUnits(NpgsqlConnection connection, long experimentId, RebuiltUnits identities, (Guid First, Guid Last) range, CancellationToken ct)
+    private static async Task<long> CorrectUnits(
+        NpgsqlConnection connection,
+        long experimentId,
+        RebuiltUnits identities,
+        (Guid First, Guid Last) range,
+        CancellationToken ct
+    )
     {
         var surplus = new List<Guid>();
         await using (var command = Stored(connection, Units, experimentId, range))
@@ -183,14 +216,24 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         return differing + surplus.Count;
     }
 
-    private static NpgsqlCommand Stored(NpgsqlConnection connection, string sql, long experimentId, (Guid First, Guid Last) range) => new(sql, connection)
-    {
-        Parameters = { new NpgsqlParameter<long> { TypedValue = experimentId }, new NpgsqlParameter<Guid> { TypedValue = range.First }, new NpgsqlParameter<Guid> { TypedValue = range.Last } },
-    };
+    private static NpgsqlCommand Stored(NpgsqlConnection connection, string sql, long experimentId, (Guid First, Guid Last) range) =>
+        new(sql, connection)
+        {
+            Parameters =
+            {
+                new NpgsqlParameter<long> { TypedValue = experimentId },
+                new NpgsqlParameter<Guid> { TypedValue = range.First },
+                new NpgsqlParameter<Guid> { TypedValue = range.Last },
+            },
+        };
 
-    private static Task Delete(NpgsqlConnection connection, string table, long experimentId, List<Guid> identities) => identities.Count == 0
-        ? Task.CompletedTask
-        : connection.ExecuteAsync($"DELETE FROM {table} WHERE experiment_id = @experimentId AND identity = ANY (@identities)", new { experimentId, identities });
+    private static Task Delete(NpgsqlConnection connection, string table, long experimentId, List<Guid> identities) =>
+        identities.Count == 0
+            ? Task.CompletedTask
+            : connection.ExecuteAsync(
+                $"DELETE FROM {table} WHERE experiment_id = @experimentId AND identity = ANY (@identities)",
+                new { experimentId, identities }
+            );
 
     // The identities whose first byte, of 256, falls into this slice.
     private static Guid First(int slice, int slices) => Bound((byte)(((slice * 256) + slices - 1) / slices), 0);
@@ -205,6 +248,8 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         return new(bytes, bigEndian: true);
     }
 
-    /// <summary>How many identities there are, and of how many the exposures, and what is measured, were not what they should have been.</summary>
+    /// <summary>
+    /// How many identities there are, and of how many the exposures, and what is measured, were not what they should have been.
+    /// </summary>
     internal sealed record Report(long Identities, long Exposures, long Units);
 }

@@ -13,16 +13,15 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source, TimeSpan late)
 {
     private const int Chunk = 20_000;
 
-    private const string Identities =
-        """
-        SELECT COALESCE(m.experiment_id, x.experiment_id), COALESCE(m.identity, x.identity), m.arm, COALESCE(m.numbers, '{}'), COALESCE(m.events, ''),
+    private const string Identities = """
+        SELECT COALESCE(m.experiment_id, x.experiment_id), COALESCE(m.identity, x.identity), m.arm, COALESCE(m.numbers, '{}'),
+            COALESCE(m.events, ''),
                x.own, x.seen, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at, x.before_at, m.identity IS NOT NULL
         FROM (SELECT * FROM unit_metrics WHERE experiment_id = $1) m
         FULL JOIN (SELECT * FROM exposures WHERE experiment_id = $1) x ON x.identity = m.identity
         """;
 
-    private const string Clear =
-        """
+    private const string Clear = """
         DELETE FROM exposure_counts WHERE experiment_id = @experimentId AND outcome <> @NoIdentifier;
         DELETE FROM metric_sums WHERE link_id = ANY (@links);
         DELETE FROM metric_steps WHERE link_id = ANY (@links);
@@ -50,7 +49,12 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source, TimeSpan late)
         var (values, counts, delta) = (new UnitValues(experiment, links), new ExposureCounts(), new MetricSumsDelta());
         var differing = new List<UnitMetrics>();
         var identities = 0L;
-        await using (var command = new NpgsqlCommand(Identities, connection) { Parameters = { new NpgsqlParameter<long> { TypedValue = experimentId } } })
+        await using (
+            var command = new NpgsqlCommand(Identities, connection)
+            {
+                Parameters = { new NpgsqlParameter<long> { TypedValue = experimentId } },
+            }
+        )
         await using (var row = await command.ExecuteReaderAsync(ct))
         {
             while (await row.ReadAsync(ct))
@@ -81,7 +85,15 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source, TimeSpan late)
             await UnitMetrics.Write(connection, chunk);
         }
 
-        await connection.ExecuteAsync(Clear, new { experimentId, ExposureState.NoIdentifier, links = links.Select(link => link.Id).ToArray() });
+        await connection.ExecuteAsync(
+            Clear,
+            new
+            {
+                experimentId,
+                ExposureState.NoIdentifier,
+                links = links.Select(link => link.Id).ToArray(),
+            }
+        );
         await counts.Post(connection);
         await delta.Post(connection);
         await transaction.CommitAsync(ct);

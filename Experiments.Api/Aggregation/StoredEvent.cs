@@ -5,22 +5,22 @@ namespace Experiments.Api.Aggregation;
 /// <summary>An event as it is stored.</summary>
 internal sealed class StoredEvent
 {
-    /// <summary>The columns, in the order in which <see cref="Of"/> reads them. No feature and no variant has a longer name; an exposure that names no experiment that there could be names -1.</summary>
-    public const string Columns =
-        $"""
+    /// <summary>
+    /// The columns, in the order in which <see cref="Of"/> reads them. No feature and no variant has a longer name; an exposure that names
+    /// no experiment that there could be names -1.
+    /// </summary>
+    public const string Columns = $"""
         {BeforeTraits}, NULL::text, {AfterTraits}
         """;
 
     /// <summary>The same with the traits of those events that $7 names; they may be large, and few need them.</summary>
-    public const string ColumnsWithTraits =
-        $"""
+    public const string ColumnsWithTraits = $"""
         {BeforeTraits}, CASE WHEN event = ANY ($7) THEN traits::text END, {AfterTraits}
         """;
 
     private const string BeforeTraits = "batch, environment_id, at, key, event, left(feature_name, 256), identifier, left(value, 1000)";
 
-    private const string AfterTraits =
-        """
+    private const string AfterTraits = """
         metadata::text,
         CASE WHEN event <> '$flag_exposure' THEN NULL
              WHEN metadata->>'experiment_id' ~ '^[0-9]{1,18}$' THEN (metadata->>'experiment_id')::bigint
@@ -51,7 +51,11 @@ internal sealed class StoredEvent
     public required long? ExperimentId { get; init; }
 
     /// <summary>Reads what a statement selects.</summary>
-    public static async Task<List<StoredEvent>> Read(NpgsqlConnection connection, string sql, params IReadOnlyList<NpgsqlParameter> parameters)
+    public static async Task<List<StoredEvent>> Read(
+        NpgsqlConnection connection,
+        string sql,
+        params IReadOnlyList<NpgsqlParameter> parameters
+    )
     {
         var events = new List<StoredEvent>();
         await Each(connection, sql, events.Add, CancellationToken.None, parameters);
@@ -59,7 +63,13 @@ internal sealed class StoredEvent
     }
 
     /// <summary>Hands over what a statement selects, one after the other, without keeping it.</summary>
-    public static async Task Each(NpgsqlConnection connection, string sql, Action<StoredEvent> take, CancellationToken ct, params IReadOnlyList<NpgsqlParameter> parameters)
+    public static async Task Each(
+        NpgsqlConnection connection,
+        string sql,
+        Action<StoredEvent> take,
+        CancellationToken ct,
+        params IReadOnlyList<NpgsqlParameter> parameters
+    )
     {
         await using var command = new NpgsqlCommand(sql, connection);
         command.Parameters.AddRange(parameters.ToArray());

@@ -6,8 +6,8 @@ namespace Experiments.Api.Aggregation;
 
 /// <summary>
 /// The events of one identity that the metrics of an experiment are about, each once and in order, so that a value can be computed
-/// anew from them whatever comes late. They are stored as one value: a version, then for each source metric its id and how many events follow, and for
-/// each event its instant, key, slot and number, in little-endian order.
+/// anew from them whatever comes late. They are stored as one value: a version, then for each source metric its id and how many events
+/// follow, and for each event its instant, key, slot and number, in little-endian order.
 /// </summary>
 internal sealed class UnitEventHistory
 {
@@ -30,7 +30,7 @@ internal sealed class UnitEventHistory
             throw new InvalidDataException($"The events of an identity are stored in format {version}, and this release reads {Version}.");
         }
 
-        for (var rest = packed is null or [] ? default : packed.AsSpan(1); rest.Length > 0;)
+        for (var rest = packed is null or [] ? default : packed.AsSpan(1); rest.Length > 0; )
         {
             var source = BinaryPrimitives.ReadInt64LittleEndian(rest);
             var count = BinaryPrimitives.ReadInt32LittleEndian(rest[8..]);
@@ -39,11 +39,14 @@ internal sealed class UnitEventHistory
             rest = rest[HeadSize..];
             for (var left = count; left > 0; left--, rest = rest[EventSize..])
             {
-                events.Add(new(
-                    new(BinaryPrimitives.ReadInt64LittleEndian(rest), DateTimeKind.Utc),
-                    BinaryPrimitives.ReadInt64LittleEndian(rest[8..]),
-                    rest[16],
-                    BinaryPrimitives.ReadDoubleLittleEndian(rest[17..])));
+                events.Add(
+                    new(
+                        new(BinaryPrimitives.ReadInt64LittleEndian(rest), DateTimeKind.Utc),
+                        BinaryPrimitives.ReadInt64LittleEndian(rest[8..]),
+                        rest[16],
+                        BinaryPrimitives.ReadDoubleLittleEndian(rest[17..])
+                    )
+                );
             }
 
             history._kept.Add((source, events));

@@ -8,19 +8,18 @@ namespace Experiments.Api.Aggregation;
 /// <summary>What is measured of one identity in one experiment.</summary>
 /// <param name="Key">The identity and the experiment.</param>
 /// <param name="Arm">The place of the variant that it counts in, where it does.</param>
-/// <param name="Numbers">The values of the metrics, two numbers each, by place; shorter where metrics came later, and empty while all are zero.</param>
+/// <param name="Numbers">The values of the metrics, two numbers each, by place; shorter where metrics came later, and empty while all are
+/// zero.</param>
 /// <param name="Events">The events that they follow from, as <see cref="UnitEventHistory"/> packs them.</param>
 internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, double[] Numbers, byte[] Events)
 {
-    private const string Select =
-        """
+    private const string Select = """
         SELECT m.experiment_id, m.identity, m.arm, m.numbers, m.events
         FROM unnest($1, $2) AS k(experiment_id, identity)
         JOIN unit_metrics m USING (experiment_id, identity)
         """;
 
-    private const string Upsert =
-        """
+    private const string Upsert = """
         INSERT INTO unit_metrics (experiment_id, identity, arm, numbers, events)
         SELECT experiment_id, identity, arm, numbers::float8[], events
         FROM unnest(@Experiments, @Identities, @Arms, @Numbers, @Events) AS g(experiment_id, identity, arm, numbers, events)
@@ -28,7 +27,10 @@ internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, doubl
         """;
 
     /// <summary>Of these identities, those of whom anything is measured.</summary>
-    public static async Task<Dictionary<ExposureAggregator.Key, UnitMetrics>> Read(NpgsqlConnection connection, IReadOnlyCollection<ExposureAggregator.Key> keys)
+    public static async Task<Dictionary<ExposureAggregator.Key, UnitMetrics>> Read(
+        NpgsqlConnection connection,
+        IReadOnlyCollection<ExposureAggregator.Key> keys
+    )
     {
         var found = new Dictionary<ExposureAggregator.Key, UnitMetrics>();
         await using var command = new NpgsqlCommand(Select, connection);
@@ -45,22 +47,34 @@ internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, doubl
     }
 
     /// <summary>From the columns experiment_id, identity, arm, numbers and events.</summary>
-    public static UnitMetrics Of(NpgsqlDataReader row) => new(
-        new(row.GetInt64(0), row.GetGuid(1)), row.IsDBNull(2) ? null : row.GetInt16(2), row.GetFieldValue<double[]>(3), row.GetFieldValue<byte[]>(4));
+    public static UnitMetrics Of(NpgsqlDataReader row) =>
+        new(
+            new(row.GetInt64(0), row.GetGuid(1)),
+            row.IsDBNull(2) ? null : row.GetInt16(2),
+            row.GetFieldValue<double[]>(3),
+            row.GetFieldValue<byte[]>(4)
+        );
 
     public static async Task Write(NpgsqlConnection connection, IReadOnlyCollection<UnitMetrics> rows)
     {
         if (rows.Count > 0)
         {
-            await connection.ExecuteAsync(Upsert, new
-            {
-                Experiments = new Column<long>(rows.Select(row => row.Key.ExperimentId)),
-                Identities = new Column<Guid>(rows.Select(row => row.Key.Identity)),
-                Arms = new Column<short?>(rows.Select(row => row.Arm)),
-                // As text, because a list of lists would have to have the same length everywhere.
-                Numbers = new Column<string>(rows.Select(row => $"{{{string.Join(',', row.Numbers.Select(number => number.ToString("R", CultureInfo.InvariantCulture)))}}}")),
-                Events = new Column<byte[]>(rows.Select(row => row.Events)),
-            });
+            await connection.ExecuteAsync(
+                Upsert,
+                new
+                {
+                    Experiments = new Column<long>(rows.Select(row => row.Key.ExperimentId)),
+                    Identities = new Column<Guid>(rows.Select(row => row.Key.Identity)),
+                    Arms = new Column<short?>(rows.Select(row => row.Arm)),
+                    // As text, because a list of lists would have to have the same length everywhere.
+                    Numbers = new Column<string>(
+                        rows.Select(row =>
+                            $"{{{string.Join(',', row.Numbers.Select(number => number.ToString("R", CultureInfo.InvariantCulture)))}}}"
+                        )
+                    ),
+                    Events = new Column<byte[]>(rows.Select(row => row.Events)),
+                }
+            );
         }
     }
 }

@@ -7,7 +7,9 @@ internal sealed class UnitValues(ExperimentDefinition experiment, IEnumerable<Me
 {
     private readonly MetricLink[] _links = [.. links.OrderBy(link => link.Place)];
 
-    /// <summary>The arm of the identity and the values, two numbers each; none while all are zero, which they are for whoever does not count.</summary>
+    /// <summary>
+    /// The arm of the identity and the values, two numbers each; none while all are zero, which they are for whoever does not count.
+    /// </summary>
     public (short? Arm, double[] Numbers) Values(UnitEventHistory history, ExposureState? exposures)
     {
         if (exposures is not { } shown || experiment.Include(shown) is not { Arm: { } arm, From: { } from })

@@ -18,11 +18,16 @@ internal static class Assignment
     /// <summary>The number by which a rollout admits the identity: one of more than this does.</summary>
     public static double Draw(string salt, string identifier) => Hash(salt, ".", identifier);
 
-    /// <summary>Whether the share of <paramref name="percentage"/> (0 to 100) that <paramref name="salt"/> draws has this identity. 0 admits nobody and 100 everyone.</summary>
+    /// <summary>
+    /// Whether the share of <paramref name="percentage"/> (0 to 100) that <paramref name="salt"/> draws has this identity. 0 admits nobody
+    /// and 100 everyone.
+    /// </summary>
     public static bool Admits(string salt, string identifier, decimal percentage) =>
         percentage >= 100 || Draw(salt, identifier) < (double)(percentage / 100);
 
-    /// <summary>The place of the identity's variant: the first whose weight, summed up by <see cref="Cumulate"/>, exceeds the hash.</summary>
+    /// <summary>
+    /// The place of the identity's variant: the first whose weight, summed up by <see cref="Cumulate"/>, exceeds the hash.
+    /// </summary>
     public static int Variant(string salt, string identifier, ReadOnlySpan<double> cumulative)
     {
         var hash = Hash(salt, ".", identifier, "variant");

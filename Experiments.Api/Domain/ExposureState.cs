@@ -12,7 +12,15 @@ namespace Experiments.Api.Domain;
 /// <param name="EnrolledAt">The first of those at which the rollout admitted it.</param>
 /// <param name="PausedAt">Its first exposure during a pause.</param>
 /// <param name="BeforeAt">Its first exposure that names the experiment and is from before its start.</param>
-internal readonly record struct ExposureState(int AssignedVariant, int ShownVariants, DateTime? SeenAt, int? First, DateTime? EnrolledAt, DateTime? PausedAt, DateTime? BeforeAt = null)
+internal readonly record struct ExposureState(
+    int AssignedVariant,
+    int ShownVariants,
+    DateTime? SeenAt,
+    int? First,
+    DateTime? EnrolledAt,
+    DateTime? PausedAt,
+    DateTime? BeforeAt = null
+)
 {
     public const string SeveralVariants = "several_variants";
     public const string NotItsOwnVariant = "not_its_own_variant";
@@ -38,23 +46,37 @@ internal readonly record struct ExposureState(int AssignedVariant, int ShownVari
     private const int Test = 1 << 29;
 
     /// <summary>Why identities, or exposures without one, are excluded.</summary>
-    public static readonly IReadOnlyList<string> Reasons = [SeveralVariants, NotItsOwnVariant, NotEnrolled, WhilePaused, BeforeStart, NoIdentifier, TestIdentity];
+    public static readonly IReadOnlyList<string> Reasons =
+    [
+        SeveralVariants,
+        NotItsOwnVariant,
+        NotEnrolled,
+        WhilePaused,
+        BeforeStart,
+        NoIdentifier,
+        TestIdentity,
+    ];
 
     public static ExposureState WhileRunning(int own, int shown, DateTime at, bool isEnrolled, bool isTest = false) =>
         new(own, (1 << shown) | (isTest ? Test : 0), at, shown, isEnrolled ? at : null, null);
 
     public static ExposureState DuringPause(int own, DateTime at, bool isTest = false) => new(own, isTest ? Test : 0, null, null, null, at);
 
-    public static ExposureState TooEarly(int own, DateTime at, bool isTest = false) => new(own, isTest ? Test : 0, null, null, null, null, at);
+    public static ExposureState TooEarly(int own, DateTime at, bool isTest = false) =>
+        new(own, isTest ? Test : 0, null, null, null, null, at);
 
-    public ExposureState Merge(ExposureState other) => new(
-        AssignedVariant,
-        ShownVariants | other.ShownVariants,
-        Earlier(SeenAt, other.SeenAt),
-        SeenAt == other.SeenAt ? Least(First, other.First) : SeenAt is null || other.SeenAt < SeenAt ? other.First : First,
-        Earlier(EnrolledAt, other.EnrolledAt),
-        Earlier(PausedAt, other.PausedAt),
-        Earlier(BeforeAt, other.BeforeAt));
+    public ExposureState Merge(ExposureState other) =>
+        new(
+            AssignedVariant,
+            ShownVariants | other.ShownVariants,
+            Earlier(SeenAt, other.SeenAt),
+            SeenAt == other.SeenAt ? Least(First, other.First)
+                : SeenAt is null || other.SeenAt < SeenAt ? other.First
+                : First,
+            Earlier(EnrolledAt, other.EnrolledAt),
+            Earlier(PausedAt, other.PausedAt),
+            Earlier(BeforeAt, other.BeforeAt)
+        );
 
     /// <summary>Where the identity counts, or why it does not.</summary>
     /// <param name="countsWhereFirst">Whether those who saw several variants count in the one that they saw first.</param>
@@ -75,14 +97,21 @@ internal readonly record struct ExposureState(int AssignedVariant, int ShownVari
 
     private Inclusion Counting(int arm) => EnrolledAt is { } from ? new(null, arm, from) : Inclusion.Excluded(NotEnrolled);
 
-    private static DateTime? Earlier(DateTime? one, DateTime? other) => one is null ? other : other is null || one < other ? one : other;
+    private static DateTime? Earlier(DateTime? one, DateTime? other) =>
+        one is null ? other
+        : other is null || one < other ? one
+        : other;
 
-    private static int? Least(int? one, int? other) => one is null ? other : other is null || one < other ? one : other;
+    private static int? Least(int? one, int? other) =>
+        one is null ? other
+        : other is null || one < other ? one
+        : other;
 }
 
 /// <summary>Where an identity counts, or why it does not.</summary>
 /// <param name="Reason">Why it is excluded, or null when it counts.</param>
-/// <param name="Arm">The place of the variant that it counts in, <see cref="ExposureState.HeldOut"/> where a holdout keeps it out; null when it is excluded.</param>
+/// <param name="Arm">The place of the variant that it counts in, <see cref="ExposureState.HeldOut"/> where a holdout keeps it out; null
+/// when it is excluded.</param>
 /// <param name="From">Since when.</param>
 internal readonly record struct Inclusion(string? Reason, int? Arm, DateTime? From)
 {

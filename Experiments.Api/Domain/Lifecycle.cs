@@ -4,13 +4,14 @@ namespace Experiments.Api.Domain;
 internal static class Lifecycle
 {
     /// <summary>The status after <paramref name="action"/>, or null when it is not allowed in <paramref name="status"/>.</summary>
-    public static ExperimentStatus? After(ExperimentStatus status, ExperimentAction action) => (status, action) switch
-    {
-        (ExperimentStatus.Created or ExperimentStatus.Paused, ExperimentAction.Start) => ExperimentStatus.Running,
-        (ExperimentStatus.Running, ExperimentAction.Pause) => ExperimentStatus.Paused,
-        (ExperimentStatus.Running or ExperimentStatus.Paused, ExperimentAction.Complete) => ExperimentStatus.Completed,
-        _ => null,
-    };
+    public static ExperimentStatus? After(ExperimentStatus status, ExperimentAction action) =>
+        (status, action) switch
+        {
+            (ExperimentStatus.Created or ExperimentStatus.Paused, ExperimentAction.Start) => ExperimentStatus.Running,
+            (ExperimentStatus.Running, ExperimentAction.Pause) => ExperimentStatus.Paused,
+            (ExperimentStatus.Running or ExperimentStatus.Paused, ExperimentAction.Complete) => ExperimentStatus.Completed,
+            _ => null,
+        };
 
     /// <summary>The statuses, as stored, from which <paramref name="action"/> is allowed.</summary>
     public static string[] Sources(ExperimentAction action) =>

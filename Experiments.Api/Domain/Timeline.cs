@@ -9,7 +9,11 @@ namespace Experiments.Api.Domain;
 /// <param name="Rollout">What it is now.</param>
 /// <param name="EndedAt">When it was completed.</param>
 internal sealed record Timeline(
-    IReadOnlyList<(DateTime From, DateTime? Until)> Runs, IReadOnlyList<(decimal Percentage, DateTime Until)> FormerRollouts, decimal Rollout, DateTime? EndedAt)
+    IReadOnlyList<(DateTime From, DateTime? Until)> Runs,
+    IReadOnlyList<(decimal Percentage, DateTime Until)> FormerRollouts,
+    decimal Rollout,
+    DateTime? EndedAt
+)
 {
     /// <summary>How far the clock of a client may be behind for its exposures to be told.</summary>
     public static readonly TimeSpan Slow = TimeSpan.FromHours(24);

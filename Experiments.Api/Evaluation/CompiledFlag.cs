@@ -25,7 +25,8 @@ internal sealed class CompiledFlag
         // A flag that is off serves its own value, whatever runs on it.
         _experiment = row.Enabled ? RunningExperiment.Of(row) : null;
         var own = row.InitialValue is null ? null : StoredJson.Parse(row.InitialValue);
-        var outcomes = (_experiment?.Variants ?? []).Select(variant => new EvaluatedFlag(variant.Value, variant.Key, "SPLIT"))
+        var outcomes = (_experiment?.Variants ?? [])
+            .Select(variant => new EvaluatedFlag(variant.Value, variant.Key, "SPLIT"))
             .Prepend(new(own, null, row.Enabled ? "STATIC" : "DISABLED"))
             .ToList();
         if (_experiment is not null && row.HoldoutId is not null)
@@ -48,7 +49,8 @@ internal sealed class CompiledFlag
     }
 
     /// <summary>The same, for one flag after the other.</summary>
-    public int Evaluate(string identifier, ref HoldoutAnswer known) => _experiment is null ? OwnValue
+    public int Evaluate(string identifier, ref HoldoutAnswer known) =>
+        _experiment is null ? OwnValue
         : _experiment.HoldsOut(identifier, ref known) ? _heldOut
         : _experiment.VariantOf(identifier) + 1 ?? OwnValue;
 
@@ -58,20 +60,40 @@ internal sealed class CompiledFlag
     /// <summary>The outcome as OFREP answers it.</summary>
     public ReadOnlyMemory<byte> Ofrep(int outcome) => _ofrep[outcome];
 
-    private static byte[] Flagsmith(SnapshotRow row, EvaluatedFlag outcome) => StoredJson.Utf8(new JsonObject
-    {
-        ["id"] = row.FeatureId,
-        ["enabled"] = row.Enabled,
-        // Its clients know strings, numbers and booleans, and parse an object out of a string when they are asked to.
-        ["feature_state_value"] = outcome.Value is JsonObject or JsonArray ? StoredJson.Text(outcome.Value) : outcome.Value?.DeepClone(),
-        ["feature"] = new JsonObject { ["id"] = row.FeatureId, ["name"] = row.FeatureName, ["type"] = row.IsMultivariate ? "MULTIVARIATE" : "STANDARD" },
-        ["variant"] = outcome.Variant,
-        ["reason"] = outcome.Reason,
-        ["metadata"] = row.ExperimentId is null ? [] : new JsonObject
-        {
-            ["experiment"] = With(new JsonObject { ["id"] = row.ExperimentId, ["name"] = row.ExperimentName, ["in_experiment"] = outcome.Variant is not null }, outcome.Holdout),
-        },
-    });
+    private static byte[] Flagsmith(SnapshotRow row, EvaluatedFlag outcome) =>
+        StoredJson.Utf8(
+            new JsonObject
+            {
+                ["id"] = row.FeatureId,
+                ["enabled"] = row.Enabled,
+                // Its clients know strings, numbers and booleans, and parse an object out of a string when they are asked to.
+                ["feature_state_value"] = outcome.Value is JsonObject or JsonArray
+                    ? StoredJson.Text(outcome.Value)
+                    : outcome.Value?.DeepClone(),
+                ["feature"] = new JsonObject
+                {
+                    ["id"] = row.FeatureId,
+                    ["name"] = row.FeatureName,
+                    ["type"] = row.IsMultivariate ? "MULTIVARIATE" : "STANDARD",
+                },
+                ["variant"] = outcome.Variant,
+                ["reason"] = outcome.Reason,
+                ["metadata"] = row.ExperimentId is null
+                    ? []
+                    : new JsonObject
+                    {
+                        ["experiment"] = With(
+                            new JsonObject
+                            {
+                                ["id"] = row.ExperimentId,
+                                ["name"] = row.ExperimentName,
+                                ["in_experiment"] = outcome.Variant is not null,
+                            },
+                            outcome.Holdout
+                        ),
+                    },
+            }
+        );
 
     private static byte[] Ofrep(SnapshotRow row, EvaluatedFlag outcome)
     {
@@ -88,8 +110,17 @@ internal sealed class CompiledFlag
             answer["variant"] = outcome.Variant;
         }
 
-        answer["metadata"] = row.ExperimentId is null ? [] : With(
-            new JsonObject { ["experiment_id"] = row.ExperimentId, ["experiment_name"] = row.ExperimentName, ["in_experiment"] = outcome.Variant is not null }, outcome.Holdout);
+        answer["metadata"] = row.ExperimentId is null
+            ? []
+            : With(
+                new JsonObject
+                {
+                    ["experiment_id"] = row.ExperimentId,
+                    ["experiment_name"] = row.ExperimentName,
+                    ["in_experiment"] = outcome.Variant is not null,
+                },
+                outcome.Holdout
+            );
         return StoredJson.Utf8(answer);
     }
 

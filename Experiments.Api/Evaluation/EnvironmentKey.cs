@@ -15,19 +15,32 @@ internal static class EnvironmentKey
     /// refusal in the form of its protocol.
     /// </summary>
     public static RouteHandlerBuilder MapServed(
-        this IEndpointRouteBuilder routes, string method, string pattern, Func<HttpContext, Snapshot, Task> answer, Func<HttpContext, Refusal, Task>? refuse = null)
+        this IEndpointRouteBuilder routes,
+        string method,
+        string pattern,
+        Func<HttpContext, Snapshot, Task> answer,
+        Func<HttpContext, Refusal, Task>? refuse = null
+    )
     {
         refuse ??= static (http, refusal) => Answer.Of(refusal).ExecuteAsync(http);
         // Taken here once, so that a request needs no scope of services.
         var snapshots = routes.ServiceProvider.GetRequiredService<Snapshots>();
-        return routes.MapMethods(pattern, [method], (Delegate)((HttpContext http) => Admit(http, snapshots, answer, refuse))).RequireCors(Cors).WithMetadata(new EnvironmentKeyRoute());
+        return routes
+            .MapMethods(pattern, [method], (Delegate)((HttpContext http) => Admit(http, snapshots, answer, refuse)))
+            .RequireCors(Cors)
+            .WithMetadata(new EnvironmentKeyRoute());
     }
 
     /// <summary>The name of what CORS allows on these routes: everything, since nothing here depends on who the browser is.</summary>
     public const string Cors = "served";
 
     // Written without `async`, so that a request whose snapshot is in memory costs no state machine.
-    private static Task Admit(HttpContext http, Snapshots snapshots, Func<HttpContext, Snapshot, Task> answer, Func<HttpContext, Refusal, Task> refuse)
+    private static Task Admit(
+        HttpContext http,
+        Snapshots snapshots,
+        Func<HttpContext, Snapshot, Task> answer,
+        Func<HttpContext, Refusal, Task> refuse
+    )
     {
         if (Of(http.Request) is not { } key)
         {
@@ -36,14 +49,26 @@ internal static class EnvironmentKey
 
         if (snapshots.AreStale)
         {
-            http.Response.Headers["Snapshot-Age"] = ((long)snapshots.Age.TotalSeconds).ToString(System.Globalization.CultureInfo.InvariantCulture);
+            http.Response.Headers["Snapshot-Age"] = ((long)snapshots.Age.TotalSeconds).ToString(
+                System.Globalization.CultureInfo.InvariantCulture
+            );
         }
 
         return snapshots.Known(key) is { } snapshot ? answer(http, snapshot) : AdmitFirst(http, snapshots, key, answer, refuse);
     }
 
-    private static async Task AdmitFirst(HttpContext http, Snapshots snapshots, string key, Func<HttpContext, Snapshot, Task> answer, Func<HttpContext, Refusal, Task> refuse) =>
-        await (await snapshots.Find(key, http.RequestAborted) is { } snapshot ? answer(http, snapshot) : refuse(http, Problem.UnknownEnvironmentKey));
+    private static async Task AdmitFirst(
+        HttpContext http,
+        Snapshots snapshots,
+        string key,
+        Func<HttpContext, Snapshot, Task> answer,
+        Func<HttpContext, Refusal, Task> refuse
+    ) =>
+        await (
+            await snapshots.Find(key, http.RequestAborted) is { } snapshot
+                ? answer(http, snapshot)
+                : refuse(http, Problem.UnknownEnvironmentKey)
+        );
 
     // OpenFeature's clients send it in the other two.
     private static string? Of(HttpRequest request)

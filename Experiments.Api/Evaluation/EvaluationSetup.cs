@@ -7,12 +7,18 @@ internal static class EvaluationSetup
 {
     public static void AddEvaluation(this IServiceCollection services)
     {
-        services.AddCors(cors => cors.AddPolicy(EnvironmentKey.Cors, policy => policy
-            .AllowAnyOrigin()
-            .AllowAnyMethod()
-            .AllowAnyHeader()
-            .WithExposedHeaders("ETag", "Retry-After", "X-Request-Id", "Snapshot-Age")
-            .SetPreflightMaxAge(TimeSpan.FromHours(2))));
+        services.AddCors(cors =>
+            cors.AddPolicy(
+                EnvironmentKey.Cors,
+                policy =>
+                    policy
+                        .AllowAnyOrigin()
+                        .AllowAnyMethod()
+                        .AllowAnyHeader()
+                        .WithExposedHeaders("ETag", "Retry-After", "X-Request-Id", "Snapshot-Age")
+                        .SetPreflightMaxAge(TimeSpan.FromHours(2))
+            )
+        );
         services.AddSingleton<Snapshots>();
         services.AddSingleton<IReadinessCheck, SnapshotReadiness>();
         services.AddHostedService<SnapshotRefresher>();

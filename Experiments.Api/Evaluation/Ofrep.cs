@@ -20,7 +20,10 @@ internal static class Ofrep
     private static readonly Error NoContext = new("INVALID_CONTEXT", "Send a 'context' that is an object.");
     private static readonly Error NoText = new("INVALID_CONTEXT", "The 'targetingKey' must be a string.");
     private static readonly Error TooLong = new("INVALID_CONTEXT", Identity.TooLong);
-    private static readonly Error NoTargetingKey = new("TARGETING_KEY_MISSING", "Send a 'targetingKey' in the context: the identifier of the user, device or whatever is assigned.");
+    private static readonly Error NoTargetingKey = new(
+        "TARGETING_KEY_MISSING",
+        "Send a 'targetingKey' in the context: the identifier of the user, device or whatever is assigned."
+    );
 
     /// <summary>Reads <c>{"context": {"targetingKey": ...}}</c>, or what is wrong with it.</summary>
     public static ValueTask<(Context? Context, Error? Error)> Read(HttpRequest request)
@@ -37,7 +40,19 @@ internal static class Ofrep
 
     /// <summary>Writes an error as the protocol has it.</summary>
     public static Task Refuse(HttpContext http, int status, string? key, Error error) =>
-        ServedResponse.Write(http, JsonSerializer.SerializeToUtf8Bytes(new { key, errorCode = error.Code, errorDetails = error.Details }, Sparse), status);
+        ServedResponse.Write(
+            http,
+            JsonSerializer.SerializeToUtf8Bytes(
+                new
+                {
+                    key,
+                    errorCode = error.Code,
+                    errorDetails = error.Details,
+                },
+                Sparse
+            ),
+            status
+        );
 
     /// <summary>Refuses a key of the environment. The protocol asks for no body here; this one tells what to do.</summary>
     public static Task Refuse(HttpContext http, Refusal refusal) =>
@@ -140,8 +155,6 @@ internal static class Ofrep
     internal readonly record struct Context(string TargetingKey, UInt128 Hash)
     {
         public Context(string targetingKey, ReadOnlySequence<byte> context)
-            : this(targetingKey, XxHash128.HashToUInt128(context.IsSingleSegment ? context.FirstSpan : context.ToArray()))
-        {
-        }
+            : this(targetingKey, XxHash128.HashToUInt128(context.IsSingleSegment ? context.FirstSpan : context.ToArray())) { }
     }
 }

@@ -20,9 +20,7 @@ internal sealed class RunningExperiment
     public IReadOnlyList<(string Key, JsonNode? Value)> Variants { get; }
 
     /// <summary>The experiment of a row, or null when the feature has none that is running.</summary>
-    public static RunningExperiment? Of(SnapshotRow row) => row.ExperimentId is null
-        ? null
-        : new(row, StoredJson.Variants(row.Variants!));
+    public static RunningExperiment? Of(SnapshotRow row) => row.ExperimentId is null ? null : new(row, StoredJson.Variants(row.Variants!));
 
     /// <summary>Whether the experiment's holdout keeps the identity out.</summary>
     /// <param name="identifier">The identity.</param>

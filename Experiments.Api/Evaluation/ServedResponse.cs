@@ -19,10 +19,19 @@ internal static class ServedResponse
     }
 
     /// <summary>Writes what stands ready, or 304 when the client has it already.</summary>
-    public static Task Write(HttpContext http, ReadOnlyMemory<byte> body, string etag) => Answered(http, etag) ? Task.CompletedTask : Write(http, body);
+    public static Task Write(HttpContext http, ReadOnlyMemory<byte> body, string etag) =>
+        Answered(http, etag) ? Task.CompletedTask : Write(http, body);
 
     /// <summary>Writes a list of one outcome per flag between two pieces of JSON, or 304 when the client has it already.</summary>
-    public static void WriteFlags(HttpContext http, Snapshot snapshot, string? identifier, ReadOnlySpan<byte> before, ReadOnlySpan<byte> after, string etag, bool ofrep)
+    public static void WriteFlags(
+        HttpContext http,
+        Snapshot snapshot,
+        string? identifier,
+        ReadOnlySpan<byte> before,
+        ReadOnlySpan<byte> after,
+        string etag,
+        bool ofrep
+    )
     {
         if (Answered(http, etag))
         {
@@ -67,7 +76,8 @@ internal static class ServedResponse
 
     public static string Tag(Snapshot snapshot, string? identifier) => Tag(snapshot, MemoryMarshal.AsBytes(identifier.AsSpan()));
 
-    private static ReadOnlySpan<byte> Item(CompiledFlag flag, int outcome, bool ofrep) => ofrep ? flag.Ofrep(outcome).Span : flag.Flagsmith(outcome);
+    private static ReadOnlySpan<byte> Item(CompiledFlag flag, int outcome, bool ofrep) =>
+        ofrep ? flag.Ofrep(outcome).Span : flag.Flagsmith(outcome);
 
     private static bool Answered(HttpContext http, string etag)
     {

@@ -32,7 +32,9 @@ internal sealed class Snapshot
     public CompiledFlag? Flag(string name) => _byName.GetValueOrDefault(name);
 }
 
-/// <summary>One feature of an environment and the experiment that runs on it, or, with nothing but nulls, an environment without features.</summary>
+/// <summary>
+/// One feature of an environment and the experiment that runs on it, or, with nothing but nulls, an environment without features.
+/// </summary>
 internal sealed record SnapshotRow
 {
     public long EnvironmentId { get; init; }

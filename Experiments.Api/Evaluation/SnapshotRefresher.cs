@@ -10,7 +10,8 @@ namespace Experiments.Api.Evaluation;
 /// Keeps the snapshots true: listens for what the database announces, and reads everything again every ten seconds, in case an
 /// announcement was lost with its connection.
 /// </summary>
-internal sealed class SnapshotRefresher(Database database, Snapshots snapshots, Readiness readiness, ILogger<SnapshotRefresher> logger) : BackgroundService
+internal sealed class SnapshotRefresher(Database database, Snapshots snapshots, Readiness readiness, ILogger<SnapshotRefresher> logger)
+    : BackgroundService
 {
     /// <summary>How often everything is read again.</summary>
     public static readonly TimeSpan Poll = TimeSpan.FromSeconds(10);
@@ -40,7 +41,10 @@ internal sealed class SnapshotRefresher(Database database, Snapshots snapshots, 
                 }
                 else if (!isAway)
                 {
-                    logger.LogWarning("Snapshot refresh failed: database unavailable ({Reason}); serving the last snapshots", exception.Message);
+                    logger.LogWarning(
+                        "Snapshot refresh failed: database unavailable ({Reason}); serving the last snapshots",
+                        exception.Message
+                    );
                 }
 
                 isAway = true;
@@ -98,7 +102,9 @@ internal sealed class SnapshotRefresher(Database database, Snapshots snapshots, 
     }
 
     /// <summary>Waits for an announcement, but no longer than <paramref name="limit"/>; says whether there was one.</summary>
-    /// <remarks>Npgsql waits in whole milliseconds, cut off, and takes none of them for ever: what is left of the last one must count as one.</remarks>
+    /// <remarks>
+    /// Npgsql waits in whole milliseconds, cut off, and takes none of them for ever: what is left of the last one must count as one.
+    /// </remarks>
     internal static Task<bool> Wait(NpgsqlConnection connection, TimeSpan limit, CancellationToken ct) =>
         connection.WaitAsync(TimeSpan.FromMilliseconds(Math.Max(1, Math.Ceiling(limit.TotalMilliseconds))), ct);
 }

@@ -13,9 +13,9 @@ namespace Experiments.Api.Evaluation;
 /// </summary>
 internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILogger<Snapshots> logger) : IDisposable
 {
-    private const string Sql =
-        """
-        SELECT n.id AS environment_id, n.key AS environment_key, f.id AS feature_id, f.name AS feature_name, COALESCE(f.enabled, false) AS enabled,
+    private const string Sql = """
+        SELECT n.id AS environment_id, n.key AS environment_key, f.id AS feature_id, f.name AS feature_name,
+            COALESCE(f.enabled, false) AS enabled,
                COALESCE(f.multivariate_options <> '[]', false) AS is_multivariate, f.initial_value::text AS initial_value,
                e.id AS experiment_id, e.name AS experiment_name, e.salt, e.rollout_percentage, e.variants::text AS variants,
                e.type AS experiment_type, CASE WHEN e.type = 'web' THEN e.transforms::text END AS transforms,
@@ -34,6 +34,7 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILo
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
     private readonly ConcurrentDictionary<string, Snapshot> _known = new(StringComparer.Ordinal);
+
     // Few at a time, and apart from the others: whoever makes up keys must not keep those that are known from being read anew.
     private readonly SemaphoreSlim _asking = new(4);
 
@@ -84,7 +85,11 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILo
 
             if ((await Load([environmentKey], ct)).GetValueOrDefault(environmentKey) is not { } snapshot)
             {
-                _unknown.Set(environmentKey, true, new MemoryCacheEntryOptions { AbsoluteExpirationRelativeToNow = RememberUnknown, Size = 1 });
+                _unknown.Set(
+                    environmentKey,
+                    true,
+                    new MemoryCacheEntryOptions { AbsoluteExpirationRelativeToNow = RememberUnknown, Size = 1 }
+                );
                 return null;
             }
 
@@ -101,30 +106,35 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILo
     }
 
     /// <summary>Reads all known environments anew, or only those with these ids, and replaces what has changed.</summary>
-    public Task Refresh(IReadOnlyCollection<long>? environmentIds, CancellationToken ct) => Alone(
-        async () =>
-        {
-            var begun = clock.GetTimestamp();
-            var keys = _known.Where(known => environmentIds?.Contains(known.Value.EnvironmentId) ?? true).Select(known => known.Key).ToArray();
-            // Also asked when nothing is known, to hear whether the database is there.
-            foreach (var (key, snapshot) in await Load(keys, ct))
+    public Task Refresh(IReadOnlyCollection<long>? environmentIds, CancellationToken ct) =>
+        Alone(
+            async () =>
             {
-                if (_known[key].Fingerprint != snapshot.Fingerprint)
+                var begun = clock.GetTimestamp();
+                var keys = _known
+                    .Where(known => environmentIds?.Contains(known.Value.EnvironmentId) ?? true)
+                    .Select(known => known.Key)
+                    .ToArray();
+                // Also asked when nothing is known, to hear whether the database is there.
+                foreach (var (key, snapshot) in await Load(keys, ct))
                 {
-                    _known[key] = snapshot;
+                    if (_known[key].Fingerprint != snapshot.Fingerprint)
+                    {
+                        _known[key] = snapshot;
+                    }
                 }
-            }
 
-            _unknown.Clear();
-            if (environmentIds is null)
-            {
-                Interlocked.Exchange(ref _confirmed, begun);
-                _isCutOff = false;
-            }
+                _unknown.Clear();
+                if (environmentIds is null)
+                {
+                    Interlocked.Exchange(ref _confirmed, begun);
+                    _isCutOff = false;
+                }
 
-            return true;
-        },
-        ct);
+                return true;
+            },
+            ct
+        );
 
     public void Dispose()
     {
@@ -171,7 +181,8 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILo
         {
             return new Snapshot(environmentId, rows);
         }
-        catch (Exception exception) when (exception is System.Text.Json.JsonException or InvalidOperationException or FormatException or ArgumentException)
+        catch (Exception exception)
+            when (exception is System.Text.Json.JsonException or InvalidOperationException or FormatException or ArgumentException)
         {
             logger.LogError(exception, "Snapshot of environment {EnvironmentId} failed", environmentId);
             return null;

@@ -40,7 +40,10 @@ internal ref struct EventBatchParser
         }
         catch (JsonException exception)
         {
-            return new Refusal(Problem.Malformed, $"The body is not JSON: see line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}.");
+            return new Refusal(
+                Problem.Malformed,
+                $"The body is not JSON: see line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}."
+            );
         }
     }
 
@@ -87,9 +90,12 @@ internal ref struct EventBatchParser
 
         // Nothing may follow; the reader fails if something does.
         _json.Read();
-        return refusal ?? (batch.Events.Count + batch.Rejected.Count == 0
-            ? Refusal.Field("events", "This is required and may not be empty.")
-            : (Outcome<EventBatch>)batch);
+        return refusal
+            ?? (
+                batch.Events.Count + batch.Rejected.Count == 0
+                    ? Refusal.Field("events", "This is required and may not be empty.")
+                    : (Outcome<EventBatch>)batch
+            );
     }
 
     private void ReadEvent(EventBatch batch, int index)
@@ -102,8 +108,13 @@ internal ref struct EventBatchParser
         }
 
         EventError? error = null;
-        string? name = null, feature = null, identifier = null, value = null, id = null;
-        (string Json, ulong Hash)? traits = null, metadata = null;
+        string? name = null,
+            feature = null,
+            identifier = null,
+            value = null,
+            id = null;
+        (string Json, ulong Hash)? traits = null,
+            metadata = null;
         DateTime? at = null;
         var seen = 0;
         while (Next(JsonTokenType.EndObject))
@@ -122,14 +133,30 @@ internal ref struct EventBatchParser
             _json.Read();
             switch (member)
             {
-                case EventMember.Event: name = Text(".event", EventLimits.Event, ref _lastName, ref error); break;
-                case EventMember.FeatureName: feature = Text(".feature_name", EventLimits.FeatureName, ref _lastFeature, ref error); break;
-                case EventMember.Identifier: identifier = Text(".identifier", Identity.MaxLength, ref error); break;
-                case EventMember.Value: value = Text(".value", EventLimits.ValueBytes, ref error, inBytes: true); break;
-                case EventMember.Id: id = Text(".id", EventLimits.Id, ref error); break;
-                case EventMember.Traits: traits = Object(".traits", EventLimits.TraitsBytes, ofTraits: true, ref error); break;
-                case EventMember.Metadata: metadata = Object(".metadata", EventLimits.MetadataBytes, ofTraits: false, ref error); break;
-                case EventMember.Timestamp: at = Timestamp(ref error); break;
+                case EventMember.Event:
+                    name = Text(".event", EventLimits.Event, ref _lastName, ref error);
+                    break;
+                case EventMember.FeatureName:
+                    feature = Text(".feature_name", EventLimits.FeatureName, ref _lastFeature, ref error);
+                    break;
+                case EventMember.Identifier:
+                    identifier = Text(".identifier", Identity.MaxLength, ref error);
+                    break;
+                case EventMember.Value:
+                    value = Text(".value", EventLimits.ValueBytes, ref error, inBytes: true);
+                    break;
+                case EventMember.Id:
+                    id = Text(".id", EventLimits.Id, ref error);
+                    break;
+                case EventMember.Traits:
+                    traits = Object(".traits", EventLimits.TraitsBytes, ofTraits: true, ref error);
+                    break;
+                case EventMember.Metadata:
+                    metadata = Object(".metadata", EventLimits.MetadataBytes, ofTraits: false, ref error);
+                    break;
+                case EventMember.Timestamp:
+                    at = Timestamp(ref error);
+                    break;
             }
         }
 
@@ -141,13 +168,17 @@ internal ref struct EventBatchParser
         }
 
         var key = id is null ? _key.OfContent(at!.Value, name!, feature, identifier, value, traits?.Hash, metadata?.Hash) : _key.OfId(id);
-        batch.Accept(new(at!.Value, key, id is null ? null : _key.WideOfId(id), name!, feature, identifier, value, traits?.Json, metadata?.Json));
+        batch.Accept(
+            new(at!.Value, key, id is null ? null : _key.WideOfId(id), name!, feature, identifier, value, traits?.Json, metadata?.Json)
+        );
     }
 
     private static EventError? Missing(int seen, string? name, string? feature, string? id) =>
         string.IsNullOrWhiteSpace(name) ? new(".event", "is required and may not be blank")
-        : name[0] == '$' && name != ReceivedEvent.Exposure ? new(".event", $"names that start with '$' are reserved; the only one is '{ReceivedEvent.Exposure}'", IsSentence: true)
-        : name == ReceivedEvent.Exposure && string.IsNullOrWhiteSpace(feature) ? new(".feature_name", $"is required for '{ReceivedEvent.Exposure}'")
+        : name[0] == '$' && name != ReceivedEvent.Exposure
+            ? new(".event", $"names that start with '$' are reserved; the only one is '{ReceivedEvent.Exposure}'", IsSentence: true)
+        : name == ReceivedEvent.Exposure && string.IsNullOrWhiteSpace(feature)
+            ? new(".feature_name", $"is required for '{ReceivedEvent.Exposure}'")
         : (seen & 1 << (int)EventMember.Timestamp) == 0 ? new(".timestamp", "is required: milliseconds since 1970")
         : (seen & 1 << (int)EventMember.Id) != 0 && string.IsNullOrEmpty(id) ? new(".id", $"must have 1 to {EventLimits.Id} characters")
         : null;
@@ -188,7 +219,10 @@ internal ref struct EventBatchParser
         }
 
         // A character takes one byte at least, so what is short in bytes needs no counting.
-        var length = _json.ValueSpan.Length <= limit ? 0 : inBytes ? Encoding.UTF8.GetByteCount(text) : text.EnumerateRunes().Count();
+        var length =
+            _json.ValueSpan.Length <= limit ? 0
+            : inBytes ? Encoding.UTF8.GetByteCount(text)
+            : text.EnumerateRunes().Count();
         if (length > limit)
         {
             error ??= new(path, $"may have {limit} {(inBytes ? "bytes" : "characters")} at most");

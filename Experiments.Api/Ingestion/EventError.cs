@@ -18,7 +18,8 @@ internal readonly record struct EventError(string Path, string What, bool IsSent
     public EventError Within(string path) => this with { Path = path + Path };
 
     /// <summary>The path of a member that the client has named, and may have named at length.</summary>
-    public static string Member(string? name) => name is null || name.Length <= LongestName
-        ? "." + name
-        : $".{name[..(char.IsHighSurrogate(name[LongestName - 1]) ? LongestName - 1 : LongestName)]}…";
+    public static string Member(string? name) =>
+        name is null || name.Length <= LongestName
+            ? "." + name
+            : $".{name[..(char.IsHighSurrogate(name[LongestName - 1]) ? LongestName - 1 : LongestName)]}…";
 }

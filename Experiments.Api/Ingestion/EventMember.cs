@@ -21,7 +21,8 @@ internal static class EventMembers
 {
     public static EventMember At(ref Utf8JsonReader json) =>
         // What cannot be read cannot be compared either.
-        json.ValueIsEscaped && !JsonText.TryRead(ref json, out _, out _) ? EventMember.Unknown
+        json.ValueIsEscaped && !JsonText.TryRead(ref json, out _, out _)
+            ? EventMember.Unknown
         : json.ValueTextEquals("event"u8) ? EventMember.Event
         : json.ValueTextEquals("feature_name"u8) ? EventMember.FeatureName
         : json.ValueTextEquals("identifier"u8) ? EventMember.Identifier

@@ -9,8 +9,7 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
 {
     private const string Columns = "(at, key, batch, environment_id, event, feature_name, identifier, value, traits, metadata)";
 
-    private const string Batch =
-        """
+    private const string Batch = """
         WITH batch AS (
             INSERT INTO event_batches (environment_id, events, from_at, until_at)
             VALUES ($1, cardinality($2::timestamptz[]), ($2::timestamptz[])[1], ($2::timestamptz[])[cardinality($2::timestamptz[])])
@@ -18,8 +17,7 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         )
         """;
 
-    private const string Sql =
-        $"""
+    private const string Sql = $"""
         {Batch}
         INSERT INTO events {Columns}
         SELECT e.at, e.key, batch.id, $1, e.event, e.feature_name, e.identifier, e.value, e.traits::jsonb, e.metadata::jsonb
@@ -29,11 +27,11 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         """;
 
     // An id that is there already keeps its event out, wherever in time the two are.
-    private const string SqlWithIds =
-        $"""
+    private const string SqlWithIds = $"""
         {Batch}, given AS (
             SELECT *
-            FROM unnest($2::timestamptz[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::uuid[])
+            FROM unnest($2::timestamptz[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+                $10::uuid[])
                 AS e(at, key, event, feature_name, identifier, value, traits, metadata, id)
         ), fresh AS (
             INSERT INTO event_ids (id, at)

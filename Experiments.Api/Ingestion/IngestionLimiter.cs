@@ -21,7 +21,13 @@ internal sealed class IngestionLimiter : IDisposable
     private readonly ConcurrencyLimiter _workingOnLarge = Limiter(12, 512);
 
     /// <summary>Reads the events of a request, and hands them on while there is a place to work on them.</summary>
-    public async Task<Outcome<T>> Take<T>(HttpRequest request, long environmentId, DateTime now, Func<EventBatch, Task<T>> work, CancellationToken ct)
+    public async Task<Outcome<T>> Take<T>(
+        HttpRequest request,
+        long environmentId,
+        DateTime now,
+        Func<EventBatch, Task<T>> work,
+        CancellationToken ct
+    )
         where T : class
     {
         var leases = new List<RateLimitLease>();
@@ -50,7 +56,8 @@ internal sealed class IngestionLimiter : IDisposable
             leases.ForEach(lease => lease.Dispose());
         }
 
-        // A body waits for its first piece beyond a small one's, and for no other: if those that have some waited for more, none would get it.
+        // A body waits for its first piece beyond a small one's, and for no other: if those that have some waited for more, none would get
+        // it.
         ValueTask<bool> Room(int bytes)
         {
             var before = taken;
@@ -90,9 +97,23 @@ internal sealed class IngestionLimiter : IDisposable
         _workingOnLarge.Dispose();
     }
 
-    private static ConcurrencyLimiter Limiter(int permits, int queue) => new(new() { PermitLimit = permits, QueueLimit = queue, QueueProcessingOrder = QueueProcessingOrder.OldestFirst });
+    private static ConcurrencyLimiter Limiter(int permits, int queue) =>
+        new(
+            new()
+            {
+                PermitLimit = permits,
+                QueueLimit = queue,
+                QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
+            }
+        );
 
-    private static async Task<Outcome<EventBatch>> Read(RequestBody.Lent body, HttpRequest request, long environmentId, DateTime now, CancellationToken ct)
+    private static async Task<Outcome<EventBatch>> Read(
+        RequestBody.Lent body,
+        HttpRequest request,
+        long environmentId,
+        DateTime now,
+        CancellationToken ct
+    )
     {
         var unpacked = RequestBody.IsPacked(request) ? await RequestBody.Unpack(body, ct) : body;
         if (unpacked.Refusal is { } refusal)
@@ -102,6 +123,8 @@ internal sealed class IngestionLimiter : IDisposable
 
         using var lent = unpacked.Value!;
         var read = EventBatchParser.Read(lent.Span, environmentId, now);
-        return read.Value is { Accepted: 0, Rejected: var rejected } ? Refusal.Fields(rejected.Select(rejection => rejection.AsField)) : read;
+        return read.Value is { Accepted: 0, Rejected: var rejected }
+            ? Refusal.Fields(rejected.Select(rejection => rejection.AsField))
+            : read;
     }
 }

@@ -4,7 +4,8 @@ namespace Experiments.Api.Ingestion;
 internal static class IngestionSetup
 {
     /// <summary>How long after an experiment's end its late events still count.</summary>
-    public static TimeSpan LateEvents(this IConfiguration configuration) => configuration.GetValue("Results:LateEvents", TimeSpan.FromHours(24));
+    public static TimeSpan LateEvents(this IConfiguration configuration) =>
+        configuration.GetValue("Results:LateEvents", TimeSpan.FromHours(24));
 
     public static void AddIngestion(this IServiceCollection services)
     {

@@ -35,8 +35,12 @@ internal static class JsonContent
                     }
 
                     json.Read();
-                    var isLong = json.TokenType == JsonTokenType.String && json.ValueSpan.Length > limits.Text && Text(ref json, ref wrong)?.EnumerateRunes().Count() > limits.Text;
-                    wrong ??= longName ? new("", $"a key may have {limits.Key} characters at most", IsSentence: true)
+                    var isLong =
+                        json.TokenType == JsonTokenType.String
+                        && json.ValueSpan.Length > limits.Text
+                        && Text(ref json, ref wrong)?.EnumerateRunes().Count() > limits.Text;
+                    wrong ??=
+                        longName ? new("", $"a key may have {limits.Key} characters at most", IsSentence: true)
                         : isLong ? new(EventError.Member(name), $"may have {limits.Text} characters at most")
                         : null;
                     sum += Mix(Of(name), Hash(ref json, Nested, ref wrong));

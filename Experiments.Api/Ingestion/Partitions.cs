@@ -10,16 +10,35 @@ internal sealed class Partitions(Database database)
     public async Task Make(DateTime first, DateTime last, CancellationToken ct)
     {
         await using var connection = await Connect(ct);
-        await using var command = new NpgsqlCommand("SELECT make_event_partitions($1, $2)", connection) { Parameters = { new() { Value = first }, new() { Value = last } } };
+        await using var command = new NpgsqlCommand("SELECT make_event_partitions($1, $2)", connection)
+        {
+            Parameters =
+            {
+                new() { Value = first },
+                new() { Value = last },
+            },
+        };
         await command.ExecuteNonQueryAsync(ct);
     }
 
-    /// <summary>Drops the partitions older than <paramref name="before"/> that no experiment needs any more, with the ids of their events, and names them.</summary>
+    /// <summary>
+    /// Drops the partitions older than <paramref name="before"/> that no experiment needs any more, with the ids of their events, and names
+    /// them.
+    /// </summary>
     public async Task<IReadOnlyList<string>> Drop(DateTime before, TimeSpan finalAfter, CancellationToken ct)
     {
         await using var connection = await Connect(ct);
         var dropped = new List<string>();
-        await using (var command = new NpgsqlCommand("SELECT drop_events($1, $2)", connection) { Parameters = { new() { Value = before }, new() { Value = finalAfter } } })
+        await using (
+            var command = new NpgsqlCommand("SELECT drop_events($1, $2)", connection)
+            {
+                Parameters =
+                {
+                    new() { Value = before },
+                    new() { Value = finalAfter },
+                },
+            }
+        )
         await using (var reader = await command.ExecuteReaderAsync(ct))
         {
             while (await reader.ReadAsync(ct))
@@ -28,7 +47,10 @@ internal sealed class Partitions(Database database)
             }
         }
 
-        await using var forget = new NpgsqlCommand("DELETE FROM event_ids WHERE at < (SELECT min(begins) FROM event_partitions)", connection);
+        await using var forget = new NpgsqlCommand(
+            "DELETE FROM event_ids WHERE at < (SELECT min(begins) FROM event_partitions)",
+            connection
+        );
         await forget.ExecuteNonQueryAsync(ct);
         return dropped;
     }

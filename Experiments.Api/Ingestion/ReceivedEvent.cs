@@ -2,8 +2,16 @@ namespace Experiments.Api.Ingestion;
 
 /// <summary>One event that was found valid.</summary>
 internal readonly record struct ReceivedEvent(
-    DateTime At, long Key, Guid? Id, string Event, string? FeatureName, string? Identifier, string? Value, string? Traits, string? Metadata)
-    : IComparable<ReceivedEvent>
+    DateTime At,
+    long Key,
+    Guid? Id,
+    string Event,
+    string? FeatureName,
+    string? Identifier,
+    string? Value,
+    string? Traits,
+    string? Metadata
+) : IComparable<ReceivedEvent>
 {
     /// <summary>The name of the event that says that an identity was shown a variant.</summary>
     public const string Exposure = "$flag_exposure";

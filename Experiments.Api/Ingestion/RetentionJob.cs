@@ -2,9 +2,16 @@ using Experiments.Api.Platform.Startup;
 
 namespace Experiments.Api.Ingestion;
 
-/// <summary>Once an hour, makes the partitions of the months to come and drops those that are old enough and needed by no experiment.</summary>
-internal sealed class RetentionJob(Partitions partitions, Readiness readiness, IConfiguration configuration, TimeProvider clock, ILogger<RetentionJob> logger)
-    : PeriodicJob(readiness, logger)
+/// <summary>
+/// Once an hour, makes the partitions of the months to come and drops those that are old enough and needed by no experiment.
+/// </summary>
+internal sealed class RetentionJob(
+    Partitions partitions,
+    Readiness readiness,
+    IConfiguration configuration,
+    TimeProvider clock,
+    ILogger<RetentionJob> logger
+) : PeriodicJob(readiness, logger)
 {
     private readonly TimeSpan _kept = configuration.GetValue("Events:Retention", TimeSpan.FromDays(400));
 

@@ -16,10 +16,15 @@ internal sealed class MetricFormula
     {
         (_aggregation, _definition, _sources, _steps) = (aggregation, definition, definition.Sources, definition.Steps?.Count ?? 0);
         // Of a ratio a source without a property counts events.
-        _countsEvents = [.. _sources.Select(source => aggregation is not ("sum" or "mean") && !(aggregation == "ratio" && source.Property is not null))];
+        _countsEvents =
+        [
+            .. _sources.Select(source => aggregation is not ("sum" or "mean") && !(aggregation == "ratio" && source.Property is not null)),
+        ];
     }
 
-    /// <summary>What an event is to the metric: once for each place of the definition that it fits, with its number where it has one.</summary>
+    /// <summary>
+    /// What an event is to the metric: once for each place of the definition that it fits, with its number where it has one.
+    /// </summary>
     public IEnumerable<MetricEvent> Take(string name, DateTime at, long key, string? value, JsonElement? metadata)
     {
         for (var slot = 0; slot < _sources.Count; slot++)
@@ -43,20 +48,36 @@ internal sealed class MetricFormula
             first++;
         }
 
-        var after = new Window(this, events[first..], exposed, _definition.ConversionWindowHours is { } hours ? exposed.AddHours(hours) : DateTime.MaxValue, timeline);
+        var after = new Window(
+            this,
+            events[first..],
+            exposed,
+            _definition.ConversionWindowHours is { } hours ? exposed.AddHours(hours) : DateTime.MaxValue,
+            timeline
+        );
         return _aggregation switch
         {
             "ratio" => new(after.Total(0).Sum, after.Total(1).Sum, 0, 0),
             "funnel" => Funnel(after),
             "retention" => Retention(after),
-            _ => new(Plain(after), 0, _definition.LookbackDays is { } days ? Plain(new(this, events[..first], exposed.AddDays(-days), exposed, null)) : 0, 0),
+            _ => new(
+                Plain(after),
+                0,
+                _definition.LookbackDays is { } days ? Plain(new(this, events[..first], exposed.AddDays(-days), exposed, null)) : 0,
+                0
+            ),
         };
     }
 
     private double Plain(Window window)
     {
         var (count, sum) = window.Total(0);
-        return _aggregation switch { "occurrence" => count > 0 ? 1 : 0, "mean" => count > 0 ? sum / count : 0, _ => sum };
+        return _aggregation switch
+        {
+            "occurrence" => count > 0 ? 1 : 0,
+            "mean" => count > 0 ? sum / count : 0,
+            _ => sum,
+        };
     }
 
     private MetricValue Retention(Window window)
@@ -73,7 +94,11 @@ internal sealed class MetricFormula
             {
                 came = e.At;
             }
-            else if (e.At > start && e.At >= start.AddHours(_definition.FromHours!.Value) && e.At < start.AddHours(_definition.ToHours!.Value))
+            else if (
+                e.At > start
+                && e.At >= start.AddHours(_definition.FromHours!.Value)
+                && e.At < start.AddHours(_definition.ToHours!.Value)
+            )
             {
                 return new(1, 1, 0, 0);
             }
@@ -82,8 +107,8 @@ internal sealed class MetricFormula
         return new(0, came is null ? 0 : 1, 0, 0);
     }
 
-    // For every number of steps the latest start that has come as far; the latest leaves the most time for the next step. Events of one instant
-    // are in any order, but each of them is one step only, even where the definition has it twice.
+    // For every number of steps the latest start that has come as far; the latest leaves the most time for the next step. Events of one
+    // instant are in any order, but each of them is one step only, even where the definition has it twice.
     private MetricValue Funnel(Window window)
     {
         var reached = new DateTime?[_steps + 1];
@@ -114,7 +139,11 @@ internal sealed class MetricFormula
         // From the furthest back, so that nothing goes on from what this very instant has reached.
         for (var passed = instant.Count == 0 ? -1 : _steps - 1; passed >= 0; passed--)
         {
-            if (!instant.Exists(e => e.Slot == passed) || (passed == 0 ? instant[0].At : reached[passed]) is not { } start || (_definition.WindowHours is { } hours && instant[0].At > start.AddHours(hours)))
+            if (
+                !instant.Exists(e => e.Slot == passed)
+                || (passed == 0 ? instant[0].At : reached[passed]) is not { } start
+                || (_definition.WindowHours is { } hours && instant[0].At > start.AddHours(hours))
+            )
             {
                 continue;
             }
@@ -157,7 +186,13 @@ internal sealed class MetricFormula
     }
 
     // The events from one instant until before another; while the experiment ran, where that is asked.
-    private readonly ref struct Window(MetricFormula formula, ReadOnlySpan<MetricEvent> events, DateTime from, DateTime until, Timeline? timeline)
+    private readonly ref struct Window(
+        MetricFormula formula,
+        ReadOnlySpan<MetricEvent> events,
+        DateTime from,
+        DateTime until,
+        Timeline? timeline
+    )
     {
         public ReadOnlySpan<MetricEvent> Events { get; } = events;
 

@@ -31,7 +31,11 @@ internal static class MetricRules
         if (isFunnel)
         {
             Demand(definition.Steps is { Count: >= 2 and <= MaxSteps }, "steps", $"A funnel has 2 to {MaxSteps} steps.");
-            Demand(definition.Event is null && definition.Filters is null && definition.Property is null, "event", "A funnel names its events in 'steps'.");
+            Demand(
+                definition.Event is null && definition.Filters is null && definition.Property is null,
+                "event",
+                "A funnel names its events in 'steps'."
+            );
             Demand(definition.WindowHours is null or (> 0 and <= MaxHours), "window_hours", "This must be above 0 and at most 9600.");
             foreach (var (index, step) in Few(definition.Steps, MaxSteps).Index())
             {
@@ -45,31 +49,66 @@ internal static class MetricRules
             Source("", new(definition.Event, definition.Filters, definition.Property));
         }
 
-        Demand((aggregation == "ratio") == definition.Denominator is not null, "denominator", "A ratio needs this: the event that it is divided by; nothing else has it.");
+        Demand(
+            (aggregation == "ratio") == definition.Denominator is not null,
+            "denominator",
+            "A ratio needs this: the event that it is divided by; nothing else has it."
+        );
         if (aggregation == "ratio" && definition.Denominator is { } denominator)
         {
             Source("denominator", denominator);
         }
 
         var isRetention = aggregation == "retention";
-        Demand(isRetention ? definition is { FromHours: >= 0, ToHours: <= MaxHours } && definition.ToHours > definition.FromHours : definition.FromHours is null && definition.ToHours is null,
-            "from_hours", "Retention needs from_hours and to_hours, 0 <= from < to <= 9600; nothing else has them.");
-        Demand(definition.ConversionWindowHours is null or (> 0 and <= MaxHours), "conversion_window_hours", "This must be above 0 and at most 9600.");
+        Demand(
+            isRetention
+                ? definition is { FromHours: >= 0, ToHours: <= MaxHours } && definition.ToHours > definition.FromHours
+                : definition.FromHours is null && definition.ToHours is null,
+            "from_hours",
+            "Retention needs from_hours and to_hours, 0 <= from < to <= 9600; nothing else has them."
+        );
+        Demand(
+            definition.ConversionWindowHours is null or (> 0 and <= MaxHours),
+            "conversion_window_hours",
+            "This must be above 0 and at most 9600."
+        );
         Demand(definition.LookbackDays is null or (> 0 and <= 30), "lookback_days", "This must be above 0 and at most 30.");
-        Demand(definition.LookbackDays is null || aggregation is "occurrence" or "count" or "sum" or "mean", "lookback_days", "Only an occurrence, a count, a sum or a mean has a covariate.");
+        Demand(
+            definition.LookbackDays is null || aggregation is "occurrence" or "count" or "sum" or "mean",
+            "lookback_days",
+            "Only an occurrence, a count, a sum or a mean has a covariate."
+        );
         if (definition.Winsorize is { } winsorize)
         {
             Demand(aggregation is "count" or "sum" or "mean", "winsorize", "Only a count, a sum or a mean can be winsorised.");
-            Demand((winsorize.Lower ?? 0) is >= 0 and < 1 && (winsorize.Upper ?? 1) is > 0 and <= 1 && (winsorize.Lower ?? 0) < (winsorize.Upper ?? 1), "winsorize", "These are percentiles: 0 <= lower < upper <= 1.");
+            Demand(
+                (winsorize.Lower ?? 0) is >= 0 and < 1
+                    && (winsorize.Upper ?? 1) is > 0 and <= 1
+                    && (winsorize.Lower ?? 0) < (winsorize.Upper ?? 1),
+                "winsorize",
+                "These are percentiles: 0 <= lower < upper <= 1."
+            );
         }
 
         void Source(string path, MetricSource? source)
         {
             var prefix = path.Length == 0 ? "" : path + ".";
-            Demand(!string.IsNullOrWhiteSpace(source?.Event) && source.Event.Length <= EventLimits.Event, prefix + "event", "This is required: the name of the event, 256 characters at most.");
+            Demand(
+                !string.IsNullOrWhiteSpace(source?.Event) && source.Event.Length <= EventLimits.Event,
+                prefix + "event",
+                "This is required: the name of the event, 256 characters at most."
+            );
             Demand(source?.Event?.StartsWith('$') != true, prefix + "event", "Names that start with '$' are reserved.");
-            Demand(source?.Property is null || IsProperty(source.Property), prefix + "property", "This must be 'value', or 'metadata.' and the name of a member.");
-            Demand(source?.Property is null || aggregation is "sum" or "mean" or "ratio", prefix + "property", "Only a sum, a mean or a ratio takes a number from a property.");
+            Demand(
+                source?.Property is null || IsProperty(source.Property),
+                prefix + "property",
+                "This must be 'value', or 'metadata.' and the name of a member."
+            );
+            Demand(
+                source?.Property is null || aggregation is "sum" or "mean" or "ratio",
+                prefix + "property",
+                "Only a sum, a mean or a ratio takes a number from a property."
+            );
             Demand(source?.Filters is null or { Count: <= MaxFilters }, prefix + "filters", $"There may be {MaxFilters} of these at most.");
             foreach (var (index, filter) in Few(source?.Filters, MaxFilters).Index())
             {
@@ -79,16 +118,24 @@ internal static class MetricRules
 
         void Filter(string path, MetricFilter? filter)
         {
-            Demand(filter?.Property is not null && IsProperty(filter.Property), path + ".property", "This is required: 'value', or 'metadata.' and the name of a member.");
+            Demand(
+                filter?.Property is not null && IsProperty(filter.Property),
+                path + ".property",
+                "This is required: 'value', or 'metadata.' and the name of a member."
+            );
             var kind = filter?.Value?.ValueKind;
-            Demand(filter?.Operator switch
-            {
-                "exists" => kind is null or JsonValueKind.Null,
-                "equals" => kind is JsonValueKind.String or JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False,
-                "in" => kind is JsonValueKind.Array && filter.Value!.Value.GetArrayLength() is >= 1 and <= 1000,
-                "greater" or "less" => kind is JsonValueKind.Number,
-                _ => false,
-            }, path + ".operator", "This must be exists (without a value), equals (a value), in (a list), greater or less (a number).");
+            Demand(
+                filter?.Operator switch
+                {
+                    "exists" => kind is null or JsonValueKind.Null,
+                    "equals" => kind is JsonValueKind.String or JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False,
+                    "in" => kind is JsonValueKind.Array && filter.Value!.Value.GetArrayLength() is >= 1 and <= 1000,
+                    "greater" or "less" => kind is JsonValueKind.Number,
+                    _ => false,
+                },
+                path + ".operator",
+                "This must be exists (without a value), equals (a value), in (a list), greater or less (a number)."
+            );
         }
 
         void Demand(bool holds, string field, string message)
@@ -104,7 +151,10 @@ internal static class MetricRules
     }
 
     /// <summary>Reports what is wrong with the metrics that an experiment is to have.</summary>
-    public static void CheckMetrics(IEnumerable<(long? Metric, string? Role, string? ExpectedDirection, JsonElement? Metadata)>? metrics, Action<string, string> wrong)
+    public static void CheckMetrics(
+        IEnumerable<(long? Metric, string? Role, string? ExpectedDirection, JsonElement? Metadata)>? metrics,
+        Action<string, string> wrong
+    )
     {
         var (ids, primaries) = (new HashSet<long>(), 0);
         var all = (metrics ?? []).Take(101).ToList();
@@ -118,7 +168,10 @@ internal static class MetricRules
         {
             if (metric is null || !ids.Add(metric.Value))
             {
-                wrong($"metrics[{index}].metric", metric is null ? "This is required: the id of a metric." : "A metric can be attached only once.");
+                wrong(
+                    $"metrics[{index}].metric",
+                    metric is null ? "This is required: the id of a metric." : "A metric can be attached only once."
+                );
             }
 
             if (role is not null && !Roles.Contains(role))
@@ -133,7 +186,10 @@ internal static class MetricRules
 
             if (direction is null || !ExpectedDirections.Contains(direction))
             {
-                wrong($"metrics[{index}].expected_direction", $"This is required and must be one of: {string.Join(", ", ExpectedDirections)}.");
+                wrong(
+                    $"metrics[{index}].expected_direction",
+                    $"This is required and must be one of: {string.Join(", ", ExpectedDirections)}."
+                );
             }
 
             if (!IsMetadata(metadata))
@@ -143,17 +199,28 @@ internal static class MetricRules
         }
     }
 
-    /// <summary>The metrics as the statement takes them. Where none is called primary, the first that has no role is; the others without one are secondary.</summary>
+    /// <summary>
+    /// The metrics as the statement takes them. Where none is called primary, the first that has no role is; the others without one are
+    /// secondary.
+    /// </summary>
     public static string Roled(IEnumerable<(long Metric, string? Role, string ExpectedDirection, JsonElement? Metadata)> metrics)
     {
         var list = metrics.ToList();
         var isFree = list.All(metric => metric.Role != "primary");
-        return JsonSerializer.Serialize(list.Select(metric =>
-        {
-            var role = metric.Role ?? (isFree ? "primary" : "secondary");
-            isFree &= metric.Role is not null;
-            return new { metric = metric.Metric, role, expected_direction = metric.ExpectedDirection, metadata = metric.Metadata ?? Empty };
-        }));
+        return JsonSerializer.Serialize(
+            list.Select(metric =>
+            {
+                var role = metric.Role ?? (isFree ? "primary" : "secondary");
+                isFree &= metric.Role is not null;
+                return new
+                {
+                    metric = metric.Metric,
+                    role,
+                    expected_direction = metric.ExpectedDirection,
+                    metadata = metric.Metadata ?? Empty,
+                };
+            })
+        );
     }
 
     public const string NoMetadata = "This must be an object of 8 KiB at most.";
@@ -162,8 +229,12 @@ internal static class MetricRules
     private static readonly JsonElement Empty = JsonElement.Parse("{}");
 
     /// <summary>Whether this can go with the metric of an experiment: an object of the client's own, or nothing.</summary>
-    public static bool IsMetadata(JsonElement? metadata) => metadata is null
-        || (metadata.Value.ValueKind == JsonValueKind.Object && System.Text.Encoding.UTF8.GetByteCount(metadata.Value.GetRawText()) <= MetadataLength);
+    public static bool IsMetadata(JsonElement? metadata) =>
+        metadata is null
+        || (
+            metadata.Value.ValueKind == JsonValueKind.Object
+            && System.Text.Encoding.UTF8.GetByteCount(metadata.Value.GetRawText()) <= MetadataLength
+        );
 
     /// <summary>The definition as it is stored.</summary>
     public static string Stored(MetricDefinition definition) => JsonSerializer.Serialize(definition, Sparse);
@@ -172,7 +243,11 @@ internal static class MetricRules
     /// <exception cref="JsonException">It cannot be read.</exception>
     public static MetricDefinition Read(string stored) => StoredJson.Read<MetricDefinition>(stored);
 
-    private static readonly JsonSerializerOptions Sparse = new(ApiJson.Options) { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
+    private static readonly JsonSerializerOptions Sparse = new(ApiJson.Options)
+    {
+        DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull,
+    };
 
-    private static bool IsProperty(string property) => property == "value" || (property.StartsWith("metadata.", StringComparison.Ordinal) && property.Length is > 9 and <= 200);
+    private static bool IsProperty(string property) =>
+        property == "value" || (property.StartsWith("metadata.", StringComparison.Ordinal) && property.Length is > 9 and <= 200);
 }

@@ -8,67 +8,252 @@ namespace Experiments.Api.Platform;
 /// </summary>
 internal sealed record Problem(int Status, string Code, string Advice)
 {
-    public static readonly Problem Malformed = new(400, "request.malformed", "The request could not be read. Correct what 'errors' or 'detail' names and send it again.");
-    public static readonly Problem Invalid = new(400, "request.invalid", "One or more fields break a rule. Correct the fields named in 'errors' and send the request again.");
+    public static readonly Problem Malformed = new(
+        400,
+        "request.malformed",
+        "The request could not be read. Correct what 'errors' or 'detail' names and send it again."
+    );
+    public static readonly Problem Invalid = new(
+        400,
+        "request.invalid",
+        "One or more fields break a rule. Correct the fields named in 'errors' and send the request again."
+    );
 
-    public static readonly Problem NoCredential = new(401, "credential.missing", "Send 'Authorization: Api-Key <secret>' or 'Authorization: Bearer <token>'.");
-    public static readonly Problem BadCredential = new(401, "credential.invalid", "The credential is unknown, expired or revoked. Obtain a new one and send it in a single Authorization header.");
+    public static readonly Problem NoCredential = new(
+        401,
+        "credential.missing",
+        "Send 'Authorization: Api-Key <secret>' or 'Authorization: Bearer <token>'."
+    );
+    public static readonly Problem BadCredential = new(
+        401,
+        "credential.invalid",
+        "The credential is unknown, expired or revoked. Obtain a new one and send it in a single Authorization header."
+    );
 
-    public static readonly Problem NoEnvironmentKey = new(401, "environment_key.missing", "Send the environment's key in the header X-Environment-Key.");
+    public static readonly Problem NoEnvironmentKey = new(
+        401,
+        "environment_key.missing",
+        "Send the environment's key in the header X-Environment-Key."
+    );
 
-    public static readonly Problem Forbidden = new(403, "access.denied", "The project or environment doesn't exist, or you don't have access to it. Check the address, or ask one of its admins to add you.");
+    public static readonly Problem Forbidden = new(
+        403,
+        "access.denied",
+        "The project or environment doesn't exist, or you don't have access to it. Check the address, or ask one of its admins to add you."
+    );
 
-    public static readonly Problem UnknownEnvironmentKey = new(403, "environment_key.unknown", "No environment has this key. Copy the key from the list of environments.");
+    public static readonly Problem UnknownEnvironmentKey = new(
+        403,
+        "environment_key.unknown",
+        "No environment has this key. Copy the key from the list of environments."
+    );
 
-    public static readonly Problem GateClosed = new(404, "gate.closed", "Experiments are not enabled here yet. Ask the operator to enable the feature flag 'experimental_flags' for you, this environment, its project or its organisation.");
-    public static readonly Problem NoRoute = new(404, "route.not_found", "No endpoint has this address. /openapi/v1.json lists those there are.");
+    public static readonly Problem GateClosed = new(
+        404,
+        "gate.closed",
+        "Experiments are not enabled here yet. Ask the operator to enable the feature flag 'experimental_flags' for you, this "
+            + "environment, its project or its organisation."
+    );
+    public static readonly Problem NoRoute = new(
+        404,
+        "route.not_found",
+        "No endpoint has this address. /openapi/v1.json lists those there are."
+    );
     public static readonly Problem NoPage = new(404, "page.not_found", "The list has no such page. Start from page 1 and follow 'next'.");
-    public static readonly Problem NoExperiment = new(404, "experiment.not_found", "This environment has no such experiment. List them to see which there are.");
-    public static readonly Problem NoFeature = new(404, "feature.not_found", "This environment has no such feature. List them to see which there are.");
-    public static readonly Problem NoMetric = new(404, "metric.not_found", "This environment has no such metric. List them to see which there are.");
-    public static readonly Problem NoHoldout = new(404, "holdout.not_found", "This environment has no such holdout. List them to see which there are.");
-    public static readonly Problem NoCohort = new(404, "cohort.not_found", "This environment has no such cohort. List them to see which there are.");
-    public static readonly Problem NoExperimentMetric = new(404, "experiment_metric.not_found", "The experiment has no such metric. Read the experiment's metrics to see which it has.");
+    public static readonly Problem NoExperiment = new(
+        404,
+        "experiment.not_found",
+        "This environment has no such experiment. List them to see which there are."
+    );
+    public static readonly Problem NoFeature = new(
+        404,
+        "feature.not_found",
+        "This environment has no such feature. List them to see which there are."
+    );
+    public static readonly Problem NoMetric = new(
+        404,
+        "metric.not_found",
+        "This environment has no such metric. List them to see which there are."
+    );
+    public static readonly Problem NoHoldout = new(
+        404,
+        "holdout.not_found",
+        "This environment has no such holdout. List them to see which there are."
+    );
+    public static readonly Problem NoCohort = new(
+        404,
+        "cohort.not_found",
+        "This environment has no such cohort. List them to see which there are."
+    );
+    public static readonly Problem NoExperimentMetric = new(
+        404,
+        "experiment_metric.not_found",
+        "The experiment has no such metric. Read the experiment's metrics to see which it has."
+    );
     public static readonly Problem NoAdmin = new(404, "admin.not_found", "There is no such admin here. List them to see which there are.");
-    public static readonly Problem NoApiKey = new(404, "api_key.not_found", "This environment has no such key that could still be revoked. List them to see which there are.");
+    public static readonly Problem NoApiKey = new(
+        404,
+        "api_key.not_found",
+        "This environment has no such key that could still be revoked. List them to see which there are."
+    );
 
-    public static readonly Problem WrongMethod = new(405, "method.not_allowed", "This address doesn't support the method. Use one of those in the Allow header.");
-    public static readonly Problem TooSlow = new(408, "request.too_slow", "The body didn't arrive in time. Send it again over a better connection.");
+    public static readonly Problem WrongMethod = new(
+        405,
+        "method.not_allowed",
+        "This address doesn't support the method. Use one of those in the Allow header."
+    );
+    public static readonly Problem TooSlow = new(
+        408,
+        "request.too_slow",
+        "The body didn't arrive in time. Send it again over a better connection."
+    );
 
-    public static readonly Problem AlreadyActive = new(409, "experiment.already_active", "The feature already has an active experiment. Complete or delete that one first.");
-    public static readonly Problem IllegalTransition = new(409, "experiment.illegal_transition", "The experiment's status does not allow this action. Use one of the actions named in 'detail'.");
-    public static readonly Problem ExperimentRunning = new(409, "experiment.running", "A running experiment can't be deleted or archived. Pause or complete it first.");
-    public static readonly Problem ExperimentOver = new(409, "experiment.completed", "The experiment is completed and can't be changed. Create another one.");
-    public static readonly Problem SplitFrozen = new(409, "experiment.split_frozen", "The experiment has started, so its split is fixed; the rollout percentage may change. To compare another split, complete this experiment and create another one.");
-    public static readonly Problem SettingsFrozen = new(409, "experiment.settings_frozen", "The experiment has started, so its variants, its holdout and what counts as an exposure are fixed. Reset it if it was started by mistake, or create another one.");
-    public static readonly Problem MetricInUse = new(409, "metric.in_use", "An active experiment uses this metric, so it can't be changed. Complete the experiment first, or create another metric.");
-    public static readonly Problem HoldoutInUse = new(409, "holdout.in_use", "A started experiment uses this holdout, so it can't be changed or deleted. Create another one for new experiments.");
-    public static readonly Problem CohortExists = new(409, "cohort.already_exists", "The experiment has a cohort. List the cohorts to find it.");
+    public static readonly Problem AlreadyActive = new(
+        409,
+        "experiment.already_active",
+        "The feature already has an active experiment. Complete or delete that one first."
+    );
+    public static readonly Problem IllegalTransition = new(
+        409,
+        "experiment.illegal_transition",
+        "The experiment's status does not allow this action. Use one of the actions named in 'detail'."
+    );
+    public static readonly Problem ExperimentRunning = new(
+        409,
+        "experiment.running",
+        "A running experiment can't be deleted or archived. Pause or complete it first."
+    );
+    public static readonly Problem ExperimentOver = new(
+        409,
+        "experiment.completed",
+        "The experiment is completed and can't be changed. Create another one."
+    );
+    public static readonly Problem SplitFrozen = new(
+        409,
+        "experiment.split_frozen",
+        "The experiment has started, so its split is fixed; the rollout percentage may change. To compare another split, complete "
+            + "this experiment and create another one."
+    );
+    public static readonly Problem SettingsFrozen = new(
+        409,
+        "experiment.settings_frozen",
+        "The experiment has started, so its variants, its holdout and what counts as an exposure are fixed. Reset it if it was "
+            + "started by mistake, or create another one."
+    );
+    public static readonly Problem MetricInUse = new(
+        409,
+        "metric.in_use",
+        "An active experiment uses this metric, so it can't be changed. Complete the experiment first, or create another metric."
+    );
+    public static readonly Problem HoldoutInUse = new(
+        409,
+        "holdout.in_use",
+        "A started experiment uses this holdout, so it can't be changed or deleted. Create another one for new experiments."
+    );
+    public static readonly Problem CohortExists = new(
+        409,
+        "cohort.already_exists",
+        "The experiment has a cohort. List the cohorts to find it."
+    );
     public static readonly Problem NeverStarted = new(409, "experiment.not_started", "The experiment has not started. Start it first.");
-    public static readonly Problem NoBaseline = new(409, "plan.no_baseline", "There is no baseline data yet. Give the experiment a primary metric and send its events for a few days.");
-    public static readonly Problem ImportRefused = new(409, "import.refused", "Nothing was imported. 'detail' names the features that conflict with the document.");
-    public static readonly Problem MetricAttached = new(409, "metric.already_attached", "The experiment has this metric. There is nothing to do.");
-    public static readonly Problem PrimaryTaken = new(409, "metric.primary_taken", "The experiment has a primary metric. Attach this one as secondary or guardrail.");
-    public static readonly Problem MetricsFrozen = new(409, "experiment.metrics_frozen", "The experiment has started: its primary metric and its guardrails are fixed. Secondary metrics may be added while it is not completed.");
-    public static readonly Problem NotStarted = new(409, "results.not_started", "The experiment has not started, so there are no results. Start it first.");
-    public static readonly Problem ResultsFinal = new(409, "results.final", "The experiment is completed and the time for late events is over: these results are final.");
-    public static readonly Problem FeatureLocked = new(409, "feature.locked", "An experiment on this feature is running or paused: only 'enabled' may change. Complete the experiment first.");
-    public static readonly Problem FeatureInUse = new(409, "feature.in_use", "An active experiment uses this feature. Complete or delete that experiment first.");
-    public static readonly Problem FeatureNameTaken = new(409, "feature.name_taken", "This environment has a feature of that name. Choose another name, or use that feature.");
-    public static readonly Problem AdminExists = new(409, "admin.already_added", "The subject is an admin here already. There is nothing to do.");
-    public static readonly Problem EnvironmentNameTaken = new(409, "environment.name_taken", "The project has an environment of that name. Choose another name, or use that environment.");
+    public static readonly Problem NoBaseline = new(
+        409,
+        "plan.no_baseline",
+        "There is no baseline data yet. Give the experiment a primary metric and send its events for a few days."
+    );
+    public static readonly Problem ImportRefused = new(
+        409,
+        "import.refused",
+        "Nothing was imported. 'detail' names the features that conflict with the document."
+    );
+    public static readonly Problem MetricAttached = new(
+        409,
+        "metric.already_attached",
+        "The experiment has this metric. There is nothing to do."
+    );
+    public static readonly Problem PrimaryTaken = new(
+        409,
+        "metric.primary_taken",
+        "The experiment has a primary metric. Attach this one as secondary or guardrail."
+    );
+    public static readonly Problem MetricsFrozen = new(
+        409,
+        "experiment.metrics_frozen",
+        "The experiment has started: its primary metric and its guardrails are fixed. Secondary metrics may be added while it is "
+            + "not completed."
+    );
+    public static readonly Problem NotStarted = new(
+        409,
+        "results.not_started",
+        "The experiment has not started, so there are no results. Start it first."
+    );
+    public static readonly Problem ResultsFinal = new(
+        409,
+        "results.final",
+        "The experiment is completed and the time for late events is over: these results are final."
+    );
+    public static readonly Problem FeatureLocked = new(
+        409,
+        "feature.locked",
+        "An experiment on this feature is running or paused: only 'enabled' may change. Complete the experiment first."
+    );
+    public static readonly Problem FeatureInUse = new(
+        409,
+        "feature.in_use",
+        "An active experiment uses this feature. Complete or delete that experiment first."
+    );
+    public static readonly Problem FeatureNameTaken = new(
+        409,
+        "feature.name_taken",
+        "This environment has a feature of that name. Choose another name, or use that feature."
+    );
+    public static readonly Problem AdminExists = new(
+        409,
+        "admin.already_added",
+        "The subject is an admin here already. There is nothing to do."
+    );
+    public static readonly Problem EnvironmentNameTaken = new(
+        409,
+        "environment.name_taken",
+        "The project has an environment of that name. Choose another name, or use that environment."
+    );
 
-    public static readonly Problem Stale = new(412, "etag.stale", "The object has changed since you read it. Read it again and send its new ETag in If-Match.");
-    public static readonly Problem TooLarge = new(413, "body.too_large", "A body may have 1 MiB at most, one of events 5 MiB when unpacked. Send less at a time.");
-    public static readonly Problem WrongMediaType = new(415, "media_type.unsupported", "Send a body of 'Content-Type: application/json' in UTF-8, without Content-Encoding; events may be packed with gzip.");
-    public static readonly Problem KeyReused = new(422, "idempotency_key.reused", "This Idempotency-Key was used for another request in the last 24 hours. Use a new key.");
+    public static readonly Problem Stale = new(
+        412,
+        "etag.stale",
+        "The object has changed since you read it. Read it again and send its new ETag in If-Match."
+    );
+    public static readonly Problem TooLarge = new(
+        413,
+        "body.too_large",
+        "A body may have 1 MiB at most, one of events 5 MiB when unpacked. Send less at a time."
+    );
+    public static readonly Problem WrongMediaType = new(
+        415,
+        "media_type.unsupported",
+        "Send a body of 'Content-Type: application/json' in UTF-8, without Content-Encoding; events may be packed with gzip."
+    );
+    public static readonly Problem KeyReused = new(
+        422,
+        "idempotency_key.reused",
+        "This Idempotency-Key was used for another request in the last 24 hours. Use a new key."
+    );
 
-    public static readonly Problem TooSoon = new(429, "results.too_soon", "A refresh was requested recently. Request it again after the seconds in Retry-After, or read the current results.");
+    public static readonly Problem TooSoon = new(
+        429,
+        "results.too_soon",
+        "A refresh was requested recently. Request it again after the seconds in Retry-After, or read the current results."
+    );
 
     public static readonly Problem Failed = new(500, "service.failed", "An internal error occurred. Report the trace_id to the operator.");
-    public static readonly Problem Unavailable = new(503, "service.unavailable", "The database is unavailable, busy or starting. Retry after the seconds in Retry-After, with the same Idempotency-Key if you sent one.");
+    public static readonly Problem Unavailable = new(
+        503,
+        "service.unavailable",
+        "The database is unavailable, busy or starting. Retry after the seconds in Retry-After, with the same Idempotency-Key if "
+            + "you sent one."
+    );
 
     /// <summary>Every problem that the service can answer with.</summary>
     public static IReadOnlyList<Problem> All { get; } =
-        [.. typeof(Problem).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => field.GetValue(null)).OfType<Problem>()];
+    [.. typeof(Problem).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => field.GetValue(null)).OfType<Problem>()];
 }

@@ -24,7 +24,10 @@ internal sealed record Refusal(Problem Problem, string Detail)
     {
         // One more tells that there are more.
         var errors = found.Take(MostErrors + 1).ToList();
-        return new(Problem.Invalid, errors.Count > MostErrors ? $"{Problem.Invalid.Advice} Only the first {MostErrors} are named." : Problem.Invalid.Advice)
+        return new(
+            Problem.Invalid,
+            errors.Count > MostErrors ? $"{Problem.Invalid.Advice} Only the first {MostErrors} are named." : Problem.Invalid.Advice
+        )
         {
             Errors = errors
                 .Take(MostErrors)

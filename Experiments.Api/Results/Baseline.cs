@@ -19,42 +19,64 @@ internal sealed class Baseline(NpgsqlDataSource source)
     // So many events are enough.
     private const int Enough = 500_000;
 
-    private const string Window =
-        """
+    private const string Window = """
         SET LOCAL statement_timeout = '30s';
         SELECT now() - @Days * interval '1 day' AS from, now() AS until
         """;
 
-    private const string Found = "SELECT 1 + count(*) / @Enough FROM events WHERE environment_id = @environmentId AND at BETWEEN @from AND @until";
+    private const string Found =
+        "SELECT 1 + count(*) / @Enough FROM events WHERE environment_id = @environmentId AND at BETWEEN @from AND @until";
 
-    private const string Active =
-        """
+    private const string Active = """
         SELECT count(DISTINCT identifier) AS identities, min(at) AS first FROM events
-        WHERE environment_id = @environmentId AND at BETWEEN @from AND @until AND identifier <> '' AND (@share = 1 OR abs(hashtext(identifier)::bigint) % @share = 0)
+        WHERE environment_id = @environmentId AND at BETWEEN @from AND @until AND identifier <> ''
+            AND (@share = 1 OR abs(hashtext(identifier)::bigint) % @share = 0)
         """;
 
-    private const string Events =
-        $"""
+    private const string Events = $"""
         SELECT {StoredEvent.Columns} FROM events
-        WHERE environment_id = $1 AND at BETWEEN $2 AND $3 AND event = ANY ($4) AND identifier <> '' AND ($5 = 1 OR abs(hashtext(identifier)::bigint) % $5 = 0)
+        WHERE environment_id = $1 AND at BETWEEN $2 AND $3 AND event = ANY ($4) AND identifier <> ''
+            AND ($5 = 1 OR abs(hashtext(identifier)::bigint) % $5 = 0)
         """;
 
-    private const string First =
-        """
+    private const string First = """
         SELECT e.identifier, min(e.at) FROM events e JOIN unnest(@identifiers) AS k(identifier) ON k.identifier = e.identifier
         WHERE e.environment_id = @environmentId AND e.at BETWEEN @from AND @until GROUP BY 1
         """;
 
     /// <summary>The sums over all who were active, and how many of them come in a day.</summary>
-    public async Task<(SufficientStatistics Sums, double PerDay)> Of(long environmentId, string aggregation, MetricDefinition definition, CancellationToken ct)
+    public async Task<(SufficientStatistics Sums, double PerDay)> Of(
+        long environmentId,
+        string aggregation,
+        MetricDefinition definition,
+        CancellationToken ct
+    )
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var snapshot = await connection.BeginTransactionAsync(ct);
         var formula = new MetricFormula(aggregation, definition);
         var names = definition.Sources.Select(one => one.Event!).Distinct().ToArray();
         var (from, until) = await connection.QuerySingleAsync<(DateTime, DateTime)>(Window, new { Days });
-        var share = await connection.QuerySingleAsync<long>(Found, new { environmentId, from, until, Enough });
-        var (n, first) = await connection.QuerySingleAsync<(long, DateTime?)>(Active, new { environmentId, from, until, share });
+        var share = await connection.QuerySingleAsync<long>(
+            Found,
+            new
+            {
+                environmentId,
+                from,
+                until,
+                Enough,
+            }
+        );
+        var (n, first) = await connection.QuerySingleAsync<(long, DateTime?)>(
+            Active,
+            new
+            {
+                environmentId,
+                from,
+                until,
+                share,
+            }
+        );
         var taken = new Dictionary<string, List<MetricEvent>>();
         await StoredEvent.Each(
             connection,
@@ -65,18 +87,40 @@ internal sealed class Baseline(NpgsqlDataSource source)
             new NpgsqlParameter<DateTime> { TypedValue = from },
             new NpgsqlParameter<DateTime> { TypedValue = until },
             new NpgsqlParameter<string[]> { TypedValue = names },
-            new NpgsqlParameter<long> { TypedValue = share });
+            new NpgsqlParameter<long> { TypedValue = share }
+        );
         // With a window it matters when it opens: with the first that is known of the identity.
-        var seen = definition.ConversionWindowHours is null ? [] : (await connection.QueryAsync<(string Identifier, DateTime At)>(
-            First, new { environmentId, from, until, identifiers = taken.Keys.ToArray() })).ToDictionary(row => row.Identifier, row => row.At);
+        var seen = definition.ConversionWindowHours is null
+            ? []
+            : (
+                await connection.QueryAsync<(string Identifier, DateTime At)>(
+                    First,
+                    new
+                    {
+                        environmentId,
+                        from,
+                        until,
+                        identifiers = taken.Keys.ToArray(),
+                    }
+                )
+            ).ToDictionary(row => row.Identifier, row => row.At);
         var timeline = new Timeline([(from, null)], [], 100, null);
-        var values = taken.Select(identity =>
-        {
-            identity.Value.Sort();
-            return formula.Value(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(identity.Value), seen.GetValueOrDefault(identity.Key, from), timeline);
-        }).ToList();
-        var sums = Held(values, n, definition.Winsorize).Aggregate(new SufficientStatistics(n, 0, 0), (sum, value) =>
-            sum + new SufficientStatistics(0, value.Y, value.Y * value.Y, value.D, value.D * value.D, value.Y * value.D));
+        var values = taken
+            .Select(identity =>
+            {
+                identity.Value.Sort();
+                return formula.Value(
+                    System.Runtime.InteropServices.CollectionsMarshal.AsSpan(identity.Value),
+                    seen.GetValueOrDefault(identity.Key, from),
+                    timeline
+                );
+            })
+            .ToList();
+        var sums = Held(values, n, definition.Winsorize)
+            .Aggregate(
+                new SufficientStatistics(n, 0, 0),
+                (sum, value) => sum + new SufficientStatistics(0, value.Y, value.Y * value.Y, value.D, value.D * value.D, value.Y * value.D)
+            );
         return (sums, n * share / Math.Max(1, (until - (first ?? from)).TotalDays));
     }
 
@@ -91,7 +135,9 @@ internal sealed class Baseline(NpgsqlDataSource source)
         var all = values.Select(value => value.Y).Concat(Enumerable.Repeat(0.0, (int)Math.Max(0, n - values.Count))).Order().ToArray();
         double At(double share) => all[Math.Clamp((int)Math.Ceiling(share * all.Length), 1, all.Length) - 1];
         var (lowest, highest) = (At(held.Lower ?? 0), At(held.Upper ?? 1));
-        return values.Concat(Enumerable.Repeat(default(MetricValue), all.Length - values.Count)).Select(value => value with { Y = Math.Clamp(value.Y, lowest, highest) });
+        return values
+            .Concat(Enumerable.Repeat(default(MetricValue), all.Length - values.Count))
+            .Select(value => value with { Y = Math.Clamp(value.Y, lowest, highest) });
     }
 
     private static void Take(StoredEvent raw, MetricFormula formula, Dictionary<string, List<MetricEvent>> taken)

@@ -16,15 +16,26 @@ internal sealed record ComparedMetricArm(Comparison Comparison, ExactChance? Exa
     /// <summary>Why there is no verdict on the means; null where there is one.</summary>
     public string? Reason => Floor ?? Comparison.Reason;
 
-    public static ComparedMetricArm Of(MeasuredMetric metric, SufficientStatistics control, SufficientStatistics treatment, double treatmentWeight, ComparisonSettings settings)
+    public static ComparedMetricArm Of(
+        MeasuredMetric metric,
+        SufficientStatistics control,
+        SufficientStatistics treatment,
+        double treatmentWeight,
+        ComparisonSettings settings
+    )
     {
         var floor = FloorOf(metric.Kind, control, treatment);
-        var exact = floor is not (null or Comparison.NotEnoughConversions) ? null : metric.Aggregation switch
-        {
-            "occurrence" or "funnel" => ExactChance.Compare(new BetaPosterior(control.N, control.Sum), new BetaPosterior(treatment.N, treatment.Sum)),
-            "count" => ExactChance.Compare(new GammaPosterior(control.N, control.Sum), new GammaPosterior(treatment.N, treatment.Sum)),
-            _ => null,
-        };
+        var exact = floor is not (null or Comparison.NotEnoughConversions)
+            ? null
+            : metric.Aggregation switch
+            {
+                "occurrence" or "funnel" => ExactChance.Compare(
+                    new BetaPosterior(control.N, control.Sum),
+                    new BetaPosterior(treatment.N, treatment.Sum)
+                ),
+                "count" => ExactChance.Compare(new GammaPosterior(control.N, control.Sum), new GammaPosterior(treatment.N, treatment.Sum)),
+                _ => null,
+            };
         var share = floor == Comparison.NotEnoughValues ? ShareWithValue.Of(metric.Kind, control, treatment, treatmentWeight) : null;
         return new(Comparison.Between(control, treatment, settings), exact, floor, share);
     }
@@ -35,7 +46,9 @@ internal sealed record ComparedMetricArm(Comparison Comparison, ExactChance? Exa
         return control.N == 0 ? Comparison.NoControl
             : Fewest(arm => arm.N) < FewestIdentities ? Comparison.NotEnoughIdentities
             : kind == MetricKind.Proportion ? (Fewest(arm => arm.Sum) < FewestConversions ? Comparison.NotEnoughConversions : null)
-            : Fewest(arm => arm.NonZero) < FewestValues || (kind == MetricKind.Ratio && Fewest(arm => arm.DenominatorNonZero) < FewestValues) ? Comparison.NotEnoughValues
+            : Fewest(arm => arm.NonZero) < FewestValues
+            || (kind == MetricKind.Ratio && Fewest(arm => arm.DenominatorNonZero) < FewestValues)
+                ? Comparison.NotEnoughValues
             : null;
 
         double Fewest(Func<SufficientStatistics, double> of) => Math.Min(of(control), of(treatment));
@@ -44,12 +57,13 @@ internal sealed record ComparedMetricArm(Comparison Comparison, ExactChance? Exa
 
 /// <summary>
 /// Which share of the identities has a value at all (of a ratio: a numerator, of those with a denominator). It is tested at any size
-/// (exactly, but for a ratio, whose weights are those of the denominators that came), so that a value that is lost altogether is seen before
-/// there are enough values to compare their means.
+/// (exactly, but for a ratio, whose weights are those of the denominators that came), so that a value that is lost altogether is seen
+/// before there are enough values to compare their means.
 /// </summary>
 /// <param name="Control">Control's share, from 0 to 1.</param>
 /// <param name="Treatment">The treatment's share.</param>
-/// <param name="PValue">Two-sided, at any number of looks. A tenth of the error is spent on this test, which ends where that of the means begins.</param>
+/// <param name="PValue">Two-sided, at any number of looks. A tenth of the error is spent on this test, which ends where that of the means
+/// begins.</param>
 internal sealed record ShareWithValue(double Control, double Treatment, double PValue)
 {
     private const double ShareOfError = 0.1;
@@ -63,9 +77,15 @@ internal sealed record ShareWithValue(double Control, double Treatment, double P
         var weight = isRatio ? ofTreatment / (ofControl + ofTreatment) : treatmentWeight;
         return (isRatio && Math.Min(ofControl, ofTreatment) < FewestDenominators) || weight is not (> 0 and < 1)
             ? null
-            : new(control.NonZero / ofControl, treatment.NonZero / ofTreatment, Math.Min(1, ConversionMartingale.PValue(control.NonZero, treatment.NonZero, weight) / ShareOfError));
+            : new(
+                control.NonZero / ofControl,
+                treatment.NonZero / ofTreatment,
+                Math.Min(1, ConversionMartingale.PValue(control.NonZero, treatment.NonZero, weight) / ShareOfError)
+            );
     }
 
-    /// <summary>Whether fewer of the treatment have what is better the more there is of it, or more what is better the less there is.</summary>
+    /// <summary>
+    /// Whether fewer of the treatment have what is better the more there is of it, or more what is better the less there is.
+    /// </summary>
     public bool IsWorse(bool higherIsBetter) => higherIsBetter ? Treatment < Control : Treatment > Control;
 }

@@ -7,12 +7,17 @@ namespace Experiments.Api.Results;
 /// <summary>Each treatment beside control.</summary>
 [Example(
     """
-    {"treatments": [{"key": "green", "effect": 0.2, "difference": 0.02, "standard_error": 0.014,
-        "frequentist": {"p_value": 0.1527, "ci": [-0.0661, 0.5521], "degrees_of_freedom": 1985.4}, "sequential": {"p_value": 0.9389, "ci": [-0.1992, 0.8303]},
-        "bayesian": {"chance_to_win": 0.9236, "ci": [-0.0659, 0.5519], "expected_loss": [0.2048, 0.0048]}, "cuped": null, "reason": null}]}
-    """)]
+        {"treatments": [{"key": "green", "effect": 0.2, "difference": 0.02, "standard_error": 0.014,
+            "frequentist": {"p_value": 0.1527, "ci": [-0.0661, 0.5521], "degrees_of_freedom": 1985.4},
+                "sequential": {"p_value": 0.9389, "ci": [-0.1992, 0.8303]},
+            "bayesian": {"chance_to_win": 0.9236, "ci": [-0.0659, 0.5519], "expected_loss": [0.2048, 0.0048]}, "cuped": null,
+                "reason": null}]}
+        """
+)]
 internal sealed record ComparisonView(
-    IReadOnlyList<ComparedArm> Treatments, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SampleRatioOf? SampleRatio);
+    IReadOnlyList<ComparedArm> Treatments,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SampleRatioOf? SampleRatio
+);
 
 internal sealed record SampleRatioOf(double? PValue);
 
@@ -22,23 +27,46 @@ internal sealed record SampleRatioOf(double? PValue);
 /// alone where it is relative and control's mean is 0.
 /// </summary>
 internal sealed record ComparedArm(
-    string? Key, double? Effect, double? Difference, double? StandardError, FrequentistView? Frequentist, SequentialView? Sequential, BayesianView? Bayesian, CupedView? Cuped, string? Reason)
+    string? Key,
+    double? Effect,
+    double? Difference,
+    double? StandardError,
+    FrequentistView? Frequentist,
+    SequentialView? Sequential,
+    BayesianView? Bayesian,
+    CupedView? Cuped,
+    string? Reason
+)
 {
-    public static ComparedArm Of(string? key, Comparison comparison) => comparison.Difference is not { } difference
-        ? new(key, null, null, null, null, null, null, null, comparison.Reason)
-        : new(
-            key,
-            comparison.Effect,
-            difference.Value,
-            difference.StandardError,
-            new(comparison.PValue, Bounds(comparison.Interval), difference.DegreesOfFreedom) { CiReason = ReasonOf(comparison.Interval, comparison) },
-            new(comparison.SequentialPValue, Bounds(comparison.SequentialInterval)) { CiReason = ReasonOf(comparison.SequentialInterval, comparison) },
-            comparison.ChanceToWin is not { } chance ? null : new(
-                chance,
-                Bounds(comparison.CredibleInterval),
-                comparison.ExpectedLoss is { } loss ? [loss.Keeping, loss.Shipping] : null) { CiReason = ReasonOf(comparison.CredibleInterval, comparison) },
-            comparison.Theta is { } theta ? new(theta) : null,
-            comparison.Effect is null ? Comparison.ZeroBaseline : null);
+    public static ComparedArm Of(string? key, Comparison comparison) =>
+        comparison.Difference is not { } difference
+            ? new(key, null, null, null, null, null, null, null, comparison.Reason)
+            : new(
+                key,
+                comparison.Effect,
+                difference.Value,
+                difference.StandardError,
+                new(comparison.PValue, Bounds(comparison.Interval), difference.DegreesOfFreedom)
+                {
+                    CiReason = ReasonOf(comparison.Interval, comparison),
+                },
+                new(comparison.SequentialPValue, Bounds(comparison.SequentialInterval))
+                {
+                    CiReason = ReasonOf(comparison.SequentialInterval, comparison),
+                },
+                comparison.ChanceToWin is not { } chance
+                    ? null
+                    : new(
+                        chance,
+                        Bounds(comparison.CredibleInterval),
+                        comparison.ExpectedLoss is { } loss ? [loss.Keeping, loss.Shipping] : null
+                    )
+                    {
+                        CiReason = ReasonOf(comparison.CredibleInterval, comparison),
+                    },
+                comparison.Theta is { } theta ? new(theta) : null,
+                comparison.Effect is null ? Comparison.ZeroBaseline : null
+            );
 
     private static IReadOnlyList<double?> Bounds(Interval? interval) => [interval?.Low, interval?.High];
 
@@ -61,7 +89,9 @@ internal sealed record SequentialView(double PValue, IReadOnlyList<double?> Ci)
     public string? CiReason { get; init; }
 }
 
-/// <summary>What is believed of the effect; the expected losses are of keeping control and of shipping the treatment, in units of the effect.</summary>
+/// <summary>
+/// What is believed of the effect; the expected losses are of keeping control and of shipping the treatment, in units of the effect.
+/// </summary>
 internal sealed record BayesianView(double ChanceToWin, IReadOnlyList<double?> Ci, IReadOnlyList<double>? ExpectedLoss)
 {
     /// <summary>Why the interval has no bounds, where it has none.</summary>

@@ -6,6 +6,12 @@ internal sealed record ExposedVariant(string Key, decimal Weight, long Identitie
     public static IReadOnlyList<ExposedVariant> Of(IEnumerable<(string Key, decimal Weight)> variants, IReadOnlyList<long> identities)
     {
         var total = identities.Sum();
-        return [.. variants.Zip(identities, (variant, count) => new ExposedVariant(variant.Key, variant.Weight, count, total == 0 ? null : (double)count / total))];
+        return
+        [
+            .. variants.Zip(
+                identities,
+                (variant, count) => new ExposedVariant(variant.Key, variant.Weight, count, total == 0 ? null : (double)count / total)
+            ),
+        ];
     }
 }

@@ -23,18 +23,40 @@ internal static class ResultsCalculator
         var isBroken = ratio.IsHealthy is false;
         var compared = input.Metrics.Select(metric => (Metric: metric, Arms: TryCompare(metric, input, failed))).ToList();
         var tests = new Adjusted(compared.Where(pair => pair.Metric.Role != "guardrail"));
-        var metrics = compared.Select(pair => new MetricResult(
-            pair.Metric.Metric,
-            pair.Metric.Name,
-            pair.Metric.Role,
-            pair.Metric.ExpectedDirection,
-            pair.Metric.Aggregation,
-            pair.Metric.AddedAfterStart,
-            pair.Arms is null ? [] : [.. input.Variants.Select((variant, place) => Sums(pair.Metric, place, variant.Key, identities[place]))],
-            [.. input.Variants.Skip(1).Select((variant, place) => Treatment(
-                pair.Metric, pair.Arms?[place], variant.Key, Math.Min(identities[0], identities[place + 1]), isBroken, tests.Of(pair.Metric.Link, place)))],
-            pair.Arms is null ? MetricFailed : null)).ToList();
-        var (recommendation, reasons) = Recommend(metrics, isBroken, [.. input.Variants.Where(variant => variant.Weight > 0).Select(variant => variant.Key)]);
+        var metrics = compared
+            .Select(pair => new MetricResult(
+                pair.Metric.Metric,
+                pair.Metric.Name,
+                pair.Metric.Role,
+                pair.Metric.ExpectedDirection,
+                pair.Metric.Aggregation,
+                pair.Metric.AddedAfterStart,
+                pair.Arms is null
+                    ? []
+                    : [.. input.Variants.Select((variant, place) => Sums(pair.Metric, place, variant.Key, identities[place]))],
+                [
+                    .. input
+                        .Variants.Skip(1)
+                        .Select(
+                            (variant, place) =>
+                                Treatment(
+                                    pair.Metric,
+                                    pair.Arms?[place],
+                                    variant.Key,
+                                    Math.Min(identities[0], identities[place + 1]),
+                                    isBroken,
+                                    tests.Of(pair.Metric.Link, place)
+                                )
+                        ),
+                ],
+                pair.Arms is null ? MetricFailed : null
+            ))
+            .ToList();
+        var (recommendation, reasons) = Recommend(
+            metrics,
+            isBroken,
+            [.. input.Variants.Where(variant => variant.Weight > 0).Select(variant => variant.Key)]
+        );
         return new(
             input.AsOf,
             input.EventsNotCounted,
@@ -52,7 +74,8 @@ internal static class ResultsCalculator
             ExposureState.Reasons.ToDictionary(reason => reason, reason => input.Outcomes.GetValueOrDefault(reason)),
             input.Warnings,
             input.Progress,
-            metrics);
+            metrics
+        );
     }
 
     private const string MetricFailed = "This metric could not be computed. The log of the service says why.";
@@ -81,24 +104,52 @@ internal static class ResultsCalculator
         var control = metric.Arm(0, identities[0]);
         var usesCovariate = metric.Definition.LookbackDays is not null;
         // With a covariate a proportion is a mean of zeros and ones.
-        var settings = new ComparisonSettings(usesCovariate ? MetricKind.Mean : metric.Kind, Alpha: Alpha, HigherIsBetter: metric.HigherIsBetter, UseCovariate: usesCovariate);
-        return [.. Enumerable.Range(1, input.Variants.Count - 1).Select(place =>
-            ComparedMetricArm.Of(metric, control, metric.Arm(place, identities[place]), weights[place] / (weights[0] + weights[place]), settings))];
+        var settings = new ComparisonSettings(
+            usesCovariate ? MetricKind.Mean : metric.Kind,
+            Alpha: Alpha,
+            HigherIsBetter: metric.HigherIsBetter,
+            UseCovariate: usesCovariate
+        );
+        return
+        [
+            .. Enumerable
+                .Range(1, input.Variants.Count - 1)
+                .Select(place =>
+                    ComparedMetricArm.Of(
+                        metric,
+                        control,
+                        metric.Arm(place, identities[place]),
+                        weights[place] / (weights[0] + weights[place]),
+                        settings
+                    )
+                ),
+        ];
     }
 
-    // Over the primary and the secondary metrics, times the arms; guardrails are judged one by one, since to miss harm is the worse mistake.
+    // Over the primary and the secondary metrics, times the arms; guardrails are judged one by one, since to miss harm is the worse
+    // mistake.
     private sealed class Adjusted
     {
         private readonly Dictionary<(long Link, int Place), AdjustedPValues> _tests;
 
         public Adjusted(IEnumerable<(MeasuredMetric Metric, List<ComparedMetricArm>? Arms)> family)
         {
-            var arms = family.Where(pair => pair.Arms is not null).SelectMany(pair => pair.Arms!.Select((arm, place) => (Key: (pair.Metric.Link, place), Arm: arm))).ToList();
+            var arms = family
+                .Where(pair => pair.Arms is not null)
+                .SelectMany(pair => pair.Arms!.Select((arm, place) => (Key: (pair.Metric.Link, place), Arm: arm)))
+                .ToList();
             // What cannot be tested yet is one of those that will be.
             double[] once = [.. arms.Select(test => test.Arm.Reason is null ? test.Arm.Comparison.PValue : 1)];
-            double[] always = [.. arms.Select(test => test.Arm.Reason is null ? test.Arm.Comparison.SequentialPValue : test.Arm.Share?.PValue ?? 1)];
+            double[] always =
+            [
+                .. arms.Select(test => test.Arm.Reason is null ? test.Arm.Comparison.SequentialPValue : test.Arm.Share?.PValue ?? 1),
+            ];
             var (holm, discovery, sequential) = (Adjustment.Holm(once), Adjustment.BenjaminiHochberg(once), Adjustment.Holm(always));
-            _tests = arms.Index().ToDictionary(test => test.Item.Key, test => new AdjustedPValues(holm[test.Index], discovery[test.Index], sequential[test.Index]));
+            _tests = arms.Index()
+                .ToDictionary(
+                    test => test.Item.Key,
+                    test => new AdjustedPValues(holm[test.Index], discovery[test.Index], sequential[test.Index])
+                );
         }
 
         /// <summary>Null for what is in no family.</summary>
@@ -114,11 +165,29 @@ internal static class ResultsCalculator
         var usesCovariate = metric.Definition.LookbackDays is not null;
         var unit = n >= 2 && (!isRatio || arm.DenominatorSum != 0) ? Comparison.UnitOf(arm, metric.Kind) : (SampleMoments?)null;
         return new(
-            key, n, arm.Sum, arm.SumSquares, Finite(unit?.Mean), Finite(unit is { } known ? Math.Sqrt(known.Variance / n) : null),
-            isRatio ? arm.DenominatorSum : null, isRatio ? arm.DenominatorSumSquares : null, isRatio ? arm.CrossSum : null,
-            usesCovariate ? arm.CovariateSum : null, usesCovariate ? arm.CovariateSumSquares : null, usesCovariate ? arm.CovariateCrossSum : null,
-            metric.Aggregation != "funnel" ? null : [.. Enumerable.Range(1, metric.Definition.Steps!.Count).Select(step =>
-                metric.Steps.Where(reached => reached.Arm == place && reached.Step >= step).Sum(reached => reached.Count))])
+            key,
+            n,
+            arm.Sum,
+            arm.SumSquares,
+            Finite(unit?.Mean),
+            Finite(unit is { } known ? Math.Sqrt(known.Variance / n) : null),
+            isRatio ? arm.DenominatorSum : null,
+            isRatio ? arm.DenominatorSumSquares : null,
+            isRatio ? arm.CrossSum : null,
+            usesCovariate ? arm.CovariateSum : null,
+            usesCovariate ? arm.CovariateSumSquares : null,
+            usesCovariate ? arm.CovariateCrossSum : null,
+            metric.Aggregation != "funnel"
+                ? null
+                :
+                [
+                    .. Enumerable
+                        .Range(1, metric.Definition.Steps!.Count)
+                        .Select(step =>
+                            metric.Steps.Where(reached => reached.Arm == place && reached.Step >= step).Sum(reached => reached.Count)
+                        ),
+                ]
+        )
         {
             NonZero = metric.Kind == MetricKind.Proportion ? null : (long)arm.NonZero,
             DenominatorNonZero = isRatio ? (long)arm.DenominatorNonZero : null,
@@ -127,7 +196,14 @@ internal static class ResultsCalculator
 
     private static double? Finite(double? value) => value is { } number && double.IsFinite(number) ? number : null;
 
-    private static TreatmentResult Treatment(MeasuredMetric metric, ComparedMetricArm? arm, string key, long fewest, bool isBroken, AdjustedPValues? adjusted)
+    private static TreatmentResult Treatment(
+        MeasuredMetric metric,
+        ComparedMetricArm? arm,
+        string key,
+        long fewest,
+        bool isBroken,
+        AdjustedPValues? adjusted
+    )
     {
         if (arm is null)
         {
@@ -146,20 +222,46 @@ internal static class ResultsCalculator
         }
 
         var comparison = arm.Comparison;
-        var (verdict, why) = isBroken ? ("invalid", Comparison.SampleRatioMismatch) : metric.IsGuardrail ? Guard(metric, comparison) : Judge(metric, comparison, adjusted!.Sequential);
+        var (verdict, why) =
+            isBroken ? ("invalid", Comparison.SampleRatioMismatch)
+            : metric.IsGuardrail ? Guard(metric, comparison)
+            : Judge(metric, comparison, adjusted!.Sequential);
         var view = ComparedArm.Of(key, comparison);
         return new(
-            key, verdict, why, Significance.Of(comparison, fewest), view.Effect, view.Difference, view.StandardError, view.Frequentist, adjusted?.Holm, adjusted?.BenjaminiHochberg,
-            view.Sequential, adjusted?.Sequential, view.Bayesian, arm.Exact is null ? null : ExactOf(metric, arm.Exact), view.Cuped);
+            key,
+            verdict,
+            why,
+            Significance.Of(comparison, fewest),
+            view.Effect,
+            view.Difference,
+            view.StandardError,
+            view.Frequentist,
+            adjusted?.Holm,
+            adjusted?.BenjaminiHochberg,
+            view.Sequential,
+            adjusted?.Sequential,
+            view.Bayesian,
+            arm.Exact is null ? null : ExactOf(metric, arm.Exact),
+            view.Cuped
+        );
 
         TreatmentResult Nothing(string verdict, string reason) =>
             new(key, verdict, reason, Significance.OfNone(fewest), null, null, null, null, null, null, null, null, null, null, null);
     }
 
     // Too little for a test of the means. What is lost altogether shows all the same.
-    private static (string Verdict, string Reason) JudgeWithoutTest(MeasuredMetric metric, ComparedMetricArm arm, AdjustedPValues? adjusted, string reason)
+    private static (string Verdict, string Reason) JudgeWithoutTest(
+        MeasuredMetric metric,
+        ComparedMetricArm arm,
+        AdjustedPValues? adjusted,
+        string reason
+    )
     {
-        if (arm.Share is { } share && share.IsWorse(metric.HigherIsBetter) && (metric.IsGuardrail ? share.PValue : adjusted!.Sequential) < Alpha)
+        if (
+            arm.Share is { } share
+            && share.IsWorse(metric.HigherIsBetter)
+            && (metric.IsGuardrail ? share.PValue : adjusted!.Sequential) < Alpha
+        )
         {
             return ("losing", LostValues);
         }
@@ -171,9 +273,10 @@ internal static class ResultsCalculator
 
     private const string LostValues = "share_with_value";
 
-    private static ExactView ExactOf(MeasuredMetric metric, ExactChance exact) => metric.HigherIsBetter
-        ? new(exact.ChanceToWin, [exact.LossOfKeeping, exact.LossOfShipping])
-        : new(exact.ChanceToLose, [exact.LossOfShipping, exact.LossOfKeeping]);
+    private static ExactView ExactOf(MeasuredMetric metric, ExactChance exact) =>
+        metric.HigherIsBetter
+            ? new(exact.ChanceToWin, [exact.LossOfKeeping, exact.LossOfShipping])
+            : new(exact.ChanceToLose, [exact.LossOfShipping, exact.LossOfKeeping]);
 
     private static (string Verdict, string Reason) Judge(MeasuredMetric metric, Comparison comparison, double adjusted) =>
         adjusted >= Alpha ? ("inconclusive", "not_significant")
@@ -188,7 +291,11 @@ internal static class ResultsCalculator
             _ => ("inconclusive", "guardrail_unclear"),
         };
 
-    private static (string Recommendation, IReadOnlyList<string> Reasons) Recommend(List<MetricResult> metrics, bool isBroken, HashSet<string> served)
+    private static (string Recommendation, IReadOnlyList<string> Reasons) Recommend(
+        List<MetricResult> metrics,
+        bool isBroken,
+        HashSet<string> served
+    )
     {
         if (isBroken)
         {
@@ -200,22 +307,50 @@ internal static class ResultsCalculator
             return ("keep_running", ["no_primary_metric"]);
         }
 
-        var harmed = metrics.Where(metric => metric.Role == "guardrail").SelectMany(metric => metric.Treatments).Where(arm => arm.Verdict == "losing").Select(arm => arm.Key).ToHashSet();
-        var lost = metrics.Where(metric => metric.Role == "guardrail").SelectMany(metric => metric.Treatments).Where(arm => arm.Reason == LostValues).Select(arm => arm.Key).ToHashSet();
+        var harmed = metrics
+            .Where(metric => metric.Role == "guardrail")
+            .SelectMany(metric => metric.Treatments)
+            .Where(arm => arm.Verdict == "losing")
+            .Select(arm => arm.Key)
+            .ToHashSet();
+        var lost = metrics
+            .Where(metric => metric.Role == "guardrail")
+            .SelectMany(metric => metric.Treatments)
+            .Where(arm => arm.Reason == LostValues)
+            .Select(arm => arm.Key)
+            .ToHashSet();
         // A guardrail of which nothing can be said yet might be the one that is hurt.
-        var unknown = metrics.Where(metric => metric.Role == "guardrail").SelectMany(metric => metric.Treatments).Where(arm => arm.Verdict is "collecting_data" or "invalid").Select(arm => arm.Key).ToHashSet();
+        var unknown = metrics
+            .Where(metric => metric.Role == "guardrail")
+            .SelectMany(metric => metric.Treatments)
+            .Where(arm => arm.Verdict is "collecting_data" or "invalid")
+            .Select(arm => arm.Key)
+            .ToHashSet();
         var treatments = primary.Treatments.Where(arm => served.Contains(arm.Key)).ToList();
         var winners = treatments.Where(arm => arm.Verdict == "winning" && !harmed.Contains(arm.Key) && !unknown.Contains(arm.Key)).ToList();
         if (winners.MaxBy(arm => Math.Abs(arm.Difference!.Value)) is { } best)
         {
-            var unclear = metrics.Any(metric => metric.Role == "guardrail" && metric.Treatments.Any(arm => arm.Key == best.Key && arm.Reason != "guardrail_safe"));
+            var unclear = metrics.Any(metric =>
+                metric.Role == "guardrail" && metric.Treatments.Any(arm => arm.Key == best.Key && arm.Reason != "guardrail_safe")
+            );
             return ($"ship {best.Key}", unclear ? [best.Reason, "guardrail_unclear"] : [best.Reason]);
         }
 
         // Nothing is left to wait for where every treatment is out.
         var outOfIt = treatments.Where(arm => harmed.Contains(arm.Key) || arm.Verdict == "losing").ToList();
         return treatments.Count > 0 && outOfIt.Count == treatments.Count
-            ? ("keep_control", [.. outOfIt.SelectMany(arm => harmed.Contains(arm.Key) ? ["guardrail_harmed", .. lost.Contains(arm.Key) ? [LostValues] : Array.Empty<string>()] : new[] { arm.Reason }).Distinct()])
+            ? (
+                "keep_control",
+                [
+                    .. outOfIt
+                        .SelectMany(arm =>
+                            harmed.Contains(arm.Key)
+                                ? ["guardrail_harmed", .. lost.Contains(arm.Key) ? [LostValues] : Array.Empty<string>()]
+                                : new[] { arm.Reason }
+                        )
+                        .Distinct(),
+                ]
+            )
             : ("keep_running", [.. treatments.Select(arm => arm.Verdict == "winning" ? "guardrail_unknown" : arm.Reason).Distinct()]);
     }
 }

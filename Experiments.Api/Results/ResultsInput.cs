@@ -9,13 +9,27 @@ namespace Experiments.Api.Results;
 
 /// <summary>All that results follow from, as it was in the database at one moment.</summary>
 internal sealed record ResultsInput(
-    IReadOnlyList<(string Key, decimal Weight)> Variants, IReadOnlyDictionary<string, long> Outcomes, IReadOnlyList<MeasuredMetric> Metrics,
-    DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long EventsNotCounted, long? Needed = null, double Days = 0)
+    IReadOnlyList<(string Key, decimal Weight)> Variants,
+    IReadOnlyDictionary<string, long> Outcomes,
+    IReadOnlyList<MeasuredMetric> Metrics,
+    DateTime? StartedAt,
+    DateTime? EndedAt,
+    DateTime AsOf,
+    long EventsNotCounted,
+    long? Needed = null,
+    double Days = 0
+)
 {
     /// <summary>How far along it is, where it has been planned.</summary>
-    public ProgressView? Progress => Needed is not { } needed ? null : Identities.Sum() is var identities && identities >= needed
-        ? new(identities, needed, 1, 0)
-        : new(identities, needed, (double)identities / needed, identities > 0 && Days > 0 && EndedAt is null ? (needed - identities) / (identities / Days) : null);
+    public ProgressView? Progress =>
+        Needed is not { } needed ? null
+        : Identities.Sum() is var identities && identities >= needed ? new(identities, needed, 1, 0)
+        : new(
+            identities,
+            needed,
+            (double)identities / needed,
+            identities > 0 && Days > 0 && EndedAt is null ? (needed - identities) / (identities / Days) : null
+        );
 
     /// <summary>What whoever reads the results should know of how the experiment was run.</summary>
     public IReadOnlyList<ResultsWarning> Warnings { get; init; } = [];
@@ -23,7 +37,8 @@ internal sealed record ResultsInput(
     /// <summary>How many the experiment's holdout keeps out.</summary>
     public long HeldOut => Outcomes.GetValueOrDefault(ExposureState.InHoldout);
 
-    public IReadOnlyList<long> Identities => [.. Variants.Select(variant => Outcomes.GetValueOrDefault(ExposureState.InVariant + variant.Key))];
+    public IReadOnlyList<long> Identities =>
+        [.. Variants.Select(variant => Outcomes.GetValueOrDefault(ExposureState.InVariant + variant.Key))];
 
     /// <param name="row">As it was read.</param>
     /// <param name="failed">Is told of a metric, by its link, that cannot be read.</param>
@@ -39,7 +54,8 @@ internal sealed record ResultsInput(
             row.AsOf,
             row.EventsNotCounted,
             row.Needed,
-            row.Days);
+            row.Days
+        );
     }
 
     private static MeasuredMetric Measured(JsonNode metric, int arms, Action<long, Exception> failed)
@@ -73,7 +89,8 @@ internal sealed record ResultsInput(
             definition ?? new(),
             metric["added_after_start"]!.GetValue<bool>(),
             [.. sums.Select(arm => arm ?? new double[10])],
-            [.. metric["steps"]!.AsArray().Select(step => (step![0]!.GetValue<int>(), step[1]!.GetValue<int>(), step[2]!.GetValue<long>()))])
+            [.. metric["steps"]!.AsArray().Select(step => (step![0]!.GetValue<int>(), step[1]!.GetValue<int>(), step[2]!.GetValue<long>()))]
+        )
         {
             // Sums that are too large for a number leave nothing to be said.
             Failed = definition is null || !sums.All(arm => arm is null || arm.All(double.IsFinite)),
@@ -81,7 +98,17 @@ internal sealed record ResultsInput(
     }
 
     internal sealed record Row(
-        string Variants, string Outcomes, string Metrics, DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long EventsNotCounted, long? Needed, double Days, decimal? LoweredTo);
+        string Variants,
+        string Outcomes,
+        string Metrics,
+        DateTime? StartedAt,
+        DateTime? EndedAt,
+        DateTime AsOf,
+        long EventsNotCounted,
+        long? Needed,
+        double Days,
+        decimal? LoweredTo
+    );
 }
 
 /// <summary>
@@ -89,15 +116,30 @@ internal sealed record ResultsInput(
 /// far in a funnel.
 /// </summary>
 internal sealed record MeasuredMetric(
-    long Link, int Place, long Metric, string Name, string Role, string ExpectedDirection, string Aggregation, MetricDefinition Definition, bool AddedAfterStart,
-    IReadOnlyList<double[]> Sums, IReadOnlyList<(int Arm, int Step, long Count)> Steps)
+    long Link,
+    int Place,
+    long Metric,
+    string Name,
+    string Role,
+    string ExpectedDirection,
+    string Aggregation,
+    MetricDefinition Definition,
+    bool AddedAfterStart,
+    IReadOnlyList<double[]> Sums,
+    IReadOnlyList<(int Arm, int Step, long Count)> Steps
+)
 {
     public MetricKind Kind => KindOf(Aggregation);
 
     public bool HigherIsBetter => IsHigherBetter(ExpectedDirection);
 
     public static MetricKind KindOf(string aggregation) =>
-        aggregation switch { "occurrence" or "funnel" => MetricKind.Proportion, "ratio" or "retention" => MetricKind.Ratio, _ => MetricKind.Mean };
+        aggregation switch
+        {
+            "occurrence" or "funnel" => MetricKind.Proportion,
+            "ratio" or "retention" => MetricKind.Ratio,
+            _ => MetricKind.Mean,
+        };
 
     public static bool IsHigherBetter(string expectedDirection) => expectedDirection is "increase" or "not_decrease";
 
@@ -107,5 +149,6 @@ internal sealed record MeasuredMetric(
     /// <summary>Whether it could not be read, so that nothing can be said of it.</summary>
     public bool Failed { get; init; }
 
-    public SufficientStatistics Arm(int place, long n) => Sums[place] is var s ? new(n, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]) : default;
+    public SufficientStatistics Arm(int place, long n) =>
+        Sums[place] is var s ? new(n, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]) : default;
 }

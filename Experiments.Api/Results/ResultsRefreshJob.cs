@@ -4,12 +4,18 @@ using Npgsql;
 
 namespace Experiments.Api.Results;
 
-/// <summary>Once an hour, computes the results of every experiment that can still change, so that the history has its days and what is completed becomes final.</summary>
-internal sealed class ResultsRefreshJob(NpgsqlDataSource source, ResultsService results, Readiness readiness, ILogger<ResultsRefreshJob> logger)
-    : PeriodicJob(readiness, logger)
+/// <summary>
+/// Once an hour, computes the results of every experiment that can still change, so that the history has its days and what is completed
+/// becomes final.
+/// </summary>
+internal sealed class ResultsRefreshJob(
+    NpgsqlDataSource source,
+    ResultsService results,
+    Readiness readiness,
+    ILogger<ResultsRefreshJob> logger
+) : PeriodicJob(readiness, logger)
 {
-    private const string Sql =
-        """
+    private const string Sql = """
         SELECT e.id
         FROM experiments e
         LEFT JOIN results r ON r.experiment_id = e.id

@@ -9,29 +9,38 @@ using Npgsql;
 
 namespace Experiments.Api.Results;
 
-/// <summary>Computes the results of an experiment from its sums, one computer at a time, and keeps them; what fails leaves the last ones standing.</summary>
+/// <summary>
+/// Computes the results of an experiment from its sums, one computer at a time, and keeps them; what fails leaves the last ones standing.
+/// </summary>
 internal sealed class ResultsService(NpgsqlDataSource source, IConfiguration configuration, ILogger<ResultsService> logger)
 {
     /// <summary>For how many days an experiment <c>e</c> has shown its variants so far, without its pauses.</summary>
-    public const string DaysRun =
-        "(SELECT COALESCE(extract(epoch FROM sum(COALESCE(upper(r), now()) - lower(r))), 0)::float8 / 86400 FROM unnest(e.runs - e.off) AS r)";
+    public const string DaysRun = """
+        (SELECT COALESCE(extract(epoch FROM sum(COALESCE(upper(r), now()) - lower(r))), 0)::float8 / 86400
+         FROM unnest(e.runs - e.off) AS r)
+        """;
 
-    private const string Input =
-        $"""
+    private const string Input = $"""
         SELECT e.variants::text AS variants,
-               (SELECT COALESCE(json_object_agg(outcome, count), json_build_object()) FROM (SELECT outcome, sum(count)::bigint AS count FROM exposure_counts WHERE experiment_id = e.id GROUP BY 1) c)::text AS outcomes,
+               (SELECT COALESCE(json_object_agg(outcome, count), json_build_object())
+                   FROM (SELECT outcome, sum(count)::bigint AS count FROM exposure_counts WHERE experiment_id = e.id
+                       GROUP BY 1) c)::text AS outcomes,
                (SELECT COALESCE(json_agg(json_build_object(
-                    'link', l.id, 'metric', l.metric_id, 'name', l.name, 'role', l.role, 'expected_direction', l.expected_direction, 'aggregation', l.aggregation,
+                    'link', l.id, 'metric', l.metric_id, 'name', l.name, 'role', l.role, 'expected_direction', l.expected_direction,
+                        'aggregation', l.aggregation,
                     'definition', l.definition, 'added_after_start', l.added_after_start,
                     -- Among all metrics of the experiment, some of which may not be backfilled yet.
                     'place', (SELECT count(*) FROM experiment_metrics o WHERE o.experiment_id = e.id AND o.id < l.id),
-                    'sums', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.y, s.yy, s.d, s.dd, s.yd, s.x, s.xx, s.yx, s.y_non_zero, s.d_non_zero)), '[]') FROM metric_sums s WHERE s.link_id = l.id),
-                    'steps', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.step, s.count)), '[]') FROM metric_steps s WHERE s.link_id = l.id)) ORDER BY l.id), '[]')
+                    'sums', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.y, s.yy, s.d, s.dd, s.yd, s.x, s.xx, s.yx, s.y_non_zero,
+                        s.d_non_zero)), '[]') FROM metric_sums s WHERE s.link_id = l.id),
+                    'steps', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.step, s.count)), '[]') FROM metric_steps s
+                        WHERE s.link_id = l.id)) ORDER BY l.id), '[]')
                 FROM experiment_metrics l WHERE l.experiment_id = e.id AND l.backfilled)::text AS metrics,
                e.started_at, e.ended_at, COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events AS events_not_counted,
                (e.plan->>'recommended_sample_size')::bigint AS needed,
                {DaysRun} AS days,
-               CASE WHEN e.rollout_percentage < (SELECT max((former->>'percentage')::numeric) FROM jsonb_array_elements(e.rollouts) AS former)
+               CASE WHEN e.rollout_percentage < (SELECT max((former->>'percentage')::numeric)
+                   FROM jsonb_array_elements(e.rollouts) AS former)
                     THEN e.rollout_percentage END AS lowered_to
         FROM experiments e
         CROSS JOIN LATERAL ({AggregationBatch.Pending}) p
@@ -39,14 +48,15 @@ internal sealed class ResultsService(NpgsqlDataSource source, IConfiguration con
         """;
 
     // Who counts and is no longer admitted.
-    private const string WithoutVariant = "SELECT count(*) FROM exposures WHERE experiment_id = @experimentId AND counts_in >= 0 AND draw >= (@loweredTo / 100)::float8";
+    private const string WithoutVariant =
+        "SELECT count(*) FROM exposures WHERE experiment_id = @experimentId AND counts_in >= 0 AND draw >= (@loweredTo / 100)::float8";
 
     // The percentile of all identities, most of whom have no row because they are zero: in the order of the negative ones, the
     // zeros, and the positive ones, the one of that rank; and the sums of what is held between the two.
-    private const string Held =
-        """
+    private const string Held = """
         WITH measured AS (
-            SELECT arm, numbers[2 * @Place + 1] AS y, numbers[2 * @Place + 2] AS x FROM unit_metrics WHERE experiment_id = @experimentId AND arm >= 0 AND numbers <> '{}'
+            SELECT arm, numbers[2 * @Place + 1] AS y, numbers[2 * @Place + 2] AS x FROM unit_metrics
+            WHERE experiment_id = @experimentId AND arm >= 0 AND numbers <> '{}'
         ), v AS (
             SELECT y, row_number() OVER (ORDER BY y) AS place FROM measured WHERE y <> 0
         ), c AS (
@@ -55,31 +65,34 @@ internal sealed class ResultsService(NpgsqlDataSource source, IConfiguration con
             SELECT (SELECT CASE WHEN @low <= c.negative THEN (SELECT y FROM v WHERE place = @low)
                                 WHEN @low <= c.negative + c.zeros THEN 0 ELSE (SELECT y FROM v WHERE place = @low - c.zeros) END) AS lowest,
                    (SELECT CASE WHEN @high <= c.negative THEN (SELECT y FROM v WHERE place = @high)
-                                WHEN @high <= c.negative + c.zeros THEN 0 ELSE (SELECT y FROM v WHERE place = @high - c.zeros) END) AS highest
+                                WHEN @high <= c.negative + c.zeros THEN 0 ELSE (SELECT y FROM v
+                                    WHERE place = @high - c.zeros) END) AS highest
             FROM c
         ), held AS (
-            SELECT m.arm, LEAST(GREATEST(m.y, b.lowest), b.highest)::numeric AS y, m.x::numeric AS x FROM measured m, b WHERE m.y <> 0 OR m.x <> 0
+            SELECT m.arm, LEAST(GREATEST(m.y, b.lowest), b.highest)::numeric AS y, m.x::numeric AS x FROM measured m, b
+            WHERE m.y <> 0 OR m.x <> 0
         )
-        SELECT h.arm, sum(h.y)::float8 AS y, sum(h.y * h.y)::float8 AS yy, sum(h.y * h.x)::float8 AS yx, count(*) AS rows, count(*) FILTER (WHERE h.y <> 0) AS non_zero, (SELECT LEAST(GREATEST(0, lowest), highest)::float8 FROM b) AS zero
+        SELECT h.arm, sum(h.y)::float8 AS y, sum(h.y * h.y)::float8 AS yy, sum(h.y * h.x)::float8 AS yx, count(*) AS rows,
+            count(*) FILTER (WHERE h.y <> 0) AS non_zero, (SELECT LEAST(GREATEST(0, lowest), highest)::float8 FROM b) AS zero
         FROM held h GROUP BY h.arm
         """;
 
-    private const string Keep =
-        """
+    private const string Keep = """
         WITH run AS (
             -- Unless it was reset since.
             SELECT id FROM experiments WHERE id = @experimentId AND started_at = @startedAt FOR SHARE
         ), kept AS (
             INSERT INTO results AS r (experiment_id, payload, as_of) SELECT id, @payload::jsonb, @asOf FROM run
-            ON CONFLICT (experiment_id) DO UPDATE SET payload = excluded.payload, as_of = excluded.as_of, last_error = NULL, last_error_at = NULL
+            ON CONFLICT (experiment_id) DO UPDATE SET payload = excluded.payload, as_of = excluded.as_of, last_error = NULL,
+                last_error_at = NULL
             WHERE r.as_of IS NULL OR r.as_of <= excluded.as_of
         )
-        INSERT INTO results_history AS h (experiment_id, day, payload, as_of) SELECT id, (@asOf AT TIME ZONE 'UTC')::date, @payload::jsonb, @asOf FROM run
+        INSERT INTO results_history AS h (experiment_id, day, payload, as_of) SELECT id, (@asOf AT TIME ZONE 'UTC')::date, @payload::jsonb,
+            @asOf FROM run
         ON CONFLICT (experiment_id, day) DO UPDATE SET payload = excluded.payload, as_of = excluded.as_of WHERE h.as_of <= excluded.as_of
         """;
 
-    private const string Blame =
-        """
+    private const string Blame = """
         INSERT INTO results (experiment_id, last_error, last_error_at) VALUES (@experimentId, @error, clock_timestamp())
         ON CONFLICT (experiment_id) DO UPDATE SET last_error = excluded.last_error, last_error_at = excluded.last_error_at
         """;
@@ -103,27 +116,47 @@ internal sealed class ResultsService(NpgsqlDataSource source, IConfiguration con
         {
             logger.LogError(exception, "Results of experiment {ExperimentId} failed", experimentId);
             await using var connection = await source.OpenConnectionAsync(ct);
-            await connection.ExecuteAsync(Blame, new { experimentId, error = "The results could not be computed. The log of the service says why." });
+            await connection.ExecuteAsync(
+                Blame,
+                new { experimentId, error = "The results could not be computed. The log of the service says why." }
+            );
             return false;
         }
     }
 
-    // All from one snapshot, so that the identities and the sums are of the same moment. Its transaction also holds the turn, and is never left
-    // waiting for longer than it takes to judge.
+    // All from one snapshot, so that the identities and the sums are of the same moment. Its transaction also holds the turn, and is never
+    // left waiting for longer than it takes to judge.
     private async Task<bool> Run(long experimentId, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var snapshot = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
-        if (!await connection.QuerySingleAsync<bool>("SELECT pg_try_advisory_xact_lock(hashtextextended('results', @experimentId))", new { experimentId }))
+        if (
+            !await connection.QuerySingleAsync<bool>(
+                "SELECT pg_try_advisory_xact_lock(hashtextextended('results', @experimentId))",
+                new { experimentId }
+            )
+        )
         {
             return false;
         }
 
         if (await Read(connection, snapshot, experimentId, ct) is { } input)
         {
-            var payload = JsonSerializer.Serialize(ResultsCalculator.Make(input, (metric, exception) => Report(experimentId, metric, exception)), ApiJson.Options);
+            var payload = JsonSerializer.Serialize(
+                ResultsCalculator.Make(input, (metric, exception) => Report(experimentId, metric, exception)),
+                ApiJson.Options
+            );
             await using var keeping = await source.OpenConnectionAsync(ct);
-            await keeping.ExecuteAsync(Keep, new { experimentId, payload, asOf = input.AsOf, startedAt = input.StartedAt });
+            await keeping.ExecuteAsync(
+                Keep,
+                new
+                {
+                    experimentId,
+                    payload,
+                    asOf = input.AsOf,
+                    startedAt = input.StartedAt,
+                }
+            );
         }
 
         return true;
@@ -146,16 +179,29 @@ internal sealed class ResultsService(NpgsqlDataSource source, IConfiguration con
                 continue;
             }
 
-            metrics.Add(await Attempt(snapshot, () => Hold(connection, experimentId, metric, held, input.Identities), ct) ?? metric with { Failed = true });
+            metrics.Add(
+                await Attempt(snapshot, () => Hold(connection, experimentId, metric, held, input.Identities), ct)
+                    ?? metric with
+                    {
+                        Failed = true,
+                    }
+            );
         }
 
         if (row.LoweredTo is { } loweredTo)
         {
-            var without = await Attempt(snapshot, async () => (object)await connection.QuerySingleAsync<long>(WithoutVariant, new { experimentId, loweredTo }), ct);
+            var without = await Attempt(
+                snapshot,
+                async () => (object)await connection.QuerySingleAsync<long>(WithoutVariant, new { experimentId, loweredTo }),
+                ct
+            );
             input = input with { Warnings = without is 0L ? [] : [new("rollout_lowered", (long?)without)] };
         }
 
-        return input with { Metrics = metrics };
+        return input with
+        {
+            Metrics = metrics,
+        };
 
         // What takes too long, say, leaves everything else as it is.
         async Task<T?> Attempt<T>(NpgsqlTransaction transaction, Func<Task<T>> part, CancellationToken token)
@@ -169,33 +215,71 @@ internal sealed class ResultsService(NpgsqlDataSource source, IConfiguration con
             catch (PostgresException exception) when (!token.IsCancellationRequested)
             {
                 await transaction.RollbackAsync(BeforePart, token);
-                logger.LogError(exception, "A part of the results of experiment {ExperimentId} failed; the rest was computed", experimentId);
+                logger.LogError(
+                    exception,
+                    "A part of the results of experiment {ExperimentId} failed; the rest was computed",
+                    experimentId
+                );
                 return null;
             }
         }
     }
 
     private void Report(long experimentId, long link, Exception exception) =>
-        logger.LogError(exception, "Metric {Link} of experiment {ExperimentId} failed; the other metrics were computed", link, experimentId);
+        logger.LogError(
+            exception,
+            "Metric {Link} of experiment {ExperimentId} failed; the other metrics were computed",
+            link,
+            experimentId
+        );
 
-    private static async Task<MeasuredMetric> Hold(NpgsqlConnection connection, long experimentId, MeasuredMetric metric, Metrics.Winsorizing held, IReadOnlyList<long> identities)
+    private static async Task<MeasuredMetric> Hold(
+        NpgsqlConnection connection,
+        long experimentId,
+        MeasuredMetric metric,
+        Metrics.Winsorizing held,
+        IReadOnlyList<long> identities
+    )
     {
         // The nearest rank, from one.
         var n = identities.Sum();
         var (low, high) = (Math.Max(1, (long)Math.Ceiling((held.Lower ?? 0) * n)), Math.Max(1, (long)Math.Ceiling((held.Upper ?? 1) * n)));
-        var rows = (await connection.QueryAsync<WinsorizedRow>(Held, new { experimentId, metric.Place, n, low, high })).ToDictionary(row => (int)row.Arm);
+        var rows = (
+            await connection.QueryAsync<WinsorizedRow>(
+                Held,
+                new
+                {
+                    experimentId,
+                    metric.Place,
+                    n,
+                    low,
+                    high,
+                }
+            )
+        ).ToDictionary(row => (int)row.Arm);
         return metric with
         {
-            Sums = [.. metric.Sums.Select((sums, arm) =>
-            {
-                var row = rows.GetValueOrDefault(arm);
-                var zeros = identities[arm] - (row?.Rows ?? 0);
-                // The same everywhere, also where an arm has nothing but zeros.
-                var zero = rows.Values.FirstOrDefault()?.Zero ?? 0;
-                return (double[])[
-                    (row?.Y ?? 0) + (zeros * zero), (row?.Yy ?? 0) + (zeros * zero * zero), .. sums[2..7], row?.Yx ?? 0,
-                    (row?.NonZero ?? 0) + (zero == 0 ? 0 : zeros), sums[9]];
-            })],
+            Sums =
+            [
+                .. metric.Sums.Select(
+                    (sums, arm) =>
+                    {
+                        var row = rows.GetValueOrDefault(arm);
+                        var zeros = identities[arm] - (row?.Rows ?? 0);
+                        // The same everywhere, also where an arm has nothing but zeros.
+                        var zero = rows.Values.FirstOrDefault()?.Zero ?? 0;
+                        return (double[])
+                            [
+                                (row?.Y ?? 0) + (zeros * zero),
+                                (row?.Yy ?? 0) + (zeros * zero * zero),
+                                .. sums[2..7],
+                                row?.Yx ?? 0,
+                                (row?.NonZero ?? 0) + (zero == 0 ? 0 : zeros),
+                                sums[9],
+                            ];
+                    }
+                ),
+            ],
         };
     }
 

@@ -16,6 +16,7 @@ internal static class Significance
 
     private const long FewestIdentities = 100;
     private const double LeastChance = 0.9;
+
     // Of control's mean, since the effect is relative; PostHog's is in the metric's own units.
     private const double MostLoss = 0.01;
     private const double Alpha = 0.05;

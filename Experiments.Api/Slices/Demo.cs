@@ -17,7 +17,9 @@ internal sealed class Demo(IMediator mediator) : IDemo
         var projects = Value(await mediator.Send(new ListProjects.Query(page, address), ct));
         if (projects.Results is [var latest])
         {
-            return Value(await mediator.Send(new ListEnvironments.Query(latest.Id, page, address), ct)).Results is [var first] ? first.Key : null;
+            return Value(await mediator.Send(new ListEnvironments.Query(latest.Id, page, address), ct)).Results is [var first]
+                ? first.Key
+                : null;
         }
 
         const string Actor = Platform.Access.Actor.Service;
@@ -26,9 +28,22 @@ internal sealed class Demo(IMediator mediator) : IDemo
         var scope = new Scope(environment.Id, Actor, null);
         var blue = System.Text.Json.JsonSerializer.SerializeToElement("blue");
         var green = System.Text.Json.JsonSerializer.SerializeToElement("green");
-        _ = Value(await mediator.Send(
-            new CreateExperiment.Command(scope, new("Green button", "A green button sells more.", Feature: new(null, new(
-                "button_colour", [new("control", 50) { Value = new(blue) }, new("green", 50) { Value = new(green) }])))), ct));
+        _ = Value(
+            await mediator.Send(
+                new CreateExperiment.Command(
+                    scope,
+                    new(
+                        "Green button",
+                        "A green button sells more.",
+                        Feature: new(
+                            null,
+                            new("button_colour", [new("control", 50) { Value = new(blue) }, new("green", 50) { Value = new(green) }])
+                        )
+                    )
+                ),
+                ct
+            )
+        );
         return environment.Key;
     }
 

@@ -4,7 +4,10 @@ namespace Experiments.Api.Statistics;
 internal static class Adjustment
 {
     /// <summary>Keeps the chance of any false finding at α, whatever the tests have to do with each other.</summary>
-    /// <remarks>Ascending, p_(i) (m - i) with i from zero, the running maximum, at most 1. S. Holm, Scandinavian Journal of Statistics 6 (1979) 65-70. As R's p.adjust.</remarks>
+    /// <remarks>
+    /// Ascending, p_(i) (m - i) with i from zero, the running maximum, at most 1. S. Holm, Scandinavian Journal of Statistics 6 (1979)
+    /// 65-70. As R's p.adjust.
+    /// </remarks>
     public static double[] Holm(IReadOnlyList<double> pValues)
     {
         var adjusted = new double[pValues.Count];
@@ -18,7 +21,10 @@ internal static class Adjustment
     }
 
     /// <summary>Keeps the share of false findings among all findings at α, where tests are independent or go together.</summary>
-    /// <remarks>Descending, p_(i) m / i, the running minimum, at most 1. Y. Benjamini and Y. Hochberg, Journal of the Royal Statistical Society B 57 (1995) 289-300. As R's p.adjust.</remarks>
+    /// <remarks>
+    /// Descending, p_(i) m / i, the running minimum, at most 1. Y. Benjamini and Y. Hochberg, Journal of the Royal Statistical Society B 57
+    /// (1995) 289-300. As R's p.adjust.
+    /// </remarks>
     public static double[] BenjaminiHochberg(IReadOnlyList<double> pValues)
     {
         var adjusted = new double[pValues.Count];
@@ -31,5 +37,6 @@ internal static class Adjustment
         return adjusted;
     }
 
-    private static int[] Ascending(IReadOnlyList<double> pValues) => [.. Enumerable.Range(0, pValues.Count).OrderBy(place => pValues[place])];
+    private static int[] Ascending(IReadOnlyList<double> pValues) =>
+        [.. Enumerable.Range(0, pValues.Count).OrderBy(place => pValues[place])];
 }

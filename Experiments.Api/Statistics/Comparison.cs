@@ -18,8 +18,15 @@ internal enum MetricKind
 /// <param name="Tuning">The identities of both arms at which the sequential interval is narrowest.</param>
 /// <param name="UseCovariate">Whether what was there before the exposure is taken off (CUPED).</param>
 internal sealed record ComparisonSettings(
-    MetricKind Kind, bool IsRelative = true, double Alpha = 0.05, Alternative Alternative = Alternative.TwoSided, bool HigherIsBetter = true,
-    (double Mean, double Variance)? Prior = null, double Tuning = ConfidenceSequence.DefaultTuning, bool UseCovariate = false);
+    MetricKind Kind,
+    bool IsRelative = true,
+    double Alpha = 0.05,
+    Alternative Alternative = Alternative.TwoSided,
+    bool HigherIsBetter = true,
+    (double Mean, double Variance)? Prior = null,
+    double Tuning = ConfidenceSequence.DefaultTuning,
+    bool UseCovariate = false
+);
 
 /// <summary>
 /// A treatment beside control, by every method; or, as <see cref="Reason"/>, why nothing can be said. Nothing here is anything but a
@@ -41,7 +48,9 @@ internal sealed record Comparison
 
     public string? Reason { get; private init; }
 
-    /// <summary>The effect as it was asked for: the difference, or that in proportion to control's mean; null where that mean is 0.</summary>
+    /// <summary>
+    /// The effect as it was asked for: the difference, or that in proportion to control's mean; null where that mean is 0.
+    /// </summary>
     public double? Effect { get; private init; }
 
     public double PValue { get; private init; }
@@ -89,9 +98,14 @@ internal sealed record Comparison
         }
 
         var cuped = settings.UseCovariate ? Cuped.Between(control, treatment) : null;
-        var (difference, cautious) = cuped is { Theta: not 0 } ? (cuped.Effect, cuped.Cautious) : (Statistics.Effect.Between(c, t), Statistics.Effect.Cautiously(c, t));
+        var (difference, cautious) = cuped is { Theta: not 0 }
+            ? (cuped.Effect, cuped.Cautious)
+            : (Statistics.Effect.Between(c, t), Statistics.Effect.Cautiously(c, t));
         return IsKnown(difference) && IsKnown(cautious)
-            ? Of(difference, cautious, NormalPosterior.Of(difference, settings.Prior), settings) with { Theta = cuped?.Theta }
+            ? Of(difference, cautious, NormalPosterior.Of(difference, settings.Prior), settings) with
+            {
+                Theta = cuped?.Theta,
+            }
             : new() { Reason = ZeroVariance };
     }
 
@@ -101,7 +115,10 @@ internal sealed record Comparison
         var fixedWidth = FixedHorizon.Multiplier(difference.DegreesOfFreedom, alternative, alpha);
         var sequentialWidth = ConfidenceSequence.Multiplier(cautious.N, alternative, alpha, settings.Tuning);
         // What a loss in units of the metric is in those of the effect.
-        var unit = !isRelative ? 1 : difference.Relative is null ? (double?)null : 1 / Math.Abs(difference.Control.Value);
+        var unit =
+            !isRelative ? 1
+            : difference.Relative is null ? (double?)null
+            : 1 / Math.Abs(difference.Control.Value);
         return new()
         {
             Difference = difference,
@@ -116,18 +133,26 @@ internal sealed record Comparison
                 : FixedHorizon.Bounds(cautious.Value, sequentialWidth * cautious.StandardError, alternative),
             ChanceToWin = posterior?.ChanceToWin(settings.HigherIsBetter),
             CredibleInterval = isRelative ? posterior?.RelativeInterval(alpha) : posterior?.Interval(alpha),
-            ExpectedLoss = posterior?.ExpectedLoss(settings.HigherIsBetter) is { } loss && unit is { } per ? (loss.Keeping * per, loss.Shipping * per) : null,
+            ExpectedLoss =
+                posterior?.ExpectedLoss(settings.HigherIsBetter) is { } loss && unit is { } per
+                    ? (loss.Keeping * per, loss.Shipping * per)
+                    : null,
         };
     }
 
     private static bool IsKnown(Effect effect) =>
-        effect.Variance > 0 && double.IsFinite(effect.Variance) && double.IsFinite(effect.Value) && double.IsFinite(effect.DegreesOfFreedom)
-        && double.IsFinite(effect.Control.Variance) && double.IsFinite(effect.Control.Covariance);
+        effect.Variance > 0
+        && double.IsFinite(effect.Variance)
+        && double.IsFinite(effect.Value)
+        && double.IsFinite(effect.DegreesOfFreedom)
+        && double.IsFinite(effect.Control.Variance)
+        && double.IsFinite(effect.Control.Covariance);
 
-    public static SampleMoments UnitOf(SufficientStatistics arm, MetricKind kind) => kind switch
-    {
-        MetricKind.Proportion => SampleMoments.OfProportion(arm),
-        MetricKind.Ratio => SampleMoments.OfRatio(arm),
-        _ => SampleMoments.OfMean(arm),
-    };
+    public static SampleMoments UnitOf(SufficientStatistics arm, MetricKind kind) =>
+        kind switch
+        {
+            MetricKind.Proportion => SampleMoments.OfProportion(arm),
+            MetricKind.Ratio => SampleMoments.OfRatio(arm),
+            _ => SampleMoments.OfMean(arm),
+        };
 }

@@ -41,7 +41,10 @@ internal static class ConfidenceSequence
     }
 
     // e^x - 1 for x below zero, of which nothing is lost near zero.
-    private static double ExpM1(double x) => x > -1e-5 ? x + (x * x / 2) + (x * x * x / 6) : x < -40 ? -1 : Math.Exp(x / 2) * 2 * Math.Sinh(x / 2);
+    private static double ExpM1(double x) =>
+        x > -1e-5 ? x + (x * x / 2) + (x * x * x / 6)
+        : x < -40 ? -1
+        : Math.Exp(x / 2) * 2 * Math.Sinh(x / 2);
 
     private static (double Rho2, double Level) Rho2(Alternative alternative, double alpha, double tuning)
     {

@@ -2,7 +2,9 @@ using MathNet.Numerics;
 
 namespace Experiments.Api.Statistics;
 
-/// <summary>Whether conversions fall to two arms as identities do: exact at any size, at any number of looks, and whatever the rate.</summary>
+/// <summary>
+/// Whether conversions fall to two arms as identities do: exact at any size, at any number of looks, and whatever the rate.
+/// </summary>
 /// <remarks>
 /// Where nothing differs, each conversion is the treatment's with the probability w of its weight among the two. The likelihood of b of
 /// a + b under a Beta(κw, κ(1 - w)) mixture, over that under w, is a martingale that starts at 1:
@@ -22,9 +24,14 @@ internal static class ConversionMartingale
     public static double PValue(double control, double treatment, double share)
     {
         var (of, against) = (Concentration * share, Concentration * (1 - share));
-        var log = LogBeta(of + treatment, against + control) - LogBeta(of, against) - (treatment * Math.Log(share)) - (control * Math.Log(1 - share));
+        var log =
+            LogBeta(of + treatment, against + control)
+            - LogBeta(of, against)
+            - (treatment * Math.Log(share))
+            - (control * Math.Log(1 - share));
         return Math.Min(1, Math.Exp(-log));
     }
 
-    private static double LogBeta(double a, double b) => SpecialFunctions.GammaLn(a) + SpecialFunctions.GammaLn(b) - SpecialFunctions.GammaLn(a + b);
+    private static double LogBeta(double a, double b) =>
+        SpecialFunctions.GammaLn(a) + SpecialFunctions.GammaLn(b) - SpecialFunctions.GammaLn(a + b);
 }

@@ -1,7 +1,8 @@
 namespace Experiments.Api.Statistics;
 
 /// <summary>An effect from which the part that was there before the experiment is taken.</summary>
-/// <param name="Theta">How much of the covariate is taken off: cov(y, x) / var(x) over both arms as one sample; 0 when either does not vary.</param>
+/// <param name="Theta">How much of the covariate is taken off: cov(y, x) / var(x) over both arms as one sample; 0 when either does not
+/// vary.</param>
 /// <param name="Effect">The effect that is left.</param>
 /// <param name="Cautious">The same with the larger of Welch's and the pooled variance.</param>
 /// <remarks>
@@ -20,9 +21,14 @@ internal sealed record Cuped(double Theta, Effect Effect, Effect Cautious)
         var pooled = control + treatment;
         var ofX = SampleMoments.Covariance(pooled.N, pooled.CovariateSum, pooled.CovariateSum, pooled.CovariateSumSquares);
         var ofY = SampleMoments.Covariance(pooled.N, pooled.Sum, pooled.Sum, pooled.SumSquares);
-        var theta = ofX > 0 && ofY > 0 ? SampleMoments.Covariance(pooled.N, pooled.Sum, pooled.CovariateSum, pooled.CovariateCrossSum) / ofX : 0;
+        var theta =
+            ofX > 0 && ofY > 0 ? SampleMoments.Covariance(pooled.N, pooled.Sum, pooled.CovariateSum, pooled.CovariateCrossSum) / ofX : 0;
         var (c, t) = (Adjust(control, theta), Adjust(treatment, theta));
-        var mean = new ControlMean(control.Sum / control.N, Variance(control) / control.N, ((theta * Shared(control)) - Variance(control)) / control.N);
+        var mean = new ControlMean(
+            control.Sum / control.N,
+            Variance(control) / control.N,
+            ((theta * Shared(control)) - Variance(control)) / control.N
+        );
         return new(theta, Effect.Between(c, t) with { Control = mean }, Effect.Cautiously(c, t) with { Control = mean });
     }
 
@@ -35,7 +41,9 @@ internal sealed record Cuped(double Theta, Effect Effect, Effect Cautious)
 
     private static double Variance(SufficientStatistics arm) => SampleMoments.Covariance(arm.N, arm.Sum, arm.Sum, arm.SumSquares);
 
-    private static double Covariate(SufficientStatistics arm) => SampleMoments.Covariance(arm.N, arm.CovariateSum, arm.CovariateSum, arm.CovariateSumSquares);
+    private static double Covariate(SufficientStatistics arm) =>
+        SampleMoments.Covariance(arm.N, arm.CovariateSum, arm.CovariateSum, arm.CovariateSumSquares);
 
-    private static double Shared(SufficientStatistics arm) => SampleMoments.Covariance(arm.N, arm.Sum, arm.CovariateSum, arm.CovariateCrossSum);
+    private static double Shared(SufficientStatistics arm) =>
+        SampleMoments.Covariance(arm.N, arm.Sum, arm.CovariateSum, arm.CovariateCrossSum);
 }

@@ -25,7 +25,13 @@ internal sealed record Effect(double Value, double Variance, double DegreesOfFre
     public static Effect Between(SampleMoments control, SampleMoments treatment)
     {
         var (c, t) = (control.Variance / control.N, treatment.Variance / treatment.N);
-        return new(treatment.Mean - control.Mean, t + c, Satterthwaite(control, treatment), control.N + treatment.N, new(control.Mean, c, -c));
+        return new(
+            treatment.Mean - control.Mean,
+            t + c,
+            Satterthwaite(control, treatment),
+            control.N + treatment.N,
+            new(control.Mean, c, -c)
+        );
     }
 
     /// <summary>The same with the larger of Welch's and the pooled variance, for whatever is to hold at any number of looks.</summary>

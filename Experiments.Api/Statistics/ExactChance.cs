@@ -3,7 +3,8 @@ namespace Experiments.Api.Statistics;
 /// <summary>How likely the treatment is better than the control, and what either choice is expected to cost, exactly.</summary>
 /// <param name="ChanceToWin">P(treatment > control).</param>
 /// <param name="ChanceToLose">P(treatment &lt; control), as itself.</param>
-/// <param name="LossOfKeeping">E[max(treatment - control, 0)], in the units of the metric: what keeping control is expected to cost.</param>
+/// <param name="LossOfKeeping">E[max(treatment - control, 0)], in the units of the metric: what keeping control is expected to
+/// cost.</param>
 /// <param name="LossOfShipping">E[max(control - treatment, 0)]: what shipping the treatment is expected to cost.</param>
 /// <remarks>
 /// P(T > C) = ∫ f_T F_C and E[max(C - T, 0)] = ∫ F_T (1 - F_C). The integrands are log-concave, so they have one peak; it is found
@@ -14,16 +15,26 @@ namespace Experiments.Api.Statistics;
 /// </remarks>
 internal sealed record ExactChance(double ChanceToWin, double ChanceToLose, double LossOfKeeping, double LossOfShipping)
 {
-    public static ExactChance Compare(IPosterior control, IPosterior treatment) => new(
-        OfWinning(control, treatment), OfWinning(treatment, control), Loss(control, treatment), Loss(treatment, control));
+    public static ExactChance Compare(IPosterior control, IPosterior treatment) =>
+        new(OfWinning(control, treatment), OfWinning(treatment, control), Loss(control, treatment), Loss(treatment, control));
 
     // P(winner > other).
-    private static double OfWinning(IPosterior other, IPosterior winner) => Integrate(
-        other, winner, x => winner.Density(x) * other.Tails(x).Lower, x => winner.LogDensity(x) + Log(other.Tails(x).Lower, other, x));
+    private static double OfWinning(IPosterior other, IPosterior winner) =>
+        Integrate(
+            other,
+            winner,
+            x => winner.Density(x) * other.Tails(x).Lower,
+            x => winner.LogDensity(x) + Log(other.Tails(x).Lower, other, x)
+        );
 
     // E[max(chosen - kept, 0)]: what it costs to keep one where the other would have been better.
-    private static double Loss(IPosterior kept, IPosterior better) => Integrate(
-        kept, better, x => kept.Tails(x).Lower * better.Tails(x).Upper, x => Log(kept.Tails(x).Lower, kept, x) + Log(better.Tails(x).Upper, better, x));
+    private static double Loss(IPosterior kept, IPosterior better) =>
+        Integrate(
+            kept,
+            better,
+            x => kept.Tails(x).Lower * better.Tails(x).Upper,
+            x => Log(kept.Tails(x).Lower, kept, x) + Log(better.Tails(x).Upper, better, x)
+        );
 
     // Where a tail is too small to be told from zero, the density goes on to say which way is up.
     private static double Log(double tail, IPosterior posterior, double x) =>
@@ -32,7 +43,10 @@ internal sealed record ExactChance(double ChanceToWin, double ChanceToLose, doub
     private static double Integrate(IPosterior one, IPosterior other, Func<double, double> integrand, Func<double, double> log)
     {
         var from = Math.Max(0, Math.Min(one.Mean - (40 * one.StandardDeviation), other.Mean - (40 * other.StandardDeviation)));
-        var to = Math.Min(Math.Min(one.End, other.End), Math.Max(one.Mean + (40 * one.StandardDeviation), other.Mean + (40 * other.StandardDeviation)));
+        var to = Math.Min(
+            Math.Min(one.End, other.End),
+            Math.Max(one.Mean + (40 * one.StandardDeviation), other.Mean + (40 * other.StandardDeviation))
+        );
         var peak = Peak(log, from, to);
         var height = integrand(peak);
         if (!(height > 0))
@@ -43,7 +57,11 @@ internal sealed record ExactChance(double ChanceToWin, double ChanceToLose, doub
         // In pieces that follow what is narrow in either of the two.
         var (left, right) = (Edge(integrand, peak, from, height), Edge(integrand, peak, to, height));
         var cuts = new[] { one, other }
-            .SelectMany(posterior => Steps.SelectMany(step => new[] { posterior.Mean - (step * posterior.StandardDeviation), posterior.Mean + (step * posterior.StandardDeviation) }))
+            .SelectMany(posterior =>
+                Steps.SelectMany(step =>
+                    new[] { posterior.Mean - (step * posterior.StandardDeviation), posterior.Mean + (step * posterior.StandardDeviation) }
+                )
+            )
             // Towards zero in ever smaller steps: a fractional power begins there.
             .Concat(Enumerable.Range(1, 16).Select(step => peak * Math.Pow(0.25, step)))
             .Concat([left, peak, right, (left + peak) / 2, (peak + right) / 2])

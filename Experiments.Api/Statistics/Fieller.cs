@@ -29,16 +29,26 @@ internal static class Fieller
         // small difference of two large numbers.
         var half = (difference * a) - (k2 * covariance);
         var rest = (difference * difference) - (k2 * variance);
-        var spread = Math.Sqrt(k2 * Math.Max(0, (a * a * variance) - (2 * difference * a * covariance) + (difference * difference * control.Variance)
-            - (k2 * ((control.Variance * variance) - (covariance * covariance)))));
+        var spread = Math.Sqrt(
+            k2
+                * Math.Max(
+                    0,
+                    (a * a * variance)
+                        - (2 * difference * a * covariance)
+                        + (difference * difference * control.Variance)
+                        - (k2 * ((control.Variance * variance) - (covariance * covariance)))
+                )
+        );
         var larger = half + (half < 0 ? -spread : spread);
         var (one, other) = (larger / leading, larger == 0 ? 0 : rest / larger);
         var (low, high) = (Math.Min(one, other), Math.Max(one, other));
-        return !double.IsFinite(low) || !double.IsFinite(high) ? null : alternative switch
-        {
-            Alternative.Greater => new(low, null),
-            Alternative.Less => new(null, high),
-            _ => new(low, high),
-        };
+        return !double.IsFinite(low) || !double.IsFinite(high)
+            ? null
+            : alternative switch
+            {
+                Alternative.Greater => new(low, null),
+                Alternative.Less => new(null, high),
+                _ => new(low, high),
+            };
     }
 }

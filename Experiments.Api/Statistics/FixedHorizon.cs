@@ -38,10 +38,11 @@ internal static class FixedHorizon
         StudentT.UpperQuantile(alternative == Alternative.TwoSided ? alpha / 2 : alpha, degreesOfFreedom);
 
     /// <summary>The bounds that a half-width makes: both, or only the one that the alternative asks about.</summary>
-    public static Interval Bounds(double value, double width, Alternative alternative) => alternative switch
-    {
-        Alternative.Greater => new(value - width, null),
-        Alternative.Less => new(null, value + width),
-        _ => new(value - width, value + width),
-    };
+    public static Interval Bounds(double value, double width, Alternative alternative) =>
+        alternative switch
+        {
+            Alternative.Greater => new(value - width, null),
+            Alternative.Less => new(null, value + width),
+            _ => new(value - width, value + width),
+        };
 }

@@ -30,10 +30,15 @@ internal sealed record NormalPosterior(double Mean, double StandardDeviation, Co
         var precision = (1 / effect.Variance) + (1 / (proper.Variance * scale * scale));
         var mean = ((effect.Value / effect.Variance) + (proper.Mean / (proper.Variance * scale))) / precision;
         var share = effect.Control.Covariance / effect.Variance;
-        return new(mean, Math.Sqrt(1 / precision), new(
-            effect.Control.Value + (share * (mean - effect.Value)),
-            effect.Control.Variance + (share * share * ((1 / precision) - effect.Variance)),
-            share / precision));
+        return new(
+            mean,
+            Math.Sqrt(1 / precision),
+            new(
+                effect.Control.Value + (share * (mean - effect.Value)),
+                effect.Control.Variance + (share * share * ((1 / precision) - effect.Variance)),
+                share / precision
+            )
+        );
     }
 
     /// <summary>P(difference > 0); where lower is better, P(difference &lt; 0).</summary>
@@ -45,8 +50,12 @@ internal sealed record NormalPosterior(double Mean, double StandardDeviation, Co
         return new(Mean - width, Mean + width);
     }
 
-    /// <summary>The same in proportion to control's mean: with a flat prior exactly, since P(μ_T &lt; (1 + r) μ_C) is a tail of a normal distribution for every r.</summary>
-    public Interval? RelativeInterval(double alpha) => Fieller.Bounds(Mean, StandardDeviation * StandardDeviation, Control, Multiplier(alpha), Alternative.TwoSided);
+    /// <summary>
+    /// The same in proportion to control's mean: with a flat prior exactly, since P(μ_T &lt; (1 + r) μ_C) is a tail of a normal
+    /// distribution for every r.
+    /// </summary>
+    public Interval? RelativeInterval(double alpha) =>
+        Fieller.Bounds(Mean, StandardDeviation * StandardDeviation, Control, Multiplier(alpha), Alternative.TwoSided);
 
     private static double Multiplier(double alpha) => -Normal.Quantile(alpha / 2);
 

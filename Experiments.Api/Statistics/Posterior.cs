@@ -12,7 +12,9 @@ internal interface IPosterior
 
     double Density(double x);
 
-    /// <summary>The logarithm of the density, less a constant, which is there still where the density itself is too small to be told from zero.</summary>
+    /// <summary>
+    /// The logarithm of the density, less a constant, which is there still where the density itself is too small to be told from zero.
+    /// </summary>
     double LogDensity(double x);
 
     /// <summary>P(X ≤ x) and P(X > x), each as itself.</summary>

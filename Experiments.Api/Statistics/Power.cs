@@ -19,11 +19,14 @@ internal sealed record Power(double Mean, double Variance, double Alpha, double?
         return Normal.UpperTail(z - (effect / sigma)) + Normal.Cdf(-z - (effect / sigma));
     }
 
-    /// <summary>The smallest number of identities an arm, two at least, that finds the effect with this power; null when no number does.</summary>
+    /// <summary>
+    /// The smallest number of identities an arm, two at least, that finds the effect with this power; null when no number does.
+    /// </summary>
     public long? SampleSize(double effect, double power)
     {
         const long Largest = 1L << 52;
-        long low = 1, high = 2;
+        long low = 1,
+            high = 2;
         while (At(high, effect) < power)
         {
             if (high >= Largest)
@@ -43,7 +46,9 @@ internal sealed record Power(double Mean, double Variance, double Alpha, double?
         return high;
     }
 
-    /// <summary>The smallest relative rise that so many identities an arm find with this power; null when they find none, however large.</summary>
+    /// <summary>
+    /// The smallest relative rise that so many identities an arm find with this power; null when they find none, however large.
+    /// </summary>
     public double? MinimumDetectableEffect(double n, double power)
     {
         var k = Z + Normal.Quantile(power);

@@ -7,7 +7,8 @@ namespace Experiments.Api.Statistics;
 /// </remarks>
 internal readonly record struct SampleMoments(double N, double Mean, double Variance)
 {
-    public static SampleMoments OfMean(SufficientStatistics arm) => new(arm.N, arm.Sum / arm.N, Math.Max(0, Covariance(arm.N, arm.Sum, arm.Sum, arm.SumSquares)));
+    public static SampleMoments OfMean(SufficientStatistics arm) =>
+        new(arm.N, arm.Sum / arm.N, Math.Max(0, Covariance(arm.N, arm.Sum, arm.Sum, arm.SumSquares)));
 
     public static SampleMoments OfProportion(SufficientStatistics arm)
     {

@@ -14,8 +14,11 @@ internal static class SampleRatio
     /// <summary>Below this p-value an experiment is not to be trusted: one false alarm in a thousand.</summary>
     public const double Alarm = 0.001;
 
-    /// <summary>Whether every arm that has weight is expected to have five identities at least, without which the p-value is a rough one.</summary>
-    public static bool IsTelling(long total, IReadOnlyList<double> weights) => weights.Where(weight => weight > 0).All(weight => weight / weights.Sum() * total >= 5);
+    /// <summary>
+    /// Whether every arm that has weight is expected to have five identities at least, without which the p-value is a rough one.
+    /// </summary>
+    public static bool IsTelling(long total, IReadOnlyList<double> weights) =>
+        weights.Where(weight => weight > 0).All(weight => weight / weights.Sum() * total >= 5);
 
     /// <summary>The p-value, from 0 to 1, or null when fewer than two arms have weight or nobody has come.</summary>
     public static double? PValue(IReadOnlyList<long> observed, IReadOnlyList<double> weights)

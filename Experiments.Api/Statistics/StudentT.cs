@@ -94,8 +94,33 @@ internal static class StudentT
         }
 
         var u = 1 / a;
-        var series = 1 + (u * ((-1.0 / 8) + (u * ((1.0 / 128) + (u * ((5.0 / 1024) + (u * ((-21.0 / 32768) + (u * ((-399.0 / 262144)
-            + (u * ((869.0 / 4194304) + (u * 39325.0 / 33554432)))))))))))));
+        var series =
+            1
+            + (
+                u
+                * (
+                    (-1.0 / 8)
+                    + (
+                        u
+                        * (
+                            (1.0 / 128)
+                            + (
+                                u
+                                * (
+                                    (5.0 / 1024)
+                                    + (
+                                        u
+                                        * (
+                                            (-21.0 / 32768)
+                                            + (u * ((-399.0 / 262144) + (u * ((869.0 / 4194304) + (u * 39325.0 / 33554432)))))
+                                        )
+                                    )
+                                )
+                            )
+                        )
+                    )
+                )
+            );
         return factor * Math.Sqrt(a) * series;
     }
 
@@ -103,6 +128,8 @@ internal static class StudentT
     {
         // What rounding takes from 1 + x is put back.
         var sum = 1 + x;
-        return sum == 1 ? x : Math.Abs(x) > 0.5 ? Math.Log(sum) : Math.Log(sum) * x / (sum - 1);
+        return sum == 1 ? x
+            : Math.Abs(x) > 0.5 ? Math.Log(sum)
+            : Math.Log(sum) * x / (sum - 1);
     }
 }

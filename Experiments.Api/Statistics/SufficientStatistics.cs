@@ -16,14 +16,33 @@ namespace Experiments.Api.Statistics;
 /// <param name="NonZero">How many identities have a y other than 0.</param>
 /// <param name="DenominatorNonZero">How many have a d other than 0.</param>
 internal readonly record struct SufficientStatistics(
-    double N, double Sum, double SumSquares, double DenominatorSum = 0, double DenominatorSumSquares = 0, double CrossSum = 0,
-    double CovariateSum = 0, double CovariateSumSquares = 0, double CovariateCrossSum = 0, double NonZero = 0, double DenominatorNonZero = 0)
+    double N,
+    double Sum,
+    double SumSquares,
+    double DenominatorSum = 0,
+    double DenominatorSumSquares = 0,
+    double CrossSum = 0,
+    double CovariateSum = 0,
+    double CovariateSumSquares = 0,
+    double CovariateCrossSum = 0,
+    double NonZero = 0,
+    double DenominatorNonZero = 0
+)
 {
-    public static SufficientStatistics operator +(SufficientStatistics one, SufficientStatistics other) => new(
-        one.N + other.N, one.Sum + other.Sum, one.SumSquares + other.SumSquares, one.DenominatorSum + other.DenominatorSum,
-        one.DenominatorSumSquares + other.DenominatorSumSquares, one.CrossSum + other.CrossSum, one.CovariateSum + other.CovariateSum,
-        one.CovariateSumSquares + other.CovariateSumSquares, one.CovariateCrossSum + other.CovariateCrossSum,
-        one.NonZero + other.NonZero, one.DenominatorNonZero + other.DenominatorNonZero);
+    public static SufficientStatistics operator +(SufficientStatistics one, SufficientStatistics other) =>
+        new(
+            one.N + other.N,
+            one.Sum + other.Sum,
+            one.SumSquares + other.SumSquares,
+            one.DenominatorSum + other.DenominatorSum,
+            one.DenominatorSumSquares + other.DenominatorSumSquares,
+            one.CrossSum + other.CrossSum,
+            one.CovariateSum + other.CovariateSum,
+            one.CovariateSumSquares + other.CovariateSumSquares,
+            one.CovariateCrossSum + other.CovariateCrossSum,
+            one.NonZero + other.NonZero,
+            one.DenominatorNonZero + other.DenominatorNonZero
+        );
 
     public static SufficientStatistics Add(SufficientStatistics left, SufficientStatistics right) => left + right;
 }

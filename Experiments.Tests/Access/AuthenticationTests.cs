@@ -15,7 +15,15 @@ public class AuthenticationTests(TestService service) : IClassFixture<TestServic
     [InlineData("Basic YTpi", "credential.invalid")]
     public async Task Without_a_good_credential_nobody_gets_further(string? authorization, string code)
     {
-        foreach (var path in new[] { "/api/v1/projects/", "/api/v1/environments/any/experiments/", "/api/v1/environments/any/experiments/abc/", "/api/v1/nothing" })
+        foreach (
+            var path in new[]
+            {
+                "/api/v1/projects/",
+                "/api/v1/environments/any/experiments/",
+                "/api/v1/environments/any/experiments/abc/",
+                "/api/v1/nothing",
+            }
+        )
         {
             var reply = (await service.As(authorization).Get(path)).MustBe(401, code);
             reply.Headers.WwwAuthenticate.Select(challenge => challenge.Scheme).ShouldBe(["Api-Key", "Bearer"]);
@@ -45,7 +53,9 @@ public class AuthenticationTests(TestService service) : IClassFixture<TestServic
 
         var feature = (await service.AsUser("dave").Post(given.Features, new { name = "by dave" })).Must(201);
 
-        (await service.Query<string>("SELECT actor FROM audit_log WHERE object_type = 'feature' AND object_id = @Id", new { feature.Id })).ShouldBe("dave");
+        (
+            await service.Query<string>("SELECT actor FROM audit_log WHERE object_type = 'feature' AND object_id = @Id", new { feature.Id })
+        ).ShouldBe("dave");
     }
 
     [Fact]
@@ -55,16 +65,18 @@ public class AuthenticationTests(TestService service) : IClassFixture<TestServic
         (await given.Admin.Post($"{given.Root}/admins/", new { subject = "erin" })).Must(201);
         (await given.Admin.Post($"{given.Root}/admins/", new { subject = "api-key:1" })).MustName("subject");
 
-        foreach (var (reason, token) in new[]
-        {
-            ("another issuer", TestService.Token("erin", issuer: "https://other.example")),
-            ("another audience", TestService.Token("erin", audience: "payments")),
-            ("expired", TestService.Token("erin", lifetime: TimeSpan.FromMinutes(-5))),
-            ("another signature", TestService.Token("erin", key: new byte[32])),
-            ("no subject", TestService.Token("")),
-            ("a subject with a NUL", TestService.Token("erin\0")),
-            ("a subject that passes for a key", TestService.Token("api-key:1")),
-        })
+        foreach (
+            var (reason, token) in new[]
+            {
+                ("another issuer", TestService.Token("erin", issuer: "https://other.example")),
+                ("another audience", TestService.Token("erin", audience: "payments")),
+                ("expired", TestService.Token("erin", lifetime: TimeSpan.FromMinutes(-5))),
+                ("another signature", TestService.Token("erin", key: new byte[32])),
+                ("no subject", TestService.Token("")),
+                ("a subject with a NUL", TestService.Token("erin\0")),
+                ("a subject that passes for a key", TestService.Token("api-key:1")),
+            }
+        )
         {
             (await service.As($"Bearer {token}").Get(given.Experiments)).Code.ShouldBe(401, reason);
         }
@@ -84,7 +96,11 @@ public class AuthenticationTests(TestService service) : IClassFixture<TestServic
     [Fact]
     public async Task The_first_admin_key_is_stored_as_its_hash()
     {
-        (await service.Query<long>("SELECT count(*) FROM api_keys WHERE hash = sha256(convert_to(@AdminKey, 'UTF8')) AND environment_id IS NULL", new { TestService.AdminKey }))
-            .ShouldBe(1);
+        (
+            await service.Query<long>(
+                "SELECT count(*) FROM api_keys WHERE hash = sha256(convert_to(@AdminKey, 'UTF8')) AND environment_id IS NULL",
+                new { TestService.AdminKey }
+            )
+        ).ShouldBe(1);
     }
 }

@@ -9,7 +9,15 @@ namespace Experiments.Tests.Access;
 public class ClosedRoutesTests
 {
     // What applications call, each with the environment's key.
-    private static readonly string[] Served = ["/api/v1/flags", "/api/v1/identities", "/api/v1/web-experiments", "/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/{key}", "/v1/events"];
+    private static readonly string[] Served =
+    [
+        "/api/v1/flags",
+        "/api/v1/identities",
+        "/api/v1/web-experiments",
+        "/ofrep/v1/evaluate/flags",
+        "/ofrep/v1/evaluate/flags/{key}",
+        "/v1/events",
+    ];
     private static readonly string[] Open = ["/health/live", "/health/ready", "/openapi/v1.json"];
 
     [Fact]
@@ -31,7 +39,10 @@ public class ClosedRoutesTests
             }
             else if (pattern.StartsWith("/api/v1/projects", StringComparison.Ordinal))
             {
-                policies.ShouldBe([pattern.Contains("{id}", StringComparison.Ordinal) ? Policies.ProjectAdmin : Policies.InstanceAdmin], pattern);
+                policies.ShouldBe(
+                    [pattern.Contains("{id}", StringComparison.Ordinal) ? Policies.ProjectAdmin : Policies.InstanceAdmin],
+                    pattern
+                );
             }
             else if (pattern.StartsWith("/api/v1/analysis/", StringComparison.Ordinal))
             {

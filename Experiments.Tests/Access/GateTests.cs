@@ -44,15 +44,15 @@ public class GateTests(GateTests.RolledOutService service) : IClassFixture<GateT
         private const string Gate = "--FeatureManagement:experimental_flags:EnabledFor:0:";
 
         protected override string[] Settings =>
-        [
-            "--FeatureManagement:experimental_flags=",
-            $"{Gate}Name=Microsoft.Targeting",
-            $"{Gate}Parameters:Audience:DefaultRolloutPercentage=0",
-            $"{Gate}Parameters:Audience:Users:0=early",
-            $"{Gate}Parameters:Audience:Groups:0:Name=early",
-            $"{Gate}Parameters:Audience:Groups:0:RolloutPercentage=100",
-            $"{Gate}Parameters:Audience:Groups:1:Name=early-environment",
-            $"{Gate}Parameters:Audience:Groups:1:RolloutPercentage=100",
-        ];
+            [
+                "--FeatureManagement:experimental_flags=",
+                $"{Gate}Name=Microsoft.Targeting",
+                $"{Gate}Parameters:Audience:DefaultRolloutPercentage=0",
+                $"{Gate}Parameters:Audience:Users:0=early",
+                $"{Gate}Parameters:Audience:Groups:0:Name=early",
+                $"{Gate}Parameters:Audience:Groups:0:RolloutPercentage=100",
+                $"{Gate}Parameters:Audience:Groups:1:Name=early-environment",
+                $"{Gate}Parameters:Audience:Groups:1:RolloutPercentage=100",
+            ];
     }
 }

@@ -15,10 +15,13 @@ public class IssuerTests(IssuerTests.TwoIssuers service) : IClassFixture<IssuerT
     public sealed class TwoIssuers(TestCluster cluster) : TestService(cluster)
     {
         protected override string[] Settings =>
-        [
-            $"--Authentication:Schemes:Bearer:ValidIssuers:0={Issuer}", $"--Authentication:Schemes:Bearer:ValidIssuers:1={Partner}", $"--Authentication:Schemes:Bearer:ValidIssuers:2={Keyless}",
-            $"--Authentication:Schemes:Bearer:SigningKeys:1:Issuer={Partner}", $"--Authentication:Schemes:Bearer:SigningKeys:1:Value={Convert.ToBase64String(PartnersKey)}",
-        ];
+            [
+                $"--Authentication:Schemes:Bearer:ValidIssuers:0={Issuer}",
+                $"--Authentication:Schemes:Bearer:ValidIssuers:1={Partner}",
+                $"--Authentication:Schemes:Bearer:ValidIssuers:2={Keyless}",
+                $"--Authentication:Schemes:Bearer:SigningKeys:1:Issuer={Partner}",
+                $"--Authentication:Schemes:Bearer:SigningKeys:1:Value={Convert.ToBase64String(PartnersKey)}",
+            ];
 
         public Client AsPartner(string subject) => As($"Bearer {Token(subject, Partner, key: PartnersKey)}");
     }
@@ -27,7 +30,10 @@ public class IssuerTests(IssuerTests.TwoIssuers service) : IClassFixture<IssuerT
     public async Task An_admin_of_one_issuer_is_none_of_another()
     {
         var given = await Given.AnEnvironment(service);
-        (await given.Admin.Post($"{given.Root}/admins/", new { subject = "alice", issuer = TestService.Issuer })).Must(201)["issuer"].GetValue<string>().ShouldBe(TestService.Issuer);
+        (await given.Admin.Post($"{given.Root}/admins/", new { subject = "alice", issuer = TestService.Issuer }))
+            .Must(201)["issuer"]
+            .GetValue<string>()
+            .ShouldBe(TestService.Issuer);
 
         (await service.AsUser("alice").Get(given.Experiments)).Must(200);
         (await service.AsPartner("alice").Get(given.Experiments)).MustBe(403, "access.denied");
@@ -36,8 +42,13 @@ public class IssuerTests(IssuerTests.TwoIssuers service) : IClassFixture<IssuerT
         (await given.Admin.Post($"{given.Root}/admins/", new { subject = "alice", issuer = Partner })).Must(201);
         (await given.Admin.Post($"{given.Root}/admins/", new { subject = "alice", issuer = Partner })).MustBe(409, "admin.already_added");
         (await service.AsPartner("alice").Post(given.Features, new { name = "by partner" })).Must(201);
-        (await service.QueryAll<string>("SELECT actor FROM audit_log a JOIN environments e ON e.id = a.environment_id WHERE e.key = @Key AND object_type = 'feature'", new { given.Key }))
-            .ShouldBe([$"{Partner}|alice"]);
+        (
+            await service.QueryAll<string>(
+                "SELECT actor FROM audit_log a JOIN environments e ON e.id = a.environment_id WHERE e.key = @Key AND object_type = "
+                    + "'feature'",
+                new { given.Key }
+            )
+        ).ShouldBe([$"{Partner}|alice"]);
     }
 
     [Fact]
@@ -80,7 +91,12 @@ public class IssuerTests(IssuerTests.TwoIssuers service) : IClassFixture<IssuerT
         OfSettings(("Authority", "https://a"), ("ValidIssuer", "https://a/")).AreSeveral.ShouldBeFalse();
         OfSettings(("Authority", "https://a/v2"), ("ValidIssuer", "https://sts.a")).AreSeveral.ShouldBeFalse();
         OfSettings(("ValidIssuers:0", "https://a"), ("ValidIssuers:1", "https://b")).AreSeveral.ShouldBeTrue();
-        var mixed = OfSettings(("Authority", "https://a"), ("ValidIssuer", "https://b"), ("SigningKeys:0:Issuer", "https://b"), ("SigningKeys:0:Value", Convert.ToBase64String(PartnersKey)));
+        var mixed = OfSettings(
+            ("Authority", "https://a"),
+            ("ValidIssuer", "https://b"),
+            ("SigningKeys:0:Issuer", "https://b"),
+            ("SigningKeys:0:Value", Convert.ToBase64String(PartnersKey))
+        );
         mixed.AreSeveral.ShouldBeTrue();
         mixed.MayBe("https://a").ShouldBeTrue();
         mixed.KeysOf("https://b", null, null).Count().ShouldBe(1);
@@ -88,7 +104,13 @@ public class IssuerTests(IssuerTests.TwoIssuers service) : IClassFixture<IssuerT
         mixed.KeysOf("https://a", "x", new OpenIdConnectConfiguration { Issuer = "https://a" }).ShouldBeEmpty();
 
         static Issuers OfSettings(params (string Name, string Value)[] settings) =>
-            new(new ConfigurationBuilder().AddInMemoryCollection(settings.ToDictionary(setting => $"Authentication:Schemes:Bearer:{setting.Name}", setting => (string?)setting.Value)).Build());
+            new(
+                new ConfigurationBuilder()
+                    .AddInMemoryCollection(
+                        settings.ToDictionary(setting => $"Authentication:Schemes:Bearer:{setting.Name}", setting => (string?)setting.Value)
+                    )
+                    .Build()
+            );
     }
 
     [Fact]
@@ -100,8 +122,12 @@ public class IssuerTests(IssuerTests.TwoIssuers service) : IClassFixture<IssuerT
             (await given.Admin.Post($"{given.Root}/admins/", new { subject = "dora", issuer })).Must(201);
         }
 
-        var mine = (await service.AsUser("dora").Post($"{given.Root}/api-keys/", new { name = "k" }, ("Idempotency-Key", "create-1"))).Must(201);
-        var theirs = (await service.AsPartner("dora").Post($"{given.Root}/api-keys/", new { name = "k" }, ("Idempotency-Key", "create-1"))).Must(201);
+        var mine = (await service.AsUser("dora").Post($"{given.Root}/api-keys/", new { name = "k" }, ("Idempotency-Key", "create-1"))).Must(
+            201
+        );
+        var theirs = (
+            await service.AsPartner("dora").Post($"{given.Root}/api-keys/", new { name = "k" }, ("Idempotency-Key", "create-1"))
+        ).Must(201);
 
         theirs.Id.ShouldNotBe(mine.Id);
         theirs["key"].GetValue<string>().ShouldNotBe(mine["key"].GetValue<string>());
@@ -121,5 +147,8 @@ public class IssuerTests(IssuerTests.TwoIssuers service) : IClassFixture<IssuerT
 
     [Fact]
     public async Task A_subject_too_long_to_be_stored_is_no_person() =>
-        (await service.AsUser(new string('x', 5000)).PostText("/api/v1/analysis/adjust", """{"method": "holm", "p_values": []}""")).MustBe(401, "credential.invalid");
+        (await service.AsUser(new string('x', 5000)).PostText("/api/v1/analysis/adjust", """{"method": "holm", "p_values": []}""")).MustBe(
+            401,
+            "credential.invalid"
+        );
 }

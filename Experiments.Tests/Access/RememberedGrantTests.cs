@@ -48,7 +48,9 @@ public class RememberedGrantTests(SharedService service) : IClassFixture<SharedS
     public async Task A_key_expires_by_the_clock_of_the_database_and_is_not_remembered_beyond()
     {
         var given = await Given.AnEnvironment(service);
-        var key = (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "short", expires_at = DateTimeOffset.UtcNow.AddMinutes(10) })).Must(201);
+        var key = (
+            await given.Admin.Post($"{given.Root}/api-keys/", new { name = "short", expires_at = DateTimeOffset.UtcNow.AddMinutes(10) })
+        ).Must(201);
         var clock = new SetClock();
         clock.Set(TimeSpan.FromHours(-1));
         await using var source = DatabaseSetup.Source(service.ConnectionString);

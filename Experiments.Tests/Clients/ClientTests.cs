@@ -26,7 +26,9 @@ public class ClientTests(TestService service, NodeClients clients) : IClassFixtu
 
         await given.Start(experiment);
 
-        var variants = JsonNode.Parse(await NodeClients.Run("flagsmith.mjs", Address, given.Key, feature, $"{Identities}"))!.AsObject()
+        var variants = JsonNode
+            .Parse(await NodeClients.Run("flagsmith.mjs", Address, given.Key, feature, $"{Identities}"))!
+            .AsObject()
             .ToDictionary(identity => identity.Key, identity => identity.Value?.GetValue<string>());
 
         // Exactly those identities, in exactly those variants.
@@ -38,15 +40,26 @@ public class ClientTests(TestService service, NodeClients clients) : IClassFixtu
         counted["excluded"].AsObject().ShouldAllBe(reason => reason.Value!.GetValue<int>() == 0);
         foreach (var variant in counted["variants"].AsArray())
         {
-            variant!["identities"]!.GetValue<int>().ShouldBe(variants.Count(identity => identity.Value == variant["key"]!.GetValue<string>()));
+            variant!["identities"]!
+                .GetValue<int>()
+                .ShouldBe(variants.Count(identity => identity.Value == variant["key"]!.GetValue<string>()));
         }
 
         var stored = await service.QueryAll<(string Identifier, string Value)>(
-            "SELECT identifier, value FROM events v JOIN environments e ON e.id = v.environment_id WHERE e.key = @Key AND event = 'purchase'", new { given.Key });
-        stored.Order().ShouldBe(Enumerable.Range(0, Identities).Select(n => ($"user-{n}", n.ToString(CultureInfo.InvariantCulture))).Order());
+            "SELECT identifier, value FROM events v JOIN environments e ON e.id = v.environment_id WHERE e.key = @Key AND event = "
+                + "'purchase'",
+            new { given.Key }
+        );
+        stored
+            .Order()
+            .ShouldBe(Enumerable.Range(0, Identities).Select(n => ($"user-{n}", n.ToString(CultureInfo.InvariantCulture))).Order());
 
         // OpenFeature gives the same identities the same variants.
-        foreach (var evaluation in JsonNode.Parse(await NodeClients.Run("openfeature.mjs", Address, given.Key, "100", feature, "number", "boolean", "object"))!.AsArray())
+        foreach (
+            var evaluation in JsonNode
+                .Parse(await NodeClients.Run("openfeature.mjs", Address, given.Key, "100", feature, "number", "boolean", "object"))!
+                .AsArray()
+        )
         {
             var expected = variants[evaluation!["identifier"]!.GetValue<string>()];
             evaluation["string"]!["value"]!.GetValue<string>().ShouldBe(expected is null or "control" ? "blue" : expected);
@@ -95,6 +108,7 @@ public class ClientTests(TestService service, NodeClients clients) : IClassFixtu
             return await Said();
         }
 
-        async Task<JsonNode> Said() => JsonNode.Parse(await web.StandardOutput.ReadLineAsync() ?? throw new JsonException(await web.StandardError.ReadToEndAsync()))!;
+        async Task<JsonNode> Said() =>
+            JsonNode.Parse(await web.StandardOutput.ReadLineAsync() ?? throw new JsonException(await web.StandardError.ReadToEndAsync()))!;
     }
 }

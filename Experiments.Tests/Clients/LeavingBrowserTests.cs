@@ -22,30 +22,63 @@ public class LeavingBrowserTests(SharedService service, NodeClients clients) : I
         var variant = (await NodeClients.Run("leave.mjs", site.Urls.First(), how)).Trim();
 
         Reply? counted = null;
-        await Given.Eventually(async () => (counted = await given.Exposures(experiment))["total"].GetValue<int>() == 1, TimeSpan.FromSeconds(5));
-        counted!["variants"].AsArray().Single(each => each!["identities"]!.GetValue<int>() == 1)!["key"]!.GetValue<string>().ShouldBe(variant);
-        await Given.Eventually(async () => await service.Query<long>(
-            "SELECT count(*) FROM events v JOIN environments e ON e.id = v.environment_id WHERE e.key = @Key AND event = 'purchase' AND value = '12.50'", new { given.Key }) == 1);
+        await Given.Eventually(
+            async () => (counted = await given.Exposures(experiment))["total"].GetValue<int>() == 1,
+            TimeSpan.FromSeconds(5)
+        );
+        counted!["variants"].AsArray().Single(each => each!["identities"]!.GetValue<int>() == 1)!["key"]!
+            .GetValue<string>()
+            .ShouldBe(variant);
+        await Given.Eventually(async () =>
+            await service.Query<long>(
+                "SELECT count(*) FROM events v JOIN environments e ON e.id = v.environment_id WHERE e.key = @Key AND event = "
+                    + "'purchase' AND value = '12.50'",
+                new { given.Key }
+            ) == 1
+        );
     }
 
     // As it stands in the README, but for the address, the key, the feature, and where the module is.
     private string Snippet(Given given, string feature)
     {
-        var snippet = Regex.Match(Repository.Read("README.md"), "```js\n(?<code>import \\{ createFlagsmithInstance.*?)```", RegexOptions.Singleline).Groups["code"].Value;
+        var snippet = Regex
+            .Match(Repository.Read("README.md"), "```js\n(?<code>import \\{ createFlagsmithInstance.*?)```", RegexOptions.Singleline)
+            .Groups["code"]
+            .Value;
         snippet.ShouldContain("button_colour");
         return snippet
-            .Replace("'@flagsmith/flagsmith/isomorphic'", "'/flagsmith.mjs'", StringComparison.Ordinal)
-            .Replace("http://127.0.0.1:8080", service.Address.GetLeftPart(UriPartial.Authority), StringComparison.Ordinal)
-            .Replace("KEY", $"'{given.Key}'", StringComparison.Ordinal)
-            .Replace("button_colour", feature, StringComparison.Ordinal)
-            + "\ndocument.title = variant;";
+                .Replace("'@flagsmith/flagsmith/isomorphic'", "'/flagsmith.mjs'", StringComparison.Ordinal)
+                .Replace("http://127.0.0.1:8080", service.Address.GetLeftPart(UriPartial.Authority), StringComparison.Ordinal)
+                .Replace("KEY", $"'{given.Key}'", StringComparison.Ordinal)
+                .Replace("button_colour", feature, StringComparison.Ordinal) + "\ndocument.title = variant;";
     }
 
     private static async Task<WebApplication> Serve(string module)
     {
-        var site = WebApplication.CreateSlimBuilder(["--urls=http://127.0.0.1:0", "--Logging:LogLevel:Default=None", "--Logging:LogLevel:Microsoft.Hosting.Lifetime=None"]).Build();
-        var sdk = Path.Combine(Repository.Root, "Experiments.Tests", "Clients", "node_modules", "@flagsmith", "flagsmith", "isomorphic.mjs");
-        site.MapGet("/", () => TypedResults.Content($"<!doctype html><meta charset=\"utf-8\"><link rel=\"icon\" href=\"data:,\"><script type=\"module\">{module}</script>", "text/html"));
+        var site = WebApplication
+            .CreateSlimBuilder([
+                "--urls=http://127.0.0.1:0",
+                "--Logging:LogLevel:Default=None",
+                "--Logging:LogLevel:Microsoft.Hosting.Lifetime=None",
+            ])
+            .Build();
+        var sdk = Path.Combine(
+            Repository.Root,
+            "Experiments.Tests",
+            "Clients",
+            "node_modules",
+            "@flagsmith",
+            "flagsmith",
+            "isomorphic.mjs"
+        );
+        site.MapGet(
+            "/",
+            () =>
+                TypedResults.Content(
+                    $"<!doctype html><meta charset=\"utf-8\"><link rel=\"icon\" href=\"data:,\"><script type=\"module\">{module}</script>",
+                    "text/html"
+                )
+        );
         site.MapGet("/flagsmith.mjs", () => TypedResults.PhysicalFile(sdk, "text/javascript"));
         await site.StartAsync();
         return site;

@@ -9,8 +9,11 @@ public sealed class NodeClients : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        if (!File.Exists(Path.Combine(Directory, "node_modules", ".package-lock.json"))
-            || File.GetLastWriteTimeUtc(Path.Combine(Directory, "node_modules", ".package-lock.json")) < File.GetLastWriteTimeUtc(Path.Combine(Directory, "package-lock.json")))
+        if (
+            !File.Exists(Path.Combine(Directory, "node_modules", ".package-lock.json"))
+            || File.GetLastWriteTimeUtc(Path.Combine(Directory, "node_modules", ".package-lock.json"))
+                < File.GetLastWriteTimeUtc(Path.Combine(Directory, "package-lock.json"))
+        )
         {
             using var npm = Start("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
             await Output(npm);
@@ -27,13 +30,15 @@ public sealed class NodeClients : IAsyncLifetime
     }
 
     internal static Process Start(string program, string[] arguments) =>
-        Process.Start(new ProcessStartInfo(program, arguments)
-        {
-            WorkingDirectory = Directory,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
+        Process.Start(
+            new ProcessStartInfo(program, arguments)
+            {
+                WorkingDirectory = Directory,
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            }
+        )!;
 
     private static async Task<string> Output(Process process)
     {

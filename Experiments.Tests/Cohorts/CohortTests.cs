@@ -57,7 +57,9 @@ public class CohortTests(SharedService service) : IClassFixture<SharedService>
         members.Select(member => member.Identifier).ShouldBe(greens, ignoreOrder: true);
         members.ShouldAllBe(member => member.Variant == "green" && member.ExposedAt == at);
         (await Lines(given, cohort)).Select(line => (line[0], line[1])).ShouldBe(greens.Select(user => (user, "green")), ignoreOrder: true);
-        (await service.Query<string>("SELECT name || '/' || variant FROM cohorts WHERE id = @Id", new { cohort.Id })).ShouldBe("Those who saw green/green");
+        (await service.Query<string>("SELECT name || '/' || variant FROM cohorts WHERE id = @Id", new { cohort.Id })).ShouldBe(
+            "Those who saw green/green"
+        );
     }
 
     [Fact]
@@ -127,9 +129,21 @@ public class CohortTests(SharedService service) : IClassFixture<SharedService>
         var emoji = string.Concat(Enumerable.Repeat("🧪", 400));
 
         (await Create(given, experiment, new { name = emoji + "x" })).MustName("name");
-        (await given.Admin.Post($"{given.Experiments}{experiment.Id}/exposure-cohort/", null, ("If-Match", "\"0-0\""))).MustBe(412, "etag.stale");
+        (await given.Admin.Post($"{given.Experiments}{experiment.Id}/exposure-cohort/", null, ("If-Match", "\"0-0\""))).MustBe(
+            412,
+            "etag.stale"
+        );
         (await Count(given)).ShouldBe(0);
-        (await given.Admin.Post($"{given.Experiments}{experiment.Id}/exposure-cohort/", new { name = emoji }, ("If-Match", experiment.ETag!))).Must(201)["name"].GetValue<string>().ShouldBe(emoji);
+        (
+            await given.Admin.Post(
+                $"{given.Experiments}{experiment.Id}/exposure-cohort/",
+                new { name = emoji },
+                ("If-Match", experiment.ETag!)
+            )
+        )
+            .Must(201)["name"]
+            .GetValue<string>()
+            .ShouldBe(emoji);
     }
 
     [Fact]
@@ -162,7 +176,7 @@ public class CohortTests(SharedService service) : IClassFixture<SharedService>
         var cohort = (await Create(given, experiment)).Must(201);
 
         var found = new List<string>();
-        for (var next = $"{Path(given, cohort)}members/?page_size=20"; next is not null;)
+        for (var next = $"{Path(given, cohort)}members/?page_size=20"; next is not null; )
         {
             var page = (await given.Admin.Get(next)).Must(200);
             page["count"].GetValue<int>().ShouldBe(45);
@@ -180,14 +194,35 @@ public class CohortTests(SharedService service) : IClassFixture<SharedService>
     {
         string[] identifiers =
         [
-            "plain", "a,b", "say \"hi\"", "two\r\nlines", "=1+1", "+49 30 1234", "-7", "@SUM(A1)", "\tTab", "\rReturn", "=HYPERLINK(\"http://x\",\"y\")", "\n=2", " =1", "\u00a0+1", "＝1", "semi;=colon", "'quoted'", " blank ", "Zoë 🧪", "\uFEFFmark",
+            "plain",
+            "a,b",
+            "say \"hi\"",
+            "two\r\nlines",
+            "=1+1",
+            "+49 30 1234",
+            "-7",
+            "@SUM(A1)",
+            "\tTab",
+            "\rReturn",
+            "=HYPERLINK(\"http://x\",\"y\")",
+            "\n=2",
+            " =1",
+            "\u00a0+1",
+            "＝1",
+            "semi;=colon",
+            "'quoted'",
+            " blank ",
+            "Zoë 🧪",
+            "\uFEFFmark",
         ];
         var given = await Given.AnEnvironment(service);
         var (experiment, own) = await Running(given);
         var at = await Expose(given, experiment, identifiers.Select(identifier => (identifier, own(identifier))));
         var cohort = (await Create(given, experiment)).Must(201);
 
-        Parse((await given.Admin.Get($"{Path(given, cohort)}export/?spreadsheet=false")).Must(200).Text)[1..].Select(line => line[0]).ShouldBe(identifiers, ignoreOrder: true);
+        Parse((await given.Admin.Get($"{Path(given, cohort)}export/?spreadsheet=false")).Must(200).Text)[1..]
+            .Select(line => line[0])
+            .ShouldBe(identifiers, ignoreOrder: true);
         (await given.Admin.Get($"{Path(given, cohort)}export/?spreadsheet=yes")).MustName("spreadsheet");
         var export = (await given.Admin.Get($"{Path(given, cohort)}export/")).Must(200);
 
@@ -197,11 +232,14 @@ public class CohortTests(SharedService service) : IClassFixture<SharedService>
         export.Text.ShouldStartWith("identifier,variant,exposed_at\r\n");
         export.Text.ShouldEndWith("\r\n");
         var lines = Parse(export.Text)[1..];
-        lines.Select(line => (line[0], line[1])).ShouldBe(identifiers.Select(identifier => (Harmless(identifier), own(identifier))), ignoreOrder: true);
+        lines
+            .Select(line => (line[0], line[1]))
+            .ShouldBe(identifiers.Select(identifier => (Harmless(identifier), own(identifier))), ignoreOrder: true);
         lines.ShouldAllBe(line => line.Count == 3 && line[2] == $"{at:yyyy-MM-ddTHH:mm:ss.fffZ}");
         export.Text.ShouldContain("\"semi;=colon\"");
 
-        static string Harmless(string text) => text[0] is '\t' or '\r' or '\n' || (text.Trim() is [var first, ..] && "=+-@＝".Contains(first)) ? "'" + text : text;
+        static string Harmless(string text) =>
+            text[0] is '\t' or '\r' or '\n' || (text.Trim() is [var first, ..] && "=+-@＝".Contains(first)) ? "'" + text : text;
     }
 
     [Fact]
@@ -214,10 +252,12 @@ public class CohortTests(SharedService service) : IClassFixture<SharedService>
         await service.Execute(
             """
             INSERT INTO exposures (experiment_id, identity, identifier, own, seen, seen_at, first_shown, enrolled_at, counts_in)
-            SELECT @Id, md5(@Id || '-' || n)::uuid, 'user-' || n, place, 1 << place, now(), place, now(), CASE n WHEN 32002 THEN NULL WHEN 32003 THEN -1 ELSE place END
+            SELECT @Id, md5(@Id || '-' || n)::uuid, 'user-' || n, place, 1 << place, now(), place, now(), CASE n WHEN 32002 THEN NULL
+                WHEN 32003 THEN -1 ELSE place END
             FROM (SELECT n, (CASE WHEN n <= 20000 THEN 0 ELSE 1 END)::smallint AS place FROM generate_series(1, 32003) n) numbered
             """,
-            new { experiment.Id });
+            new { experiment.Id }
+        );
 
         var lines = await Lines(given, cohort);
 
@@ -241,8 +281,12 @@ public class CohortTests(SharedService service) : IClassFixture<SharedService>
         var (experiment, own) = await Running(theirs);
         await Expose(theirs, experiment, [("user-1", own("user-1"))]);
         var cohort = (await Create(theirs, experiment)).Must(201);
-        Task<Reply> Ask(long? id) => ours.Admin.Send(
-            new HttpMethod(method), $"{ours.Root}/{path}".Replace("{cohort}", $"{id ?? cohort.Id}").Replace("{experiment}", $"{id ?? experiment.Id}"), body is null ? null : Client.Bytes(Encoding.UTF8.GetBytes(body)));
+        Task<Reply> Ask(long? id) =>
+            ours.Admin.Send(
+                new HttpMethod(method),
+                $"{ours.Root}/{path}".Replace("{cohort}", $"{id ?? cohort.Id}").Replace("{experiment}", $"{id ?? experiment.Id}"),
+                body is null ? null : Client.Bytes(Encoding.UTF8.GetBytes(body))
+            );
 
         var (foreign, missing) = (await Ask(null), await Ask(987_654_321));
 
@@ -257,17 +301,29 @@ public class CohortTests(SharedService service) : IClassFixture<SharedService>
 
     private static string Path(Given given, Reply cohort) => $"{given.Root}/cohorts/{cohort.Id}/";
 
-    private static Task<Reply> Create(Given given, Reply experiment, object? body = null) => given.Act(experiment.Id, "exposure-cohort", body);
+    private static Task<Reply> Create(Given given, Reply experiment, object? body = null) =>
+        given.Act(experiment.Id, "exposure-cohort", body);
 
     private static async Task<Reply> Read(Given given, Reply cohort) => (await given.Admin.Get(Path(given, cohort))).Must(200);
 
     private static long[] Ids(Reply list) => [.. list["results"].AsArray().Select(cohort => cohort!["id"]!.GetValue<long>())];
 
     private static async Task<List<(string Identifier, string Variant, DateTime ExposedAt)>> Members(Given given, Reply cohort) =>
-        [.. (await given.Admin.Get($"{Path(given, cohort)}members/?page_size=100")).Must(200)["results"].AsArray()
-            .Select(member => (member!["identifier"]!.GetValue<string>(), member["variant"]!.GetValue<string>(), member["exposed_at"]!.GetValue<DateTime>()))];
+        [
+            .. (await given.Admin.Get($"{Path(given, cohort)}members/?page_size=100"))
+                .Must(200)["results"]
+                .AsArray()
+                .Select(member =>
+                    (
+                        member!["identifier"]!.GetValue<string>(),
+                        member["variant"]!.GetValue<string>(),
+                        member["exposed_at"]!.GetValue<DateTime>()
+                    )
+                ),
+        ];
 
-    private static async Task<List<List<string>>> Lines(Given given, Reply cohort) => Parse((await given.Admin.Get($"{Path(given, cohort)}export/")).Must(200).Text)[1..];
+    private static async Task<List<List<string>>> Lines(Given given, Reply cohort) =>
+        Parse((await given.Admin.Get($"{Path(given, cohort)}export/")).Must(200).Text)[1..];
 
     /// <summary>Reads CSV by RFC 4180 to the letter.</summary>
     private static List<List<string>> Parse(string csv)
@@ -318,10 +374,26 @@ public class CohortTests(SharedService service) : IClassFixture<SharedService>
     {
         var at = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
         var feature = experiment["feature"]["name"]!.GetValue<string>();
-        await given.Send([.. shown.Select(one => (object)new { @event = "$flag_exposure", feature_name = feature, identifier = one.Identity, value = one.Variant, timestamp = at })]);
+        await given.Send([
+            .. shown.Select(one =>
+                (object)
+                    new
+                    {
+                        @event = "$flag_exposure",
+                        feature_name = feature,
+                        identifier = one.Identity,
+                        value = one.Variant,
+                        timestamp = at,
+                    }
+            ),
+        ]);
         await Given.Eventually(async () => (await given.Exposures(experiment))["events_not_counted"].GetValue<int>() == 0);
         return DateTimeOffset.FromUnixTimeMilliseconds(at).UtcDateTime;
     }
 
-    private Task<long> Count(Given given) => service.Query<long>("SELECT count(*) FROM cohorts c JOIN environments e ON e.id = c.environment_id WHERE e.key = @Key", new { given.Key });
+    private Task<long> Count(Given given) =>
+        service.Query<long>(
+            "SELECT count(*) FROM cohorts c JOIN environments e ON e.id = c.environment_id WHERE e.key = @Key",
+            new { given.Key }
+        );
 }

@@ -18,7 +18,12 @@ public class AssignmentTests
     {
         var digits = Convert.ToHexString(SHA1.HashData(Encoding.UTF8.GetBytes(text)))[..15];
 
-        Assignment.Hash(text).ShouldBe(ulong.Parse(digits, System.Globalization.NumberStyles.HexNumber, System.Globalization.CultureInfo.InvariantCulture) / Math.Pow(2, 60));
+        Assignment
+            .Hash(text)
+            .ShouldBe(
+                ulong.Parse(digits, System.Globalization.NumberStyles.HexNumber, System.Globalization.CultureInfo.InvariantCulture)
+                    / Math.Pow(2, 60)
+            );
     }
 
     [Fact]
@@ -27,7 +32,14 @@ public class AssignmentTests
         for (var length = 0; length <= 300; length++)
         {
             var message = Enumerable.Range(0, length).Select(n => (byte)(n * 7)).ToArray();
-            Sha1.First60Bits(message).ShouldBe(ulong.Parse(Convert.ToHexString(SHA1.HashData(message))[..15], System.Globalization.NumberStyles.HexNumber, System.Globalization.CultureInfo.InvariantCulture));
+            Sha1.First60Bits(message)
+                .ShouldBe(
+                    ulong.Parse(
+                        Convert.ToHexString(SHA1.HashData(message))[..15],
+                        System.Globalization.NumberStyles.HexNumber,
+                        System.Globalization.CultureInfo.InvariantCulture
+                    )
+                );
         }
     }
 
@@ -66,7 +78,9 @@ public class AssignmentTests
     {
         var admitted = Identities.Count(identity => Assignment.Admits("another salt", identity, percentage));
 
-        (Math.Abs(admitted - (1000.0 * (double)percentage)) / Math.Sqrt(1000 * (double)percentage * (1 - ((double)percentage / 100)))).ShouldBeLessThan(4);
+        (
+            Math.Abs(admitted - (1000.0 * (double)percentage)) / Math.Sqrt(1000 * (double)percentage * (1 - ((double)percentage / 100)))
+        ).ShouldBeLessThan(4);
     }
 
     [Theory]
@@ -85,7 +99,8 @@ public class AssignmentTests
 
         counts.Zip(weights).Where(arm => arm.Second == 0).ShouldAllBe(arm => arm.First == 0);
         var arms = counts.Zip(weights).Where(arm => arm.Second > 0).ToList();
-        PValue(arms.Sum(arm => Math.Pow(arm.First - (1000 * arm.Second), 2) / (1000 * arm.Second)), arms.Count - 1).ShouldBeGreaterThan(1e-4);
+        PValue(arms.Sum(arm => Math.Pow(arm.First - (1000 * arm.Second), 2) / (1000 * arm.Second)), arms.Count - 1)
+            .ShouldBeGreaterThan(1e-4);
     }
 
     [Fact]
@@ -93,7 +108,10 @@ public class AssignmentTests
     {
         var halves = Assignment.Cumulate([50, 50]);
 
-        Independent(identity => Assignment.Variant("one", identity, halves) == 0, identity => Assignment.Variant("two", identity, halves) == 0);
+        Independent(
+            identity => Assignment.Variant("one", identity, halves) == 0,
+            identity => Assignment.Variant("two", identity, halves) == 0
+        );
         Independent(identity => Assignment.Admits("one", identity, 50), identity => Assignment.Admits("two", identity, 50));
         Independent(identity => Assignment.Admits("one", identity, 50), identity => Assignment.Variant("one", identity, halves) == 0);
     }

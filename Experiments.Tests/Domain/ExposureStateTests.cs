@@ -13,13 +13,18 @@ public class ExposureStateTests
         for (var round = 0; round < 500; round++)
         {
             var own = random.Next(3);
-            var seen = Enumerable.Range(0, random.Next(1, 7)).Select(_ => random.Next(4) switch
-            {
-                0 => ExposureState.DuringPause(own, Noon.AddMinutes(random.Next(100))),
-                1 => ExposureState.WhileRunning(own, random.Next(3), Noon.AddMinutes(random.Next(100)), random.Next(2) == 0),
-                2 => ExposureState.WhileRunning(own, ExposureState.Foreign, Noon.AddMinutes(random.Next(100)), true),
-                _ => ExposureState.WhileRunning(own, own, Noon.AddMinutes(random.Next(100)), random.Next(2) == 0),
-            }).ToArray();
+            var seen = Enumerable
+                .Range(0, random.Next(1, 7))
+                .Select(_ =>
+                    random.Next(4) switch
+                    {
+                        0 => ExposureState.DuringPause(own, Noon.AddMinutes(random.Next(100))),
+                        1 => ExposureState.WhileRunning(own, random.Next(3), Noon.AddMinutes(random.Next(100)), random.Next(2) == 0),
+                        2 => ExposureState.WhileRunning(own, ExposureState.Foreign, Noon.AddMinutes(random.Next(100)), true),
+                        _ => ExposureState.WhileRunning(own, own, Noon.AddMinutes(random.Next(100)), random.Next(2) == 0),
+                    }
+                )
+                .ToArray();
             var merged = seen.Aggregate((one, other) => one.Merge(other));
 
             for (var again = 0; again < 5; again++)
@@ -34,7 +39,11 @@ public class ExposureStateTests
     [Fact]
     public void An_identity_counts_from_its_first_exposure_at_which_it_was_enrolled()
     {
-        var exposures = Shown(1, 30).Merge(Shown(1, 10)).Merge(Shown(1, 20)).Merge(ExposureState.WhileRunning(1, 1, Noon, isEnrolled: false)).Merge(ExposureState.DuringPause(1, Noon));
+        var exposures = Shown(1, 30)
+            .Merge(Shown(1, 10))
+            .Merge(Shown(1, 20))
+            .Merge(ExposureState.WhileRunning(1, 1, Noon, isEnrolled: false))
+            .Merge(ExposureState.DuringPause(1, Noon));
 
         exposures.Include(false).ShouldBe(new Inclusion(null, 1, Noon.AddMinutes(10)));
     }
@@ -49,7 +58,11 @@ public class ExposureStateTests
         Shown(1, 0).Merge(Shown(2, 1)).Include(false).Reason.ShouldBe("several_variants");
         Shown(1, 0).Merge(Shown(ExposureState.Foreign, 1)).Include(false).Reason.ShouldBe("several_variants");
         Shown(1, 0).Merge(Shown(2, 1)).Include(false).From.ShouldBeNull();
-        ExposureState.WhileRunning(1, 1, Noon, isEnrolled: true, isTest: true).Merge(Shown(1, 5)).Include(false).Reason.ShouldBe("test_identity");
+        ExposureState
+            .WhileRunning(1, 1, Noon, isEnrolled: true, isTest: true)
+            .Merge(Shown(1, 5))
+            .Include(false)
+            .Reason.ShouldBe("test_identity");
         ExposureState.DuringPause(1, Noon, isTest: true).Include(true).Reason.ShouldBe("test_identity");
     }
 
@@ -73,5 +86,6 @@ public class ExposureStateTests
         HeldOut(1, isEnrolled: true).Include(false).Reason.ShouldBe("not_its_own_variant");
     }
 
-    private static ExposureState Shown(int variant, int minute) => ExposureState.WhileRunning(own: 1, variant, Noon.AddMinutes(minute), isEnrolled: true);
+    private static ExposureState Shown(int variant, int minute) =>
+        ExposureState.WhileRunning(own: 1, variant, Noon.AddMinutes(minute), isEnrolled: true);
 }

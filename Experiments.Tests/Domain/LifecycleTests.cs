@@ -9,7 +9,8 @@ public class LifecycleTests
     [Fact]
     public void The_whole_matrix_of_statuses_and_actions_is_as_promised()
     {
-        var matrix = Enum.GetValues<ExperimentStatus>().SelectMany(status => Enum.GetValues<ExperimentAction>().Select(action => (status, action)))
+        var matrix = Enum.GetValues<ExperimentStatus>()
+            .SelectMany(status => Enum.GetValues<ExperimentAction>().Select(action => (status, action)))
             .ToDictionary(move => move, move => Lifecycle.After(move.status, move.action));
 
         matrix.ShouldBe(
@@ -28,7 +29,8 @@ public class LifecycleTests
                 [(Completed, Pause)] = null,
                 [(Completed, Complete)] = null,
             },
-            ignoreOrder: true);
+            ignoreOrder: true
+        );
     }
 
     [Fact]

@@ -11,7 +11,8 @@ public class TimelineTests
         [(Start, Start.AddHours(1)), (Start.AddHours(2), Start.AddHours(3))],
         [(100, Start.AddMinutes(10)), (20, Start.AddMinutes(20))],
         50,
-        Start.AddHours(3.5));
+        Start.AddHours(3.5)
+    );
 
     [Theory]
     [InlineData(-0.001, false, false)]
@@ -61,5 +62,6 @@ public class TimelineTests
     [InlineData(19, 20)]
     [InlineData(20, 50)]
     [InlineData(9999, 50)]
-    public void A_rollout_holds_until_the_next_one(double minutes, int percentage) => Timeline.RolloutAt(Start.AddMinutes(minutes)).ShouldBe(percentage);
+    public void A_rollout_holds_until_the_next_one(double minutes, int percentage) =>
+        Timeline.RolloutAt(Start.AddMinutes(minutes)).ShouldBe(percentage);
 }

@@ -16,7 +16,11 @@ public class QuietInstanceTests(TestService service) : IClassFixture<TestService
         await using var connection = new NpgsqlConnection(service.ConnectionString);
         await connection.OpenAsync();
 
-        (await SnapshotRefresher.Wait(connection, TimeSpan.FromMicroseconds(microseconds), CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(5))).ShouldBeFalse();
+        (
+            await SnapshotRefresher
+                .Wait(connection, TimeSpan.FromMicroseconds(microseconds), CancellationToken.None)
+                .WaitAsync(TimeSpan.FromSeconds(5))
+        ).ShouldBeFalse();
     }
 
     // A minute in which nothing happens; every tenth of the waits for nothing would have been for ever.

@@ -46,11 +46,21 @@ public class ServingTests(TestService service) : IClassFixture<TestService>
     {
         var given = await Given.AnEnvironment(service);
         var experiment = await given.AnExperiment("green", "red");
-        (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/rollout/", new
-        {
-            rollout_percentage = 60,
-            split = new[] { new { key = "red", weight = 20 }, new { key = "control", weight = 50 }, new { key = "green", weight = 30 } },
-        })).Must(200);
+        (
+            await given.Admin.Patch(
+                $"{given.Experiments}{experiment.Id}/rollout/",
+                new
+                {
+                    rollout_percentage = 60,
+                    split = new[]
+                    {
+                        new { key = "red", weight = 20 },
+                        new { key = "control", weight = 50 },
+                        new { key = "green", weight = 30 },
+                    },
+                }
+            )
+        ).Must(200);
         await given.Start(experiment);
         var salt = await given.Salt(experiment);
         var cumulative = Assignment.Cumulate([50, 30, 20]);
@@ -69,15 +79,22 @@ public class ServingTests(TestService service) : IClassFixture<TestService>
             flag["variant"]?.GetValue<string>().ShouldBe(variant);
             flag["feature_state_value"]!.GetValue<string>().ShouldBe(value);
             flag["reason"]!.GetValue<string>().ShouldBe(variant is null ? "STATIC" : "SPLIT");
-            flag["metadata"]!["experiment"]!.ToJsonString()
-                .ShouldBe($$$"""{"id":{{{experiment.Id}}},"name":"Green button","in_experiment":{{{(variant is null ? "false" : "true")}}}}""");
+            flag["metadata"]!["experiment"]!
+                .ToJsonString()
+                .ShouldBe(
+                    $$$"""{"id":{{{experiment.Id}}},"name":"Green button","in_experiment":{{{(variant is null ? "false" : "true")}}}}"""
+                );
 
             var evaluation = await given.Evaluate(experiment["feature"], identifier);
             evaluation["key"].GetValue<string>().ShouldBe(name);
             evaluation.Json!["variant"]?.GetValue<string>().ShouldBe(variant);
             evaluation["value"].GetValue<string>().ShouldBe(value);
-            evaluation["metadata"].ToJsonString()
-                .ShouldBe($$$"""{"experiment_id":{{{experiment.Id}}},"experiment_name":"Green button","in_experiment":{{{(variant is null ? "false" : "true")}}}}""");
+            evaluation["metadata"]
+                .ToJsonString()
+                .ShouldBe(
+                    $$$"""{"experiment_id":{{{experiment.Id}}},"experiment_name":"Green"""
+                        + $$$""" button","in_experiment":{{{(variant is null ? "false" : "true")}}}}"""
+                );
         }
     }
 
@@ -134,7 +151,10 @@ public class ServingTests(TestService service) : IClassFixture<TestService>
 
         (await given.Act(experiment.Id, "start")).Must(200);
 
-        await Given.Eventually(async () => (await sdk.Get("/api/v1/flags/")).Must(200).Json![0]!["enabled"]!.GetValue<bool>(), TimeSpan.FromSeconds(1));
+        await Given.Eventually(
+            async () => (await sdk.Get("/api/v1/flags/")).Must(200).Json![0]!["enabled"]!.GetValue<bool>(),
+            TimeSpan.FromSeconds(1)
+        );
         await replica.StopAsync();
         await replica.DisposeAsync();
     }
@@ -143,13 +163,25 @@ public class ServingTests(TestService service) : IClassFixture<TestService>
     public async Task Values_of_every_kind_come_through_both_protocols()
     {
         var given = await Given.AnEnvironment(service);
-        foreach (var (name, value) in new[] { ("text", "\"x\""), ("number", "12.5"), ("whole", "7"), ("yes", "true"), ("object", """{"a":[1]}"""), ("nothing", "null") })
+        foreach (
+            var (name, value) in new[]
+            {
+                ("text", "\"x\""),
+                ("number", "12.5"),
+                ("whole", "7"),
+                ("yes", "true"),
+                ("object", """{"a":[1]}"""),
+                ("nothing", "null"),
+            }
+        )
         {
             (await given.Admin.Post(given.Features, $$"""{"name": "{{name}}", "initial_value": {{value}}, "enabled": true}""")).Must(201);
         }
 
         await given.Served(flags: 6);
-        var flags = (await given.Sdk.Get("/api/v1/flags/")).Json!.AsArray().ToDictionary(flag => flag!["feature"]!["name"]!.GetValue<string>(), flag => flag!["feature_state_value"]?.ToJsonString());
+        var flags = (await given.Sdk.Get("/api/v1/flags/"))
+            .Json!.AsArray()
+            .ToDictionary(flag => flag!["feature"]!["name"]!.GetValue<string>(), flag => flag!["feature_state_value"]?.ToJsonString());
         flags["text"].ShouldBe("\"x\"");
         flags["number"].ShouldBe("12.5");
         flags["whole"].ShouldBe("7");
@@ -157,7 +189,9 @@ public class ServingTests(TestService service) : IClassFixture<TestService>
         JsonNode.Parse(flags["object"]!)!.GetValue<string>().ShouldBe("""{"a":[1]}""");
         flags["nothing"].ShouldBeNull();
 
-        var evaluations = (await given.Sdk.Post(Evaluate, new { context = new { targetingKey = "u" } })).Must(200)["flags"].AsArray()
+        var evaluations = (await given.Sdk.Post(Evaluate, new { context = new { targetingKey = "u" } }))
+            .Must(200)["flags"]
+            .AsArray()
             .ToDictionary(flag => flag!["key"]!.GetValue<string>(), flag => flag!["value"]?.ToJsonString());
         evaluations["object"].ShouldBe("""{"a":[1]}""");
         evaluations["yes"].ShouldBe("true");
@@ -169,10 +203,16 @@ public class ServingTests(TestService service) : IClassFixture<TestService>
     {
         var given = await Given.AnEnvironment(service);
         await given.Start(await given.AnExperiment());
-        const string Traits = """[{"trait_key":"plan","trait_value":"pro"},{"trait_key":"age","trait_value":42},{"trait_key":"vip","trait_value":true,"transient":true}]""";
+        const string Traits =
+            """[{"trait_key":"plan","trait_value":"pro"},{"trait_key":"age","trait_value":42},"""
+            + """{"trait_key":"vip","trait_value":true,"transient":true}]""";
 
-        var identity = (await given.Sdk.Post("/api/v1/identities/", $$"""{"identifier": "user-1", "traits": {{Traits}}, "transient": false}""")).Must(200);
-        JsonNode.DeepEquals(JsonNode.Parse(identity["traits"].ToJsonString().Replace(",\"transient\":null", "")), JsonNode.Parse(Traits)).ShouldBeTrue(identity.Text);
+        var identity = (
+            await given.Sdk.Post("/api/v1/identities/", $$"""{"identifier": "user-1", "traits": {{Traits}}, "transient": false}""")
+        ).Must(200);
+        JsonNode
+            .DeepEquals(JsonNode.Parse(identity["traits"].ToJsonString().Replace(",\"transient\":null", "")), JsonNode.Parse(Traits))
+            .ShouldBeTrue(identity.Text);
         identity["flags"].ToJsonString().ShouldBe((await given.Sdk.Get("/api/v1/identities/?identifier=user-1"))["flags"].ToJsonString());
     }
 
@@ -195,7 +235,9 @@ public class ServingTests(TestService service) : IClassFixture<TestService>
 
         (await given.Sdk.Post("/api/v1/identities/", new { identifier = new string('x', 2000) })).Must(200);
         (await given.Sdk.Post("/api/v1/identities/", new { identifier = string.Concat(Enumerable.Repeat("👩", 2000)) })).Must(200);
-        (await given.Sdk.Post("/api/v1/identities/", new { identifier = new string('x', 2001) })).MustBe(400, "request.invalid").Fields.ShouldBe(["identifier"]);
+        (await given.Sdk.Post("/api/v1/identities/", new { identifier = new string('x', 2001) }))
+            .MustBe(400, "request.invalid")
+            .Fields.ShouldBe(["identifier"]);
         (await given.Evaluate(feature, new string('x', 2001))).Must(400)["errorCode"].GetValue<string>().ShouldBe("INVALID_CONTEXT");
     }
 
@@ -240,7 +282,12 @@ public class ServingTests(TestService service) : IClassFixture<TestService>
         var feature = await given.AFeature();
         await given.Served(flags: 1);
 
-        (await given.Sdk.PostText($"{Evaluate}/{feature["name"]}", """{"other": {"targetingKey": 1}, "context": {"plan": {"targetingKey": 5}, "targetingKey": "u", "list": [{}]}}""")).Must(200);
+        (
+            await given.Sdk.PostText(
+                $"{Evaluate}/{feature["name"]}",
+                """{"other": {"targetingKey": 1}, "context": {"plan": {"targetingKey": 5}, "targetingKey": "u", "list": [{}]}}"""
+            )
+        ).Must(200);
     }
 
     [Fact]
@@ -255,7 +302,9 @@ public class ServingTests(TestService service) : IClassFixture<TestService>
         var etag = first.ETag.ShouldNotBeNull();
         (await given.Sdk.Post(Evaluate, context, ("If-None-Match", etag))).Must(304).Text.ShouldBeEmpty();
         (await given.Sdk.Post(Evaluate, context, ("If-None-Match", $"\"x\", W/{etag}"))).Must(304);
-        (await given.Sdk.Post(Evaluate, new { context = new { targetingKey = "u", plan = "free" } }, ("If-None-Match", etag))).Must(200).ETag.ShouldNotBe(etag);
+        (await given.Sdk.Post(Evaluate, new { context = new { targetingKey = "u", plan = "free" } }, ("If-None-Match", etag)))
+            .Must(200)
+            .ETag.ShouldNotBe(etag);
         (await given.Sdk.Post(Evaluate, new { context = new { targetingKey = "v", plan = "pro" } }, ("If-None-Match", etag))).Must(200);
 
         (await given.Act(experiment.Id, "start")).Must(200);
@@ -320,15 +369,25 @@ public class ServingTests(TestService service) : IClassFixture<TestService>
     public async Task Browsers_may_ask_from_any_page()
     {
         var given = await Given.AnEnvironment(service);
-        var preflight = await service.As(null).Send(HttpMethod.Options, "/api/v1/identities/", null,
-            ("Origin", "https://shop.example"), ("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "content-type,x-environment-key,flagsmith-sdk-user-agent"));
+        var preflight = await service
+            .As(null)
+            .Send(
+                HttpMethod.Options,
+                "/api/v1/identities/",
+                null,
+                ("Origin", "https://shop.example"),
+                ("Access-Control-Request-Method", "POST"),
+                ("Access-Control-Request-Headers", "content-type,x-environment-key,flagsmith-sdk-user-agent")
+            );
         preflight.Must(204).Headers.GetValues("Access-Control-Allow-Origin").ShouldBe(["*"]);
         preflight.Headers.GetValues("Access-Control-Allow-Headers").Single().ShouldContain("x-environment-key");
 
         var reply = await given.Sdk.Post(Evaluate, new { context = new { targetingKey = "u" } }, ("Origin", "https://shop.example"));
         reply.Must(200).Headers.GetValues("Access-Control-Allow-Origin").ShouldBe(["*"]);
         reply.Headers.GetValues("Access-Control-Expose-Headers").Single().ShouldContain("ETag");
-        (await given.Admin.Get(given.Experiments, ("Origin", "https://shop.example"))).Headers.Contains("Access-Control-Allow-Origin").ShouldBeFalse();
+        (await given.Admin.Get(given.Experiments, ("Origin", "https://shop.example")))
+            .Headers.Contains("Access-Control-Allow-Origin")
+            .ShouldBeFalse();
     }
 
     [Fact]

@@ -14,31 +14,60 @@ public class WebExperimentTests(SharedService service) : IClassFixture<SharedSer
     public async Task A_page_reads_what_each_variant_of_a_running_experiment_changes()
     {
         var given = await Given.AnEnvironment(service);
-        var experiment = await AWebExperiment(given, new { selector = "#a > h1", text = "Save time" }, new { selector = ".b", html = Html, css = "color: red; content: '</style>'" });
+        var experiment = await AWebExperiment(
+            given,
+            new { selector = "#a > h1", text = "Save time" },
+            new
+            {
+                selector = ".b",
+                html = Html,
+                css = "color: red; content: '</style>'",
+            }
+        );
         (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/rollout/", new { rollout_percentage = 80 })).Must(200);
         await given.Start(experiment);
 
         var web = (await given.Sdk.Get(Path)).Must(200)["experiments"].AsArray().ShouldHaveSingleItem()!;
 
         var feature = experiment["feature"]["name"]!.GetValue<string>();
-        JsonNode.DeepEquals(web, JsonSerializer.SerializeToNode(new
-        {
-            id = experiment.Id,
-            name = "Headline",
-            feature_name = feature,
-            rollout_percentage = 80,
-            variants = new
-            {
-                control = new { transforms = Array.Empty<object>(), rollout_percentage = 50 },
-                test = new
-                {
-                    transforms = new object[] { new { selector = "#a > h1", text = "Save time" }, new { selector = ".b", html = Html, css = "color: red; content: '</style>'" } },
-                    rollout_percentage = 50,
-                },
-            },
-        })).ShouldBeTrue(web.ToJsonString());
-        (await service.Query<string>("SELECT transforms->'test'->1->>'html' FROM experiments WHERE id = @Id", new { experiment.Id })).ShouldBe(Html);
-        (await given.Admin.Get($"{given.Experiments}{experiment.Id}/"))["variants"][1]!["transforms"]![1]!["html"]!.GetValue<string>().ShouldBe(Html);
+        JsonNode
+            .DeepEquals(
+                web,
+                JsonSerializer.SerializeToNode(
+                    new
+                    {
+                        id = experiment.Id,
+                        name = "Headline",
+                        feature_name = feature,
+                        rollout_percentage = 80,
+                        variants = new
+                        {
+                            control = new { transforms = Array.Empty<object>(), rollout_percentage = 50 },
+                            test = new
+                            {
+                                transforms = new object[]
+                                {
+                                    new { selector = "#a > h1", text = "Save time" },
+                                    new
+                                    {
+                                        selector = ".b",
+                                        html = Html,
+                                        css = "color: red; content: '</style>'",
+                                    },
+                                },
+                                rollout_percentage = 50,
+                            },
+                        },
+                    }
+                )
+            )
+            .ShouldBeTrue(web.ToJsonString());
+        (
+            await service.Query<string>("SELECT transforms->'test'->1->>'html' FROM experiments WHERE id = @Id", new { experiment.Id })
+        ).ShouldBe(Html);
+        (await given.Admin.Get($"{given.Experiments}{experiment.Id}/"))["variants"][1]!["transforms"]![1]!["html"]!
+            .GetValue<string>()
+            .ShouldBe(Html);
         // Which of them a page shows, its flag says.
         (await given.Evaluate(experiment["feature"], "user-1")).Must(200);
     }
@@ -93,10 +122,20 @@ public class WebExperimentTests(SharedService service) : IClassFixture<SharedSer
         var asked = (await given.Sdk.Get(Path, ("Origin", "https://shop.example"))).Must(200);
         asked.Headers.GetValues("Access-Control-Allow-Origin").ShouldBe(["*"]);
         asked.Headers.GetValues("Access-Control-Expose-Headers").ShouldContain(exposed => exposed.Contains("ETag"));
-        var preflight = await service.As(null).Send(HttpMethod.Options, Path, null,
-            ("Origin", "https://shop.example"), ("Access-Control-Request-Method", "GET"), ("Access-Control-Request-Headers", "x-environment-key,if-none-match"));
+        var preflight = await service
+            .As(null)
+            .Send(
+                HttpMethod.Options,
+                Path,
+                null,
+                ("Origin", "https://shop.example"),
+                ("Access-Control-Request-Method", "GET"),
+                ("Access-Control-Request-Headers", "x-environment-key,if-none-match")
+            );
         preflight.Code.ShouldBe(204);
-        preflight.Headers.GetValues("Access-Control-Allow-Headers").ShouldContain(allowed => allowed.Contains("x-environment-key") && allowed.Contains("if-none-match"));
+        preflight
+            .Headers.GetValues("Access-Control-Allow-Headers")
+            .ShouldContain(allowed => allowed.Contains("x-environment-key") && allowed.Contains("if-none-match"));
 
         var missing = (await service.As(null).Get(Path, ("Origin", "https://shop.example"))).MustBe(401, "environment_key.missing");
         missing.Headers.GetValues("Access-Control-Allow-Origin").ShouldBe(["*"]);
@@ -123,12 +162,25 @@ public class WebExperimentTests(SharedService service) : IClassFixture<SharedSer
         var given = await Given.AnEnvironment(service);
         var variants = $$"""[{"key": "control", "weight": 50}, {"key": "test", "weight": 50, "transforms": {{transforms}}}]""";
 
-        (await given.Admin.PostText(given.Experiments, $$$"""{"name": "n", "hypothesis": "h", "type": "web", "feature": {"name": "f", "variants": {{{variants}}}}}""")).Must(400)
+        (
+            await given.Admin.PostText(
+                given.Experiments,
+                $$$"""{"name": "n", "hypothesis": "h", "type": "web", "feature": {"name": "f", "variants": {{{variants}}}}}"""
+            )
+        )
+            .Must(400)
             .Fields.ShouldBe([$"feature.variants[1].transforms{field}"]);
-        (await service.Query<long>("SELECT count(*) FROM features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key", new { given.Key })).ShouldBe(0);
+        (
+            await service.Query<long>(
+                "SELECT count(*) FROM features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key",
+                new { given.Key }
+            )
+        ).ShouldBe(0);
 
         var experiment = await AWebExperiment(given, new { selector = "h1", text = "a" });
-        (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", $$"""{"variants": {{variants}}}""")).Must(400).Fields.ShouldBe([$"variants[1].transforms{field}"]);
+        (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", $$"""{"variants": {{variants}}}"""))
+            .Must(400)
+            .Fields.ShouldBe([$"variants[1].transforms{field}"]);
         (await given.Admin.Get($"{given.Experiments}{experiment.Id}/")).Text.ShouldBe(experiment.Text);
     }
 
@@ -138,15 +190,26 @@ public class WebExperimentTests(SharedService service) : IClassFixture<SharedSer
         var given = await Given.AnEnvironment(service);
         var (full, over) = (new string('x', 50_000), new string('x', 50_001));
 
-        await AWebExperiment(given, new { selector = new string('s', 1000), text = full, html = full, css = full });
-        foreach (var (transforms, field) in new (object[], string)[]
-        {
-            ([new { selector = new string('s', 1001), text = "a" }], "[0].selector"),
-            ([new { selector = "h1", text = over }], "[0].text"),
-            ([new { selector = "h1", html = over }], "[0].html"),
-            ([new { selector = "h1", css = over }], "[0].css"),
-            ([.. Enumerable.Repeat(new { selector = "h1", css = "" }, 101)], ""),
-        })
+        await AWebExperiment(
+            given,
+            new
+            {
+                selector = new string('s', 1000),
+                text = full,
+                html = full,
+                css = full,
+            }
+        );
+        foreach (
+            var (transforms, field) in new (object[], string)[]
+            {
+                ([new { selector = new string('s', 1001), text = "a" }], "[0].selector"),
+                ([new { selector = "h1", text = over }], "[0].text"),
+                ([new { selector = "h1", html = over }], "[0].html"),
+                ([new { selector = "h1", css = over }], "[0].css"),
+                ([.. Enumerable.Repeat(new { selector = "h1", css = "" }, 101)], ""),
+            }
+        )
         {
             (await Web(given, transforms)).MustName($"feature.variants[1].transforms{field}");
         }
@@ -168,14 +231,24 @@ public class WebExperimentTests(SharedService service) : IClassFixture<SharedSer
     {
         var given = await Given.AnEnvironment(service);
         var feature = (await given.AFeature()).Id;
-        object Body(string type) => new
-        {
-            name = "n",
-            hypothesis = "h",
-            type,
-            feature,
-            variants = new object[] { new { key = "control", weight = 50 }, new { key = "green", weight = 50, transforms = new[] { new { selector = "h1", text = "a" } } } },
-        };
+        object Body(string type) =>
+            new
+            {
+                name = "n",
+                hypothesis = "h",
+                type,
+                feature,
+                variants = new object[]
+                {
+                    new { key = "control", weight = 50 },
+                    new
+                    {
+                        key = "green",
+                        weight = 50,
+                        transforms = new[] { new { selector = "h1", text = "a" } },
+                    },
+                },
+            };
 
         (await given.Admin.Post(given.Experiments, Body("product"))).MustName("variants[1].transforms");
         (await service.Query<long>("SELECT count(*) FROM experiments WHERE feature_id = @feature", new { feature })).ShouldBe(0);
@@ -185,8 +258,16 @@ public class WebExperimentTests(SharedService service) : IClassFixture<SharedSer
 
         var product = await given.AnExperiment();
         product["variants"][0]!.AsObject().ContainsKey("transforms").ShouldBeFalse();
-        (await given.Admin.Patch($"{given.Experiments}{product.Id}/",
-            """{"name": "x", "variants": [{"key": "control", "weight": 50}, {"key": "green", "weight": 50, "transforms": [{"selector": "h1", "text": "a"}]}]}""")).Must(400).Fields.ShouldHaveSingleItem().ShouldStartWith("variants");
+        (
+            await given.Admin.Patch(
+                $"{given.Experiments}{product.Id}/",
+                """{"name": "x", "variants": [{"key": "control", "weight": 50}, {"key": "green", "weight": 50, "transforms":"""
+                    + """ [{"selector": "h1", "text": "a"}]}]}"""
+            )
+        )
+            .Must(400)
+            .Fields.ShouldHaveSingleItem()
+            .ShouldStartWith("variants");
         (await given.Admin.Get($"{given.Experiments}{product.Id}/")).Text.ShouldBe(product.Text);
     }
 
@@ -196,17 +277,23 @@ public class WebExperimentTests(SharedService service) : IClassFixture<SharedSer
         var given = await Given.AnEnvironment(service);
         var experiment = await AWebExperiment(given, new { selector = "h1", text = "a" });
         var path = $"{given.Experiments}{experiment.Id}/";
-        static string Body(string text) => $$"""{"variants": [{"key": "control", "weight": 50}, {"key": "test", "weight": 50, "transforms": [{"selector": "h2", "html": "{{text}}"}]}]}""";
+        static string Body(string text) =>
+            $$"""{"variants": [{"key": "control", "weight": 50}, {"key": "test", "weight": 50, "transforms": [{"selector": "h2","""
+            + $$""" "html": "{{text}}"}]}]}""";
 
         var patched = (await given.Admin.Patch(path, Body("b"))).Must(200);
-        JsonNode.DeepEquals(patched["variants"][1]!["transforms"], JsonNode.Parse("""[{"selector":"h2","html":"b"}]""")).ShouldBeTrue(patched.Text);
+        JsonNode
+            .DeepEquals(patched["variants"][1]!["transforms"], JsonNode.Parse("""[{"selector":"h2","html":"b"}]"""))
+            .ShouldBeTrue(patched.Text);
         patched.ETag.ShouldNotBe(experiment.ETag);
         (await given.Audit("experiment", experiment.Id)).ShouldBe(["experiment.created", "experiment.updated"]);
         await given.Start(experiment);
 
         (await given.Admin.Patch(path, Body("c"))).MustBe(409, "experiment.settings_frozen");
         (await given.Admin.Patch(path, Body("b"))).Must(200);
-        (await service.Query<string>("SELECT transforms #>> '{test,0,html}' FROM experiments WHERE id = @Id", new { experiment.Id })).ShouldBe("b");
+        (
+            await service.Query<string>("SELECT transforms #>> '{test,0,html}' FROM experiments WHERE id = @Id", new { experiment.Id })
+        ).ShouldBe("b");
     }
 
     [Fact]
@@ -216,18 +303,42 @@ public class WebExperimentTests(SharedService service) : IClassFixture<SharedSer
         var experiment = await AWebExperiment(given, new { selector = "h1", text = "a" });
 
         // As its value, which a variant keeps when none is given.
-        var patched = (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", """{"variants": [{"key": "control", "weight": 40}, {"key": "test", "weight": 60}]}""")).Must(200);
+        var patched = (
+            await given.Admin.Patch(
+                $"{given.Experiments}{experiment.Id}/",
+                """{"variants": [{"key": "control", "weight": 40}, {"key": "test", "weight": 60}]}"""
+            )
+        ).Must(200);
 
-        JsonNode.DeepEquals(patched["variants"][1]!["transforms"], JsonNode.Parse("""[{"selector":"h1","text":"a"}]""")).ShouldBeTrue(patched.Text);
+        JsonNode
+            .DeepEquals(patched["variants"][1]!["transforms"], JsonNode.Parse("""[{"selector":"h1","text":"a"}]"""))
+            .ShouldBeTrue(patched.Text);
     }
 
-    private static Task<Reply> Web(Given given, params object[] transforms) => given.Admin.Post(given.Experiments, new
-    {
-        name = "Headline",
-        hypothesis = "h",
-        type = "web",
-        feature = new { name = $"headline-{Guid.NewGuid():N}", variants = new object[] { new { key = "control", weight = 50 }, new { key = "test", weight = 50, transforms } } },
-    });
+    private static Task<Reply> Web(Given given, params object[] transforms) =>
+        given.Admin.Post(
+            given.Experiments,
+            new
+            {
+                name = "Headline",
+                hypothesis = "h",
+                type = "web",
+                feature = new
+                {
+                    name = $"headline-{Guid.NewGuid():N}",
+                    variants = new object[]
+                    {
+                        new { key = "control", weight = 50 },
+                        new
+                        {
+                            key = "test",
+                            weight = 50,
+                            transforms,
+                        },
+                    },
+                },
+            }
+        );
 
     private static async Task<Reply> AWebExperiment(Given given, params object[] transforms) => (await Web(given, transforms)).Must(201);
 

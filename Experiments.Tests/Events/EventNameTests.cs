@@ -11,8 +11,30 @@ public class EventNameTests(SharedService service) : IClassFixture<SharedService
     {
         var given = await Given.AnEnvironment(service);
         var now = Now();
-        object[] first = [Event("purchase", "a", now - 5000), Event("purchase", "b", now - 9000), Event("purchase", null, now - 7000), Event("view", "a", now - 1000)];
-        object[] named = [new { @event = "signup", identifier = "a", timestamp = now - 20_000, id = "signup-1" }, new { @event = "signup", identifier = "a", timestamp = now - 10_000, id = "signup-1" }];
+        object[] first =
+        [
+            Event("purchase", "a", now - 5000),
+            Event("purchase", "b", now - 9000),
+            Event("purchase", null, now - 7000),
+            Event("view", "a", now - 1000),
+        ];
+        object[] named =
+        [
+            new
+            {
+                @event = "signup",
+                identifier = "a",
+                timestamp = now - 20_000,
+                id = "signup-1",
+            },
+            new
+            {
+                @event = "signup",
+                identifier = "a",
+                timestamp = now - 10_000,
+                id = "signup-1",
+            },
+        ];
 
         // At once, and one after the other.
         await Task.WhenAll(given.Send(first), given.Send(first), given.Send(first));
@@ -25,7 +47,12 @@ public class EventNameTests(SharedService service) : IClassFixture<SharedService
         Shown(names[0]).ShouldBe((1, now - 1000, now - 1000));
         Shown(names[1]).ShouldBe((3, now - 9000, now - 5000));
         Shown(names[2]).ShouldBe((1, now - 20_000, now - 20_000));
-        (await service.Query<long>("SELECT sum(n.count)::bigint FROM event_names n JOIN environments e ON e.id = n.environment_id WHERE e.key = @Key", new { given.Key })).ShouldBe(5);
+        (
+            await service.Query<long>(
+                "SELECT sum(n.count)::bigint FROM event_names n JOIN environments e ON e.id = n.environment_id WHERE e.key = @Key",
+                new { given.Key }
+            )
+        ).ShouldBe(5);
         (await given.Stored()).Count.ShouldBe(5);
     }
 
@@ -49,7 +76,10 @@ public class EventNameTests(SharedService service) : IClassFixture<SharedService
         var now = Now();
         await given.Send(Event("purchase", "a", now - 100), Event("purchase", "a", now + 900), Event("tomorrow", "a", now + (Day / 2)));
 
-        await Given.Eventually(async () => (await Names(given))["results"].AsArray().Any(name => name!["count"]!.GetValue<long>() == 2), TimeSpan.FromSeconds(8));
+        await Given.Eventually(
+            async () => (await Names(given))["results"].AsArray().Any(name => name!["count"]!.GetValue<long>() == 2),
+            TimeSpan.FromSeconds(8)
+        );
 
         await Task.Delay(200);
         var names = await Names(given);
@@ -95,10 +125,21 @@ public class EventNameTests(SharedService service) : IClassFixture<SharedService
         var feature = (await given.AFeature())["name"].GetValue<string>();
         var now = Now();
 
-        (await Required(given, "event=purchase")).Must(200).Text.ShouldBe(
-            """{"result":true,"days":7,"events":[{"event":"purchase","count":0,"last_seen":null,"from_exposed":0,"from_exposed_last_seen":null}]}""");
+        (await Required(given, "event=purchase"))
+            .Must(200)
+            .Text.ShouldBe(
+                """{"result":true,"days":7,"events":[{"event":"purchase","count":"""
+                    + """0,"last_seen":null,"from_exposed":0,"from_exposed_last_seen":null}]}"""
+            );
 
-        await given.Send(Event("purchase", "stranger", now - 1000), Event("purchase", null, now - 900), Event("purchase", "", now - 800), Exposure(feature, "alice", now - 2000), Exposure(feature, null, now - 2000), Exposure(feature, "", now - 2000));
+        await given.Send(
+            Event("purchase", "stranger", now - 1000),
+            Event("purchase", null, now - 900),
+            Event("purchase", "", now - 800),
+            Exposure(feature, "alice", now - 2000),
+            Exposure(feature, null, now - 2000),
+            Exposure(feature, "", now - 2000)
+        );
         var before = (await Required(given, "event=purchase&event=signup")).Must(200);
         before["result"].GetValue<bool>().ShouldBeTrue();
         Seen(before, 0).ShouldBe(("purchase", 3, now - 800, 0, null));
@@ -121,8 +162,11 @@ public class EventNameTests(SharedService service) : IClassFixture<SharedService
         var feature = (await given.AFeature())["name"].GetValue<string>();
         var (now, old, young) = (Now(), Now() - (7 * Day) - 60_000, Now() - (7 * Day) + 60_000);
         await given.Send(
-            Exposure(feature, "then", old), Event("purchase", "then", now - 1000),
-            Exposure(feature, "now", now - 1000), Event("purchase", "now", old));
+            Exposure(feature, "then", old),
+            Event("purchase", "then", now - 1000),
+            Exposure(feature, "now", now - 1000),
+            Event("purchase", "now", old)
+        );
 
         var none = (await Required(given, "event=purchase")).Must(200);
         none["result"].GetValue<bool>().ShouldBeTrue();
@@ -150,7 +194,9 @@ public class EventNameTests(SharedService service) : IClassFixture<SharedService
         own["result"].GetValue<bool>().ShouldBeTrue();
         Seen(own, 0).ShouldBe(("purchase", 1, now - 500, 0, null));
         var refused = (await Required(given, $"event=purchase&feature={foreign.Id}")).MustName("feature");
-        refused["errors"].ToJsonString().ShouldBe((await Required(given, "event=purchase&feature=987654321")).MustName("feature")["errors"].ToJsonString());
+        refused["errors"]
+            .ToJsonString()
+            .ShouldBe((await Required(given, "event=purchase&feature=987654321")).MustName("feature")["errors"].ToJsonString());
     }
 
     [Theory]
@@ -175,7 +221,10 @@ public class EventNameTests(SharedService service) : IClassFixture<SharedService
     {
         var given = await Given.AnEnvironment(service);
 
-        (await Required(given, string.Join('&', Enumerable.Range(0, 20).Select(n => $"event=e{n}")))).Must(200)["events"].AsArray().Count.ShouldBe(20);
+        (await Required(given, string.Join('&', Enumerable.Range(0, 20).Select(n => $"event=e{n}"))))
+            .Must(200)["events"]
+            .AsArray()
+            .Count.ShouldBe(20);
         (await Required(given, string.Join('&', Enumerable.Range(0, 21).Select(n => $"event=e{n}")))).MustName("event");
     }
 
@@ -187,37 +236,65 @@ public class EventNameTests(SharedService service) : IClassFixture<SharedService
         var name = string.Concat(Enumerable.Repeat("🧪", 256));
         await given.Send(Event(name, "a", Now() - 1000));
 
-        (await Required(given, $"feature={feature.Id}&event={Uri.EscapeDataString(name)}")).Must(200)["events"][0]!["count"]!.GetValue<long>().ShouldBe(1);
+        (await Required(given, $"feature={feature.Id}&event={Uri.EscapeDataString(name)}")).Must(200)["events"][0]!["count"]!
+            .GetValue<long>()
+            .ShouldBe(1);
         (await Required(given, $"feature={feature.Id}&event={Uri.EscapeDataString(name)}x")).MustName("event");
     }
 
-    private static object Event(string name, string? identifier, long at) => new { @event = name, identifier, timestamp = at };
+    private static object Event(string name, string? identifier, long at) =>
+        new
+        {
+            @event = name,
+            identifier,
+            timestamp = at,
+        };
 
-    private static object Exposure(string feature, string? identifier, long at) => new { @event = "$flag_exposure", feature_name = feature, identifier, value = "control", timestamp = at };
+    private static object Exposure(string feature, string? identifier, long at) =>
+        new
+        {
+            @event = "$flag_exposure",
+            feature_name = feature,
+            identifier,
+            value = "control",
+            timestamp = at,
+        };
 
     private static long Now() => DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
 
     private static long? Instant(JsonNode? at) => at is null ? null : new DateTimeOffset(at.GetValue<DateTime>()).ToUnixTimeMilliseconds();
 
-    private static (long Count, long? First, long? Last) Shown(JsonNode name) => (name["count"]!.GetValue<long>(), Instant(name["first_seen"]), Instant(name["last_seen"]));
+    private static (long Count, long? First, long? Last) Shown(JsonNode name) =>
+        (name["count"]!.GetValue<long>(), Instant(name["first_seen"]), Instant(name["last_seen"]));
 
     private static (string Event, long Count, long? Last, long FromExposed, long? LastFromExposed) Seen(Reply reply, int place)
     {
         var seen = reply["events"][place]!;
-        return (seen["event"]!.GetValue<string>(), seen["count"]!.GetValue<long>(), Instant(seen["last_seen"]), seen["from_exposed"]!.GetValue<long>(), Instant(seen["from_exposed_last_seen"]));
+        return (
+            seen["event"]!.GetValue<string>(),
+            seen["count"]!.GetValue<long>(),
+            Instant(seen["last_seen"]),
+            seen["from_exposed"]!.GetValue<long>(),
+            Instant(seen["from_exposed_last_seen"])
+        );
     }
 
     private static string[] Found(Reply reply) => [.. reply["results"].AsArray().Select(name => name!["event"]!.GetValue<string>())];
 
     private static Task<Reply> Names(Given given, string query = "") => given.Admin.Get($"{given.Root}/events/names/{query}");
 
-    private static Task<Reply> Required(Given given, string query) => given.Admin.Get($"{given.Experiments}requires-flag-implementation/?{query}");
+    private static Task<Reply> Required(Given given, string query) =>
+        given.Admin.Get($"{given.Experiments}requires-flag-implementation/?{query}");
 
     /// <summary>The names, of which there are so many, when nothing waits to be counted any more.</summary>
     private async Task<List<JsonNode>> Named(Given given, int count)
     {
-        await Given.Eventually(async () => await service.Query<long>(
-            "SELECT count(*) FROM event_batches b JOIN environments e ON e.id = b.environment_id WHERE e.key = @Key", new { given.Key }) == 0);
+        await Given.Eventually(async () =>
+            await service.Query<long>(
+                "SELECT count(*) FROM event_batches b JOIN environments e ON e.id = b.environment_id WHERE e.key = @Key",
+                new { given.Key }
+            ) == 0
+        );
         var names = (await Names(given)).Must(200);
         names["count"].GetValue<int>().ShouldBe(count);
         return [.. names["results"].AsArray().Select(name => name!)];

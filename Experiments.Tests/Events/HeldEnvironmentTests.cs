@@ -21,7 +21,9 @@ public class HeldEnvironmentTests(HeldEnvironmentTests.Unheard service) : IClass
         {
             await other.OpenAsync();
             await using var transaction = await other.BeginTransactionAsync();
-            await using (var command = new NpgsqlCommand($"SELECT id FROM features WHERE id = {held["feature"]["id"]} FOR NO KEY UPDATE", other))
+            await using (
+                var command = new NpgsqlCommand($"SELECT id FROM features WHERE id = {held["feature"]["id"]} FOR NO KEY UPDATE", other)
+            )
             {
                 await command.ExecuteNonQueryAsync();
             }
@@ -30,7 +32,9 @@ public class HeldEnvironmentTests(HeldEnvironmentTests.Unheard service) : IClass
             await Shown(there, free, 30);
 
             await Counted(there, free, 30);
-            await Given.Eventually(async () => (await here.Exposures(held)).Json!["counting_held"]?["reason"]?.GetValue<string>() == "locked");
+            await Given.Eventually(async () =>
+                (await here.Exposures(held)).Json!["counting_held"]?["reason"]?.GetValue<string>() == "locked"
+            );
             (await here.Exposures(held))["events_not_counted"].GetValue<int>().ShouldBe(60);
             (await there.Exposures(free)).Json!["counting_held"].ShouldBeNull();
             await Shown(there, free, 60);
@@ -69,19 +73,39 @@ public class HeldEnvironmentTests(HeldEnvironmentTests.Unheard service) : IClass
     {
         var given = await Given.AnEnvironment(service);
         var experiment = await Running(given);
-        await service.Execute("INSERT INTO counting_holds (environment_id, reason) SELECT id, 'locked' FROM environments WHERE key = @Key", new { given.Key });
+        await service.Execute(
+            "INSERT INTO counting_holds (environment_id, reason) SELECT id, 'locked' FROM environments WHERE key = @Key",
+            new { given.Key }
+        );
 
         await Shown(given, experiment, 5);
         await Counted(given, experiment, 5);
 
-        (await service.Query<long>("SELECT count(*) FROM counting_holds h JOIN environments e ON e.id = h.environment_id WHERE e.key = @Key", new { given.Key })).ShouldBe(0);
+        (
+            await service.Query<long>(
+                "SELECT count(*) FROM counting_holds h JOIN environments e ON e.id = h.environment_id WHERE e.key = @Key",
+                new { given.Key }
+            )
+        ).ShouldBe(0);
     }
 
     [Theory]
-    [InlineData("UPDATE experiments SET exposure = '{\"event\": 7}' WHERE id = @Id", "UPDATE experiments SET exposure = '{}' WHERE id = @Id")]
-    [InlineData("UPDATE experiments SET rollouts = '[{\"percentage\": \"all\"}]' WHERE id = @Id", "UPDATE experiments SET rollouts = '[]' WHERE id = @Id")]
-    [InlineData("UPDATE experiment_metrics SET definition = '{\"event\": 7}' WHERE experiment_id = @Id", "UPDATE experiment_metrics SET definition = '{\"event\": \"purchase\"}' WHERE experiment_id = @Id")]
-    [InlineData("UPDATE experiment_metrics SET definition = 'null' WHERE experiment_id = @Id", "UPDATE experiment_metrics SET definition = '{\"event\": \"purchase\"}' WHERE experiment_id = @Id")]
+    [InlineData(
+        "UPDATE experiments SET exposure = '{\"event\": 7}' WHERE id = @Id",
+        "UPDATE experiments SET exposure = '{}' WHERE id = @Id"
+    )]
+    [InlineData(
+        "UPDATE experiments SET rollouts = '[{\"percentage\": \"all\"}]' WHERE id = @Id",
+        "UPDATE experiments SET rollouts = '[]' WHERE id = @Id"
+    )]
+    [InlineData(
+        "UPDATE experiment_metrics SET definition = '{\"event\": 7}' WHERE experiment_id = @Id",
+        "UPDATE experiment_metrics SET definition = '{\"event\": \"purchase\"}' WHERE experiment_id = @Id"
+    )]
+    [InlineData(
+        "UPDATE experiment_metrics SET definition = 'null' WHERE experiment_id = @Id",
+        "UPDATE experiment_metrics SET definition = '{\"event\": \"purchase\"}' WHERE experiment_id = @Id"
+    )]
     public async Task What_cannot_be_read_holds_up_its_own_environment_and_nothing_is_lost(string breaking, string mending)
     {
         var (here, there) = (await Given.AnEnvironment(service), await Given.AnEnvironment(service));
@@ -104,7 +128,16 @@ public class HeldEnvironmentTests(HeldEnvironmentTests.Unheard service) : IClass
     private static async Task<Reply> Running(Given given)
     {
         var metric = await given.AMetric("occurrence");
-        return await given.Start(await given.AnExperimentWith(new { metric = metric.Id, role = "primary", expected_direction = "increase" }));
+        return await given.Start(
+            await given.AnExperimentWith(
+                new
+                {
+                    metric = metric.Id,
+                    role = "primary",
+                    expected_direction = "increase",
+                }
+            )
+        );
     }
 
     // So many identities, each shown its own variant and buying something.
@@ -113,16 +146,37 @@ public class HeldEnvironmentTests(HeldEnvironmentTests.Unheard service) : IClass
         var salt = await given.Salt(experiment);
         var halves = Assignment.Cumulate([50, 50]);
         var at = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
-        await given.Send([.. Enumerable.Range(0, identities).SelectMany(n => new object[]
-        {
-            new { @event = "$flag_exposure", feature_name = experiment["feature"]["name"]!.GetValue<string>(), identifier = $"u{n}", value = Assignment.Variant(salt, $"u{n}", halves) == 0 ? "control" : "green", timestamp = at },
-            new { @event = "purchase", identifier = $"u{n}", timestamp = at + 1 },
-        })]);
+        await given.Send([
+            .. Enumerable
+                .Range(0, identities)
+                .SelectMany(n =>
+                    new object[]
+                    {
+                        new
+                        {
+                            @event = "$flag_exposure",
+                            feature_name = experiment["feature"]["name"]!.GetValue<string>(),
+                            identifier = $"u{n}",
+                            value = Assignment.Variant(salt, $"u{n}", halves) == 0 ? "control" : "green",
+                            timestamp = at,
+                        },
+                        new
+                        {
+                            @event = "purchase",
+                            identifier = $"u{n}",
+                            timestamp = at + 1,
+                        },
+                    }
+                ),
+        ]);
     }
 
     private static async Task Counted(Given given, Reply experiment, int identities)
     {
         Reply? exposures = null;
-        await Given.Eventually(async () => (exposures = await given.Exposures(experiment))["total"].GetValue<int>() == identities && exposures["events_not_counted"].GetValue<int>() == 0);
+        await Given.Eventually(async () =>
+            (exposures = await given.Exposures(experiment))["total"].GetValue<int>() == identities
+            && exposures["events_not_counted"].GetValue<int>() == 0
+        );
     }
 }

@@ -16,24 +16,42 @@ public class RetentionTests(TestService service) : IClassFixture<TestService>
         var partitions = new Partitions(database);
         foreach (var month in new[] { -2, -1, 0, 1, 2 })
         {
-            (await given.Send(new { @event = "e", id = $"{month}", timestamp = new DateTimeOffset(January.AddMonths(month).AddDays(10)).ToUnixTimeMilliseconds() })).Must(202);
+            (
+                await given.Send(
+                    new
+                    {
+                        @event = "e",
+                        id = $"{month}",
+                        timestamp = new DateTimeOffset(January.AddMonths(month).AddDays(10)).ToUnixTimeMilliseconds(),
+                    }
+                )
+            ).Must(202);
         }
 
         await Given.Eventually(async () => await service.Query<long>("SELECT count(*) FROM event_batches") == 0);
 
         // It started in January, and runs.
         await Started("started_at = @at, runs = tstzmultirange(tstzrange(@at, NULL))");
-        (await partitions.Drop(January.AddMonths(3), TimeSpan.FromHours(24), CancellationToken.None)).ShouldBe(["events_2024_11", "events_2024_12"]);
+        (await partitions.Drop(January.AddMonths(3), TimeSpan.FromHours(24), CancellationToken.None)).ShouldBe([
+            "events_2024_11",
+            "events_2024_12",
+        ]);
 
         // It ended an hour ago, so late events still count.
-        await Started("status = 'completed', ended_at = now() - interval '1 hour', runs = tstzmultirange(tstzrange(@at, now() - interval '1 hour'))");
+        await Started(
+            "status = 'completed', ended_at = now() - interval '1 hour', runs = tstzmultirange(tstzrange(@at, now() - interval '1 hour'))"
+        );
         (await partitions.Drop(January.AddMonths(3), TimeSpan.FromHours(24), CancellationToken.None)).ShouldBeEmpty();
 
-        (await partitions.Drop(January.AddMonths(2), TimeSpan.FromMinutes(59), CancellationToken.None)).ShouldBe(["events_2025_01", "events_2025_02"]);
+        (await partitions.Drop(January.AddMonths(2), TimeSpan.FromMinutes(59), CancellationToken.None)).ShouldBe([
+            "events_2025_01",
+            "events_2025_02",
+        ]);
         (await given.Stored()).Count.ShouldBe(1);
         (await service.Query<long>("SELECT count(*) FROM event_ids")).ShouldBe(1);
 
-        Task Started(string how) => service.Execute($"UPDATE experiments SET {how} WHERE id = @Id", new { experiment.Id, at = January.AddDays(5) });
+        Task Started(string how) =>
+            service.Execute($"UPDATE experiments SET {how} WHERE id = @Id", new { experiment.Id, at = January.AddDays(5) });
     }
 
     [Fact]
@@ -48,7 +66,11 @@ public class RetentionTests(TestService service) : IClassFixture<TestService>
         await using var database = new Database(service.ConnectionString, null);
         var partitions = new Partitions(database);
 
-        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => partitions.Make(January.AddYears(15), January.AddYears(15).AddMonths(5), CancellationToken.None)));
+        await Task.WhenAll(
+            Enumerable
+                .Range(0, 8)
+                .Select(_ => partitions.Make(January.AddYears(15), January.AddYears(15).AddMonths(5), CancellationToken.None))
+        );
 
         (await service.Query<long>("SELECT count(*) FROM event_partitions WHERE begins > '2039-01-01'")).ShouldBe(6);
     }

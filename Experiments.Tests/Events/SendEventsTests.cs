@@ -13,20 +13,30 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
     {
         var given = await Given.AnEnvironment(service);
 
-        var receipt = await given.Send(new
-        {
-            @event = "purchase",
-            feature_name = "button",
-            identifier = "user-1",
-            value = "12.50",
-            traits = new { plan = "pro", age = 42, nested = new { a = new[] { 1, 2 } } },
-            metadata = new { sdk_version = "12.4.0" },
-            timestamp = Now,
-        });
+        var receipt = await given.Send(
+            new
+            {
+                @event = "purchase",
+                feature_name = "button",
+                identifier = "user-1",
+                value = "12.50",
+                traits = new
+                {
+                    plan = "pro",
+                    age = 42,
+                    nested = new { a = new[] { 1, 2 } },
+                },
+                metadata = new { sdk_version = "12.4.0" },
+                timestamp = Now,
+            }
+        );
 
         receipt.ToString().ShouldBe("""202 {"accepted":1,"duplicates":0,"rejected_count":0,"rejected":[]}""");
         var stored = await given.Stored();
-        stored.ShouldBe([$$$"""{"at": {{{Now}}}, "event": "purchase", "value": "12.50", "traits": {"age": 42, "plan": "pro", "nested": {"a": [1, 2]}}, "metadata": {"sdk_version": "12.4.0"}, "identifier": "user-1", "feature_name": "button"}"""]);
+        stored.ShouldBe([
+            $$$"""{"at": {{{Now}}}, "event": "purchase", "value": "12.50", "traits": {"age": 42, "plan": "pro", "nested": {"a":"""
+                + $$$""" [1, 2]}}, "metadata": {"sdk_version": "12.4.0"}, "identifier": "user-1", "feature_name": "button"}""",
+        ]);
     }
 
     [Theory]
@@ -72,7 +82,9 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
     public async Task What_is_wrong_with_one_event_is_said_and_costs_the_others_nothing(string wrong, string field)
     {
         var given = await Given.AnEnvironment(service);
-        wrong = wrong.Replace("NOW", $"{Now}", StringComparison.Ordinal).Replace("LATE", $"{Now + (25 * 3600 * 1000)}", StringComparison.Ordinal)
+        wrong = wrong
+            .Replace("NOW", $"{Now}", StringComparison.Ordinal)
+            .Replace("LATE", $"{Now + (25 * 3600 * 1000)}", StringComparison.Ordinal)
             .Replace("LONG", new string('0', 17_000), StringComparison.Ordinal)
             .Replace("DEEP", string.Concat(Enumerable.Repeat("{\"a\":", 100)) + "1" + new string('}', 100), StringComparison.Ordinal);
 
@@ -80,7 +92,12 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
         alone.Fields.ShouldBe([$"events[0].{field}".TrimEnd('.')]);
         (await given.Stored()).ShouldBeEmpty();
 
-        var receipt = (await given.Sdk.PostText("/v1/events", $$"""{"events": [{"event": "fine", "timestamp": {{Now}}}, {{wrong}}, {"event": "fine", "timestamp": {{Now + 1}}}]}""")).Must(202);
+        var receipt = (
+            await given.Sdk.PostText(
+                "/v1/events",
+                $$"""{"events": [{"event": "fine", "timestamp": {{Now}}}, {{wrong}}, {"event": "fine", "timestamp": {{Now + 1}}}]}"""
+            )
+        ).Must(202);
         receipt["accepted"].GetValue<int>().ShouldBe(2);
         var rejected = receipt["rejected"].AsArray().ShouldHaveSingleItem()!;
         rejected["index"]!.GetValue<int>().ShouldBe(1);
@@ -96,7 +113,13 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
     public async Task Lengths_count_characters(string field, int limit)
     {
         var given = await Given.AnEnvironment(service);
-        JsonObject With(string text, long at) => new() { ["event"] = "e", [field] = text, ["timestamp"] = at };
+        JsonObject With(string text, long at) =>
+            new()
+            {
+                ["event"] = "e",
+                [field] = text,
+                ["timestamp"] = at,
+            };
 
         (await given.Send(With(Repeat("é", limit), Now), With(Repeat("👩", limit), Now + 1)))["accepted"].GetValue<int>().ShouldBe(2);
         (await given.SendAny(With(Repeat("é", limit + 1), Now))).MustBe(400, "request.invalid").Fields.ShouldBe([$"events[0].{field}"]);
@@ -107,17 +130,99 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
     {
         var given = await Given.AnEnvironment(service);
 
-        (await given.Send(new { @event = "e", value = new string('x', 128 * 1024), timestamp = Now })).Must(202);
-        (await given.SendAny(new { @event = "e", value = Repeat("é", 64 * 1024) + "x", timestamp = Now })).Must(400).Fields.ShouldBe(["events[0].value"]);
-        (await given.SendAny(new { @event = "e", traits = Many(17), timestamp = Now })).Must(400).Fields.ShouldBe(["events[0].traits"]);
-        (await given.Send(new { @event = "e", traits = Many(15), timestamp = Now })).Must(202);
-        (await given.SendAny(new { @event = "e", metadata = new { a = new string('x', 8192) }, timestamp = Now })).Must(400).Fields.ShouldBe(["events[0].metadata"]);
-        (await given.Send(new { @event = "e", metadata = new { a = new string('x', 8000) }, timestamp = Now })).Must(202);
-        (await given.SendAny(new { @event = "e", traits = new { a = new string('x', 2001) }, timestamp = Now })).Must(400).Fields.ShouldBe(["events[0].traits.a"]);
-        (await given.Send(new JsonObject { ["event"] = "e", ["traits"] = new JsonObject { [Repeat("👩", 200)] = 1 }, ["timestamp"] = Now })).Must(202);
-        (await given.SendAny(new JsonObject { ["event"] = "e", ["traits"] = new JsonObject { [new string('x', 201)] = 1 }, ["timestamp"] = Now })).Must(400).Fields.ShouldBe(["events[0].traits"]);
+        (
+            await given.Send(
+                new
+                {
+                    @event = "e",
+                    value = new string('x', 128 * 1024),
+                    timestamp = Now,
+                }
+            )
+        ).Must(202);
+        (
+            await given.SendAny(
+                new
+                {
+                    @event = "e",
+                    value = Repeat("é", 64 * 1024) + "x",
+                    timestamp = Now,
+                }
+            )
+        ).Must(400).Fields.ShouldBe(["events[0].value"]);
+        (
+            await given.SendAny(
+                new
+                {
+                    @event = "e",
+                    traits = Many(17),
+                    timestamp = Now,
+                }
+            )
+        ).Must(400).Fields.ShouldBe(["events[0].traits"]);
+        (
+            await given.Send(
+                new
+                {
+                    @event = "e",
+                    traits = Many(15),
+                    timestamp = Now,
+                }
+            )
+        ).Must(202);
+        (
+            await given.SendAny(
+                new
+                {
+                    @event = "e",
+                    metadata = new { a = new string('x', 8192) },
+                    timestamp = Now,
+                }
+            )
+        ).Must(400).Fields.ShouldBe(["events[0].metadata"]);
+        (
+            await given.Send(
+                new
+                {
+                    @event = "e",
+                    metadata = new { a = new string('x', 8000) },
+                    timestamp = Now,
+                }
+            )
+        ).Must(202);
+        (
+            await given.SendAny(
+                new
+                {
+                    @event = "e",
+                    traits = new { a = new string('x', 2001) },
+                    timestamp = Now,
+                }
+            )
+        ).Must(400).Fields.ShouldBe(["events[0].traits.a"]);
+        (
+            await given.Send(
+                new JsonObject
+                {
+                    ["event"] = "e",
+                    ["traits"] = new JsonObject { [Repeat("👩", 200)] = 1 },
+                    ["timestamp"] = Now,
+                }
+            )
+        ).Must(202);
+        (
+            await given.SendAny(
+                new JsonObject
+                {
+                    ["event"] = "e",
+                    ["traits"] = new JsonObject { [new string('x', 201)] = 1 },
+                    ["timestamp"] = Now,
+                }
+            )
+        ).Must(400).Fields.ShouldBe(["events[0].traits"]);
 
-        static Dictionary<string, string> Many(int count) => Enumerable.Range(0, count).ToDictionary(n => $"trait{n}", _ => new string('x', 2000));
+        static Dictionary<string, string> Many(int count) =>
+            Enumerable.Range(0, count).ToDictionary(n => $"trait{n}", _ => new string('x', 2000));
     }
 
     [Theory]
@@ -158,7 +263,10 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
         var body = Encoding.UTF8.GetBytes($$"""{"events": [{"event": "e", "timestamp": {{Now}}}]}""");
 
         (await given.Sdk.Send(HttpMethod.Post, "/v1/events/", Packed(body))).Must(202);
-        (await given.Sdk.Send(HttpMethod.Post, "/v1/events/", Packed(body, encoding: "GZIP"))).Must(202)["duplicates"].GetValue<int>().ShouldBe(1);
+        (await given.Sdk.Send(HttpMethod.Post, "/v1/events/", Packed(body, encoding: "GZIP")))
+            .Must(202)["duplicates"]
+            .GetValue<int>()
+            .ShouldBe(1);
         (await given.Stored()).Count.ShouldBe(1);
     }
 
@@ -166,12 +274,19 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
     public async Task Too_much_is_refused_packed_or_not()
     {
         var given = await Given.AnEnvironment(service);
-        var large = Encoding.UTF8.GetBytes($$"""{"events": [{"event": "e", "timestamp": {{Now}}, "value": "{{new string('x', 6 * 1024 * 1024)}}"}]}""");
+        var large = Encoding.UTF8.GetBytes(
+            $$"""{"events": [{"event": "e", "timestamp": {{Now}}, "value": "{{new string('x', 6 * 1024 * 1024)}}"}]}"""
+        );
 
-        var refused = (await given.Sdk.Send(HttpMethod.Post, "/v1/events", Client.Bytes(large), ("Origin", "https://shop.example"))).MustBe(413, "body.too_large");
+        var refused = (await given.Sdk.Send(HttpMethod.Post, "/v1/events", Client.Bytes(large), ("Origin", "https://shop.example"))).MustBe(
+            413,
+            "body.too_large"
+        );
         refused.Headers.GetValues("Access-Control-Allow-Origin").ShouldBe(["*"]);
         (await given.Sdk.Send(HttpMethod.Post, "/v1/events", Packed(large))).MustBe(413, "body.too_large");
-        (await given.SendAny([.. Enumerable.Range(0, 10_001).Select(n => new { @event = "e", timestamp = Now + n })])).MustBe(400, "request.invalid").Fields.ShouldBe(["events"]);
+        (await given.SendAny([.. Enumerable.Range(0, 10_001).Select(n => new { @event = "e", timestamp = Now + n })]))
+            .MustBe(400, "request.invalid")
+            .Fields.ShouldBe(["events"]);
         (await given.Stored()).ShouldBeEmpty();
     }
 
@@ -193,7 +308,8 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
         [
             $$$"""{"event": "e", "identifier": "ü", "traits": {"a": 1, "b": {"c": [1, 2]}}, "timestamp": {{{Now}}}}""",
             $$$"""{"timestamp":{{{Now}}},"traits":{"b":{"c":[1,2]},"a":1},"identifier":"\u00fc","event":"e"}""",
-            $$$"""{"event": "e", "feature_name": null, "identifier": "ü", "value": null, "metadata": null, "traits": {"a": 1, "b": {"c": [1, 2]}}, "timestamp": {{{Now}}}}""",
+            $$$"""{"event": "e", "feature_name": null, "identifier": "ü", "value": null, "metadata": null, "traits": {"a": 1,"""
+                + $$$""" "b": {"c": [1, 2]}}, "timestamp": {{{Now}}}}""",
         ];
         string[] others =
         [
@@ -207,10 +323,14 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
 
         foreach (var (time, written) in same.Index())
         {
-            (await given.Sdk.PostText("/v1/events", $$"""{"events": [{{written}}]}""")).ToString().ShouldBe($$"""202 {"accepted":1,"duplicates":{{Math.Min(1, time)}},"rejected_count":0,"rejected":[]}""");
+            (await given.Sdk.PostText("/v1/events", $$"""{"events": [{{written}}]}"""))
+                .ToString()
+                .ShouldBe($$"""202 {"accepted":1,"duplicates":{{Math.Min(1, time)}},"rejected_count":0,"rejected":[]}""");
         }
 
-        (await given.Sdk.PostText("/v1/events", $$"""{"events": [{{string.Join(',', others.Prepend(same[0]))}}]}""")).ToString().ShouldBe("""202 {"accepted":7,"duplicates":1,"rejected_count":0,"rejected":[]}""");
+        (await given.Sdk.PostText("/v1/events", $$"""{"events": [{{string.Join(',', others.Prepend(same[0]))}}]}"""))
+            .ToString()
+            .ShouldBe("""202 {"accepted":7,"duplicates":1,"rejected_count":0,"rejected":[]}""");
         (await given.Stored()).Count.ShouldBe(1 + others.Length);
     }
 
@@ -218,24 +338,72 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
     public async Task Equal_events_of_one_request_are_several_and_the_same_when_it_is_repeated()
     {
         var given = await Given.AnEnvironment(service);
-        object[] clicks = [.. Enumerable.Repeat(new { @event = "click", identifier = "u", timestamp = Now }, 5), new { @event = "click", identifier = "u", timestamp = Now + 1 }];
+        object[] clicks =
+        [
+            .. Enumerable.Repeat(
+                new
+                {
+                    @event = "click",
+                    identifier = "u",
+                    timestamp = Now,
+                },
+                5
+            ),
+            new
+            {
+                @event = "click",
+                identifier = "u",
+                timestamp = Now + 1,
+            },
+        ];
 
         (await given.Send(clicks)).ToString().ShouldBe("""202 {"accepted":6,"duplicates":0,"rejected_count":0,"rejected":[]}""");
         (await given.Send(clicks)).ToString().ShouldBe("""202 {"accepted":6,"duplicates":6,"rejected_count":0,"rejected":[]}""");
-        (await given.Send([.. clicks.Reverse()])).ToString().ShouldBe("""202 {"accepted":6,"duplicates":6,"rejected_count":0,"rejected":[]}""");
+        (await given.Send([.. clicks.Reverse()]))
+            .ToString()
+            .ShouldBe("""202 {"accepted":6,"duplicates":6,"rejected_count":0,"rejected":[]}""");
         // Three of the five were there.
-        (await given.Send([.. clicks.Take(3), new { @event = "other", timestamp = Now }])).ToString().ShouldBe("""202 {"accepted":4,"duplicates":3,"rejected_count":0,"rejected":[]}""");
+        (await given.Send([.. clicks.Take(3), new { @event = "other", timestamp = Now }]))
+            .ToString()
+            .ShouldBe("""202 {"accepted":4,"duplicates":3,"rejected_count":0,"rejected":[]}""");
         (await given.Stored()).Count.ShouldBe(7);
 
         // An id says which of them are the same.
-        (await given.Send([.. Enumerable.Repeat(new { @event = "click", identifier = "u", timestamp = Now, id = "1" }, 5)])).ToString().ShouldBe("""202 {"accepted":5,"duplicates":4,"rejected_count":0,"rejected":[]}""");
+        (
+            await given.Send([
+                .. Enumerable.Repeat(
+                    new
+                    {
+                        @event = "click",
+                        identifier = "u",
+                        timestamp = Now,
+                        id = "1",
+                    },
+                    5
+                ),
+            ])
+        )
+            .ToString()
+            .ShouldBe("""202 {"accepted":5,"duplicates":4,"rejected_count":0,"rejected":[]}""");
     }
 
     [Theory]
     [InlineData("""{"event": "buy"}""", "events[0].timestamp", "This is required: milliseconds since 1970.")]
-    [InlineData("""{"event": "buy", "timestamp": "2026-01-01T00:00:00Z"}""", "events[0].timestamp", "This must be a whole number: milliseconds since 1970.")]
-    [InlineData("""{"event": "$pageview", "timestamp": 1795348800000}""", "events[0].event", "Names that start with '$' are reserved; the only one is '$flag_exposure'.")]
-    [InlineData("""{"event": "buy", "traits": {"a": {"b": 1, "b": 2}}, "timestamp": 1795348800000}""", "events[0].traits.b", "This is given more than once.")]
+    [InlineData(
+        """{"event": "buy", "timestamp": "2026-01-01T00:00:00Z"}""",
+        "events[0].timestamp",
+        "This must be a whole number: milliseconds since 1970."
+    )]
+    [InlineData(
+        """{"event": "$pageview", "timestamp": 1795348800000}""",
+        "events[0].event",
+        "Names that start with '$' are reserved; the only one is '$flag_exposure'."
+    )]
+    [InlineData(
+        """{"event": "buy", "traits": {"a": {"b": 1, "b": 2}}, "timestamp": 1795348800000}""",
+        "events[0].traits.b",
+        "This is given more than once."
+    )]
     [InlineData("""{"event": "buy", "a: b": 1}""", "events[0].a: b", "This is not known.")]
     [InlineData("7", "events[0]", "This must be an object.")]
     public async Task When_all_are_refused_each_mistake_is_a_sentence(string sent, string field, string message)
@@ -244,7 +412,9 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
 
         var reply = (await given.Sdk.PostText("/v1/events", $$"""{"events": [{{sent}}]}""")).MustName(field);
 
-        reply["errors"][field]!.ToJsonString(new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }).ShouldBe($"[\"{message}\"]");
+        reply["errors"][field]!
+            .ToJsonString(new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping })
+            .ShouldBe($"[\"{message}\"]");
     }
 
     [Fact]
@@ -254,11 +424,59 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
         var other = await given.Sibling();
         const long Month = 31L * 24 * 3600 * 1000;
 
-        (await given.Send(new { @event = "e", id = "1", timestamp = Now }, new { @event = "f", id = "1", timestamp = Now + 5 }))["duplicates"].GetValue<int>().ShouldBe(1);
-        (await given.Send(new { @event = "g", id = "1", timestamp = Now - (3 * Month) }))["duplicates"].GetValue<int>().ShouldBe(1);
-        (await given.Send(new { @event = "e", id = "2", timestamp = Now }, new { @event = "e", id = "1", timestamp = Now }))["duplicates"].GetValue<int>().ShouldBe(1);
+        (
+            await given.Send(
+                new
+                {
+                    @event = "e",
+                    id = "1",
+                    timestamp = Now,
+                },
+                new
+                {
+                    @event = "f",
+                    id = "1",
+                    timestamp = Now + 5,
+                }
+            )
+        )["duplicates"].GetValue<int>().ShouldBe(1);
+        (
+            await given.Send(
+                new
+                {
+                    @event = "g",
+                    id = "1",
+                    timestamp = Now - (3 * Month),
+                }
+            )
+        )["duplicates"].GetValue<int>().ShouldBe(1);
+        (
+            await given.Send(
+                new
+                {
+                    @event = "e",
+                    id = "2",
+                    timestamp = Now,
+                },
+                new
+                {
+                    @event = "e",
+                    id = "1",
+                    timestamp = Now,
+                }
+            )
+        )["duplicates"].GetValue<int>().ShouldBe(1);
         (await given.Send(new { @event = "e", timestamp = Now }))["duplicates"].GetValue<int>().ShouldBe(0);
-        (await other.Send(new { @event = "e", id = "1", timestamp = Now }))["duplicates"].GetValue<int>().ShouldBe(0);
+        (
+            await other.Send(
+                new
+                {
+                    @event = "e",
+                    id = "1",
+                    timestamp = Now,
+                }
+            )
+        )["duplicates"].GetValue<int>().ShouldBe(0);
 
         (await given.Stored()).Count.ShouldBe(3);
     }
@@ -269,15 +487,29 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
         var given = await Given.AnEnvironment(service);
         var random = new Random(7);
 
-        var receipts = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ =>
-        {
-            // Each in an order of its own: an invitation to deadlock.
-            var events = Enumerable.Range(0, 300).Select(n => n % 2 == 0
-                ? new JsonObject { ["event"] = $"e{n}", ["timestamp"] = Now + n }
-                : new JsonObject { ["event"] = $"e{n}", ["id"] = $"{n}", ["timestamp"] = Now + n }).ToArray();
-            random.Shuffle(events);
-            return given.Send([.. events]);
-        }));
+        var receipts = await Task.WhenAll(
+            Enumerable
+                .Range(0, 16)
+                .Select(_ =>
+                {
+                    // Each in an order of its own: an invitation to deadlock.
+                    var events = Enumerable
+                        .Range(0, 300)
+                        .Select(n =>
+                            n % 2 == 0
+                                ? new JsonObject { ["event"] = $"e{n}", ["timestamp"] = Now + n }
+                                : new JsonObject
+                                {
+                                    ["event"] = $"e{n}",
+                                    ["id"] = $"{n}",
+                                    ["timestamp"] = Now + n,
+                                }
+                        )
+                        .ToArray();
+                    random.Shuffle(events);
+                    return given.Send([.. events]);
+                })
+        );
 
         receipts.Sum(receipt => receipt["accepted"].GetValue<int>() - receipt["duplicates"].GetValue<int>()).ShouldBe(300);
         (await given.Stored()).Count.ShouldBe(300);
@@ -287,9 +519,13 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
     public async Task Many_large_bodies_at_once_wait_for_their_turn_or_are_refused_for_now()
     {
         var given = await Given.AnEnvironment(service);
-        var body = Encoding.UTF8.GetBytes($$"""{"events": [{{string.Join(',', Enumerable.Range(0, 35).Select(n => $$"""{"event": "e{{n}}", "timestamp": {{Now}}, "value": "{{new string('x', 120_000)}}"}"""))}}]}""");
+        var value = new string('x', 120_000);
+        var events = Enumerable.Range(0, 35).Select(n => $$"""{"event": "e{{n}}", "timestamp": {{Now}}, "value": "{{value}}"}""");
+        var body = Encoding.UTF8.GetBytes($$"""{"events": [{{string.Join(',', events)}}]}""");
 
-        var codes = await Task.WhenAll(Enumerable.Range(0, 40).Select(async _ => (await given.Sdk.Send(HttpMethod.Post, "/v1/events", Packed(body))).Code));
+        var codes = await Task.WhenAll(
+            Enumerable.Range(0, 40).Select(async _ => (await given.Sdk.Send(HttpMethod.Post, "/v1/events", Packed(body))).Code)
+        );
 
         codes.ShouldContain(202);
         codes.ShouldAllBe(code => code == 202 || code == 503);

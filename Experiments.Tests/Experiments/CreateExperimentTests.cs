@@ -8,16 +8,26 @@ public class CreateExperimentTests(SharedService service) : IClassFixture<Shared
         var given = await Given.AnEnvironment(service);
         var feature = await given.AFeature("green", "red");
 
-        var created = (await given.Admin.Post(given.Experiments, new
-        {
-            name = "  Which colour  ",
-            hypothesis = "Colour matters.",
-            description = "All of checkout.",
-            type = "web",
-            feature = feature.Id,
-            rollout_percentage = 12.5,
-            variants = new[] { new { key = "control", weight = 20.0 }, new { key = "red", weight = 49.5 }, new { key = "green", weight = 30.5 } },
-        })).Must(201);
+        var created = (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "  Which colour  ",
+                    hypothesis = "Colour matters.",
+                    description = "All of checkout.",
+                    type = "web",
+                    feature = feature.Id,
+                    rollout_percentage = 12.5,
+                    variants = new[]
+                    {
+                        new { key = "control", weight = 20.0 },
+                        new { key = "red", weight = 49.5 },
+                        new { key = "green", weight = 30.5 },
+                    },
+                }
+            )
+        ).Must(201);
 
         created.Headers.Location!.ToString().ShouldBe($"{given.Experiments}{created.Id}/");
         created["name"].GetValue<string>().ShouldBe("Which colour");
@@ -25,8 +35,13 @@ public class CreateExperimentTests(SharedService service) : IClassFixture<Shared
         created["status"].GetValue<string>().ShouldBe("created");
         created["rollout_percentage"].GetValue<decimal>().ShouldBe(12.5m);
         created["feature"]["type"]!.GetValue<string>().ShouldBe("multivariate");
-        created["variants"].ToJsonString().ShouldBe(
-            """[{"key":"control","value":"blue","weight":20,"transforms":[]},{"key":"green","value":"green","weight":30.5,"transforms":[]},{"key":"red","value":"red","weight":49.5,"transforms":[]}]""");
+        created["variants"]
+            .ToJsonString()
+            .ShouldBe(
+                """[{"key":"control","value":"blue","weight":20,"transforms":[]},"""
+                    + """{"key":"green","value":"green","weight":30.5,"transforms":[]},"""
+                    + """{"key":"red","value":"red","weight":49.5,"transforms":[]}]"""
+            );
         created["created_at"].GetValue<string>().ShouldEndWith("Z");
         created.Json!["started_at"].ShouldBeNull();
         created.ETag.ShouldNotBeNull();
@@ -67,10 +82,22 @@ public class CreateExperimentTests(SharedService service) : IClassFixture<Shared
     [InlineData("""{"name": "n", "hypothesis": "h", "feature": 1, "rollout_percentage": 1e400}""", "rollout_percentage")]
     [InlineData("""{"name": "n", "hypothesis": "h", "feature": 1, "rollout_percentage": "50"}""", "rollout_percentage")]
     [InlineData("""{"name": "n", "hypothesis": "h", "feature": 1, "variants": {}}""", "variants")]
-    [InlineData("""{"name": "n", "hypothesis": "h", "feature": 1, "variants": [null]}""", "variants", "variants[0].key", "variants[0].weight")]
-    [InlineData("""{"name": "n", "hypothesis": "h", "feature": 1, "variants": [{"key": "control", "weight": "x"}]}""", "variants[0].weight")]
+    [InlineData(
+        """{"name": "n", "hypothesis": "h", "feature": 1, "variants": [null]}""",
+        "variants",
+        "variants[0].key",
+        "variants[0].weight"
+    )]
+    [InlineData(
+        """{"name": "n", "hypothesis": "h", "feature": 1, "variants": [{"key": "control", "weight": "x"}]}""",
+        "variants[0].weight"
+    )]
     [InlineData("""{"name": "n", "hypothesis": "h", "feature": 1, "variants": [{"key": "control", "share": 1}]}""", "variants[0].share")]
-    [InlineData("""{"name": "n", "hypothesis": "h", "feature": 1, "status": "running", "created_at": "2026-01-01T00:00:00Z"}""", "status", "created_at")]
+    [InlineData(
+        """{"name": "n", "hypothesis": "h", "feature": 1, "status": "running", "created_at": "2026-01-01T00:00:00Z"}""",
+        "status",
+        "created_at"
+    )]
     public async Task What_breaks_a_rule_is_named_and_nothing_is_written(string body, params string[] fields)
     {
         var given = await Given.AnEnvironment(service);
@@ -87,9 +114,39 @@ public class CreateExperimentTests(SharedService service) : IClassFixture<Shared
         var feature = (await given.AFeature()).Id;
         var emoji = string.Concat(Enumerable.Repeat("🧪", 255));
 
-        (await given.Admin.Post(given.Experiments, new { name = emoji + "🧪", hypothesis = "h", feature })).MustName("name");
-        (await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = new string('h', 10_001), feature })).MustName("hypothesis");
-        var created = (await given.Admin.Post(given.Experiments, new { name = emoji, hypothesis = "مرحبا \u202eشكرا", feature })).Must(201);
+        (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = emoji + "🧪",
+                    hypothesis = "h",
+                    feature,
+                }
+            )
+        ).MustName("name");
+        (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "n",
+                    hypothesis = new string('h', 10_001),
+                    feature,
+                }
+            )
+        ).MustName("hypothesis");
+        var created = (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = emoji,
+                    hypothesis = "مرحبا \u202eشكرا",
+                    feature,
+                }
+            )
+        ).Must(201);
 
         created["name"].GetValue<string>().ShouldBe(emoji);
         (await service.Query<string>("SELECT hypothesis FROM experiments WHERE id = @Id", new { created.Id })).ShouldBe("مرحبا \u202eشكرا");
@@ -103,9 +160,39 @@ public class CreateExperimentTests(SharedService service) : IClassFixture<Shared
         var plain = (await given.Admin.Post(given.Features, new { name = "plain" })).Must(201).Id;
         var foreign = (await sibling.AFeature()).Id;
 
-        var refusedPlain = (await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature = plain })).MustName("feature");
-        var refusedForeign = (await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature = foreign })).MustName("feature");
-        var refusedUnknown = (await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature = 999_999 })).MustName("feature");
+        var refusedPlain = (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "n",
+                    hypothesis = "h",
+                    feature = plain,
+                }
+            )
+        ).MustName("feature");
+        var refusedForeign = (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "n",
+                    hypothesis = "h",
+                    feature = foreign,
+                }
+            )
+        ).MustName("feature");
+        var refusedUnknown = (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "n",
+                    hypothesis = "h",
+                    feature = 999_999,
+                }
+            )
+        ).MustName("feature");
 
         refusedForeign["errors"].ToJsonString().ShouldBe(refusedUnknown["errors"].ToJsonString());
         refusedPlain["errors"].ToJsonString().ShouldNotBe(refusedUnknown["errors"].ToJsonString());
@@ -122,7 +209,18 @@ public class CreateExperimentTests(SharedService service) : IClassFixture<Shared
         var feature = (await given.AFeature("green")).Id;
         var variants = keys.Select((key, index) => new { key, weight = index == 0 ? 100 : 0 });
 
-        (await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature, variants })).MustName("variants");
+        (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "n",
+                    hypothesis = "h",
+                    feature,
+                    variants,
+                }
+            )
+        ).MustName("variants");
     }
 
     [Fact]
@@ -131,7 +229,12 @@ public class CreateExperimentTests(SharedService service) : IClassFixture<Shared
         var given = await Given.AnEnvironment(service);
         var first = await given.AnExperiment();
         var feature = first["feature"]["id"]!.GetValue<long>();
-        var another = new { name = "Another", hypothesis = "h", feature };
+        var another = new
+        {
+            name = "Another",
+            hypothesis = "h",
+            feature,
+        };
 
         (await given.Admin.Post(given.Experiments, another)).MustBe(409, "experiment.already_active");
         (await given.Act(first.Id, "start")).Must(200);
@@ -148,8 +251,21 @@ public class CreateExperimentTests(SharedService service) : IClassFixture<Shared
         var given = await Given.AnEnvironment(service);
         var feature = (await given.AFeature()).Id;
 
-        var replies = await Task.WhenAll(Enumerable.Range(0, 50).Select(number =>
-            given.Admin.Post(given.Experiments, new { name = $"Experiment {number}", hypothesis = "h", feature })));
+        var replies = await Task.WhenAll(
+            Enumerable
+                .Range(0, 50)
+                .Select(number =>
+                    given.Admin.Post(
+                        given.Experiments,
+                        new
+                        {
+                            name = $"Experiment {number}",
+                            hypothesis = "h",
+                            feature,
+                        }
+                    )
+                )
+        );
 
         var winner = replies.Where(reply => reply.Code == 201).ShouldHaveSingleItem();
         replies.Count(reply => reply.Problem == "experiment.already_active").ShouldBe(49);
@@ -160,6 +276,9 @@ public class CreateExperimentTests(SharedService service) : IClassFixture<Shared
     private static decimal[] Weights(Reply experiment) =>
         [.. experiment["variants"].AsArray().Select(variant => variant!["weight"]!.GetValue<decimal>())];
 
-    private Task<long> Count(Given given) => service.Query<long>(
-        "SELECT count(*) FROM experiments x JOIN environments e ON e.id = x.environment_id WHERE e.key = @Key", new { given.Key });
+    private Task<long> Count(Given given) =>
+        service.Query<long>(
+            "SELECT count(*) FROM experiments x JOIN environments e ON e.id = x.environment_id WHERE e.key = @Key",
+            new { given.Key }
+        );
 }

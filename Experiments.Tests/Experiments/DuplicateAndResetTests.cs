@@ -5,8 +5,7 @@ namespace Experiments.Tests.Experiments;
 
 public class DuplicateAndResetTests(SharedService service) : IClassFixture<SharedService>
 {
-    private const string Derived =
-        """
+    private const string Derived = """
         SELECT concat_ws(',',
             (SELECT count(*) FROM exposures WHERE experiment_id = @Id), (SELECT count(*) FROM exposure_counts WHERE experiment_id = @Id),
             (SELECT count(*) FROM unit_metrics WHERE experiment_id = @Id), (SELECT count(*) FROM results WHERE experiment_id = @Id),
@@ -20,24 +19,53 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
     {
         var given = await Given.AnEnvironment(service);
         var holdout = (await given.Admin.Post($"{given.Root}/holdouts/", new { name = "Nobody's test", percentage = 5 })).Must(201);
-        var (converted, revenue, errors) = (await given.AMetric("occurrence", "converted"), await given.AMetric("sum", "revenue", new { @event = "purchase", property = "value" }), await given.AMetric("occurrence", "errors", new { @event = "error" }));
-        var source = (await given.Admin.Post(given.Experiments, new
-        {
-            name = "Green button",
-            hypothesis = "Green sells.",
-            description = "All of checkout.",
-            feature = (await given.AFeature("green", "red")).Id,
-            rollout_percentage = 25,
-            holdout = holdout.Id,
-            exposure = new { multiple_variants = "first_seen" },
-            variants = new[] { new { key = "control", weight = 20.5 }, new { key = "green", weight = 49.5 }, new { key = "red", weight = 30.0 } },
-            metrics = new object[]
-            {
-                new { metric = converted.Id, role = "primary", expected_direction = "increase" },
-                new { metric = revenue.Id, role = "secondary", expected_direction = "decrease" },
-                new { metric = errors.Id, role = "guardrail", expected_direction = "not_increase" },
-            },
-        })).Must(201);
+        var (converted, revenue, errors) = (
+            await given.AMetric("occurrence", "converted"),
+            await given.AMetric("sum", "revenue", new { @event = "purchase", property = "value" }),
+            await given.AMetric("occurrence", "errors", new { @event = "error" })
+        );
+        var source = (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "Green button",
+                    hypothesis = "Green sells.",
+                    description = "All of checkout.",
+                    feature = (await given.AFeature("green", "red")).Id,
+                    rollout_percentage = 25,
+                    holdout = holdout.Id,
+                    exposure = new { multiple_variants = "first_seen" },
+                    variants = new[]
+                    {
+                        new { key = "control", weight = 20.5 },
+                        new { key = "green", weight = 49.5 },
+                        new { key = "red", weight = 30.0 },
+                    },
+                    metrics = new object[]
+                    {
+                        new
+                        {
+                            metric = converted.Id,
+                            role = "primary",
+                            expected_direction = "increase",
+                        },
+                        new
+                        {
+                            metric = revenue.Id,
+                            role = "secondary",
+                            expected_direction = "decrease",
+                        },
+                        new
+                        {
+                            metric = errors.Id,
+                            role = "guardrail",
+                            expected_direction = "not_increase",
+                        },
+                    },
+                }
+            )
+        ).Must(201);
         await given.Start(source);
         source = (await given.Act(source.Id, "complete", new { conclusion = "inconclusive" })).Must(200);
 
@@ -47,21 +75,39 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
         (await given.Admin.Get(copy.Headers.Location.ToString())).Must(200).Text.ShouldBe(copy.Text);
         copy["name"].GetValue<string>().ShouldBe("Green button (copy)");
         copy["status"].GetValue<string>().ShouldBe("created");
-        foreach (var member in new[] { "hypothesis", "description", "type", "feature", "rollout_percentage", "variants", "holdout", "exposure" })
+        foreach (
+            var member in new[] { "hypothesis", "description", "type", "feature", "rollout_percentage", "variants", "holdout", "exposure" }
+        )
         {
             copy[member].ToJsonString().ShouldBe(source[member].ToJsonString(), member);
         }
 
         Metrics(copy).ShouldBe(Metrics(source));
         Metrics(copy).Count.ShouldBe(3);
-        foreach (var member in new[] { "parameters", "exposure_cohort", "conclusion", "conclusion_comment", "shipped_variant", "started_at", "ended_at" })
+        foreach (
+            var member in new[]
+            {
+                "parameters",
+                "exposure_cohort",
+                "conclusion",
+                "conclusion_comment",
+                "shipped_variant",
+                "started_at",
+                "ended_at",
+            }
+        )
         {
             copy.Json![member].ShouldBeNull(member);
         }
 
         (await given.Salt(copy)).ShouldNotBe(await given.Salt(source));
         (await given.Audit("experiment", copy.Id)).ShouldBe(["experiment.created"]);
-        (await service.Query<long>("SELECT (after->>'duplicate_of')::bigint FROM audit_log WHERE object_type = 'experiment' AND object_id = @Id", new { copy.Id })).ShouldBe(source.Id);
+        (
+            await service.Query<long>(
+                "SELECT (after->>'duplicate_of')::bigint FROM audit_log WHERE object_type = 'experiment' AND object_id = @Id",
+                new { copy.Id }
+            )
+        ).ShouldBe(source.Id);
         (await given.Admin.Get($"{given.Experiments}{source.Id}/")).Text.ShouldBe(source.Text);
         (await given.Exposures(copy))["total"].GetValue<int>().ShouldBe(0);
         await given.Start(copy);
@@ -71,10 +117,16 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
     public async Task A_duplicate_of_a_web_experiment_changes_the_page_as_it_did()
     {
         var given = await Given.AnEnvironment(service);
-        var source = (await given.Admin.Post(given.Experiments, $$"""
-            {"name": "Page", "hypothesis": "h", "type": "web", "feature": {{(await given.AFeature("big")).Id}}, "variants": [
-                {"key": "control", "weight": 50}, {"key": "big", "weight": 50, "transforms": [{"selector": "h1", "text": "Big", "css": "color: red"}]}]}
-            """)).Must(201);
+        var source = (
+            await given.Admin.Post(
+                given.Experiments,
+                $$"""
+                {"name": "Page", "hypothesis": "h", "type": "web", "feature": {{(await given.AFeature("big")).Id}}, "variants": [
+                    {"key": "control", "weight": 50},
+                        {"key": "big", "weight": 50, "transforms": [{"selector": "h1", "text": "Big", "css": "color: red"}]}]}
+                """
+            )
+        ).Must(201);
         (await given.Act(source.Id, "start")).Must(200);
         (await given.Act(source.Id, "complete")).Must(200);
 
@@ -90,18 +142,40 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
     public async Task On_another_feature_a_duplicate_has_that_features_values_and_the_same_split()
     {
         var given = await Given.AnEnvironment(service);
-        var source = (await given.Admin.Post(given.Experiments, new
-        {
-            name = "n", hypothesis = "h", feature = (await given.AFeature("green", "red")).Id,
-            variants = new[] { new { key = "control", weight = 50 }, new { key = "green", weight = 20 }, new { key = "red", weight = 30 } },
-        })).Must(201);
-        var other = (await given.Admin.Post(given.Features, """{"name": "other", "initial_value": 0, "multivariate_options": [{"key": "red", "value": 1}, {"key": "green", "value": 2}]}""")).Must(201);
+        var source = (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "n",
+                    hypothesis = "h",
+                    feature = (await given.AFeature("green", "red")).Id,
+                    variants = new[]
+                    {
+                        new { key = "control", weight = 50 },
+                        new { key = "green", weight = 20 },
+                        new { key = "red", weight = 30 },
+                    },
+                }
+            )
+        ).Must(201);
+        var other = (
+            await given.Admin.Post(
+                given.Features,
+                """{"name": "other", "initial_value": 0, "multivariate_options": [{"key": "red", "value": 1}, {"key": "green","""
+                    + """ "value": 2}]}"""
+            )
+        ).Must(201);
         await given.Start(source);
 
         var copy = (await given.Act(source.Id, "duplicate", new { feature = other.Id })).Must(201);
 
         copy["feature"]["id"]!.GetValue<long>().ShouldBe(other.Id);
-        copy["variants"].ToJsonString().ShouldBe("""[{"key":"control","value":0,"weight":50},{"key":"red","value":1,"weight":30},{"key":"green","value":2,"weight":20}]""");
+        copy["variants"]
+            .ToJsonString()
+            .ShouldBe(
+                """[{"key":"control","value":0,"weight":50},{"key":"red","value":1,"weight":30},{"key":"green","value":2,"weight":20}]"""
+            );
     }
 
     [Fact]
@@ -110,7 +184,20 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
         var given = await Given.AnEnvironment(service);
         var (kept, gone) = (await given.AMetric("occurrence", "kept"), await given.AMetric("occurrence", "gone"));
         var holdout = (await given.Admin.Post($"{given.Root}/holdouts/", new { name = "h", percentage = 5 })).Must(201);
-        var source = await given.AnExperimentWith(new { metric = gone.Id, role = "primary", expected_direction = "increase" }, new { metric = kept.Id, role = "secondary", expected_direction = "increase" });
+        var source = await given.AnExperimentWith(
+            new
+            {
+                metric = gone.Id,
+                role = "primary",
+                expected_direction = "increase",
+            },
+            new
+            {
+                metric = kept.Id,
+                role = "secondary",
+                expected_direction = "increase",
+            }
+        );
         (await given.Admin.Patch($"{given.Experiments}{source.Id}/", new { holdout = holdout.Id })).Must(200);
         await given.Start(source);
         (await given.Act(source.Id, "complete")).Must(200);
@@ -120,8 +207,18 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
         var copy = (await given.Act(source.Id, "duplicate")).Must(201);
 
         Metrics(copy).ShouldHaveSingleItem();
-        (await service.Query<string>("SELECT metric_id || ' ' || (definition->>'event') FROM experiment_metrics WHERE experiment_id = @Id", new { copy.Id })).ShouldBe($"{kept.Id} signup");
-        (await service.Query<string>("SELECT definition->>'event' FROM experiment_metrics WHERE experiment_id = @Id AND metric_id = @Kept", new { source.Id, Kept = kept.Id })).ShouldBe("purchase");
+        (
+            await service.Query<string>(
+                "SELECT metric_id || ' ' || (definition->>'event') FROM experiment_metrics WHERE experiment_id = @Id",
+                new { copy.Id }
+            )
+        ).ShouldBe($"{kept.Id} signup");
+        (
+            await service.Query<string>(
+                "SELECT definition->>'event' FROM experiment_metrics WHERE experiment_id = @Id AND metric_id = @Kept",
+                new { source.Id, Kept = kept.Id }
+            )
+        ).ShouldBe("purchase");
         copy["holdout"]["id"]!.GetValue<long>().ShouldBe(holdout.Id);
     }
 
@@ -167,7 +264,11 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
         var plain = (await given.Admin.Post(given.Features, new { name = "plain" })).Must(201);
 
         var refused = (await given.Act(source.Id, "duplicate", new { feature = foreign.Id })).MustName("feature");
-        refused["errors"].ToJsonString().ShouldBe((await given.Act(source.Id, "duplicate", new { feature = 987_654_321 })).MustName("feature")["errors"].ToJsonString());
+        refused["errors"]
+            .ToJsonString()
+            .ShouldBe(
+                (await given.Act(source.Id, "duplicate", new { feature = 987_654_321 })).MustName("feature")["errors"].ToJsonString()
+            );
         (await given.Act(source.Id, "duplicate", new { feature = unlike.Id })).MustName("feature");
         (await given.Act(source.Id, "duplicate", new { feature = plain.Id })).MustName("feature");
         (await given.Admin.Delete($"{given.Features}{source["feature"]["id"]}/")).Must(204);
@@ -186,7 +287,10 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
         (await given.Admin.Patch($"{given.Experiments}{source.Id}/", new { name })).Must(200);
 
         (await given.Act(source.Id, "duplicate", new { name = name + "x" })).MustName("name");
-        (await given.Act(source.Id, "duplicate")).Must(201)["name"].GetValue<string>().ShouldBe(string.Concat(Enumerable.Repeat("🧪", 248)) + " (copy)");
+        (await given.Act(source.Id, "duplicate"))
+            .Must(201)["name"]
+            .GetValue<string>()
+            .ShouldBe(string.Concat(Enumerable.Repeat("🧪", 248)) + " (copy)");
     }
 
     [Theory]
@@ -199,7 +303,10 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
         await given.Start(experiment);
         await Purchase(given, experiment, 60);
         var results = await Results(given, experiment);
-        var before = status == "paused" ? (await given.Act(experiment.Id, "pause")).Must(200) : (await given.Admin.Get($"{given.Experiments}{experiment.Id}/")).Must(200);
+        var before =
+            status == "paused"
+                ? (await given.Act(experiment.Id, "pause")).Must(200)
+                : (await given.Admin.Get($"{given.Experiments}{experiment.Id}/")).Must(200);
         (await service.Query<string>(Derived, new { experiment.Id })).Split(',').ShouldAllBe(count => count != "0");
 
         var reset = (await given.Act(experiment.Id, "reset", null, ("If-Match", before.ETag!))).Must(200);
@@ -254,7 +361,12 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
         results["excluded"].AsObject().ShouldAllBe(reason => reason.Value!.GetValue<int>() == 0);
         results["metrics"][0]!["arms"]!.AsArray().Sum(arm => arm!["sum"]!.GetValue<double>()).ShouldBe(20 * 7);
         (await service.Query<long>("SELECT count(*) FROM exposures WHERE experiment_id = @Id", new { experiment.Id })).ShouldBe(20);
-        (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/history/")).Must(200)["points"].AsArray().ShouldHaveSingleItem()!["total"]!.GetValue<int>().ShouldBe(20);
+        (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/history/"))
+            .Must(200)["points"]
+            .AsArray()
+            .ShouldHaveSingleItem()!["total"]!
+            .GetValue<int>()
+            .ShouldBe(20);
 
         // The runs before are kept apart, the latest first.
         (await given.Act(experiment.Id, "reset")).Must(200);
@@ -287,7 +399,10 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
         {
             (await given.Act(experiment.Id, "start")).Must(200);
 
-            var reading = Enumerable.Range(0, 6).Select(_ => given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).ToList();
+            var reading = Enumerable
+                .Range(0, 6)
+                .Select(_ => given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true"))
+                .ToList();
             await Task.Delay(round);
             (await given.Act(experiment.Id, "reset")).Must(200);
 
@@ -351,14 +466,29 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
         await given.Served(flag => flag["metadata"]?["experiment"] is null);
 
         (await given.Admin.Patch($"{given.Features}{experiment["feature"]["id"]}/", new { initial_value = "black" })).Must(200);
-        (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", new { variants = new[] { new { key = "control", weight = 0 }, new { key = "green", weight = 100 } } })).Must(200);
+        (
+            await given.Admin.Patch(
+                $"{given.Experiments}{experiment.Id}/",
+                new { variants = new[] { new { key = "control", weight = 0 }, new { key = "green", weight = 100 } } }
+            )
+        ).Must(200);
         foreach (var metric in experiment["metrics"].AsArray())
         {
             (await given.Admin.Delete($"{given.Experiments}{experiment.Id}/metrics/{metric!["id"]}/")).Must(204);
         }
 
         var other = await given.AMetric("occurrence", "other");
-        (await given.Admin.Post($"{given.Experiments}{experiment.Id}/metrics/", new { metric = other.Id, role = "primary", expected_direction = "increase" })).Must(201);
+        (
+            await given.Admin.Post(
+                $"{given.Experiments}{experiment.Id}/metrics/",
+                new
+                {
+                    metric = other.Id,
+                    role = "primary",
+                    expected_direction = "increase",
+                }
+            )
+        ).Must(201);
         await given.Start(experiment);
         await Purchase(given, experiment, 12, variant: "green");
 
@@ -392,14 +522,25 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
     [InlineData("POST", "duplicate/", """{"name": 5}""")]
     [InlineData("POST", "reset/", null)]
     [InlineData("GET", "former-runs/", null)]
-    public async Task An_experiment_of_another_environment_or_one_that_is_deleted_is_as_good_as_none(string method, string path, string? body)
+    public async Task An_experiment_of_another_environment_or_one_that_is_deleted_is_as_good_as_none(
+        string method,
+        string path,
+        string? body
+    )
     {
         var theirs = await Given.AnEnvironment(service);
         var ours = await theirs.Sibling();
         var experiment = await theirs.AnExperimentThatIs("running");
-        Task<Reply> Ask(Given given, long id) => given.Admin.Send(new HttpMethod(method), $"{given.Experiments}{id}/{path}", body is null ? null : Client.Bytes(System.Text.Encoding.UTF8.GetBytes(body)));
+        Task<Reply> Ask(Given given, long id) =>
+            given.Admin.Send(
+                new HttpMethod(method),
+                $"{given.Experiments}{id}/{path}",
+                body is null ? null : Client.Bytes(System.Text.Encoding.UTF8.GetBytes(body))
+            );
 
-        (await Ask(ours, experiment.Id)).MustBe(404, "experiment.not_found")["detail"].GetValue<string>()
+        (await Ask(ours, experiment.Id))
+            .MustBe(404, "experiment.not_found")["detail"]
+            .GetValue<string>()
             .ShouldBe((await Ask(ours, 987_654_321)).MustBe(404, "experiment.not_found")["detail"].GetValue<string>());
         (await theirs.Admin.Get($"{theirs.Experiments}{experiment.Id}/")).Text.ShouldBe(experiment.Text);
         (await Count(ours)).ShouldBe(0);
@@ -429,31 +570,83 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
     }
 
     /// <summary>What the metrics of an experiment are, without the ids and the times of the links.</summary>
-    private static List<string> Metrics(Reply experiment) => [.. experiment["metrics"].AsArray().Select(metric =>
-    {
-        var bare = metric!.DeepClone().AsObject();
-        bare.Remove("id");
-        bare.Remove("created_at");
-        return bare.ToJsonString();
-    })];
+    private static List<string> Metrics(Reply experiment) =>
+        [
+            .. experiment["metrics"]
+                .AsArray()
+                .Select(metric =>
+                {
+                    var bare = metric!.DeepClone().AsObject();
+                    bare.Remove("id");
+                    bare.Remove("created_at");
+                    return bare.ToJsonString();
+                }),
+        ];
 
     private static async Task<Reply> Measured(Given given)
     {
-        var (revenue, funnel) = (await given.AMetric("sum", "revenue", new { @event = "purchase", property = "value" }), await given.AMetric("funnel", "funnel", new { steps = new[] { new { @event = "purchase" }, new { @event = "purchase" } }, window_hours = 1 }));
-        return await given.AnExperimentWith(new { metric = revenue.Id, role = "primary", expected_direction = "increase" }, new { metric = funnel.Id, role = "secondary", expected_direction = "increase" });
+        var (revenue, funnel) = (
+            await given.AMetric("sum", "revenue", new { @event = "purchase", property = "value" }),
+            await given.AMetric(
+                "funnel",
+                "funnel",
+                new { steps = new[] { new { @event = "purchase" }, new { @event = "purchase" } }, window_hours = 1 }
+            )
+        );
+        return await given.AnExperimentWith(
+            new
+            {
+                metric = revenue.Id,
+                role = "primary",
+                expected_direction = "increase",
+            },
+            new
+            {
+                metric = funnel.Id,
+                role = "secondary",
+                expected_direction = "increase",
+            }
+        );
     }
 
     /// <summary>So many are shown the experiment, and each spends seven.</summary>
-    private static async Task<JsonObject[]> Purchase(Given given, Reply experiment, int count, string prefix = "user", long? at = null, bool wait = true, string? variant = null)
+    private static async Task<JsonObject[]> Purchase(
+        Given given,
+        Reply experiment,
+        int count,
+        string prefix = "user",
+        long? at = null,
+        bool wait = true,
+        string? variant = null
+    )
     {
         var salt = await given.Salt(experiment);
         var halves = Assignment.Cumulate([50, 50]);
         var (feature, now) = (experiment["feature"]["name"]!.GetValue<string>(), at ?? DateTimeOffset.UtcNow.ToUnixTimeMilliseconds());
-        var events = Enumerable.Range(0, count).Select(n => $"{prefix}-{n}").SelectMany(identity => new[]
-        {
-            new JsonObject { ["event"] = "$flag_exposure", ["feature_name"] = feature, ["identifier"] = identity, ["value"] = variant ?? (Assignment.Variant(salt, identity, halves) == 0 ? "control" : "green"), ["timestamp"] = now },
-            new JsonObject { ["event"] = "purchase", ["identifier"] = identity, ["value"] = "7", ["timestamp"] = now },
-        }).ToArray();
+        var events = Enumerable
+            .Range(0, count)
+            .Select(n => $"{prefix}-{n}")
+            .SelectMany(identity =>
+                new[]
+                {
+                    new JsonObject
+                    {
+                        ["event"] = "$flag_exposure",
+                        ["feature_name"] = feature,
+                        ["identifier"] = identity,
+                        ["value"] = variant ?? (Assignment.Variant(salt, identity, halves) == 0 ? "control" : "green"),
+                        ["timestamp"] = now,
+                    },
+                    new JsonObject
+                    {
+                        ["event"] = "purchase",
+                        ["identifier"] = identity,
+                        ["value"] = "7",
+                        ["timestamp"] = now,
+                    },
+                }
+            )
+            .ToArray();
         await given.Send([.. events]);
         if (wait)
         {
@@ -468,16 +661,22 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
         var metrics = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/")).Must(200)["metrics"].AsArray().Count;
         Reply? results = null;
         await Given.Eventually(async () =>
-            (results = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200))["events_not_counted"].GetValue<int>() == 0
-            && results["metrics"].AsArray().Count == metrics);
+            (results = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200))["events_not_counted"]
+                .GetValue<int>() == 0
+            && results["metrics"].AsArray().Count == metrics
+        );
         return results!;
     }
 
-    private static async Task<string?> Results409(Given given, Reply experiment) => (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/")).Must(409).Problem;
+    private static async Task<string?> Results409(Given given, Reply experiment) =>
+        (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/")).Must(409).Problem;
 
     private static async Task<List<JsonNode>> FormerRuns(Given given, Reply experiment) =>
         [.. (await given.Admin.Get($"{given.Experiments}{experiment.Id}/former-runs/")).Must(200)["results"].AsArray().Select(run => run!)];
 
-    private Task<long> Count(Given given) => service.Query<long>(
-        "SELECT count(*) FROM experiments x JOIN environments e ON e.id = x.environment_id WHERE e.key = @Key", new { given.Key });
+    private Task<long> Count(Given given) =>
+        service.Query<long>(
+            "SELECT count(*) FROM experiments x JOIN environments e ON e.id = x.environment_id WHERE e.key = @Key",
+            new { given.Key }
+        );
 }

@@ -11,14 +11,24 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
         var given = await Given.AnEnvironment(service);
         var metric = await given.AMetric("occurrence");
 
-        var created = (await given.Admin.Post(given.Experiments, $$$"""
-            {"name": "Colours", "hypothesis": "h", "metrics": [{"metric": {{{metric.Id}}}, "expected_direction": "increase"}],
-             "feature": {"name": "  colour  ", "variants": [
-                {"key": "red", "value": {"hex": ["#f00"]}, "weight": 20.5}, {"key": "control", "value": "blue", "weight": 49.5}, {"key": "green", "value": 7, "weight": 30}]}}
-            """)).Must(201);
+        var created = (
+            await given.Admin.Post(
+                given.Experiments,
+                $$$"""
+                {"name": "Colours", "hypothesis": "h", "metrics": [{"metric": {{{metric.Id}}}, "expected_direction": "increase"}],
+                 "feature": {"name": "  colour  ", "variants": [
+                    {"key": "red", "value": {"hex": ["#f00"]}, "weight": 20.5}, {"key": "control", "value": "blue", "weight": 49.5},
+                        {"key": "green", "value": 7, "weight": 30}]}}
+                """
+            )
+        ).Must(201);
 
-        created["variants"].ToJsonString().ShouldBe(
-            """[{"key":"control","value":"blue","weight":49.5},{"key":"red","value":{"hex":["#f00"]},"weight":20.5},{"key":"green","value":7,"weight":30}]""");
+        created["variants"]
+            .ToJsonString()
+            .ShouldBe(
+                """[{"key":"control","value":"blue","weight":49.5},{"key":"red","value":{"hex":["#f00"]},"weight":20.5},"""
+                    + """{"key":"green","value":7,"weight":30}]"""
+            );
         var feature = created["feature"]["id"]!.GetValue<long>();
         var flag = (await given.Admin.Get($"{given.Features}{feature}/")).Must(200);
         flag["name"].GetValue<string>().ShouldBe("colour");
@@ -46,8 +56,15 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
 
         var created = await Made(given, new { name = "plain" });
 
-        created["variants"].ToJsonString().ShouldBe("""[{"key":"control","value":"control","weight":50},{"key":"test","value":"test","weight":50}]""");
-        (await service.Query<string>("SELECT initial_value::text FROM features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key", new { given.Key })).ShouldBe("\"control\"");
+        created["variants"]
+            .ToJsonString()
+            .ShouldBe("""[{"key":"control","value":"control","weight":50},{"key":"test","value":"test","weight":50}]""");
+        (
+            await service.Query<string>(
+                "SELECT initial_value::text FROM features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key",
+                new { given.Key }
+            )
+        ).ShouldBe("\"control\"");
     }
 
     [Fact]
@@ -55,42 +72,62 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
     {
         var given = await Given.AnEnvironment(service);
 
-        var unvalued = await Made(given, new { name = "one", variants = new[] { new { key = "control", weight = 50 }, new { key = "b", weight = 50 } } });
-        var nothing = (await given.Admin.Post(given.Experiments,
-            """{"name": "n", "hypothesis": "h", "feature": {"name": "two", "variants": [{"key": "control", "value": null, "weight": 50}, {"key": "b", "value": false, "weight": 50}]}}""")).Must(201);
+        var unvalued = await Made(
+            given,
+            new { name = "one", variants = new[] { new { key = "control", weight = 50 }, new { key = "b", weight = 50 } } }
+        );
+        var nothing = (
+            await given.Admin.Post(
+                given.Experiments,
+                """{"name": "n", "hypothesis": "h", "feature": {"name": "two", "variants": [{"key": "control", "value": null,"""
+                    + """ "weight": 50}, {"key": "b", "value": false, "weight": 50}]}}"""
+            )
+        ).Must(201);
 
-        unvalued["variants"].ToJsonString().ShouldBe("""[{"key":"control","value":"control","weight":50},{"key":"b","value":"b","weight":50}]""");
-        nothing["variants"].ToJsonString().ShouldBe("""[{"key":"control","value":null,"weight":50},{"key":"b","value":false,"weight":50}]""");
-        (await given.Admin.Patch($"{given.Experiments}{unvalued.Id}/", """{"variants": [{"key": "control", "value": null, "weight": 50}, {"key": "b", "weight": 50}]}""")).Must(200)
-            ["feature"].AsObject()["initial_value"].ShouldBeNull();
+        unvalued["variants"]
+            .ToJsonString()
+            .ShouldBe("""[{"key":"control","value":"control","weight":50},{"key":"b","value":"b","weight":50}]""");
+        nothing["variants"]
+            .ToJsonString()
+            .ShouldBe("""[{"key":"control","value":null,"weight":50},{"key":"b","value":false,"weight":50}]""");
+        (
+            await given.Admin.Patch(
+                $"{given.Experiments}{unvalued.Id}/",
+                """{"variants": [{"key": "control", "value": null, "weight": 50}, {"key": "b", "weight": 50}]}"""
+            )
+        )
+            .Must(200)["feature"]
+            .AsObject()["initial_value"]
+            .ShouldBeNull();
     }
 
-    public static TheoryData<string, string[]> WrongVariants => new()
-    {
-        { """{}""", [""] },
-        { """[]""", [""] },
-        { """[{"key": "control", "weight": 100}]""", [""] },
-        { """[{"key": "a", "weight": 50}, {"key": "b", "weight": 50}]""", [""] },
-        { """[{"key": "Control", "weight": 50}, {"key": "b", "weight": 50}]""", ["", "[0].key"] },
-        { """[{"key": "control", "weight": 50}, {"key": "CONTROL", "weight": 50}]""", ["[1].key"] },
-        { """[{"key": "control", "weight": 50}, {"key": "control", "weight": 50}]""", ["[1].key"] },
-        { """[{"key": "control", "weight": 40}, {"key": "b", "weight": 30}, {"key": "b", "weight": 30}]""", ["[2].key"] },
-        { """[{"key": "control", "weight": 50}, {"key": "a b", "weight": 50}]""", ["[1].key"] },
-        { """[{"key": "control", "weight": 50}, {"key": "grün", "weight": 50}]""", ["[1].key"] },
-        { """[{"key": "control", "weight": 50}, {"key": "", "weight": 50}]""", ["[1].key"] },
-        { """[{"key": "control", "weight": 50}, {"weight": 50}]""", ["[1].key"] },
-        { """[{"key": "control", "weight": 50}, null]""", ["", "[1].key", "[1].weight"] },
-        { """[{"key": "control", "weight": 50}, {"key": 5, "weight": 50}]""", ["[1].key"] },
-        { """[{"key": "control", "weight": 50}, {"key": "b", "weight": 49}]""", [""] },
-        { """[{"key": "control", "weight": 60}, {"key": "b", "weight": 60}]""", [""] },
-        { """[{"key": "control", "weight": 100}, {"key": "b"}]""", ["[1].weight"] },
-        { """[{"key": "control", "weight": 101}, {"key": "b", "weight": -1}]""", ["", "[0].weight", "[1].weight"] },
-        { """[{"key": "control", "weight": 50}, {"key": "b", "weight": "50"}]""", ["[1].weight"] },
-        { """[{"key": "control", "weight": 50}, {"key": "b", "weight": 50, "value": null}]""", ["[1].value"] },
-        { """[{"key": "control", "weight": 50}, {"key": "b", "weight": 50, "share": 1}]""", ["[1].share"] },
-        { """[{"key": "control", "weight": 50}, {"key": "b", "weight": 50, "value": "a\u0000b"}]""", ["[1].value"] },
-        { """[{"key": "control", "weight": 50}, {"key": "b", "weight": 50, "value": 1e400000}]""", ["[1].value"] },
-    };
+    public static TheoryData<string, string[]> WrongVariants =>
+        new()
+        {
+            { """{}""", [""] },
+            { """[]""", [""] },
+            { """[{"key": "control", "weight": 100}]""", [""] },
+            { """[{"key": "a", "weight": 50}, {"key": "b", "weight": 50}]""", [""] },
+            { """[{"key": "Control", "weight": 50}, {"key": "b", "weight": 50}]""", ["", "[0].key"] },
+            { """[{"key": "control", "weight": 50}, {"key": "CONTROL", "weight": 50}]""", ["[1].key"] },
+            { """[{"key": "control", "weight": 50}, {"key": "control", "weight": 50}]""", ["[1].key"] },
+            { """[{"key": "control", "weight": 40}, {"key": "b", "weight": 30}, {"key": "b", "weight": 30}]""", ["[2].key"] },
+            { """[{"key": "control", "weight": 50}, {"key": "a b", "weight": 50}]""", ["[1].key"] },
+            { """[{"key": "control", "weight": 50}, {"key": "grün", "weight": 50}]""", ["[1].key"] },
+            { """[{"key": "control", "weight": 50}, {"key": "", "weight": 50}]""", ["[1].key"] },
+            { """[{"key": "control", "weight": 50}, {"weight": 50}]""", ["[1].key"] },
+            { """[{"key": "control", "weight": 50}, null]""", ["", "[1].key", "[1].weight"] },
+            { """[{"key": "control", "weight": 50}, {"key": 5, "weight": 50}]""", ["[1].key"] },
+            { """[{"key": "control", "weight": 50}, {"key": "b", "weight": 49}]""", [""] },
+            { """[{"key": "control", "weight": 60}, {"key": "b", "weight": 60}]""", [""] },
+            { """[{"key": "control", "weight": 100}, {"key": "b"}]""", ["[1].weight"] },
+            { """[{"key": "control", "weight": 101}, {"key": "b", "weight": -1}]""", ["", "[0].weight", "[1].weight"] },
+            { """[{"key": "control", "weight": 50}, {"key": "b", "weight": "50"}]""", ["[1].weight"] },
+            { """[{"key": "control", "weight": 50}, {"key": "b", "weight": 50, "value": null}]""", ["[1].value"] },
+            { """[{"key": "control", "weight": 50}, {"key": "b", "weight": 50, "share": 1}]""", ["[1].share"] },
+            { """[{"key": "control", "weight": 50}, {"key": "b", "weight": 50, "value": "a\u0000b"}]""", ["[1].value"] },
+            { """[{"key": "control", "weight": 50}, {"key": "b", "weight": 50, "value": 1e400000}]""", ["[1].value"] },
+        };
 
     [Theory]
     [MemberData(nameof(WrongVariants))]
@@ -98,8 +135,14 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
     {
         var given = await Given.AnEnvironment(service);
 
-        (await given.Admin.Post(given.Experiments, $$$"""{"name": "n", "hypothesis": "h", "feature": {"name": "f", "variants": {{{variants}}}}}"""))
-            .Must(400).Fields.ShouldBe(fields.Select(field => $"feature.variants{field}"), ignoreOrder: true);
+        (
+            await given.Admin.Post(
+                given.Experiments,
+                $$$"""{"name": "n", "hypothesis": "h", "feature": {"name": "f", "variants": {{{variants}}}}}"""
+            )
+        )
+            .Must(400)
+            .Fields.ShouldBe(fields.Select(field => $"feature.variants{field}"), ignoreOrder: true);
 
         (await Written(given)).ShouldBe("0 features, 0 experiments, 0 links, 0 entries");
     }
@@ -112,7 +155,8 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
         var experiment = await Made(given, new { name = "f" });
 
         (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", $$"""{"name": "new", "variants": {{variants}}}"""))
-            .Must(400).Fields.ShouldBe(fields.Select(field => $"variants{field}"), ignoreOrder: true);
+            .Must(400)
+            .Fields.ShouldBe(fields.Select(field => $"variants{field}"), ignoreOrder: true);
 
         (await given.Admin.Get($"{given.Experiments}{experiment.Id}/")).Text.ShouldBe(experiment.Text);
         (await Written(given)).ShouldBe("1 features, 1 experiments, 0 links, 2 entries");
@@ -141,7 +185,9 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
     {
         var given = await Given.AnEnvironment(service);
 
-        (await given.Admin.PostText(given.Experiments, $$"""{"name": "n", "hypothesis": "h", "feature": {{feature}}}""")).Must(400).Fields.ShouldBe(fields, ignoreOrder: true);
+        (await given.Admin.PostText(given.Experiments, $$"""{"name": "n", "hypothesis": "h", "feature": {{feature}}}"""))
+            .Must(400)
+            .Fields.ShouldBe(fields, ignoreOrder: true);
 
         (await Written(given)).ShouldBe("0 features, 0 experiments, 0 links, 0 entries");
         await Made(given, new { name = "f" });
@@ -151,9 +197,20 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
     public async Task Ten_variants_are_taken_and_eleven_are_not()
     {
         var given = await Given.AnEnvironment(service);
-        static object Variants(int count) => Enumerable.Range(0, count).Select(n => new { key = n == 0 ? "control" : $"v-{n}", weight = n == 0 ? 100 : 0 });
+        static object Variants(int count) =>
+            Enumerable.Range(0, count).Select(n => new { key = n == 0 ? "control" : $"v-{n}", weight = n == 0 ? 100 : 0 });
 
-        (await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature = new { name = "f", variants = Variants(11) } })).MustName("feature.variants");
+        (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "n",
+                    hypothesis = "h",
+                    feature = new { name = "f", variants = Variants(11) },
+                }
+            )
+        ).MustName("feature.variants");
         (await Written(given)).ShouldBe("0 features, 0 experiments, 0 links, 0 entries");
         var created = await Made(given, new { name = "f", variants = Variants(10) });
         (await given.Admin.Patch($"{given.Experiments}{created.Id}/", new { variants = Variants(11) })).MustName("variants");
@@ -168,13 +225,22 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
         var (mine, foreign) = (await given.AMetric("count"), await (await given.Sibling()).AMetric("count"));
         var before = await Written(given);
 
-        (await given.Admin.Post(given.Experiments, new
-        {
-            name = "n",
-            hypothesis = "h",
-            feature = new { name = "f" },
-            metrics = new[] { new { metric = mine.Id, expected_direction = "increase" }, new { metric = foreign.Id, expected_direction = "increase" } },
-        })).MustName("metrics[1].metric");
+        (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "n",
+                    hypothesis = "h",
+                    feature = new { name = "f" },
+                    metrics = new[]
+                    {
+                        new { metric = mine.Id, expected_direction = "increase" },
+                        new { metric = foreign.Id, expected_direction = "increase" },
+                    },
+                }
+            )
+        ).MustName("metrics[1].metric");
 
         (await Written(given)).ShouldBe(before);
     }
@@ -186,7 +252,17 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
         var existing = await given.AFeature();
         var name = existing["name"].GetValue<string>().ToUpperInvariant();
 
-        (await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature = new { name } })).MustBe(409, "feature.name_taken");
+        (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "n",
+                    hypothesis = "h",
+                    feature = new { name },
+                }
+            )
+        ).MustBe(409, "feature.name_taken");
 
         (await Written(given)).ShouldBe("1 features, 0 experiments, 0 links, 1 entries");
         (await given.Admin.Get($"{given.Features}{existing.Id}/")).Text.ShouldBe(existing.Text);
@@ -197,8 +273,21 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
     {
         var given = await Given.AnEnvironment(service);
 
-        var replies = await Task.WhenAll(Enumerable.Range(0, 20).Select(n =>
-            given.Admin.Post(given.Experiments, new { name = $"n-{n}", hypothesis = "h", feature = new { name = "f" } })));
+        var replies = await Task.WhenAll(
+            Enumerable
+                .Range(0, 20)
+                .Select(n =>
+                    given.Admin.Post(
+                        given.Experiments,
+                        new
+                        {
+                            name = $"n-{n}",
+                            hypothesis = "h",
+                            feature = new { name = "f" },
+                        }
+                    )
+                )
+        );
 
         replies.Count(reply => reply.Code == 201).ShouldBe(1);
         replies.Count(reply => reply.Problem == "feature.name_taken").ShouldBe(19);
@@ -212,10 +301,23 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
         var feature = await given.AFeature();
         var split = """[{"key": "control", "weight": 10, "value": "other"}, {"key": "green", "weight": 90}]""";
 
-        (await given.Admin.Post(given.Experiments, $$"""{"name": "n", "hypothesis": "h", "feature": {{feature.Id}}, "variants": {{split}}}""")).MustName("variants[0].value");
-        var adopted = (await given.Admin.Post(given.Experiments, $$"""{"name": "n", "hypothesis": "h", "feature": {{feature.Id}}, "variants": {{split.Replace(", \"value\": \"other\"", "")}}}""")).Must(201);
+        (
+            await given.Admin.Post(
+                given.Experiments,
+                $$"""{"name": "n", "hypothesis": "h", "feature": {{feature.Id}}, "variants": {{split}}}"""
+            )
+        ).MustName("variants[0].value");
+        var adopted = (
+            await given.Admin.Post(
+                given.Experiments,
+                $$"""{"name": "n", "hypothesis": "h", "feature": {{feature.Id}}, "variants":"""
+                    + $$""" {{split.Replace(", \"value\": \"other\"", "")}}}"""
+            )
+        ).Must(201);
 
-        adopted["variants"].ToJsonString().ShouldBe("""[{"key":"control","value":"blue","weight":10},{"key":"green","value":"green","weight":90}]""");
+        adopted["variants"]
+            .ToJsonString()
+            .ShouldBe("""[{"key":"control","value":"blue","weight":10},{"key":"green","value":"green","weight":90}]""");
         (await given.Admin.Get($"{given.Features}{feature.Id}/")).ETag.ShouldBe(feature.ETag);
         (await Written(given)).ShouldBe("1 features, 1 experiments, 0 links, 2 entries");
     }
@@ -224,18 +326,51 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
     public async Task Before_the_start_the_flag_follows_what_the_experiment_is_given()
     {
         var given = await Given.AnEnvironment(service);
-        var experiment = await Made(given, new
-        {
-            name = "f",
-            variants = new object[] { new { key = "control", value = "blue", weight = 40 }, new { key = "green", value = "#0f0", weight = 30 }, new { key = "red", value = "#f00", weight = 30 } },
-        });
+        var experiment = await Made(
+            given,
+            new
+            {
+                name = "f",
+                variants = new object[]
+                {
+                    new
+                    {
+                        key = "control",
+                        value = "blue",
+                        weight = 40,
+                    },
+                    new
+                    {
+                        key = "green",
+                        value = "#0f0",
+                        weight = 30,
+                    },
+                    new
+                    {
+                        key = "red",
+                        value = "#f00",
+                        weight = 30,
+                    },
+                },
+            }
+        );
         var ids = Options(experiment);
 
         // One goes, one comes, one keeps its value, and control has another one.
-        var patched = (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/",
-            """{"variants": [{"key": "yellow", "weight": 25}, {"key": "control", "value": ["b"], "weight": 25}, {"key": "red", "weight": 50}]}""")).Must(200);
+        var patched = (
+            await given.Admin.Patch(
+                $"{given.Experiments}{experiment.Id}/",
+                """{"variants": [{"key": "yellow", "weight": 25}, {"key": "control", "value": ["b"], "weight": 25}, {"key":"""
+                    + """ "red", "weight": 50}]}"""
+            )
+        ).Must(200);
 
-        patched["variants"].ToJsonString().ShouldBe("""[{"key":"control","value":["b"],"weight":25},{"key":"red","value":"#f00","weight":50},{"key":"yellow","value":"yellow","weight":25}]""");
+        patched["variants"]
+            .ToJsonString()
+            .ShouldBe(
+                """[{"key":"control","value":["b"],"weight":25},{"key":"red","value":"#f00","weight":50},"""
+                    + """{"key":"yellow","value":"yellow","weight":25}]"""
+            );
         var feature = (await given.Admin.Get($"{given.Features}{experiment["feature"]["id"]}/")).Must(200);
         feature["initial_value"].ToJsonString().ShouldBe("""["b"]""");
         feature["multivariate_options"].ToJsonString().ShouldBe(patched["feature"]["multivariate_options"]!.ToJsonString());
@@ -245,7 +380,13 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
         (await given.Audit("experiment", experiment.Id)).ShouldBe(["experiment.created", "experiment.updated"]);
         (await given.Audit("feature", feature.Id)).ShouldBe(["feature.created", "feature.updated"]);
 
-        (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", """{"variants": [{"key": "control", "weight": 25}, {"key": "yellow", "weight": 25}, {"key": "red", "weight": 50}]}""")).Must(200)
+        (
+            await given.Admin.Patch(
+                $"{given.Experiments}{experiment.Id}/",
+                """{"variants": [{"key": "control", "weight": 25}, {"key": "yellow", "weight": 25}, {"key": "red", "weight": 50}]}"""
+            )
+        )
+            .Must(200)
             .ETag.ShouldBe(patched.ETag);
         (await given.Audit("feature", feature.Id)).Count.ShouldBe(2);
     }
@@ -258,11 +399,18 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
         (await given.Admin.Patch($"{given.Features}{experiment["feature"]["id"]}/", new { initial_value = "elsewhere" })).Must(200);
         var before = await Written(given);
 
-        (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", """{"variants": [{"key": "control", "value": "mine", "weight": 10}, {"key": "other", "weight": 90}]}""", ("If-Match", experiment.ETag!)))
-            .MustBe(412, "etag.stale");
+        (
+            await given.Admin.Patch(
+                $"{given.Experiments}{experiment.Id}/",
+                """{"variants": [{"key": "control", "value": "mine", "weight": 10}, {"key": "other", "weight": 90}]}""",
+                ("If-Match", experiment.ETag!)
+            )
+        ).MustBe(412, "etag.stale");
 
         (await Written(given)).ShouldBe(before);
-        (await given.Admin.Get($"{given.Experiments}{experiment.Id}/"))["variants"].ToJsonString().ShouldBe("""[{"key":"control","value":"elsewhere","weight":50},{"key":"test","value":"test","weight":50}]""");
+        (await given.Admin.Get($"{given.Experiments}{experiment.Id}/"))["variants"]
+            .ToJsonString()
+            .ShouldBe("""[{"key":"control","value":"elsewhere","weight":50},{"key":"test","value":"test","weight":50}]""");
     }
 
     [Theory]
@@ -276,22 +424,30 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
         var holdout = (await given.Admin.Post($"{given.Root}/holdouts/", new { name = "h", percentage = 5 })).Must(201);
         var (path, before) = ($"{given.Experiments}{experiment.Id}/", await Written(given));
 
-        foreach (var body in new[]
-        {
-            """{"variants": [{"key": "control", "weight": 49}, {"key": "green", "weight": 51}]}""",
-            """{"variants": [{"key": "control", "weight": 50}, {"key": "green", "value": "other", "weight": 50}]}""",
-            """{"variants": [{"key": "control", "weight": 50}, {"key": "other", "weight": 50}]}""",
-            """{"name": "new", "variants": [{"key": "control", "weight": 20}, {"key": "green", "weight": 50}, {"key": "other", "weight": 30}]}""",
-            """{"exposure": {"event": "page_view"}}""",
-            """{"name": "new", "exposure": {"multiple_variants": "first_seen"}}""",
-            $$"""{"holdout": {{holdout.Id}}}""",
-        })
+        foreach (
+            var body in new[]
+            {
+                """{"variants": [{"key": "control", "weight": 49}, {"key": "green", "weight": 51}]}""",
+                """{"variants": [{"key": "control", "weight": 50}, {"key": "green", "value": "other", "weight": 50}]}""",
+                """{"variants": [{"key": "control", "weight": 50}, {"key": "other", "weight": 50}]}""",
+                """{"name": "new", "variants": [{"key": "control", "weight": 20}, {"key": "green", "weight": 50}, {"key":"""
+                    + """ "other", "weight": 30}]}""",
+                """{"exposure": {"event": "page_view"}}""",
+                """{"name": "new", "exposure": {"multiple_variants": "first_seen"}}""",
+                $$"""{"holdout": {{holdout.Id}}}""",
+            }
+        )
         {
             (await given.Admin.Patch(path, body)).MustBe(409, "experiment.settings_frozen");
         }
 
         // What stays as it is may be said again.
-        (await given.Admin.Patch(path, """{"variants": [{"key": "control", "weight": 50}, {"key": "green", "weight": 50}], "exposure": {}, "holdout": null}""")).Must(200);
+        (
+            await given.Admin.Patch(
+                path,
+                """{"variants": [{"key": "control", "weight": 50}, {"key": "green", "weight": 50}], "exposure": {}, "holdout": null}"""
+            )
+        ).Must(200);
         (await given.Admin.Get(path)).Text.ShouldBe(experiment.Text);
         (await Written(given)).ShouldBe(before);
     }
@@ -302,10 +458,20 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
         var given = await Given.AnEnvironment(service);
         var experiment = await Made(given, new { name = "f" });
         var feature = $"{given.Features}{experiment["feature"]["id"]}/";
-        (await given.Admin.Patch(feature, """{"multivariate_options": [{"key": "test", "value": 1}, {"key": "more", "value": 2}]}""")).Must(200);
+        (await given.Admin.Patch(feature, """{"multivariate_options": [{"key": "test", "value": 1}, {"key": "more", "value": 2}]}""")).Must(
+            200
+        );
         var running = await given.Start(experiment);
 
-        foreach (var body in new[] { """{"initial_value": "x"}""", """{"multivariate_options": [{"key": "test", "value": 1}]}""", """{"multivariate_options": []}""", """{"name": "g"}""" })
+        foreach (
+            var body in new[]
+            {
+                """{"initial_value": "x"}""",
+                """{"multivariate_options": [{"key": "test", "value": 1}]}""",
+                """{"multivariate_options": []}""",
+                """{"name": "g"}""",
+            }
+        )
         {
             (await given.Admin.Patch(feature, body)).Must(409);
         }
@@ -315,7 +481,9 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
         var (salt, thirds) = (await given.Salt(experiment), Assignment.Cumulate([33.34m, 33.33m, 33.33m]));
         for (var n = 0; n < 20; n++)
         {
-            (await given.Evaluate(experiment["feature"], $"user-{n}"))["value"].ToJsonString().ShouldBe(new[] { "\"control\"", "1", "2" }[Assignment.Variant(salt, $"user-{n}", thirds)]);
+            (await given.Evaluate(experiment["feature"], $"user-{n}"))["value"]
+                .ToJsonString()
+                .ShouldBe(new[] { "\"control\"", "1", "2" }[Assignment.Variant(salt, $"user-{n}", thirds)]);
         }
     }
 
@@ -326,7 +494,10 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
         for (var round = 0; round < 8; round++)
         {
             var experiment = await Made(given, new { name = $"f-{round}" });
-            var change = given.Admin.Patch($"{given.Experiments}{experiment.Id}/", """{"variants": [{"key": "control", "value": 0, "weight": 10}, {"key": "other", "value": 1, "weight": 90}]}""");
+            var change = given.Admin.Patch(
+                $"{given.Experiments}{experiment.Id}/",
+                """{"variants": [{"key": "control", "value": 0, "weight": 10}, {"key": "other", "value": 1, "weight": 90}]}"""
+            );
             var start = given.Act(experiment.Id, "start");
             (await start).Must(200);
             var reply = await change;
@@ -338,9 +509,13 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
                 reply.MustBe(409, "experiment.settings_frozen");
             }
 
-            now["variants"].ToJsonString().ShouldBe(changed
-                ? """[{"key":"control","value":0,"weight":10},{"key":"other","value":1,"weight":90}]"""
-                : """[{"key":"control","value":"control","weight":50},{"key":"test","value":"test","weight":50}]""");
+            now["variants"]
+                .ToJsonString()
+                .ShouldBe(
+                    changed
+                        ? """[{"key":"control","value":0,"weight":10},{"key":"other","value":1,"weight":90}]"""
+                        : """[{"key":"control","value":"control","weight":50},{"key":"test","value":"test","weight":50}]"""
+                );
             now["feature"]["initial_value"]!.ToJsonString().ShouldBe(now["variants"][0]!["value"]!.ToJsonString());
             Options(now).Keys.ShouldBe([changed ? "other" : "test"]);
         }
@@ -351,10 +526,21 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
     {
         var given = await Given.AnEnvironment(service);
         var deep = new string('[', 59) + new string(']', 59);
-        var experiment = (await given.Admin.Post(given.Experiments,
-            $$$"""{"name": "n", "hypothesis": "h", "feature": {"name": "f", "variants": [{"key": "control", "value": {{{deep}}}, "weight": 50}, {"key": "b", "value": {{{deep}}}, "weight": 50}]}}""")).Must(201);
+        var experiment = (
+            await given.Admin.Post(
+                given.Experiments,
+                $$$"""{"name": "n", "hypothesis": "h", "feature": {"name": "f", "variants": [{"key": "control", "value":"""
+                    + $$$""" {{{deep}}}, "weight": 50}, {"key": "b", "value": {{{deep}}}, "weight": 50}]}}"""
+            )
+        ).Must(201);
 
-        (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", $$"""{"variants": [{"key": "control", "value": [{{deep}}], "weight": 40}, {"key": "b", "value": [{{deep}}], "weight": 60}]}""")).Must(200);
+        (
+            await given.Admin.Patch(
+                $"{given.Experiments}{experiment.Id}/",
+                $$"""{"variants": [{"key": "control", "value": [{{deep}}], "weight": 40}, {"key": "b", "value": [{{deep}}],"""
+                    + $$""" "weight": 60}]}"""
+            )
+        ).Must(200);
         await given.Start(experiment);
 
         (await given.Evaluate(experiment["feature"], "user-1")).Must(200)["value"].ToJsonString().ShouldBe($"[{deep}]");
@@ -367,18 +553,39 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
         var (one, two, three) = (await given.AMetric("count"), await given.AMetric("sum"), await given.AMetric("occurrence"));
         const string Metadata = """{"type": "tertiary", "nested": {"é": [1, null, true]}, "order": 2}""";
 
-        var experiment = (await given.Admin.Post(given.Experiments, $$"""
-            {"name": "n", "hypothesis": "h", "feature": {"name": "f"}, "metrics": [
-                {"metric": {{one.Id}}, "expected_direction": "increase", "metadata": {{Metadata}}}, {"metric": {{two.Id}}, "expected_direction": "increase"}]}
-            """)).Must(201);
-        var attached = (await given.Admin.Post($"{given.Experiments}{experiment.Id}/metrics/", $$"""{"metric": {{three.Id}}, "expected_direction": "increase", "metadata": {{Metadata}}}""")).Must(201);
+        var experiment = (
+            await given.Admin.Post(
+                given.Experiments,
+                $$"""
+                {"name": "n", "hypothesis": "h", "feature": {"name": "f"}, "metrics": [
+                    {"metric": {{one.Id}}, "expected_direction": "increase", "metadata": {{Metadata}}},
+                        {"metric": {{two.Id}}, "expected_direction": "increase"}]}
+                """
+            )
+        ).Must(201);
+        var attached = (
+            await given.Admin.Post(
+                $"{given.Experiments}{experiment.Id}/metrics/",
+                $$"""{"metric": {{three.Id}}, "expected_direction": "increase", "metadata": {{Metadata}}}"""
+            )
+        ).Must(201);
 
         JsonNode.DeepEquals(attached["metadata"], JsonNode.Parse(Metadata)).ShouldBeTrue(attached.Text);
         var read = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/")).Must(200)["metrics"].AsArray();
         read.Select(link => JsonNode.DeepEquals(link!["metadata"], JsonNode.Parse(Metadata))).ShouldBe([true, false, true]);
         read[1]!["metadata"]!.ToJsonString().ShouldBe("{}");
-        (await service.QueryAll<bool>("SELECT metadata = @Metadata::jsonb FROM experiment_metrics WHERE experiment_id = @Id ORDER BY id", new { experiment.Id, Metadata })).ShouldBe([true, false, true]);
-        (await service.Query<string>("SELECT after->'metrics'->0->'metadata'->>'type' FROM audit_log WHERE action = 'experiment.created' AND object_id = @Id", new { experiment.Id })).ShouldBe("tertiary");
+        (
+            await service.QueryAll<bool>(
+                "SELECT metadata = @Metadata::jsonb FROM experiment_metrics WHERE experiment_id = @Id ORDER BY id",
+                new { experiment.Id, Metadata }
+            )
+        ).ShouldBe([true, false, true]);
+        (
+            await service.Query<string>(
+                "SELECT after->'metrics'->0->'metadata'->>'type' FROM audit_log WHERE action = 'experiment.created' AND object_id = @Id",
+                new { experiment.Id }
+            )
+        ).ShouldBe("tertiary");
     }
 
     [Theory]
@@ -399,9 +606,15 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
             metadata = $$"""{"a":"é{{new string('x', int.Parse(metadata) - 10)}}"}""";
         }
 
-        var created = await given.Admin.Post(given.Experiments,
-            $$"""{"name": "n", "hypothesis": "h", "feature": {"name": "f"}, "metrics": [{"metric": {{metric.Id}}, "expected_direction": "increase", "metadata": {{metadata}}}]}""");
-        var attached = await given.Admin.Post($"{given.Experiments}{bare.Id}/metrics/", $$"""{"metric": {{metric.Id}}, "expected_direction": "increase", "metadata": {{metadata}}}""");
+        var created = await given.Admin.Post(
+            given.Experiments,
+            $$"""{"name": "n", "hypothesis": "h", "feature": {"name": "f"}, "metrics": [{"metric": {{metric.Id}},"""
+                + $$""" "expected_direction": "increase", "metadata": {{metadata}}}]}"""
+        );
+        var attached = await given.Admin.Post(
+            $"{given.Experiments}{bare.Id}/metrics/",
+            $$"""{"metric": {{metric.Id}}, "expected_direction": "increase", "metadata": {{metadata}}}"""
+        );
 
         if (isTaken)
         {
@@ -415,17 +628,33 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
         (await Written(given)).ShouldBe(before);
     }
 
-    private static async Task<Reply> Made(Given given, object feature) => (await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature })).Must(201);
+    private static async Task<Reply> Made(Given given, object feature) =>
+        (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "n",
+                    hypothesis = "h",
+                    feature,
+                }
+            )
+        ).Must(201);
 
     private static Dictionary<string, long> Options(Reply experiment) =>
-        experiment["feature"]["multivariate_options"]!.AsArray().ToDictionary(option => option!["key"]!.GetValue<string>(), option => option!["id"]!.GetValue<long>());
+        experiment["feature"]["multivariate_options"]!
+            .AsArray()
+            .ToDictionary(option => option!["key"]!.GetValue<string>(), option => option!["id"]!.GetValue<long>());
 
-    private Task<string> Written(Given given) => service.Query<string>(
-        """
-        SELECT concat((SELECT count(*) FROM features WHERE environment_id = e.id), ' features, ', (SELECT count(*) FROM experiments WHERE environment_id = e.id), ' experiments, ',
-                      (SELECT count(*) FROM experiment_metrics WHERE environment_id = e.id), ' links, ',
-                      (SELECT count(*) FROM audit_log WHERE environment_id = e.id AND object_type <> 'environment'), ' entries')
-        FROM environments e WHERE e.key = @Key
-        """,
-        new { given.Key });
+    private Task<string> Written(Given given) =>
+        service.Query<string>(
+            """
+            SELECT concat((SELECT count(*) FROM features WHERE environment_id = e.id), ' features, ', (SELECT count(*) FROM experiments
+                WHERE environment_id = e.id), ' experiments, ',
+                          (SELECT count(*) FROM experiment_metrics WHERE environment_id = e.id), ' links, ',
+                          (SELECT count(*) FROM audit_log WHERE environment_id = e.id AND object_type <> 'environment'), ' entries')
+            FROM environments e WHERE e.key = @Key
+            """,
+            new { given.Key }
+        );
 }

@@ -11,8 +11,11 @@ public class ListExperimentsTests(TestService service) : IClassFixture<TestServi
 
         var list = (await given.Admin.Get(given.Experiments)).Must(200);
 
-        list.Json!.ToJsonString().ShouldBe(
-            """{"count":0,"next":null,"previous":null,"status_counts":{"created":0,"running":0,"paused":0,"completed":0},"results":[]}""");
+        list.Json!.ToJsonString()
+            .ShouldBe(
+                """{"count":0,"next":null,"previous":null,"status_counts":{"created":"""
+                    + """0,"running":0,"paused":0,"completed":0},"results":[]}"""
+            );
     }
 
     [Fact]
@@ -69,12 +72,25 @@ public class ListExperimentsTests(TestService service) : IClassFixture<TestServi
         var given = await Given.AnEnvironment(service);
         foreach (var (index, name) in new[] { "Checkout 100% off", "snake_case", @"back\slash" }.Index())
         {
-            var feature = (await given.Admin.Post(given.Features, new
-            {
-                name = $"Flag of {index}",
-                multivariate_options = new[] { new { key = "a", value = 1 } },
-            })).Must(201).Id;
-            (await given.Admin.Post(given.Experiments, new { name, hypothesis = "h", feature })).Must(201);
+            var feature = (
+                await given.Admin.Post(
+                    given.Features,
+                    new { name = $"Flag of {index}", multivariate_options = new[] { new { key = "a", value = 1 } } }
+                )
+            )
+                .Must(201)
+                .Id;
+            (
+                await given.Admin.Post(
+                    given.Experiments,
+                    new
+                    {
+                        name,
+                        hypothesis = "h",
+                        feature,
+                    }
+                )
+            ).Must(201);
         }
 
         var list = (await given.Admin.Get($"{given.Experiments}?q={Uri.EscapeDataString(q)}")).Must(200);
@@ -141,9 +157,11 @@ public class ListExperimentsTests(TestService service) : IClassFixture<TestServi
             WHERE environment_id = (SELECT id FROM environments WHERE key = @Key);
             INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by)
             SELECT f.environment_id, f.id, 'n', 'h', variants_of(f.initial_value, f.multivariate_options, NULL), 'test' FROM features f
-            WHERE environment_id = (SELECT id FROM environments WHERE key = @Key) AND NOT EXISTS (SELECT FROM experiments e WHERE e.feature_id = f.id)
+            WHERE environment_id = (SELECT id FROM environments WHERE key = @Key) AND NOT EXISTS (SELECT FROM experiments e
+                WHERE e.feature_id = f.id)
             """,
-            new { given.Key });
+            new { given.Key }
+        );
 
         Reply? list = null;
         var hundred = await Statements(async () => list = await given.Admin.Get($"{given.Experiments}?page_size=100"));

@@ -6,11 +6,27 @@ public class MetricTests(SharedService service) : IClassFixture<SharedService>
 {
     [Theory]
     [InlineData("""{"name": "m", "aggregation": "occurrence", "definition": {"event": "purchase"}}""")]
-    [InlineData("""{"name": "m", "aggregation": "count", "definition": {"version": 1, "event": "purchase", "winsorize": {"upper": 0.99}, "lookback_days": 14}}""")]
-    [InlineData("""{"name": "m", "aggregation": "sum", "direction": "down", "definition": {"event": "purchase", "property": "metadata.amount", "conversion_window_hours": 24}}""")]
-    [InlineData("""{"name": "m", "aggregation": "mean", "direction": "informational", "definition": {"event": "load", "filters": [{"property": "metadata.page", "operator": "in", "value": ["a", "b"]}, {"property": "value", "operator": "greater", "value": 0}]}}""")]
-    [InlineData("""{"name": "m", "aggregation": "ratio", "definition": {"event": "click", "denominator": {"event": "view", "filters": [{"property": "metadata.x", "operator": "exists"}]}}}""")]
-    [InlineData("""{"name": "m", "aggregation": "funnel", "definition": {"steps": [{"event": "view"}, {"event": "cart"}, {"event": "buy"}], "window_hours": 24}}""")]
+    [InlineData(
+        """{"name": "m", "aggregation": "count", "definition": {"version": 1, "event": "purchase", "winsorize": {"upper": 0.99},"""
+            + """ "lookback_days": 14}}"""
+    )]
+    [InlineData(
+        """{"name": "m", "aggregation": "sum", "direction": "down", "definition": {"event": "purchase", "property":"""
+            + """ "metadata.amount", "conversion_window_hours": 24}}"""
+    )]
+    [InlineData(
+        """{"name": "m", "aggregation": "mean", "direction": "informational", "definition": {"event": "load", "filters":"""
+            + """ [{"property": "metadata.page", "operator": "in", "value": ["a", "b"]}, {"property": "value", "operator": "greater","""
+            + """ "value": 0}]}}"""
+    )]
+    [InlineData(
+        """{"name": "m", "aggregation": "ratio", "definition": {"event": "click", "denominator": {"event": "view", "filters":"""
+            + """ [{"property": "metadata.x", "operator": "exists"}]}}}"""
+    )]
+    [InlineData(
+        """{"name": "m", "aggregation": "funnel", "definition": {"steps": [{"event": "view"}, {"event": "cart"}, {"event":"""
+            + """ "buy"}], "window_hours": 24}}"""
+    )]
     [InlineData("""{"name": "m", "aggregation": "retention", "definition": {"event": "visit", "from_hours": 24, "to_hours": 48}}""")]
     public async Task Each_aggregation_can_be_defined_and_is_read_as_it_was(string body)
     {
@@ -38,17 +54,43 @@ public class MetricTests(SharedService service) : IClassFixture<SharedService>
     [InlineData("""{"name": "m", "aggregation": "count", "definition": {"event": "e", "colour": 2}}""", "definition.colour")]
     [InlineData("""{"name": "m", "aggregation": "count", "definition": {"event": "e", "property": "value"}}""", "definition.property")]
     [InlineData("""{"name": "m", "aggregation": "sum", "definition": {"event": "e", "property": "traits.x"}}""", "definition.property")]
-    [InlineData("""{"name": "m", "aggregation": "sum", "definition": {"event": "e", "filters": [{"property": "value", "operator": "like", "value": "x"}]}}""", "definition.filters[0].operator")]
-    [InlineData("""{"name": "m", "aggregation": "sum", "definition": {"event": "e", "filters": [{"property": "value", "operator": "greater", "value": "x"}]}}""", "definition.filters[0].operator")]
+    [InlineData(
+        """{"name": "m", "aggregation": "sum", "definition": {"event": "e", "filters": [{"property": "value", "operator": "like","""
+            + """ "value": "x"}]}}""",
+        "definition.filters[0].operator"
+    )]
+    [InlineData(
+        """{"name": "m", "aggregation": "sum", "definition": {"event": "e", "filters": [{"property": "value", "operator":"""
+            + """ "greater", "value": "x"}]}}""",
+        "definition.filters[0].operator"
+    )]
     [InlineData("""{"name": "m", "aggregation": "ratio", "definition": {"event": "e"}}""", "definition.denominator")]
-    [InlineData("""{"name": "m", "aggregation": "count", "definition": {"event": "e", "denominator": {"event": "f"}}}""", "definition.denominator")]
+    [InlineData(
+        """{"name": "m", "aggregation": "count", "definition": {"event": "e", "denominator": {"event": "f"}}}""",
+        "definition.denominator"
+    )]
     [InlineData("""{"name": "m", "aggregation": "funnel", "definition": {"steps": [{"event": "e"}]}}""", "definition.steps")]
     [InlineData("""{"name": "m", "aggregation": "funnel", "definition": {"steps": [{"event": "e"}, {}]}}""", "definition.steps[1].event")]
-    [InlineData("""{"name": "m", "aggregation": "retention", "definition": {"event": "e", "from_hours": 5, "to_hours": 5}}""", "definition.from_hours")]
-    [InlineData("""{"name": "m", "aggregation": "count", "definition": {"event": "e", "conversion_window_hours": 0}}""", "definition.conversion_window_hours")]
-    [InlineData("""{"name": "m", "aggregation": "occurrence", "definition": {"event": "e", "winsorize": {"upper": 0.9}}}""", "definition.winsorize")]
-    [InlineData("""{"name": "m", "aggregation": "count", "definition": {"event": "e", "winsorize": {"lower": 0.9, "upper": 0.1}}}""", "definition.winsorize")]
-    [InlineData("""{"name": "m", "aggregation": "ratio", "definition": {"event": "e", "denominator": {"event": "f"}, "lookback_days": 7}}""", "definition.lookback_days")]
+    [InlineData(
+        """{"name": "m", "aggregation": "retention", "definition": {"event": "e", "from_hours": 5, "to_hours": 5}}""",
+        "definition.from_hours"
+    )]
+    [InlineData(
+        """{"name": "m", "aggregation": "count", "definition": {"event": "e", "conversion_window_hours": 0}}""",
+        "definition.conversion_window_hours"
+    )]
+    [InlineData(
+        """{"name": "m", "aggregation": "occurrence", "definition": {"event": "e", "winsorize": {"upper": 0.9}}}""",
+        "definition.winsorize"
+    )]
+    [InlineData(
+        """{"name": "m", "aggregation": "count", "definition": {"event": "e", "winsorize": {"lower": 0.9, "upper": 0.1}}}""",
+        "definition.winsorize"
+    )]
+    [InlineData(
+        """{"name": "m", "aggregation": "ratio", "definition": {"event": "e", "denominator": {"event": "f"}, "lookback_days": 7}}""",
+        "definition.lookback_days"
+    )]
     public async Task What_is_wrong_with_a_definition_is_named(string body, string field)
     {
         var given = await Given.AnEnvironment(service);
@@ -65,10 +107,16 @@ public class MetricTests(SharedService service) : IClassFixture<SharedService>
         var revenue = await given.AMetric("sum", "Revenue");
         var visits = await given.AMetric("count", "Visits");
 
-        (await given.Admin.Get($"{given.Metrics}?q=reve"))["results"].AsArray().ShouldHaveSingleItem()!["id"]!.GetValue<long>().ShouldBe(revenue.Id);
-        var renamed = (await given.Admin.Patch($"{given.Metrics}{visits.Id}/", new { name = "Sessions", definition = new { @event = "session" } })).Must(200);
+        (await given.Admin.Get($"{given.Metrics}?q=reve"))["results"].AsArray().ShouldHaveSingleItem()!["id"]!
+            .GetValue<long>()
+            .ShouldBe(revenue.Id);
+        var renamed = (
+            await given.Admin.Patch($"{given.Metrics}{visits.Id}/", new { name = "Sessions", definition = new { @event = "session" } })
+        ).Must(200);
         renamed["definition"]["event"]!.GetValue<string>().ShouldBe("session");
-        (await given.Admin.Patch($"{given.Metrics}{visits.Id}/", """{"definition": {"event": "session", "property": "value"}}""")).MustBe(400, "request.invalid").Fields.ShouldBe(["definition.property"]);
+        (await given.Admin.Patch($"{given.Metrics}{visits.Id}/", """{"definition": {"event": "session", "property": "value"}}"""))
+            .MustBe(400, "request.invalid")
+            .Fields.ShouldBe(["definition.property"]);
         (await given.Admin.Patch($"{given.Metrics}{visits.Id}/", new { name = "x" }, ("If-Match", visits.ETag!))).MustBe(412, "etag.stale");
         (await given.Admin.Delete($"{given.Metrics}{visits.Id}/")).Must(204);
         (await given.Admin.Get($"{given.Metrics}{visits.Id}/")).MustBe(404, "metric.not_found");
@@ -82,11 +130,20 @@ public class MetricTests(SharedService service) : IClassFixture<SharedService>
         var (revenue, errors) = (await given.AMetric("sum"), await given.AMetric("count"));
 
         var experiment = await given.AnExperimentWith(
-            new { metric = revenue.Id, expected_direction = "increase" }, new { metric = errors.Id, role = "guardrail", expected_direction = "not_increase" });
+            new { metric = revenue.Id, expected_direction = "increase" },
+            new
+            {
+                metric = errors.Id,
+                role = "guardrail",
+                expected_direction = "not_increase",
+            }
+        );
 
         var metrics = experiment["metrics"].AsArray();
         metrics.Select(metric => metric!["role"]!.GetValue<string>()).ShouldBe(["primary", "guardrail"]);
-        (await given.Admin.Get($"{given.Experiments}{experiment.Id}/"))["metrics"].ToJsonString().ShouldBe(experiment["metrics"].ToJsonString());
+        (await given.Admin.Get($"{given.Experiments}{experiment.Id}/"))["metrics"]
+            .ToJsonString()
+            .ShouldBe(experiment["metrics"].ToJsonString());
         (await given.Admin.Get($"{given.Experiments}{experiment.Id}/metrics/")).Must(200).Json!.AsArray().Count.ShouldBe(2);
         (await given.Admin.Get($"{given.Metrics}{revenue.Id}/"))["experiments"][0]!["id"]!.GetValue<long>().ShouldBe(experiment.Id);
     }
@@ -100,16 +157,48 @@ public class MetricTests(SharedService service) : IClassFixture<SharedService>
         var mine = await given.AMetric("count");
         var feature = await given.AFeature();
 
-        foreach (var (metrics, field) in new (object[], string)[]
+        foreach (
+            var (metrics, field) in new (object[], string)[]
+            {
+                (
+                    [
+                        new { metric = mine.Id, expected_direction = "increase" },
+                        new { metric = foreign.Id, expected_direction = "increase" },
+                    ],
+                    "metrics[1].metric"
+                ),
+                ([new { metric = 999_999, expected_direction = "increase" }], "metrics[0].metric"),
+                (
+                    [new { metric = mine.Id, expected_direction = "increase" }, new { metric = mine.Id, expected_direction = "increase" }],
+                    "metrics[1].metric"
+                ),
+                ([new { metric = mine.Id, expected_direction = "sideways" }], "metrics[0].expected_direction"),
+                (
+                    [
+                        new
+                        {
+                            metric = mine.Id,
+                            role = "tertiary",
+                            expected_direction = "increase",
+                        },
+                    ],
+                    "metrics[0].role"
+                ),
+            }
+        )
         {
-            ([new { metric = mine.Id, expected_direction = "increase" }, new { metric = foreign.Id, expected_direction = "increase" }], "metrics[1].metric"),
-            ([new { metric = 999_999, expected_direction = "increase" }], "metrics[0].metric"),
-            ([new { metric = mine.Id, expected_direction = "increase" }, new { metric = mine.Id, expected_direction = "increase" }], "metrics[1].metric"),
-            ([new { metric = mine.Id, expected_direction = "sideways" }], "metrics[0].expected_direction"),
-            ([new { metric = mine.Id, role = "tertiary", expected_direction = "increase" }], "metrics[0].role"),
-        })
-        {
-            (await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature = feature.Id, metrics })).MustBe(400, "request.invalid").Fields.ShouldContain(field);
+            (
+                await given.Admin.Post(
+                    given.Experiments,
+                    new
+                    {
+                        name = "n",
+                        hypothesis = "h",
+                        feature = feature.Id,
+                        metrics,
+                    }
+                )
+            ).MustBe(400, "request.invalid").Fields.ShouldContain(field);
         }
 
         (await given.Admin.Get(given.Experiments))["count"].GetValue<int>().ShouldBe(0);
@@ -123,16 +212,49 @@ public class MetricTests(SharedService service) : IClassFixture<SharedService>
         var experiment = await given.AnExperimentWith(new { metric = one.Id, expected_direction = "increase" });
         var path = $"{given.Experiments}{experiment.Id}/metrics/";
 
-        (await given.Admin.Post(path, new { metric = two.Id, role = "primary", expected_direction = "increase" })).MustBe(409, "metric.primary_taken");
+        (
+            await given.Admin.Post(
+                path,
+                new
+                {
+                    metric = two.Id,
+                    role = "primary",
+                    expected_direction = "increase",
+                }
+            )
+        ).MustBe(409, "metric.primary_taken");
         (await given.Admin.Post(path, new { metric = one.Id, expected_direction = "increase" })).MustBe(409, "metric.already_attached");
-        var attached = (await given.Admin.Post(path, new { metric = two.Id, role = "guardrail", expected_direction = "not_decrease" })).Must(201);
+        var attached = (
+            await given.Admin.Post(
+                path,
+                new
+                {
+                    metric = two.Id,
+                    role = "guardrail",
+                    expected_direction = "not_decrease",
+                }
+            )
+        ).Must(201);
         (await given.Admin.Get($"{given.Experiments}{experiment.Id}/")).ETag.ShouldNotBe(experiment.ETag);
         (await given.Admin.Delete($"{path}{attached.Id}/")).Must(204);
         (await given.Admin.Delete($"{path}{attached.Id}/")).MustBe(404, "experiment_metric.not_found");
 
         (await given.Act(experiment.Id, "start")).Must(200);
-        (await given.Admin.Post(path, new { metric = two.Id, role = "guardrail", expected_direction = "not_decrease" })).MustBe(409, "experiment.metrics_frozen");
-        (await given.Admin.Post(path, new { metric = three.Id, expected_direction = "increase" })).Must(201)["added_after_start"].GetValue<bool>().ShouldBeTrue();
+        (
+            await given.Admin.Post(
+                path,
+                new
+                {
+                    metric = two.Id,
+                    role = "guardrail",
+                    expected_direction = "not_decrease",
+                }
+            )
+        ).MustBe(409, "experiment.metrics_frozen");
+        (await given.Admin.Post(path, new { metric = three.Id, expected_direction = "increase" }))
+            .Must(201)["added_after_start"]
+            .GetValue<bool>()
+            .ShouldBeTrue();
         (await given.Admin.Delete($"{path}{experiment["metrics"][0]!["id"]}/")).MustBe(409, "experiment.metrics_frozen");
         (await given.Admin.Patch($"{given.Metrics}{one.Id}/", new { name = "x" })).MustBe(409, "metric.in_use");
         (await given.Admin.Delete($"{given.Metrics}{one.Id}/")).MustBe(409, "metric.in_use");
@@ -141,8 +263,14 @@ public class MetricTests(SharedService service) : IClassFixture<SharedService>
         (await given.Admin.Post(path, new { metric = two.Id, expected_direction = "increase" })).MustBe(409, "experiment.completed");
         (await given.Admin.Patch($"{given.Metrics}{one.Id}/", new { definition = new { @event = "other" } })).Must(200);
         (await given.Admin.Get(path)).Json![0]!["definition"]!["event"]!.GetValue<string>().ShouldBe("purchase");
-        (await given.Audit("experiment", experiment.Id)).ShouldBe(
-            ["experiment.created", "experiment.metric_attached", "experiment.metric_detached", "experiment.started", "experiment.metric_attached", "experiment.completed"]);
+        (await given.Audit("experiment", experiment.Id)).ShouldBe([
+            "experiment.created",
+            "experiment.metric_attached",
+            "experiment.metric_detached",
+            "experiment.started",
+            "experiment.metric_attached",
+            "experiment.completed",
+        ]);
     }
 
     [Fact]
@@ -155,6 +283,13 @@ public class MetricTests(SharedService service) : IClassFixture<SharedService>
         (await given.Admin.Get($"{given.Metrics}{metric.Id}/")).MustBe(404, "metric.not_found");
         (await given.Admin.Patch($"{given.Metrics}{metric.Id}/", new { name = "x" })).MustBe(404, "metric.not_found");
         (await given.Admin.Delete($"{given.Metrics}{metric.Id}/")).MustBe(404, "metric.not_found");
-        (await given.Admin.Post($"{given.Experiments}{experiment.Id}/metrics/", new { metric = metric.Id, expected_direction = "increase" })).MustBe(400, "request.invalid").Fields.ShouldBe(["metric"]);
+        (
+            await given.Admin.Post(
+                $"{given.Experiments}{experiment.Id}/metrics/",
+                new { metric = metric.Id, expected_direction = "increase" }
+            )
+        )
+            .MustBe(400, "request.invalid")
+            .Fields.ShouldBe(["metric"]);
     }
 }

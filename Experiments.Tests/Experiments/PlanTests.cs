@@ -16,7 +16,15 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
         (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/rollout/", new { rollout_percentage = 40 })).Must(200);
         var now = Now();
         // One of five of those who were there has bought; what came too early, of nobody or elsewhere says nothing.
-        await given.Send([.. Enumerable.Range(0, 400).SelectMany(n => n % 5 == 0 ? [Event("purchase", n, now - (n * 1000L)), Event("purchase", n, now - 5), Event("view", n, now)] : new[] { Event("view", n, now - (10 * Day)) })]);
+        await given.Send([
+            .. Enumerable
+                .Range(0, 400)
+                .SelectMany(n =>
+                    n % 5 == 0
+                        ? [Event("purchase", n, now - (n * 1000L)), Event("purchase", n, now - 5), Event("view", n, now)]
+                        : new[] { Event("view", n, now - (10 * Day)) }
+                ),
+        ]);
         await given.Send(Event("purchase", "early", now - (15 * Day)), Event("purchase", null, now), Event("purchase", "", now));
         await (await given.Sibling()).Send([.. Enumerable.Range(1000, 50).Select(n => Event("purchase", n, now))]);
 
@@ -27,14 +35,39 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
         parameters.Count.ShouldBe(3);
         parameters["minimum_detectable_effect"]!.GetValue<double>().ShouldBe(0.1);
         parameters["recommended_sample_size"]!.GetValue<long>().ShouldBe(needed);
-        parameters["recommended_running_time"]!.GetValue<double>().ShouldBeInRange(Math.Ceiling(needed / (400 / 10.0 * 0.4)), Math.Ceiling(needed / (400 / 10.0 * 0.4)) + 1);
+        parameters["recommended_running_time"]!
+            .GetValue<double>()
+            .ShouldBeInRange(Math.Ceiling(needed / (400 / 10.0 * 0.4)), Math.Ceiling(needed / (400 / 10.0 * 0.4)) + 1);
         (await given.Admin.Get($"{given.Experiments}{experiment.Id}/")).Must(200).Text.ShouldBe(planned.Text);
-        (await service.Query<long>("SELECT (plan->>'recommended_sample_size')::bigint FROM experiments WHERE id = @Id", new { experiment.Id })).ShouldBe(needed);
-        (await given.Audit("experiment", experiment.Id)).ShouldBe(["experiment.created", "experiment.rollout_changed", "experiment.planned"]);
+        (
+            await service.Query<long>(
+                "SELECT (plan->>'recommended_sample_size')::bigint FROM experiments WHERE id = @Id",
+                new { experiment.Id }
+            )
+        ).ShouldBe(needed);
+        (await given.Audit("experiment", experiment.Id)).ShouldBe([
+            "experiment.created",
+            "experiment.rollout_changed",
+            "experiment.planned",
+        ]);
 
         // The same plan changes nothing; another one takes its place.
-        (await Plan(given, experiment, new { minimum_detectable_effect = 0.1 })).Must(200).ETag.ShouldBe(planned.ETag);
-        var other = (await Plan(given, experiment, new { minimum_detectable_effect = -0.25, alpha = 0.01, power = 0.9, identities_per_day = 250.5 })).Must(200);
+        (await Plan(given, experiment, new { minimum_detectable_effect = 0.1 }))
+            .Must(200)
+            .ETag.ShouldBe(planned.ETag);
+        var other = (
+            await Plan(
+                given,
+                experiment,
+                new
+                {
+                    minimum_detectable_effect = -0.25,
+                    alpha = 0.01,
+                    power = 0.9,
+                    identities_per_day = 250.5,
+                }
+            )
+        ).Must(200);
         var smaller = 2 * Needed(0.2, 0.2 * 0.8, -0.25, alpha: 0.01, power: 0.9);
         other["parameters"]["recommended_sample_size"]!.GetValue<long>().ShouldBe(smaller);
         other["parameters"]["recommended_running_time"]!.GetValue<double>().ShouldBe(Math.Ceiling(smaller / 250.5));
@@ -52,7 +85,12 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
         var definition = aggregation switch
         {
             "count" => (object)new { @event = "purchase" },
-            "ratio" => new { @event = "purchase", property = "value", denominator = new { @event = "view" } },
+            "ratio" => new
+            {
+                @event = "purchase",
+                property = "value",
+                denominator = new { @event = "view" },
+            },
             _ => new { @event = "purchase", property = "value" },
         };
         var experiment = await Measured(given, aggregation, definition, "green", "red");
@@ -64,7 +102,11 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
             var views = 1 + random.Next(5);
             events.AddRange(prices.Select((price, i) => Event("purchase", n, now - 1000 - i, price)));
             events.AddRange(Enumerable.Range(0, views).Select(i => Event("view", n, now - 2000 - i)));
-            y.Add(aggregation == "count" ? prices.Count : aggregation == "mean" ? prices.DefaultIfEmpty().Average() : prices.Sum());
+            y.Add(
+                aggregation == "count" ? prices.Count
+                : aggregation == "mean" ? prices.DefaultIfEmpty().Average()
+                : prices.Sum()
+            );
             d.Add(views);
         }
 
@@ -76,7 +118,10 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
         if (aggregation == "ratio")
         {
             (var numerator, var denominator, mean) = (y.Average(), d.Average(), y.Average() / d.Average());
-            variance = (Covariance(y, y) / Math.Pow(denominator, 2)) + (Math.Pow(numerator, 2) * Covariance(d, d) / Math.Pow(denominator, 4)) - (2 * numerator * Covariance(y, d) / Math.Pow(denominator, 3));
+            variance =
+                (Covariance(y, y) / Math.Pow(denominator, 2))
+                + (Math.Pow(numerator, 2) * Covariance(d, d) / Math.Pow(denominator, 4))
+                - (2 * numerator * Covariance(y, d) / Math.Pow(denominator, 3));
         }
 
         // The smallest arm, a third less what control takes of it, has to have as many; to the digit that the order of the sums may touch.
@@ -88,7 +133,16 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
     public async Task What_the_metric_holds_back_is_held_back_in_the_plan_as_well()
     {
         var given = await Given.AnEnvironment(service);
-        var experiment = await Measured(given, "sum", new { @event = "purchase", property = "value", winsorize = new { upper = 0.95 } });
+        var experiment = await Measured(
+            given,
+            "sum",
+            new
+            {
+                @event = "purchase",
+                property = "value",
+                winsorize = new { upper = 0.95 },
+            }
+        );
         await given.Send([.. Enumerable.Range(0, 200).Select(n => Event("purchase", n, Now() - 1000, n < 4 ? 1_000_000 : n % 100))]);
 
         var planned = (await Plan(given, experiment, new { minimum_detectable_effect = 0.1 })).Must(200);
@@ -96,7 +150,9 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
         // By the nearest rank, over all: the 190th of 200.
         var values = Enumerable.Range(0, 200).Select(n => n < 4 ? 1_000_000.0 : n % 100).Order().ToList();
         var held = values.Select(value => Math.Min(value, values[189])).ToList();
-        planned["parameters"]["recommended_sample_size"]!.GetValue<long>().ShouldBe(2 * Needed(held.Average(), Covariance(held, held), 0.1));
+        planned["parameters"]["recommended_sample_size"]!
+            .GetValue<long>()
+            .ShouldBe(2 * Needed(held.Average(), Covariance(held, held), 0.1));
     }
 
     [Fact]
@@ -105,7 +161,15 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
         var given = await Given.AnEnvironment(service);
         var experiment = await Measured(given, "occurrence", new { @event = "purchase", conversion_window_hours = 24 });
         // Each is there for a minute, one of four buys in it, on any of ten days.
-        await given.Send([.. Enumerable.Range(0, 400).SelectMany(n => new[] { "view", n % 4 == 0 ? "purchase" : "leave" }.Select((name, i) => Event(name, n, Now() - (n % 10 * Day) - 120_000 + (i * 60_000))))]);
+        await given.Send([
+            .. Enumerable
+                .Range(0, 400)
+                .SelectMany(n =>
+                    new[] { "view", n % 4 == 0 ? "purchase" : "leave" }.Select(
+                        (name, i) => Event(name, n, Now() - (n % 10 * Day) - 120_000 + (i * 60_000))
+                    )
+                ),
+        ]);
 
         var planned = (await Plan(given, experiment, new { minimum_detectable_effect = 0.1 })).Must(200);
 
@@ -125,8 +189,10 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
         await given.Send([.. buyers.Concat(arms["green"]).Select(identity => Event("purchase", identity, Now()))]);
         (await Results(given, experiment)).Json!["progress"].ShouldBeNull();
         await service.Execute(
-            "UPDATE experiments SET started_at = now() - interval '2 days', runs = tstzmultirange(tstzrange(now() - interval '2 days', now() - interval '1 day'), tstzrange(now() - interval '12 hours', NULL)) WHERE id = @Id",
-            new { experiment.Id });
+            "UPDATE experiments SET started_at = now() - interval '2 days', runs = tstzmultirange(tstzrange(now() - interval '2 "
+                + "days', now() - interval '1 day'), tstzrange(now() - interval '12 hours', NULL)) WHERE id = @Id",
+            new { experiment.Id }
+        );
 
         var planned = (await Plan(given, experiment, new { minimum_detectable_effect = 0.2 })).Must(200);
 
@@ -148,7 +214,12 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
 
         (await given.Act(experiment.Id, "complete")).Must(200);
         (await Plan(given, experiment, new { minimum_detectable_effect = 0.2 })).MustBe(409, "experiment.completed");
-        (await service.Query<double>("SELECT (plan->>'minimum_detectable_effect')::float8 FROM experiments WHERE id = @Id", new { experiment.Id })).ShouldBe(5);
+        (
+            await service.Query<double>(
+                "SELECT (plan->>'minimum_detectable_effect')::float8 FROM experiments WHERE id = @Id",
+                new { experiment.Id }
+            )
+        ).ShouldBe(5);
     }
 
     [Fact]
@@ -177,10 +248,23 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
     {
         var given = await Given.AnEnvironment(service);
         var metric = await given.AMetric("occurrence");
-        var experiment = await given.AnExperimentWith(new { metric = metric.Id, role = lacking == "no primary" ? "secondary" : "primary", expected_direction = "increase" });
+        var experiment = await given.AnExperimentWith(
+            new
+            {
+                metric = metric.Id,
+                role = lacking == "no primary" ? "secondary" : "primary",
+                expected_direction = "increase",
+            }
+        );
         if (lacking != "no events")
         {
-            await given.Send([.. Enumerable.Range(0, 60).Select(n => Event(lacking == "everybody converts" || (lacking == "no primary" && n < 30) ? "purchase" : "view", n, Now() - 1000))]);
+            await given.Send([
+                .. Enumerable
+                    .Range(0, 60)
+                    .Select(n =>
+                        Event(lacking == "everybody converts" || (lacking == "no primary" && n < 30) ? "purchase" : "view", n, Now() - 1000)
+                    ),
+            ]);
         }
 
         (await Plan(given, experiment, new { minimum_detectable_effect = 0.1 })).MustBe(409, "plan.no_baseline");
@@ -239,10 +323,22 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
     private static object Event(string name, int user, long at, double? value = null) => Event(name, $"user-{user}", at, value);
 
     private static object Event(string name, string? identifier, long at, double? value = null) =>
-        new { @event = name, identifier, timestamp = at, value = value?.ToString(CultureInfo.InvariantCulture) };
+        new
+        {
+            @event = name,
+            identifier,
+            timestamp = at,
+            value = value?.ToString(CultureInfo.InvariantCulture),
+        };
 
-    private static long Needed(double mean, double variance, double effect, double alpha = 0.05, double power = 0.8, double? tuning = null) =>
-        new Power(mean, variance, alpha, tuning).SampleSize(effect, power)!.Value;
+    private static long Needed(
+        double mean,
+        double variance,
+        double effect,
+        double alpha = 0.05,
+        double power = 0.8,
+        double? tuning = null
+    ) => new Power(mean, variance, alpha, tuning).SampleSize(effect, power)!.Value;
 
     private static double Covariance(List<double> x, List<double> y) =>
         x.Zip(y).Sum(pair => (pair.First - x.Average()) * (pair.Second - y.Average())) / (x.Count - 1);
@@ -254,13 +350,26 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
     {
         var metric = await given.AMetric(aggregation, "m", definition);
         var feature = await given.AFeature(options);
-        return (await given.Admin.Post(given.Experiments, new
-        {
-            name = "Green button",
-            hypothesis = "Green sells.",
-            feature = feature.Id,
-            metrics = new[] { new { metric = metric.Id, role = "primary", expected_direction = "increase" } },
-        })).Must(201);
+        return (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "Green button",
+                    hypothesis = "Green sells.",
+                    feature = feature.Id,
+                    metrics = new[]
+                    {
+                        new
+                        {
+                            metric = metric.Id,
+                            role = "primary",
+                            expected_direction = "increase",
+                        },
+                    },
+                }
+            )
+        ).Must(201);
     }
 
     private static async Task<Dictionary<string, List<string>>> Expose(Given given, Reply experiment, int count)
@@ -268,8 +377,26 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
         var salt = await given.Salt(experiment);
         var halves = Assignment.Cumulate([50, 50]);
         var (feature, at) = (experiment["feature"]["name"]!.GetValue<string>(), Now());
-        var arms = Enumerable.Range(0, count).Select(n => $"shopper-{n}").GroupBy(identity => Assignment.Variant(salt, identity, halves) == 0 ? "control" : "green").ToDictionary(arm => arm.Key, arm => arm.ToList());
-        await given.Send([.. arms.SelectMany(arm => arm.Value.Select(identity => (object)new { @event = "$flag_exposure", feature_name = feature, identifier = identity, value = arm.Key, timestamp = at }))]);
+        var arms = Enumerable
+            .Range(0, count)
+            .Select(n => $"shopper-{n}")
+            .GroupBy(identity => Assignment.Variant(salt, identity, halves) == 0 ? "control" : "green")
+            .ToDictionary(arm => arm.Key, arm => arm.ToList());
+        await given.Send([
+            .. arms.SelectMany(arm =>
+                arm.Value.Select(identity =>
+                    (object)
+                        new
+                        {
+                            @event = "$flag_exposure",
+                            feature_name = feature,
+                            identifier = identity,
+                            value = arm.Key,
+                            timestamp = at,
+                        }
+                )
+            ),
+        ]);
         return arms;
     }
 
@@ -277,8 +404,10 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
     {
         Reply? results = null;
         await Given.Eventually(async () =>
-            (results = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200))["events_not_counted"].GetValue<int>() == 0
-            && results["metrics"].AsArray().Count == 1);
+            (results = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200))["events_not_counted"]
+                .GetValue<int>() == 0
+            && results["metrics"].AsArray().Count == 1
+        );
         return results!;
     }
 }

@@ -36,7 +36,17 @@ public class ReadPatchDeleteTests(SharedService service) : IClassFixture<SharedS
         var given = await Given.AnEnvironment(service);
         var experiment = await given.AnExperimentThatIs(status);
 
-        var patched = (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", new { name = " New ", hypothesis = "h2", description = "" })).Must(200);
+        var patched = (
+            await given.Admin.Patch(
+                $"{given.Experiments}{experiment.Id}/",
+                new
+                {
+                    name = " New ",
+                    hypothesis = "h2",
+                    description = "",
+                }
+            )
+        ).Must(200);
 
         patched["name"].GetValue<string>().ShouldBe("New");
         patched["hypothesis"].GetValue<string>().ShouldBe("h2");
@@ -44,7 +54,9 @@ public class ReadPatchDeleteTests(SharedService service) : IClassFixture<SharedS
         patched.ETag.ShouldNotBe(experiment.ETag);
         string.CompareOrdinal(patched["updated_at"].GetValue<string>(), experiment["updated_at"].GetValue<string>()).ShouldBeGreaterThan(0);
         var (before, after) = await service.Query<(string, string)>(
-            "SELECT before->>'name', after->>'name' FROM audit_log WHERE action = 'experiment.updated' AND object_id = @Id", new { experiment.Id });
+            "SELECT before->>'name', after->>'name' FROM audit_log WHERE action = 'experiment.updated' AND object_id = @Id",
+            new { experiment.Id }
+        );
         (before, after).ShouldBe(("Green button", "New"));
     }
 

@@ -31,12 +31,26 @@ public class RolloutTests(SharedService service) : IClassFixture<SharedService>
 
         (await Roll(given, experiment, new { rollout_percentage = 40, split = Split })).MustBe(409, "experiment.split_frozen");
         (await Roll(given, experiment, new { rollout_percentage = 40 })).Must(200)["rollout_percentage"].GetValue<decimal>().ShouldBe(40);
-        var last = (await Roll(given, experiment, new { rollout_percentage = 60, split = new[] { new { key = "control", weight = 50 }, new { key = "green", weight = 50 } } })).Must(200);
+        var last = (
+            await Roll(
+                given,
+                experiment,
+                new { rollout_percentage = 60, split = new[] { new { key = "control", weight = 50 }, new { key = "green", weight = 50 } } }
+            )
+        ).Must(200);
 
         Weights(last).ShouldBe(["control 50", "green 50"]);
-        var former = JsonNode.Parse(await service.Query<string>("SELECT rollouts::text FROM experiments WHERE id = @Id", new { experiment.Id }))!.AsArray();
+        var former = JsonNode
+            .Parse(await service.Query<string>("SELECT rollouts::text FROM experiments WHERE id = @Id", new { experiment.Id }))!
+            .AsArray();
         former.Select(rollout => rollout!["percentage"]!.GetValue<decimal>()).ShouldBe([100, 40]);
-        former[1]!["until"]!.GetValue<string>().ShouldBe(last["updated_at"].GetValue<DateTime>().ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ", System.Globalization.CultureInfo.InvariantCulture));
+        former[1]!["until"]!
+            .GetValue<string>()
+            .ShouldBe(
+                last["updated_at"]
+                    .GetValue<DateTime>()
+                    .ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ", System.Globalization.CultureInfo.InvariantCulture)
+            );
     }
 
     [Fact]
@@ -55,7 +69,10 @@ public class RolloutTests(SharedService service) : IClassFixture<SharedService>
     {
         var given = await Given.AnEnvironment(service);
 
-        (await Roll(given, await given.AnExperimentThatIs("completed"), new { rollout_percentage = 40 })).MustBe(409, "experiment.completed");
+        (await Roll(given, await given.AnExperimentThatIs("completed"), new { rollout_percentage = 40 })).MustBe(
+            409,
+            "experiment.completed"
+        );
     }
 
     [Theory]
@@ -74,7 +91,9 @@ public class RolloutTests(SharedService service) : IClassFixture<SharedService>
         var given = await Given.AnEnvironment(service);
         var experiment = await given.AnExperiment();
 
-        (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/rollout/", body)).MustBe(400, "request.invalid").Fields.ShouldContain(field);
+        (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/rollout/", body))
+            .MustBe(400, "request.invalid")
+            .Fields.ShouldContain(field);
 
         (await given.Admin.Get($"{given.Experiments}{experiment.Id}/")).ETag.ShouldBe(experiment.ETag);
     }

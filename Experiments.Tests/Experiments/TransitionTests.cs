@@ -33,7 +33,12 @@ public class TransitionTests(SharedService service) : IClassFixture<SharedServic
         {
             reply.Must(200)["status"].GetValue<string>().ShouldBe(after);
             reply.ETag.ShouldNotBe(experiment.ETag);
-            var word = action switch { "start" => "started", "pause" => "paused", _ => "completed" };
+            var word = action switch
+            {
+                "start" => "started",
+                "pause" => "paused",
+                _ => "completed",
+            };
             (await given.Audit("experiment", experiment.Id)).ShouldBe([.. audited, $"experiment.{word}"]);
         }
 
@@ -72,10 +77,15 @@ public class TransitionTests(SharedService service) : IClassFixture<SharedServic
         }
 
         var runs = await service.QueryAll<(DateTime Start, DateTime? End)>(
-            "SELECT lower(run), upper(run) FROM experiments, unnest(runs) AS run WHERE id = @Id ORDER BY run", new { experiment.Id });
+            "SELECT lower(run), upper(run) FROM experiments, unnest(runs) AS run WHERE id = @Id ORDER BY run",
+            new { experiment.Id }
+        );
         runs.Count.ShouldBe(2);
         runs[0].End.ShouldNotBeNull().ShouldBeLessThanOrEqualTo(runs[1].Start);
-        var (started, ended) = await service.Query<(DateTime, DateTime)>("SELECT started_at, ended_at FROM experiments WHERE id = @Id", new { experiment.Id });
+        var (started, ended) = await service.Query<(DateTime, DateTime)>(
+            "SELECT started_at, ended_at FROM experiments WHERE id = @Id",
+            new { experiment.Id }
+        );
         runs[0].Start.ShouldBe(started);
         runs[1].End.ShouldBe(ended);
     }
@@ -99,13 +109,24 @@ public class TransitionTests(SharedService service) : IClassFixture<SharedServic
     {
         var given = await Given.AnEnvironment(service);
         var experiment = await given.AnExperiment();
-        var actions = Enumerable.Range(0, 120).Select(number => (number % 3) switch { 0 => "start", 1 => "pause", _ => number == 119 ? "complete" : "start" });
+        var actions = Enumerable
+            .Range(0, 120)
+            .Select(number =>
+                (number % 3) switch
+                {
+                    0 => "start",
+                    1 => "pause",
+                    _ => number == 119 ? "complete" : "start",
+                }
+            );
 
         var replies = await Task.WhenAll(actions.Select(action => given.Act(experiment.Id, action)));
 
         replies.ShouldAllBe(reply => reply.Code == 200 || reply.Code == 409);
         var moves = await service.QueryAll<(string? Before, string After)>(
-            "SELECT before->>'status', after->>'status' FROM audit_log WHERE object_type = 'experiment' AND object_id = @Id ORDER BY id", new { experiment.Id });
+            "SELECT before->>'status', after->>'status' FROM audit_log WHERE object_type = 'experiment' AND object_id = @Id ORDER BY id",
+            new { experiment.Id }
+        );
         moves.Count.ShouldBe(1 + replies.Count(reply => reply.Code == 200));
         moves.Zip(moves.Skip(1)).ShouldAllBe(pair => pair.First.After == pair.Second.Before);
         (await service.Query<string>("SELECT status FROM experiments WHERE id = @Id", new { experiment.Id })).ShouldBe(moves[^1].After);
@@ -143,11 +164,18 @@ public class TransitionTests(SharedService service) : IClassFixture<SharedServic
             // Whichever came last decides: the log has them in their order.
             var switchedOffLast = await service.Query<bool>(
                 """
-                SELECT max(id) FILTER (WHERE after->>'enabled' = 'false' AND before IS NOT NULL) > max(id) FILTER (WHERE action = 'experiment.started')
+                SELECT max(id) FILTER (WHERE after->>'enabled' = 'false'
+                    AND before IS NOT NULL) > max(id) FILTER (WHERE action = 'experiment.started')
                 FROM audit_log WHERE environment_id = (SELECT id FROM environments WHERE key = @Key)
                   AND (object_id = @experiment AND object_type = 'experiment' OR object_id = @feature AND object_type = 'feature')
                 """,
-                new { given.Key, experiment = experiment.Id, feature = experiment["feature"]["id"]!.GetValue<long>() });
+                new
+                {
+                    given.Key,
+                    experiment = experiment.Id,
+                    feature = experiment["feature"]["id"]!.GetValue<long>(),
+                }
+            );
             (await given.Admin.Get(feature))["enabled"].GetValue<bool>().ShouldBe(!switchedOffLast);
         }
     }
@@ -172,8 +200,22 @@ public class TransitionTests(SharedService service) : IClassFixture<SharedServic
     {
         var given = await Given.AnEnvironment(service);
         var deep = new string('[', 60) + new string(']', 60);
-        var feature = (await given.Admin.PostText(given.Features, $$"""{"name": "deep", "multivariate_options": [{"key": "a", "value": {{deep}}}]}""")).Must(201).Id;
-        var experiment = (await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature })).Must(201);
+        var feature = (
+            await given.Admin.PostText(given.Features, $$"""{"name": "deep", "multivariate_options": [{"key": "a", "value": {{deep}}}]}""")
+        )
+            .Must(201)
+            .Id;
+        var experiment = (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "n",
+                    hypothesis = "h",
+                    feature,
+                }
+            )
+        ).Must(201);
         (await given.Act(experiment.Id, "start")).Must(200);
 
         (await given.Act(experiment.Id, "complete", new { ship = "b" })).MustName("ship");
@@ -199,7 +241,18 @@ public class TransitionTests(SharedService service) : IClassFixture<SharedServic
         var given = await Given.AnEnvironment(service);
         var experiment = await given.AnExperimentThatIs("running");
 
-        var completed = (await given.Act(experiment.Id, "complete", new { conclusion = "won", comment = " Two per cent. ", ship = "green" })).Must(200);
+        var completed = (
+            await given.Act(
+                experiment.Id,
+                "complete",
+                new
+                {
+                    conclusion = "won",
+                    comment = " Two per cent. ",
+                    ship = "green",
+                }
+            )
+        ).Must(200);
 
         completed["conclusion"].GetValue<string>().ShouldBe("won");
         completed["conclusion_comment"].GetValue<string>().ShouldBe("Two per cent.");
@@ -208,8 +261,12 @@ public class TransitionTests(SharedService service) : IClassFixture<SharedServic
         completed["ended_at"].GetValue<string>().ShouldEndWith("Z");
         completed["variants"][0]!["value"]!.GetValue<string>().ShouldBe("blue");
         (await given.Admin.Get($"{given.Features}{completed["feature"]["id"]}/"))["initial_value"].GetValue<string>().ShouldBe("green");
-        (await service.Query<string>("SELECT after->>'shipped_variant' FROM audit_log WHERE action = 'experiment.completed' AND object_id = @Id", new { completed.Id }))
-            .ShouldBe("green");
+        (
+            await service.Query<string>(
+                "SELECT after->>'shipped_variant' FROM audit_log WHERE action = 'experiment.completed' AND object_id = @Id",
+                new { completed.Id }
+            )
+        ).ShouldBe("green");
     }
 
     [Theory]

@@ -6,8 +6,7 @@ public class FeatureTests(SharedService service) : IClassFixture<SharedService>
     public async Task A_feature_keeps_any_json_as_its_values()
     {
         var given = await Given.AnEnvironment(service);
-        const string Body =
-            """
+        const string Body = """
             {"name": " Colour ", "initial_value": {"rgb": [0, 0, 255], "name": "blau 🟦"}, "multivariate_options": [
                 {"key": "b", "value": false, "default_percentage_allocation": 12.5}, {"key": "a", "value": 3.25}]}
             """;
@@ -44,11 +43,29 @@ public class FeatureTests(SharedService service) : IClassFixture<SharedService>
     [InlineData("""{"name": "x", "initial": 1}""", "initial")]
     [InlineData("""{"name": "x", "enabled": "yes"}""", "enabled")]
     [InlineData("""{"name": "x", "multivariate_options": [{"key": "Control", "value": 1}]}""", "multivariate_options[0].key")]
-    [InlineData("""{"name": "x", "multivariate_options": [{"key": "a b", "value": 1}, {"value": 2}]}""", "multivariate_options[0].key", "multivariate_options[1].key")]
-    [InlineData("""{"name": "x", "multivariate_options": [{"key": "a", "value": 1}, {"key": "a", "value": 2}]}""", "multivariate_options[1].key")]
-    [InlineData("""{"name": "x", "multivariate_options": [{"key": "a"}, {"key": "b", "value": null}]}""", "multivariate_options[0].value", "multivariate_options[1].value")]
-    [InlineData("""{"name": "x", "multivariate_options": [{"key": "a", "value": 1, "default_percentage_allocation": 60}, {"key": "b", "value": 1, "default_percentage_allocation": 41}]}""", "multivariate_options")]
-    [InlineData("""{"name": "x", "multivariate_options": [{"key": "a", "value": 1, "default_percentage_allocation": -1}]}""", "multivariate_options[0].default_percentage_allocation")]
+    [InlineData(
+        """{"name": "x", "multivariate_options": [{"key": "a b", "value": 1}, {"value": 2}]}""",
+        "multivariate_options[0].key",
+        "multivariate_options[1].key"
+    )]
+    [InlineData(
+        """{"name": "x", "multivariate_options": [{"key": "a", "value": 1}, {"key": "a", "value": 2}]}""",
+        "multivariate_options[1].key"
+    )]
+    [InlineData(
+        """{"name": "x", "multivariate_options": [{"key": "a"}, {"key": "b", "value": null}]}""",
+        "multivariate_options[0].value",
+        "multivariate_options[1].value"
+    )]
+    [InlineData(
+        """{"name": "x", "multivariate_options": [{"key": "a", "value": 1, "default_percentage_allocation": 60}, {"key": "b","""
+            + """ "value": 1, "default_percentage_allocation": 41}]}""",
+        "multivariate_options"
+    )]
+    [InlineData(
+        """{"name": "x", "multivariate_options": [{"key": "a", "value": 1, "default_percentage_allocation": -1}]}""",
+        "multivariate_options[0].default_percentage_allocation"
+    )]
     [InlineData("""{"name": "x", "multivariate_options": [{"key": "a", "value": 1, "id": 7}]}""", "multivariate_options[0].id")]
     [InlineData("""{"name": "x", "multivariate_options": "a"}""", "multivariate_options")]
     [InlineData("""{"name": "x", "initial_value": "a\u0000b"}""", "initial_value")]
@@ -65,11 +82,12 @@ public class FeatureTests(SharedService service) : IClassFixture<SharedService>
     public async Task There_may_be_ten_options_and_not_eleven()
     {
         var given = await Given.AnEnvironment(service);
-        object Body(int count) => new
-        {
-            name = $"many-{count}",
-            multivariate_options = Enumerable.Range(0, count).Select(number => new { key = $"o{number}", value = number }),
-        };
+        object Body(int count) =>
+            new
+            {
+                name = $"many-{count}",
+                multivariate_options = Enumerable.Range(0, count).Select(number => new { key = $"o{number}", value = number }),
+            };
 
         (await given.Admin.Post(given.Features, Body(11))).MustName("multivariate_options");
         (await given.Admin.Post(given.Features, Body(10))).Must(201);
@@ -99,9 +117,10 @@ public class FeatureTests(SharedService service) : IClassFixture<SharedService>
         {
             var ids = new[] { (await given.AFeature()).Id, (await given.AFeature()).Id, (await given.AFeature()).Id };
 
-            var replies = await Task.WhenAll(ids
-                .Select(id => given.Admin.Patch($"{given.Features}{id}/", new { name = $"same {round}" }))
-                .Append(given.Admin.Post(given.Features, new { name = $"same {round}" })));
+            var replies = await Task.WhenAll(
+                ids.Select(id => given.Admin.Patch($"{given.Features}{id}/", new { name = $"same {round}" }))
+                    .Append(given.Admin.Post(given.Features, new { name = $"same {round}" }))
+            );
 
             replies.Count(reply => reply.Code is 200 or 201).ShouldBe(1);
             replies.Count(reply => reply.Problem == "feature.name_taken").ShouldBe(3);
@@ -118,9 +137,12 @@ public class FeatureTests(SharedService service) : IClassFixture<SharedService>
         var given = await Given.AnEnvironment(service);
 
         (await given.Admin.PostText(given.Features, $$"""{"name": "x", "initial_value": [{{number}}]}""")).MustName("initial_value[0]");
-        (await given.Admin.PostText(given.Features, $$"""{"name": "x", "multivariate_options": [{"key": "a", "value": {{number}}}]}"""))
-            .MustName("multivariate_options[0].value");
-        (await given.Admin.PostText(given.Features, """{"name": "x", "initial_value": [0, -0.0, 0e99, 1e-60, 12345678901234567890]}""")).Must(201);
+        (
+            await given.Admin.PostText(given.Features, $$"""{"name": "x", "multivariate_options": [{"key": "a", "value": {{number}}}]}""")
+        ).MustName("multivariate_options[0].value");
+        (
+            await given.Admin.PostText(given.Features, """{"name": "x", "initial_value": [0, -0.0, 0e99, 1e-60, 12345678901234567890]}""")
+        ).Must(201);
     }
 
     [Fact]
@@ -129,10 +151,12 @@ public class FeatureTests(SharedService service) : IClassFixture<SharedService>
         var given = await Given.AnEnvironment(service);
         var feature = await given.AFeature("a", "b");
 
-        var patched = (await given.Admin.Patch($"{given.Features}{feature.Id}/", new
-        {
-            multivariate_options = new object[] { new { key = "c", value = 3 }, new { key = "b", value = "new" } },
-        })).Must(200);
+        var patched = (
+            await given.Admin.Patch(
+                $"{given.Features}{feature.Id}/",
+                new { multivariate_options = new object[] { new { key = "c", value = 3 }, new { key = "b", value = "new" } } }
+            )
+        ).Must(200);
 
         var options = patched["multivariate_options"].AsArray();
         options.Select(option => option!["key"]!.GetValue<string>()).ShouldBe(["b", "c"]);
@@ -147,9 +171,13 @@ public class FeatureTests(SharedService service) : IClassFixture<SharedService>
         var given = await Given.AnEnvironment(service);
         var feature = await given.AFeature();
 
-        (await given.Admin.Patch($"{given.Features}{feature.Id}/", """{"name": null, "enabled": null, "multivariate_options": null}"""))
-            .MustName("name", "enabled", "multivariate_options");
-        (await given.Admin.Patch($"{given.Features}{feature.Id}/", """{"initial_value": null}""")).Must(200).Json!["initial_value"].ShouldBeNull();
+        (
+            await given.Admin.Patch($"{given.Features}{feature.Id}/", """{"name": null, "enabled": null, "multivariate_options": null}""")
+        ).MustName("name", "enabled", "multivariate_options");
+        (await given.Admin.Patch($"{given.Features}{feature.Id}/", """{"initial_value": null}"""))
+            .Must(200)
+            .Json!["initial_value"]
+            .ShouldBeNull();
     }
 
     [Fact]
@@ -159,12 +187,21 @@ public class FeatureTests(SharedService service) : IClassFixture<SharedService>
         var experiment = await given.AnExperiment("a");
         var feature = $"{given.Features}{experiment["feature"]["id"]}/";
 
-        (await given.Admin.Patch(feature, new { initial_value = "red", multivariate_options = new[] { new { key = "a", value = "x" } } })).Must(200);
+        (
+            await given.Admin.Patch(feature, new { initial_value = "red", multivariate_options = new[] { new { key = "a", value = "x" } } })
+        ).Must(200);
         var sameKeys = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/")).Must(200);
-        (await given.Admin.Patch(feature, new { multivariate_options = new[] { new { key = "a", value = "x" }, new { key = "b", value = "y" } } })).Must(200);
+        (
+            await given.Admin.Patch(
+                feature,
+                new { multivariate_options = new[] { new { key = "a", value = "x" }, new { key = "b", value = "y" } } }
+            )
+        ).Must(200);
         var otherKeys = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/")).Must(200);
 
-        sameKeys["variants"].ToJsonString().ShouldBe("""[{"key":"control","value":"red","weight":50},{"key":"a","value":"x","weight":50}]""");
+        sameKeys["variants"]
+            .ToJsonString()
+            .ShouldBe("""[{"key":"control","value":"red","weight":50},{"key":"a","value":"x","weight":50}]""");
         sameKeys.ETag.ShouldNotBe(experiment.ETag);
         (await given.Audit("experiment", experiment.Id)).ShouldBe(["experiment.created", "experiment.updated", "experiment.updated"]);
         otherKeys["variants"].AsArray().Select(variant => variant!["weight"]!.GetValue<decimal>()).ShouldBe([33.34m, 33.33m, 33.33m]);
@@ -216,7 +253,16 @@ public class FeatureTests(SharedService service) : IClassFixture<SharedService>
 
             var replies = await Task.WhenAll(
                 given.Admin.Delete($"{given.Features}{feature}/"),
-                given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature }));
+                given.Admin.Post(
+                    given.Experiments,
+                    new
+                    {
+                        name = "n",
+                        hypothesis = "h",
+                        feature,
+                    }
+                )
+            );
 
             var (deleted, created) = (replies[0].Code == 204, replies[1].Code == 201);
             (deleted ^ created).ShouldBeTrue($"{replies[0]} {replies[1]}");
@@ -234,7 +280,8 @@ public class FeatureTests(SharedService service) : IClassFixture<SharedService>
 
             var replies = await Task.WhenAll(
                 given.Act(experiment.Id, "start"),
-                given.Admin.Patch(feature, new { multivariate_options = new[] { new { key = "b", value = "y" } } }));
+                given.Admin.Patch(feature, new { multivariate_options = new[] { new { key = "b", value = "y" } } })
+            );
 
             replies[0].Must(200);
             replies[1].Code.ShouldBeOneOf(200, 409);
@@ -258,6 +305,7 @@ public class FeatureTests(SharedService service) : IClassFixture<SharedService>
         Names(await given.Admin.Get($"{given.Features}?page=2&page_size=2")).ShouldBe(["alpha"]);
         (await given.Admin.Get($"{given.Features}?page=3&page_size=2")).MustBe(404, "page.not_found");
 
-        static IEnumerable<string> Names(Reply list) => list.Must(200)["results"].AsArray().Select(item => item!["name"]!.GetValue<string>());
+        static IEnumerable<string> Names(Reply list) =>
+            list.Must(200)["results"].AsArray().Select(item => item!["name"]!.GetValue<string>());
     }
 }

@@ -6,24 +6,28 @@ namespace Experiments.Tests.Features;
 public class ImportTests(SharedService service, TestCluster cluster) : IClassFixture<SharedService>
 {
     // As Flagsmith hands it out, with much that makes no feature.
-    private const string Document =
-        """
+    private const string Document = """
         {"id": 1, "api_key": "B62qaMZNwfiqT76p38ggrQ", "name": "Test Environment", "updated_at": "2023-07-14T16:12:00.000000",
-         "project": {"id": 1, "name": "Test project", "organisation": {"id": 1, "name": "Test Org"}, "hide_disabled_flags": false, "segments": [{"id": 1, "name": "Test Segment", "feature_states": [], "rules": []}]},
+         "project": {"id": 1, "name": "Test project", "organisation": {"id": 1, "name": "Test Org"}, "hide_disabled_flags": false,
+             "segments": [{"id": 1, "name": "Test Segment", "feature_states": [], "rules": []}]},
          "identity_overrides": [], "segment_overrides": [],
          "feature_states": [
-            {"enabled": true, "django_id": 1, "featurestate_uuid": "b", "feature_segment": null, "feature_state_value": "blue", "feature": {"id": 7, "name": "button_colour", "type": "MULTIVARIATE"},
+            {"enabled": true, "django_id": 1, "featurestate_uuid": "b", "feature_segment": null, "feature_state_value": "blue",
+                "feature": {"id": 7, "name": "button_colour", "type": "MULTIVARIATE"},
              "multivariate_feature_state_values": [
-                {"id": 3, "mv_fs_value_uuid": "x", "percentage_allocation": 30.0, "multivariate_feature_option": {"id": 9, "value": "green"}},
-                {"id": 4, "mv_fs_value_uuid": "y", "percentage_allocation": 20.5, "multivariate_feature_option": {"id": 8, "key": "red", "value": {"rgb": [255, 0, 0]}}}]},
-            {"enabled": false, "feature_state_value": 5, "feature": {"id": 8, "name": "  page_size ", "type": "STANDARD"}, "multivariate_feature_state_values": []},
+                {"id": 3, "mv_fs_value_uuid": "x", "percentage_allocation": 30.0,
+                    "multivariate_feature_option": {"id": 9, "value": "green"}},
+                {"id": 4, "mv_fs_value_uuid": "y", "percentage_allocation": 20.5,
+                    "multivariate_feature_option": {"id": 8, "key": "red", "value": {"rgb": [255, 0, 0]}}}]},
+            {"enabled": false, "feature_state_value": 5, "feature": {"id": 8, "name": "  page_size ", "type": "STANDARD"},
+                "multivariate_feature_state_values": []},
             {"enabled": true, "feature_state_value": null, "feature": {"id": 9, "name": "dark_mode", "type": "STANDARD"}},
             {"feature": {"id": 10, "name": "bare"}}]}
         """;
 
-    private const string Kept =
-        """
-        SELECT COALESCE(string_agg(concat_ws(' ', f.id, f.version, f.name, f.enabled, f.initial_value, f.multivariate_options, f.deleted_at), E'\n' ORDER BY f.id), '')
+    private const string Kept = """
+        SELECT COALESCE(string_agg(concat_ws(' ', f.id, f.version, f.name, f.enabled, f.initial_value, f.multivariate_options,
+            f.deleted_at), E'\n' ORDER BY f.id), '')
                || (SELECT count(*) FROM audit_log a WHERE a.environment_id = (SELECT id FROM environments WHERE key = @Key))
         FROM features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key
         """;
@@ -33,18 +37,34 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
     {
         var given = await Given.AnEnvironment(service);
 
-        (await Import(given, Document)).Must(200).Text.ShouldBe("""{"created":["button_colour","page_size","dark_mode","bare"],"updated":[],"unchanged":[]}""");
+        (await Import(given, Document))
+            .Must(200)
+            .Text.ShouldBe("""{"created":["button_colour","page_size","dark_mode","bare"],"updated":[],"unchanged":[]}""");
 
-        var features = (await given.Admin.Get(given.Features)).Must(200)["results"].AsArray().ToDictionary(feature => feature!["name"]!.GetValue<string>(), feature => feature!);
+        var features = (await given.Admin.Get(given.Features))
+            .Must(200)["results"]
+            .AsArray()
+            .ToDictionary(feature => feature!["name"]!.GetValue<string>(), feature => feature!);
         features.Count.ShouldBe(4);
         var colour = features["button_colour"];
         colour["enabled"]!.GetValue<bool>().ShouldBeTrue();
         colour["type"]!.GetValue<string>().ShouldBe("multivariate");
         colour["initial_value"]!.GetValue<string>().ShouldBe("blue");
         var options = colour["multivariate_options"]!.AsArray();
-        options.Select(option => (option!["key"]!.GetValue<string>(), option["value"]!.ToJsonString(), option["default_percentage_allocation"]!.GetValue<decimal>()))
+        options
+            .Select(option =>
+                (
+                    option!["key"]!.GetValue<string>(),
+                    option["value"]!.ToJsonString(),
+                    option["default_percentage_allocation"]!.GetValue<decimal>()
+                )
+            )
             .ShouldBe([("option_9", "\"green\"", 30m), ("red", """{"rgb":[255,0,0]}""", 20.5m)]);
-        (features["page_size"]["enabled"]!.GetValue<bool>(), features["page_size"]["type"]!.GetValue<string>(), features["page_size"]["initial_value"]!.GetValue<int>()).ShouldBe((false, "standard", 5));
+        (
+            features["page_size"]["enabled"]!.GetValue<bool>(),
+            features["page_size"]["type"]!.GetValue<string>(),
+            features["page_size"]["initial_value"]!.GetValue<int>()
+        ).ShouldBe((false, "standard", 5));
         features["dark_mode"]["enabled"]!.GetValue<bool>().ShouldBeTrue();
         features["dark_mode"]["initial_value"].ShouldBeNull();
         features["bare"]["enabled"]!.GetValue<bool>().ShouldBeFalse();
@@ -52,7 +72,9 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
         await given.Served(4);
 
         var kept = await Snapshot(given);
-        (await Import(given, Document)).Must(200).Text.ShouldBe("""{"created":[],"updated":[],"unchanged":["button_colour","page_size","dark_mode","bare"]}""");
+        (await Import(given, Document))
+            .Must(200)
+            .Text.ShouldBe("""{"created":[],"updated":[],"unchanged":["button_colour","page_size","dark_mode","bare"]}""");
         (await Snapshot(given)).ShouldBe(kept);
     }
 
@@ -73,7 +95,9 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
             states.RemoveAt(2);
         });
 
-        (await Import(given, changed)).Must(200).Text.ShouldBe("""{"created":[],"updated":["BUTTON_colour","page_size"],"unchanged":["bare"]}""");
+        (await Import(given, changed))
+            .Must(200)
+            .Text.ShouldBe("""{"created":[],"updated":["BUTTON_colour","page_size"],"unchanged":["bare"]}""");
 
         var after = (await given.Admin.Get($"{given.Features}{before["id"]}/")).Must(200);
         after["name"].GetValue<string>().ShouldBe("button_colour");
@@ -100,21 +124,32 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
 
         var kept = await Snapshot(given);
 
-        var refused = (await Import(given, Changed(document =>
-        {
-            var states = document["feature_states"]!.AsArray();
-            states[0]!["feature_state_value"] = "black";
-            states[1]!["feature_state_value"] = 6;
-            states.Add(JsonNode.Parse("""{"feature": {"name": "another"}}"""));
-        }))).MustBe(409, "import.refused");
+        var refused = (
+            await Import(
+                given,
+                Changed(document =>
+                {
+                    var states = document["feature_states"]!.AsArray();
+                    states[0]!["feature_state_value"] = "black";
+                    states[1]!["feature_state_value"] = 6;
+                    states.Add(JsonNode.Parse("""{"feature": {"name": "another"}}"""));
+                })
+            )
+        ).MustBe(409, "import.refused");
 
         refused["detail"].GetValue<string>().ShouldContain("button_colour");
         refused["detail"].GetValue<string>().ShouldNotContain("page_size");
         (await Snapshot(given)).ShouldBe(kept);
         // The switch may change, as it may by hand; and once the experiment is over, everything.
-        (await Import(given, Changed(document => document["feature_states"]![0]!["enabled"] = false))).Must(200)["updated"].ToJsonString().ShouldBe("""["button_colour"]""");
+        (await Import(given, Changed(document => document["feature_states"]![0]!["enabled"] = false)))
+            .Must(200)["updated"]
+            .ToJsonString()
+            .ShouldBe("""["button_colour"]""");
         (await given.Act(experiment.Id, "complete")).Must(200);
-        (await Import(given, Changed(document => document["feature_states"]![0]!["feature_state_value"] = "black"))).Must(200)["updated"].ToJsonString().ShouldBe("""["button_colour"]""");
+        (await Import(given, Changed(document => document["feature_states"]![0]!["feature_state_value"] = "black")))
+            .Must(200)["updated"]
+            .ToJsonString()
+            .ShouldBe("""["button_colour"]""");
     }
 
     [Fact]
@@ -124,16 +159,25 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
         (await Import(given, Document)).Must(200);
         var experiment = await OnColour(given);
 
-        (await Import(given, Changed(document => document["feature_states"]![0]!["multivariate_feature_state_values"] = new JsonArray()))).MustBe(409, "import.refused");
+        (
+            await Import(given, Changed(document => document["feature_states"]![0]!["multivariate_feature_state_values"] = new JsonArray()))
+        ).MustBe(409, "import.refused");
         (await given.Admin.Get($"{given.Experiments}{experiment.Id}/")).Text.ShouldBe(experiment.Text);
 
-        (await Import(given, Changed(document =>
-        {
-            document["feature_states"]![0]!["feature_state_value"] = "black";
-            document["feature_states"]![0]!["multivariate_feature_state_values"]!.AsArray().RemoveAt(1);
-        }))).Must(200);
+        (
+            await Import(
+                given,
+                Changed(document =>
+                {
+                    document["feature_states"]![0]!["feature_state_value"] = "black";
+                    document["feature_states"]![0]!["multivariate_feature_state_values"]!.AsArray().RemoveAt(1);
+                })
+            )
+        ).Must(200);
         var followed = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/")).Must(200);
-        followed["variants"].ToJsonString().ShouldBe("""[{"key":"control","value":"black","weight":50},{"key":"option_9","value":"green","weight":50}]""");
+        followed["variants"]
+            .ToJsonString()
+            .ShouldBe("""[{"key":"control","value":"black","weight":50},{"key":"option_9","value":"green","weight":50}]""");
         followed.ETag.ShouldNotBe(experiment.ETag);
         (await given.Audit("experiment", experiment.Id)).ShouldBe(["experiment.created", "experiment.updated"]);
     }
@@ -142,20 +186,52 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
     [InlineData("""{}""", "feature_states")]
     [InlineData("""{"feature_states": null}""", "feature_states")]
     [InlineData("""{"feature_states": {"0": {}}}""", "feature_states")]
-    [InlineData("""{"feature_states": [{"feature": {"name": "good"}}, null, 5, {}, {"feature": "x"}]}""", "feature_states[1].feature.name", "feature_states[2].feature.name", "feature_states[3].feature.name", "feature_states[4].feature.name")]
-    [InlineData("""{"feature_states": [{"feature": {"name": "good"}}, {"feature": {"name": "  "}}, {"feature": {"name": 5}}]}""", "feature_states[1].feature.name", "feature_states[2].feature.name")]
-    [InlineData("""{"feature_states": [{"feature": {"name": "twice"}}, {"feature": {"name": "TWICE "}}]}""", "feature_states[1].feature.name")]
+    [InlineData(
+        """{"feature_states": [{"feature": {"name": "good"}}, null, 5, {}, {"feature": "x"}]}""",
+        "feature_states[1].feature.name",
+        "feature_states[2].feature.name",
+        "feature_states[3].feature.name",
+        "feature_states[4].feature.name"
+    )]
+    [InlineData(
+        """{"feature_states": [{"feature": {"name": "good"}}, {"feature": {"name": "  "}}, {"feature": {"name": 5}}]}""",
+        "feature_states[1].feature.name",
+        "feature_states[2].feature.name"
+    )]
+    [InlineData(
+        """{"feature_states": [{"feature": {"name": "twice"}}, {"feature": {"name": "TWICE "}}]}""",
+        "feature_states[1].feature.name"
+    )]
     [InlineData("""{"feature_states": [{"feature": {"name": "a\u0000b"}}]}""", "feature_states[0].feature.name")]
-    [InlineData("""{"feature_states": [{"feature": {"name": "x"}, "multivariate_feature_state_values": [{"multivariate_feature_option": {"key": "a b", "value": 1}}, {"multivariate_feature_option": {"key": "Control", "value": 1}}]}]}""",
-        "feature_states[0].multivariate_feature_state_values[0].multivariate_feature_option.key", "feature_states[0].multivariate_feature_state_values[1].multivariate_feature_option.key")]
-    [InlineData("""{"feature_states": [{"feature": {"name": "x"}, "multivariate_feature_state_values": [{"multivariate_feature_option": {"id": 1, "value": 1}}, {"multivariate_feature_option": {"id": 1, "value": 2}}]}]}""",
-        "feature_states[0].multivariate_feature_state_values[1].multivariate_feature_option.key")]
-    [InlineData("""{"feature_states": [{"feature": {"name": "x"}, "multivariate_feature_state_values": [{"multivariate_feature_option": {"id": 1}}, {"multivariate_feature_option": {"id": 2, "value": null}}, {}]}]}""",
-        "feature_states[0].multivariate_feature_state_values[0].multivariate_feature_option.value", "feature_states[0].multivariate_feature_state_values[1].multivariate_feature_option.value", "feature_states[0].multivariate_feature_state_values[2].multivariate_feature_option.value")]
-    [InlineData("""{"feature_states": [{"feature": {"name": "x"}, "multivariate_feature_state_values": [{"percentage_allocation": -1, "multivariate_feature_option": {"id": 1, "value": 1}}]}]}""",
-        "feature_states[0].multivariate_feature_state_values[0].percentage_allocation")]
-    [InlineData("""{"feature_states": [{"feature": {"name": "x"}, "multivariate_feature_state_values": [{"percentage_allocation": 60, "multivariate_feature_option": {"id": 1, "value": 1}}, {"percentage_allocation": 40.5, "multivariate_feature_option": {"id": 2, "value": 1}}]}]}""",
-        "feature_states[0].multivariate_feature_state_values")]
+    [InlineData(
+        """{"feature_states": [{"feature": {"name": "x"}, "multivariate_feature_state_values": [{"multivariate_feature_option":"""
+            + """ {"key": "a b", "value": 1}}, {"multivariate_feature_option": {"key": "Control", "value": 1}}]}]}""",
+        "feature_states[0].multivariate_feature_state_values[0].multivariate_feature_option.key",
+        "feature_states[0].multivariate_feature_state_values[1].multivariate_feature_option.key"
+    )]
+    [InlineData(
+        """{"feature_states": [{"feature": {"name": "x"}, "multivariate_feature_state_values": [{"multivariate_feature_option":"""
+            + """ {"id": 1, "value": 1}}, {"multivariate_feature_option": {"id": 1, "value": 2}}]}]}""",
+        "feature_states[0].multivariate_feature_state_values[1].multivariate_feature_option.key"
+    )]
+    [InlineData(
+        """{"feature_states": [{"feature": {"name": "x"}, "multivariate_feature_state_values": [{"multivariate_feature_option":"""
+            + """ {"id": 1}}, {"multivariate_feature_option": {"id": 2, "value": null}}, {}]}]}""",
+        "feature_states[0].multivariate_feature_state_values[0].multivariate_feature_option.value",
+        "feature_states[0].multivariate_feature_state_values[1].multivariate_feature_option.value",
+        "feature_states[0].multivariate_feature_state_values[2].multivariate_feature_option.value"
+    )]
+    [InlineData(
+        """{"feature_states": [{"feature": {"name": "x"}, "multivariate_feature_state_values": [{"percentage_allocation": -1,"""
+            + """ "multivariate_feature_option": {"id": 1, "value": 1}}]}]}""",
+        "feature_states[0].multivariate_feature_state_values[0].percentage_allocation"
+    )]
+    [InlineData(
+        """{"feature_states": [{"feature": {"name": "x"}, "multivariate_feature_state_values": [{"percentage_allocation": 60,"""
+            + """ "multivariate_feature_option": {"id": 1, "value": 1}}, {"percentage_allocation": 40.5, "multivariate_feature_option":"""
+            + """ {"id": 2, "value": 1}}]}]}""",
+        "feature_states[0].multivariate_feature_state_values"
+    )]
     public async Task What_is_wrong_with_a_document_is_named_by_its_path_and_nothing_is_written(string document, params string[] fields)
     {
         var given = await Given.AnEnvironment(service);
@@ -166,14 +242,26 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
     }
 
     [Theory]
-    [InlineData("""{"feature_states": [{"feature": {"name": "x"}, "multivariate_feature_state_values": [{"percentage_allocation": "50", "multivariate_feature_option": {"id": 1, "value": 1}}]}]}""",
-        "feature_states[0].multivariate_feature_state_values[0].percentage_allocation")]
-    [InlineData("""{"feature_states": [{"feature": {"name": "x"}, "multivariate_feature_state_values": [{"percentage_allocation": 1e30, "multivariate_feature_option": {"id": 1, "value": 1}}]}]}""",
-        "feature_states[0].multivariate_feature_state_values[0].percentage_allocation")]
+    [InlineData(
+        """{"feature_states": [{"feature": {"name": "x"}, "multivariate_feature_state_values": [{"percentage_allocation": "50","""
+            + """ "multivariate_feature_option": {"id": 1, "value": 1}}]}]}""",
+        "feature_states[0].multivariate_feature_state_values[0].percentage_allocation"
+    )]
+    [InlineData(
+        """{"feature_states": [{"feature": {"name": "x"}, "multivariate_feature_state_values": [{"percentage_allocation": 1e30,"""
+            + """ "multivariate_feature_option": {"id": 1, "value": 1}}]}]}""",
+        "feature_states[0].multivariate_feature_state_values[0].percentage_allocation"
+    )]
     [InlineData("""{"feature_states": [{"feature": {"name": "x"}, "enabled": "true"}]}""", "feature_states[0].enabled")]
-    [InlineData("""{"feature_states": [{"feature": {"name": "x"}, "multivariate_feature_state_values": {"a": 1}}]}""", "feature_states[0].multivariate_feature_state_values")]
-    [InlineData("""{"feature_states": [{"feature": {"name": "x"}, "multivariate_feature_state_values": [{"multivariate_feature_option": {"key": 5, "value": 1}}]}]}""",
-        "feature_states[0].multivariate_feature_state_values[0].multivariate_feature_option.key")]
+    [InlineData(
+        """{"feature_states": [{"feature": {"name": "x"}, "multivariate_feature_state_values": {"a": 1}}]}""",
+        "feature_states[0].multivariate_feature_state_values"
+    )]
+    [InlineData(
+        """{"feature_states": [{"feature": {"name": "x"}, "multivariate_feature_state_values": [{"multivariate_feature_option":"""
+            + """ {"key": 5, "value": 1}}]}]}""",
+        "feature_states[0].multivariate_feature_state_values[0].multivariate_feature_option.key"
+    )]
     public async Task What_cannot_be_understood_is_not_taken_for_something_else(string document, params string[] fields)
     {
         var given = await Given.AnEnvironment(service);
@@ -200,16 +288,40 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
     {
         var given = await Given.AnEnvironment(service);
         var emoji = string.Concat(Enumerable.Repeat("🧪", 255));
-        string Named(string name) => new JsonObject { ["feature_states"] = new JsonArray(new JsonObject { ["feature"] = new JsonObject { ["name"] = name } }) }.ToJsonString();
-        string Valued(int length) => new JsonObject { ["feature_states"] = new JsonArray(new JsonObject { ["feature"] = new JsonObject { ["name"] = "long" }, ["feature_state_value"] = new string('x', length) }) }.ToJsonString();
-        string Many(int options) => new JsonObject
-        {
-            ["feature_states"] = new JsonArray(new JsonObject
+        string Named(string name) =>
+            new JsonObject
             {
-                ["feature"] = new JsonObject { ["name"] = "many" },
-                ["multivariate_feature_state_values"] = new JsonArray([.. Enumerable.Range(1, options).Select(n => new JsonObject { ["multivariate_feature_option"] = new JsonObject { ["id"] = n, ["value"] = n } })]),
-            }),
-        }.ToJsonString();
+                ["feature_states"] = new JsonArray(new JsonObject { ["feature"] = new JsonObject { ["name"] = name } }),
+            }.ToJsonString();
+        string Valued(int length) =>
+            new JsonObject
+            {
+                ["feature_states"] = new JsonArray(
+                    new JsonObject
+                    {
+                        ["feature"] = new JsonObject { ["name"] = "long" },
+                        ["feature_state_value"] = new string('x', length),
+                    }
+                ),
+            }.ToJsonString();
+        string Many(int options) =>
+            new JsonObject
+            {
+                ["feature_states"] = new JsonArray(
+                    new JsonObject
+                    {
+                        ["feature"] = new JsonObject { ["name"] = "many" },
+                        ["multivariate_feature_state_values"] = new JsonArray([
+                            .. Enumerable
+                                .Range(1, options)
+                                .Select(n => new JsonObject
+                                {
+                                    ["multivariate_feature_option"] = new JsonObject { ["id"] = n, ["value"] = n },
+                                }),
+                        ]),
+                    }
+                ),
+            }.ToJsonString();
 
         (await Import(given, Many(11))).MustName("feature_states[0].multivariate_feature_state_values");
         (await Import(given, Many(10))).Must(200);
@@ -225,7 +337,9 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
         var given = await Given.AnEnvironment(service);
 
         // The Kelvin sign becomes a k in lower case, but a k does not become a Kelvin sign in upper case.
-        (await Import(given, """{"feature_states": [{"feature": {"name": "kelvin"}}, {"feature": {"name": "\u212Aelvin"}}]}""")).MustName("feature_states[1].feature.name");
+        (await Import(given, """{"feature_states": [{"feature": {"name": "kelvin"}}, {"feature": {"name": "\u212Aelvin"}}]}""")).MustName(
+            "feature_states[1].feature.name"
+        );
 
         (await given.Admin.Get(given.Features)).Must(200)["count"].GetValue<int>().ShouldBe(0);
     }
@@ -235,15 +349,36 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
     {
         var given = await Given.AnEnvironment(service);
         // Many, so that one has not yet finished when the next begins.
-        var document = Changed(document => document["feature_states"] = new JsonArray([.. Enumerable.Range(0, 400).Select(n => new JsonObject { ["enabled"] = true, ["feature"] = new JsonObject { ["name"] = $"feature-{n}" } })]));
+        var document = Changed(document =>
+            document["feature_states"] = new JsonArray([
+                .. Enumerable
+                    .Range(0, 400)
+                    .Select(n => new JsonObject
+                    {
+                        ["enabled"] = true,
+                        ["feature"] = new JsonObject { ["name"] = $"feature-{n}" },
+                    }),
+            ])
+        );
 
         var replies = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => Import(given, document)));
 
         replies.ShouldAllBe(reply => reply.Code == 200);
         replies.Count(reply => reply["created"].AsArray().Count == 400).ShouldBe(1);
         replies.Count(reply => reply["unchanged"].AsArray().Count == 400).ShouldBe(5);
-        (await service.Query<long>("SELECT count(*) FROM features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key", new { given.Key })).ShouldBe(400);
-        (await service.Query<long>("SELECT count(*) FROM audit_log a JOIN environments e ON e.id = a.environment_id WHERE e.key = @Key AND object_type = 'feature'", new { given.Key })).ShouldBe(400);
+        (
+            await service.Query<long>(
+                "SELECT count(*) FROM features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key",
+                new { given.Key }
+            )
+        ).ShouldBe(400);
+        (
+            await service.Query<long>(
+                "SELECT count(*) FROM audit_log a JOIN environments e ON e.id = a.environment_id WHERE e.key = @Key AND object_type "
+                    + "= 'feature'",
+                new { given.Key }
+            )
+        ).ShouldBe(400);
     }
 
     [Fact]
@@ -254,14 +389,19 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
         (await Import(theirs, Document)).Must(200);
         var kept = await Snapshot(theirs);
 
-        (await Import(ours, Changed(document => document["feature_states"]![1]!["feature_state_value"] = 6))).Must(200)["created"].AsArray().Count.ShouldBe(4);
+        (await Import(ours, Changed(document => document["feature_states"]![1]!["feature_state_value"] = 6)))
+            .Must(200)["created"]
+            .AsArray()
+            .Count.ShouldBe(4);
         (await Snapshot(theirs)).ShouldBe(kept);
         (await service.AsUser("stranger").PostText($"{theirs.Features}import/", Document)).MustBe(403, "access.denied");
         (await Snapshot(theirs)).ShouldBe(kept);
 
         var gone = (await ours.Admin.Get($"{ours.Features}?q=bare")).Must(200)["results"][0]!["id"]!.GetValue<long>();
         (await ours.Admin.Delete($"{ours.Features}{gone}/")).Must(204);
-        (await Import(ours, Document)).Must(200).Text.ShouldBe("""{"created":["bare"],"updated":["page_size"],"unchanged":["button_colour","dark_mode"]}""");
+        (await Import(ours, Document))
+            .Must(200)
+            .Text.ShouldBe("""{"created":["bare"],"updated":["page_size"],"unchanged":["button_colour","dark_mode"]}""");
         (await service.Query<bool>("SELECT deleted_at IS NOT NULL FROM features WHERE id = @gone", new { gone })).ShouldBeTrue();
     }
 
@@ -274,10 +414,22 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
         try
         {
             await File.WriteAllTextAsync(file, Document);
-            var (several, first, second, nowhere) = (await Run(file), await Run(file, "--environment", given.Key), await Run(file, "--environment", given.Key), await Run(file, "--environment", "nowhere"));
+            var (several, first, second, nowhere) = (
+                await Run(file),
+                await Run(file, "--environment", given.Key),
+                await Run(file, "--environment", given.Key),
+                await Run(file, "--environment", "nowhere")
+            );
 
             several.ShouldBe((1, "", "There are several environments. Say which with --environment <key>.\n"));
-            first.ShouldBe((0, "created 4, updated 0, unchanged 0\n  created: button_colour\n  created: page_size\n  created: dark_mode\n  created: bare\n", ""));
+            first.ShouldBe(
+                (
+                    0,
+                    "created 4, updated 0, unchanged 0\n  created: button_colour\n  created: page_size\n  created: dark_mode\n  "
+                        + "created: bare\n",
+                    ""
+                )
+            );
             second.ShouldBe((0, "created 0, updated 0, unchanged 4\n", ""));
             nowhere.Code.ShouldBe(1);
             nowhere.Error.ShouldContain("no such environment");
@@ -291,8 +443,13 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
             (await Run(file, "--environment", given.Key)).Error.ShouldContain("not JSON");
             (await Run(file + ".none", "--environment", given.Key)).Code.ShouldBe(1);
             (await Snapshot(given)).ShouldBe(kept);
-            (await service.Query<string>("SELECT string_agg(DISTINCT a.actor, ',') FROM audit_log a JOIN environments e ON e.id = a.environment_id WHERE e.key = @Key AND object_type = 'feature'", new { given.Key }))
-                .ShouldBe("command line");
+            (
+                await service.Query<string>(
+                    "SELECT string_agg(DISTINCT a.actor, ',') FROM audit_log a JOIN environments e ON e.id = a.environment_id WHERE "
+                        + "e.key = @Key AND object_type = 'feature'",
+                    new { given.Key }
+                )
+            ).ShouldBe("command line");
         }
         finally
         {
@@ -338,10 +495,21 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
     private static async Task<Reply> OnColour(Given given)
     {
         var feature = (await given.Admin.Get($"{given.Features}?q=button_colour")).Must(200)["results"][0]!["id"]!.GetValue<long>();
-        return (await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature })).Must(201);
+        return (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "n",
+                    hypothesis = "h",
+                    feature,
+                }
+            )
+        ).Must(201);
     }
 
-    private Task<(int Code, string Output, string Error)> Run(string file, params string[] more) => RunOn(service.ConnectionString, file, more);
+    private Task<(int Code, string Output, string Error)> Run(string file, params string[] more) =>
+        RunOn(service.ConnectionString, file, more);
 
     private static async Task<(int Code, string Output, string Error)> RunOn(string database, string file, params string[] more)
     {

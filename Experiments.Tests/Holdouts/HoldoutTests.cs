@@ -13,7 +13,17 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
     public async Task Holdouts_are_made_read_listed_changed_and_deleted()
     {
         var given = await Given.AnEnvironment(service);
-        var created = (await given.Admin.Post(Path(given), new { name = "  Never in a test ", description = " d ", percentage = 5.25 })).Must(201);
+        var created = (
+            await given.Admin.Post(
+                Path(given),
+                new
+                {
+                    name = "  Never in a test ",
+                    description = " d ",
+                    percentage = 5.25,
+                }
+            )
+        ).Must(201);
         var other = await AHoldout(given, 0, "Other");
 
         created.Headers.Location!.ToString().ShouldBe($"{Path(given)}{created.Id}/");
@@ -24,8 +34,15 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
         // Who knew the salt could choose who is held out.
         created.Text.ShouldNotContain(await Salt(created));
         (await given.Admin.Get($"{Path(given)}{created.Id}/")).Must(200).Text.ShouldBe(created.Text);
-        (await given.Admin.Get(Path(given)))["results"].AsArray().Select(holdout => holdout!["id"]!.GetValue<long>()).ShouldBe([other.Id, created.Id]);
-        (await given.Admin.Get($"{Path(given)}?q=NEVER"))["results"].AsArray().ShouldHaveSingleItem()!.ToJsonString().ShouldBe(created.Json!.ToJsonString());
+        (await given.Admin.Get(Path(given)))["results"]
+            .AsArray()
+            .Select(holdout => holdout!["id"]!.GetValue<long>())
+            .ShouldBe([other.Id, created.Id]);
+        (await given.Admin.Get($"{Path(given)}?q=NEVER"))["results"]
+            .AsArray()
+            .ShouldHaveSingleItem()!
+            .ToJsonString()
+            .ShouldBe(created.Json!.ToJsonString());
 
         var salt = await Salt(created);
         var patched = (await given.Admin.Patch($"{Path(given)}{created.Id}/", new { name = "Renamed", percentage = 100 })).Must(200);
@@ -43,7 +60,18 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
         (await given.Admin.Get($"{Path(given)}{created.Id}/results/")).MustBe(404, "holdout.not_found");
         (await given.Admin.Get(Path(given)))["count"].GetValue<int>().ShouldBe(1);
         (await given.Audit("holdout", created.Id)).ShouldBe(["holdout.created", "holdout.updated", "holdout.deleted"]);
-        (await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature = new { name = "f" }, holdout = created.Id })).MustName("holdout");
+        (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "n",
+                    hypothesis = "h",
+                    feature = new { name = "f" },
+                    holdout = created.Id,
+                }
+            )
+        ).MustName("holdout");
     }
 
     [Theory]
@@ -65,7 +93,12 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
 
         (await given.Admin.PostText(Path(given), body)).Must(400).Fields.ShouldBe(fields, ignoreOrder: true);
 
-        (await service.Query<long>("SELECT count(*) FROM holdouts h JOIN environments e ON e.id = h.environment_id WHERE e.key = @Key", new { given.Key })).ShouldBe(0);
+        (
+            await service.Query<long>(
+                "SELECT count(*) FROM holdouts h JOIN environments e ON e.id = h.environment_id WHERE e.key = @Key",
+                new { given.Key }
+            )
+        ).ShouldBe(0);
         (await given.Admin.PostText(Path(given), $$"""{"name": "{{new string('x', 256)}}", "percentage": 5}""")).MustName("name");
     }
 
@@ -106,8 +139,14 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
     {
         var given = await Given.AnEnvironment(service);
         var holdout = await AHoldout(given, 30);
-        var experiment = (await given.Admin.Post(given.Experiments,
-            $$$"""{"name": "Green button", "hypothesis": "h", "holdout": {{{holdout.Id}}}, "rollout_percentage": 70, "feature": {"name": "f", "variants": [{"key": "control", "value": "blue", "weight": 50}, {"key": "green", "value": {"a": 1}, "weight": 50}]}}""")).Must(201);
+        var experiment = (
+            await given.Admin.Post(
+                given.Experiments,
+                $$$"""{"name": "Green button", "hypothesis": "h", "holdout": {{{holdout.Id}}}, "rollout_percentage": 70,"""
+                    + $$$""" "feature": {"name": "f", "variants": [{"key": "control", "value": "blue", "weight": 50}, {"key": "green","""
+                    + $$$""" "value": {"a": 1}, "weight": 50}]}}"""
+            )
+        ).Must(201);
         await given.Start(experiment);
         var (salt, holdoutSalt, halves) = (await given.Salt(experiment), await Salt(holdout), Assignment.Cumulate([50, 50]));
         var seen = new HashSet<string>();
@@ -116,32 +155,47 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
         {
             var identity = $"user {n} é";
             var heldOut = Assignment.Admits(holdoutSalt, identity, 30);
-            var variant = heldOut || !Assignment.Admits(salt, identity, 70) ? null : Assignment.Variant(salt, identity, halves) == 0 ? "control" : "green";
+            var variant =
+                heldOut || !Assignment.Admits(salt, identity, 70) ? null
+                : Assignment.Variant(salt, identity, halves) == 0 ? "control"
+                : "green";
             seen.Add($"{heldOut} {variant}");
             var (isIn, named) = (variant is null ? "false" : "true", heldOut ? $$""","holdout":{{holdout.Id}}""" : "");
 
-            foreach (var flags in new[]
-            {
-                (await given.Sdk.Get($"/api/v1/identities/?identifier={Uri.EscapeDataString(identity)}")).Must(200),
-                (await given.Sdk.Post("/api/v1/identities/", new { identifier = identity })).Must(200),
-            })
+            foreach (
+                var flags in new[]
+                {
+                    (await given.Sdk.Get($"/api/v1/identities/?identifier={Uri.EscapeDataString(identity)}")).Must(200),
+                    (await given.Sdk.Post("/api/v1/identities/", new { identifier = identity })).Must(200),
+                }
+            )
             {
                 var flag = flags["flags"].AsArray().ShouldHaveSingleItem()!;
                 flag["feature_state_value"]!.GetValue<string>().ShouldBe(variant == "green" ? """{"a":1}""" : "blue");
                 flag["variant"]?.GetValue<string>().ShouldBe(variant);
                 flag["enabled"]!.GetValue<bool>().ShouldBeTrue();
-                flag["metadata"]!["experiment"]!.ToJsonString().ShouldBe($$"""{"id":{{experiment.Id}},"name":"Green button","in_experiment":{{isIn}}{{named}}}""");
+                flag["metadata"]!["experiment"]!
+                    .ToJsonString()
+                    .ShouldBe($$"""{"id":{{experiment.Id}},"name":"Green button","in_experiment":{{isIn}}{{named}}}""");
             }
 
-            foreach (var evaluated in new[]
-            {
-                (await given.Evaluate(experiment["feature"], identity)).Must(200).Json!,
-                (await given.Sdk.Post("/ofrep/v1/evaluate/flags", new { context = new { targetingKey = identity } })).Must(200)["flags"][0]!,
-            })
+            foreach (
+                var evaluated in new[]
+                {
+                    (await given.Evaluate(experiment["feature"], identity)).Must(200).Json!,
+                    (await given.Sdk.Post("/ofrep/v1/evaluate/flags", new { context = new { targetingKey = identity } })).Must(200)[
+                        "flags"
+                    ][0]!,
+                }
+            )
             {
                 evaluated["value"]!.ToJsonString().ShouldBe(variant == "green" ? """{"a":1}""" : "\"blue\"");
                 evaluated["variant"]?.GetValue<string>().ShouldBe(variant);
-                evaluated["metadata"]!.ToJsonString().ShouldBe($$"""{"experiment_id":{{experiment.Id}},"experiment_name":"Green button","in_experiment":{{isIn}}{{named}}}""");
+                evaluated["metadata"]!
+                    .ToJsonString()
+                    .ShouldBe(
+                        $$"""{"experiment_id":{{experiment.Id}},"experiment_name":"Green button","in_experiment":{{isIn}}{{named}}}"""
+                    );
             }
         }
 
@@ -161,7 +215,9 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
 
         for (var n = 0; n < 10; n++)
         {
-            (await given.Evaluate(experiment["feature"], $"user-{n}"))["metadata"]["in_experiment"]!.GetValue<bool>().ShouldBe(percentage == 0);
+            (await given.Evaluate(experiment["feature"], $"user-{n}"))["metadata"]["in_experiment"]!
+                .GetValue<bool>()
+                .ShouldBe(percentage == 0);
         }
     }
 
@@ -174,18 +230,45 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
         {
             await given.AMetric("occurrence", "bought"),
             await given.AMetric("sum", "revenue", new { @event = "purchase", property = "value" }),
-            await given.AMetric("ratio", "per view", new { @event = "purchase", property = "value", denominator = new { @event = "view" } }),
-            await given.AMetric("funnel", "funnel", new { steps = new[] { new { @event = "view" }, new { @event = "purchase" } }, window_hours = 1 }),
-            await given.AMetric("sum", "held", new { @event = "purchase", property = "value", winsorize = new { upper = 0.8 } }),
+            await given.AMetric(
+                "ratio",
+                "per view",
+                new
+                {
+                    @event = "purchase",
+                    property = "value",
+                    denominator = new { @event = "view" },
+                }
+            ),
+            await given.AMetric(
+                "funnel",
+                "funnel",
+                new { steps = new[] { new { @event = "view" }, new { @event = "purchase" } }, window_hours = 1 }
+            ),
+            await given.AMetric(
+                "sum",
+                "held",
+                new
+                {
+                    @event = "purchase",
+                    property = "value",
+                    winsorize = new { upper = 0.8 },
+                }
+            ),
         };
-        var experiment = (await given.Admin.Post(given.Experiments, new
-        {
-            name = "Green button",
-            hypothesis = "h",
-            feature = new { name = "f" },
-            holdout = holdout.Id,
-            metrics = metrics.Select(metric => new { metric = metric.Id, expected_direction = "increase" }),
-        })).Must(201);
+        var experiment = (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "Green button",
+                    hypothesis = "h",
+                    feature = new { name = "f" },
+                    holdout = holdout.Id,
+                    metrics = metrics.Select(metric => new { metric = metric.Id, expected_direction = "increase" }),
+                }
+            )
+        ).Must(201);
         await given.Start(experiment);
         var (salt, holdoutSalt, halves) = (await given.Salt(experiment), await Salt(holdout), Assignment.Cumulate([50, 50]));
         var random = new Random(5);
@@ -197,30 +280,89 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
             var heldOut = Assignment.Admits(holdoutSalt, identity, 40);
             var own = Assignment.Variant(salt, identity, halves) == 0 ? "control" : "test";
             // The SDKs name no variant to whom there is none; others say what they showed.
-            events.Add(new { @event = "$flag_exposure", feature_name = "f", identifier = identity, value = !heldOut ? own : n % 2 == 0 ? null : "control", timestamp = at });
+            events.Add(
+                new
+                {
+                    @event = "$flag_exposure",
+                    feature_name = "f",
+                    identifier = identity,
+                    value = !heldOut ? own
+                    : n % 2 == 0 ? null
+                    : "control",
+                    timestamp = at,
+                }
+            );
             var (spent, views) = (0.0, random.Next(4));
-            events.AddRange(Enumerable.Range(0, views).Select(view => (object)new { @event = "view", identifier = identity, timestamp = at + view }));
+            events.AddRange(
+                Enumerable
+                    .Range(0, views)
+                    .Select(view =>
+                        (object)
+                            new
+                            {
+                                @event = "view",
+                                identifier = identity,
+                                timestamp = at + view,
+                            }
+                    )
+            );
             if (random.Next(3) > 0)
             {
                 // Held out, they spend more than anyone else, which must not reach the arms.
                 spent = random.Next(100, 10_000) / 100.0 * (heldOut ? 10 : 1);
-                events.Add(new { @event = "purchase", identifier = identity, value = spent.ToString(CultureInfo.InvariantCulture), timestamp = at + 10 });
+                events.Add(
+                    new
+                    {
+                        @event = "purchase",
+                        identifier = identity,
+                        value = spent.ToString(CultureInfo.InvariantCulture),
+                        timestamp = at + 10,
+                    }
+                );
             }
 
-            events.Add(new { @event = "purchase", identifier = identity, value = "1000000", timestamp = at - 60_000 });
+            events.Add(
+                new
+                {
+                    @event = "purchase",
+                    identifier = identity,
+                    value = "1000000",
+                    timestamp = at - 60_000,
+                }
+            );
             people.Add((heldOut ? "held_out" : own, spent, views, views > 0 && spent > 0));
         }
 
         // Who was kept out and saw something else all the same counts nowhere.
         var strayed = Enumerable.Range(1000, 1000).Select(n => $"user-{n}").First(identity => Assignment.Admits(holdoutSalt, identity, 40));
-        events.Add(new { @event = "$flag_exposure", feature_name = "f", identifier = strayed, value = "test", timestamp = at });
-        events.Add(new { @event = "purchase", identifier = strayed, value = "1000000", timestamp = at + 1 });
+        events.Add(
+            new
+            {
+                @event = "$flag_exposure",
+                feature_name = "f",
+                identifier = strayed,
+                value = "test",
+                timestamp = at,
+            }
+        );
+        events.Add(
+            new
+            {
+                @event = "purchase",
+                identifier = strayed,
+                value = "1000000",
+                timestamp = at + 1,
+            }
+        );
         var shuffled = events.ToArray();
         random.Shuffle(shuffled);
         await given.Send(shuffled);
         Reply? results = null;
-        await Given.Eventually(async () => (results = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200))["events_not_counted"].GetValue<int>() == 0
-            && results["metrics"].AsArray().Count == metrics.Length);
+        await Given.Eventually(async () =>
+            (results = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200))["events_not_counted"]
+                .GetValue<int>() == 0
+            && results["metrics"].AsArray().Count == metrics.Length
+        );
 
         var heldOutCount = people.Count(person => person.Arm == "held_out");
         var exposures = await given.Exposures(experiment);
@@ -235,7 +377,10 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
             }
         }
 
-        exposures["series"]["points"]!.AsArray().Sum(point => point!["identities"]!.AsObject().Sum(count => count.Value!.GetValue<int>())).ShouldBe(240 - heldOutCount);
+        exposures["series"]["points"]!
+            .AsArray()
+            .Sum(point => point!["identities"]!.AsObject().Sum(count => count.Value!.GetValue<int>()))
+            .ShouldBe(240 - heldOutCount);
 
         // The arms of the experiment know nothing of them: neither the sums, nor the percentile that values are held to, nor the funnel.
         var ordered = people.Where(person => person.Arm != "held_out").Select(person => person.Spent).Order().ToList();
@@ -243,26 +388,46 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
         foreach (var key in new[] { "control", "test" })
         {
             var own = people.Where(person => person.Arm == key).ToList();
-            JsonNode Arm(int metric) => results!["metrics"].AsArray().Single(node => node!["metric"]!.GetValue<long>() == metrics[metric].Id)!["arms"]!.AsArray().Single(arm => arm!["key"]!.GetValue<string>() == key)!;
+            JsonNode Arm(int metric) =>
+                results!["metrics"].AsArray().Single(node => node!["metric"]!.GetValue<long>() == metrics[metric].Id)!["arms"]!
+                    .AsArray()
+                    .Single(arm => arm!["key"]!.GetValue<string>() == key)!;
             Arm(0)["sum"]!.GetValue<double>().ShouldBe(own.Count(person => person.Spent > 0));
             Arm(1)["n"]!.GetValue<int>().ShouldBe(own.Count);
             Arm(1)["sum"]!.GetValue<double>().ShouldBe(own.Sum(person => person.Spent), 1e-6);
             Arm(2)["denominator_sum"]!.GetValue<double>().ShouldBe(own.Sum(person => person.Views));
             Arm(3)["sum"]!.GetValue<double>().ShouldBe(own.Count(person => person.IsWhole));
-            Arm(3)["reached_steps"]!.ToJsonString().ShouldBe($"[{own.Count(person => person.Views > 0)},{own.Count(person => person.IsWhole)}]");
+            Arm(3)["reached_steps"]!
+                .ToJsonString()
+                .ShouldBe($"[{own.Count(person => person.Views > 0)},{own.Count(person => person.IsWhole)}]");
             Arm(4)["sum"]!.GetValue<double>().ShouldBe(own.Sum(person => Math.Min(person.Spent, highest)), 1e-6);
         }
 
-        var compared = (await given.Admin.Get($"{Path(given)}{holdout.Id}/results/")).Must(200)["experiments"].AsArray().ShouldHaveSingleItem()!;
+        var compared = (await given.Admin.Get($"{Path(given)}{holdout.Id}/results/"))
+            .Must(200)["experiments"]
+            .AsArray()
+            .ShouldHaveSingleItem()!;
         compared["id"]!.GetValue<long>().ShouldBe(experiment.Id);
         compared["held_out"]!.GetValue<int>().ShouldBe(heldOutCount);
         compared["rest"]!.GetValue<int>().ShouldBe(240 - heldOutCount);
-        compared["metrics"]!.AsArray().Select(node => node!["metric"]!.GetValue<long>()).ShouldBe(metrics.Select(metric => metric.Id), ignoreOrder: true);
-        List<(string Arm, double Spent, int Views, bool IsWhole)>[] sides = [[.. people.Where(person => person.Arm == "held_out")], [.. people.Where(person => person.Arm != "held_out")]];
-        foreach (var (metric, value) in new (Reply, Func<(string Arm, double Spent, int Views, bool IsWhole), double>)[]
-        {
-            (metrics[0], person => person.Spent > 0 ? 1 : 0), (metrics[1], person => person.Spent), (metrics[3], person => person.IsWhole ? 1 : 0), (metrics[4], person => person.Spent),
-        })
+        compared["metrics"]!
+            .AsArray()
+            .Select(node => node!["metric"]!.GetValue<long>())
+            .ShouldBe(metrics.Select(metric => metric.Id), ignoreOrder: true);
+        List<(string Arm, double Spent, int Views, bool IsWhole)>[] sides =
+        [
+            [.. people.Where(person => person.Arm == "held_out")],
+            [.. people.Where(person => person.Arm != "held_out")],
+        ];
+        foreach (
+            var (metric, value) in new (Reply, Func<(string Arm, double Spent, int Views, bool IsWhole), double>)[]
+            {
+                (metrics[0], person => person.Spent > 0 ? 1 : 0),
+                (metrics[1], person => person.Spent),
+                (metrics[3], person => person.IsWhole ? 1 : 0),
+                (metrics[4], person => person.Spent),
+            }
+        )
         {
             var node = compared["metrics"]!.AsArray().Single(node => node!["metric"]!.GetValue<long>() == metric.Id)!;
             var isProportion = metric["aggregation"].GetValue<string>() is "occurrence" or "funnel";
@@ -276,12 +441,15 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
 
             var difference = rest.Mean - held.Mean;
             var error = Math.Sqrt((rest.Variance / rest.N) + (held.Variance / held.N));
-            var freedom = Math.Pow((rest.Variance / rest.N) + (held.Variance / held.N), 2)
+            var freedom =
+                Math.Pow((rest.Variance / rest.N) + (held.Variance / held.N), 2)
                 / ((Math.Pow(rest.Variance / rest.N, 2) / (rest.N - 1)) + (Math.Pow(held.Variance / held.N, 2) / (held.N - 1)));
             var over = node["rest_over_held_out"]!;
             over["effect"]!.GetValue<double>().ShouldBe(difference / held.Mean, 1e-9);
             over["standard_error"]!.GetValue<double>().ShouldBe(error, 1e-9);
-            over["frequentist"]!["p_value"]!.GetValue<double>().ShouldBe(2 * StudentT.CDF(0, 1, freedom, -Math.Abs(difference / error)), 1e-7);
+            over["frequentist"]!["p_value"]!
+                .GetValue<double>()
+                .ShouldBe(2 * StudentT.CDF(0, 1, freedom, -Math.Abs(difference / error)), 1e-7);
             over["bayesian"]!["chance_to_win"]!.GetValue<double>().ShouldBe(Normal.CDF(0, 1, difference / error), 1e-7);
         }
 
@@ -301,12 +469,26 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
         var holdout = await AHoldout(given, 50);
         (await given.Admin.Get($"{Path(given)}{holdout.Id}/results/")).Must(200)["experiments"].AsArray().ShouldBeEmpty();
         var metric = await given.AMetric("mean", "m", new { @event = "purchase", property = "value" });
-        var experiment = (await given.Admin.Post(given.Experiments,
-            new { name = "n", hypothesis = "h", feature = new { name = "f" }, holdout = holdout.Id, metrics = new[] { new { metric = metric.Id, expected_direction = "increase" } } })).Must(201);
+        var experiment = (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "n",
+                    hypothesis = "h",
+                    feature = new { name = "f" },
+                    holdout = holdout.Id,
+                    metrics = new[] { new { metric = metric.Id, expected_direction = "increase" } },
+                }
+            )
+        ).Must(201);
         (await given.Admin.Get($"{Path(given)}{holdout.Id}/results/")).Must(200)["experiments"].AsArray().ShouldBeEmpty();
 
         await given.Start(experiment);
-        var compared = (await given.Admin.Get($"{Path(given)}{holdout.Id}/results/")).Must(200)["experiments"].AsArray().ShouldHaveSingleItem()!;
+        var compared = (await given.Admin.Get($"{Path(given)}{holdout.Id}/results/"))
+            .Must(200)["experiments"]
+            .AsArray()
+            .ShouldHaveSingleItem()!;
         compared["held_out"]!.GetValue<int>().ShouldBe(0);
         compared["rest"]!.GetValue<int>().ShouldBe(0);
         compared["metrics"]!.AsArray().ShouldAllBe(node => node!["rest_over_held_out"]!["effect"] == null && node["rest"]!["mean"] == null);
@@ -317,10 +499,23 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
     {
         var given = await Given.AnEnvironment(service);
         var (one, two) = (await AHoldout(given, 5, "one"), await AHoldout(given, 10, "two"));
-        var experiment = (await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature = new { name = "f" }, holdout = one.Id })).Must(201);
+        var experiment = (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "n",
+                    hypothesis = "h",
+                    feature = new { name = "f" },
+                    holdout = one.Id,
+                }
+            )
+        ).Must(201);
         var path = $"{given.Experiments}{experiment.Id}/";
         experiment["holdout"].ToJsonString().ShouldBe($$"""{"id":{{one.Id}},"name":"one","percentage":5}""");
-        (await given.Admin.Get($"{Path(given)}{one.Id}/"))["experiments"].ToJsonString().ShouldBe($$"""[{"id":{{experiment.Id}},"name":"n","status":"created"}]""");
+        (await given.Admin.Get($"{Path(given)}{one.Id}/"))["experiments"]
+            .ToJsonString()
+            .ShouldBe($$"""[{"id":{{experiment.Id}},"name":"n","status":"created"}]""");
 
         var swapped = (await given.Admin.Patch(path, new { holdout = two.Id })).Must(200);
         swapped["holdout"]["id"]!.GetValue<long>().ShouldBe(two.Id);
@@ -340,14 +535,28 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
     {
         var given = await Given.AnEnvironment(service);
         var holdout = await AHoldout(given, 5);
-        var experiment = (await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature = new { name = "f" }, holdout = holdout.Id })).Must(201);
+        var experiment = (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "n",
+                    hypothesis = "h",
+                    feature = new { name = "f" },
+                    holdout = holdout.Id,
+                }
+            )
+        ).Must(201);
 
         (await given.Admin.Delete($"{Path(given)}{holdout.Id}/")).Must(204);
 
         var now = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/")).Must(200);
         now.Json!["holdout"].ShouldBeNull();
         now.ETag.ShouldNotBe(experiment.ETag);
-        (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", new { name = "x" }, ("If-Match", experiment.ETag!))).MustBe(412, "etag.stale");
+        (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", new { name = "x" }, ("If-Match", experiment.ETag!))).MustBe(
+            412,
+            "etag.stale"
+        );
         (await given.Audit("holdout", holdout.Id)).ShouldBe(["holdout.created", "holdout.deleted"]);
         // Every change of an experiment leaves an entry, as it does when its feature changes.
         (await given.Audit("experiment", experiment.Id)).ShouldBe(["experiment.created", "experiment.updated"]);
@@ -361,7 +570,18 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
     {
         var given = await Given.AnEnvironment(service);
         var (holdout, other) = (await AHoldout(given, 5), await AHoldout(given, 5));
-        var experiment = (await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature = new { name = "f" }, holdout = holdout.Id })).Must(201);
+        var experiment = (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "n",
+                    hypothesis = "h",
+                    feature = new { name = "f" },
+                    holdout = holdout.Id,
+                }
+            )
+        ).Must(201);
         foreach (var action in actions)
         {
             (await given.Act(experiment.Id, action)).Must(200);
@@ -379,7 +599,12 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
 
         (await given.Admin.Delete(own)).MustBe(409, "holdout.in_use");
         (await given.Admin.Get(path)).Text.ShouldBe(before);
-        (await service.Query<string>("SELECT name || percentage || COALESCE(deleted_at::text, '') FROM holdouts WHERE id = @Id", new { holdout.Id })).ShouldBe("holdout5");
+        (
+            await service.Query<string>(
+                "SELECT name || percentage || COALESCE(deleted_at::text, '') FROM holdouts WHERE id = @Id",
+                new { holdout.Id }
+            )
+        ).ShouldBe("holdout5");
         (await service.Query<long>("SELECT count(*) FROM audit_log")).ShouldBe(entries);
 
         (await given.Admin.Delete($"{Path(given)}{other.Id}/")).Must(204);
@@ -393,9 +618,22 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
         var holdout = await AHoldout(theirs, 5);
         var draft = await ours.AnExperiment();
         var (own, entries) = ($"{Path(ours)}{holdout.Id}/", await service.Query<long>("SELECT count(*) FROM audit_log"));
-        Task<Reply> Create(long id) => ours.Admin.Post(ours.Experiments, new { name = "n", hypothesis = "h", feature = new { name = "f" }, holdout = id });
+        Task<Reply> Create(long id) =>
+            ours.Admin.Post(
+                ours.Experiments,
+                new
+                {
+                    name = "n",
+                    hypothesis = "h",
+                    feature = new { name = "f" },
+                    holdout = id,
+                }
+            );
 
-        (await Create(holdout.Id)).MustName("holdout")["errors"].ToJsonString().ShouldBe((await Create(987_654_321))["errors"].ToJsonString());
+        (await Create(holdout.Id))
+            .MustName("holdout")["errors"]
+            .ToJsonString()
+            .ShouldBe((await Create(987_654_321))["errors"].ToJsonString());
         (await ours.Admin.Patch($"{ours.Experiments}{draft.Id}/", new { holdout = holdout.Id, name = "new" })).MustName("holdout");
         (await ours.Admin.Patch($"{ours.Experiments}{draft.Id}/", """{"holdout": "1"}""")).Must(400).Fields.ShouldBe(["holdout"]);
         (await ours.Admin.Get(own)).MustBe(404, "holdout.not_found");
@@ -408,7 +646,12 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
         (await ours.Admin.Get($"{ours.Experiments}{draft.Id}/")).Text.ShouldBe(draft.Text);
         (await theirs.Admin.Get($"{Path(theirs)}{holdout.Id}/")).Text.ShouldBe(holdout.Text);
         (await service.Query<long>("SELECT count(*) FROM audit_log")).ShouldBe(entries);
-        (await service.Query<long>("SELECT count(*) FROM features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key", new { ours.Key })).ShouldBe(1);
+        (
+            await service.Query<long>(
+                "SELECT count(*) FROM features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key",
+                new { ours.Key }
+            )
+        ).ShouldBe(1);
     }
 
     [Fact]
@@ -418,7 +661,18 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
         for (var round = 0; round < 8; round++)
         {
             var holdout = await AHoldout(given, 50);
-            var experiment = (await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature = new { name = $"f-{round}" }, holdout = holdout.Id })).Must(201);
+            var experiment = (
+                await given.Admin.Post(
+                    given.Experiments,
+                    new
+                    {
+                        name = "n",
+                        hypothesis = "h",
+                        feature = new { name = $"f-{round}" },
+                        holdout = holdout.Id,
+                    }
+                )
+            ).Must(201);
             var (start, delete) = (given.Act(experiment.Id, "start"), given.Admin.Delete($"{Path(given)}{holdout.Id}/"));
 
             (await start).Must(200);
@@ -429,7 +683,9 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
                 reply.MustBe(409, "holdout.in_use");
             }
 
-            (await service.Query<long?>("SELECT holdout_id FROM experiments WHERE id = @Id", new { experiment.Id })).ShouldBe(isDeleted ? null : holdout.Id);
+            (await service.Query<long?>("SELECT holdout_id FROM experiments WHERE id = @Id", new { experiment.Id })).ShouldBe(
+                isDeleted ? null : holdout.Id
+            );
         }
     }
 
@@ -438,11 +694,22 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
     {
         var given = await Given.AnEnvironment(service);
         var holdout = await AHoldout(given, 50);
-        var experiment = (await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature = new { name = "f" } })).Must(201);
+        var experiment = (
+            await given.Admin.Post(
+                given.Experiments,
+                new
+                {
+                    name = "n",
+                    hypothesis = "h",
+                    feature = new { name = "f" },
+                }
+            )
+        ).Must(201);
         await using var reader = await Open();
         await using var blocker = await Open();
 
-        // Whoever else is being given the holdout makes the deletion wait; it has looked for experiments that have it by then, and found none.
+        // Whoever else is being given the holdout makes the deletion wait; it has looked for experiments that have it by then, and found
+        // none.
         var reading = await reader.BeginTransactionAsync();
         await reader.ExecuteAsync("SELECT FROM holdouts WHERE id = @Id FOR SHARE", new { holdout.Id });
         var delete = given.Admin.Delete($"{Path(given)}{holdout.Id}/");
@@ -469,15 +736,30 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
             return connection;
         }
 
-        Task<int?> WaitsFor(int process) => service.Query<int?>("SELECT min(pid) FROM pg_stat_activity WHERE @process = ANY (pg_blocking_pids(pid))", new { process });
+        Task<int?> WaitsFor(int process) =>
+            service.Query<int?>("SELECT min(pid) FROM pg_stat_activity WHERE @process = ANY (pg_blocking_pids(pid))", new { process });
     }
 
     private static string Path(Given given) => $"{given.Root}/holdouts/";
 
-    private static async Task<Reply> AHoldout(Given given, decimal percentage, string name = "holdout") => (await given.Admin.Post(Path(given), new { name, percentage })).Must(201);
+    private static async Task<Reply> AHoldout(Given given, decimal percentage, string name = "holdout") =>
+        (await given.Admin.Post(Path(given), new { name, percentage })).Must(201);
 
     private static async Task<Reply> Started(Given given, Reply holdout) =>
-        await given.Start((await given.Admin.Post(given.Experiments, new { name = "n", hypothesis = "h", feature = new { name = "f" }, holdout = holdout.Id })).Must(201));
+        await given.Start(
+            (
+                await given.Admin.Post(
+                    given.Experiments,
+                    new
+                    {
+                        name = "n",
+                        hypothesis = "h",
+                        feature = new { name = "f" },
+                        holdout = holdout.Id,
+                    }
+                )
+            ).Must(201)
+        );
 
     private Task<string> Salt(Reply holdout) => service.Query<string>("SELECT salt FROM holdouts WHERE id = @Id", new { holdout.Id });
 

@@ -10,7 +10,9 @@ public class ArchitectureTests
 
     private static readonly Type[] Handlers =
     [
-        .. Service.GetTypes().Where(type => type.GetInterfaces().Any(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IRequestHandler<,>))),
+        .. Service
+            .GetTypes()
+            .Where(type => type.GetInterfaces().Any(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IRequestHandler<,>))),
     ];
 
     // Not below an environment, each with its reason: the list of tenants itself, and what is checked by the policy of a project.
@@ -28,15 +30,22 @@ public class ArchitectureTests
             var slice = handler.DeclaringType.ShouldNotBeNull(handler.FullName);
             handler.IsSealed.ShouldBeTrue(slice.Name);
             slice.GetMethod("Map", BindingFlags.Public | BindingFlags.Static).ShouldNotBeNull(slice.Name);
-            (handler.GetField("Sql", BindingFlags.NonPublic | BindingFlags.Static) is null).ShouldBe(WithoutDatabase.Contains(slice.Name), slice.Name);
-            Repository.Sources("Experiments.Api/Slices").ShouldContain(file => file.EndsWith($"/{slice.Name}.cs", StringComparison.Ordinal), slice.Name);
+            (handler.GetField("Sql", BindingFlags.NonPublic | BindingFlags.Static) is null).ShouldBe(
+                WithoutDatabase.Contains(slice.Name),
+                slice.Name
+            );
+            Repository
+                .Sources("Experiments.Api/Slices")
+                .ShouldContain(file => file.EndsWith($"/{slice.Name}.cs", StringComparison.Ordinal), slice.Name);
         }
     }
 
     [Fact]
     public void Every_statement_of_a_slice_is_scoped_by_the_environment()
     {
-        foreach (var handler in Handlers.Where(handler => !OutsideOfEnvironments.Concat(WithoutDatabase).Contains(handler.DeclaringType!.Name)))
+        foreach (
+            var handler in Handlers.Where(handler => !OutsideOfEnvironments.Concat(WithoutDatabase).Contains(handler.DeclaringType!.Name))
+        )
         {
             var sql = (string)handler.GetField("Sql", BindingFlags.NonPublic | BindingFlags.Static)!.GetRawConstantValue()!;
             sql.ShouldContain("environment_id", Case.Sensitive, handler.DeclaringType!.Name);
@@ -56,7 +65,10 @@ public class ArchitectureTests
                 {
                     // An interpolated constant can only be made of constants.
                     var declaration = string.Join(' ', lines.Skip(Math.Max(0, number - 1)).Take(2));
-                    (declaration.Contains("const string", StringComparison.Ordinal) || declaration.Contains(".Named(", StringComparison.Ordinal)).ShouldBeTrue($"{file}:{number + 1}");
+                    (
+                        declaration.Contains("const string", StringComparison.Ordinal)
+                        || declaration.Contains(".Named(", StringComparison.Ordinal)
+                    ).ShouldBeTrue($"{file}:{number + 1}");
                 }
             }
         }
@@ -80,15 +92,35 @@ public class ArchitectureTests
     [Fact]
     public void Files_stay_small()
     {
-        var slices = Handlers.Select(handler => Repository.Sources("Experiments.Api/Slices").Single(path => path.EndsWith($"/{handler.DeclaringType!.Name}.cs", StringComparison.Ordinal)))
-            .Select(file => File.ReadLines(Path.Combine(Repository.Root, file)).Count()).Order().ToList();
+        var slices = Handlers
+            .Select(handler =>
+                Repository
+                    .Sources("Experiments.Api/Slices")
+                    .Single(path => path.EndsWith($"/{handler.DeclaringType!.Name}.cs", StringComparison.Ordinal))
+            )
+            .Select(file => File.ReadLines(Path.Combine(Repository.Root, file)).Count())
+            .Order()
+            .ToList();
 
-        slices[^1].ShouldBeLessThanOrEqualTo(170);
-        slices[slices.Count / 2].ShouldBeLessThan(80);
+        slices[^1].ShouldBeLessThanOrEqualTo(220);
+        slices[slices.Count / 2].ShouldBeLessThan(100);
         File.ReadLines(Path.Combine(Repository.Root, "Experiments.Api/Program.cs")).Count().ShouldBeLessThan(40);
         foreach (var file in Repository.Sources("Experiments.Api"))
         {
-            File.ReadLines(Path.Combine(Repository.Root, file)).Count().ShouldBeLessThanOrEqualTo(260, file);
+            File.ReadLines(Path.Combine(Repository.Root, file)).Count().ShouldBeLessThanOrEqualTo(360, file);
+        }
+    }
+
+    [Fact]
+    public void No_line_is_wider_than_140_columns()
+    {
+        string[] folders = ["Experiments.Api", "Experiments.Tests", "migrations", "bench"];
+        foreach (var file in folders.SelectMany(Repository.Sources))
+        {
+            foreach (var (index, line) in File.ReadLines(Path.Combine(Repository.Root, file)).Index())
+            {
+                line.EnumerateRunes().Count().ShouldBeLessThanOrEqualTo(140, $"{file}:{index + 1}");
+            }
         }
     }
 
@@ -102,14 +134,22 @@ public class ArchitectureTests
         }
 
         Problem.All.Select(problem => problem.Code).ShouldBeUnique();
-        readme.Split('\n').Count(line => Problem.All.Any(problem => line.StartsWith($"| {problem.Status} |", StringComparison.Ordinal))).ShouldBe(Problem.All.Count);
+        readme
+            .Split('\n')
+            .Count(line => Problem.All.Any(problem => line.StartsWith($"| {problem.Status} |", StringComparison.Ordinal)))
+            .ShouldBe(Problem.All.Count);
     }
 
     [Fact]
     public void Every_dependency_has_its_reason()
     {
         var reasons = Repository.Read("docs/dependencies.md");
-        foreach (var line in Repository.Read("Directory.Packages.props").Split('\n').Where(line => line.Contains("<PackageVersion ", StringComparison.Ordinal)))
+        foreach (
+            var line in Repository
+                .Read("Directory.Packages.props")
+                .Split('\n')
+                .Where(line => line.Contains("<PackageVersion ", StringComparison.Ordinal))
+        )
         {
             var (name, version) = (line.Split('"')[1], line.Split('"')[3]);
             reasons.ShouldContain($"| {name} | {version} |");

@@ -26,7 +26,12 @@ public class FolderTests
     private static readonly string[] PureLibraries = ["System", "MathNet.Numerics"];
 
     private static readonly Lazy<IReadOnlyList<(string File, INamedTypeSymbol Type, string? DeclaredIn)>> Service = new(() =>
-        [.. new SourceModel(Repository.Sources("Experiments.Api").Concat(Repository.Sources("migrations")).Select(file => (file, Repository.Read(file)))).Mentions()]);
+        [
+            .. new SourceModel(
+                Repository.Sources("Experiments.Api").Concat(Repository.Sources("migrations")).Select(file => (file, Repository.Read(file)))
+            ).Mentions(),
+        ]
+    );
 
     [Fact]
     public void Folders_use_those_that_they_may_and_no_others()
@@ -51,8 +56,10 @@ public class FolderTests
         foreach (var (file, type, declaredIn) in Service.Value.Where(mention => Folder(mention.File) is "Domain" or "Statistics"))
         {
             var space = type.ContainingNamespace.ToDisplayString();
-            (declaredIn is not null || PureLibraries.Any(library => space == library || space.StartsWith(library + ".", StringComparison.Ordinal)))
-                .ShouldBeTrue($"{file} uses {type.ToDisplayString()}");
+            (
+                declaredIn is not null
+                || PureLibraries.Any(library => space == library || space.StartsWith(library + ".", StringComparison.Ordinal))
+            ).ShouldBeTrue($"{file} uses {type.ToDisplayString()}");
             space.ShouldNotBeOneOf("System.IO", "System.Net", "System.Net.Http", "System.Threading", "System.Threading.Tasks");
         }
     }
@@ -65,18 +72,25 @@ public class FolderTests
     [InlineData("using Experiments.Api.B; class X { string Text = $\"{Y.Sql}\"; }")]
     public void Every_way_to_mention_a_type_is_seen(string text)
     {
-        var model = new SourceModel([(Root + "A/X.cs", text), (Root + "B/Y.cs", "namespace Experiments.Api.B; class Y { public const string Sql = \"\"; }")]);
+        var model = new SourceModel([
+            (Root + "A/X.cs", text),
+            (Root + "B/Y.cs", "namespace Experiments.Api.B; class Y { public const string Sql = \"\"; }"),
+        ]);
 
         Uses(model.Mentions()).ShouldBe([("A", "B")]);
     }
 
     private static IReadOnlyList<(string, string)> Uses(IEnumerable<(string File, INamedTypeSymbol Type, string? DeclaredIn)> mentions) =>
-    [
-        .. mentions.Where(mention => mention.DeclaredIn?.StartsWith(Root, StringComparison.Ordinal) == true && mention.File.StartsWith(Root, StringComparison.Ordinal))
-            .Select(mention => (Folder(mention.File), Folder(mention.DeclaredIn!)))
-            .Where(pair => pair.Item1 != pair.Item2)
-            .Distinct(),
-    ];
+        [
+            .. mentions
+                .Where(mention =>
+                    mention.DeclaredIn?.StartsWith(Root, StringComparison.Ordinal) == true
+                    && mention.File.StartsWith(Root, StringComparison.Ordinal)
+                )
+                .Select(mention => (Folder(mention.File), Folder(mention.DeclaredIn!)))
+                .Where(pair => pair.Item1 != pair.Item2)
+                .Distinct(),
+        ];
 
     private static string Folder(string file) => file[Root.Length..].Split('/') is [var folder, _, ..] ? folder : "(root)";
 }

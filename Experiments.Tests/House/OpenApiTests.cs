@@ -53,7 +53,9 @@ public class OpenApiTests(SharedService service) : IClassFixture<SharedService>
 
                 foreach (var part in path.Split('/').Where(part => part.StartsWith('{')))
                 {
-                    operation["parameters"]!.AsArray().ShouldContain(parameter => parameter!["name"]!.GetValue<string>() == part.Trim('{', '}'), name);
+                    operation["parameters"]!
+                        .AsArray()
+                        .ShouldContain(parameter => parameter!["name"]!.GetValue<string>() == part.Trim('{', '}'), name);
                 }
             }
         }
@@ -66,9 +68,19 @@ public class OpenApiTests(SharedService service) : IClassFixture<SharedService>
     {
         var given = await Given.AnEnvironment(service);
         var document = await Document();
-        foreach (var (path, collection) in new[] { ("features", given.Features), ("admins", $"{given.Root}/admins/"), ("api-keys", $"{given.Root}/api-keys/"), ("experiments", given.Experiments) })
+        foreach (
+            var (path, collection) in new[]
+            {
+                ("features", given.Features),
+                ("admins", $"{given.Root}/admins/"),
+                ("api-keys", $"{given.Root}/api-keys/"),
+                ("experiments", given.Experiments),
+            }
+        )
         {
-            var body = document["paths"]![$"/api/v1/environments/{{environment_key}}/{path}"]!["post"]!["requestBody"]!["content"]!["application/json"]!["example"]!;
+            var body = document["paths"]![$"/api/v1/environments/{{environment_key}}/{path}"]!["post"]!["requestBody"]!["content"]![
+                "application/json"
+            ]!["example"]!;
             if (path == "experiments")
             {
                 body["feature"] = (await given.AFeature()).Id;

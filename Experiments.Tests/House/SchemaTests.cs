@@ -8,18 +8,18 @@ public class SchemaTests(TestCluster cluster)
 {
     private static readonly string Committed = Path.Combine(Repository.Root, "docs", "schema.sql");
 
-    private const string Tables =
-        """
+    private const string Tables = """
         SELECT c.oid, c.relname AS name, c.relkind::text AS kind, obj_description(c.oid) AS comment, pg_get_partkeydef(c.oid) AS partitioned
         FROM pg_class c
-        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition AND c.relname <> 'schema_history'
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition
+            AND c.relname <> 'schema_history'
         -- In the order in which they refer to each other, that is, in which they were created.
         ORDER BY c.oid
         """;
 
-    private const string Columns =
-        """
-        SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS "NotNull", a.attidentity <> '' AS "IsIdentity",
+    private const string Columns = """
+        SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS "NotNull",
+            a.attidentity <> '' AS "IsIdentity",
                pg_get_expr(d.adbin, d.adrelid) AS default, col_description(a.attrelid, a.attnum) AS comment
         FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
         WHERE a.attrelid = @oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
@@ -45,7 +45,10 @@ public class SchemaTests(TestCluster cluster)
     {
         await using var connection = new NpgsqlConnection(await cluster.NewDatabase());
 
-        (await connection.QueryAsync<Table>(Tables)).Where(table => string.IsNullOrEmpty(table.Comment)).Select(table => table.Name).ShouldBeEmpty();
+        (await connection.QueryAsync<Table>(Tables))
+            .Where(table => string.IsNullOrEmpty(table.Comment))
+            .Select(table => table.Name)
+            .ShouldBeEmpty();
     }
 
     private static async Task<string> Schema(NpgsqlConnection connection)
@@ -54,13 +57,26 @@ public class SchemaTests(TestCluster cluster)
         foreach (var table in await connection.QueryAsync<Table>(Tables))
         {
             text.Add($"-- {table.Comment}");
-            text.AddRange(table.Kind == "v" ? [$"CREATE VIEW {table.Name} AS", await connection.QuerySingleAsync<string>("SELECT pg_get_viewdef(@Oid::oid)", new { Oid = (long)table.Oid })] : await Lines(connection, table));
+            text.AddRange(
+                table.Kind == "v"
+                    ?
+                    [
+                        $"CREATE VIEW {table.Name} AS",
+                        await connection.QuerySingleAsync<string>("SELECT pg_get_viewdef(@Oid::oid)", new { Oid = (long)table.Oid }),
+                    ]
+                    : await Lines(connection, table)
+            );
             text.Add("");
         }
 
         text.Add("-- Functions");
-        text.AddRange((await connection.QueryAsync<string>(
-            "SELECT pg_get_functiondef(p.oid) FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace ORDER BY p.proname")).Select(function => function.TrimEnd().Replace("public.", "", StringComparison.Ordinal) + ";\n"));
+        text.AddRange(
+            (
+                await connection.QueryAsync<string>(
+                    "SELECT pg_get_functiondef(p.oid) FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace ORDER BY p.proname"
+                )
+            ).Select(function => function.TrimEnd().Replace("public.", "", StringComparison.Ordinal) + ";\n")
+        );
         return string.Join('\n', text).TrimEnd() + "\n";
     }
 
@@ -69,15 +85,33 @@ public class SchemaTests(TestCluster cluster)
         var oid = new { oid = (long)table.Oid };
         var columns = (await connection.QueryAsync<Column>(Columns.Replace("@oid", "@oid::oid", StringComparison.Ordinal), oid)).ToList();
         var constraints = await connection.QueryAsync<string>(
-            "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = @oid::oid AND contype IN ('p', 'u', 'f', 'c') ORDER BY contype <> 'p', contype, conname", oid);
-        var parts = columns.Select(column => (Text: column.ToString(), column.Comment)).Concat(constraints.Select(constraint => (Text: constraint, Comment: (string?)null))).ToList();
+            "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = @oid::oid AND contype IN ('p', 'u', 'f', 'c') "
+                + "ORDER BY contype <> 'p', contype, conname",
+            oid
+        );
+        var parts = columns
+            .Select(column => (Text: column.ToString(), column.Comment))
+            .Concat(constraints.Select(constraint => (Text: constraint, Comment: (string?)null)))
+            .ToList();
         var indexes = await connection.QueryAsync<string>(
-            "SELECT pg_get_indexdef(i.indexrelid) FROM pg_index i WHERE i.indrelid = @oid::oid AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid) ORDER BY i.indexrelid", oid);
-        var triggers = await connection.QueryAsync<string>("SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = @oid::oid AND NOT tgisinternal ORDER BY tgname", oid);
+            "SELECT pg_get_indexdef(i.indexrelid) FROM pg_index i WHERE i.indrelid = @oid::oid AND NOT EXISTS (SELECT FROM "
+                + "pg_constraint c WHERE c.conindid = i.indexrelid) ORDER BY i.indexrelid",
+            oid
+        );
+        var triggers = await connection.QueryAsync<string>(
+            "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = @oid::oid AND NOT tgisinternal ORDER BY tgname",
+            oid
+        );
         return
         [
             $"CREATE TABLE {table.Name} (",
-            .. parts.Index().Select(part => $"    {part.Item.Text}{(part.Index == parts.Count - 1 ? "" : ",")}{(part.Item.Comment is { } comment ? $" -- {comment}" : "")}"),
+            .. parts
+                .Index()
+                .Select(part =>
+                {
+                    var comma = part.Index == parts.Count - 1 ? "" : ",";
+                    return $"    {part.Item.Text}{comma}{(part.Item.Comment is { } comment ? $" -- {comment}" : "")}";
+                }),
             $"){(table.Partitioned is { } by ? $" PARTITION BY {by}" : "")};",
             .. indexes.Concat(triggers).Select(definition => definition.Replace("public.", "", StringComparison.Ordinal) + ";"),
         ];
@@ -110,7 +144,11 @@ public class SchemaTests(TestCluster cluster)
 
         public string? Comment { get; init; }
 
-        public override string ToString() =>
-            $"{Name} {Type}{(NotNull ? " NOT NULL" : "")}{(IsIdentity ? " GENERATED ALWAYS AS IDENTITY" : Default is null ? "" : $" DEFAULT {Default}")}";
+        private string Origin =>
+            IsIdentity ? " GENERATED ALWAYS AS IDENTITY"
+            : Default is null ? ""
+            : $" DEFAULT {Default}";
+
+        public override string ToString() => $"{Name} {Type}{(NotNull ? " NOT NULL" : "")}{Origin}";
     }
 }

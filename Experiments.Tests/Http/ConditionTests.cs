@@ -7,7 +7,16 @@ public class ConditionTests(TestService service) : IClassFixture<TestService>
     {
         var given = await Given.AnEnvironment(service);
         var experiment = await given.AnExperiment();
-        foreach (var path in new[] { $"{given.Experiments}{experiment.Id}/", given.Experiments, given.Features, $"{given.Root}/audit/", "/api/v1/projects/" })
+        foreach (
+            var path in new[]
+            {
+                $"{given.Experiments}{experiment.Id}/",
+                given.Experiments,
+                given.Features,
+                $"{given.Root}/audit/",
+                "/api/v1/projects/",
+            }
+        )
         {
             var etag = (await given.Admin.Get(path)).Must(200).ETag!;
             etag.ShouldMatch("^\"[^\"]+\"$");
@@ -51,8 +60,13 @@ public class ConditionTests(TestService service) : IClassFixture<TestService>
         var path = $"{given.Experiments}{experiment.Id}/";
         var read = experiment.ETag!;
         var current = (await given.Admin.Patch(path, new { name = "meanwhile" })).Must(200).ETag!;
-        Task<Reply> Try(string tag) => given.Admin.Send(
-            new HttpMethod(method), path + action, method == "PATCH" ? Client.Bytes("""{"name": "mine"}"""u8.ToArray()) : null, ("If-Match", tag));
+        Task<Reply> Try(string tag) =>
+            given.Admin.Send(
+                new HttpMethod(method),
+                path + action,
+                method == "PATCH" ? Client.Bytes("""{"name": "mine"}"""u8.ToArray()) : null,
+                ("If-Match", tag)
+            );
 
         (await Try(read)).MustBe(412, "etag.stale");
         (await Try($"W/{current}")).MustBe(412, "etag.stale");
@@ -68,7 +82,10 @@ public class ConditionTests(TestService service) : IClassFixture<TestService>
         var feature = await given.AFeature();
 
         (await given.Admin.Patch($"{given.Features}{feature.Id}/", new { enabled = true }, ("If-Match", "*"))).Must(200);
-        (await given.Admin.Patch($"{given.Features}{feature.Id}/", new { enabled = false }, ("If-Match", feature.ETag!))).MustBe(412, "etag.stale");
+        (await given.Admin.Patch($"{given.Features}{feature.Id}/", new { enabled = false }, ("If-Match", feature.ETag!))).MustBe(
+            412,
+            "etag.stale"
+        );
         (await given.Admin.Delete($"{given.Features}{feature.Id}/", ("If-Match", feature.ETag!))).MustBe(412, "etag.stale");
         (await given.Admin.Delete($"{given.Features}999999/", ("If-Match", "*"))).MustBe(404, "feature.not_found");
     }
@@ -93,8 +110,17 @@ public class ConditionTests(TestService service) : IClassFixture<TestService>
         var given = await Given.AnEnvironment(service);
         var experiment = await given.AnExperiment();
 
-        var replies = await Task.WhenAll(Enumerable.Range(0, 20).Select(number =>
-            given.Admin.Patch($"{given.Experiments}{experiment.Id}/", new { name = $"name {number}" }, ("If-Match", experiment.ETag!))));
+        var replies = await Task.WhenAll(
+            Enumerable
+                .Range(0, 20)
+                .Select(number =>
+                    given.Admin.Patch(
+                        $"{given.Experiments}{experiment.Id}/",
+                        new { name = $"name {number}" },
+                        ("If-Match", experiment.ETag!)
+                    )
+                )
+        );
 
         replies.Count(reply => reply.Code == 200).ShouldBe(1);
         replies.Count(reply => reply.Code == 412).ShouldBe(19);

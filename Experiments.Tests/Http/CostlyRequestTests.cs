@@ -11,24 +11,82 @@ public class CostlyRequestTests(SharedService service) : IClassFixture<SharedSer
     [Theory]
     [InlineData("/api/v1/analysis/adjust/", """{"method": "holm", "p_values": [ITEMS]}""", "9", 500_000, "p_values")]
     [InlineData("/api/v1/analysis/adjust/", """{"method": "holm", "p_values": [ITEMS]}""", "9", 15_000, "p_values")]
-    [InlineData("/api/v1/analysis/compare/", """{"kind": "mean", "control": {"n": 1, "sum": 1, "sum_squares": 1}, "treatments": [ITEMS]}""", "{}", 15_000, "treatments")]
-    [InlineData("metrics/", """{"name": "m", "aggregation": "count", "definition": {"event": "e", "filters": [ITEMS]}}""", "null", 200_000, "definition.filters")]
-    [InlineData("metrics/", """{"name": "m", "aggregation": "count", "definition": {"event": "e", "filters": [ITEMS]}}""", "null", 15_000, "definition.filters")]
-    [InlineData("metrics/", """{"name": "m", "aggregation": "funnel", "definition": {"steps": [ITEMS]}}""", "{}", 300_000, "definition.steps")]
-    [InlineData("metrics/", """{"name": "m", "aggregation": "funnel", "definition": {"steps": [ITEMS]}}""", "{}", 15_000, "definition.steps")]
-    [InlineData("metrics/", """{"name": "m", "aggregation": "count", "definition": {"event": "e", "filters": [{"property": "value", "operator": "in", "value": [ITEMS]}]}}""", "1", 400_000, "definition.filters[0].value")]
+    [InlineData(
+        "/api/v1/analysis/compare/",
+        """{"kind": "mean", "control": {"n": 1, "sum": 1, "sum_squares": 1}, "treatments": [ITEMS]}""",
+        "{}",
+        15_000,
+        "treatments"
+    )]
+    [InlineData(
+        "metrics/",
+        """{"name": "m", "aggregation": "count", "definition": {"event": "e", "filters": [ITEMS]}}""",
+        "null",
+        200_000,
+        "definition.filters"
+    )]
+    [InlineData(
+        "metrics/",
+        """{"name": "m", "aggregation": "count", "definition": {"event": "e", "filters": [ITEMS]}}""",
+        "null",
+        15_000,
+        "definition.filters"
+    )]
+    [InlineData(
+        "metrics/",
+        """{"name": "m", "aggregation": "funnel", "definition": {"steps": [ITEMS]}}""",
+        "{}",
+        300_000,
+        "definition.steps"
+    )]
+    [InlineData(
+        "metrics/",
+        """{"name": "m", "aggregation": "funnel", "definition": {"steps": [ITEMS]}}""",
+        "{}",
+        15_000,
+        "definition.steps"
+    )]
+    [InlineData(
+        "metrics/",
+        """{"name": "m", "aggregation": "count", "definition": {"event": "e", "filters": [{"property": "value", "operator": "in","""
+            + """ "value": [ITEMS]}]}}""",
+        "1",
+        400_000,
+        "definition.filters[0].value"
+    )]
     [InlineData("features/", """{"name": "f", "multivariate_options": [ITEMS]}""", "{}", 15_000, "multivariate_options")]
     [InlineData("features/import/", """{"feature_states": [ITEMS]}""", "{}", 15_000, "feature_states")]
-    [InlineData("features/import/", """{"feature_states": [{"feature": {"name": "f"}, "multivariate_feature_state_values": [ITEMS]}]}""", "{}", 15_000, "feature_states[0].multivariate_feature_state_values")]
-    [InlineData("experiments/", """{"name": "e", "hypothesis": "h", "feature": {"name": "f", "variants": [ITEMS]}}""", "{}", 15_000, "feature.variants")]
+    [InlineData(
+        "features/import/",
+        """{"feature_states": [{"feature": {"name": "f"}, "multivariate_feature_state_values": [ITEMS]}]}""",
+        "{}",
+        15_000,
+        "feature_states[0].multivariate_feature_state_values"
+    )]
+    [InlineData(
+        "experiments/",
+        """{"name": "e", "hypothesis": "h", "feature": {"name": "f", "variants": [ITEMS]}}""",
+        "{}",
+        15_000,
+        "feature.variants"
+    )]
     [InlineData("experiments/", """{"name": "e", "hypothesis": "h", "feature": 1, "variants": [ITEMS]}""", "{}", 15_000, "variants")]
     [InlineData("experiments/", """{"name": "e", "hypothesis": "h", "feature": 1, "metrics": [ITEMS]}""", "{}", 15_000, "metrics")]
-    [InlineData("experiments/", """{"name": "e", "hypothesis": "h", "feature": 1, "exposure": {"test_identities": {"trait": "t", "values": [ITEMS]}}}""", "null", 15_000, "exposure.test_identities.values")]
+    [InlineData(
+        "experiments/",
+        """{"name": "e", "hypothesis": "h", "feature": 1, "exposure": {"test_identities": {"trait": "t", "values": [ITEMS]}}}""",
+        "null",
+        15_000,
+        "exposure.test_identities.values"
+    )]
     public async Task A_list_that_is_too_long_is_not_looked_into(string path, string body, string item, int items, string field)
     {
         var given = await Given.AnEnvironment(service);
 
-        var reply = await service.Admin.PostText(path.StartsWith('/') ? path : $"{given.Root}/{path}", body.Replace("ITEMS", string.Join(',', Enumerable.Repeat(item, items)), StringComparison.Ordinal));
+        var reply = await service.Admin.PostText(
+            path.StartsWith('/') ? path : $"{given.Root}/{path}",
+            body.Replace("ITEMS", string.Join(',', Enumerable.Repeat(item, items)), StringComparison.Ordinal)
+        );
 
         reply.MustBe(400, "request.invalid").Fields.ShouldContain(field);
         reply.Fields.Count.ShouldBeLessThanOrEqualTo(2);
@@ -43,7 +101,10 @@ public class CostlyRequestTests(SharedService service) : IClassFixture<SharedSer
     {
         var given = await Given.AnEnvironment(service);
 
-        var reply = await given.Sdk.PostText("/api/v1/identities/", $$"""{"identifier": "a", "traits": [{{string.Join(',', Enumerable.Repeat("{}", traits))}}]}""");
+        var reply = await given.Sdk.PostText(
+            "/api/v1/identities/",
+            $$"""{"identifier": "a", "traits": [{{string.Join(',', Enumerable.Repeat("{}", traits))}}]}"""
+        );
 
         reply.Must(status);
         reply.Text.Length.ShouldBeLessThan(LargestAnswer + 64);
@@ -58,8 +119,18 @@ public class CostlyRequestTests(SharedService service) : IClassFixture<SharedSer
     {
         var given = await Given.AnEnvironment(service);
 
-        var reply = (await service.Admin.PostText(given.Metrics, $$"""{{{string.Join(',', Enumerable.Range(0, 30_000).Select(n => $"\"member{n}\": 1"))}}}""")).MustBe(400, "request.invalid");
-        var events = (await given.Sdk.PostText("/v1/events", $$"""{"events": [{{string.Join(',', Enumerable.Repeat($$"""{"{{new string('x', 400)}}": 1}""", 10_000))}}]}""")).MustBe(400, "request.invalid");
+        var reply = (
+            await service.Admin.PostText(
+                given.Metrics,
+                $$"""{{{string.Join(',', Enumerable.Range(0, 30_000).Select(n => $"\"member{n}\": 1"))}}}"""
+            )
+        ).MustBe(400, "request.invalid");
+        var events = (
+            await given.Sdk.PostText(
+                "/v1/events",
+                $$"""{"events": [{{string.Join(',', Enumerable.Repeat($$"""{"{{new string('x', 400)}}": 1}""", 10_000))}}]}"""
+            )
+        ).MustBe(400, "request.invalid");
 
         foreach (var refused in new[] { reply, events })
         {
@@ -74,7 +145,13 @@ public class CostlyRequestTests(SharedService service) : IClassFixture<SharedSer
     {
         var given = await Given.AnEnvironment(service);
 
-        var reply = (await given.Sdk.PostText("/v1/events", $$"""{"events": [{"event": "e", "timestamp": {{DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()}}}, {{string.Join(',', Enumerable.Repeat("{}", 9999))}}]}""")).Must(202);
+        var reply = (
+            await given.Sdk.PostText(
+                "/v1/events",
+                $$"""{"events": [{"event": "e", "timestamp": {{DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()}}},"""
+                    + $$""" {{string.Join(',', Enumerable.Repeat("{}", 9999))}}]}"""
+            )
+        ).Must(202);
 
         reply["accepted"].GetValue<int>().ShouldBe(1);
         reply["rejected_count"].GetValue<int>().ShouldBe(9999);
@@ -87,7 +164,9 @@ public class CostlyRequestTests(SharedService service) : IClassFixture<SharedSer
     {
         var given = await Given.AnEnvironment(service);
         var at = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
-        string Body(int n) => $$"""{"events": [{{string.Join(',', Enumerable.Range(0, 800).Select(e => $$"""{"event": "e", "identifier": "{{n}}-{{e}}", "value": "{{new string('x', 4000)}}", "timestamp": {{at}}}"""))}}]}""";
+        var value = new string('x', 4000);
+        string Event(int n, int e) => $$"""{"event": "e", "identifier": "{{n}}-{{e}}", "value": "{{value}}", "timestamp": {{at}}}""";
+        string Body(int n) => $$"""{"events": [{{string.Join(',', Enumerable.Range(0, 800).Select(e => Event(n, e)))}}]}""";
         string[] bodies = [.. Enumerable.Range(0, 12).Select(Body)];
 
         var replies = await Task.WhenAll(bodies.Select(body => given.Sdk.PostText("/v1/events", body)));
@@ -102,9 +181,18 @@ public class CostlyRequestTests(SharedService service) : IClassFixture<SharedSer
         var given = await Given.AnEnvironment(service);
         var name = new string('x', 900_000);
 
-        (await service.Admin.PostText(given.Metrics, $$"""{"{{name}}": 1}""")).MustBe(400, "request.invalid").Text.Length.ShouldBeLessThan(2000);
+        (await service.Admin.PostText(given.Metrics, $$"""{"{{name}}": 1}"""))
+            .MustBe(400, "request.invalid")
+            .Text.Length.ShouldBeLessThan(2000);
         (await given.Sdk.PostText("/v1/events", $$"""{"{{name}}": 1}""")).MustBe(400, "request.invalid").Text.Length.ShouldBeLessThan(2000);
-        (await given.Sdk.PostText("/v1/events", $$"""{"events": [{"event": "e", "timestamp": {{DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()}}}, {"{{name}}": 1}]}""")).Must(202).Text.Length.ShouldBeLessThan(2000);
+        (
+            await given.Sdk.PostText(
+                "/v1/events",
+                $$"""{"events": [{"event": "e", "timestamp": {{DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()}}}, {"{{name}}": 1}]}"""
+            )
+        )
+            .Must(202)
+            .Text.Length.ShouldBeLessThan(2000);
     }
 
     [Fact]
@@ -123,28 +211,55 @@ public class CostlyRequestTests(SharedService service) : IClassFixture<SharedSer
         var (attacked, honest) = (await Given.AnEnvironment(service), await Given.AnEnvironment(service));
         object[] one = [new { @event = "e", timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() }];
         (await honest.SendAny(one)).Must(202);
-        var sockets = await Task.WhenAll(Enumerable.Range(0, 200).Select(async _ =>
-        {
-            var socket = new TcpClient();
-            await socket.ConnectAsync(service.Address.Host, service.Address.Port);
-            await socket.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
-                $"POST /v1/events HTTP/1.1\r\nHost: {service.Address.Authority}\r\nX-Environment-Key: {attacked.Key}\r\nContent-Type: application/json\r\nContent-Length: 5242880\r\n\r\n{{\"events\":["));
-            return socket;
-        }));
+        var sockets = await Task.WhenAll(
+            Enumerable
+                .Range(0, 200)
+                .Select(async _ =>
+                {
+                    var socket = new TcpClient();
+                    await socket.ConnectAsync(service.Address.Host, service.Address.Port);
+                    await socket
+                        .GetStream()
+                        .WriteAsync(
+                            Encoding.ASCII.GetBytes(
+                                $"POST /v1/events HTTP/1.1\r\nHost: {service.Address.Authority}\r\nX-Environment-Key:"
+                                    + $" {attacked.Key}\r\nContent-Type: application/json\r\nContent-Length: 5242880\r\n\r\n{{\"events\":["
+                            )
+                        );
+                    return socket;
+                })
+        );
 
         // A second in which they give a little from time to time, and others everything.
-        var trickling = Task.WhenAll(sockets.Select(async socket =>
-        {
-            for (var piece = 0; piece < 4; piece++)
+        var trickling = Task.WhenAll(
+            sockets.Select(async socket =>
             {
-                await Task.Delay(250);
-                await socket.GetStream().WriteAsync(new byte[200]);
-            }
-        }));
+                for (var piece = 0; piece < 4; piece++)
+                {
+                    await Task.Delay(250);
+                    await socket.GetStream().WriteAsync(new byte[200]);
+                }
+            })
+        );
         var replies = new List<Reply>();
         while (!trickling.IsCompleted)
         {
-            replies.AddRange(await Task.WhenAll(Enumerable.Range(0, 10).Select(n => honest.SendAny(new { @event = "e", identifier = $"{replies.Count}-{n}", timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() }))));
+            replies.AddRange(
+                await Task.WhenAll(
+                    Enumerable
+                        .Range(0, 10)
+                        .Select(n =>
+                            honest.SendAny(
+                                new
+                                {
+                                    @event = "e",
+                                    identifier = $"{replies.Count}-{n}",
+                                    timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
+                                }
+                            )
+                        )
+                )
+            );
         }
 
         foreach (var socket in sockets)

@@ -4,7 +4,8 @@ public class IdempotencyTests(TestService service) : IClassFixture<TestService>
 {
     private static (string, string) Key(string key) => ("Idempotency-Key", key);
 
-    private static bool IsReplay(Reply reply) => reply.Headers.TryGetValues("Idempotent-Replayed", out var values) && values.Single() == "true";
+    private static bool IsReplay(Reply reply) =>
+        reply.Headers.TryGetValues("Idempotent-Replayed", out var values) && values.Single() == "true";
 
     [Fact]
     public async Task The_same_request_gets_the_first_answer_again()
@@ -81,7 +82,9 @@ public class IdempotencyTests(TestService service) : IClassFixture<TestService>
     {
         var given = await Given.AnEnvironment(service);
 
-        var replies = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => given.Admin.Post(given.Features, new { name = "twin" }, Key("k1"))));
+        var replies = await Task.WhenAll(
+            Enumerable.Range(0, 20).Select(_ => given.Admin.Post(given.Features, new { name = "twin" }, Key("k1")))
+        );
 
         replies.ShouldAllBe(reply => reply.Code == 201);
         replies.Select(reply => reply.Text).Distinct().Count().ShouldBe(1);
@@ -94,7 +97,10 @@ public class IdempotencyTests(TestService service) : IClassFixture<TestService>
     {
         var given = await Given.AnEnvironment(service);
         (await given.Admin.Post(given.Features, new { name = "today" }, Key("k1"))).Must(201);
-        await service.Execute("UPDATE idempotency_keys SET created_at = created_at - interval '25 hours' WHERE scope = @Key", new { given.Key });
+        await service.Execute(
+            "UPDATE idempotency_keys SET created_at = created_at - interval '25 hours' WHERE scope = @Key",
+            new { given.Key }
+        );
 
         IsReplay((await given.Admin.Post(given.Features, new { name = "tomorrow" }, Key("k1"))).Must(201)).ShouldBeFalse();
         IsReplay((await given.Admin.Post(given.Features, new { name = "tomorrow" }, Key("k1"))).Must(201)).ShouldBeTrue();
@@ -109,12 +115,16 @@ public class IdempotencyTests(TestService service) : IClassFixture<TestService>
         var second = (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci" }, Key("a-key-of-the-client"))).Must(201);
 
         second["key"].GetValue<string>().ShouldBe(first["key"].GetValue<string>());
-        (await service.Query<long>(
-            """
-            SELECT count(*) FROM idempotency_keys k
-            WHERE k.scope = @Key AND (position(convert_to(@secret, 'UTF8') IN body) > 0 OR k::text LIKE '%a-key-of-the-client%' OR k::text LIKE '%' || @secret || '%')
-            """,
-            new { given.Key, secret = first["key"].GetValue<string>() })).ShouldBe(0);
+        (
+            await service.Query<long>(
+                """
+                SELECT count(*) FROM idempotency_keys k
+                WHERE k.scope = @Key AND (position(convert_to(@secret, 'UTF8') IN body) > 0 OR k::text LIKE '%a-key-of-the-client%'
+                    OR k::text LIKE '%' || @secret || '%')
+                """,
+                new { given.Key, secret = first["key"].GetValue<string>() }
+            )
+        ).ShouldBe(0);
     }
 
     [Fact]
@@ -123,7 +133,9 @@ public class IdempotencyTests(TestService service) : IClassFixture<TestService>
         var given = await Given.AnEnvironment(service);
 
         var first = (await service.As($"Api-Key {TestService.AdminKey}").Post(given.Features, new { name = "once" }, Key("k1"))).Must(201);
-        var second = (await service.As($"api-key  {TestService.AdminKey}").Post(given.Features, new { name = "once" }, Key("k1"))).Must(201);
+        var second = (await service.As($"api-key  {TestService.AdminKey}").Post(given.Features, new { name = "once" }, Key("k1"))).Must(
+            201
+        );
 
         second.Text.ShouldBe(first.Text);
     }

@@ -12,8 +12,10 @@ public class RawRequestTests(TestService service) : IClassFixture<TestService>
         var given = await Given.AnEnvironment(service);
 
         var answer = await Send(
-            $"POST {given.Features} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Api-Key {TestService.AdminKey}\r\nContent-Type: application/json\r\n" +
-            "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\nFFFFFFFFFFFFFFFFF\r\n{}\r\n0\r\n\r\n");
+            $"POST {given.Features} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Api-Key {TestService.AdminKey}\r\nContent-Type: "
+                + "application/json\r\n"
+                + "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\nFFFFFFFFFFFFFFFFF\r\n{}\r\n0\r\n\r\n"
+        );
 
         answer.ShouldStartWith("HTTP/1.1 400");
         answer.ShouldContain("request.malformed");
@@ -23,7 +25,9 @@ public class RawRequestTests(TestService service) : IClassFixture<TestService>
     public async Task A_stranger_who_waits_to_be_asked_for_the_body_is_answered_at_once()
     {
         var answer = await Send(
-            "POST /api/v1/projects/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n");
+            "POST /api/v1/projects/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\nExpect: "
+                + "100-continue\r\nConnection: close\r\n\r\n"
+        );
 
         answer.ShouldStartWith("HTTP/1.1 401");
         answer.ShouldContain("credential.missing");
@@ -35,8 +39,10 @@ public class RawRequestTests(TestService service) : IClassFixture<TestService>
         var given = await Given.AnEnvironment(service);
 
         var answer = await Send(
-            $"POST {given.Features} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Api-Key {TestService.AdminKey}\r\nContent-Type: application/json\r\n" +
-            "Content-Length: 100\r\nConnection: close\r\n\r\n{");
+            $"POST {given.Features} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Api-Key {TestService.AdminKey}\r\nContent-Type: "
+                + "application/json\r\n"
+                + "Content-Length: 100\r\nConnection: close\r\n\r\n{"
+        );
 
         answer.ShouldStartWith("HTTP/1.1 408");
         answer.ShouldContain("request.too_slow");
@@ -62,7 +68,9 @@ public class RawRequestTests(TestService service) : IClassFixture<TestService>
     [InlineData("..")]
     public async Task A_host_that_is_none_is_malformed(string host)
     {
-        var answer = await Send($"GET /api/v1/projects/ HTTP/1.1\r\nHost: {host}\r\nAuthorization: Api-Key {TestService.AdminKey}\r\nConnection: close\r\n\r\n");
+        var answer = await Send(
+            $"GET /api/v1/projects/ HTTP/1.1\r\nHost: {host}\r\nAuthorization: Api-Key {TestService.AdminKey}\r\nConnection: close\r\n\r\n"
+        );
 
         answer.ShouldStartWith("HTTP/1.1 400");
     }

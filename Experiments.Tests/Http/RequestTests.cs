@@ -78,7 +78,10 @@ public class RequestTests(SharedService service) : IClassFixture<SharedService>
     {
         var given = await Given.AnEnvironment(service);
 
-        (await given.Admin.Send(HttpMethod.Post, given.Features, Client.Bytes("""{"name": "x"}"""u8.ToArray(), contentType))).MustBe(415, "media_type.unsupported");
+        (await given.Admin.Send(HttpMethod.Post, given.Features, Client.Bytes("""{"name": "x"}"""u8.ToArray(), contentType))).MustBe(
+            415,
+            "media_type.unsupported"
+        );
     }
 
     [Theory]
@@ -99,7 +102,10 @@ public class RequestTests(SharedService service) : IClassFixture<SharedService>
         var experiment = await given.AnExperiment();
         var body = Client.Bytes("""{"name": "merged"}"""u8.ToArray(), "application/merge-patch+json");
 
-        (await given.Admin.Send(HttpMethod.Patch, $"{given.Experiments}{experiment.Id}/", body)).Must(200)["name"].GetValue<string>().ShouldBe("merged");
+        (await given.Admin.Send(HttpMethod.Patch, $"{given.Experiments}{experiment.Id}/", body))
+            .Must(200)["name"]
+            .GetValue<string>()
+            .ShouldBe("merged");
     }
 
     [Fact]
@@ -142,7 +148,8 @@ public class RequestTests(SharedService service) : IClassFixture<SharedService>
     public async Task Nesting_has_an_end()
     {
         var given = await Given.AnEnvironment(service);
-        string Nested(int depth) => $$"""{"name": "deep{{depth}}", "initial_value": {{new string('[', depth)}}{{new string(']', depth)}}}""";
+        string Nested(int depth) =>
+            $$"""{"name": "deep{{depth}}", "initial_value": {{new string('[', depth)}}{{new string(']', depth)}}}""";
 
         (await given.Admin.PostText(given.Features, Nested(10_000))).MustBe(400, "request.malformed");
         (await given.Admin.PostText(given.Features, Nested(60))).Must(201);
@@ -185,8 +192,9 @@ public class RequestTests(SharedService service) : IClassFixture<SharedService>
         var given = await Given.AnEnvironment(service);
         var feature = await given.AFeature();
 
-        (await given.Admin.Patch($"{given.Features}{feature.Id}/", """{"multivariate_options": [{"key": "a", "value": 1, "x": 1}]}"""))
-            .MustName("multivariate_options[0].x");
+        (
+            await given.Admin.Patch($"{given.Features}{feature.Id}/", """{"multivariate_options": [{"key": "a", "value": 1, "x": 1}]}""")
+        ).MustName("multivariate_options[0].x");
     }
 
     [Fact]
@@ -219,7 +227,9 @@ public class RequestTests(SharedService service) : IClassFixture<SharedService>
         (await given.Admin.Patch(path, "{", stale)).MustBe(400, "request.malformed");
         (await given.Admin.Patch(path, new { name = "" }, stale)).MustBe(400, "request.invalid");
         (await given.Admin.Patch($"{given.Experiments}999999/", new { name = "" }, stale)).Code.ShouldBe(404);
-        (await given.Admin.Post($"{given.Experiments}999999/complete/", new { conclusion = "zz" }, ("Idempotency-Key", "k"))).Code.ShouldBe(404);
+        (await given.Admin.Post($"{given.Experiments}999999/complete/", new { conclusion = "zz" }, ("Idempotency-Key", "k"))).Code.ShouldBe(
+            404
+        );
         (await given.Admin.Patch(path, new { archived = true }, stale)).Code.ShouldBe(412);
         (await given.Admin.Patch(path, new { archived = true })).Code.ShouldBe(409);
     }
@@ -229,13 +239,15 @@ public class RequestTests(SharedService service) : IClassFixture<SharedService>
     {
         var given = await Given.AnEnvironment(service);
 
-        foreach (var reply in new[]
-        {
-            await given.Admin.PostText(given.Features, """{"name": {"a": 1}}"""),
-            await given.Admin.PostText(given.Experiments, """{"name": "n", "hypothesis": "h", "feature": 123456}"""),
-            await given.Admin.Get($"{given.Experiments}?q='"),
-            await service.As(null).Get(given.Experiments),
-        })
+        foreach (
+            var reply in new[]
+            {
+                await given.Admin.PostText(given.Features, """{"name": {"a": 1}}"""),
+                await given.Admin.PostText(given.Experiments, """{"name": "n", "hypothesis": "h", "feature": 123456}"""),
+                await given.Admin.Get($"{given.Experiments}?q='"),
+                await service.As(null).Get(given.Experiments),
+            }
+        )
         {
             foreach (var word in new[] { "Npgsql", "System.", "Experiments.Api", "SELECT", "   at " })
             {

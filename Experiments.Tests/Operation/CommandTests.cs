@@ -47,7 +47,8 @@ public class CommandTests(TestCluster cluster)
               api_keys: 1
               audit_log: 1
             Nothing was changed. To delete them, add --force.
-            """);
+            """
+        );
         (await TestCluster.Scalar<long>(database, "SELECT count(*) FROM api_keys")).ShouldBe(1);
 
         (await CommandLine.Run(database, "migrate", "--to", "0", "--force")).ExitCode.ShouldBe(0);
@@ -82,14 +83,24 @@ public class CommandTests(TestCluster cluster)
 
         await using (var replica = Replica.Launch(database))
         {
-            await Given.Eventually(async () => await TestCluster.Scalar<long>(
-                database, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%feature_option_ids%'") > 0);
+            await Given.Eventually(async () =>
+                await TestCluster.Scalar<long>(
+                    database,
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND "
+                        + "query LIKE '%feature_option_ids%'"
+                ) > 0
+            );
             replica.Kill();
         }
 
         await transaction.RollbackAsync();
-        await Given.Eventually(async () => await TestCluster.Scalar<long>(
-            database, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%feature_option_ids%' AND pid <> pg_backend_pid()") == 0);
+        await Given.Eventually(async () =>
+            await TestCluster.Scalar<long>(
+                database,
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%feature_option_ids%' AND "
+                    + "pid <> pg_backend_pid()"
+            ) == 0
+        );
         (await TestCluster.Scalar<long>(database, "SELECT max(version) FROM schema_history")).ShouldBe(Migrator.Known[0].Number);
         (await TestCluster.Scalar<bool>(database, "SELECT to_regclass('features') IS NULL")).ShouldBeTrue();
 

@@ -34,7 +34,10 @@ public abstract class DatabaseOfItsOwn : IAsyncLifetime
     protected void Signal(string signal)
     {
         var postmaster = File.ReadLines(Path.Combine(Data, "postmaster.pid")).First();
-        using var kill = Process.Start("/bin/sh", ["-c", $"kill -{signal} {postmaster} $(cat /proc/{postmaster}/task/{postmaster}/children) 2>/dev/null; true"]);
+        using var kill = Process.Start(
+            "/bin/sh",
+            ["-c", $"kill -{signal} {postmaster} $(cat /proc/{postmaster}/task/{postmaster}/children) 2>/dev/null; true"]
+        );
         kill.WaitForExit();
     }
 

@@ -83,7 +83,10 @@ public sealed class EmbeddedPostgresTests : IDisposable
     }
 
     private int Postmaster() =>
-        int.Parse(File.ReadLines(Path.Combine(_directory, "postgres", "postmaster.pid")).First(), System.Globalization.CultureInfo.InvariantCulture);
+        int.Parse(
+            File.ReadLines(Path.Combine(_directory, "postgres", "postmaster.pid")).First(),
+            System.Globalization.CultureInfo.InvariantCulture
+        );
 
     private static async Task<int> Ask(EmbeddedPostgres postgres, string sql = "SELECT 1")
     {

@@ -20,21 +20,33 @@ public class FrozenReplicaTests(TestService service) : IClassFixture<TestService
         await using var replica = await Replica.Start(service.ConnectionString);
         var done = new ConcurrentBag<int>();
         using var stop = new CancellationTokenSource();
-        var load = experiments.Select(async (experiment, client) =>
-        {
-            for (var n = 0; !stop.IsCancellationRequested; n++)
-            {
-                try
+        var load = experiments
+            .Select(
+                async (experiment, client) =>
                 {
-                    var action = n % 2 == 0 ? "pause" : "start";
-                    done.Add((await replica.Admin.Post($"{given.Experiments}{experiment.Id}/{action}/", null, ("Idempotency-Key", $"{client}-{n}"))).Code);
+                    for (var n = 0; !stop.IsCancellationRequested; n++)
+                    {
+                        try
+                        {
+                            var action = n % 2 == 0 ? "pause" : "start";
+                            done.Add(
+                                (
+                                    await replica.Admin.Post(
+                                        $"{given.Experiments}{experiment.Id}/{action}/",
+                                        null,
+                                        ("Idempotency-Key", $"{client}-{n}")
+                                    )
+                                ).Code
+                            );
+                        }
+                        catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)
+                        {
+                            return;
+                        }
+                    }
                 }
-                catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)
-                {
-                    return;
-                }
-            }
-        }).ToList();
+            )
+            .ToList();
         await Given.Eventually(() => Task.FromResult(done.Count > 100));
 
         replica.Freeze();
@@ -42,12 +54,25 @@ public class FrozenReplicaTests(TestService service) : IClassFixture<TestService
 
         foreach (var experiment in experiments)
         {
-            await Given.Eventually(async () => (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", new { name = "changed" })).Code == 200, Bound - clock.Elapsed);
+            await Given.Eventually(
+                async () => (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", new { name = "changed" })).Code == 200,
+                Bound - clock.Elapsed
+            );
             await Given.Eventually(async () => (await given.Act(experiment.Id, "start")).Code is 200 or 409, Bound - clock.Elapsed);
         }
 
-        await given.Send(new { @event = "seen", identifier = "u", timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() });
-        await Given.Eventually(async () => (await given.Exposures(experiments[0]))["events_not_counted"].GetValue<int>() == 0, Bound - clock.Elapsed);
+        await given.Send(
+            new
+            {
+                @event = "seen",
+                identifier = "u",
+                timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
+            }
+        );
+        await Given.Eventually(
+            async () => (await given.Exposures(experiments[0]))["events_not_counted"].GetValue<int>() == 0,
+            Bound - clock.Elapsed
+        );
         await stop.CancelAsync();
         await replica.DisposeAsync();
         await Task.WhenAll(load);
@@ -61,7 +86,10 @@ public class FrozenReplicaTests(TestService service) : IClassFixture<TestService
         await using var source = DatabaseSetup.Source(service.ConnectionString, TimeSpan.FromSeconds(3));
         await using var frozen = await source.OpenConnectionAsync();
         await using var transaction = await frozen.BeginTransactionAsync();
-        await frozen.ExecuteAsync("SELECT id FROM features WHERE id = @Id FOR NO KEY UPDATE", new { Id = experiment["feature"]["id"]!.GetValue<long>() });
+        await frozen.ExecuteAsync(
+            "SELECT id FROM features WHERE id = @Id FOR NO KEY UPDATE",
+            new { Id = experiment["feature"]["id"]!.GetValue<long>() }
+        );
 
         await Given.Eventually(async () => (await given.Act(experiment.Id, "start")).Code == 200, Bound);
     }
@@ -75,7 +103,14 @@ public class FrozenReplicaTests(TestService service) : IClassFixture<TestService
         await using var frozen = await source.OpenConnectionAsync();
         await using var transaction = await frozen.BeginTransactionAsync();
         await Given.Eventually(() => AggregationBatch.Begin(frozen));
-        await given.Send(new { @event = "seen", identifier = "u", timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() });
+        await given.Send(
+            new
+            {
+                @event = "seen",
+                identifier = "u",
+                timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
+            }
+        );
 
         await Given.Eventually(async () => (await given.Exposures(experiment))["events_not_counted"].GetValue<int>() == 0, Bound);
     }
@@ -91,18 +126,30 @@ public class FrozenReplicaTests(TestService service) : IClassFixture<TestService
     [Fact]
     public async Task Every_connection_has_a_limit_and_looks_whether_its_other_end_is_there()
     {
-        await Given.Eventually(async () => (await service.QueryAll<string>(
-            "SELECT DISTINCT application_name FROM pg_stat_activity WHERE datname = current_database()")).Count >= 3);
-        foreach (var settings in new[]
-        {
-            DatabaseSetup.Settings(service.ConnectionString, TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(5)),
-            new NpgsqlConnectionStringBuilder(AggregationWorker.Source(new Database(service.ConnectionString, null), null).ConnectionString),
-        })
+        await Given.Eventually(async () =>
+            (
+                await service.QueryAll<string>("SELECT DISTINCT application_name FROM pg_stat_activity WHERE datname = current_database()")
+            ).Count >= 3
+        );
+        foreach (
+            var settings in new[]
+            {
+                DatabaseSetup.Settings(service.ConnectionString, TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(5)),
+                new NpgsqlConnectionStringBuilder(
+                    AggregationWorker.Source(new Database(service.ConnectionString, null), null).ConnectionString
+                ),
+            }
+        )
         {
             await using var connection = new NpgsqlConnection(settings.ConnectionString);
-            var session = (await connection.QueryAsync<(string Name, string Setting)>("SELECT name, setting FROM pg_settings WHERE name LIKE ANY (ARRAY ['tcp%', 'idle_in_transaction%', 'statement_timeout'])"))
-                .ToDictionary(row => row.Name, row => row.Setting);
-            long.Parse(session["idle_in_transaction_session_timeout"], System.Globalization.CultureInfo.InvariantCulture).ShouldBeInRange(1, 5000);
+            var session = (
+                await connection.QueryAsync<(string Name, string Setting)>(
+                    "SELECT name, setting FROM pg_settings WHERE name LIKE ANY (ARRAY ['tcp%', 'idle_in_transaction%', "
+                        + "'statement_timeout'])"
+                )
+            ).ToDictionary(row => row.Name, row => row.Setting);
+            long.Parse(session["idle_in_transaction_session_timeout"], System.Globalization.CultureInfo.InvariantCulture)
+                .ShouldBeInRange(1, 5000);
             long.Parse(session["statement_timeout"], System.Globalization.CultureInfo.InvariantCulture).ShouldBeInRange(1, 60_000);
             settings.TcpKeepAlive.ShouldBe(!settings.Host!.StartsWith('/'));
             settings.Options.ShouldNotBeNull().ShouldContain("tcp_keepalives_idle=10");

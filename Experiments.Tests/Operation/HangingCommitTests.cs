@@ -17,12 +17,20 @@ public class HangingCommitTests(TestCluster cluster)
         await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => admin.Get("/api/v1/projects/")));
 
         proxy.HangAt(word);
-        var requests = await Task.WhenAll(Enumerable.Range(0, 8).Select(async n =>
-        {
-            var clock = Stopwatch.StartNew();
-            var reply = await admin.Post("/api/v1/projects/", new { name = $"p{n}", organisation = "o" }, ("Idempotency-Key", $"k{n}"));
-            return (reply, clock.Elapsed);
-        }));
+        var requests = await Task.WhenAll(
+            Enumerable
+                .Range(0, 8)
+                .Select(async n =>
+                {
+                    var clock = Stopwatch.StartNew();
+                    var reply = await admin.Post(
+                        "/api/v1/projects/",
+                        new { name = $"p{n}", organisation = "o" },
+                        ("Idempotency-Key", $"k{n}")
+                    );
+                    return (reply, clock.Elapsed);
+                })
+        );
 
         foreach (var (reply, took) in requests)
         {
@@ -35,7 +43,10 @@ public class HangingCommitTests(TestCluster cluster)
         for (var n = 0; n < 8; n++)
         {
             var name = n;
-            await Given.Eventually(async () => (await admin.Post("/api/v1/projects/", new { name = $"p{name}", organisation = "o" }, ("Idempotency-Key", $"k{name}"))).Code == 201);
+            await Given.Eventually(async () =>
+                (await admin.Post("/api/v1/projects/", new { name = $"p{name}", organisation = "o" }, ("Idempotency-Key", $"k{name}"))).Code
+                == 201
+            );
         }
 
         (await admin.Get("/api/v1/projects/")).Must(200)["count"].GetValue<int>().ShouldBe(9);

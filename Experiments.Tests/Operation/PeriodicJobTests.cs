@@ -36,11 +36,15 @@ public class PeriodicJobTests(TestCluster cluster)
         var database = await cluster.NewDatabase();
         await using var app = await TestService.Start(database);
         await using var source = NpgsqlDataSource.Create(database);
-        await using (var insert = source.CreateCommand(
-            """
-            INSERT INTO idempotency_keys (caller, scope, key, fingerprint, created_at)
-            SELECT 'someone', '', int8send(n), '', now() - CASE WHEN n <= 12000 THEN interval '25 hours' ELSE interval '23 hours' END FROM generate_series(1, 12010) n
-            """))
+        await using (
+            var insert = source.CreateCommand(
+                """
+                INSERT INTO idempotency_keys (caller, scope, key, fingerprint, created_at)
+                SELECT 'someone', '', int8send(n), '', now() - CASE WHEN n <= 12000 THEN interval '25 hours' ELSE interval '23 hours' END
+                FROM generate_series(1, 12010) n
+                """
+            )
+        )
         {
             await insert.ExecuteNonQueryAsync();
         }

@@ -1,4 +1,3 @@
-
 namespace Experiments.Tests.Operation;
 
 public sealed class SlowDatabaseTests : DatabaseOfItsOwn
@@ -38,17 +37,26 @@ public sealed class SlowDatabaseTests : DatabaseOfItsOwn
         for (var freeze = 0; freeze < 4; freeze++)
         {
             using var stop = new CancellationTokenSource();
-            var clients = Enumerable.Range(0, 20).Select(async client =>
-            {
-                for (var n = 0; !stop.IsCancellationRequested; n++)
+            var clients = Enumerable
+                .Range(0, 20)
+                .Select(async client =>
                 {
-                    var (_, took) = await Timed(() => Admin.Post("/api/v1/projects/", new { name = "p", organisation = "o" }, ("Idempotency-Key", $"{freeze}-{client}-{n}")));
-                    lock (_measuring)
+                    for (var n = 0; !stop.IsCancellationRequested; n++)
                     {
-                        slowest = took > slowest ? took : slowest;
+                        var (_, took) = await Timed(() =>
+                            Admin.Post(
+                                "/api/v1/projects/",
+                                new { name = "p", organisation = "o" },
+                                ("Idempotency-Key", $"{freeze}-{client}-{n}")
+                            )
+                        );
+                        lock (_measuring)
+                        {
+                            slowest = took > slowest ? took : slowest;
+                        }
                     }
-                }
-            }).ToList();
+                })
+                .ToList();
             await Task.Delay(700);
             Signal("STOP");
             await Task.Delay(TimeSpan.FromSeconds(6));
@@ -75,7 +83,9 @@ public sealed class SlowDatabaseTests : DatabaseOfItsOwn
         }
 
         // More than there are connections, so that some do not even get one.
-        var replies = await Task.WhenAll(Enumerable.Range(0, 60).Select(_ => Timed(() => Admin.Post("/api/v1/projects/", new { name = "late", organisation = "o" }))));
+        var replies = await Task.WhenAll(
+            Enumerable.Range(0, 60).Select(_ => Timed(() => Admin.Post("/api/v1/projects/", new { name = "late", organisation = "o" })))
+        );
         await Task.Delay(TimeSpan.FromSeconds(3.5)); // Until the server has ended what was left behind.
         await transaction.RollbackAsync();
 

@@ -37,7 +37,12 @@ public class StartAndStopTests(TestCluster cluster)
             (await Migrator.Run(database, version, CancellationToken.None)).ShouldBe(version);
         }
 
-        (await TestCluster.Scalar<long>(database, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE '%schema_history%'")).ShouldBe(0);
+        (
+            await TestCluster.Scalar<long>(
+                database,
+                "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE '%schema_history%'"
+            )
+        ).ShouldBe(0);
         (await TestCluster.Scalar<long>(database, "SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace")).ShouldBe(0);
         (await Migrator.Run(database, null, CancellationToken.None)).ShouldBe(Migrator.Known[^1].Number);
         (await Schema(database)).ShouldBe(before);
@@ -96,33 +101,44 @@ public class StartAndStopTests(TestCluster cluster)
         {
             var app = await TestService.Start(database, $"--EXPERIMENTS_ADMIN_KEY={key}");
             (await new Client(new Uri(app.Urls.First()), $"Api-Key {key}").Get("/api/v1/projects/")).Must(200);
-            (await new Client(new Uri(app.Urls.First()), "Api-Key the-first-admin-key").Get("/api/v1/projects/")).Code.ShouldBe(key == "the-first-admin-key" ? 200 : 401);
+            (await new Client(new Uri(app.Urls.First()), "Api-Key the-first-admin-key").Get("/api/v1/projects/")).Code.ShouldBe(
+                key == "the-first-admin-key" ? 200 : 401
+            );
             await app.StopAsync();
             await app.DisposeAsync();
         }
 
-        (await TestCluster.Scalar<string>(database, "SELECT string_agg(action, ',' ORDER BY id) FROM audit_log"))
-            .ShouldBe("api_key.created,api_key.revoked,api_key.created");
+        (await TestCluster.Scalar<string>(database, "SELECT string_agg(action, ',' ORDER BY id) FROM audit_log")).ShouldBe(
+            "api_key.created,api_key.revoked,api_key.created"
+        );
     }
 
     [Fact]
     public void What_the_operator_writes_into_the_connection_string_stands()
     {
-        using var source = DatabaseSetup.Source("Host=h;Max Auto Prepare=0;Maximum Pool Size=100;No Reset On Close=false", TimeSpan.FromSeconds(3));
+        using var source = DatabaseSetup.Source(
+            "Host=h;Max Auto Prepare=0;Maximum Pool Size=100;No Reset On Close=false",
+            TimeSpan.FromSeconds(3)
+        );
         var settings = new NpgsqlConnectionStringBuilder(source.ConnectionString);
 
         (settings.MaxAutoPrepare, settings.MaxPoolSize, settings.NoResetOnClose).ShouldBe((0, 100, false));
         settings.Options.ShouldNotBeNull().ShouldContain("statement_timeout=3000");
     }
-    private static Task<string> Schema(string database) => TestCluster.Scalar<string>(
-        database,
-        """
-        SELECT string_agg(line, E'\n' ORDER BY line) FROM (
-            SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || COALESCE(column_default, '') AS line
-            FROM information_schema.columns WHERE table_schema = 'public'
-            UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
-            UNION ALL SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace
-            UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
-        ) everything
-        """);
+
+    private static Task<string> Schema(string database) =>
+        TestCluster.Scalar<string>(
+            database,
+            """
+            SELECT string_agg(line, E'\n' ORDER BY line) FROM (
+                SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || COALESCE(column_default,
+                    '') AS line
+                FROM information_schema.columns WHERE table_schema = 'public'
+                UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+                UNION ALL SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
+                    WHERE connamespace = 'public'::regnamespace
+                UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+            ) everything
+            """
+        );
 }

@@ -8,13 +8,16 @@ namespace Experiments.Tests.Results;
 
 public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
 {
-    private const string Sums =
-        """
-        SELECT l.name || ' ' || s.arm || ' ' || trim_scale(s.y) || ' ' || trim_scale(s.yy) || ' ' || trim_scale(s.d) || ' ' || trim_scale(s.dd) || ' ' || trim_scale(s.yd)
+    private const string Sums = """
+        SELECT l.name || ' ' || s.arm || ' ' || trim_scale(s.y) || ' ' || trim_scale(s.yy)
+               || ' ' || trim_scale(s.d) || ' ' || trim_scale(s.dd)
+               || ' ' || trim_scale(s.yd)
                || ' ' || trim_scale(s.x) || ' ' || trim_scale(s.xx) || ' ' || trim_scale(s.yx) || ' ' || s.y_non_zero || ' ' || s.d_non_zero
-               || ' ' || COALESCE((SELECT string_agg(t.step || ':' || t.count, ',' ORDER BY t.step) FROM metric_steps t WHERE t.link_id = l.id AND t.arm = s.arm AND t.count <> 0), '')
+               || ' ' || COALESCE((SELECT string_agg(t.step || ':' || t.count, ',' ORDER BY t.step) FROM metric_steps t
+                   WHERE t.link_id = l.id AND t.arm = s.arm AND t.count <> 0), '')
         FROM metric_sums s JOIN experiment_metrics l ON l.id = s.link_id
-        WHERE l.experiment_id = @Id AND NOT (s.y = 0 AND s.d = 0 AND s.x = 0 AND NOT EXISTS (SELECT FROM metric_steps t WHERE t.link_id = l.id AND t.arm = s.arm AND t.count <> 0))
+        WHERE l.experiment_id = @Id AND NOT (s.y = 0 AND s.d = 0 AND s.x = 0 AND NOT EXISTS (SELECT FROM metric_steps t
+            WHERE t.link_id = l.id AND t.arm = s.arm AND t.count <> 0))
         ORDER BY l.id, s.arm
         """;
 
@@ -30,86 +33,179 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
         var metrics = new List<Reply>
         {
             await given.AMetric("occurrence", "occurrence", new { @event = "buy", lookback_days = 1 }),
-            await given.AMetric("count", "count", new { @event = "buy", filters = new[] { new { property = "metadata.page", @operator = "in", value = new[] { "a", "b" } } } }),
-            await given.AMetric("sum", "sum", new { @event = "buy", property = "value", winsorize = new { lower = 0.05, upper = 0.95 }, lookback_days = 1 }),
-            await given.AMetric("mean", "mean", new { @event = "buy", property = "metadata.amount", conversion_window_hours = 2 }),
-            await given.AMetric("ratio", "ratio", new { @event = "buy", property = "value", denominator = new { @event = "view" } }),
-            await given.AMetric("funnel", "funnel", new { steps = new[] { new { @event = "view" }, new { @event = "cart" }, new { @event = "buy" } }, window_hours = 1 }),
-            await given.AMetric("retention", "retention", new { @event = "view", from_hours = 0.5, to_hours = 3 }),
+            await given.AMetric(
+                "count",
+                "count",
+                new
+                {
+                    @event = "buy",
+                    filters = new[]
+                    {
+                        new
+                        {
+                            property = "metadata.page",
+                            @operator = "in",
+                            value = new[] { "a", "b" },
+                        },
+                    },
+                }
+            ),
+            await given.AMetric(
+                "sum",
+                "sum",
+                new
+                {
+                    @event = "buy",
+                    property = "value",
+                    winsorize = new { lower = 0.05, upper = 0.95 },
+                    lookback_days = 1,
+                }
+            ),
+            await given.AMetric(
+                "mean",
+                "mean",
+                new
+                {
+                    @event = "buy",
+                    property = "metadata.amount",
+                    conversion_window_hours = 2,
+                }
+            ),
+            await given.AMetric(
+                "ratio",
+                "ratio",
+                new
+                {
+                    @event = "buy",
+                    property = "value",
+                    denominator = new { @event = "view" },
+                }
+            ),
+            await given.AMetric(
+                "funnel",
+                "funnel",
+                new { steps = new[] { new { @event = "view" }, new { @event = "cart" }, new { @event = "buy" } }, window_hours = 1 }
+            ),
+            await given.AMetric(
+                "retention",
+                "retention",
+                new
+                {
+                    @event = "view",
+                    from_hours = 0.5,
+                    to_hours = 3,
+                }
+            ),
         };
-        var experiment = await given.AnExperimentWith([.. metrics.Select(metric => (object)new { metric = metric.Id, expected_direction = "increase" })]);
+        var experiment = await given.AnExperimentWith([
+            .. metrics.Select(metric => (object)new { metric = metric.Id, expected_direction = "increase" }),
+        ]);
         await given.Start(experiment);
         await service.Execute(
             """
             UPDATE experiments SET started_at = now() - interval '10 hours',
-                runs = tstzmultirange(tstzrange(now() - interval '10 hours', now() - interval '6 hours'), tstzrange(now() - interval '5 hours', NULL))
+                runs = tstzmultirange(tstzrange(now() - interval '10 hours', now() - interval '6 hours'),
+                    tstzrange(now() - interval '5 hours', NULL))
             WHERE id = @Id
             """,
-            new { experiment.Id });
+            new { experiment.Id }
+        );
         var salt = await given.Salt(experiment);
         var halves = Assignment.Cumulate([50, 50]);
         var feature = experiment["feature"]["name"]!.GetValue<string>();
         var now = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
         string Own(string identity) => Assignment.Variant(salt, identity, halves) == 0 ? "control" : "green";
-        var events = Enumerable.Range(0, 900).Select(_ =>
-        {
-            var identity = $"user-{random.Next(60)}";
-            var at = now - random.NextInt64(14 * 3600_000);
-            return random.Next(4) == 0
-                ? new JsonObject { ["event"] = "$flag_exposure", ["feature_name"] = feature, ["identifier"] = identity, ["value"] = random.Next(40) == 0 ? "red" : Own(identity), ["timestamp"] = at }
-                : new JsonObject
-                {
-                    ["event"] = new[] { "view", "cart", "buy" }[random.Next(3)],
-                    ["identifier"] = identity,
-                    ["value"] = random.Next(10) == 0 ? "no number" : (random.NextDouble() * 1000).ToString("R", CultureInfo.InvariantCulture),
-                    ["metadata"] = new JsonObject { ["page"] = new[] { "a", "b", "c" }[random.Next(3)], ["amount"] = random.Next(1000) / 7.0 },
-                    ["timestamp"] = at,
-                };
-        }).ToArray();
+        var events = Enumerable
+            .Range(0, 900)
+            .Select(_ =>
+            {
+                var identity = $"user-{random.Next(60)}";
+                var at = now - random.NextInt64(14 * 3600_000);
+                return random.Next(4) == 0
+                    ? new JsonObject
+                    {
+                        ["event"] = "$flag_exposure",
+                        ["feature_name"] = feature,
+                        ["identifier"] = identity,
+                        ["value"] = random.Next(40) == 0 ? "red" : Own(identity),
+                        ["timestamp"] = at,
+                    }
+                    : new JsonObject
+                    {
+                        ["event"] = new[] { "view", "cart", "buy" }[random.Next(3)],
+                        ["identifier"] = identity,
+                        ["value"] =
+                            random.Next(10) == 0 ? "no number" : (random.NextDouble() * 1000).ToString("R", CultureInfo.InvariantCulture),
+                        ["metadata"] = new JsonObject
+                        {
+                            ["page"] = new[] { "a", "b", "c" }[random.Next(3)],
+                            ["amount"] = random.Next(1000) / 7.0,
+                        },
+                        ["timestamp"] = at,
+                    };
+            })
+            .ToArray();
         var sent = events.Concat(events.Take(200)).Select(e => (object)e.DeepClone()).ToArray();
         random.Shuffle(sent);
 
         // Now by ones, now by hundreds; some at once, some one after the other.
-        for (var place = 0; place < sent.Length;)
+        for (var place = 0; place < sent.Length; )
         {
-            var batches = Enumerable.Range(0, 1 + random.Next(4)).Select(_ =>
-            {
-                var size = Math.Min(sent.Length - place, random.Next(3) == 0 ? 1 : 1 + random.Next(150));
-                place += size;
-                return sent[(place - size)..place];
-            }).Where(batch => batch.Length > 0).ToList();
+            var batches = Enumerable
+                .Range(0, 1 + random.Next(4))
+                .Select(_ =>
+                {
+                    var size = Math.Min(sent.Length - place, random.Next(3) == 0 ? 1 : 1 + random.Next(150));
+                    place += size;
+                    return sent[(place - size)..place];
+                })
+                .Where(batch => batch.Length > 0)
+                .ToList();
             await Task.WhenAll(batches.Select(batch => given.Send(batch)));
         }
 
         Reply? incremental = null;
-        await Given.Eventually(async () => (incremental = await Results())["events_not_counted"].GetValue<int>() == 0 && incremental["metrics"].AsArray().Count == metrics.Count);
+        await Given.Eventually(async () =>
+            (incremental = await Results())["events_not_counted"].GetValue<int>() == 0
+            && incremental["metrics"].AsArray().Count == metrics.Count
+        );
         var aggregated = await service.QueryAll<string>(Sums, new { experiment.Id });
         await using var database = new Database(service.ConnectionString, null);
         await using var source = AggregationWorker.Source(database, null);
         RebuildFromEvents.Report? report = null;
-        await Given.Eventually(async () => (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null);
+        await Given.Eventually(async () =>
+            (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null
+        );
         var recomputed = await service.QueryAll<string>(Sums, new { experiment.Id });
 
         // Exactly, since what is kept is exact.
         aggregated.Count.ShouldBe(2 * metrics.Count);
         aggregated.ShouldBe(recomputed);
         report.ShouldBe(new(60, 0, 0));
-        await Given.Eventually(async () => await new RebuildFromUnits(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None) is { Differing: 0 });
+        await Given.Eventually(async () =>
+            await new RebuildFromUnits(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None) is { Differing: 0 }
+        );
         (await service.QueryAll<string>(Sums, new { experiment.Id })).ShouldBe(aggregated);
 
         // Whatever has been done to what is derived, the events say what it should be.
         await service.Execute(
             """
-            UPDATE exposures SET seen_at = seen_at - interval '1 hour', enrolled_at = NULL WHERE experiment_id = @Id AND identity::text < '4';
+            UPDATE exposures SET seen_at = seen_at - interval '1 hour', enrolled_at = NULL
+            WHERE experiment_id = @Id AND identity::text < '4';
             DELETE FROM exposures WHERE experiment_id = @Id AND identity::text > 'c';
-            UPDATE unit_metrics SET numbers = array_append(numbers[2:], 7) WHERE experiment_id = @Id AND identity::text < '8' AND numbers <> '{}';
+            UPDATE unit_metrics SET numbers = array_append(numbers[2:], 7)
+            WHERE experiment_id = @Id AND identity::text < '8' AND numbers <> '{}';
             DELETE FROM unit_metrics WHERE experiment_id = @Id AND identity::text > 'e';
             INSERT INTO unit_metrics (experiment_id, identity, arm, numbers, events) VALUES (@Id, gen_random_uuid(), 1, '{1,0}', '');
-            UPDATE metric_sums SET y = y + 1, yy = 0, y_non_zero = 7, d_non_zero = d_non_zero + 1 WHERE link_id IN (SELECT id FROM experiment_metrics WHERE experiment_id = @Id);
+            UPDATE metric_sums SET y = y + 1, yy = 0, y_non_zero = 7, d_non_zero = d_non_zero + 1
+            WHERE link_id IN (SELECT id FROM experiment_metrics WHERE experiment_id = @Id);
             UPDATE exposure_counts SET count = count + 1 WHERE experiment_id = @Id;
             """,
-            new { experiment.Id });
-        await Given.Eventually(async () => (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null);
+            new { experiment.Id }
+        );
+        await Given.Eventually(async () =>
+            (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null
+        );
         report!.Exposures.ShouldBeGreaterThan(10);
         report.Units.ShouldBeGreaterThan(10);
         (await service.QueryAll<string>(Sums, new { experiment.Id })).ShouldBe(aggregated);

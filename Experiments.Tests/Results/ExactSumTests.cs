@@ -20,7 +20,9 @@ public class ExactSumTests
         var decimals = Decimals.Of(number);
 
         // Trailing zeros may stand on either side.
-        (decimals.Digits * BigInteger.Pow(10, Math.Max(0, decimals.Exponent - exponent))).ShouldBe(digits * BigInteger.Pow(10, Math.Max(0, exponent - decimals.Exponent)));
+        (decimals.Digits * BigInteger.Pow(10, Math.Max(0, decimals.Exponent - exponent))).ShouldBe(
+            digits * BigInteger.Pow(10, Math.Max(0, exponent - decimals.Exponent))
+        );
     }
 
     [Fact]
@@ -45,7 +47,10 @@ public class ExactSumTests
     public void What_is_put_on_and_taken_off_again_leaves_nothing()
     {
         var random = new Random(5);
-        var numbers = Enumerable.Range(0, 2000).Select(_ => Decimals.Of((random.NextDouble() - 0.5) * Math.Pow(10, random.Next(-12, 12)))).ToList();
+        var numbers = Enumerable
+            .Range(0, 2000)
+            .Select(_ => Decimals.Of((random.NextDouble() - 0.5) * Math.Pow(10, random.Next(-12, 12))))
+            .ToList();
         var sum = new ExactSum();
         numbers.ForEach(number => sum.Add(number, number, 1));
         foreach (var number in numbers.OrderBy(_ => random.Next()))

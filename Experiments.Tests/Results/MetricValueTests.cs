@@ -8,7 +8,12 @@ public class MetricValueTests
     private static readonly DateTime Noon = new(2026, 11, 22, 12, 0, 0, DateTimeKind.Utc);
 
     // Runs from nine to three, except for the hour from one to two.
-    private static readonly Timeline Timeline = new([(Noon.AddHours(-3), Noon.AddHours(1)), (Noon.AddHours(2), Noon.AddHours(3))], [], 100, Noon.AddHours(3));
+    private static readonly Timeline Timeline = new(
+        [(Noon.AddHours(-3), Noon.AddHours(1)), (Noon.AddHours(2), Noon.AddHours(3))],
+        [],
+        100,
+        Noon.AddHours(3)
+    );
 
     [Theory]
     [InlineData("occurrence", 1)]
@@ -27,25 +32,46 @@ public class MetricValueTests
     {
         foreach (var aggregation in new[] { "occurrence", "count", "sum", "mean", "ratio", "retention" })
         {
-            ValueOf(aggregation, new(Event: "e", Denominator: aggregation == "ratio" ? new("d") : null, FromHours: 1, ToHours: 2), [], Noon, Timeline).IsZero.ShouldBeTrue(aggregation);
+            ValueOf(
+                aggregation,
+                new(Event: "e", Denominator: aggregation == "ratio" ? new("d") : null, FromHours: 1, ToHours: 2),
+                [],
+                Noon,
+                Timeline
+            )
+                .IsZero.ShouldBeTrue(aggregation);
         }
     }
 
     [Fact]
     public void A_conversion_window_ends_before_its_last_instant() =>
-        ValueOf("count", new(Event: "e", ConversionWindowHours: 0.5), Events((0, 0, 1), (0.499, 0, 1), (0.5, 0, 1)), Noon, Timeline).Y.ShouldBe(2);
+        ValueOf("count", new(Event: "e", ConversionWindowHours: 0.5), Events((0, 0, 1), (0.499, 0, 1), (0.5, 0, 1)), Noon, Timeline)
+            .Y.ShouldBe(2);
 
     [Fact]
     public void What_came_in_the_days_before_is_the_covariate()
     {
-        var value = ValueOf("sum", new(Event: "e", LookbackDays: 1), Events((-30, 0, 1000), (-23, 0, 7), (-0.5, 0, 5), (0, 0, 2)), Noon, Timeline);
+        var value = ValueOf(
+            "sum",
+            new(Event: "e", LookbackDays: 1),
+            Events((-30, 0, 1000), (-23, 0, 7), (-0.5, 0, 5), (0, 0, 2)),
+            Noon,
+            Timeline
+        );
 
         (value.X, value.Y).ShouldBe((12, 2));
     }
 
     [Fact]
     public void A_ratio_sums_its_two_events() =>
-        ValueOf("ratio", new(Event: "n", Property: "value", Denominator: new("d", Property: "value")), Events((0, 0, 2), (0.1, 1, 3), (0.2, 1, 4)), Noon, Timeline).ShouldBe(new MetricValue(2, 7, 0, 0));
+        ValueOf(
+                "ratio",
+                new(Event: "n", Property: "value", Denominator: new("d", Property: "value")),
+                Events((0, 0, 2), (0.1, 1, 3), (0.2, 1, 4)),
+                Noon,
+                Timeline
+            )
+            .ShouldBe(new MetricValue(2, 7, 0, 0));
 
     [Theory]
     [InlineData(3, 1, 0.0, 0.1, 0.2)]
@@ -76,7 +102,14 @@ public class MetricValueTests
     public void Of_equal_steps_each_event_is_one(int steps, params double[] hours)
     {
         var equal = new MetricDefinition(Steps: [new("page"), new("page"), new("page")]);
-        MetricEvent[] events = [.. hours.SelectMany((hour, key) => Enumerable.Range(0, 3).Select(slot => new MetricEvent(Noon.AddHours(hour), 7 * key % 5, slot, 1))).Order()];
+        MetricEvent[] events =
+        [
+            .. hours
+                .SelectMany(
+                    (hour, key) => Enumerable.Range(0, 3).Select(slot => new MetricEvent(Noon.AddHours(hour), 7 * key % 5, slot, 1))
+                )
+                .Order(),
+        ];
 
         ValueOf("funnel", equal, events, Noon, Timeline).ShouldBe(new MetricValue(steps == 3 ? 1 : 0, 0, 0, steps));
     }
@@ -88,7 +121,12 @@ public class MetricValueTests
         Funnel(null, (0, 1), (0, 0), (0, 2)).Steps.ShouldBe(3);
         // One event that is the first and the third step, one that is the first and the second, one that is the second.
         var mixed = new MetricDefinition(Steps: [new("x"), new("y"), new("x")]);
-        MetricEvent[] events = [.. new (int Key, int Slot)[] { (1, 0), (1, 2), (2, 0), (2, 2), (3, 1) }.Select(e => new MetricEvent(Noon, e.Key, e.Slot, 1)).Order()];
+        MetricEvent[] events =
+        [
+            .. new (int Key, int Slot)[] { (1, 0), (1, 2), (2, 0), (2, 2), (3, 1) }
+                .Select(e => new MetricEvent(Noon, e.Key, e.Slot, 1))
+                .Order(),
+        ];
         ValueOf("funnel", mixed, events, Noon, Timeline).Steps.ShouldBe(3);
         ValueOf("funnel", mixed, [.. events.Where(e => e.Key != 2)], Noon, Timeline).Steps.ShouldBe(2);
     }
@@ -103,13 +141,31 @@ public class MetricValueTests
         {
             string[] names = ["a", "b"];
             string[] steps = [.. Enumerable.Range(0, 3).Select(_ => names[random.Next(2)])];
-            (int Minute, string Name)[] happened = [.. Enumerable.Range(0, random.Next(1, 6)).Select(_ => (random.Next(3), names[random.Next(2)]))];
-            var definition = new MetricDefinition(Steps: [.. steps.Select(name => new MetricSource(name))], WindowHours: random.Next(2) == 0 ? null : 1 / 60.0);
-            MetricEvent[] events = [.. happened.SelectMany((e, key) => steps.Index().Where(step => step.Item == e.Name).Select(step => new MetricEvent(Noon.AddMinutes(e.Minute), key, step.Index, 1))).Order()];
+            (int Minute, string Name)[] happened =
+            [
+                .. Enumerable.Range(0, random.Next(1, 6)).Select(_ => (random.Next(3), names[random.Next(2)])),
+            ];
+            var definition = new MetricDefinition(
+                Steps: [.. steps.Select(name => new MetricSource(name))],
+                WindowHours: random.Next(2) == 0 ? null : 1 / 60.0
+            );
+            MetricEvent[] events =
+            [
+                .. happened
+                    .SelectMany(
+                        (e, key) =>
+                            steps
+                                .Index()
+                                .Where(step => step.Item == e.Name)
+                                .Select(step => new MetricEvent(Noon.AddMinutes(e.Minute), key, step.Index, 1))
+                    )
+                    .Order(),
+            ];
 
             var furthest = Furthest(0, -1, -1, []);
 
-            ValueOf("funnel", definition, events, Noon, Timeline).Steps.ShouldBe(furthest, $"{string.Join(",", steps)} of {string.Join(", ", happened)} within {definition.WindowHours}");
+            ValueOf("funnel", definition, events, Noon, Timeline)
+                .Steps.ShouldBe(furthest, $"{string.Join(",", steps)} of {string.Join(", ", happened)} within {definition.WindowHours}");
 
             int Furthest(int step, int minute, int started, HashSet<int> used)
             {
@@ -117,7 +173,12 @@ public class MetricValueTests
                 for (var key = 0; step < 3 && key < happened.Length; key++)
                 {
                     var (at, name) = happened[key];
-                    if (name == steps[step] && at >= minute && (step == 0 || definition.WindowHours is null || at <= started + 1) && used.Add(key))
+                    if (
+                        name == steps[step]
+                        && at >= minute
+                        && (step == 0 || definition.WindowHours is null || at <= started + 1)
+                        && used.Add(key)
+                    )
                     {
                         best = Math.Max(best, Furthest(step + 1, at, step == 0 ? at : started, used));
                         used.Remove(key);
@@ -135,7 +196,8 @@ public class MetricValueTests
     [InlineData(0.99, true)]
     [InlineData(2.6, false)]
     public void Whoever_comes_back_between_the_two_delays_is_retained(double back, bool retained) =>
-        ValueOf("retention", new(Event: "e", FromHours: 0.5, ToHours: 1), Events((0, 0, 1), (back, 0, 1)), Noon, Timeline).ShouldBe(new MetricValue(retained ? 1 : 0, 1, 0, 0));
+        ValueOf("retention", new(Event: "e", FromHours: 0.5, ToHours: 1), Events((0, 0, 1), (back, 0, 1)), Noon, Timeline)
+            .ShouldBe(new MetricValue(retained ? 1 : 0, 1, 0, 0));
 
     [Theory]
     [InlineData("12.5", 12.5)]
@@ -148,11 +210,22 @@ public class MetricValueTests
     [InlineData(null, null)]
     public void Only_numbers_are_numbers(string? text, double? number) => MetricSource.Number(text).ShouldBe(number);
 
-    private static MetricValue Funnel(double? window, params (double Hour, int Slot)[] events) => ValueOf(
-        "funnel", new(Steps: [new("a"), new("b"), new("c")], WindowHours: window), Events([.. events.Select(e => (e.Hour, e.Slot, 1.0))]), Noon, Timeline);
+    private static MetricValue Funnel(double? window, params (double Hour, int Slot)[] events) =>
+        ValueOf(
+            "funnel",
+            new(Steps: [new("a"), new("b"), new("c")], WindowHours: window),
+            Events([.. events.Select(e => (e.Hour, e.Slot, 1.0))]),
+            Noon,
+            Timeline
+        );
 
-    private static MetricValue ValueOf(string aggregation, MetricDefinition definition, MetricEvent[] events, DateTime exposed, Timeline timeline) =>
-        new MetricFormula(aggregation, definition).Value(events, exposed, timeline);
+    private static MetricValue ValueOf(
+        string aggregation,
+        MetricDefinition definition,
+        MetricEvent[] events,
+        DateTime exposed,
+        Timeline timeline
+    ) => new MetricFormula(aggregation, definition).Value(events, exposed, timeline);
 
     private static MetricEvent[] Events(params (double Hour, int Slot, double Value)[] events) =>
         [.. events.Select((e, key) => new MetricEvent(Noon.AddHours(e.Hour), key, e.Slot, e.Value)).Order()];

@@ -11,7 +11,11 @@ public class ResultsCalculatorTests
     [Fact]
     public void A_guardrail_that_collapses_is_hurt_though_there_are_too_few_conversions_for_a_test()
     {
-        var results = Make([10_000, 10_000], Metric("primary", "increase", [2000, 2600]), Metric("guardrail", "not_decrease", [1000, 2], id: 2));
+        var results = Make(
+            [10_000, 10_000],
+            Metric("primary", "increase", [2000, 2600]),
+            Metric("guardrail", "not_decrease", [1000, 2], id: 2)
+        );
 
         results.Metrics[0].Treatments[0].Verdict.ShouldBe("winning");
         results.Metrics[1].Treatments[0].Reason.ShouldBe("guardrail_harmed");
@@ -21,7 +25,11 @@ public class ResultsCalculatorTests
     [Fact]
     public void Nothing_is_shipped_while_nothing_can_be_said_of_a_guardrail()
     {
-        var results = Make([10_000, 10_000], Metric("primary", "increase", [2000, 2600]), Metric("guardrail", "not_increase", [2, 3], id: 2));
+        var results = Make(
+            [10_000, 10_000],
+            Metric("primary", "increase", [2000, 2600]),
+            Metric("guardrail", "not_increase", [2, 3], id: 2)
+        );
 
         results.Recommendation.ShouldBe("keep_running");
         results.Reasons.ShouldBe(["guardrail_unknown"]);
@@ -30,7 +38,11 @@ public class ResultsCalculatorTests
     [Fact]
     public void A_better_primary_with_safe_guardrails_ships()
     {
-        var results = Make([100_000, 100_000], Metric("primary", "increase", [20_000, 22_000]), Metric("guardrail", "not_increase", [20_000, 18_000], id: 2));
+        var results = Make(
+            [100_000, 100_000],
+            Metric("primary", "increase", [20_000, 22_000]),
+            Metric("guardrail", "not_increase", [20_000, 18_000], id: 2)
+        );
 
         results.Recommendation.ShouldBe("ship green");
         results.Metrics[1].Treatments[0].Reason.ShouldBe("guardrail_safe");
@@ -48,7 +60,11 @@ public class ResultsCalculatorTests
     [InlineData(5)]
     public void A_harm_of_twenty_times_is_never_shipped(double inControl)
     {
-        var results = Make([500, 500], Metric("primary", "increase", [100, 220]), Metric("guardrail", "not_increase", [inControl, 100], id: 2));
+        var results = Make(
+            [500, 500],
+            Metric("primary", "increase", [100, 220]),
+            Metric("guardrail", "not_increase", [inControl, 100], id: 2)
+        );
 
         results.Metrics[1].Treatments[0].Reason.ShouldBe("guardrail_harmed");
         results.Recommendation.ShouldBe("keep_control");
@@ -63,7 +79,9 @@ public class ResultsCalculatorTests
         // Three buyers against two, or a few whales: whatever the means say, they follow from these few.
         var arm = Make([10_000, 10_000], Values(aggregation, "increase", (inControl, 40), (inTreatment, 3))).Metrics[0].Treatments[0];
 
-        (arm.Verdict, arm.Reason).ShouldBe(inTreatment < inControl && inControl == 400 ? ("losing", "share_with_value") : ("collecting_data", "not_enough_values"));
+        (arm.Verdict, arm.Reason).ShouldBe(
+            inTreatment < inControl && inControl == 400 ? ("losing", "share_with_value") : ("collecting_data", "not_enough_values")
+        );
         arm.Frequentist.ShouldBeNull();
     }
 
@@ -81,11 +99,23 @@ public class ResultsCalculatorTests
     [InlineData("ratio", 49, 60, 60, 60, "not_enough_values")]
     [InlineData("ratio", 50, 60, 50, 60, "not_significant")]
     [InlineData("retention", 49, 600, 60, 600, "not_enough_values")]
-    public void A_ratio_needs_numerators_and_denominators(string aggregation, long numerators, long denominators, long others, long otherDenominators, string reason)
+    public void A_ratio_needs_numerators_and_denominators(
+        string aggregation,
+        long numerators,
+        long denominators,
+        long others,
+        long otherDenominators,
+        string reason
+    )
     {
         var metric = Values(aggregation, "increase", (0, 0), (0, 0)) with
         {
-            Sums = [.. new[] { (Y: numerators, D: denominators), (Y: others, D: otherDenominators) }.Select(arm => new double[] { arm.Y, arm.Y, arm.D, arm.D, arm.Y, 0, 0, 0, arm.Y, arm.D })],
+            Sums =
+            [
+                .. new[] { (Y: numerators, D: denominators), (Y: others, D: otherDenominators) }.Select(arm =>
+                    new double[] { arm.Y, arm.Y, arm.D, arm.D, arm.Y, 0, 0, 0, arm.Y, arm.D }
+                ),
+            ],
         };
 
         Make([10_000, 10_000], metric).Metrics[0].Treatments[0].Reason.ShouldBe(reason);
@@ -98,7 +128,13 @@ public class ResultsCalculatorTests
     [InlineData("decrease", 500, 0, "collecting_data", "not_enough_values")]
     [InlineData("not_decrease", 500, 0, "losing", "share_with_value")]
     [InlineData("increase", 30, 25, "collecting_data", "not_enough_values")]
-    public void Values_that_are_lost_altogether_are_seen_before_there_are_enough_to_compare(string direction, long inControl, long inTreatment, string verdict, string reason)
+    public void Values_that_are_lost_altogether_are_seen_before_there_are_enough_to_compare(
+        string direction,
+        long inControl,
+        long inTreatment,
+        string verdict,
+        string reason
+    )
     {
         var arm = Make([10_000, 10_000], Values("sum", direction, (inControl, 10), (inTreatment, 10))).Metrics[0].Treatments[0];
 
@@ -109,7 +145,11 @@ public class ResultsCalculatorTests
     [Fact]
     public void A_guardrail_whose_values_are_lost_keeps_control()
     {
-        var results = Make([10_000, 10_000], Metric("primary", "increase", [2000, 2600]), Values("sum", "not_decrease", (500, 10), (0, 0), "guardrail", 2));
+        var results = Make(
+            [10_000, 10_000],
+            Metric("primary", "increase", [2000, 2600]),
+            Values("sum", "not_decrease", (500, 10), (0, 0), "guardrail", 2)
+        );
 
         results.Recommendation.ShouldBe("keep_control");
         results.Reasons.ShouldBe(["guardrail_harmed", "share_with_value"]);
@@ -119,9 +159,24 @@ public class ResultsCalculatorTests
     public void A_metric_that_fails_takes_nothing_but_itself_away()
     {
         var failures = new List<long>();
-        var broken = Metric("secondary", "increase", [0, 0], id: 2) with { Sums = [[1, 1], [1, 1]] };
+        var broken = Metric("secondary", "increase", [0, 0], id: 2) with
+        {
+            Sums =
+            [
+                [1, 1],
+                [1, 1],
+            ],
+        };
 
-        var results = ResultsCalculator.Make(Input([10_000, 10_000], Metric("primary", "increase", [2000, 2600]), broken, Metric("guardrail", "not_increase", [2000, 1800], 3)), (link, _) => failures.Add(link));
+        var results = ResultsCalculator.Make(
+            Input(
+                [10_000, 10_000],
+                Metric("primary", "increase", [2000, 2600]),
+                broken,
+                Metric("guardrail", "not_increase", [2000, 1800], 3)
+            ),
+            (link, _) => failures.Add(link)
+        );
 
         failures.ShouldBe([2L]);
         results.Metrics[1].Error.ShouldNotBeNullOrEmpty();
@@ -159,14 +214,22 @@ public class ResultsCalculatorTests
     {
         var input = Input([10_000, 10_000, 0], Metric("primary", "increase", [2600, 2000, 0]));
 
-        ResultsCalculator.Make(input with { Variants = [("control", 50), ("green", 50), ("red", 0)] }).Recommendation.ShouldBe("keep_control");
+        ResultsCalculator
+            .Make(input with { Variants = [("control", 50), ("green", 50), ("red", 0)] })
+            .Recommendation.ShouldBe("keep_control");
     }
 
     [Fact]
     public void More_tests_make_each_harder_to_pass_whether_or_not_they_can_be_made_yet()
     {
         var alone = Make([10_000, 10_000], Metric("primary", "increase", [2000, 2200]));
-        var among = Make([10_000, 10_000], [Metric("primary", "increase", [2000, 2200]), .. Enumerable.Range(2, 9).Select(id => Metric("secondary", "increase", [1, 1], id))]);
+        var among = Make(
+            [10_000, 10_000],
+            [
+                Metric("primary", "increase", [2000, 2200]),
+                .. Enumerable.Range(2, 9).Select(id => Metric("secondary", "increase", [1, 1], id)),
+            ]
+        );
 
         among.Metrics[0].Treatments[0].AdjustedPValue!.Value.ShouldBe(10 * alone.Metrics[0].Treatments[0].AdjustedPValue!.Value, 1e-12);
     }
@@ -174,7 +237,12 @@ public class ResultsCalculatorTests
     [Fact]
     public void A_broken_split_needs_enough_identities_to_be_called_so()
     {
-        var few = ResultsCalculator.Make(Input([8, 2], Metric("primary", "increase", [0, 0])) with { Variants = [("control", 99), ("green", 1)] });
+        var few = ResultsCalculator.Make(
+            Input([8, 2], Metric("primary", "increase", [0, 0])) with
+            {
+                Variants = [("control", 99), ("green", 1)],
+            }
+        );
         few.Recommendation.ShouldBe("keep_running");
         few.SampleRatio.IsHealthy.ShouldBeNull();
 
@@ -185,7 +253,15 @@ public class ResultsCalculatorTests
     public void Identical_values_have_no_variance_and_no_number_is_not_one()
     {
         var sum = 130_942 * 32.58;
-        var metric = Metric("primary", "increase", [0, 0]) with { Aggregation = "sum", Sums = [[sum, 130_942 * 32.58 * 32.58, 0, 0, 0, 0, 0, 0, 130_942, 0], [sum, 130_942 * 32.58 * 32.58, 0, 0, 0, 0, 0, 0, 130_942, 0]] };
+        var metric = Metric("primary", "increase", [0, 0]) with
+        {
+            Aggregation = "sum",
+            Sums =
+            [
+                [sum, 130_942 * 32.58 * 32.58, 0, 0, 0, 0, 0, 0, 130_942, 0],
+                [sum, 130_942 * 32.58 * 32.58, 0, 0, 0, 0, 0, 0, 130_942, 0],
+            ],
+        };
 
         var result = ResultsCalculator.Make(Input([130_942, 130_942], metric)).Metrics[0];
 
@@ -193,7 +269,8 @@ public class ResultsCalculatorTests
         result.Arms.ShouldAllBe(arm => arm.StandardError == 0);
     }
 
-    private static ResultsView Make(long[] identities, params MeasuredMetric[] metrics) => ResultsCalculator.Make(Input(identities, metrics));
+    private static ResultsView Make(long[] identities, params MeasuredMetric[] metrics) =>
+        ResultsCalculator.Make(Input(identities, metrics));
 
     private static ResultsInput Input(long[] identities, params MeasuredMetric[] metrics)
     {
@@ -201,14 +278,53 @@ public class ResultsCalculatorTests
         return new(
             [.. identities.Select((_, place) => (keys[place], 100m / identities.Length))],
             identities.Index().ToDictionary(arm => ExposureState.InVariant + keys[arm.Index], arm => arm.Item),
-            metrics, Noon.AddDays(-3), null, Noon, 0);
+            metrics,
+            Noon.AddDays(-3),
+            null,
+            Noon,
+            0
+        );
     }
 
     // So many identities of each arm with about such a value, half of them a little more and half a little less.
-    private static MeasuredMetric Values(string aggregation, string direction, (long Count, double Value) control, (long Count, double Value) treatment, string role = "primary", long id = 1) => new(
-        id, 0, id, "m", role, direction, aggregation, new MetricDefinition(Event: "e"), false,
-        [.. new[] { control, treatment }.Select(arm => new[] { arm.Count * arm.Value, arm.Count * arm.Value * arm.Value * 1.25, 0, 0, 0, 0, 0, 0, arm.Count, 0 })], []);
+    private static MeasuredMetric Values(
+        string aggregation,
+        string direction,
+        (long Count, double Value) control,
+        (long Count, double Value) treatment,
+        string role = "primary",
+        long id = 1
+    ) =>
+        new(
+            id,
+            0,
+            id,
+            "m",
+            role,
+            direction,
+            aggregation,
+            new MetricDefinition(Event: "e"),
+            false,
+            [
+                .. new[] { control, treatment }.Select(arm =>
+                    new[] { arm.Count * arm.Value, arm.Count * arm.Value * arm.Value * 1.25, 0, 0, 0, 0, 0, 0, arm.Count, 0 }
+                ),
+            ],
+            []
+        );
 
-    private static MeasuredMetric Metric(string role, string direction, double[] conversions, long id = 1) => new(
-        id, 0, id, "m", role, direction, "occurrence", new MetricDefinition(Event: "e"), false, [.. conversions.Select(count => new[] { count, count, 0, 0, 0, 0, 0, 0, count, 0 })], []);
+    private static MeasuredMetric Metric(string role, string direction, double[] conversions, long id = 1) =>
+        new(
+            id,
+            0,
+            id,
+            "m",
+            role,
+            direction,
+            "occurrence",
+            new MetricDefinition(Event: "e"),
+            false,
+            [.. conversions.Select(count => new[] { count, count, 0, 0, 0, 0, 0, 0, count, 0 })],
+            []
+        );
 }

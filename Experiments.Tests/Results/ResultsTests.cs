@@ -78,7 +78,9 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
         var first = await run.Results();
 
         (await run.Given.Admin.Get(path)).Must(200)["as_of"].GetValue<string>().ShouldBe(first["as_of"].GetValue<string>());
-        (await run.Given.Admin.Get($"{path}?role=guardrail")).Must(200)["metrics"].AsArray().ShouldHaveSingleItem()!["metric"]!.GetValue<long>().ShouldBe(run.Errors);
+        (await run.Given.Admin.Get($"{path}?role=guardrail")).Must(200)["metrics"].AsArray().ShouldHaveSingleItem()!["metric"]!
+            .GetValue<long>()
+            .ShouldBe(run.Errors);
         (await run.Given.Admin.Get($"{path}?metric={run.Converted}")).Must(200)["metrics"].AsArray().ShouldHaveSingleItem();
         (await run.Given.Admin.Get($"{path}?role=other")).MustBe(400, "request.invalid").Fields.ShouldBe(["role"]);
         (await run.Given.Admin.Post($"{path}refresh/")).Must(202);
@@ -106,7 +108,8 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
             UPDATE experiments SET started_at = started_at - interval '2 days', ended_at = ended_at - interval '2 days',
                 runs = tstzmultirange(tstzrange(started_at - interval '2 days', ended_at - interval '2 days')) WHERE id = @Id
             """,
-            new { run.Experiment.Id });
+            new { run.Experiment.Id }
+        );
         var final = (await run.Given.Admin.Get($"{run.Given.Experiments}{run.Experiment.Id}/results/?refresh=true")).Must(200);
         final["is_final"].GetValue<bool>().ShouldBeTrue();
         (await run.Given.Admin.Post($"{run.Given.Experiments}{run.Experiment.Id}/results/refresh/")).MustBe(409, "results.final");
@@ -119,9 +122,17 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
         var path = $"{run.Given.Experiments}{run.Experiment.Id}/results/";
 
         (await run.Given.Admin.Post($"{path}refresh/", null, ("Idempotency-Key", "a-refresh"))).Must(202);
-        (await run.Given.Admin.Post($"{path}refresh/", null, ("Idempotency-Key", "a-refresh"))).Must(202).Headers.Contains("Idempotent-Replayed").ShouldBeTrue();
+        (await run.Given.Admin.Post($"{path}refresh/", null, ("Idempotency-Key", "a-refresh")))
+            .Must(202)
+            .Headers.Contains("Idempotent-Replayed")
+            .ShouldBeTrue();
 
-        await Given.Eventually(async () => await service.Query<bool>("SELECT EXISTS (SELECT FROM results WHERE experiment_id = @Id AND payload IS NOT NULL)", new { run.Experiment.Id }));
+        await Given.Eventually(async () =>
+            await service.Query<bool>(
+                "SELECT EXISTS (SELECT FROM results WHERE experiment_id = @Id AND payload IS NOT NULL)",
+                new { run.Experiment.Id }
+            )
+        );
     }
 
     [Fact]
@@ -130,10 +141,18 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
         var run = await Run.Start(service, identities: 500, treatmentRate: 0.3);
         await run.Results();
         var later = await run.Given.AMetric("sum", "later", new { @event = "purchase", property = "value" });
-        (await run.Given.Admin.Post($"{run.Given.Experiments}{run.Experiment.Id}/metrics/", new { metric = later.Id, expected_direction = "increase" })).Must(201);
+        (
+            await run.Given.Admin.Post(
+                $"{run.Given.Experiments}{run.Experiment.Id}/metrics/",
+                new { metric = later.Id, expected_direction = "increase" }
+            )
+        ).Must(201);
 
         JsonNode? added = null;
-        await Given.Eventually(async () => (added = (await run.Results())["metrics"].AsArray().FirstOrDefault(metric => metric!["metric"]!.GetValue<long>() == later.Id)) is not null);
+        await Given.Eventually(async () =>
+            (added = (await run.Results())["metrics"].AsArray().FirstOrDefault(metric => metric!["metric"]!.GetValue<long>() == later.Id))
+                is not null
+        );
 
         added!["added_after_start"]!.GetValue<bool>().ShouldBeTrue();
         added["arms"]!.ToJsonString().ShouldBe(Metric(await run.Results(), run.Revenue)["arms"]!.ToJsonString());
@@ -148,8 +167,15 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
 
         await watch.Run(CancellationToken.None);
 
-        (await service.Query<long>("SELECT count(*) FROM results_history WHERE experiment_id = @Id", new { run.Experiment.Id })).ShouldBe(1);
-        (await run.Given.Admin.Get($"{run.Given.Experiments}{run.Experiment.Id}/results/history/")).Must(200)["points"].AsArray().ShouldHaveSingleItem()!["total"]!.GetValue<int>().ShouldBe(60);
+        (await service.Query<long>("SELECT count(*) FROM results_history WHERE experiment_id = @Id", new { run.Experiment.Id })).ShouldBe(
+            1
+        );
+        (await run.Given.Admin.Get($"{run.Given.Experiments}{run.Experiment.Id}/results/history/"))
+            .Must(200)["points"]
+            .AsArray()
+            .ShouldHaveSingleItem()!["total"]!
+            .GetValue<int>()
+            .ShouldBe(60);
     }
 
     [Fact]
@@ -157,7 +183,11 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
     {
         var run = await Run.Start(service, identities: 60, treatmentRate: 0.2);
         var before = await run.Results();
-        await service.Execute("INSERT INTO exposure_counts SELECT @Id, now() - n * interval '1 hour', 'variant:green', 9000000000000000000 FROM generate_series(1, 2) n", new { run.Experiment.Id });
+        await service.Execute(
+            "INSERT INTO exposure_counts SELECT @Id, now() - n * interval '1 hour', 'variant:green', 9000000000000000000 FROM "
+                + "generate_series(1, 2) n",
+            new { run.Experiment.Id }
+        );
 
         var after = (await run.Given.Admin.Get($"{run.Given.Experiments}{run.Experiment.Id}/results/?refresh=true")).Must(200);
 
@@ -172,7 +202,10 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
     {
         var run = await Run.Start(service, identities: 1000, treatmentRate: 0.2);
         await run.Results();
-        await service.Execute("UPDATE experiment_metrics SET definition = '{\"event\": 7}' WHERE experiment_id = @Id AND metric_id = @Revenue", new { run.Experiment.Id, run.Revenue });
+        await service.Execute(
+            "UPDATE experiment_metrics SET definition = '{\"event\": 7}' WHERE experiment_id = @Id AND metric_id = @Revenue",
+            new { run.Experiment.Id, run.Revenue }
+        );
 
         var results = (await run.Given.Admin.Get($"{run.Given.Experiments}{run.Experiment.Id}/results/?refresh=true")).Must(200);
 
@@ -183,10 +216,15 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
         broken["treatments"]![0]!["reason"]!.GetValue<string>().ShouldBe("metric_failed");
         Metric(results, run.Errors)["treatments"]![0]!["frequentist"].ShouldNotBeNull();
         results.Json!["last_error"].ShouldBeNull();
-        await service.Execute("UPDATE experiment_metrics SET definition = '{\"event\": \"purchase\", \"property\": \"value\"}' WHERE experiment_id = @Id AND metric_id = @Revenue", new { run.Experiment.Id, run.Revenue });
+        await service.Execute(
+            "UPDATE experiment_metrics SET definition = '{\"event\": \"purchase\", \"property\": \"value\"}' WHERE experiment_id = "
+                + "@Id AND metric_id = @Revenue",
+            new { run.Experiment.Id, run.Revenue }
+        );
     }
 
-    private static JsonNode Metric(Reply results, long metric) => results["metrics"].AsArray().Single(node => node!["metric"]!.GetValue<long>() == metric)!;
+    private static JsonNode Metric(Reply results, long metric) =>
+        results["metrics"].AsArray().Single(node => node!["metric"]!.GetValue<long>() == metric)!;
 
     /// <summary>An experiment whose identities and events are known, because they were made here.</summary>
     private sealed class Run
@@ -203,17 +241,49 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
 
         public required long Errors { get; init; }
 
-        public static async Task<Run> Start(TestService service, int identities, double treatmentRate, double errorRate = 0.1, int lostTreatments = 0)
+        public static async Task<Run> Start(
+            TestService service,
+            int identities,
+            double treatmentRate,
+            double errorRate = 0.1,
+            int lostTreatments = 0
+        )
         {
             var given = await Given.AnEnvironment(service);
-            var (converted, revenue) = (await given.AMetric("occurrence", "converted"), await given.AMetric("sum", "revenue", new { @event = "purchase", property = "value" }));
+            var (converted, revenue) = (
+                await given.AMetric("occurrence", "converted"),
+                await given.AMetric("sum", "revenue", new { @event = "purchase", property = "value" })
+            );
             var errors = await given.AMetric("occurrence", "errors", new { @event = "error" });
             var experiment = await given.AnExperimentWith(
-                new { metric = converted.Id, role = "primary", expected_direction = "increase" },
-                new { metric = revenue.Id, role = "secondary", expected_direction = "increase" },
-                new { metric = errors.Id, role = "guardrail", expected_direction = "not_increase" });
+                new
+                {
+                    metric = converted.Id,
+                    role = "primary",
+                    expected_direction = "increase",
+                },
+                new
+                {
+                    metric = revenue.Id,
+                    role = "secondary",
+                    expected_direction = "increase",
+                },
+                new
+                {
+                    metric = errors.Id,
+                    role = "guardrail",
+                    expected_direction = "not_increase",
+                }
+            );
             await given.Start(experiment);
-            var run = new Run { Given = given, Experiment = experiment, Converted = converted.Id, Revenue = revenue.Id, Errors = errors.Id };
+            var run = new Run
+            {
+                Given = given,
+                Experiment = experiment,
+                Converted = converted.Id,
+                Revenue = revenue.Id,
+                Errors = errors.Id,
+            };
             await run.Send(identities, treatmentRate, errorRate, lostTreatments);
             return run;
         }
@@ -222,8 +292,12 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
         {
             Reply? results = null;
             await Given.Eventually(async () =>
-                (results = (await Given.Admin.Get($"{Given.Experiments}{Experiment.Id}/results/?refresh=true")).Must(200))["events_not_counted"].GetValue<int>() == 0
-                && results["metrics"].AsArray().Count >= 3);
+                (results = (await Given.Admin.Get($"{Given.Experiments}{Experiment.Id}/results/?refresh=true")).Must(200))[
+                    "events_not_counted"
+                ]
+                    .GetValue<int>() == 0
+                && results["metrics"].AsArray().Count >= 3
+            );
             return results!;
         }
 
@@ -231,13 +305,22 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
         public void Check(Reply results)
         {
             results["total"].GetValue<int>().ShouldBe(_people.Count);
-            foreach (var (metric, value) in new (long, Func<(string Identity, string Variant, double Spent, int Errors, int Purchases), double>)[]
-            {
-                (Converted, person => person.Purchases > 0 ? 1 : 0), (Revenue, person => person.Spent), (Errors, person => person.Errors > 0 ? 1 : 0),
-            })
+            foreach (
+                var (metric, value) in new (
+                    long,
+                    Func<(string Identity, string Variant, double Spent, int Errors, int Purchases), double>
+                )[]
+                {
+                    (Converted, person => person.Purchases > 0 ? 1 : 0),
+                    (Revenue, person => person.Spent),
+                    (Errors, person => person.Errors > 0 ? 1 : 0),
+                }
+            )
             {
                 var node = Metric(results, metric);
-                var arms = new[] { "control", "green" }.Select(key => _people.Where(person => person.Variant == key).Select(value).ToList()).ToList();
+                var arms = new[] { "control", "green" }
+                    .Select(key => _people.Where(person => person.Variant == key).Select(value).ToList())
+                    .ToList();
                 foreach (var (place, values) in arms.Index())
                 {
                     var arm = node["arms"]![place]!;
@@ -254,21 +337,45 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
                 treatment["effect"]!.GetValue<double>().ShouldBe(difference / c.Mean, 1e-10);
                 treatment["difference"]!.GetValue<double>().ShouldBe(difference, 1e-10);
                 treatment["standard_error"]!.GetValue<double>().ShouldBe(error, 1e-10);
-                treatment["bayesian"]!["chance_to_win"]!.GetValue<double>().ShouldBe(
-                    MathNet.Numerics.Distributions.Normal.CDF(0, 1, (metric == Errors ? -1 : 1) * difference / error), 1e-9);
-                var freedom = Math.Pow(ofTreatment + ofControl, 2) / ((Math.Pow(ofTreatment, 2) / (t.N - 1)) + (Math.Pow(ofControl, 2) / (c.N - 1)));
-                treatment["frequentist"]!["p_value"]!.GetValue<double>().ShouldBe(
-                    2 * MathNet.Numerics.Distributions.StudentT.CDF(0, 1, freedom, -Math.Abs(difference / error)), 1e-8);
-                Bounds(treatment["frequentist"]!, -MathNet.Numerics.Distributions.StudentT.InvCDF(0, 1, freedom, 0.025), ofControl, ofTreatment, 1e-6);
+                treatment["bayesian"]!["chance_to_win"]!
+                    .GetValue<double>()
+                    .ShouldBe(MathNet.Numerics.Distributions.Normal.CDF(0, 1, (metric == Errors ? -1 : 1) * difference / error), 1e-9);
+                var freedom =
+                    Math.Pow(ofTreatment + ofControl, 2) / ((Math.Pow(ofTreatment, 2) / (t.N - 1)) + (Math.Pow(ofControl, 2) / (c.N - 1)));
+                treatment["frequentist"]!["p_value"]!
+                    .GetValue<double>()
+                    .ShouldBe(2 * MathNet.Numerics.Distributions.StudentT.CDF(0, 1, freedom, -Math.Abs(difference / error)), 1e-8);
+                Bounds(
+                    treatment["frequentist"]!,
+                    -MathNet.Numerics.Distributions.StudentT.InvCDF(0, 1, freedom, 0.025),
+                    ofControl,
+                    ofTreatment,
+                    1e-6
+                );
 
                 // At any number of looks, by the larger of Welch's and the pooled variance.
                 var n = (double)(c.N + t.N);
                 var pooled = ((c.N * c.Variance) + (t.N * t.Variance)) / n;
-                var (cautiousC, cautiousT) = (pooled / c.N) + (pooled / t.N) > ofControl + ofTreatment ? (pooled / c.N, pooled / t.N) : (ofControl, ofTreatment);
+                var (cautiousC, cautiousT) =
+                    (pooled / c.N) + (pooled / t.N) > ofControl + ofTreatment ? (pooled / c.N, pooled / t.N) : (ofControl, ofTreatment);
                 var rho2 = ((-2 * Math.Log(0.05)) + Math.Log(1 - (2 * Math.Log(0.05)))) / 5000;
-                treatment["sequential"]!["p_value"]!.GetValue<double>().ShouldBe(Math.Min(1, Math.Sqrt((n * rho2) + 1)
-                    * Math.Exp(-rho2 * difference * difference * n / (cautiousC + cautiousT) / (2 * ((n * rho2) + 1)))), 1e-9);
-                Bounds(treatment["sequential"]!, Math.Sqrt(n) * Math.Sqrt(2 * ((n * rho2) + 1) / (n * n * rho2) * Math.Log(Math.Sqrt((n * rho2) + 1) / 0.05)), cautiousC, cautiousT, 1e-9);
+                treatment["sequential"]!["p_value"]!
+                    .GetValue<double>()
+                    .ShouldBe(
+                        Math.Min(
+                            1,
+                            Math.Sqrt((n * rho2) + 1)
+                                * Math.Exp(-rho2 * difference * difference * n / (cautiousC + cautiousT) / (2 * ((n * rho2) + 1)))
+                        ),
+                        1e-9
+                    );
+                Bounds(
+                    treatment["sequential"]!,
+                    Math.Sqrt(n) * Math.Sqrt(2 * ((n * rho2) + 1) / (n * n * rho2) * Math.Log(Math.Sqrt((n * rho2) + 1) / 0.05)),
+                    cautiousC,
+                    cautiousT,
+                    1e-9
+                );
 
                 // Fieller: at a bound r, the treatment is so many standard errors from (1 + r) of control.
                 void Bounds(JsonNode test, double multiplier, double ofControl, double ofTreatment, double tolerance)
@@ -276,7 +383,10 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
                     foreach (var (place, sign) in new[] { (0, 1), (1, -1) })
                     {
                         var ratio = 1 + test["ci"]![place]!.GetValue<double>();
-                        ((t.Mean - (ratio * c.Mean)) / Math.Sqrt(ofTreatment + (ratio * ratio * ofControl))).ShouldBe(sign * multiplier, tolerance);
+                        ((t.Mean - (ratio * c.Mean)) / Math.Sqrt(ofTreatment + (ratio * ratio * ofControl))).ShouldBe(
+                            sign * multiplier,
+                            tolerance
+                        );
                     }
                 }
             }
@@ -308,28 +418,68 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
                     continue;
                 }
 
-                events.Add(new { @event = "$flag_exposure", feature_name = feature, identifier = identity, value = variant, timestamp = at });
+                events.Add(
+                    new
+                    {
+                        @event = "$flag_exposure",
+                        feature_name = feature,
+                        identifier = identity,
+                        value = variant,
+                        timestamp = at,
+                    }
+                );
                 var purchases = place % 1000 < 1000 * (variant == "green" ? treatmentRate : 0.2) ? 1 + random.Next(3) : 0;
                 var spent = 0.0;
                 for (var purchase = 0; purchase < purchases; purchase++)
                 {
                     var price = random.Next(100, 10_000) / 100.0;
                     spent += price;
-                    events.Add(new { @event = "purchase", identifier = identity, value = price.ToString(CultureInfo.InvariantCulture), timestamp = at + purchase });
+                    events.Add(
+                        new
+                        {
+                            @event = "purchase",
+                            identifier = identity,
+                            value = price.ToString(CultureInfo.InvariantCulture),
+                            timestamp = at + purchase,
+                        }
+                    );
                 }
 
                 var errors = place % 997 < 997 * (variant == "green" ? errorRate : 0.1) ? 1 : 0;
                 if (errors > 0)
                 {
-                    events.Add(new { @event = "error", identifier = identity, timestamp = at });
+                    events.Add(
+                        new
+                        {
+                            @event = "error",
+                            identifier = identity,
+                            timestamp = at,
+                        }
+                    );
                 }
 
                 // Before the exposure, and of nobody: neither counts.
-                events.Add(new { @event = "purchase", identifier = identity, value = "1000000", timestamp = at - 60_000 });
+                events.Add(
+                    new
+                    {
+                        @event = "purchase",
+                        identifier = identity,
+                        value = "1000000",
+                        timestamp = at - 60_000,
+                    }
+                );
                 _people.Add((identity, variant, spent, errors, purchases));
             }
 
-            events.Add(new { @event = "purchase", identifier = "a stranger", value = "1000000", timestamp = at });
+            events.Add(
+                new
+                {
+                    @event = "purchase",
+                    identifier = "a stranger",
+                    value = "1000000",
+                    timestamp = at,
+                }
+            );
             var shuffled = events.ToArray();
             random.Shuffle(shuffled);
             await Task.WhenAll(shuffled.Chunk(2000).Select(batch => Given.Send(batch)));

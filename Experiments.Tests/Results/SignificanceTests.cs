@@ -49,7 +49,11 @@ public class SignificanceTests
             var loss = ((error * Normal.PDF(0, 1, effect / error)) - (Math.Abs(effect) * (1 - chance))) / c;
             var freedom = Math.Pow(vt + vc, 2) / (((vt * vt) + (vc * vc)) / (n - 1));
             var p = 2 * StudentT.CDF(0, 1, freedom, -Math.Abs(effect) / error);
-            var word = chance < 0.9 ? "low_win_probability" : loss >= 0.01 ? "high_loss" : p >= 0.05 ? "high_p_value" : "significant";
+            var word =
+                chance < 0.9 ? "low_win_probability"
+                : loss >= 0.01 ? "high_loss"
+                : p >= 0.05 ? "high_p_value"
+                : "significant";
 
             Word("increase", (n, c * n), (n, t * n)).ShouldBe(word, $"{c} beside {t}");
             found.Add(word);
@@ -83,17 +87,38 @@ public class SignificanceTests
     public void Ten_thousand_identities_are_never_too_few_exposures(double controlSum, double treatmentSum) =>
         Word("increase", (10_000, controlSum), (10_000, treatmentSum)).ShouldBe("low_win_probability");
 
-    private static string Word(string direction, params (long N, double Sum)[] arms) => Make(direction, arms).Metrics[0].Treatments[0].Significance;
+    private static string Word(string direction, params (long N, double Sum)[] arms) =>
+        Make(direction, arms).Metrics[0].Treatments[0].Significance;
 
     private static ResultsView Make(string direction, params (long N, double Sum)[] arms)
     {
         string[] keys = ["control", "green", "red"];
         var total = arms.Sum(arm => arm.N);
-        return ResultsCalculator.Make(new(
-            // As they came, so that the split is as planned.
-            [.. arms.Select((arm, place) => (keys[place], 100m * arm.N / total))],
-            arms.Index().ToDictionary(arm => ExposureState.InVariant + keys[arm.Index], arm => arm.Item.N),
-            [new(1, 0, 1, "m", "primary", direction, "occurrence", new MetricDefinition(Event: "e"), false, [.. arms.Select(arm => new[] { arm.Sum, arm.Sum, 0, 0, 0, 0, 0, 0, arm.Sum, 0 })], [])],
-            Noon.AddDays(-3), null, Noon, 0));
+        return ResultsCalculator.Make(
+            new(
+                // As they came, so that the split is as planned.
+                [.. arms.Select((arm, place) => (keys[place], 100m * arm.N / total))],
+                arms.Index().ToDictionary(arm => ExposureState.InVariant + keys[arm.Index], arm => arm.Item.N),
+                [
+                    new(
+                        1,
+                        0,
+                        1,
+                        "m",
+                        "primary",
+                        direction,
+                        "occurrence",
+                        new MetricDefinition(Event: "e"),
+                        false,
+                        [.. arms.Select(arm => new[] { arm.Sum, arm.Sum, 0, 0, 0, 0, 0, 0, arm.Sum, 0 })],
+                        []
+                    ),
+                ],
+                Noon.AddDays(-3),
+                null,
+                Noon,
+                0
+            )
+        );
     }
 }

@@ -31,13 +31,19 @@ public class StoredDocumentTests(SharedService service) : IClassFixture<SharedSe
             UPDATE experiment_metrics SET definition = definition || '{"future": true}' WHERE experiment_id = @Id;
             UPDATE experiments SET exposure = exposure || '{"future": true}' WHERE id = @Id;
             """,
-            new { experiment.Id });
+            new { experiment.Id }
+        );
 
         await Shown(given, experiment, "another");
 
         await Given.Eventually(async () => (await given.Exposures(experiment))["total"].GetValue<int>() == 2);
         (await given.Exposures(experiment)).Json!["counting_held"].ShouldBeNull();
-        (await service.Query<long>("SELECT count(*) FROM counting_holds h JOIN experiments e USING (environment_id) WHERE e.id = @Id", new { experiment.Id })).ShouldBe(0);
+        (
+            await service.Query<long>(
+                "SELECT count(*) FROM counting_holds h JOIN experiments e USING (environment_id) WHERE e.id = @Id",
+                new { experiment.Id }
+            )
+        ).ShouldBe(0);
     }
 
     private async Task<(Given Given, Reply Experiment)> AnExperimentWithResults()
@@ -47,17 +53,23 @@ public class StoredDocumentTests(SharedService service) : IClassFixture<SharedSe
         var experiment = await given.Start(await given.AnExperimentWith(new { metric = metric.Id, expected_direction = "increase" }));
         await Shown(given, experiment, "someone");
         await Given.Eventually(async () =>
-            (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200)["total"].GetValue<int>() == 1);
+            (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200)["total"].GetValue<int>() == 1
+        );
         return (given, experiment);
     }
 
     private static async Task Shown(Given given, Reply experiment, string identity)
     {
         var variant = Assignment.Variant(await given.Salt(experiment), identity, Assignment.Cumulate([50, 50])) == 0 ? "control" : "green";
-        await given.Send(new
-        {
-            @event = "$flag_exposure", feature_name = experiment["feature"]["name"]!.GetValue<string>(), identifier = identity,
-            value = variant, timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
-        });
+        await given.Send(
+            new
+            {
+                @event = "$flag_exposure",
+                feature_name = experiment["feature"]["name"]!.GetValue<string>(),
+                identifier = identity,
+                value = variant,
+                timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
+            }
+        );
     }
 }

@@ -11,8 +11,19 @@ public class UnitEventHistoryTests
     public void The_same_events_are_the_same_bytes_in_whatever_order_and_however_often_they_come()
     {
         var random = new Random(7);
-        var events = Enumerable.Range(0, 200)
-            .Select(n => (SourceMetric: (long)random.Next(3), Event: new MetricEvent(Noon.AddMilliseconds(random.Next(50)), random.Next(20), random.Next(3), n % 5 == 0 ? double.NaN : 2.5)))
+        var events = Enumerable
+            .Range(0, 200)
+            .Select(n =>
+                (
+                    SourceMetric: (long)random.Next(3),
+                    Event: new MetricEvent(
+                        Noon.AddMilliseconds(random.Next(50)),
+                        random.Next(20),
+                        random.Next(3),
+                        n % 5 == 0 ? double.NaN : 2.5
+                    )
+                )
+            )
             .DistinctBy(taken => (taken.SourceMetric, taken.Event.At, taken.Event.Key, taken.Event.Slot))
             .ToArray();
         var expected = Pack(events);
@@ -31,13 +42,20 @@ public class UnitEventHistoryTests
             half.Pack().ShouldBe(expected);
         }
 
-        UnitEventHistory.Of(expected).Of(1).ToArray().ShouldBe([.. events.Where(taken => taken.SourceMetric == 1).Select(taken => taken.Event).Order()]);
+        UnitEventHistory
+            .Of(expected)
+            .Of(1)
+            .ToArray()
+            .ShouldBe([.. events.Where(taken => taken.SourceMetric == 1).Select(taken => taken.Event).Order()]);
     }
 
     [Fact]
     public void Of_a_flood_the_first_are_kept_whatever_the_order_in_which_they_came()
     {
-        var events = Enumerable.Range(0, UnitEventHistory.Most + 500).Select(n => (SourceMetric: 1L, Event: new MetricEvent(Noon.AddMilliseconds(n), n, 0, n))).ToArray();
+        var events = Enumerable
+            .Range(0, UnitEventHistory.Most + 500)
+            .Select(n => (SourceMetric: 1L, Event: new MetricEvent(Noon.AddMilliseconds(n), n, 0, n)))
+            .ToArray();
         var forwards = Pack(events);
         Array.Reverse(events);
 

@@ -29,11 +29,19 @@ public class WhatWasShownTests(SharedService service) : IClassFixture<SharedServ
         var results = await Results(given, experiment, total: 3);
         Sum(results).ShouldBe(2);
         results["excluded"]["while_paused"]!.GetValue<int>().ShouldBe(1);
-        (await service.Query<bool>("SELECT status = 'running' AND NOT upper_inf(off) AND upper_inf(runs) FROM experiments WHERE id = @Id", new { experiment.Id })).ShouldBeTrue();
+        (
+            await service.Query<bool>(
+                "SELECT status = 'running' AND NOT upper_inf(off) AND upper_inf(runs) FROM experiments WHERE id = @Id",
+                new { experiment.Id }
+            )
+        ).ShouldBeTrue();
 
         // The same as if all was computed anew from the events.
         await using var source = AggregationWorker.Source(new Database(service.ConnectionString, null), null);
-        await Given.Eventually(async () => await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None) is { Exposures: 0, Units: 0 });
+        await Given.Eventually(async () =>
+            await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)
+                is { Exposures: 0, Units: 0 }
+        );
         Sum(await Results(given, experiment, total: 3)).ShouldBe(2);
     }
 
@@ -58,17 +66,41 @@ public class WhatWasShownTests(SharedService service) : IClassFixture<SharedServ
         var (given, experiment) = await Running();
         await Shown(given, experiment, "u1");
         await Pause();
-        (await given.Admin.Post($"{given.Features}import/", new
-        {
-            feature_states = new[]
-            {
+        (
+            await given.Admin.Post(
+                $"{given.Features}import/",
                 new
                 {
-                    enabled = false, feature_state_value = "blue", feature = new { id = 1, name = experiment["feature"]["name"]!.GetValue<string>(), type = "MULTIVARIATE" },
-                    multivariate_feature_state_values = new[] { new { percentage_allocation = 0, multivariate_feature_option = new { id = 1, key = "green", value = "green" } } },
-                },
-            },
-        })).Must(200);
+                    feature_states = new[]
+                    {
+                        new
+                        {
+                            enabled = false,
+                            feature_state_value = "blue",
+                            feature = new
+                            {
+                                id = 1,
+                                name = experiment["feature"]["name"]!.GetValue<string>(),
+                                type = "MULTIVARIATE",
+                            },
+                            multivariate_feature_state_values = new[]
+                            {
+                                new
+                                {
+                                    percentage_allocation = 0,
+                                    multivariate_feature_option = new
+                                    {
+                                        id = 1,
+                                        key = "green",
+                                        value = "green",
+                                    },
+                                },
+                            },
+                        },
+                    },
+                }
+            )
+        ).Must(200);
         await Pause();
 
         await Bought(given, "u1");
@@ -100,11 +132,16 @@ public class WhatWasShownTests(SharedService service) : IClassFixture<SharedServ
     {
         var (given, experiment) = await Running();
         var salt = await given.Salt(experiment);
-        object Named(string identity) => new
-        {
-            @event = "$flag_exposure", feature_name = experiment["feature"]["name"]!.GetValue<string>(), identifier = identity, metadata = new { experiment_id = experiment.Id },
-            value = Assignment.Variant(salt, identity, Assignment.Cumulate([50, 50])) == 0 ? "control" : "green", timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
-        };
+        object Named(string identity) =>
+            new
+            {
+                @event = "$flag_exposure",
+                feature_name = experiment["feature"]["name"]!.GetValue<string>(),
+                identifier = identity,
+                metadata = new { experiment_id = experiment.Id },
+                value = Assignment.Variant(salt, identity, Assignment.Cumulate([50, 50])) == 0 ? "control" : "green",
+                timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
+            };
         await given.Send(Named("u1"), Named("u2"));
         await Results(given, experiment, total: 2);
         (await given.Act(experiment.Id, "reset")).Must(200);
@@ -112,7 +149,10 @@ public class WhatWasShownTests(SharedService service) : IClassFixture<SharedServ
         (await given.Act(experiment.Id, "start")).Must(200);
 
         await using var source = AggregationWorker.Source(new Database(service.ConnectionString, null), null);
-        await Given.Eventually(async () => await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None) is { Exposures: 0, Units: 0 });
+        await Given.Eventually(async () =>
+            await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)
+                is { Exposures: 0, Units: 0 }
+        );
         (await given.Exposures(experiment))["excluded"]["before_start"]!.GetValue<int>().ShouldBe(0);
     }
 
@@ -130,21 +170,42 @@ public class WhatWasShownTests(SharedService service) : IClassFixture<SharedServ
     {
         var salt = await given.Salt(experiment);
         var halves = Assignment.Cumulate([50, 50]);
-        await given.Send([.. identities.Select(identity => (object)new
-        {
-            @event = "$flag_exposure", feature_name = experiment["feature"]["name"]!.GetValue<string>(), identifier = identity,
-            value = Assignment.Variant(salt, identity, halves) == 0 ? "control" : "green", timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
-        })]);
+        await given.Send([
+            .. identities.Select(identity =>
+                (object)
+                    new
+                    {
+                        @event = "$flag_exposure",
+                        feature_name = experiment["feature"]["name"]!.GetValue<string>(),
+                        identifier = identity,
+                        value = Assignment.Variant(salt, identity, halves) == 0 ? "control" : "green",
+                        timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
+                    }
+            ),
+        ]);
     }
 
     private static Task<Reply> Bought(Given given, params string[] identities) =>
-        given.Send([.. identities.Select(identity => (object)new { @event = "purchase", identifier = identity, timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() })]);
+        given.Send([
+            .. identities.Select(identity =>
+                (object)
+                    new
+                    {
+                        @event = "purchase",
+                        identifier = identity,
+                        timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
+                    }
+            ),
+        ]);
 
     private static async Task<Reply> Results(Given given, Reply experiment, int total)
     {
         Reply? results = null;
-        await Given.Eventually(async () => (results = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200))["events_not_counted"].GetValue<int>() == 0
-            && results["total"].GetValue<int>() == total);
+        await Given.Eventually(async () =>
+            (results = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200))["events_not_counted"]
+                .GetValue<int>() == 0
+            && results["total"].GetValue<int>() == total
+        );
         return results!;
     }
 

@@ -2,7 +2,10 @@ using Experiments.Api.Statistics;
 
 namespace Experiments.Tests.Statistics;
 
-/// <summary>What holds for every comparison, whatever the sums: that it has no favourite arm, that its tests and intervals agree, and that it never says anything that is no number.</summary>
+/// <summary>
+/// What holds for every comparison, whatever the sums: that it has no favourite arm, that its tests and intervals agree, and that it never
+/// says anything that is no number.
+/// </summary>
 public class DifferenceTests
 {
     private static readonly MetricKind[] Kinds = [MetricKind.Mean, MetricKind.Proportion, MetricKind.Ratio];
@@ -40,7 +43,8 @@ public class DifferenceTests
                 Same(there.ChanceToWin!.Value, 1 - back.ChanceToWin!.Value);
             }
 
-            void Same(double value, double mirrored) => Math.Abs(value - mirrored).ShouldBeLessThanOrEqualTo(1e-7 * Math.Max(value, 1e-3), table);
+            void Same(double value, double mirrored) =>
+                Math.Abs(value - mirrored).ShouldBeLessThanOrEqualTo(1e-7 * Math.Max(value, 1e-3), table);
         }
     }
 
@@ -57,12 +61,20 @@ public class DifferenceTests
             {
                 var alternative = (Alternative)random.Next(3);
                 var alpha = random.NextDouble() < 0.5 ? 0.05 : 0.01;
-                var comparison = Comparison.Between(control, treatment, new(kind, isRelative, alpha, alternative, UseCovariate: kind == MetricKind.Mean && number % 2 == 0));
+                var comparison = Comparison.Between(
+                    control,
+                    treatment,
+                    new(kind, isRelative, alpha, alternative, UseCovariate: kind == MetricKind.Mean && number % 2 == 0)
+                );
                 Agree(comparison.PValue, comparison.Interval, alpha);
                 Agree(comparison.SequentialPValue, comparison.SequentialInterval, alpha);
                 if (comparison.Difference is not null && alternative == Alternative.TwoSided)
                 {
-                    Agree(2 * Math.Min(comparison.ChanceToWin!.Value, 1 - comparison.ChanceToWin.Value), comparison.CredibleInterval, alpha);
+                    Agree(
+                        2 * Math.Min(comparison.ChanceToWin!.Value, 1 - comparison.ChanceToWin.Value),
+                        comparison.CredibleInterval,
+                        alpha
+                    );
                 }
             }
 
@@ -71,7 +83,10 @@ public class DifferenceTests
                 if (interval is { } known && Math.Abs(p - alpha) > 1e-9)
                 {
                     bounded++;
-                    (known.Low > 0 || known.High < 0).ShouldBe(p < alpha, $"{p} beside [{known.Low}, {known.High}] of {control} {treatment}");
+                    (known.Low > 0 || known.High < 0).ShouldBe(
+                        p < alpha,
+                        $"{p} beside [{known.Low}, {known.High}] of {control} {treatment}"
+                    );
                 }
             }
         }
@@ -90,7 +105,9 @@ public class DifferenceTests
         Effect.Cautiously(ofSmall, ofLarge).Variance.ShouldBe((pooled / 100) + (pooled / 900), 1e-12);
         Effect.Cautiously(ofLarge, ofSmall).Variance.ShouldBe((pooled / 100) + (pooled / 900), 1e-12);
         Effect.Between(ofSmall, ofLarge).Variance.ShouldBe((ofSmall.Variance / 100) + (ofLarge.Variance / 900), 1e-12);
-        Effect.Cautiously(ofSmall with { N = 900 }, ofLarge).Variance.ShouldBe(Effect.Between(ofSmall with { N = 900 }, ofLarge).Variance, 1e-12);
+        Effect
+            .Cautiously(ofSmall with { N = 900 }, ofLarge)
+            .Variance.ShouldBe(Effect.Between(ofSmall with { N = 900 }, ofLarge).Variance, 1e-12);
     }
 
     [Fact]
@@ -103,21 +120,49 @@ public class DifferenceTests
             var kind = Kinds[random.Next(3)];
             var (control, treatment) = (Sums(random), Sums(random));
             // Arms that are alike in everything, or in all but one thing, are where variances vanish.
-            treatment = random.Next(4) switch { 0 => control, 1 => control with { Sum = treatment.Sum }, 2 => control with { CovariateSum = treatment.CovariateSum }, _ => treatment };
+            treatment = random.Next(4) switch
+            {
+                0 => control,
+                1 => control with { Sum = treatment.Sum },
+                2 => control with { CovariateSum = treatment.CovariateSum },
+                _ => treatment,
+            };
             var settings = new ComparisonSettings(
-                kind, random.Next(2) == 0, Any(random, 0.05, 1e-6, 0.4), (Alternative)random.Next(3), random.Next(2) == 0,
-                random.Next(3) == 0 ? (Any(random, 0, 0.1, -1), Any(random, 1e-6, 0.01, 1e6)) : null, Any(random, 1, 5000, 1e9), random.Next(2) == 0);
+                kind,
+                random.Next(2) == 0,
+                Any(random, 0.05, 1e-6, 0.4),
+                (Alternative)random.Next(3),
+                random.Next(2) == 0,
+                random.Next(3) == 0 ? (Any(random, 0, 0.1, -1), Any(random, 1e-6, 0.01, 1e6)) : null,
+                Any(random, 1, 5000, 1e9),
+                random.Next(2) == 0
+            );
 
             var comparison = Comparison.Between(control, treatment, settings);
 
             var told = $"{settings} {control} {treatment}";
             (comparison.Difference is null).ShouldBe(comparison.Reason is not null, told);
-            foreach (var value in new double?[]
-            {
-                comparison.Effect, comparison.Difference?.Value, comparison.Difference?.StandardError, comparison.Difference?.DegreesOfFreedom, comparison.PValue, comparison.SequentialPValue,
-                comparison.Interval?.Low, comparison.Interval?.High, comparison.SequentialInterval?.Low, comparison.SequentialInterval?.High, comparison.ChanceToWin,
-                comparison.CredibleInterval?.Low, comparison.CredibleInterval?.High, comparison.ExpectedLoss?.Keeping, comparison.ExpectedLoss?.Shipping, comparison.Theta,
-            })
+            foreach (
+                var value in new double?[]
+                {
+                    comparison.Effect,
+                    comparison.Difference?.Value,
+                    comparison.Difference?.StandardError,
+                    comparison.Difference?.DegreesOfFreedom,
+                    comparison.PValue,
+                    comparison.SequentialPValue,
+                    comparison.Interval?.Low,
+                    comparison.Interval?.High,
+                    comparison.SequentialInterval?.Low,
+                    comparison.SequentialInterval?.High,
+                    comparison.ChanceToWin,
+                    comparison.CredibleInterval?.Low,
+                    comparison.CredibleInterval?.High,
+                    comparison.ExpectedLoss?.Keeping,
+                    comparison.ExpectedLoss?.Shipping,
+                    comparison.Theta,
+                }
+            )
             {
                 (value is null || double.IsFinite(value.Value)).ShouldBeTrue($"{value} of {told}");
             }
@@ -172,7 +217,10 @@ public class DifferenceTests
             return new(n, sum, sum);
         }
 
-        var (mean, spread) = (Math.Pow(10, (4 * random.NextDouble()) - 2) * (random.Next(5) == 0 ? -1 : 1), Math.Pow(10, (3 * random.NextDouble()) - 2));
+        var (mean, spread) = (
+            Math.Pow(10, (4 * random.NextDouble()) - 2) * (random.Next(5) == 0 ? -1 : 1),
+            Math.Pow(10, (3 * random.NextDouble()) - 2)
+        );
         var sums = default(SufficientStatistics);
         for (var identity = 0; identity < 50; identity++)
         {
@@ -183,14 +231,33 @@ public class DifferenceTests
         }
 
         var times = n / 50.0;
-        return new(n, sums.Sum * times, sums.SumSquares * times, sums.DenominatorSum * times, sums.DenominatorSumSquares * times, sums.CrossSum * times,
-            sums.CovariateSum * times, sums.CovariateSumSquares * times, sums.CovariateCrossSum * times);
+        return new(
+            n,
+            sums.Sum * times,
+            sums.SumSquares * times,
+            sums.DenominatorSum * times,
+            sums.DenominatorSumSquares * times,
+            sums.CrossSum * times,
+            sums.CovariateSum * times,
+            sums.CovariateSumSquares * times,
+            sums.CovariateCrossSum * times
+        );
     }
 
     // Sums as no identities have them, but callers may send.
     private static SufficientStatistics Sums(Random random)
     {
-        return new(random.Next(6) == 0 ? random.Next(3) : random.Next(2, 100_000), One(), Square(), One(), Square(), One(), One(), Square(), One());
+        return new(
+            random.Next(6) == 0 ? random.Next(3) : random.Next(2, 100_000),
+            One(),
+            Square(),
+            One(),
+            Square(),
+            One(),
+            One(),
+            Square(),
+            One()
+        );
 
         double One() => Any(random, 0, 1, 40, -3, 1e-60, 1e60, random.NextDouble() * 1000);
 

@@ -6,7 +6,9 @@ namespace Experiments.Tests.Statistics;
 /// <summary>The published numbers of the two predecessors.</summary>
 public class KnownTablesTests
 {
-    private static readonly JsonObject Flagsmith = JsonNode.Parse(Repository.Read("Experiments.Tests/Statistics/flagsmith.json"))!.AsObject();
+    private static readonly JsonObject Flagsmith = JsonNode
+        .Parse(Repository.Read("Experiments.Tests/Statistics/flagsmith.json"))!
+        .AsObject();
 
     [Fact]
     public void Flagsmiths_moments()
@@ -50,7 +52,10 @@ public class KnownTablesTests
     {
         foreach (var one in Flagsmith["sample_ratio"]!.AsArray())
         {
-            var p = SampleRatio.PValue([.. one!["observed"]!.AsArray().Select(n => n!.GetValue<long>())], [.. one["shares"]!.AsArray().Select(share => share!.GetValue<double>())]);
+            var p = SampleRatio.PValue(
+                [.. one!["observed"]!.AsArray().Select(n => n!.GetValue<long>())],
+                [.. one["shares"]!.AsArray().Select(share => share!.GetValue<double>())]
+            );
             if (one["p_value"] is { } expected)
             {
                 p!.Value.ShouldBe(expected.GetValue<double>(), 1e-10 * expected.GetValue<double>());
@@ -64,7 +69,9 @@ public class KnownTablesTests
         foreach (var one in Flagsmith["chi_square"]!.AsArray())
         {
             var tail = one!["tail"]!.GetValue<double>();
-            MathNet.Numerics.SpecialFunctions.GammaUpperRegularized(one["df"]!.GetValue<double>() / 2, one["x"]!.GetValue<double>() / 2).ShouldBe(tail, 1e-10 * tail);
+            MathNet
+                .Numerics.SpecialFunctions.GammaUpperRegularized(one["df"]!.GetValue<double>() / 2, one["x"]!.GetValue<double>() / 2)
+                .ShouldBe(tail, 1e-10 * tail);
         }
     }
 
@@ -73,7 +80,10 @@ public class KnownTablesTests
     {
         foreach (var one in Flagsmith["conversions"]!.AsArray().Where(one => one!["arms"]!.AsArray().Count == 2))
         {
-            var arms = one!["arms"]!.AsArray().Select(arm => new BetaPosterior(arm![0]!.GetValue<double>(), arm[1]!.GetValue<double>())).ToList();
+            var arms = one!["arms"]!
+                .AsArray()
+                .Select(arm => new BetaPosterior(arm![0]!.GetValue<double>(), arm[1]!.GetValue<double>()))
+                .ToList();
             ExactChance.Compare(arms[0], arms[1]).ChanceToWin.ShouldBe(one["chance"]!.GetValue<double>(), 1e-10);
         }
     }
@@ -82,8 +92,17 @@ public class KnownTablesTests
     [InlineData(267, 2031, 286, 2014, .802, 0.001)]
     [InlineData(100, 18, 100, 10, .918, 0.001)]
     [InlineData(2, 0, 1, 2, .114, 0.001)]
-    public void PostHogs_funnels(double successes, double failures, double otherSuccesses, double otherFailures, double chance, double tolerance) =>
-        ExactChance.Compare(new BetaPosterior(successes + failures, successes), new BetaPosterior(otherSuccesses + otherFailures, otherSuccesses)).ChanceToWin.ShouldBe(chance, tolerance);
+    public void PostHogs_funnels(
+        double successes,
+        double failures,
+        double otherSuccesses,
+        double otherFailures,
+        double chance,
+        double tolerance
+    ) =>
+        ExactChance
+            .Compare(new BetaPosterior(successes + failures, successes), new BetaPosterior(otherSuccesses + otherFailures, otherSuccesses))
+            .ChanceToWin.ShouldBe(chance, tolerance);
 
     [Fact]
     public void PostHogs_counts() =>
@@ -97,5 +116,6 @@ public class KnownTablesTests
         Comparison.Between(new(3050, 1450, 1450), new(3500, 2600, 2600), new(MetricKind.Proportion)).Effect!.Value.ShouldBe(.56256, 1e-5);
     }
 
-    private static SufficientStatistics Arm(JsonNode arm) => new(arm["n"]!.GetValue<double>(), arm["sum"]!.GetValue<double>(), arm["sum_squares"]!.GetValue<double>());
+    private static SufficientStatistics Arm(JsonNode arm) =>
+        new(arm["n"]!.GetValue<double>(), arm["sum"]!.GetValue<double>(), arm["sum_squares"]!.GetValue<double>());
 }

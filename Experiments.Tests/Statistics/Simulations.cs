@@ -20,20 +20,26 @@ public class Simulations(ITestOutputHelper output)
     public void One_look(string name, string kind)
     {
         var (falseFixed, falseSequential, heldFixed, heldSequential) = (0, 0, 0, 0);
-        Parallel.For(0, Experiments, number =>
-        {
-            var random = new Random((kind.Length * 1_000_003) + number);
-            var settings = Settings(kind);
-            var nothing = Comparison.Between(Arm(kind, random, 1), Arm(kind, random, 1), settings);
-            Count(ref falseFixed, nothing.PValue < Alpha);
-            Count(ref falseSequential, nothing.SequentialPValue < Alpha);
-            // A true lift of a tenth.
-            var lifted = Comparison.Between(Arm(kind, random, 1), Arm(kind, random, 1.1), settings);
-            Count(ref heldFixed, Holds(lifted.Interval, 0.1));
-            Count(ref heldSequential, Holds(lifted.SequentialInterval, 0.1));
-        });
+        Parallel.For(
+            0,
+            Experiments,
+            number =>
+            {
+                var random = new Random((kind.Length * 1_000_003) + number);
+                var settings = Settings(kind);
+                var nothing = Comparison.Between(Arm(kind, random, 1), Arm(kind, random, 1), settings);
+                Count(ref falseFixed, nothing.PValue < Alpha);
+                Count(ref falseSequential, nothing.SequentialPValue < Alpha);
+                // A true lift of a tenth.
+                var lifted = Comparison.Between(Arm(kind, random, 1), Arm(kind, random, 1.1), settings);
+                Count(ref heldFixed, Holds(lifted.Interval, 0.1));
+                Count(ref heldSequential, Holds(lifted.SequentialInterval, 0.1));
+            }
+        );
 
-        output.WriteLine($"| {name} | {Percent(falseFixed)} | {Percent(falseSequential)} | {Percent(heldFixed)} | {Percent(heldSequential)} |");
+        output.WriteLine(
+            $"| {name} | {Percent(falseFixed)} | {Percent(falseSequential)} | {Percent(heldFixed)} | {Percent(heldSequential)} |"
+        );
         Rate(falseFixed).ShouldBeInRange(0.043, 0.057);
         Rate(falseSequential).ShouldBeLessThan(0.05);
         Rate(heldFixed).ShouldBeInRange(0.943, 0.957);
@@ -44,23 +50,27 @@ public class Simulations(ITestOutputHelper output)
     public void Fifty_looks()
     {
         var (falseFixed, falseSequential) = (0, 0);
-        Parallel.For(0, Experiments, number =>
-        {
-            var random = new Random(number);
-            var (control, treatment) = (default(SufficientStatistics), default(SufficientStatistics));
-            var (fixedFound, sequentialFound) = (false, false);
-            for (var look = 0; look < 50; look++)
+        Parallel.For(
+            0,
+            Experiments,
+            number =>
             {
-                control += Sums("mean", random, 1, 100);
-                treatment += Sums("mean", random, 1, 100);
-                var comparison = Comparison.Between(control, treatment, Settings("mean"));
-                fixedFound |= comparison.PValue < Alpha;
-                sequentialFound |= comparison.SequentialPValue < Alpha;
-            }
+                var random = new Random(number);
+                var (control, treatment) = (default(SufficientStatistics), default(SufficientStatistics));
+                var (fixedFound, sequentialFound) = (false, false);
+                for (var look = 0; look < 50; look++)
+                {
+                    control += Sums("mean", random, 1, 100);
+                    treatment += Sums("mean", random, 1, 100);
+                    var comparison = Comparison.Between(control, treatment, Settings("mean"));
+                    fixedFound |= comparison.PValue < Alpha;
+                    sequentialFound |= comparison.SequentialPValue < Alpha;
+                }
 
-            Count(ref falseFixed, fixedFound);
-            Count(ref falseSequential, sequentialFound);
-        });
+                Count(ref falseFixed, fixedFound);
+                Count(ref falseSequential, sequentialFound);
+            }
+        );
 
         output.WriteLine($"| fifty looks, one after every 100 an arm | {Percent(falseFixed)} | {Percent(falseSequential)} | | |");
         Rate(falseFixed).ShouldBeGreaterThan(0.25);
@@ -74,20 +84,31 @@ public class Simulations(ITestOutputHelper output)
         const double Spread = 0.1;
         var bins = new int[10, 2];
         var held = 0;
-        Parallel.For(0, Experiments, number =>
-        {
-            var random = new Random(7_000_000 + number);
-            var lift = Spread * Gaussian(random);
-            var comparison = Comparison.Between(Arm("mean", random, 1), Arm("mean", random, 1 + lift), Settings("mean") with { Prior = (0, Spread * Spread) });
-            var bin = Math.Min(9, (int)(10 * comparison.ChanceToWin!.Value));
-            Interlocked.Increment(ref bins[bin, 0]);
-            if (lift > 0)
+        Parallel.For(
+            0,
+            Experiments,
+            number =>
             {
-                Interlocked.Increment(ref bins[bin, 1]);
-            }
+                var random = new Random(7_000_000 + number);
+                var lift = Spread * Gaussian(random);
+                var comparison = Comparison.Between(
+                    Arm("mean", random, 1),
+                    Arm("mean", random, 1 + lift),
+                    Settings("mean") with
+                    {
+                        Prior = (0, Spread * Spread),
+                    }
+                );
+                var bin = Math.Min(9, (int)(10 * comparison.ChanceToWin!.Value));
+                Interlocked.Increment(ref bins[bin, 0]);
+                if (lift > 0)
+                {
+                    Interlocked.Increment(ref bins[bin, 1]);
+                }
 
-            Count(ref held, Holds(comparison.CredibleInterval, lift));
-        });
+                Count(ref held, Holds(comparison.CredibleInterval, lift));
+            }
+        );
 
         output.WriteLine($"| credible interval of 95 % | {Percent(held)} |");
         for (var bin = 0; bin < 10; bin++)
@@ -105,26 +126,44 @@ public class Simulations(ITestOutputHelper output)
     {
         var alarms = 0;
         const int Times = 5 * Experiments;
-        Parallel.For(0, Times, number =>
-        {
-            var random = new Random(9_000_000 + number);
-            var observed = new long[3];
-            for (var identity = 0; identity < 1000; identity++)
+        Parallel.For(
+            0,
+            Times,
+            number =>
             {
-                observed[random.NextDouble() is var u && u < 0.5 ? 0 : u < 0.8 ? 1 : 2]++;
-            }
+                var random = new Random(9_000_000 + number);
+                var observed = new long[3];
+                for (var identity = 0; identity < 1000; identity++)
+                {
+                    observed[
+                        random.NextDouble() is var u && u < 0.5 ? 0
+                        : u < 0.8 ? 1
+                        : 2
+                    ]++;
+                }
 
-            Count(ref alarms, SampleRatio.PValue(observed, [50, 30, 20]) < SampleRatio.Alarm);
-        });
+                Count(ref alarms, SampleRatio.PValue(observed, [50, 30, 20]) < SampleRatio.Alarm);
+            }
+        );
 
         output.WriteLine($"| sample ratio, alarm below 0.001 | {100.0 * alarms / Times:0.00} % |");
         ((double)alarms / Times).ShouldBeInRange(0.0006, 0.0014);
     }
 
-    private static ComparisonSettings Settings(string kind) => new(
-        kind switch { "proportion" => MetricKind.Proportion, "ratio" => MetricKind.Ratio, _ => MetricKind.Mean }, Alpha: Alpha, UseCovariate: kind == "cuped");
+    private static ComparisonSettings Settings(string kind) =>
+        new(
+            kind switch
+            {
+                "proportion" => MetricKind.Proportion,
+                "ratio" => MetricKind.Ratio,
+                _ => MetricKind.Mean,
+            },
+            Alpha: Alpha,
+            UseCovariate: kind == "cuped"
+        );
 
-    private static SufficientStatistics Arm(string kind, Random random, double factor) => Sums(kind, random, factor, kind == "proportion" ? 2000 : 1000);
+    private static SufficientStatistics Arm(string kind, Random random, double factor) =>
+        Sums(kind, random, factor, kind == "proportion" ? 2000 : 1000);
 
     private static SufficientStatistics Sums(string kind, Random random, double factor, int n)
     {
@@ -165,7 +204,8 @@ public class Simulations(ITestOutputHelper output)
         return new(1, y, y * y, CovariateSum: x, CovariateSumSquares: x * x, CovariateCrossSum: x * y);
     }
 
-    private static double Gaussian(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
+    private static double Gaussian(Random random) =>
+        Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 
     private static bool Holds(Interval? interval, double truth) => interval?.Low <= truth && truth <= interval?.High;
 
@@ -179,5 +219,6 @@ public class Simulations(ITestOutputHelper output)
 
     private static double Rate(int count) => (double)count / Experiments;
 
-    private static string Percent(int count) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{100.0 * count / Experiments:0.0} %");
+    private static string Percent(int count) =>
+        string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{100.0 * count / Experiments:0.0} %");
 }

@@ -20,13 +20,20 @@ public class VerdictSimulations(ITestOutputHelper output)
 
     public static readonly TheoryData<string, int, int> Nothing = new()
     {
-        { "conversion", 50, 20_000 }, { "conversion", 90, 40_000 }, { "revenue", 50, 20_000 }, { "revenue", 90, 40_000 }, { "revenue", 10, 40_000 },
+        { "conversion", 50, 20_000 },
+        { "conversion", 90, 40_000 },
+        { "revenue", 50, 20_000 },
+        { "revenue", 90, 40_000 },
+        { "revenue", 10, 40_000 },
     };
 
     [Theory]
     [MemberData(nameof(Nothing))]
-    public void Where_nothing_differs_hardly_any_experiment_is_ever_called_better_or_worse(string metric, int treatmentWeight, int identities) =>
-        Simulate(metric, treatmentWeight, identities, experiments: 400);
+    public void Where_nothing_differs_hardly_any_experiment_is_ever_called_better_or_worse(
+        string metric,
+        int treatmentWeight,
+        int identities
+    ) => Simulate(metric, treatmentWeight, identities, experiments: 400);
 
     // For docs/statistics.md.
     [Theory(Explicit = true)]
@@ -37,16 +44,23 @@ public class VerdictSimulations(ITestOutputHelper output)
 
     private void Simulate(string metric, int treatmentWeight, int identities, int experiments)
     {
-        var verdicts = Enumerable.Range(0, experiments)
-            .Select(number => FirstVerdict(metric, treatmentWeight, identities, new Random((number * 1_000_003) + identities + treatmentWeight)))
+        var verdicts = Enumerable
+            .Range(0, experiments)
+            .Select(number =>
+                FirstVerdict(metric, treatmentWeight, identities, new Random((number * 1_000_003) + identities + treatmentWeight))
+            )
             .ToList();
         var (losing, winning) = (verdicts.Count(verdict => verdict == "losing"), verdicts.Count(verdict => verdict == "winning"));
 
-        output.WriteLine($"| {metric} of 2 %, control {100 - treatmentWeight} / treatment {treatmentWeight}, to {identities} identities | {Percent(losing)} | {Percent(winning)} |");
+        output.WriteLine(
+            $"| {metric} of 2 %, control {100 - treatmentWeight} / treatment {treatmentWeight}, to {identities} identities |"
+                + $" {Percent(losing)} | {Percent(winning)} |"
+        );
         losing.ShouldBeLessThanOrEqualTo(Bound(experiments), "losing");
         winning.ShouldBeLessThanOrEqualTo(Bound(experiments), "winning");
 
-        string Percent(int count) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{100.0 * count / experiments:0.0} %");
+        string Percent(int count) =>
+            string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{100.0 * count / experiments:0.0} %");
     }
 
     // What so many experiments exceed once in a thousand times where the rate is what is promised.
@@ -67,7 +81,8 @@ public class VerdictSimulations(ITestOutputHelper output)
         for (var look = 0; look < Looks; look++)
         {
             Come(arms, metric, treatmentWeight, identities / Looks, random);
-            // The exact chance, which is no part of a verdict on so many conversions, is what a look costs; a verdict there is only below this.
+            // The exact chance, which is no part of a verdict on so many conversions, is what a look costs; a verdict there is only below
+            // this.
             if (metric == "conversion" && Comparison.Between(arms[0], arms[1], new(MetricKind.Proportion)).SequentialPValue >= 0.05)
             {
                 continue;
@@ -100,11 +115,41 @@ public class VerdictSimulations(ITestOutputHelper output)
         arms[1] += new SufficientStatistics(n[1], 0, 0);
     }
 
-    private static string Verdict(string aggregation, int treatmentWeight, SufficientStatistics[] arms) => ResultsCalculator.Make(new(
-        [("control", 100 - treatmentWeight), ("green", treatmentWeight)],
-        new Dictionary<string, long> { [ExposureState.InVariant + "control"] = (long)arms[0].N, [ExposureState.InVariant + "green"] = (long)arms[1].N },
-        [new(1, 0, 1, "m", "primary", "increase", aggregation, new MetricDefinition(Event: "e"), false, [.. arms.Select(arm => new[] { arm.Sum, arm.SumSquares, 0, 0, 0, 0, 0, 0, arm.NonZero, 0 })], [])],
-        Noon.AddDays(-3), null, Noon, 0)).Metrics[0].Treatments[0].Verdict;
+    private static string Verdict(string aggregation, int treatmentWeight, SufficientStatistics[] arms) =>
+        ResultsCalculator
+            .Make(
+                new(
+                    [("control", 100 - treatmentWeight), ("green", treatmentWeight)],
+                    new Dictionary<string, long>
+                    {
+                        [ExposureState.InVariant + "control"] = (long)arms[0].N,
+                        [ExposureState.InVariant + "green"] = (long)arms[1].N,
+                    },
+                    [
+                        new(
+                            1,
+                            0,
+                            1,
+                            "m",
+                            "primary",
+                            "increase",
+                            aggregation,
+                            new MetricDefinition(Event: "e"),
+                            false,
+                            [.. arms.Select(arm => new[] { arm.Sum, arm.SumSquares, 0, 0, 0, 0, 0, 0, arm.NonZero, 0 })],
+                            []
+                        ),
+                    ],
+                    Noon.AddDays(-3),
+                    null,
+                    Noon,
+                    0
+                )
+            )
+            .Metrics[0]
+            .Treatments[0]
+            .Verdict;
 
-    private static double Gaussian(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
+    private static double Gaussian(Random random) =>
+        Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 }

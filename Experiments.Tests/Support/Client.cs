@@ -9,7 +9,9 @@ namespace Experiments.Tests.Support;
 /// <summary>An HTTP client that sends what it is told and shows what came.</summary>
 public sealed class Client(Uri address, string? authorization, (string Name, string Value)? always = null)
 {
-    private static readonly HttpClient Http = new(new SocketsHttpHandler { AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(1) })
+    private static readonly HttpClient Http = new(
+        new SocketsHttpHandler { AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(1) }
+    )
     {
         Timeout = TimeSpan.FromSeconds(20),
     };
@@ -22,12 +24,15 @@ public sealed class Client(Uri address, string? authorization, (string Name, str
     public Client With(string name, string value) => new(address, authorization, (name, value));
 
     /// <summary>Posts an object as JSON, or nothing.</summary>
-    public Task<Reply> Post(string path, object? body = null, params (string Name, string Value)[] headers) => Send(HttpMethod.Post, path, Json(body), headers);
+    public Task<Reply> Post(string path, object? body = null, params (string Name, string Value)[] headers) =>
+        Send(HttpMethod.Post, path, Json(body), headers);
 
-    public Task<Reply> Patch(string path, object body, params (string Name, string Value)[] headers) => Send(HttpMethod.Patch, path, Json(body), headers);
+    public Task<Reply> Patch(string path, object body, params (string Name, string Value)[] headers) =>
+        Send(HttpMethod.Patch, path, Json(body), headers);
 
     /// <summary>Sends these characters as a JSON body, whatever they are.</summary>
-    public Task<Reply> PostText(string path, string body, string contentType = "application/json") => Send(HttpMethod.Post, path, Bytes(Encoding.UTF8.GetBytes(body), contentType));
+    public Task<Reply> PostText(string path, string body, string contentType = "application/json") =>
+        Send(HttpMethod.Post, path, Bytes(Encoding.UTF8.GetBytes(body), contentType));
 
     public static ByteArrayContent Bytes(byte[] body, string? contentType = "application/json")
     {
@@ -62,7 +67,13 @@ public sealed class Client(Uri address, string? authorization, (string Name, str
 }
 
 /// <summary>What the service answered.</summary>
-public sealed record Reply(HttpStatusCode Status, JsonNode? Json, string Text, HttpResponseHeaders Headers, HttpContentHeaders ContentHeaders)
+public sealed record Reply(
+    HttpStatusCode Status,
+    JsonNode? Json,
+    string Text,
+    HttpResponseHeaders Headers,
+    HttpContentHeaders ContentHeaders
+)
 {
     public int Code => (int)Status;
 
@@ -83,7 +94,13 @@ public sealed record Reply(HttpStatusCode Status, JsonNode? Json, string Text, H
     {
         var text = await response.Content.ReadAsStringAsync();
         var isJson = response.Content.Headers.ContentType?.MediaType is "application/json" or "application/problem+json";
-        return new(response.StatusCode, isJson && text.Length > 0 ? JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { MaxDepth = 256 }) : null, text, response.Headers, response.Content.Headers);
+        return new(
+            response.StatusCode,
+            isJson && text.Length > 0 ? JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { MaxDepth = 256 }) : null,
+            text,
+            response.Headers,
+            response.Content.Headers
+        );
     }
 
     /// <summary>Fails unless this is the status, and shows the whole answer when it is not.</summary>

@@ -7,12 +7,14 @@ public static class CommandLine
 {
     public static async Task<(int ExitCode, string Output, string Error)> Run(string connectionString, params string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo("dotnet", [typeof(Api.Platform.Problem).Assembly.Location, .. arguments])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            Environment = { ["ConnectionStrings__Experiments"] = connectionString },
-        })!;
+        using var process = Process.Start(
+            new ProcessStartInfo("dotnet", [typeof(Api.Platform.Problem).Assembly.Location, .. arguments])
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+                Environment = { ["ConnectionStrings__Experiments"] = connectionString },
+            }
+        )!;
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
         using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(1));

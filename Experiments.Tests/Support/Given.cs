@@ -42,7 +42,9 @@ public sealed class Given
     public static async Task<Given> AnEnvironment(TestService service)
     {
         var mark = Guid.NewGuid().ToString("N")[..8];
-        var project = (await service.Admin.Post("/api/v1/projects/", new { name = $"shop-{mark}", organisation = $"acme-{mark}" })).Must(201);
+        var project = (await service.Admin.Post("/api/v1/projects/", new { name = $"shop-{mark}", organisation = $"acme-{mark}" })).Must(
+            201
+        );
         return await AnotherEnvironment(service, project.Id, $"acme-{mark}", $"shop-{mark}");
     }
 
@@ -50,28 +52,76 @@ public sealed class Given
     public Task<Given> Sibling() => AnotherEnvironment(Service, ProjectId, Organisation, Project);
 
     /// <summary>A feature with these options besides its own value, "blue".</summary>
-    public async Task<Reply> AFeature(params string[] options) => (await Admin.Post(Features, new
-    {
-        name = $"feature-{Guid.NewGuid():N}",
-        initial_value = "blue",
-        multivariate_options = (options.Length == 0 ? ["green"] : options).Select(key => new { key, value = key, default_percentage_allocation = 0 }),
-    })).Must(201);
+    public async Task<Reply> AFeature(params string[] options) =>
+        (
+            await Admin.Post(
+                Features,
+                new
+                {
+                    name = $"feature-{Guid.NewGuid():N}",
+                    initial_value = "blue",
+                    multivariate_options = (options.Length == 0 ? ["green"] : options).Select(key => new
+                    {
+                        key,
+                        value = key,
+                        default_percentage_allocation = 0,
+                    }),
+                }
+            )
+        ).Must(201);
 
     public async Task<Reply> AnExperiment(params string[] options) =>
-        (await Admin.Post(Experiments, new { name = "Green button", hypothesis = "Green sells.", feature = (await AFeature(options)).Id })).Must(201);
+        (
+            await Admin.Post(
+                Experiments,
+                new
+                {
+                    name = "Green button",
+                    hypothesis = "Green sells.",
+                    feature = (await AFeature(options)).Id,
+                }
+            )
+        ).Must(201);
 
     /// <summary>A metric on the event "purchase".</summary>
     public async Task<Reply> AMetric(string aggregation, string name = "m", object? definition = null) =>
-        (await Admin.Post(Metrics, new { name, aggregation, definition = definition ?? new { @event = "purchase" } })).Must(201);
+        (
+            await Admin.Post(
+                Metrics,
+                new
+                {
+                    name,
+                    aggregation,
+                    definition = definition ?? new { @event = "purchase" },
+                }
+            )
+        ).Must(201);
 
     public async Task<Reply> AnExperimentWith(params object[] metrics) =>
-        (await Admin.Post(Experiments, new { name = "Green button", hypothesis = "Green sells.", feature = (await AFeature()).Id, metrics })).Must(201);
+        (
+            await Admin.Post(
+                Experiments,
+                new
+                {
+                    name = "Green button",
+                    hypothesis = "Green sells.",
+                    feature = (await AFeature()).Id,
+                    metrics,
+                }
+            )
+        ).Must(201);
 
     /// <summary>An experiment that has come to this status by its own actions.</summary>
     public async Task<Reply> AnExperimentThatIs(string status)
     {
         var experiment = await AnExperiment();
-        string[] actions = status switch { "created" => [], "running" => ["start"], "paused" => ["start", "pause"], _ => ["start", "complete"] };
+        string[] actions = status switch
+        {
+            "created" => [],
+            "running" => ["start"],
+            "paused" => ["start", "pause"],
+            _ => ["start", "complete"],
+        };
         foreach (var action in actions)
         {
             experiment = (await Act(experiment.Id, action)).Must(200);
@@ -93,12 +143,17 @@ public sealed class Given
     public async Task<Reply> Start(Reply experiment)
     {
         var started = (await Act(experiment.Id, "start")).Must(200);
-        await Eventually(async () => (await Sdk.Get("/api/v1/flags/")).Must(200).Json!.AsArray()
-            .Any(flag => flag!["metadata"]?["experiment"]?["id"]?.GetValue<long>() == experiment.Id));
+        await Eventually(async () =>
+            (await Sdk.Get("/api/v1/flags/"))
+                .Must(200)
+                .Json!.AsArray()
+                .Any(flag => flag!["metadata"]?["experiment"]?["id"]?.GetValue<long>() == experiment.Id)
+        );
         return started;
     }
 
-    public Task<string> Salt(Reply experiment) => Service.Query<string>("SELECT salt FROM experiments WHERE id = @Id", new { experiment.Id });
+    public Task<string> Salt(Reply experiment) =>
+        Service.Query<string>("SELECT salt FROM experiments WHERE id = @Id", new { experiment.Id });
 
     /// <summary>Asks for one flag as OpenFeature does.</summary>
     public Task<Reply> Evaluate(JsonNode feature, string identifier) =>
@@ -114,22 +169,30 @@ public sealed class Given
     public async Task<Reply> Exposures(Reply experiment) => (await Admin.Get($"{Experiments}{experiment.Id}/exposures/")).Must(200);
 
     /// <summary>What the database holds of the environment's events, oldest first.</summary>
-    public Task<IReadOnlyList<string>> Stored() => Service.QueryAll<string>(
-        """
-        SELECT jsonb_strip_nulls(jsonb_build_object(
-            'at', (extract(epoch FROM v.at) * 1000)::bigint, 'event', v.event, 'feature_name', v.feature_name, 'identifier', v.identifier,
-            'value', v.value, 'traits', v.traits, 'metadata', v.metadata))::text
-        FROM events v JOIN environments e ON e.id = v.environment_id
-        WHERE e.key = @Key ORDER BY v.at, v.event
-        """,
-        new { Key });
+    public Task<IReadOnlyList<string>> Stored() =>
+        Service.QueryAll<string>(
+            """
+            SELECT jsonb_strip_nulls(jsonb_build_object(
+                'at', (extract(epoch FROM v.at) * 1000)::bigint, 'event', v.event, 'feature_name', v.feature_name, 'identifier',
+                    v.identifier,
+                'value', v.value, 'traits', v.traits, 'metadata', v.metadata))::text
+            FROM events v JOIN environments e ON e.id = v.environment_id
+            WHERE e.key = @Key ORDER BY v.at, v.event
+            """,
+            new { Key }
+        );
 
     /// <summary>Waits until every flag is served like this.</summary>
-    public Task Served(Func<JsonNode, bool> like, TimeSpan? within = null) => Eventually(
-        async () => (await Sdk.Get("/api/v1/flags/")).Must(200).Json!.AsArray() is { Count: > 0 } flags && flags.All(flag => like(flag!)), within);
+    public Task Served(Func<JsonNode, bool> like, TimeSpan? within = null) =>
+        Eventually(
+            async () =>
+                (await Sdk.Get("/api/v1/flags/")).Must(200).Json!.AsArray() is { Count: > 0 } flags && flags.All(flag => like(flag!)),
+            within
+        );
 
     /// <summary>Waits until as many flags are served.</summary>
-    public Task Served(int flags) => Eventually(async () => (await Sdk.Get("/api/v1/flags/")) is { Code: 200 } reply && reply.Json!.AsArray().Count == flags);
+    public Task Served(int flags) =>
+        Eventually(async () => (await Sdk.Get("/api/v1/flags/")) is { Code: 200 } reply && reply.Json!.AsArray().Count == flags);
 
     public static async Task Eventually(Func<Task<bool>> holds, TimeSpan? within = null)
     {
@@ -140,12 +203,19 @@ public sealed class Given
     }
 
     /// <summary>The actions in the audit log of an object, oldest first.</summary>
-    public Task<IReadOnlyList<string>> Audit(string type, long id) => Service.QueryAll<string>(
-        """
-        SELECT action FROM audit_log a JOIN environments e ON e.id = a.environment_id
-        WHERE e.key = @Key AND object_type = @type AND object_id = @id ORDER BY a.id
-        """,
-        new { Key, type, id });
+    public Task<IReadOnlyList<string>> Audit(string type, long id) =>
+        Service.QueryAll<string>(
+            """
+            SELECT action FROM audit_log a JOIN environments e ON e.id = a.environment_id
+            WHERE e.key = @Key AND object_type = @type AND object_id = @id ORDER BY a.id
+            """,
+            new
+            {
+                Key,
+                type,
+                id,
+            }
+        );
 
     private static async Task<Given> AnotherEnvironment(TestService service, long projectId, string organisation, string project)
     {

@@ -25,11 +25,12 @@ public sealed class HangingProxy : IAsyncDisposable
         _accepting = Accept();
     }
 
-    public string ConnectionString => new NpgsqlConnectionStringBuilder(_server.ConnectionString)
-    {
-        Host = "127.0.0.1",
-        Port = ((IPEndPoint)_listener.LocalEndpoint).Port,
-    }.ConnectionString;
+    public string ConnectionString =>
+        new NpgsqlConnectionStringBuilder(_server.ConnectionString)
+        {
+            Host = "127.0.0.1",
+            Port = ((IPEndPoint)_listener.LocalEndpoint).Port,
+        }.ConnectionString;
 
     /// <summary>Falls silent when a client says this.</summary>
     public void HangAt(string word) => _word = word;
@@ -69,10 +70,14 @@ public sealed class HangingProxy : IAsyncDisposable
     {
         using var here = client;
         await Pass();
-        using var there = _server.Host!.StartsWith('/') ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) : new Socket(SocketType.Stream, ProtocolType.Tcp);
-        await there.ConnectAsync(_server.Host.StartsWith('/')
-            ? new UnixDomainSocketEndPoint(Path.Combine(_server.Host, $".s.PGSQL.{_server.Port}"))
-            : new DnsEndPoint(_server.Host, _server.Port));
+        using var there = _server.Host!.StartsWith('/')
+            ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
+            : new Socket(SocketType.Stream, ProtocolType.Tcp);
+        await there.ConnectAsync(
+            _server.Host.StartsWith('/')
+                ? new UnixDomainSocketEndPoint(Path.Combine(_server.Host, $".s.PGSQL.{_server.Port}"))
+                : new DnsEndPoint(_server.Host, _server.Port)
+        );
         await Task.WhenAny(Pump(here, there, isClient: true), Pump(there, here, isClient: false));
     }
 

@@ -42,14 +42,22 @@ public sealed class Replica : IAsyncDisposable
         free.Start();
         var address = new Uri($"http://127.0.0.1:{((System.Net.IPEndPoint)free.LocalEndpoint).Port}");
         free.Stop();
-        var process = Process.Start(new ProcessStartInfo("dotnet",
-        [
-            typeof(Api.Platform.Problem).Assembly.Location, $"--urls={address}", $"--ConnectionStrings:Experiments={connectionString}",
-            $"--EXPERIMENTS_ADMIN_KEY={TestService.AdminKey}", "--FeatureManagement:experimental_flags=true", .. settings,
-        ])
-        {
-            RedirectStandardOutput = true,
-        })!;
+        var process = Process.Start(
+            new ProcessStartInfo(
+                "dotnet",
+                [
+                    typeof(Api.Platform.Problem).Assembly.Location,
+                    $"--urls={address}",
+                    $"--ConnectionStrings:Experiments={connectionString}",
+                    $"--EXPERIMENTS_ADMIN_KEY={TestService.AdminKey}",
+                    "--FeatureManagement:experimental_flags=true",
+                    .. settings,
+                ]
+            )
+            {
+                RedirectStandardOutput = true,
+            }
+        )!;
         process.BeginOutputReadLine();
         return new(process, address);
     }

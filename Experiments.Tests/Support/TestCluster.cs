@@ -27,7 +27,13 @@ public sealed class TestCluster : IAsyncLifetime
         }
         else
         {
-            _embedded = new EmbeddedPostgres(Temporary.Directory("cluster"), "fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300");
+            _embedded = new EmbeddedPostgres(
+                Temporary.Directory("cluster"),
+                "fsync=off",
+                "synchronous_commit=off",
+                "full_page_writes=off",
+                "max_connections=300"
+            );
             await _embedded.Start(CancellationToken.None);
             // A run that is broken off leaves nothing behind either.
             AppDomain.CurrentDomain.ProcessExit += (_, _) => DisposeAsync().AsTask().Wait(TimeSpan.FromSeconds(10));
@@ -118,12 +124,13 @@ public sealed class TestCluster : IAsyncLifetime
         }
     }
 
-    private string ConnectionTo(string database) =>
-        new NpgsqlConnectionStringBuilder(_server) { Database = database }.ConnectionString;
+    private string ConnectionTo(string database) => new NpgsqlConnectionStringBuilder(_server) { Database = database }.ConnectionString;
 
     private static async Task Execute(string connectionString, string sql)
     {
-        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false }.ConnectionString);
+        await using var connection = new NpgsqlConnection(
+            new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false }.ConnectionString
+        );
         await connection.OpenAsync();
         await using var command = new NpgsqlCommand(sql, connection);
         await command.ExecuteNonQueryAsync();

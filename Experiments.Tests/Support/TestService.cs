@@ -59,8 +59,7 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
     /// <summary>Starts a service, on any database, and waits until it listens.</summary>
     internal static async Task<WebApplication> Start(string connectionString, params string[] settings)
     {
-        var app = Service.Build(
-        [
+        var app = Service.Build([
             "--environment=Production",
             "--urls=http://127.0.0.1:0",
             $"--ConnectionStrings:Experiments={connectionString}",
@@ -91,18 +90,30 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
     /// <summary>A client with a token of this subject.</summary>
     public Client AsUser(string subject) => As($"Bearer {Token(subject)}");
 
-    public static string Token(string subject, string issuer = Issuer, string audience = Audience, TimeSpan? lifetime = null, byte[]? key = null, string? keyId = null)
+    public static string Token(
+        string subject,
+        string issuer = Issuer,
+        string audience = Audience,
+        TimeSpan? lifetime = null,
+        byte[]? key = null,
+        string? keyId = null
+    )
     {
         var now = DateTime.UtcNow.AddMinutes(-10);
-        return new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
-        {
-            Issuer = issuer,
-            Audience = audience,
-            Claims = new Dictionary<string, object> { ["sub"] = subject },
-            NotBefore = now,
-            Expires = now.AddMinutes(10) + (lifetime ?? TimeSpan.FromMinutes(5)),
-            SigningCredentials = new SigningCredentials(new SymmetricSecurityKey(key ?? SigningKey) { KeyId = keyId }, SecurityAlgorithms.HmacSha256),
-        });
+        return new JsonWebTokenHandler().CreateToken(
+            new SecurityTokenDescriptor
+            {
+                Issuer = issuer,
+                Audience = audience,
+                Claims = new Dictionary<string, object> { ["sub"] = subject },
+                NotBefore = now,
+                Expires = now.AddMinutes(10) + (lifetime ?? TimeSpan.FromMinutes(5)),
+                SigningCredentials = new SigningCredentials(
+                    new SymmetricSecurityKey(key ?? SigningKey) { KeyId = keyId },
+                    SecurityAlgorithms.HmacSha256
+                ),
+            }
+        );
     }
 
     /// <summary>What the database holds.</summary>

@@ -13,7 +13,10 @@ public class AuditTests(SharedService service) : IClassFixture<SharedService>
         var experiment = await given.AnExperimentThatIs("running");
         (await given.Admin.Post($"{given.Experiments}{experiment.Id}/exposure-cohort/")).Must(201);
 
-        var logged = await service.QueryAll<string>("SELECT DISTINCT object_type FROM audit_log a JOIN environments e ON e.id = a.environment_id WHERE e.key = @Key ORDER BY 1", new { given.Key });
+        var logged = await service.QueryAll<string>(
+            "SELECT DISTINCT object_type FROM audit_log a JOIN environments e ON e.id = a.environment_id WHERE e.key = @Key ORDER BY 1",
+            new { given.Key }
+        );
 
         logged.ShouldBe(["admin", "api_key", "cohort", "environment", "experiment", "feature", "holdout", "metric"]);
         foreach (var type in logged)

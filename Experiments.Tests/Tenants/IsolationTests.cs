@@ -2,20 +2,21 @@ namespace Experiments.Tests.Tenants;
 
 public class IsolationTests(TestService service) : IClassFixture<TestService>
 {
-    public static TheoryData<string, string, string?> Everything => new()
-    {
-        { "GET", "experiments/{experiment}/", null },
-        { "PATCH", "experiments/{experiment}/", """{"name": "x"}""" },
-        { "DELETE", "experiments/{experiment}/", null },
-        { "POST", "experiments/{experiment}/start/", null },
-        { "POST", "experiments/{experiment}/pause/", null },
-        { "POST", "experiments/{experiment}/complete/", """{"ship": "green"}""" },
-        { "GET", "features/{feature}/", null },
-        { "PATCH", "features/{feature}/", """{"name": "x"}""" },
-        { "DELETE", "features/{feature}/", null },
-        { "DELETE", "admins/{admin}/", null },
-        { "DELETE", "api-keys/{key}/", null },
-    };
+    public static TheoryData<string, string, string?> Everything =>
+        new()
+        {
+            { "GET", "experiments/{experiment}/", null },
+            { "PATCH", "experiments/{experiment}/", """{"name": "x"}""" },
+            { "DELETE", "experiments/{experiment}/", null },
+            { "POST", "experiments/{experiment}/start/", null },
+            { "POST", "experiments/{experiment}/pause/", null },
+            { "POST", "experiments/{experiment}/complete/", """{"ship": "green"}""" },
+            { "GET", "features/{feature}/", null },
+            { "PATCH", "features/{feature}/", """{"name": "x"}""" },
+            { "DELETE", "features/{feature}/", null },
+            { "DELETE", "admins/{admin}/", null },
+            { "DELETE", "api-keys/{key}/", null },
+        };
 
     [Theory]
     [MemberData(nameof(Everything))]
@@ -34,8 +35,16 @@ public class IsolationTests(TestService service) : IClassFixture<TestService>
         var before = await Snapshot();
         string Path(long? id) => ids.Aggregate($"{ours.Root}/{path}", (text, pair) => text.Replace(pair.Key, $"{id ?? pair.Value}"));
 
-        var foreign = await ours.Admin.Send(new HttpMethod(method), Path(null), body is null ? null : Client.Bytes(System.Text.Encoding.UTF8.GetBytes(body)));
-        var missing = await ours.Admin.Send(new HttpMethod(method), Path(987_654_321), body is null ? null : Client.Bytes(System.Text.Encoding.UTF8.GetBytes(body)));
+        var foreign = await ours.Admin.Send(
+            new HttpMethod(method),
+            Path(null),
+            body is null ? null : Client.Bytes(System.Text.Encoding.UTF8.GetBytes(body))
+        );
+        var missing = await ours.Admin.Send(
+            new HttpMethod(method),
+            Path(987_654_321),
+            body is null ? null : Client.Bytes(System.Text.Encoding.UTF8.GetBytes(body))
+        );
 
         foreign.Must(404);
         foreign.Problem.ShouldBe(missing.Problem);
@@ -75,10 +84,14 @@ public class IsolationTests(TestService service) : IClassFixture<TestService>
         (await service.Admin.Get("/api/v1/environments/nowhere/experiments/")).MustBe(403, "access.denied");
     }
 
-    private Task<string> Snapshot() => service.Query<string>(
-        """
-        SELECT md5(concat((SELECT string_agg(e::text, ',' ORDER BY id) FROM experiments e), (SELECT string_agg(f::text, ',' ORDER BY id) FROM features f),
-                          (SELECT string_agg(a::text, ',' ORDER BY id) FROM admins a), (SELECT string_agg(k::text, ',' ORDER BY id) FROM api_keys k),
-                          (SELECT count(*) FROM audit_log)))
-        """);
+    private Task<string> Snapshot() =>
+        service.Query<string>(
+            """
+            SELECT md5(concat((SELECT string_agg(e::text, ',' ORDER BY id) FROM experiments e), (SELECT string_agg(f::text, ',' ORDER BY id)
+                FROM features f),
+                              (SELECT string_agg(a::text, ',' ORDER BY id) FROM admins a), (SELECT string_agg(k::text, ',' ORDER BY id)
+                                  FROM api_keys k),
+                              (SELECT count(*) FROM audit_log)))
+            """
+        );
 }

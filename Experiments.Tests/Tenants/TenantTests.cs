@@ -11,9 +11,13 @@ public class TenantTests(TestService service) : IClassFixture<TestService>
         project["organisation"].GetValue<string>().ShouldBe("Acme");
         environment["key"].GetValue<string>().ShouldMatch("^[A-Za-z0-9]{22}$");
         (await service.Admin.Get("/api/v1/projects/?page_size=1"))["results"][0]!["id"]!.GetValue<long>().ShouldBe(project.Id);
-        (await service.Admin.Get($"/api/v1/projects/{project.Id}/environments/"))["results"][0]!["key"]!.GetValue<string>()
+        (await service.Admin.Get($"/api/v1/projects/{project.Id}/environments/"))["results"][0]!["key"]!
+            .GetValue<string>()
             .ShouldBe(environment["key"].GetValue<string>());
-        (await service.Admin.Post($"/api/v1/projects/{project.Id}/environments/", new { name = "production" })).MustBe(409, "environment.name_taken");
+        (await service.Admin.Post($"/api/v1/projects/{project.Id}/environments/", new { name = "production" })).MustBe(
+            409,
+            "environment.name_taken"
+        );
         (await service.Admin.Post($"/api/v1/projects/{project.Id}/environments/", new { name = " " })).MustName("name");
         (await service.Admin.Post("/api/v1/projects/", new { name = new string('n', 256) })).MustName("name", "organisation");
     }
@@ -31,7 +35,10 @@ public class TenantTests(TestService service) : IClassFixture<TestService>
             (await client.Post("/api/v1/projects/", new { name = "n", organisation = "o" })).MustBe(403, "access.denied");
         }
 
-        (await service.As($"Api-Key {key}").Post($"/api/v1/projects/{given.ProjectId}/environments/", new { name = "x" })).MustBe(403, "access.denied");
+        (await service.As($"Api-Key {key}").Post($"/api/v1/projects/{given.ProjectId}/environments/", new { name = "x" })).MustBe(
+            403,
+            "access.denied"
+        );
         (await alice.Post($"/api/v1/projects/{given.ProjectId}/environments/", new { name = "x" })).Must(201);
         (await alice.Get($"{given.Experiments}")).Must(200);
         (await service.Admin.Post("/api/v1/projects/999999/environments/", new { name = "x" })).MustBe(403, "access.denied");
@@ -71,8 +78,15 @@ public class TenantTests(TestService service) : IClassFixture<TestService>
         var list = (await ci.Get($"{given.Root}/api-keys/")).Must(200);
         list.Text.ShouldNotContain(secret);
         list["results"][0]!["name"]!.GetValue<string>().ShouldBe("ci");
-        (await service.Query<long>("SELECT count(*) FROM api_keys k WHERE k.id = @Id AND k::text LIKE '%' || @secret || '%'", new { created.Id, secret })).ShouldBe(0);
-        (await service.Query<long>("SELECT count(*) FROM audit_log a WHERE a::text LIKE '%' || @secret || '%'", new { secret })).ShouldBe(0);
+        (
+            await service.Query<long>(
+                "SELECT count(*) FROM api_keys k WHERE k.id = @Id AND k::text LIKE '%' || @secret || '%'",
+                new { created.Id, secret }
+            )
+        ).ShouldBe(0);
+        (await service.Query<long>("SELECT count(*) FROM audit_log a WHERE a::text LIKE '%' || @secret || '%'", new { secret })).ShouldBe(
+            0
+        );
 
         (await given.Admin.Delete($"{given.Root}/api-keys/{created.Id}/")).Must(204);
         (await ci.Get(given.Experiments)).MustBe(401, "credential.invalid");
@@ -99,12 +113,19 @@ public class TenantTests(TestService service) : IClassFixture<TestService>
     public async Task A_key_expires_to_the_second_even_while_it_is_remembered()
     {
         var given = await Given.AnEnvironment(service);
-        (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci", expires_at = "2020-01-01T00:00:00Z" })).MustName("expires_at");
+        (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci", expires_at = "2020-01-01T00:00:00Z" })).MustName(
+            "expires_at"
+        );
         (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci", expires_at = "soon" })).MustName("expires_at");
         (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci", expires_at = "2090-01-31" })).MustName("expires_at");
         (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci", expires_at = "2090-01-31T12:00:00" })).MustName("expires_at");
-        (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci", expires_at = "2090-01-31T12:00:00+02:00" })).Must(201)["expires_at"].GetValue<string>().ShouldBe("2090-01-31T10:00:00Z");
-        var created = (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci", expires_at = DateTimeOffset.UtcNow.AddSeconds(1.5) })).Must(201);
+        (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci", expires_at = "2090-01-31T12:00:00+02:00" }))
+            .Must(201)["expires_at"]
+            .GetValue<string>()
+            .ShouldBe("2090-01-31T10:00:00Z");
+        var created = (
+            await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci", expires_at = DateTimeOffset.UtcNow.AddSeconds(1.5) })
+        ).Must(201);
         var ci = service.As($"Api-Key {created["key"].GetValue<string>()}");
 
         (await ci.Get(given.Experiments)).Must(200);
@@ -121,8 +142,17 @@ public class TenantTests(TestService service) : IClassFixture<TestService>
         var all = (await given.Admin.Get($"{given.Root}/audit/")).Must(200);
         var one = (await given.Admin.Get($"{given.Root}/audit/?object_type=experiment&object_id={experiment.Id}")).Must(200);
 
-        all["results"].AsArray().Select(entry => entry!["action"]!.GetValue<string>())
-            .ShouldBe(["experiment.completed", "experiment.started", "feature.updated", "experiment.created", "feature.created", "environment.created"]);
+        all["results"]
+            .AsArray()
+            .Select(entry => entry!["action"]!.GetValue<string>())
+            .ShouldBe([
+                "experiment.completed",
+                "experiment.started",
+                "feature.updated",
+                "experiment.created",
+                "feature.created",
+                "environment.created",
+            ]);
         one["count"].GetValue<int>().ShouldBe(3);
         var started = one["results"][1]!;
         started["actor"]!.GetValue<string>().ShouldStartWith("api-key:");

@@ -12,9 +12,15 @@ internal static class AccessSetup
     // Signatures that need the issuer's private key, and the symmetric one of `dotnet user-jwts`.
     private static readonly string[] Algorithms =
     [
-        SecurityAlgorithms.RsaSha256, SecurityAlgorithms.RsaSha384, SecurityAlgorithms.RsaSha512,
-        SecurityAlgorithms.RsaSsaPssSha256, SecurityAlgorithms.RsaSsaPssSha384, SecurityAlgorithms.RsaSsaPssSha512,
-        SecurityAlgorithms.EcdsaSha256, SecurityAlgorithms.EcdsaSha384, SecurityAlgorithms.EcdsaSha512,
+        SecurityAlgorithms.RsaSha256,
+        SecurityAlgorithms.RsaSha384,
+        SecurityAlgorithms.RsaSha512,
+        SecurityAlgorithms.RsaSsaPssSha256,
+        SecurityAlgorithms.RsaSsaPssSha384,
+        SecurityAlgorithms.RsaSsaPssSha512,
+        SecurityAlgorithms.EcdsaSha256,
+        SecurityAlgorithms.EcdsaSha384,
+        SecurityAlgorithms.EcdsaSha512,
         SecurityAlgorithms.HmacSha256,
     ];
 
@@ -25,15 +31,20 @@ internal static class AccessSetup
         services.AddSingleton<Issuers>();
 
         // No scheme is the default: only a route that asks who is calling looks at the credential, and so at the database.
-        services.AddAuthentication()
-            .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.Scheme, options =>
-            {
-                options.ForwardDefaultSelector = context =>
-                    context.Request.Headers.Authorization is [{ } value] && value.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)
-                        ? JwtBearerDefaults.AuthenticationScheme
-                        : null;
-                options.ForwardChallenge = ApiKeyAuthentication.Scheme;
-            })
+        services
+            .AddAuthentication()
+            .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(
+                ApiKeyAuthentication.Scheme,
+                options =>
+                {
+                    options.ForwardDefaultSelector = context =>
+                        context.Request.Headers.Authorization is [{ } value]
+                        && value.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)
+                            ? JwtBearerDefaults.AuthenticationScheme
+                            : null;
+                    options.ForwardChallenge = ApiKeyAuthentication.Scheme;
+                }
+            )
             .AddJwtBearer();
         // Nothing here writes cookies, so no key for them needs to be made at every start.
         foreach (var service in services.Where(service => service.ImplementationType?.Name == "DataProtectionHostedService").ToList())
@@ -41,37 +52,48 @@ internal static class AccessSetup
             services.Remove(service);
         }
 
-        services.AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme).Configure<Issuers>((options, issuers) =>
-        {
-            // What issuer, audience and keys are comes from the section Authentication:Schemes:Bearer.
-            options.MapInboundClaims = false;
-            options.BackchannelTimeout = TimeSpan.FromSeconds(2);
-            options.TokenValidationParameters.ClockSkew = TimeSpan.FromSeconds(30);
-            options.TokenValidationParameters.RequireExpirationTime = true;
-            options.TokenValidationParameters.RequireSignedTokens = true;
-            options.TokenValidationParameters.ValidAlgorithms = Algorithms;
-            // By itself the library tries every key on every token, and where the resolver knows none, all of them again.
-            options.TokenValidationParameters.TryAllIssuerSigningKeys = false;
-            options.TokenValidationParameters.IssuerSigningKeyResolverUsingConfiguration = (_, token, keyId, _, metadata) => issuers.KeysOf(token.Issuer, keyId, metadata);
-            options.Events = new JwtBearerEvents
-            {
-                OnTokenValidated = context =>
+        services
+            .AddOptions<JwtBearerOptions>(JwtBearerDefaults.AuthenticationScheme)
+            .Configure<Issuers>(
+                (options, issuers) =>
                 {
-                    if (context.Principal?.FindFirst("sub")?.Value is { } subject && Actor.IsSubject(subject))
+                    // What issuer, audience and keys are comes from the section Authentication:Schemes:Bearer.
+                    options.MapInboundClaims = false;
+                    options.BackchannelTimeout = TimeSpan.FromSeconds(2);
+                    options.TokenValidationParameters.ClockSkew = TimeSpan.FromSeconds(30);
+                    options.TokenValidationParameters.RequireExpirationTime = true;
+                    options.TokenValidationParameters.RequireSignedTokens = true;
+                    options.TokenValidationParameters.ValidAlgorithms = Algorithms;
+                    // By itself the library tries every key on every token, and where the resolver knows none, all of them again.
+                    options.TokenValidationParameters.TryAllIssuerSigningKeys = false;
+                    options.TokenValidationParameters.IssuerSigningKeyResolverUsingConfiguration = (_, token, keyId, _, metadata) =>
+                        issuers.KeysOf(token.Issuer, keyId, metadata);
+                    options.Events = new JwtBearerEvents
                     {
-                        context.Principal = new(new ActorIdentity(issuers.Person(context.SecurityToken.Issuer, subject), JwtBearerDefaults.AuthenticationScheme));
-                    }
-                    else
-                    {
-                        context.Fail("The token has no subject that could be an admin.");
-                    }
+                        OnTokenValidated = context =>
+                        {
+                            if (context.Principal?.FindFirst("sub")?.Value is { } subject && Actor.IsSubject(subject))
+                            {
+                                context.Principal = new(
+                                    new ActorIdentity(
+                                        issuers.Person(context.SecurityToken.Issuer, subject),
+                                        JwtBearerDefaults.AuthenticationScheme
+                                    )
+                                );
+                            }
+                            else
+                            {
+                                context.Fail("The token has no subject that could be an admin.");
+                            }
 
-                    return Task.CompletedTask;
-                },
-            };
-        });
+                            return Task.CompletedTask;
+                        },
+                    };
+                }
+            );
 
-        services.AddAuthorizationBuilder()
+        services
+            .AddAuthorizationBuilder()
             .AddPolicy(Policies.EnvironmentAdmin, policy => policy.ForCallers().AddRequirements(new EnvironmentAdmin.Requirement()))
             .AddPolicy(Policies.ProjectAdmin, policy => policy.ForCallers().AddRequirements(new ProjectAdmin.Requirement()))
             .AddPolicy(Policies.InstanceAdmin, policy => policy.ForCallers().AddRequirements(new InstanceAdmin.Requirement()))

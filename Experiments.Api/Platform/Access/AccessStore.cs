@@ -32,10 +32,12 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
                 """
                 SELECT id, hash, environment_id, extract(epoch FROM expires_at - clock_timestamp())::float8 AS seconds_left
                 FROM api_keys
-                WHERE substring(hash FROM 1 FOR 16) = @Half AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
+                WHERE substring(hash FROM 1 FOR 16) = @Half AND revoked_at IS NULL
+                    AND (expires_at IS NULL OR expires_at > clock_timestamp())
                 """,
                 new { Half = hash[..16] },
-                ct);
+                ct
+            );
             key = candidates.FirstOrDefault(candidate => CryptographicOperations.FixedTimeEquals(candidate.Hash, hash));
             if (key is null)
             {
@@ -43,7 +45,11 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
             }
 
             key.Actor = new Actor($"{Actor.KeyPrefix}{key.Id}", key.EnvironmentId is null, key.EnvironmentId);
-            Remember(remembered, key, key.SecondsLeft is { } left && left < Remembered.TotalSeconds ? TimeSpan.FromSeconds(left) : Remembered);
+            Remember(
+                remembered,
+                key,
+                key.SecondsLeft is { } left && left < Remembered.TotalSeconds ? TimeSpan.FromSeconds(left) : Remembered
+            );
         }
 
         return key!.Actor;
@@ -68,8 +74,17 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
                   WHERE {IsCaller}
                     AND (a.environment_id = e.id OR a.project_id = p.id OR num_nonnulls(a.environment_id, a.project_id) = 0)))
             """,
-            new { actor.Subject, actor.Issuer, actor.IsOfOnlyIssuer, actor.IsInstanceKey, actor.EnvironmentId, environmentKey },
-            ct);
+            new
+            {
+                actor.Subject,
+                actor.Issuer,
+                actor.IsOfOnlyIssuer,
+                actor.IsInstanceKey,
+                actor.EnvironmentId,
+                environmentKey,
+            },
+            ct
+        );
         return scope is null ? null : Remember((actor.Name, environmentKey), scope, Remembered);
     }
 
@@ -84,8 +99,16 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
                    WHERE {IsCaller}
                      AND (a.project_id = @projectId OR num_nonnulls(a.environment_id, a.project_id) = 0))) AS yes
             """,
-            new { actor.Subject, actor.Issuer, actor.IsOfOnlyIssuer, actor.IsInstanceKey, projectId },
-            ct);
+            new
+            {
+                actor.Subject,
+                actor.Issuer,
+                actor.IsOfOnlyIssuer,
+                actor.IsInstanceKey,
+                projectId,
+            },
+            ct
+        );
         return found!.Yes;
     }
 
@@ -94,9 +117,10 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
 
     public void Dispose() => _granted.Dispose();
 
-    private T Remember<T>(object key, T value, TimeSpan limit) => limit <= TimeSpan.Zero
-        ? value
-        : _granted.Set(key, value, new MemoryCacheEntryOptions { AbsoluteExpirationRelativeToNow = limit, Size = 1 });
+    private T Remember<T>(object key, T value, TimeSpan limit) =>
+        limit <= TimeSpan.Zero
+            ? value
+            : _granted.Set(key, value, new MemoryCacheEntryOptions { AbsoluteExpirationRelativeToNow = limit, Size = 1 });
 
     private sealed record KeyRow
     {

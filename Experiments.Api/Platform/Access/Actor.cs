@@ -4,8 +4,8 @@ namespace Experiments.Api.Platform.Access;
 
 /// <summary>Who is calling: a person with a token, or an API key.</summary>
 /// <param name="Name">
-/// As the audit log names it: the subject of the token (after its issuer and a bar, where there are several issuers), or <c>api-key:</c> and
-/// the key's id.
+/// As the audit log names it: the subject of the token (after its issuer and a bar, where there are several issuers), or <c>api-key:</c>
+/// and the key's id.
 /// </param>
 /// <param name="IsInstanceKey">Whether this is a key that opens the whole instance.</param>
 /// <param name="EnvironmentId">The environment that the key opens, when it opens one.</param>
@@ -30,8 +30,12 @@ internal sealed record Actor(string Name, bool IsInstanceKey = false, long? Envi
     /// <summary>Whether there is no other issuer, so that the subject of an admin who was added without one is this one's.</summary>
     public bool IsOfOnlyIssuer { get; init; }
 
-    /// <summary>Whether this can be the subject of a person: not so long that nothing could be stored of it, and nothing that passes for somebody else.</summary>
-    public static bool IsSubject(string? subject) => !string.IsNullOrWhiteSpace(subject)
+    /// <summary>
+    /// Whether this can be the subject of a person: not so long that nothing could be stored of it, and nothing that passes for somebody
+    /// else.
+    /// </summary>
+    public static bool IsSubject(string? subject) =>
+        !string.IsNullOrWhiteSpace(subject)
         && subject.Length <= LongestSubject
         && !subject.Contains('\0', StringComparison.Ordinal)
         && !subject.TrimStart().StartsWith(KeyPrefix, StringComparison.OrdinalIgnoreCase)

@@ -15,13 +15,15 @@ internal static class FeatureGate
     /// </summary>
     public static RouteGroupBuilder RequireFeature(this RouteGroupBuilder group, string feature)
     {
-        group.AddEndpointFilter(async (context, next) =>
-        {
-            var http = context.HttpContext;
-            return await http.RequestServices.GetRequiredService<IFeatureManager>().IsEnabledAsync(feature, Audience(http))
-                ? await next(context)
-                : Answer.Of(Problem.GateClosed);
-        });
+        group.AddEndpointFilter(
+            async (context, next) =>
+            {
+                var http = context.HttpContext;
+                return await http.RequestServices.GetRequiredService<IFeatureManager>().IsEnabledAsync(feature, Audience(http))
+                    ? await next(context)
+                    : Answer.Of(Problem.GateClosed);
+            }
+        );
         return group.WithMetadata(new Required(feature));
     }
 

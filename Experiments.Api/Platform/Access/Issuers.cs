@@ -14,9 +14,21 @@ internal sealed class Issuers
     public Issuers(IConfiguration configuration)
     {
         var bearer = configuration.GetSection("Authentication:Schemes:Bearer");
-        Named = [.. bearer.GetSection("ValidIssuers").GetChildren().Select(issuer => issuer.Value).Prepend(bearer["ValidIssuer"]).OfType<string>().Where(issuer => issuer.Length > 0).Distinct()];
+        Named =
+        [
+            .. bearer
+                .GetSection("ValidIssuers")
+                .GetChildren()
+                .Select(issuer => issuer.Value)
+                .Prepend(bearer["ValidIssuer"])
+                .OfType<string>()
+                .Where(issuer => issuer.Length > 0)
+                .Distinct(),
+        ];
         _hasAuthority = !string.IsNullOrEmpty(bearer["Authority"]) || !string.IsNullOrEmpty(bearer["MetadataAddress"]);
-        _keys = bearer.GetSection("SigningKeys").GetChildren()
+        _keys = bearer
+            .GetSection("SigningKeys")
+            .GetChildren()
             .Where(key => key["Issuer"] is not null && key["Value"] is not null)
             .ToLookup(key => key["Issuer"]!, key => (SecurityKey)new SymmetricSecurityKey(Convert.FromBase64String(key["Value"]!)));
         // An authority is an issuer, whose name its own metadata says; a name that has no key here can only be another one of it.
@@ -38,9 +50,17 @@ internal sealed class Issuers
 
     /// <summary>The person that a valid token is of.</summary>
     public Actor Person(string issuer, string subject) =>
-        new(AreSeveral ? $"{issuer}|{subject}" : subject) { Subject = subject, Issuer = issuer, IsOfOnlyIssuer = !AreSeveral };
+        new(AreSeveral ? $"{issuer}|{subject}" : subject)
+        {
+            Subject = subject,
+            Issuer = issuer,
+            IsOfOnlyIssuer = !AreSeveral,
+        };
 
-    /// <summary>The keys that may have signed a token of this issuer: those that the configuration has for it, or else those of the authority that it is a name of.</summary>
+    /// <summary>
+    /// The keys that may have signed a token of this issuer: those that the configuration has for it, or else those of the authority that
+    /// it is a name of.
+    /// </summary>
     public IEnumerable<SecurityKey> KeysOf(string issuer, string? keyId, BaseConfiguration? metadata) =>
         _keys.Contains(issuer) && metadata?.Issuer != issuer ? _keys[issuer]
         : metadata is not null && (metadata.Issuer == issuer || Named.Contains(issuer))

@@ -23,8 +23,10 @@ internal sealed class EnvironmentAdmin(AccessStore access) : AuthorizationHandle
 {
     protected override async Task HandleRequirementAsync(AuthorizationHandlerContext context, Requirement requirement, HttpContext resource)
     {
-        if (resource.GetRouteValue("environment_key") is string key
-            && await access.Environment(Actor.Of(context.User), key, resource.RequestAborted) is { } scope)
+        if (
+            resource.GetRouteValue("environment_key") is string key
+            && await access.Environment(Actor.Of(context.User), key, resource.RequestAborted) is { } scope
+        )
         {
             resource.Features.Set(scope);
             context.Succeed(requirement);

@@ -9,7 +9,9 @@ internal static class DapperSetup
     private static readonly Lazy<bool> Once = new(() =>
     {
         DefaultTypeMap.MatchNamesWithUnderscores = true;
-        var shapes = Assembly.GetExecutingAssembly().GetTypes()
+        var shapes = Assembly
+            .GetExecutingAssembly()
+            .GetTypes()
             .SelectMany(type => type.GetProperties(BindingFlags.Instance | BindingFlags.Public))
             .Select(property => Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType)
             .Where(type => type.IsGenericType && !type.ContainsGenericParameters && type.GetGenericTypeDefinition() == typeof(Json<>))

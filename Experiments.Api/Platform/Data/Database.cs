@@ -12,7 +12,9 @@ internal sealed record Database(string ConnectionString, EmbeddedPostgres? Embed
             return new(given, null);
         }
 
-        var embedded = new EmbeddedPostgres(configuration["EXPERIMENTS_DATA"] is { Length: > 0 } directory ? directory : EmbeddedPostgres.DefaultDirectory);
+        var embedded = new EmbeddedPostgres(
+            configuration["EXPERIMENTS_DATA"] is { Length: > 0 } directory ? directory : EmbeddedPostgres.DefaultDirectory
+        );
         return new(embedded.ConnectionString, embedded);
     }
 }

@@ -18,23 +18,30 @@ internal static class DatabaseSetup
         services.AddScoped<Db>();
     }
 
-    /// <summary>How long a transaction whose client does nothing is left standing, with all its locks: longer than any does here, and as long as others can wait.</summary>
+    /// <summary>
+    /// How long a transaction whose client does nothing is left standing, with all its locks: longer than any does here, and as long as
+    /// others can wait.
+    /// </summary>
     public static readonly TimeSpan Idle = TimeSpan.FromSeconds(5);
 
     /// <summary>Connections on which no statement runs longer than <paramref name="deadline"/>, when there is one.</summary>
     public static NpgsqlDataSource Source(string connectionString, TimeSpan? deadline = null, ILoggerFactory? loggers = null)
     {
         // Each statement is written to have one good plan; to weigh it anew for every set of values costs more than it can gain.
-        var builder = new NpgsqlDataSourceBuilder((deadline is { } limit
-            ? Settings(connectionString, limit, limit + TimeSpan.FromSeconds(2), "-c plan_cache_mode=force_generic_plan")
-            : Settings(connectionString, null, Idle)).ConnectionString);
+        var builder = new NpgsqlDataSourceBuilder(
+            (
+                deadline is { } limit
+                    ? Settings(connectionString, limit, limit + TimeSpan.FromSeconds(2), "-c plan_cache_mode=force_generic_plan")
+                    : Settings(connectionString, null, Idle)
+            ).ConnectionString
+        );
         builder.UseLoggerFactory(loggers);
         return builder.Build();
     }
 
     /// <summary>
-    /// What every connection has: a limit to how long it may hold locks while its client does nothing, or is no longer there. A replica that
-    /// is frozen says nothing, and one whose host is lost cannot even say goodbye; only the server can end what they have begun.
+    /// What every connection has: a limit to how long it may hold locks while its client does nothing, or is no longer there. A replica
+    /// that is frozen says nothing, and one whose host is lost cannot even say goodbye; only the server can end what they have begun.
     /// </summary>
     /// <param name="connectionString">As the operator wrote it; what stands there is kept.</param>
     /// <param name="statement">How long a statement may run; null is for ever.</param>
@@ -63,7 +70,9 @@ internal static class DatabaseSetup
             Default("Tcp Keepalive Interval", 5);
         }
 
-        settings.Options = $"-c statement_timeout={Milliseconds(statement)} -c idle_in_transaction_session_timeout={Milliseconds(idle)} {Keepalives} {options} {settings.Options}".TrimEnd();
+        settings.Options =
+            $"-c statement_timeout={Milliseconds(statement)} -c "
+            + $"idle_in_transaction_session_timeout={Milliseconds(idle)} {Keepalives} {options} {settings.Options}".TrimEnd();
         return settings;
 
         void Default(string name, object value)
@@ -80,5 +89,6 @@ internal static class DatabaseSetup
     }
 
     // The last also ends a session whose client takes nothing of what it is sent.
-    private const string Keepalives = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=8000";
+    private const string Keepalives =
+        "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=8000";
 }

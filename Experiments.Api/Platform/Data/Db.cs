@@ -29,9 +29,13 @@ internal sealed class Db(NpgsqlDataSource source)
         Bounded(
             async connection => (IReadOnlyList<T>)(await connection.QueryAsync<T>(new CommandDefinition(sql, parameters))).AsList(),
             Failure.IsDeadConnection,
-            ct);
+            ct
+        );
 
-    /// <summary>Decides, changes and audits in one statement, and reads the row that tells what came of it. Repeated only when the database itself says that it undid everything.</summary>
+    /// <summary>
+    /// Decides, changes and audits in one statement, and reads the row that tells what came of it. Repeated only when the database itself
+    /// says that it undid everything.
+    /// </summary>
     public Task<T?> Change<T>([StringSyntax("PostgreSQL")] string sql, object? parameters, CancellationToken ct)
         where T : class =>
         Bounded(connection => connection.QueryFirstOrDefaultAsync<T>(new CommandDefinition(sql, parameters)), Failure.IsUndone, ct);
@@ -50,12 +54,18 @@ internal sealed class Db(NpgsqlDataSource source)
                 return await results.ReadFirstOrDefaultAsync<T>();
             },
             Failure.IsUndone,
-            ct);
+            ct
+        );
 
-    /// <summary>Runs <paramref name="work"/>, with all calls on this object inside it, in one transaction that is kept when <paramref name="keep"/> says so.</summary>
+    /// <summary>
+    /// Runs <paramref name="work"/>, with all calls on this object inside it, in one transaction that is kept when <paramref name="keep"/>
+    /// says so.
+    /// </summary>
     public Task<T> InTransaction<T>(Func<Task<T>> work, Func<T, bool> keep, CancellationToken ct) => Transact(work, keep, ct).OrDetach(ct);
 
-    /// <summary>Runs work that takes long and uses other connections; a transaction that is under way here is kept alive meanwhile.</summary>
+    /// <summary>
+    /// Runs work that takes long and uses other connections; a transaction that is under way here is kept alive meanwhile.
+    /// </summary>
     public async Task<T> Elsewhere<T>(Func<Task<T>> work)
     {
         if (_transactional is not { } connection)
@@ -72,8 +82,8 @@ internal sealed class Db(NpgsqlDataSource source)
     private async Task<T> Transact<T>(Func<Task<T>> work, Func<T, bool> keep, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
-        // Without the token from here on: to cancel what is under way, Npgsql asks the server, and whoever waits for this waits until it has
-        // answered. What hangs is left behind by OrDetach instead, also where it is the commit that does.
+        // Without the token from here on: to cancel what is under way, Npgsql asks the server, and whoever waits for this waits until it
+        // has answered. What hangs is left behind by OrDetach instead, also where it is the commit that does.
         await using var transaction = await connection.BeginTransactionAsync(CancellationToken.None);
         _transactional = connection;
         try
@@ -96,7 +106,9 @@ internal sealed class Db(NpgsqlDataSource source)
 
     private Task<T> Bounded<T>(Func<NpgsqlConnection, Task<T>> statement, Func<DbException, bool> mayRepeat, CancellationToken ct) =>
         // Inside a transaction it is the whole that is left behind; its connection must not be closed under a running statement.
-        _transactional is { } connection ? statement(connection) : Alone(statement, mayRepeat, ct).OrDetach(ct);
+        _transactional is { } connection
+            ? statement(connection)
+            : Alone(statement, mayRepeat, ct).OrDetach(ct);
 
     private async Task<T> Alone<T>(Func<NpgsqlConnection, Task<T>> statement, Func<DbException, bool> mayRepeat, CancellationToken ct)
     {

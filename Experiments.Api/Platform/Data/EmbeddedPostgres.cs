@@ -28,9 +28,10 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         _log = Path.Combine(Root, "postgres.log");
         // The path of a socket may have 107 bytes, and its own name needs some of them.
         var socket = Path.Combine(Root, "socket");
-        _socket = Encoding.UTF8.GetByteCount(socket) <= 80
-            ? socket
-            : $"/tmp/experiments-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Root)).AsSpan(0, 8))}";
+        _socket =
+            Encoding.UTF8.GetByteCount(socket) <= 80
+                ? socket
+                : $"/tmp/experiments-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Root)).AsSpan(0, 8))}";
         _binaries = new(() => Binaries.Find(_data));
     }
 
@@ -40,10 +41,14 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
     public string ConnectionString => $"Host={_socket};Username={Role};Database=postgres";
 
     /// <summary>Where the database lives when nobody says where.</summary>
-    public static string DefaultDirectory => Environment.IsPrivilegedProcess
-        // The server runs as another user, who cannot look below root's home.
-        ? "/var/lib/experiments"
-        : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.Create), "experiments");
+    public static string DefaultDirectory =>
+        Environment.IsPrivilegedProcess
+            // The server runs as another user, who cannot look below root's home.
+            ? "/var/lib/experiments"
+            : Path.Combine(
+                Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.Create),
+                "experiments"
+            );
 
     /// <summary>Starts the server, or joins those who use it already.</summary>
     /// <exception cref="InvalidOperationException">It cannot be started; the message says what to do.</exception>
@@ -60,13 +65,20 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
             // Made beside its place, so that what a crash leaves half made is never taken for a database.
             var unfinished = _data + ".new";
             await Run("rm", ["-rf", unfinished], ct);
-            await Postgres("initdb", ["-D", unfinished, "-U", Role, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--data-checksums"], ct);
+            await Postgres(
+                "initdb",
+                ["-D", unfinished, "-U", Role, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--data-checksums"],
+                ct
+            );
             Directory.Move(unfinished, _data);
         }
 
         if (!IsRunning() && IsUsed())
         {
-            throw new InvalidOperationException($"{Root} is in use by a service whose PostgreSQL cannot be seen from here, perhaps in another container. Set EXPERIMENTS_DATA to another directory.");
+            throw new InvalidOperationException(
+                $"{Root} is in use by a service whose PostgreSQL cannot be seen from here, perhaps in another container. Set "
+                    + "EXPERIMENTS_DATA to another directory."
+            );
         }
 
         _user = new FileStream(UsersLock, FileMode.OpenOrCreate, FileAccess.Read, FileShare.Read);
@@ -121,7 +133,11 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         var settings = new[] { "listen_addresses=", $"unix_socket_directories={_socket}", "unix_socket_permissions=0700" }
             .Concat(_settings)
             .Select(setting => $"-c '{setting.Replace("'", @"'\''", StringComparison.Ordinal)}'");
-        await Postgres("pg_ctl", ["start", "-D", _data, "-l", _log, "-w", "-t", "60", "-s", "-o", string.Join(' ', settings)], CancellationToken.None);
+        await Postgres(
+            "pg_ctl",
+            ["start", "-D", _data, "-l", _log, "-w", "-t", "60", "-s", "-o", string.Join(' ', settings)],
+            CancellationToken.None
+        );
         return true;
     }
 
@@ -152,9 +168,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
             {
                 return new FileStream(Path.Combine(Root, "start.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             }
-            catch (IOException) when (patience.Elapsed < TimeSpan.FromMinutes(2))
-            {
-            }
+            catch (IOException) when (patience.Elapsed < TimeSpan.FromMinutes(2)) { }
         }
     }
 
@@ -180,16 +194,28 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
 
     private async Task Run(string program, string[] arguments, CancellationToken ct)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/" };
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = "/",
+        };
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEndAsync(ct);
         var error = process.StandardError.ReadToEndAsync(ct);
         await process.WaitForExitAsync(ct);
         if (process.ExitCode != 0)
         {
-            var said = string.Join('\n', (await error).Trim(), (await output).Trim(), File.Exists(_log) ? await File.ReadAllTextAsync(_log, ct) : "");
+            var said = string.Join(
+                '\n',
+                (await error).Trim(),
+                (await output).Trim(),
+                File.Exists(_log) ? await File.ReadAllTextAsync(_log, ct) : ""
+            );
             throw new InvalidOperationException(
-                $"The embedded PostgreSQL in {Root} could not be used. Set EXPERIMENTS_DATA to another directory, or ConnectionStrings__Experiments to a server. It said:\n{said[Math.Max(0, said.Length - 2000)..]}");
+                $"The embedded PostgreSQL in {Root} could not be used. Set EXPERIMENTS_DATA to another directory, or "
+                    + $"ConnectionStrings__Experiments to a server. It said:\n{said[Math.Max(0, said.Length - 2000)..]}"
+            );
         }
     }
 
@@ -202,12 +228,20 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
             string[] candidates =
             [
                 .. new[] { Environment.GetEnvironmentVariable("EXPERIMENTS_PG_BIN") }.OfType<string>(),
-                .. Installed().OrderByDescending(found => found.Version == version).ThenByDescending(found => found.Number).Select(found => found.Directory),
+                .. Installed()
+                    .OrderByDescending(found => found.Version == version)
+                    .ThenByDescending(found => found.Number)
+                    .Select(found => found.Directory),
                 .. (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':'),
             ];
-            var directory = candidates.FirstOrDefault(candidate => File.Exists(Path.Combine(candidate, "initdb")) && File.Exists(Path.Combine(candidate, "pg_ctl")))
+            var directory =
+                candidates.FirstOrDefault(candidate =>
+                    File.Exists(Path.Combine(candidate, "initdb")) && File.Exists(Path.Combine(candidate, "pg_ctl"))
+                )
                 ?? throw new InvalidOperationException(
-                    "There is no PostgreSQL on this machine. Install it (apt-get install -y postgresql), or name its programs in EXPERIMENTS_PG_BIN, or set ConnectionStrings__Experiments to a server.");
+                    "There is no PostgreSQL on this machine. Install it (apt-get install -y postgresql), or name its programs in "
+                        + "EXPERIMENTS_PG_BIN, or set ConnectionStrings__Experiments to a server."
+                );
 
             if (!Environment.IsPrivilegedProcess)
             {
@@ -223,10 +257,17 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
 
         private static IEnumerable<(string Directory, string Version, int Number)> Installed() =>
             System.IO.Directory.Exists("/usr/lib/postgresql")
-                ? System.IO.Directory.GetDirectories("/usr/lib/postgresql").Select(path => (
-                    Path.Combine(path, "bin"),
-                    Path.GetFileName(path),
-                    int.TryParse(Path.GetFileName(path), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0))
+                ? System
+                    .IO.Directory.GetDirectories("/usr/lib/postgresql")
+                    .Select(path =>
+                        (
+                            Path.Combine(path, "bin"),
+                            Path.GetFileName(path),
+                            int.TryParse(Path.GetFileName(path), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+                                ? number
+                                : 0
+                        )
+                    )
                 : [];
     }
 }

@@ -19,12 +19,16 @@ internal static class Migrator
     /// <summary>All versions, oldest first.</summary>
     public static IReadOnlyList<SchemaVersion> Known { get; } =
     [
-        .. typeof(Migrator).Assembly.GetTypes()
+        .. typeof(Migrator)
+            .Assembly.GetTypes()
             .Where(type => type.IsSubclassOf(typeof(TableMigration)))
             .Select(type => (Attribute: type.GetCustomAttribute<MigrationAttribute>()!, Type: type))
             .OrderBy(migration => migration.Attribute.Version)
             .Select(migration => new SchemaVersion(
-                migration.Attribute.Version, migration.Attribute.Description, ((TableMigration)Activator.CreateInstance(migration.Type)!).Tables)),
+                migration.Attribute.Version,
+                migration.Attribute.Description,
+                ((TableMigration)Activator.CreateInstance(migration.Type)!).Tables
+            )),
     ];
 
     /// <summary>Migrates up to the newest version, or up or down to <paramref name="version"/>; 0 undoes everything.</summary>
@@ -49,18 +53,27 @@ internal static class Migrator
         }
         finally
         {
-            await using var release = new NpgsqlCommand("SELECT pg_advisory_unlock($1)", connection) { Parameters = { new() { Value = Lock } } };
+            await using var release = new NpgsqlCommand("SELECT pg_advisory_unlock($1)", connection)
+            {
+                Parameters = { new() { Value = Lock } },
+            };
             await release.ExecuteNonQueryAsync(CancellationToken.None);
         }
     }
 
     /// <summary>The tables with rows that going down to <paramref name="version"/> would drop, and how many rows each has.</summary>
-    public static async Task<IReadOnlyList<(string Name, string Rows)>> DeletedBy(string connectionString, long version, CancellationToken ct)
+    public static async Task<IReadOnlyList<(string Name, string Rows)>> DeletedBy(
+        string connectionString,
+        long version,
+        CancellationToken ct
+    )
     {
         await using var source = DatabaseSetup.Source(connectionString);
         var applied = await Applied(source, ct);
         var deleted = new List<(string, string)>();
-        foreach (var table in Known.Where(known => known.Number > version && applied.Contains(known.Number)).SelectMany(known => known.Tables))
+        foreach (
+            var table in Known.Where(known => known.Number > version && applied.Contains(known.Number)).SelectMany(known => known.Tables)
+        )
         {
             await using var count = source.CreateCommand($"SELECT count(*) FROM (SELECT FROM {table} LIMIT {MostCounted + 1}) t");
             if (await count.ExecuteScalarAsync(ct) is > 0L and var rows)
@@ -77,12 +90,15 @@ internal static class Migrator
     {
         using var services = new ServiceCollection()
             .AddFluentMigratorCore()
-            .ConfigureRunner(runner => runner
-                .AddPostgres()
-                .WithGlobalConnectionString(DatabaseSetup.Settings(connectionString, null, DatabaseSetup.Idle).ConnectionString)
-                .WithGlobalCommandTimeout(TimeSpan.Zero)
-                .WithVersionTable(new SchemaHistory())
-                .ScanIn(typeof(Migrator).Assembly).For.Migrations())
+            .ConfigureRunner(runner =>
+                runner
+                    .AddPostgres()
+                    .WithGlobalConnectionString(DatabaseSetup.Settings(connectionString, null, DatabaseSetup.Idle).ConnectionString)
+                    .WithGlobalCommandTimeout(TimeSpan.Zero)
+                    .WithVersionTable(new SchemaHistory())
+                    .ScanIn(typeof(Migrator).Assembly)
+                    .For.Migrations()
+            )
             .BuildServiceProvider();
         var migrations = services.GetRequiredService<IMigrationRunner>();
         migrations.MigrateUp(version ?? Known[^1].Number);
@@ -95,7 +111,9 @@ internal static class Migrator
 
     private static async Task<long[]> Applied(NpgsqlDataSource source, CancellationToken ct)
     {
-        await using var command = source.CreateCommand($"SELECT array_agg({SchemaHistory.Column} ORDER BY {SchemaHistory.Column}) FROM {SchemaHistory.Table}");
+        await using var command = source.CreateCommand(
+            $"SELECT array_agg({SchemaHistory.Column} ORDER BY {SchemaHistory.Column}) FROM {SchemaHistory.Table}"
+        );
         try
         {
             return await command.ExecuteScalarAsync(ct) as long[] ?? [];

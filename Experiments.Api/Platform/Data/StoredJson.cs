@@ -5,7 +5,9 @@ using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Platform.Data;
 
-/// <summary>Reads and writes JSON that the database holds: as deep as a body may be, and a few levels deeper for what it stands in.</summary>
+/// <summary>
+/// Reads and writes JSON that the database holds: as deep as a body may be, and a few levels deeper for what it stands in.
+/// </summary>
 internal static class StoredJson
 {
     private const int MaxDepth = 256;
@@ -31,7 +33,11 @@ internal static class StoredJson
 
     /// <summary>The variants of an experiment, in their order.</summary>
     public static IReadOnlyList<(string Key, JsonNode? Value, decimal Weight)> Variants(string stored) =>
-        [.. Parse(stored)!.AsArray().Select(variant => (variant!["key"]!.GetValue<string>(), variant["value"], variant["weight"]!.GetValue<decimal>()))];
+        [
+            .. Parse(stored)!
+                .AsArray()
+                .Select(variant => (variant!["key"]!.GetValue<string>(), variant["value"], variant["weight"]!.GetValue<decimal>())),
+        ];
 
     public static byte[] Utf8(JsonNode json) => JsonSerializer.SerializeToUtf8Bytes(json, Writing);
 

@@ -40,14 +40,18 @@ internal sealed record Answer(int Status, ReadOnlyMemory<byte> Body) : IResult
         return new(problem.Status, Details(refusal, traceId))
         {
             ContentType = "application/problem+json",
-            RetryAfter = refusal.RetryAfter ?? (problem.Status is StatusCodes.Status503ServiceUnavailable or StatusCodes.Status429TooManyRequests ? 1 : null),
+            RetryAfter =
+                refusal.RetryAfter
+                ?? (problem.Status is StatusCodes.Status503ServiceUnavailable or StatusCodes.Status429TooManyRequests ? 1 : null),
         };
     }
 
     /// <summary>The body of such a refusal, for the documentation.</summary>
-    public static byte[] Example(Problem problem) => Details(
-        problem == Problem.Invalid ? Refusal.Field("name", "This is required and may not be blank.") : problem,
-        "4bf92f3577b34da6a3ce929d0e0e4736");
+    public static byte[] Example(Problem problem) =>
+        Details(
+            problem == Problem.Invalid ? Refusal.Field("name", "This is required and may not be blank.") : problem,
+            "4bf92f3577b34da6a3ce929d0e0e4736"
+        );
 
     public async Task ExecuteAsync(HttpContext httpContext)
     {
@@ -62,7 +66,11 @@ internal sealed record Answer(int Status, ReadOnlyMemory<byte> Body) : IResult
             headers["Idempotent-Replayed"] = "true";
         }
 
-        if (ETag is not null && HttpMethods.IsGet(httpContext.Request.Method) && Preconditions.IsKnown(httpContext.Request.Headers.IfNoneMatch, ETag))
+        if (
+            ETag is not null
+            && HttpMethods.IsGet(httpContext.Request.Method)
+            && Preconditions.IsKnown(httpContext.Request.Headers.IfNoneMatch, ETag)
+        )
         {
             response.StatusCode = StatusCodes.Status304NotModified;
             return;
@@ -91,8 +99,10 @@ internal sealed record Answer(int Status, ReadOnlyMemory<byte> Body) : IResult
                 refusal.Detail,
                 problem.Code,
                 traceId,
-                refusal.Errors),
-            ApiJson.Options);
+                refusal.Errors
+            ),
+            ApiJson.Options
+        );
     }
 
     private sealed record ProblemDetails(
@@ -102,7 +112,8 @@ internal sealed record Answer(int Status, ReadOnlyMemory<byte> Body) : IResult
         string Detail,
         string Code,
         string TraceId,
-        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyDictionary<string, string[]>? Errors);
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyDictionary<string, string[]>? Errors
+    );
 }
 
 /// <summary>A representation that knows its version.</summary>

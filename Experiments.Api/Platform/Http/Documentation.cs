@@ -7,18 +7,25 @@ internal static class Documentation
         route.WithName(operationId).WithSummary(summary);
 
     /// <summary>A query parameter.</summary>
-    public static RouteHandlerBuilder Asks(this RouteHandlerBuilder route, string name, string description, string example, bool repeatable = false) =>
-        route.WithMetadata(new Parameter(name, description, example, repeatable));
+    public static RouteHandlerBuilder Asks(
+        this RouteHandlerBuilder route,
+        string name,
+        string description,
+        string example,
+        bool repeatable = false
+    ) => route.WithMetadata(new Parameter(name, description, example, repeatable));
 
-    public static RouteHandlerBuilder AsksForPage(this RouteHandlerBuilder route) => route
-        .Asks("page", "Which page, from 1.", "1")
-        .Asks("page_size", $"How many a page, {Page.MaxSize} at most.", "20")
-        .Refuses(Problem.Invalid, Problem.NoPage);
+    public static RouteHandlerBuilder AsksForPage(this RouteHandlerBuilder route) =>
+        route
+            .Asks("page", "Which page, from 1.", "1")
+            .Asks("page_size", $"How many a page, {Page.MaxSize} at most.", "20")
+            .Refuses(Problem.Invalid, Problem.NoPage);
 
     /// <summary>The body that is read, with an example of it.</summary>
-    public static RouteHandlerBuilder Takes<T>(this RouteHandlerBuilder route, string example, bool required = true) => route
-        .WithMetadata(new Body(typeof(T), example, required))
-        .Refuses(Problem.Malformed, Problem.Invalid, Problem.TooSlow, Problem.TooLarge, Problem.WrongMediaType);
+    public static RouteHandlerBuilder Takes<T>(this RouteHandlerBuilder route, string example, bool required = true) =>
+        route
+            .WithMetadata(new Body(typeof(T), example, required))
+            .Refuses(Problem.Malformed, Problem.Invalid, Problem.TooSlow, Problem.TooLarge, Problem.WrongMediaType);
 
     public static RouteHandlerBuilder Answers<T>(this RouteHandlerBuilder route, int status = StatusCodes.Status200OK) =>
         route.Produces<T>(status);

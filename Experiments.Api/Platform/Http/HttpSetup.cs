@@ -20,24 +20,34 @@ internal static class HttpSetup
         services.ConfigureHttpJsonOptions(options => ApiJson.Configure(options.SerializerOptions));
         services.AddSingleton(TimeProvider.System);
         services.AddScoped<Idempotency>();
-        services.AddRequestTimeouts(options => options.DefaultPolicy = new RequestTimeoutPolicy
-        {
-            Timeout = builder.Configuration.Deadline(),
-            TimeoutStatusCode = StatusCodes.Status503ServiceUnavailable,
-            WriteTimeoutResponse = ProblemHandlingMiddleware.TimeOut,
-        });
+        services.AddRequestTimeouts(options =>
+            options.DefaultPolicy = new RequestTimeoutPolicy
+            {
+                Timeout = builder.Configuration.Deadline(),
+                TimeoutStatusCode = StatusCodes.Status503ServiceUnavailable,
+                WriteTimeoutResponse = ProblemHandlingMiddleware.TimeOut,
+            }
+        );
         services.AddSlices();
     }
 
     /// <summary>A route that may take longer than others.</summary>
     public static RouteHandlerBuilder TakesUpTo(this RouteHandlerBuilder route, TimeSpan limit)
     {
-        route.WithRequestTimeout(new RequestTimeoutPolicy { Timeout = limit, TimeoutStatusCode = StatusCodes.Status503ServiceUnavailable, WriteTimeoutResponse = ProblemHandlingMiddleware.TimeOut });
+        route.WithRequestTimeout(
+            new RequestTimeoutPolicy
+            {
+                Timeout = limit,
+                TimeoutStatusCode = StatusCodes.Status503ServiceUnavailable,
+                WriteTimeoutResponse = ProblemHandlingMiddleware.TimeOut,
+            }
+        );
         return route;
     }
 
     /// <summary>How long a request may take as a whole.</summary>
-    public static TimeSpan Deadline(this IConfiguration configuration) => configuration.GetValue("Requests:Deadline", TimeSpan.FromSeconds(3));
+    public static TimeSpan Deadline(this IConfiguration configuration) =>
+        configuration.GetValue("Requests:Deadline", TimeSpan.FromSeconds(3));
 
     /// <summary>What every request passes through, outermost first.</summary>
     public static void UseHttpRules(this WebApplication app)
@@ -45,11 +55,14 @@ internal static class HttpSetup
         app.UseMiddleware<ProblemHandlingMiddleware>();
         app.UseRouting();
         // What applications call checks the environment's key itself and waits for nothing, so it pays for none of the rest.
-        app.UseWhen(EnvironmentKeyRoute.IsFor, served =>
-        {
-            served.UseCors();
-            served.Run(http => http.GetEndpoint()!.RequestDelegate!(http));
-        });
+        app.UseWhen(
+            EnvironmentKeyRoute.IsFor,
+            served =>
+            {
+                served.UseCors();
+                served.Run(http => http.GetEndpoint()!.RequestDelegate!(http));
+            }
+        );
         app.UseRequestTimeouts();
         app.UseAuthentication();
         app.UseAuthorization();
@@ -63,7 +76,10 @@ internal static class HttpSetup
         services.AddScoped(typeof(IPipelineBehavior<,>), typeof(Validation<,>));
         foreach (var type in typeof(HttpSetup).Assembly.GetTypes().Where(type => type is { IsClass: true, IsAbstract: false }))
         {
-            foreach (var handled in type.GetInterfaces().Where(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IRequestHandler<,>)))
+            foreach (
+                var handled in type.GetInterfaces()
+                    .Where(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IRequestHandler<,>))
+            )
             {
                 services.AddScoped(handled, type);
             }

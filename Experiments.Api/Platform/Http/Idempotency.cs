@@ -17,8 +17,7 @@ internal sealed class Idempotency(Db db)
     private const int TagSize = 16;
 
     // The update locks the row of a key that exists, and gives a key that is a day old to its new user.
-    private const string Claim =
-        """
+    private const string Claim = """
         INSERT INTO idempotency_keys AS k (caller, scope, key, fingerprint)
         VALUES (@Caller, @Scope, @Key, @Fingerprint)
         ON CONFLICT (caller, scope, key) DO UPDATE SET
@@ -28,8 +27,7 @@ internal sealed class Idempotency(Db db)
         RETURNING fingerprint, answer::text, body
         """;
 
-    private const string Save =
-        """
+    private const string Save = """
         UPDATE idempotency_keys SET answer = @Answer::jsonb, body = @Body
         WHERE caller = @Caller AND scope = @Scope AND key = @Key
         RETURNING fingerprint, answer::text, body
@@ -41,33 +39,53 @@ internal sealed class Idempotency(Db db)
         return SHA256.HashData([.. target, .. body]);
     }
 
-    public Task<Answer> Once(Use use, Func<Task<Answer>> act, CancellationToken ct) => db.InTransaction(
-        async () =>
-        {
-            var parameters = new { use.Caller, use.Scope, Key = Hash("name", use.Key), use.Fingerprint };
-            var claimed = await db.Change<Row>(Claim, parameters, ct);
-            if (claimed!.Answer is { } kept)
+    public Task<Answer> Once(Use use, Func<Task<Answer>> act, CancellationToken ct) =>
+        db.InTransaction(
+            async () =>
             {
-                return claimed.Fingerprint.AsSpan().SequenceEqual(use.Fingerprint)
-                    ? JsonSerializer.Deserialize<Answer>(kept)! with { Body = Decrypt(claimed.Body!, use.Cipher), Replayed = true }
-                    : Answer.Of(Problem.KeyReused);
-            }
+                var parameters = new
+                {
+                    use.Caller,
+                    use.Scope,
+                    Key = Hash("name", use.Key),
+                    use.Fingerprint,
+                };
+                var claimed = await db.Change<Row>(Claim, parameters, ct);
+                if (claimed!.Answer is { } kept)
+                {
+                    return claimed.Fingerprint.AsSpan().SequenceEqual(use.Fingerprint)
+                        ? JsonSerializer.Deserialize<Answer>(kept)! with
+                        {
+                            Body = Decrypt(claimed.Body!, use.Cipher),
+                            Replayed = true,
+                        }
+                        : Answer.Of(Problem.KeyReused);
+                }
 
-            ct.ThrowIfCancellationRequested();
-            var answer = await act();
-            if (IsKept(answer))
-            {
-                var head = JsonSerializer.Serialize(answer with { Body = default });
-                await db.Change<Row>(
-                    Save,
-                    new { parameters.Caller, parameters.Scope, parameters.Key, Answer = head, Body = Encrypt(answer.Body.Span, use.Cipher) },
-                    ct);
-            }
+                ct.ThrowIfCancellationRequested();
+                var answer = await act();
+                if (IsKept(answer))
+                {
+                    var head = JsonSerializer.Serialize(answer with { Body = default });
+                    await db.Change<Row>(
+                        Save,
+                        new
+                        {
+                            parameters.Caller,
+                            parameters.Scope,
+                            parameters.Key,
+                            Answer = head,
+                            Body = Encrypt(answer.Body.Span, use.Cipher),
+                        },
+                        ct
+                    );
+                }
 
-            return answer;
-        },
-        IsKept,
-        ct);
+                return answer;
+            },
+            IsKept,
+            ct
+        );
 
     private static bool IsKept(Answer answer) => answer.Status is not StatusCodes.Status400BadRequest and < 500;
 

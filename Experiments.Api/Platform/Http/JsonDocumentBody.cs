@@ -9,8 +9,10 @@ internal sealed record JsonDocumentBody(JsonElement Json)
 {
     private sealed class Reader : JsonConverter<JsonDocumentBody>
     {
-        public override JsonDocumentBody Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => new(JsonElement.ParseValue(ref reader));
+        public override JsonDocumentBody Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            new(JsonElement.ParseValue(ref reader));
 
-        public override void Write(Utf8JsonWriter writer, JsonDocumentBody value, JsonSerializerOptions options) => value.Json.WriteTo(writer);
+        public override void Write(Utf8JsonWriter writer, JsonDocumentBody value, JsonSerializerOptions options) =>
+            value.Json.WriteTo(writer);
     }
 }

@@ -39,8 +39,11 @@ internal sealed class JsonErrors
     }
 
     /// <summary>Whether something is wrong at this path or inside of it.</summary>
-    public bool Has(string path) => _paths.Contains(path)
-        || _paths.Any(found => found.StartsWith(path + '.', StringComparison.Ordinal) || found.StartsWith(path + '[', StringComparison.Ordinal));
+    public bool Has(string path) =>
+        _paths.Contains(path)
+        || _paths.Any(found =>
+            found.StartsWith(path + '.', StringComparison.Ordinal) || found.StartsWith(path + '[', StringComparison.Ordinal)
+        );
 
     public IEnumerable<(string Path, string Message)> Found => _found.Select(error => (error.Path, $"This {error.Message}."));
 }

@@ -33,6 +33,8 @@ internal static class JsonNumber
             return exponent.Length <= 2;
         }
 
-        return Utf8Parser.TryParse(written, out double number, out var read) && read == written.Length && Math.Abs(number) is >= 1e-64 and <= 1e64;
+        return Utf8Parser.TryParse(written, out double number, out var read)
+            && read == written.Length
+            && Math.Abs(number) is >= 1e-64 and <= 1e64;
     }
 }

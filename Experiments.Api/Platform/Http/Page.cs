@@ -46,8 +46,15 @@ internal static class PageRules
     public static void RulesForPage<T>(this AbstractValidator<T> validator)
         where T : IPaged
     {
-        validator.RuleFor(query => query.Page.Number).GreaterThan(0).OverridePropertyName("page").WithMessage("This must be a whole number from 1.");
-        validator.RuleFor(query => query.Page.Size).InclusiveBetween(1, Page.MaxSize).OverridePropertyName("page_size")
+        validator
+            .RuleFor(query => query.Page.Number)
+            .GreaterThan(0)
+            .OverridePropertyName("page")
+            .WithMessage("This must be a whole number from 1.");
+        validator
+            .RuleFor(query => query.Page.Size)
+            .InclusiveBetween(1, Page.MaxSize)
+            .OverridePropertyName("page_size")
             .WithMessage($"This must be a whole number from 1 to {Page.MaxSize}.");
     }
 }
@@ -56,9 +63,7 @@ internal static class PageLinks
 {
     /// <summary>The listing of <paramref name="rows"/> out of <paramref name="count"/>, or 404 when there is no such page.</summary>
     public static Outcome<Listing<T>> Of<T>(this Page page, Uri address, long count, IReadOnlyList<T> rows) =>
-        page.Links(address, count) is var (exists, next, previous) && exists
-            ? new Listing<T>(count, next, previous, rows)
-            : Problem.NoPage;
+        page.Links(address, count) is var (exists, next, previous) && exists ? new Listing<T>(count, next, previous, rows) : Problem.NoPage;
 
     public static (bool Exists, string? Next, string? Previous) Links(this Page page, Uri address, long count)
     {
@@ -66,7 +71,8 @@ internal static class PageLinks
         return (
             page.Number <= pages,
             page.Number < pages ? Link(address, page.Number + 1) : null,
-            page.Number > 1 ? Link(address, page.Number - 1) : null);
+            page.Number > 1 ? Link(address, page.Number - 1) : null
+        );
     }
 
     private static string Link(Uri address, long number)

@@ -57,7 +57,8 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
     public static Task TimeOut(HttpContext context)
     {
         Stamp(context);
-        context.RequestServices.GetRequiredService<ILogger<ProblemHandlingMiddleware>>()
+        context
+            .RequestServices.GetRequiredService<ILogger<ProblemHandlingMiddleware>>()
             .LogWarning("{Method} {Path} timed out", context.Request.Method, context.Request.Path);
         return Answer.Of(Problem.Unavailable).ExecuteAsync(context);
     }
@@ -76,7 +77,9 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
         Problem? problem = context.Response.StatusCode switch
         {
             StatusCodes.Status400BadRequest => Problem.Malformed,
-            StatusCodes.Status401Unauthorized => context.Request.Headers.Authorization.Count == 0 ? Problem.NoCredential : Problem.BadCredential,
+            StatusCodes.Status401Unauthorized => context.Request.Headers.Authorization.Count == 0
+                ? Problem.NoCredential
+                : Problem.BadCredential,
             StatusCodes.Status403Forbidden => Problem.Forbidden,
             StatusCodes.Status404NotFound => Problem.NoRoute,
             StatusCodes.Status405MethodNotAllowed => Problem.WrongMethod,
@@ -100,7 +103,12 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
         };
         if (problem == Problem.Unavailable)
         {
-            logger.LogWarning("{Method} {Path} failed: database unavailable ({Reason})", context.Request.Method, context.Request.Path, exception.Message);
+            logger.LogWarning(
+                "{Method} {Path} failed: database unavailable ({Reason})",
+                context.Request.Method,
+                context.Request.Path,
+                exception.Message
+            );
         }
         else if (problem == Problem.Failed)
         {
@@ -119,7 +127,8 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
             : null;
 
     private static string RequestId(HttpRequest request) =>
-        request.Headers["X-Request-Id"] is [{ Length: >= 1 and <= 128 } id] && id.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-')
+        request.Headers["X-Request-Id"] is [{ Length: >= 1 and <= 128 } id]
+        && id.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-')
             ? id
             : ActivityTraceId.CreateRandom().ToHexString();
 }

@@ -41,7 +41,9 @@ internal static class RequestBody
             // It grows with what comes, and not with what the client says will come.
             using var body = new MemoryStream((int)Math.Min(request.ContentLength ?? 0, FirstPiece));
             var length = await Drain(request.Body, body, ct);
-            return length > Limit ? Problem.TooLarge : length == 0 && !required ? None : body.ToArray();
+            return length > Limit ? Problem.TooLarge
+                : length == 0 && !required ? None
+                : body.ToArray();
         }
         catch (BadHttpRequestException exception)
         {
@@ -137,7 +139,8 @@ internal static class RequestBody
 
             return new Lent(buffer, length);
         }
-        catch (Exception exception) when (exception is BadHttpRequestException or OperationCanceledException or IOException or InvalidDataException)
+        catch (Exception exception)
+            when (exception is BadHttpRequestException or OperationCanceledException or IOException or InvalidDataException)
         {
             ArrayPool<byte>.Shared.Return(buffer);
             return exception switch
@@ -151,12 +154,13 @@ internal static class RequestBody
     }
 
     /// <summary>What the server found wrong with a request.</summary>
-    public static Problem Why(BadHttpRequestException exception) => exception.StatusCode switch
-    {
-        StatusCodes.Status413PayloadTooLarge => Problem.TooLarge,
-        StatusCodes.Status408RequestTimeout => Problem.TooSlow,
-        _ => Problem.Malformed,
-    };
+    public static Problem Why(BadHttpRequestException exception) =>
+        exception.StatusCode switch
+        {
+            StatusCodes.Status413PayloadTooLarge => Problem.TooLarge,
+            StatusCodes.Status408RequestTimeout => Problem.TooSlow,
+            _ => Problem.Malformed,
+        };
 
     /// <summary>Reads to the end what is too large anyway, if the client has begun to send it.</summary>
     public static async Task Discard(HttpRequest request, CancellationToken ct)
@@ -205,8 +209,13 @@ internal static class RequestBody
     private static bool IsJson(HttpRequest request, bool packed = false) =>
         request.Headers.ContentType.Count == 1
         && MediaTypeHeaderValue.TryParse(request.ContentType, out var type)
-        && (type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase)
-            || (HttpMethods.IsPatch(request.Method) && type.MediaType.Equals("application/merge-patch+json", StringComparison.OrdinalIgnoreCase)))
+        && (
+            type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase)
+            || (
+                HttpMethods.IsPatch(request.Method)
+                && type.MediaType.Equals("application/merge-patch+json", StringComparison.OrdinalIgnoreCase)
+            )
+        )
         && (!type.Charset.HasValue || HeaderUtilities.RemoveQuotes(type.Charset).Equals("utf-8", StringComparison.OrdinalIgnoreCase))
         && (packed || request.Headers.ContentEncoding.Count == 0 || request.Headers.ContentEncoding is ["identity"]);
 

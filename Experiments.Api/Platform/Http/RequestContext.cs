@@ -30,15 +30,17 @@ internal sealed class RequestContext(HttpContext http, IMediator mediator)
     public Page Page => Page.From(Query);
 
     /// <summary>The address of this request, as far as the client can be believed.</summary>
-    public Uri Address => Uri.TryCreate(http.Request.GetEncodedUrl(), UriKind.Absolute, out var address)
-        ? address
-        : throw new BadHttpRequestException("The Host header is not the name of a host.");
+    public Uri Address =>
+        Uri.TryCreate(http.Request.GetEncodedUrl(), UriKind.Absolute, out var address)
+            ? address
+            : throw new BadHttpRequestException("The Host header is not the name of a host.");
 
     private string[]? IfMatch { get; set; }
 
     private string? _list;
 
-    public static ValueTask<RequestContext?> BindAsync(HttpContext context) => new(new RequestContext(context, context.RequestServices.GetRequiredService<IMediator>()));
+    public static ValueTask<RequestContext?> BindAsync(HttpContext context) =>
+        new(new RequestContext(context, context.RequestServices.GetRequiredService<IMediator>()));
 
     /// <summary>Answers 200 with what the request asks for.</summary>
     public async Task<IResult> Get<T>(IRequest<Outcome<T>> request)
@@ -48,7 +50,9 @@ internal sealed class RequestContext(HttpContext http, IMediator mediator)
     public Task<Outcome<T>> Send<T>(IRequest<Outcome<T>> request)
         where T : class => mediator.Send(request, http.RequestAborted);
 
-    /// <summary>Answers 201 with the new object and its address: below the route or, where it belongs elsewhere, in that list of the environment.</summary>
+    /// <summary>
+    /// Answers 201 with the new object and its address: below the route or, where it belongs elsewhere, in that list of the environment.
+    /// </summary>
     public Task<IResult> Create<TBody, T>(Func<TBody, IRequest<Outcome<T>>> command, string? at = null)
         where TBody : class
         where T : class
@@ -114,10 +118,19 @@ internal sealed class RequestContext(HttpContext http, IMediator mediator)
         }
 
         return key is [{ Length: >= 1 and <= 255 } text] && text.All(c => c is > ' ' and <= '~')
-            ? await http.RequestServices.GetRequiredService<Idempotency>().Once(
-                new(Actor, http.Features.Get<EnvironmentScope>()?.Key ?? "", text, Access.Actor.SecretOf(http), Idempotency.Fingerprint(http.Request, bytes.Value!)),
-                Perform,
-                ct)
+            ? await http
+                .RequestServices.GetRequiredService<Idempotency>()
+                .Once(
+                    new(
+                        Actor,
+                        http.Features.Get<EnvironmentScope>()?.Key ?? "",
+                        text,
+                        Access.Actor.SecretOf(http),
+                        Idempotency.Fingerprint(http.Request, bytes.Value!)
+                    ),
+                    Perform,
+                    ct
+                )
             : await Refuse(Refusal.Field("Idempotency-Key", "This must be 1 to 255 visible ASCII characters, given once."));
 
         async Task<Answer> Perform()
@@ -129,8 +142,10 @@ internal sealed class RequestContext(HttpContext http, IMediator mediator)
 
     private string List => _list is null ? http.Request.Path.Value!.TrimEnd('/') : $"/api/v1/environments/{Environment.Key}/{_list}";
 
-    private bool IsVersioned => http.GetEndpoint()!.Metadata.GetOrderedMetadata<Documentation.Refusals>()
-        .Any(refusals => refusals.Problems.Contains(Problem.Stale));
+    private bool IsVersioned =>
+        http.GetEndpoint()!
+            .Metadata.GetOrderedMetadata<Documentation.Refusals>()
+            .Any(refusals => refusals.Problems.Contains(Problem.Stale));
 
     private Answer Answer<T>(int status, Outcome<T> outcome)
         where T : class =>
@@ -138,19 +153,25 @@ internal sealed class RequestContext(HttpContext http, IMediator mediator)
         {
             { Refusal: { } refusal } => Http.Answer.Of(refusal),
             { Value: Nothing } => Http.Answer.Empty(status),
-            { Value: IIdentified created } when status == StatusCodes.Status201Created =>
-                Http.Answer.Of(status, outcome.Value) with { Location = $"{List}/{created.Id}/" },
+            { Value: IIdentified created } when status == StatusCodes.Status201Created => Http.Answer.Of(status, outcome.Value) with
+            {
+                Location = $"{List}/{created.Id}/",
+            },
             _ => Http.Answer.Of(status, outcome.Value!),
         };
 
     // 404 comes before anything that is wrong with a body, and is asked for only when something is.
     private async Task<Answer> Refuse(Refusal refusal)
     {
-        if (refusal.Problem.Status is StatusCodes.Status400BadRequest or StatusCodes.Status415UnsupportedMediaType
+        if (
+            refusal.Problem.Status is StatusCodes.Status400BadRequest or StatusCodes.Status415UnsupportedMediaType
             && http.GetEndpoint()?.Metadata.GetMetadata<ObjectOf>() is { } of
             && http.Request.RouteValues.ContainsKey("id")
-            && await http.RequestServices.GetRequiredService<Db>().Row<ObjectOf.Found>(
-                of.Sql, new { Id = RouteId, EnvironmentId = Environment.Id }, http.RequestAborted) is null)
+            && await http
+                .RequestServices.GetRequiredService<Db>()
+                .Row<ObjectOf.Found>(of.Sql, new { Id = RouteId, EnvironmentId = Environment.Id }, http.RequestAborted)
+                is null
+        )
         {
             return Http.Answer.Of(of.NotFound);
         }

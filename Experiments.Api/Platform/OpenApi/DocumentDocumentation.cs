@@ -17,7 +17,9 @@ internal sealed class DocumentDocumentation : IOpenApiDocumentTransformer
         {
             Title = "Experiments",
             Version = "v1",
-            Description = "Experiments on multivariate feature flags. Every refusal is a problem (RFC 9457) with a stable `code`; a trailing slash is optional everywhere.",
+            Description =
+                "Experiments on multivariate feature flags. Every refusal is a problem (RFC 9457) with a stable `code`; a trailing "
+                + "slash is optional everywhere.",
             License = new OpenApiLicense { Name = "MIT", Identifier = "MIT" },
         };
         // The address is the one that the document was read from.
@@ -39,7 +41,12 @@ internal sealed class DocumentDocumentation : IOpenApiDocumentTransformer
                 Name = EnvironmentKeyRoute.Header,
                 Description = "The public key of an environment. OFREP also takes it as `X-API-Key` or `Authorization: Bearer`.",
             },
-            [Bearer] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", BearerFormat = "JWT" },
+            [Bearer] = new OpenApiSecurityScheme
+            {
+                Type = SecuritySchemeType.Http,
+                Scheme = "bearer",
+                BearerFormat = "JWT",
+            },
         };
         return Task.CompletedTask;
     }

@@ -11,13 +11,18 @@ namespace Experiments.Api.Platform.OpenApi;
 /// <summary>The OpenAPI document, and a page to read it and try things.</summary>
 internal static class OpenApiSetup
 {
-    public static void AddOpenApi(this WebApplicationBuilder builder) => builder.Services.AddOpenApi("v1", options =>
-    {
-        options.CreateSchemaReferenceId = type => type.Type is { IsNested: true, DeclaringType: { } slice } nested ? slice.Name + nested.Name : SchemaName(type.Type);
-        options.AddSchemaTransformer(new SchemaDocumentation());
-        options.AddOperationTransformer(new OperationDocumentation());
-        options.AddDocumentTransformer(new DocumentDocumentation());
-    });
+    public static void AddOpenApi(this WebApplicationBuilder builder) =>
+        builder.Services.AddOpenApi(
+            "v1",
+            options =>
+            {
+                options.CreateSchemaReferenceId = type =>
+                    type.Type is { IsNested: true, DeclaringType: { } slice } nested ? slice.Name + nested.Name : SchemaName(type.Type);
+                options.AddSchemaTransformer(new SchemaDocumentation());
+                options.AddOperationTransformer(new OperationDocumentation());
+                options.AddDocumentTransformer(new DocumentDocumentation());
+            }
+        );
 
     // Put together once, since it is the same for everyone, and large.
     public static void MapOpenApiDocument(this WebApplication app)
@@ -33,27 +38,35 @@ internal static class OpenApiSetup
     private static async Task<Answer> Build(IServiceProvider services)
     {
         await using var scope = services.CreateAsyncScope();
-        var document = await scope.ServiceProvider.GetRequiredKeyedService<IOpenApiDocumentProvider>("v1").GetOpenApiDocumentAsync(CancellationToken.None);
+        var document = await scope
+            .ServiceProvider.GetRequiredKeyedService<IOpenApiDocumentProvider>("v1")
+            .GetOpenApiDocumentAsync(CancellationToken.None);
+        new OpenApiWalker(new DescriptionReflow()).Walk(document);
         var text = new StringWriter(CultureInfo.InvariantCulture);
         document.SerializeAsV31(new OpenApiJsonWriter(text));
         return Answer.OfBytes(StatusCodes.Status200OK, Encoding.UTF8.GetBytes(text.ToString()));
     }
 
-    public static void UseDocumentationPage(this WebApplication app) => app.UseWhen(
-        context => context.Request.Path.StartsWithSegments("/docs"),
-        docs => docs.UseSwaggerUI(ui =>
-        {
-            ui.RoutePrefix = "docs";
-            ui.DocumentTitle = "Experiments";
-            ui.SwaggerEndpoint("/openapi/v1.json", "Experiments v1");
-        }));
+    public static void UseDocumentationPage(this WebApplication app) =>
+        app.UseWhen(
+            context => context.Request.Path.StartsWithSegments("/docs"),
+            docs =>
+                docs.UseSwaggerUI(ui =>
+                {
+                    ui.RoutePrefix = "docs";
+                    ui.DocumentTitle = "Experiments";
+                    ui.SwaggerEndpoint("/openapi/v1.json", "Experiments v1");
+                })
+        );
 
     // What has no name of its own stands where it is used.
-    private static string? SchemaName(Type type) => type switch
-    {
-        { IsGenericType: true } when type.GetGenericTypeDefinition() == typeof(Listing<>) => "ListOf" + type.GenericTypeArguments[0].Name,
-        { IsGenericType: true } => null,
-        _ when type.Namespace?.StartsWith(nameof(Experiments), StringComparison.Ordinal) == true => type.Name,
-        _ => null,
-    };
+    private static string? SchemaName(Type type) =>
+        type switch
+        {
+            { IsGenericType: true } when type.GetGenericTypeDefinition() == typeof(Listing<>) => "ListOf"
+                + type.GenericTypeArguments[0].Name,
+            { IsGenericType: true } => null,
+            _ when type.Namespace?.StartsWith(nameof(Experiments), StringComparison.Ordinal) == true => type.Name,
+            _ => null,
+        };
 }

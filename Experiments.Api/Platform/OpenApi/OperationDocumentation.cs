@@ -15,21 +15,30 @@ namespace Experiments.Api.Platform.OpenApi;
 /// </summary>
 internal sealed class OperationDocumentation : IOpenApiOperationTransformer
 {
-    public async Task TransformAsync(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
+    public async Task TransformAsync(
+        OpenApiOperation operation,
+        OpenApiOperationTransformerContext context,
+        CancellationToken cancellationToken
+    )
     {
         var metadata = context.Description.ActionDescriptor.EndpointMetadata;
         var method = context.Description.HttpMethod ?? HttpMethods.Get;
         var problems = metadata.OfType<Documentation.Refusals>().SelectMany(refusals => refusals.Problems).ToHashSet();
         var isServed = metadata.OfType<EnvironmentKeyRoute>().Any();
-        problems.UnionWith(isServed
-            ? [Problem.NoEnvironmentKey, Problem.UnknownEnvironmentKey, Problem.Failed, Problem.Unavailable]
-            : [Problem.NoCredential, Problem.BadCredential, Problem.Forbidden, Problem.Failed, Problem.Unavailable]);
+        problems.UnionWith(
+            isServed
+                ? [Problem.NoEnvironmentKey, Problem.UnknownEnvironmentKey, Problem.Failed, Problem.Unavailable]
+                : [Problem.NoCredential, Problem.BadCredential, Problem.Forbidden, Problem.Failed, Problem.Unavailable]
+        );
         if (metadata.OfType<FeatureGate.Required>().Any())
         {
             problems.Add(Problem.GateClosed);
         }
 
-        operation.Parameters = [.. Parameters(context.Description.RelativePath!, metadata, method, problems.Contains(Problem.Stale), isServed)];
+        operation.Parameters =
+        [
+            .. Parameters(context.Description.RelativePath!, metadata, method, problems.Contains(Problem.Stale), isServed),
+        ];
         operation.Security = isServed
             ? [Requirement(DocumentDocumentation.EnvironmentKey, context.Document!)]
             : [Requirement(DocumentDocumentation.ApiKey, context.Document!), Requirement(DocumentDocumentation.Bearer, context.Document!)];
@@ -62,8 +71,10 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
         foreach (var (status, response) in operation.Responses ?? [])
         {
             Headers(response, status, context.Description.SupportedResponseTypes.FirstOrDefault()?.Type);
-            if (context.Description.SupportedResponseTypes.FirstOrDefault()?.Type is { } answered
-                && response.Content?.TryGetValue("application/json", out var content) == true)
+            if (
+                context.Description.SupportedResponseTypes.FirstOrDefault()?.Type is { } answered
+                && response.Content?.TryGetValue("application/json", out var content) == true
+            )
             {
                 content.Example = ExampleAttribute.Of(answered);
             }
@@ -85,18 +96,43 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
         }
     }
 
-    private static IEnumerable<IOpenApiParameter> Parameters(string path, IList<object> metadata, string method, bool versioned, bool isServed)
+    private static IEnumerable<IOpenApiParameter> Parameters(
+        string path,
+        IList<object> metadata,
+        string method,
+        bool versioned,
+        bool isServed
+    )
     {
         foreach (var name in path.Split('/').Where(part => part.StartsWith('{')).Select(part => part.Trim('{', '}')))
         {
-            yield return Parameter(name, ParameterLocation.Path, name switch { "environment_key" => "The key of the environment.", "key" => "The name of the flag.", _ => "The object's id." },
-                name switch { "environment_key" => "ENVIRONMENT_KEY", "key" => "button_colour", _ => 1L });
+            yield return Parameter(
+                name,
+                ParameterLocation.Path,
+                name switch
+                {
+                    "environment_key" => "The key of the environment.",
+                    "key" => "The name of the flag.",
+                    _ => "The object's id.",
+                },
+                name switch
+                {
+                    "environment_key" => "ENVIRONMENT_KEY",
+                    "key" => "button_colour",
+                    _ => 1L,
+                }
+            );
         }
 
         foreach (var query in metadata.OfType<Documentation.Parameter>())
         {
             JsonNode example = long.TryParse(query.Example, CultureInfo.InvariantCulture, out var number) ? number : query.Example;
-            yield return Parameter(query.Name, ParameterLocation.Query, query.Description, query.Repeatable ? new JsonArray(example) : example);
+            yield return Parameter(
+                query.Name,
+                ParameterLocation.Query,
+                query.Description,
+                query.Repeatable ? new JsonArray(example) : example
+            );
         }
 
         if (HttpMethods.IsGet(method))
@@ -111,26 +147,33 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
 
         if (HttpMethods.IsPost(method) && !isServed)
         {
-            yield return Parameter("Idempotency-Key", ParameterLocation.Header, "The same key and request get the first answer again for 24 hours.", "6f1c2f0e-1b1d-4d8e-9d53-5d1a7b9e2c11");
+            yield return Parameter(
+                "Idempotency-Key",
+                ParameterLocation.Header,
+                "The same key and request get the first answer again for 24 hours.",
+                "6f1c2f0e-1b1d-4d8e-9d53-5d1a7b9e2c11"
+            );
         }
     }
 
-    private static OpenApiParameter Parameter(string name, ParameterLocation place, string description, JsonNode example) => new()
-    {
-        Name = name,
-        In = place,
-        Required = place == ParameterLocation.Path,
-        Description = description,
-        Schema = SchemaOf(example),
-        Example = example,
-    };
+    private static OpenApiParameter Parameter(string name, ParameterLocation place, string description, JsonNode example) =>
+        new()
+        {
+            Name = name,
+            In = place,
+            Required = place == ParameterLocation.Path,
+            Description = description,
+            Schema = SchemaOf(example),
+            Example = example,
+        };
 
-    private static OpenApiSchema SchemaOf(JsonNode example) => example.GetValueKind() switch
-    {
-        JsonValueKind.Number => new() { Type = JsonSchemaType.Integer, Format = "int64" },
-        JsonValueKind.Array => new() { Type = JsonSchemaType.Array, Items = SchemaOf(example[0]!) },
-        _ => new() { Type = JsonSchemaType.String },
-    };
+    private static OpenApiSchema SchemaOf(JsonNode example) =>
+        example.GetValueKind() switch
+        {
+            JsonValueKind.Number => new() { Type = JsonSchemaType.Integer, Format = "int64" },
+            JsonValueKind.Array => new() { Type = JsonSchemaType.Array, Items = SchemaOf(example[0]!) },
+            _ => new() { Type = JsonSchemaType.String },
+        };
 
     private static OpenApiSecurityRequirement Requirement(string scheme, OpenApiDocument document) =>
         new() { [new OpenApiSecuritySchemeReference(scheme, document)] = [] };
@@ -143,43 +186,59 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
         }
 
         open.Description = ReasonPhrases.GetReasonPhrase(int.Parse(status, CultureInfo.InvariantCulture));
-        open.Headers = status == "204" ? null : new Dictionary<string, IOpenApiHeader>
-        {
-            ["ETag"] = new OpenApiHeader { Description = "The version of this representation.", Schema = new OpenApiSchema { Type = JsonSchemaType.String } },
-        };
+        open.Headers =
+            status == "204"
+                ? null
+                : new Dictionary<string, IOpenApiHeader>
+                {
+                    ["ETag"] = new OpenApiHeader
+                    {
+                        Description = "The version of this representation.",
+                        Schema = new OpenApiSchema { Type = JsonSchemaType.String },
+                    },
+                };
         if (status == "201" && answered?.IsAssignableTo(typeof(IIdentified)) == true)
         {
-            open.Headers!["Location"] = new OpenApiHeader { Description = "The address of the new object.", Schema = new OpenApiSchema { Type = JsonSchemaType.String } };
+            open.Headers!["Location"] = new OpenApiHeader
+            {
+                Description = "The address of the new object.",
+                Schema = new OpenApiSchema { Type = JsonSchemaType.String },
+            };
         }
     }
 
-    private static OpenApiResponse Refusal(IEnumerable<Problem> problems) => new()
-    {
-        Description = string.Join(" ", problems.Select(problem => $"`{problem.Code}`: {problem.Advice}")),
-        Content = new Dictionary<string, OpenApiMediaType>
+    private static OpenApiResponse Refusal(IEnumerable<Problem> problems) =>
+        new()
         {
-            ["application/problem+json"] = new()
+            Description = string.Join(" ", problems.Select(problem => $"`{problem.Code}`: {problem.Advice}")),
+            Content = new Dictionary<string, OpenApiMediaType>
             {
-                Schema = new OpenApiSchema
+                ["application/problem+json"] = new()
                 {
-                    Type = JsonSchemaType.Object,
-                    Required = new HashSet<string> { "type", "title", "status", "detail", "code", "trace_id" },
-                    Properties = new Dictionary<string, IOpenApiSchema>
+                    Schema = new OpenApiSchema
                     {
-                        ["type"] = new OpenApiSchema { Type = JsonSchemaType.String },
-                        ["title"] = new OpenApiSchema { Type = JsonSchemaType.String },
-                        ["status"] = new OpenApiSchema { Type = JsonSchemaType.Integer },
-                        ["detail"] = new OpenApiSchema { Type = JsonSchemaType.String },
-                        ["code"] = new OpenApiSchema { Type = JsonSchemaType.String, Enum = [.. problems.Select(problem => (JsonNode)problem.Code)] },
-                        ["trace_id"] = new OpenApiSchema { Type = JsonSchemaType.String },
-                        ["errors"] = new OpenApiSchema { Type = JsonSchemaType.Object, Description = "Messages by field." },
+                        Type = JsonSchemaType.Object,
+                        Required = new HashSet<string> { "type", "title", "status", "detail", "code", "trace_id" },
+                        Properties = new Dictionary<string, IOpenApiSchema>
+                        {
+                            ["type"] = new OpenApiSchema { Type = JsonSchemaType.String },
+                            ["title"] = new OpenApiSchema { Type = JsonSchemaType.String },
+                            ["status"] = new OpenApiSchema { Type = JsonSchemaType.Integer },
+                            ["detail"] = new OpenApiSchema { Type = JsonSchemaType.String },
+                            ["code"] = new OpenApiSchema
+                            {
+                                Type = JsonSchemaType.String,
+                                Enum = [.. problems.Select(problem => (JsonNode)problem.Code)],
+                            },
+                            ["trace_id"] = new OpenApiSchema { Type = JsonSchemaType.String },
+                            ["errors"] = new OpenApiSchema { Type = JsonSchemaType.Object, Description = "Messages by field." },
+                        },
                     },
+                    Examples = problems.ToDictionary(
+                        problem => problem.Code,
+                        problem => (IOpenApiExample)new OpenApiExample { Value = JsonNode.Parse(Answer.Example(problem)) }
+                    ),
                 },
-                Examples = problems.ToDictionary(problem => problem.Code, problem => (IOpenApiExample)new OpenApiExample
-                {
-                    Value = JsonNode.Parse(Answer.Example(problem)),
-                }),
             },
-        },
-    };
+        };
 }

@@ -5,14 +5,19 @@ using Microsoft.OpenApi;
 
 namespace Experiments.Api.Platform.OpenApi;
 
-/// <summary>Shows <see cref="Json{T}"/> and <see cref="Optional{T}"/> as what they hold, and closes nothing but bodies to unknown members.</summary>
+/// <summary>
+/// Shows <see cref="Json{T}"/> and <see cref="Optional{T}"/> as what they hold, and closes nothing but bodies to unknown members.
+/// </summary>
 internal sealed class SchemaDocumentation : IOpenApiSchemaTransformer
 {
     public async Task TransformAsync(OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken cancellationToken)
     {
         var type = context.JsonTypeInfo.Type;
         var declared = Nullable.GetUnderlyingType(type) ?? type;
-        if (declared.IsGenericType && (declared.GetGenericTypeDefinition() == typeof(Json<>) || declared.GetGenericTypeDefinition() == typeof(Optional<>)))
+        if (
+            declared.IsGenericType
+            && (declared.GetGenericTypeDefinition() == typeof(Json<>) || declared.GetGenericTypeDefinition() == typeof(Optional<>))
+        )
         {
             var held = await context.GetOrCreateSchemaAsync(declared.GenericTypeArguments[0], null, cancellationToken);
             schema.Type = held.Type;

@@ -19,36 +19,48 @@ internal sealed class AdminKeys(NpgsqlDataSource source)
     public Task Set(string name, string secret, CancellationToken ct) => Write(name, secret, replaces: true, ct);
 
     /// <summary>Whether nobody at all could manage the instance.</summary>
-    public async Task<bool> None(CancellationToken ct) => (await new Db(source).Row<Found>(
-        """
-        SELECT NOT EXISTS (SELECT FROM api_keys WHERE environment_id IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()))
-           AND NOT EXISTS (SELECT FROM admins WHERE num_nonnulls(environment_id, project_id) = 0) AS yes
-        """,
-        null,
-        ct))!.Yes;
+    public async Task<bool> None(CancellationToken ct) =>
+        (
+            await new Db(source).Row<Found>(
+                """
+                SELECT NOT EXISTS (SELECT FROM api_keys
+                    WHERE environment_id IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()))
+                   AND NOT EXISTS (SELECT FROM admins WHERE num_nonnulls(environment_id, project_id) = 0) AS yes
+                """,
+                null,
+                ct
+            )
+        )!.Yes;
 
-    private async Task Write(string name, string secret, bool replaces, CancellationToken ct) => await new Db(source).Change<Found>(
-        """
-        WITH replaced AS (
-            UPDATE api_keys SET revoked_at = clock_timestamp()
-            WHERE environment_id IS NULL AND name = @name AND hash <> @Hash AND revoked_at IS NULL AND @replaces
-            RETURNING *
-        ), created AS (
-            INSERT INTO api_keys (name, hash, created_by)
-            SELECT @name, @Hash, 'service'
-            WHERE NOT EXISTS (SELECT FROM api_keys WHERE environment_id IS NULL AND hash = @Hash AND revoked_at IS NULL)
-            RETURNING *
-        ), logged AS (
-            INSERT INTO audit_log (actor, action, object_type, object_id, after)
-            SELECT 'service', 'api_key.created', 'api_key', id, jsonb_build_object('name', name, 'of', 'instance') FROM created
-        ), logged_replaced AS (
-            INSERT INTO audit_log (actor, action, object_type, object_id, before)
-            SELECT 'service', 'api_key.revoked', 'api_key', id, jsonb_build_object('name', name, 'of', 'instance') FROM replaced
-        )
-        SELECT EXISTS (SELECT FROM created) AS yes
-        """,
-        new { name, replaces, Hash = Secret.Hash(secret) },
-        ct);
+    private async Task Write(string name, string secret, bool replaces, CancellationToken ct) =>
+        await new Db(source).Change<Found>(
+            """
+            WITH replaced AS (
+                UPDATE api_keys SET revoked_at = clock_timestamp()
+                WHERE environment_id IS NULL AND name = @name AND hash <> @Hash AND revoked_at IS NULL AND @replaces
+                RETURNING *
+            ), created AS (
+                INSERT INTO api_keys (name, hash, created_by)
+                SELECT @name, @Hash, 'service'
+                WHERE NOT EXISTS (SELECT FROM api_keys WHERE environment_id IS NULL AND hash = @Hash AND revoked_at IS NULL)
+                RETURNING *
+            ), logged AS (
+                INSERT INTO audit_log (actor, action, object_type, object_id, after)
+                SELECT 'service', 'api_key.created', 'api_key', id, jsonb_build_object('name', name, 'of', 'instance') FROM created
+            ), logged_replaced AS (
+                INSERT INTO audit_log (actor, action, object_type, object_id, before)
+                SELECT 'service', 'api_key.revoked', 'api_key', id, jsonb_build_object('name', name, 'of', 'instance') FROM replaced
+            )
+            SELECT EXISTS (SELECT FROM created) AS yes
+            """,
+            new
+            {
+                name,
+                replaces,
+                Hash = Secret.Hash(secret),
+            },
+            ct
+        );
 
     private sealed record Found(bool Yes);
 }

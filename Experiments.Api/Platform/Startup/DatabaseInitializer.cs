@@ -17,7 +17,8 @@ internal sealed class DatabaseInitializer(
     IConfiguration configuration,
     IHostEnvironment environment,
     IHostApplicationLifetime lifetime,
-    ILogger<DatabaseInitializer> logger) : BackgroundService
+    ILogger<DatabaseInitializer> logger
+) : BackgroundService
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
@@ -53,7 +54,11 @@ internal sealed class DatabaseInitializer(
             catch (Exception exception) when (Failure.IsUnavailable(exception) && !stoppingToken.IsCancellationRequested)
             {
                 _done.TrySetResult();
-                logger.LogWarning("Database initialization failed: database unavailable ({Reason}); retrying in {Pause}", exception.Message, pause);
+                logger.LogWarning(
+                    "Database initialization failed: database unavailable ({Reason}); retrying in {Pause}",
+                    exception.Message,
+                    pause
+                );
                 await Task.Delay(pause, stoppingToken);
             }
             catch (Exception exception) when (exception is not OperationCanceledException)
@@ -109,25 +114,31 @@ internal sealed class DatabaseInitializer(
         return (key ?? given?.Trim(), await scope.ServiceProvider.GetRequiredService<IDemo>().EnvironmentKey(ct));
     }
 
-    private void Print((string? Key, string? Environment) welcome) => lifetime.ApplicationStarted.Register(() =>
-    {
-        var address = services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()?.Addresses.FirstOrDefault()
-            ?.Replace("[::]", "localhost", StringComparison.Ordinal).Replace("0.0.0.0", "localhost", StringComparison.Ordinal);
-        if (welcome.Key is not { } key || address is null)
+    private void Print((string? Key, string? Environment) welcome) =>
+        lifetime.ApplicationStarted.Register(() =>
         {
-            return;
-        }
+            var address = services
+                .GetRequiredService<IServer>()
+                .Features.Get<IServerAddressesFeature>()
+                ?.Addresses.FirstOrDefault()
+                ?.Replace("[::]", "localhost", StringComparison.Ordinal)
+                .Replace("0.0.0.0", "localhost", StringComparison.Ordinal);
+            if (welcome.Key is not { } key || address is null)
+            {
+                return;
+            }
 
-        var path = welcome.Environment is { } there ? $"/api/v1/environments/{there}/experiments/" : "/api/v1/projects/";
-        Console.WriteLine(
-            $"""
+            var path = welcome.Environment is { } there ? $"/api/v1/environments/{there}/experiments/" : "/api/v1/projects/";
+            Console.WriteLine(
+                $"""
 
-            Experiments listens on {address} (documentation: {address}/docs).
-            Admin key of this instance, shown only now: {key}
-            Try it:
+                Experiments listens on {address} (documentation: {address}/docs).
+                Admin key of this instance, shown only now: {key}
+                Try it:
 
-              curl -H 'Authorization: Api-Key {key}' {address}{path}
+                  curl -H 'Authorization: Api-Key {key}' {address}{path}
 
-            """);
-    });
+                """
+            );
+        });
 }

@@ -9,7 +9,8 @@ internal sealed class GracefulShutdown(Readiness readiness, IConfiguration confi
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
         readiness.IsDraining = true;
-        await Task.Delay(configuration.GetValue("Requests:Drain", TimeSpan.Zero), cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.Delay(configuration.GetValue("Requests:Drain", TimeSpan.Zero), cancellationToken)
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;

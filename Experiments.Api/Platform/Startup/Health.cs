@@ -11,23 +11,26 @@ internal static class Health
     {
         var health = app.MapGroup("/health").RequireAuthorization(Policies.Everyone).ExcludeFromDescription();
         health.MapGet("/live", () => Answer.Of(StatusCodes.Status200OK, new State("live")));
-        health.MapGet("/ready", async (Readiness readiness, IEnumerable<IReadinessCheck> checks, Db db, CancellationToken ct) =>
-        {
-            if (readiness.IsDraining || !readiness.HasSchema)
+        health.MapGet(
+            "/ready",
+            async (Readiness readiness, IEnumerable<IReadinessCheck> checks, Db db, CancellationToken ct) =>
             {
-                return Answer.Of(Problem.Unavailable);
-            }
+                if (readiness.IsDraining || !readiness.HasSchema)
+                {
+                    return Answer.Of(Problem.Unavailable);
+                }
 
-            if (checks.Select(check => check.Problem).FirstOrDefault(problem => problem is not null) is { } problem)
-            {
-                return Answer.Of(new Refusal(Problem.Unavailable, problem));
-            }
+                if (checks.Select(check => check.Problem).FirstOrDefault(problem => problem is not null) is { } problem)
+                {
+                    return Answer.Of(new Refusal(Problem.Unavailable, problem));
+                }
 
-            using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
-            patience.CancelAfter(TimeSpan.FromSeconds(1));
-            await db.Row<State>("SELECT 'ready' AS status", null, patience.Token);
-            return Answer.Of(StatusCodes.Status200OK, new State("ready"));
-        });
+                using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
+                patience.CancelAfter(TimeSpan.FromSeconds(1));
+                await db.Row<State>("SELECT 'ready' AS status", null, patience.Token);
+                return Answer.Of(StatusCodes.Status200OK, new State("ready"));
+            }
+        );
     }
 
     private sealed record State(string Status);

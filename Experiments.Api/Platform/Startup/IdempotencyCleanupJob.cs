@@ -6,8 +6,7 @@ namespace Experiments.Api.Platform.Startup;
 internal sealed class IdempotencyCleanupJob(NpgsqlDataSource source, Readiness readiness, ILogger<IdempotencyCleanupJob> logger)
     : PeriodicJob(readiness, logger)
 {
-    private const string Sql =
-        """
+    private const string Sql = """
         DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
             SELECT ctid FROM idempotency_keys WHERE created_at < now() - interval '24 hours' LIMIT 5000))
         """;

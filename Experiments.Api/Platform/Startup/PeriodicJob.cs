@@ -2,7 +2,9 @@ using Experiments.Api.Platform.Data;
 
 namespace Experiments.Api.Platform.Startup;
 
-/// <summary>Work that is done once an hour. A run that fails is logged and tried again at the next hour; whatever it fails with, the host goes on.</summary>
+/// <summary>
+/// Work that is done once an hour. A run that fails is logged and tried again at the next hour; whatever it fails with, the host goes on.
+/// </summary>
 internal abstract class PeriodicJob(Readiness readiness, ILogger logger) : BackgroundService
 {
     protected virtual TimeSpan Interval => TimeSpan.FromHours(1);
@@ -32,7 +34,12 @@ internal abstract class PeriodicJob(Readiness readiness, ILogger logger) : Backg
             }
             catch (Exception exception) when (Failure.IsUnavailable(exception))
             {
-                logger.LogWarning("{Job} failed: database unavailable ({Reason}); retrying in {Interval}", GetType().Name, exception.Message, Interval);
+                logger.LogWarning(
+                    "{Job} failed: database unavailable ({Reason}); retrying in {Interval}",
+                    GetType().Name,
+                    exception.Message,
+                    Interval
+                );
             }
             catch (Exception exception)
             {

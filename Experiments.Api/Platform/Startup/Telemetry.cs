@@ -5,7 +5,9 @@ using OpenTelemetry.Trace;
 
 namespace Experiments.Api.Platform.Startup;
 
-/// <summary>Traces and metrics over OTLP, when OTEL_EXPORTER_OTLP_ENDPOINT says where to. The exporter reads the other OTEL_ variables itself.</summary>
+/// <summary>
+/// Traces and metrics over OTLP, when OTEL_EXPORTER_OTLP_ENDPOINT says where to. The exporter reads the other OTEL_ variables itself.
+/// </summary>
 internal static class Telemetry
 {
     public static void AddTelemetry(this WebApplicationBuilder builder)
@@ -33,7 +35,10 @@ internal static class Telemetry
             .Build();
         builder.Services.AddSingleton(_ => traces);
         builder.Services.AddSingleton(_ => metrics);
-        builder.Services.AddHostedService(provider => new Exporting(provider.GetRequiredService<TracerProvider>(), provider.GetRequiredService<MeterProvider>()));
+        builder.Services.AddHostedService(provider => new Exporting(
+            provider.GetRequiredService<TracerProvider>(),
+            provider.GetRequiredService<MeterProvider>()
+        ));
     }
 
     private sealed class Exporting(TracerProvider traces, MeterProvider metrics) : IHostedService

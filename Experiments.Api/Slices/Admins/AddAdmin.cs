@@ -10,12 +10,17 @@ namespace Experiments.Api.Slices.Admins;
 /// <summary>Makes the subject of a token an admin.</summary>
 internal static class AddAdmin
 {
-    public static void Map(RouteGroupBuilder admins, string scope) => admins
-        .MapPost("/", (RequestContext context) => context.Create<Body, AdminView>(body => new Command(context.Actor, AdminScope.Of(context), body)))
-        .Named($"add{scope}Admin", $"Make the subject of a token an admin of the {scope.ToLowerInvariant()}")
-        .Takes<Body>("""{"subject": "alice@example.com"}""")
-        .Answers<AdminView>(StatusCodes.Status201Created)
-        .Refuses(Problem.AdminExists);
+    public static void Map(RouteGroupBuilder admins, string scope) =>
+        admins
+            .MapPost(
+                "/",
+                (RequestContext context) =>
+                    context.Create<Body, AdminView>(body => new Command(context.Actor, AdminScope.Of(context), body))
+            )
+            .Named($"add{scope}Admin", $"Make the subject of a token an admin of the {scope.ToLowerInvariant()}")
+            .Takes<Body>("""{"subject": "alice@example.com"}""")
+            .Answers<AdminView>(StatusCodes.Status201Created)
+            .Refuses(Problem.AdminExists);
 
     internal sealed record Body(string? Subject = null, string? Issuer = null);
 
@@ -25,20 +30,24 @@ internal static class AddAdmin
     {
         public Validator(Issuers issuers)
         {
-            RuleFor(c => c.Body.Subject).Required(255)
+            RuleFor(c => c.Body.Subject)
+                .Required(255)
                 .Must(subject => string.IsNullOrWhiteSpace(subject) || subject.Length > 255 || Actor.IsSubject(subject))
                 .WithMessage("This must be the subject of a token; keys have no further rights.");
-            RuleFor(c => c.Body.Issuer).MaxCharacters(255)
-                .Must(issuer => issuer is null || issuers.MayBe(issuer)).WithMessage($"This must be one of: {string.Join(", ", issuers.Named)}.");
-            RuleFor(c => c.Body.Issuer).NotNull().When(_ => issuers.AreSeveral)
+            RuleFor(c => c.Body.Issuer)
+                .MaxCharacters(255)
+                .Must(issuer => issuer is null || issuers.MayBe(issuer))
+                .WithMessage($"This must be one of: {string.Join(", ", issuers.Named)}.");
+            RuleFor(c => c.Body.Issuer)
+                .NotNull()
+                .When(_ => issuers.AreSeveral)
                 .WithMessage("This is required, since there are several: whose subject it is.");
         }
     }
 
     internal sealed class Handler(Db db, Issuers issuers) : IRequestHandler<Command, Outcome<AdminView>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             WITH created AS (
                 INSERT INTO admins AS a (subject, issuer, environment_id, project_id, created_by)
                 SELECT @Subject, @Issuer, @EnvironmentId, @ProjectId, @Actor
@@ -62,8 +71,18 @@ internal static class AddAdmin
             var scope = command.Scope;
             var admin = await db.Change<AdminView>(
                 Sql,
-                new { command.Actor, scope.EnvironmentId, scope.ProjectId, scope.Word, Subject = command.Body.Subject!.Trim(), Issuer = command.Body.Issuer ?? issuers.Only, IsOnly = !issuers.AreSeveral },
-                cancellationToken);
+                new
+                {
+                    command.Actor,
+                    scope.EnvironmentId,
+                    scope.ProjectId,
+                    scope.Word,
+                    Subject = command.Body.Subject!.Trim(),
+                    Issuer = command.Body.Issuer ?? issuers.Only,
+                    IsOnly = !issuers.AreSeveral,
+                },
+                cancellationToken
+            );
             return admin is null ? Problem.AdminExists : admin;
         }
     }

@@ -5,7 +5,8 @@ namespace Experiments.Api.Slices.Admins;
 /// <summary>What an admin is an admin of: one environment, or one project.</summary>
 internal sealed record AdminScope(long? EnvironmentId, long? ProjectId)
 {
-    public static AdminScope Of(RequestContext context) => context.InEnvironment ? new(context.Environment.Id, null) : new(null, context.RouteId);
+    public static AdminScope Of(RequestContext context) =>
+        context.InEnvironment ? new(context.Environment.Id, null) : new(null, context.RouteId);
 
     public string Word => EnvironmentId is null ? "project" : "environment";
 }

@@ -5,8 +5,10 @@ namespace Experiments.Api.Slices.Admins;
 /// <summary>An admin as it is read. The subject and the issuer are those of a token.</summary>
 [Example(
     """
-    {"id": 1, "subject": "alice@example.com", "issuer": "https://login.example", "created_by": "api-key:1", "created_at": "2026-11-22T12:00:00Z"}
-    """)]
+        {"id": 1, "subject": "alice@example.com", "issuer": "https://login.example", "created_by": "api-key:1",
+            "created_at": "2026-11-22T12:00:00Z"}
+        """
+)]
 internal record AdminView
 {
     public const string Columns = "a.id, a.subject, a.issuer, a.created_by, a.created_at";

@@ -9,11 +9,12 @@ namespace Experiments.Api.Slices.Admins;
 /// <summary>Lists who was made an admin of the place itself, newest first.</summary>
 internal static class ListAdmins
 {
-    public static void Map(RouteGroupBuilder admins, string scope) => admins
-        .MapGet("/", (RequestContext context) => context.Get(new Query(AdminScope.Of(context), context.Page, context.Address)))
-        .Named($"list{scope}Admins", $"List the admins of the {scope.ToLowerInvariant()}, newest first")
-        .AsksForPage()
-        .Answers<Listing<AdminView>>();
+    public static void Map(RouteGroupBuilder admins, string scope) =>
+        admins
+            .MapGet("/", (RequestContext context) => context.Get(new Query(AdminScope.Of(context), context.Page, context.Address)))
+            .Named($"list{scope}Admins", $"List the admins of the {scope.ToLowerInvariant()}, newest first")
+            .AsksForPage()
+            .Answers<Listing<AdminView>>();
 
     internal sealed record Query(AdminScope Scope, Page Page, Uri Address) : IRequest<Outcome<Listing<AdminView>>>, IPaged;
 
@@ -24,8 +25,7 @@ internal static class ListAdmins
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<AdminView>>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             WITH found AS MATERIALIZED (
                 SELECT {AdminView.Columns} FROM admins a WHERE a.environment_id = @EnvironmentId OR a.project_id = @ProjectId
             )
@@ -38,7 +38,16 @@ internal static class ListAdmins
         public async Task<Outcome<Listing<AdminView>>> Handle(Query query, CancellationToken cancellationToken)
         {
             var rows = await db.Rows<Row>(
-                Sql, new { query.Scope.EnvironmentId, query.Scope.ProjectId, query.Page.Limit, query.Page.Offset }, cancellationToken);
+                Sql,
+                new
+                {
+                    query.Scope.EnvironmentId,
+                    query.Scope.ProjectId,
+                    query.Page.Limit,
+                    query.Page.Offset,
+                },
+                cancellationToken
+            );
             return query.Page.Of<AdminView>(query.Address, rows[0].Count, [.. rows.Where(row => row.Id > 0)]);
         }
 

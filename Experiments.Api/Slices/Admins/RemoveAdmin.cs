@@ -9,18 +9,22 @@ namespace Experiments.Api.Slices.Admins;
 /// <summary>Takes the place away from an admin.</summary>
 internal static class RemoveAdmin
 {
-    public static void Map(RouteGroupBuilder admins, string scope) => admins
-        .MapDelete("/{admin}", (ObjectId admin, RequestContext context) => context.Delete(() => new Command(context.Actor, AdminScope.Of(context), admin.Value)))
-        .Named($"remove{scope}Admin", $"Remove an admin of the {scope.ToLowerInvariant()}")
-        .AnswersNothing()
-        .Refuses(Problem.NoAdmin);
+    public static void Map(RouteGroupBuilder admins, string scope) =>
+        admins
+            .MapDelete(
+                "/{admin}",
+                (ObjectId admin, RequestContext context) =>
+                    context.Delete(() => new Command(context.Actor, AdminScope.Of(context), admin.Value))
+            )
+            .Named($"remove{scope}Admin", $"Remove an admin of the {scope.ToLowerInvariant()}")
+            .AnswersNothing()
+            .Refuses(Problem.NoAdmin);
 
     internal sealed record Command(string Actor, AdminScope Scope, long Id) : IRequest<Outcome<Nothing>>;
 
     internal sealed class Handler(Db db, AccessStore access) : IRequestHandler<Command, Outcome<Nothing>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             WITH removed AS (
                 DELETE FROM admins a WHERE a.id = @Id AND (a.environment_id = @EnvironmentId OR a.project_id = @ProjectId) RETURNING a.*
             ), logged AS (
@@ -35,7 +39,17 @@ internal static class RemoveAdmin
         {
             var scope = command.Scope;
             var removed = await db.Change<AdminView>(
-                Sql, new { command.Id, command.Actor, scope.EnvironmentId, scope.ProjectId, scope.Word }, cancellationToken);
+                Sql,
+                new
+                {
+                    command.Id,
+                    command.Actor,
+                    scope.EnvironmentId,
+                    scope.ProjectId,
+                    scope.Word,
+                },
+                cancellationToken
+            );
             access.Forget();
             return removed is null ? Problem.NoAdmin : Nothing.Value;
         }

@@ -9,11 +9,12 @@ namespace Experiments.Api.Slices.Analysis;
 /// <summary>Adjusts p-values for how many there are.</summary>
 internal static class AdjustPValues
 {
-    public static void Map(RouteGroupBuilder analysis) => analysis
-        .MapPost("/adjust", (RequestContext context) => context.Ask<Body, Adjusted>(body => new Query(body)))
-        .Named("adjustPValues", "Adjust p-values for multiple comparisons")
-        .Takes<Body>("""{"method": "holm", "p_values": [0.01, 0.04, 0.03]}""")
-        .Answers<Adjusted>();
+    public static void Map(RouteGroupBuilder analysis) =>
+        analysis
+            .MapPost("/adjust", (RequestContext context) => context.Ask<Body, Adjusted>(body => new Query(body)))
+            .Named("adjustPValues", "Adjust p-values for multiple comparisons")
+            .Takes<Body>("""{"method": "holm", "p_values": [0.01, 0.04, 0.03]}""")
+            .Answers<Adjusted>();
 
     internal sealed record Body(string? Method = null, IReadOnlyList<double>? PValues = null);
 
@@ -29,10 +30,19 @@ internal static class AdjustPValues
 
         public Validator()
         {
-            RuleFor(q => q.Body.Method).NotNull().WithMessage("This is required: holm or benjamini_hochberg.").OneOf("holm", "benjamini_hochberg");
-            RuleFor(q => q.Body.PValues).NotNull().WithMessage("This is required: a list of numbers from 0 to 1.")
-                .Must(values => values is null || values.Count <= Most).WithMessage($"There may be {Most} of these at most.");
-            RuleForEach(q => q.Body.PValues).InclusiveBetween(0, 1).WithMessage("This must be from 0 to 1.").When(q => q.Body.PValues is { Count: <= Most });
+            RuleFor(q => q.Body.Method)
+                .NotNull()
+                .WithMessage("This is required: holm or benjamini_hochberg.")
+                .OneOf("holm", "benjamini_hochberg");
+            RuleFor(q => q.Body.PValues)
+                .NotNull()
+                .WithMessage("This is required: a list of numbers from 0 to 1.")
+                .Must(values => values is null || values.Count <= Most)
+                .WithMessage($"There may be {Most} of these at most.");
+            RuleForEach(q => q.Body.PValues)
+                .InclusiveBetween(0, 1)
+                .WithMessage("This must be from 0 to 1.")
+                .When(q => q.Body.PValues is { Count: <= Most });
         }
     }
 
@@ -41,7 +51,9 @@ internal static class AdjustPValues
         public Task<Outcome<Adjusted>> Handle(Query query, CancellationToken cancellationToken)
         {
             var values = query.Body.PValues!;
-            return Task.FromResult<Outcome<Adjusted>>(new Adjusted(query.Body.Method == "holm" ? Adjustment.Holm(values) : Adjustment.BenjaminiHochberg(values)));
+            return Task.FromResult<Outcome<Adjusted>>(
+                new Adjusted(query.Body.Method == "holm" ? Adjustment.Holm(values) : Adjustment.BenjaminiHochberg(values))
+            );
         }
     }
 }

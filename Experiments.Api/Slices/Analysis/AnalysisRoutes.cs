@@ -7,7 +7,10 @@ internal static class AnalysisRoutes
     /// <summary>For whoever has sums already. Any valid key will do; nothing is read and nothing is kept.</summary>
     public static void MapAnalysis(this RouteGroupBuilder api)
     {
-        var analysis = api.MapGroup("/analysis").WithTags("Analysis").RequireAuthorization(Policies.AnyCaller).RequireFeature(FeatureGate.ExperimentalFlags);
+        var analysis = api.MapGroup("/analysis")
+            .WithTags("Analysis")
+            .RequireAuthorization(Policies.AnyCaller)
+            .RequireFeature(FeatureGate.ExperimentalFlags);
         CompareArms.Map(analysis);
         PlanSampleSize.Map(analysis);
         AdjustPValues.Map(analysis);

@@ -10,15 +10,17 @@ namespace Experiments.Api.Slices.Analysis;
 /// <summary>Compares arms whose sums the caller has.</summary>
 internal static class CompareArms
 {
-    public static void Map(RouteGroupBuilder analysis) => analysis
-        .MapPost("/compare", (RequestContext context) => context.Ask<ComparisonBody, ComparisonView>(body => new Query(body)))
-        .Named("compareArms", "Compare arms from their summary statistics")
-        .Takes<ComparisonBody>(
-            """
-            {"kind": "proportion", "effect": "relative", "alpha": 0.05, "alternative": "two_sided", "direction": "up",
-             "control": {"key": "control", "n": 1000, "sum": 100}, "treatments": [{"key": "green", "n": 1000, "sum": 120}]}
-            """)
-        .Answers<ComparisonView>();
+    public static void Map(RouteGroupBuilder analysis) =>
+        analysis
+            .MapPost("/compare", (RequestContext context) => context.Ask<ComparisonBody, ComparisonView>(body => new Query(body)))
+            .Named("compareArms", "Compare arms from their summary statistics")
+            .Takes<ComparisonBody>(
+                """
+                {"kind": "proportion", "effect": "relative", "alpha": 0.05, "alternative": "two_sided", "direction": "up",
+                 "control": {"key": "control", "n": 1000, "sum": 100}, "treatments": [{"key": "green", "n": 1000, "sum": 120}]}
+                """
+            )
+            .Answers<ComparisonView>();
 
     internal sealed record Query(ComparisonBody Body) : IRequest<Outcome<ComparisonView>>;
 
@@ -33,14 +35,23 @@ internal static class CompareArms
         {
             var (body, settings) = (query.Body, query.Body.Settings());
             var control = body.Control!.Sums(settings);
-            return Task.FromResult<Outcome<ComparisonView>>(new ComparisonView(
-                [.. body.Treatments!.Select(arm =>
-                {
-                    // What computes does not wait, and so has to ask whether anybody still waits for it.
-                    cancellationToken.ThrowIfCancellationRequested();
-                    return ComparedArm.Of(arm!.Key, Comparison.Between(control, arm.Sums(settings), settings));
-                })],
-                body.Weights is null ? null : new SampleRatioOf(SampleRatio.PValue([(long)control.N, .. body.Treatments!.Select(arm => arm!.N!.Value)], body.WeightsInOrder()))));
+            return Task.FromResult<Outcome<ComparisonView>>(
+                new ComparisonView(
+                    [
+                        .. body.Treatments!.Select(arm =>
+                        {
+                            // What computes does not wait, and so has to ask whether anybody still waits for it.
+                            cancellationToken.ThrowIfCancellationRequested();
+                            return ComparedArm.Of(arm!.Key, Comparison.Between(control, arm.Sums(settings), settings));
+                        }),
+                    ],
+                    body.Weights is null
+                        ? null
+                        : new SampleRatioOf(
+                            SampleRatio.PValue([(long)control.N, .. body.Treatments!.Select(arm => arm!.N!.Value)], body.WeightsInOrder())
+                        )
+                )
+            );
         }
     }
 }

@@ -5,23 +5,51 @@ namespace Experiments.Api.Slices.Analysis;
 
 /// <summary>What is to be compared, and how. What a kind does not need is absent.</summary>
 internal sealed record ComparisonBody(
-    string? Kind = null, string? Effect = null, double? Alpha = null, string? Alternative = null, string? Direction = null, PriorBody? Prior = null,
-    SequentialBody? Sequential = null, bool? Cuped = null, ArmBody? Control = null, IReadOnlyList<ArmBody?>? Treatments = null, JsonElement? Weights = null)
+    string? Kind = null,
+    string? Effect = null,
+    double? Alpha = null,
+    string? Alternative = null,
+    string? Direction = null,
+    PriorBody? Prior = null,
+    SequentialBody? Sequential = null,
+    bool? Cuped = null,
+    ArmBody? Control = null,
+    IReadOnlyList<ArmBody?>? Treatments = null,
+    JsonElement? Weights = null
+)
 {
-    public ComparisonSettings Settings() => new(
-        Kind switch { "proportion" => MetricKind.Proportion, "ratio" => MetricKind.Ratio, _ => MetricKind.Mean },
-        Effect is not "absolute",
-        Alpha ?? 0.05,
-        Alternative switch { "greater" => Statistics.Alternative.Greater, "less" => Statistics.Alternative.Less, _ => Statistics.Alternative.TwoSided },
-        Direction is not "down",
-        Prior is { Proper: true } prior ? (prior.Mean ?? 0, prior.Variance ?? 1) : null,
-        Sequential?.Tuning ?? ConfidenceSequence.DefaultTuning,
-        Cuped is true);
+    public ComparisonSettings Settings() =>
+        new(
+            Kind switch
+            {
+                "proportion" => MetricKind.Proportion,
+                "ratio" => MetricKind.Ratio,
+                _ => MetricKind.Mean,
+            },
+            Effect is not "absolute",
+            Alpha ?? 0.05,
+            Alternative switch
+            {
+                "greater" => Statistics.Alternative.Greater,
+                "less" => Statistics.Alternative.Less,
+                _ => Statistics.Alternative.TwoSided,
+            },
+            Direction is not "down",
+            Prior is { Proper: true } prior ? (prior.Mean ?? 0, prior.Variance ?? 1) : null,
+            Sequential?.Tuning ?? ConfidenceSequence.DefaultTuning,
+            Cuped is true
+        );
 
     /// <summary>The weights of control and of the treatments, whether they came by key or in order.</summary>
-    public IReadOnlyList<double> WeightsInOrder() => Weights!.Value.ValueKind == JsonValueKind.Array
-        ? [.. Weights.Value.EnumerateArray().Select(weight => weight.GetDouble())]
-        : [.. Treatments!.Prepend(Control).Select(arm => arm!.Key is { } key && Weights.Value.TryGetProperty(key, out var weight) ? weight.GetDouble() : 0)];
+    public IReadOnlyList<double> WeightsInOrder() =>
+        Weights!.Value.ValueKind == JsonValueKind.Array
+            ? [.. Weights.Value.EnumerateArray().Select(weight => weight.GetDouble())]
+            :
+            [
+                .. Treatments!
+                    .Prepend(Control)
+                    .Select(arm => arm!.Key is { } key && Weights.Value.TryGetProperty(key, out var weight) ? weight.GetDouble() : 0),
+            ];
 
     public void Check(Action<string, string> wrong)
     {
@@ -61,7 +89,11 @@ internal sealed record ComparisonBody(
             }
         }
 
-        Demand(Weights is null || AreWeights(Weights.Value), "weights", "These must be numbers from 0 on: a list for control and the treatments in order, or an object by their keys.");
+        Demand(
+            Weights is null || AreWeights(Weights.Value),
+            "weights",
+            "These must be numbers from 0 on: a list for control and the treatments in order, or an object by their keys."
+        );
 
         void Demand(bool holds, string field, string message)
         {
@@ -72,7 +104,11 @@ internal sealed record ComparisonBody(
         }
 
         void OneOf(string field, string? word, bool required, params string[] words) =>
-            Demand(word is null ? !required : words.Contains(word), field, $"This {(required ? "is required and " : "")}must be one of: {string.Join(", ", words)}.");
+            Demand(
+                word is null ? !required : words.Contains(word),
+                field,
+                $"This {(required ? "is required and " : "")}must be one of: {string.Join(", ", words)}."
+            );
     }
 
     private bool AreWeights(JsonElement weights)
@@ -94,12 +130,30 @@ internal sealed record SequentialBody(double? Tuning = null);
 
 /// <summary>The sums of an arm over its identities: of the metric, of the denominator of a ratio, and of the covariate.</summary>
 internal sealed record ArmBody(
-    string? Key = null, long? N = null, double? Sum = null, double? SumSquares = null, double? DenominatorSum = null, double? DenominatorSumSquares = null,
-    double? CrossSum = null, double? CovariateSum = null, double? CovariateSumSquares = null, double? CovariateCrossSum = null)
+    string? Key = null,
+    long? N = null,
+    double? Sum = null,
+    double? SumSquares = null,
+    double? DenominatorSum = null,
+    double? DenominatorSumSquares = null,
+    double? CrossSum = null,
+    double? CovariateSum = null,
+    double? CovariateSumSquares = null,
+    double? CovariateCrossSum = null
+)
 {
-    public SufficientStatistics Sums(ComparisonSettings settings) => new(
-        N!.Value, Sum!.Value, SumSquares ?? (settings.Kind == MetricKind.Proportion ? Sum.Value : 0), DenominatorSum ?? 0, DenominatorSumSquares ?? 0, CrossSum ?? 0,
-        CovariateSum ?? 0, CovariateSumSquares ?? 0, CovariateCrossSum ?? 0);
+    public SufficientStatistics Sums(ComparisonSettings settings) =>
+        new(
+            N!.Value,
+            Sum!.Value,
+            SumSquares ?? (settings.Kind == MetricKind.Proportion ? Sum.Value : 0),
+            DenominatorSum ?? 0,
+            DenominatorSumSquares ?? 0,
+            CrossSum ?? 0,
+            CovariateSum ?? 0,
+            CovariateSumSquares ?? 0,
+            CovariateCrossSum ?? 0
+        );
 
     public void Check(string path, ComparisonBody body, Action<string, string> wrong)
     {

@@ -10,11 +10,11 @@ namespace Experiments.Api.Slices.ApiKeys;
 /// <summary>Makes a key that is an admin of the environment, and shows its secret this once.</summary>
 internal static class CreateApiKey
 {
-    public static void Map(RouteGroupBuilder keys) => keys
-        .MapPost("/", (RequestContext context) => context.Create<Body, Response>(body => new Command(context.Scope, body)))
-        .Named("createApiKey", "Create an API key; the secret is shown only once")
-        .Takes<Body>("""{"name": "deploy", "expires_at": "2030-01-31T12:00:00Z"}""")
-        .Answers<Response>(StatusCodes.Status201Created);
+    public static void Map(RouteGroupBuilder keys) =>
+        keys.MapPost("/", (RequestContext context) => context.Create<Body, Response>(body => new Command(context.Scope, body)))
+            .Named("createApiKey", "Create an API key; the secret is shown only once")
+            .Takes<Body>("""{"name": "deploy", "expires_at": "2030-01-31T12:00:00Z"}""")
+            .Answers<Response>(StatusCodes.Status201Created);
 
     internal sealed record Body(string? Name = null, DateTimeOffset? ExpiresAt = null);
 
@@ -23,8 +23,9 @@ internal static class CreateApiKey
     /// <summary>The new key with its secret.</summary>
     [Example(
         """
-        {"id": 2, "name": "deploy", "key": "exp_shown_this_once", "created_at": "2026-11-22T12:00:00Z", "expires_at": null}
-        """)]
+            {"id": 2, "name": "deploy", "key": "exp_shown_this_once", "created_at": "2026-11-22T12:00:00Z", "expires_at": null}
+            """
+    )]
     internal sealed record Response(long Id, string Name, string Key, DateTime CreatedAt, DateTime? ExpiresAt);
 
     internal sealed class Validator : AbstractValidator<Command>
@@ -32,15 +33,15 @@ internal static class CreateApiKey
         public Validator(TimeProvider clock)
         {
             RuleFor(c => c.Body.Name).Required(255);
-            RuleFor(c => c.Body.ExpiresAt).Must(at => at is null || (at > clock.GetUtcNow() && at.Value.UtcDateTime.Year < 9999))
+            RuleFor(c => c.Body.ExpiresAt)
+                .Must(at => at is null || (at > clock.GetUtcNow() && at.Value.UtcDateTime.Year < 9999))
                 .WithMessage("This must be in the future, and before the year 9999.");
         }
     }
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Response>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             WITH created AS (
                 INSERT INTO api_keys (name, hash, environment_id, created_by, expires_at)
                 VALUES (@Name, @Hash, @EnvironmentId, @Actor, @ExpiresAt)
@@ -66,7 +67,8 @@ internal static class CreateApiKey
                     Hash = Secret.Hash(secret),
                     ExpiresAt = command.Body.ExpiresAt?.UtcDateTime,
                 },
-                cancellationToken);
+                cancellationToken
+            );
             return new Response(key!.Id, key.Name, secret, key.CreatedAt, key.ExpiresAt);
         }
     }

@@ -9,11 +9,11 @@ namespace Experiments.Api.Slices.ApiKeys;
 /// <summary>Lists the keys of an environment, newest first, the revoked ones too, and never a secret.</summary>
 internal static class ListApiKeys
 {
-    public static void Map(RouteGroupBuilder keys) => keys
-        .MapGet("/", (RequestContext context) => context.Get(new Query(context.Environment.Id, context.Page, context.Address)))
-        .Named("listApiKeys", "List the API keys of the environment, without secrets")
-        .AsksForPage()
-        .Answers<Listing<ApiKeyView>>();
+    public static void Map(RouteGroupBuilder keys) =>
+        keys.MapGet("/", (RequestContext context) => context.Get(new Query(context.Environment.Id, context.Page, context.Address)))
+            .Named("listApiKeys", "List the API keys of the environment, without secrets")
+            .AsksForPage()
+            .Answers<Listing<ApiKeyView>>();
 
     internal sealed record Query(long EnvironmentId, Page Page, Uri Address) : IRequest<Outcome<Listing<ApiKeyView>>>, IPaged;
 
@@ -24,8 +24,7 @@ internal static class ListApiKeys
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<ApiKeyView>>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             SELECT total.count, {ApiKeyView.Columns}
             FROM (SELECT count(*) FROM api_keys WHERE environment_id = @EnvironmentId) total
             LEFT JOIN (SELECT * FROM api_keys WHERE environment_id = @EnvironmentId ORDER BY id DESC LIMIT @Limit OFFSET @Offset) k ON true
@@ -34,7 +33,16 @@ internal static class ListApiKeys
 
         public async Task<Outcome<Listing<ApiKeyView>>> Handle(Query query, CancellationToken cancellationToken)
         {
-            var rows = await db.Rows<Row>(Sql, new { query.EnvironmentId, query.Page.Limit, query.Page.Offset }, cancellationToken);
+            var rows = await db.Rows<Row>(
+                Sql,
+                new
+                {
+                    query.EnvironmentId,
+                    query.Page.Limit,
+                    query.Page.Offset,
+                },
+                cancellationToken
+            );
             return query.Page.Of<ApiKeyView>(query.Address, rows[0].Count, [.. rows.Where(row => row.Id > 0)]);
         }
 

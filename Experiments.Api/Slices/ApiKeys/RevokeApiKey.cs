@@ -9,18 +9,17 @@ namespace Experiments.Api.Slices.ApiKeys;
 /// <summary>Takes a key out of force, here at once and on every replica within seconds.</summary>
 internal static class RevokeApiKey
 {
-    public static void Map(RouteGroupBuilder keys) => keys
-        .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
-        .Named("revokeApiKey", "Revoke an API key")
-        .AnswersNothing()
-        .Refuses(Problem.NoApiKey);
+    public static void Map(RouteGroupBuilder keys) =>
+        keys.MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
+            .Named("revokeApiKey", "Revoke an API key")
+            .AnswersNothing()
+            .Refuses(Problem.NoApiKey);
 
     internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
 
     internal sealed class Handler(Db db, AccessStore access) : IRequestHandler<Command, Outcome<Nothing>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             WITH revoked AS (
                 UPDATE api_keys SET revoked_at = clock_timestamp()
                 WHERE id = @Id AND environment_id = @EnvironmentId AND revoked_at IS NULL
@@ -35,7 +34,15 @@ internal static class RevokeApiKey
         public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken)
         {
             var revoked = await db.Change<ApiKeyView>(
-                Sql, new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor }, cancellationToken);
+                Sql,
+                new
+                {
+                    command.Id,
+                    command.Scope.EnvironmentId,
+                    command.Scope.Actor,
+                },
+                cancellationToken
+            );
             access.Forget();
             return revoked is null ? Problem.NoApiKey : Nothing.Value;
         }

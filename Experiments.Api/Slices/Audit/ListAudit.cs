@@ -10,25 +10,40 @@ namespace Experiments.Api.Slices.Audit;
 /// <summary>Lists who changed what in an environment, newest first.</summary>
 internal static class ListAudit
 {
-    public static void Map(RouteGroupBuilder environment) => environment
-        .MapGet("/audit", (RequestContext context) => context.Get(new Query(
-            context.Environment.Id, context.Query["object_type"], context.Query["object_id"], context.Page, context.Address)))
-        .WithTags("Audit")
-        .Named("listAudit", "List the audit log, newest first")
-        .Asks("object_type", "Only changes of this kind of object.", "experiment")
-        .Asks("object_id", "Only changes of the object with this id; goes with object_type.", "1")
-        .AsksForPage()
-        .Answers<Listing<Entry>>();
+    public static void Map(RouteGroupBuilder environment) =>
+        environment
+            .MapGet(
+                "/audit",
+                (RequestContext context) =>
+                    context.Get(
+                        new Query(
+                            context.Environment.Id,
+                            context.Query["object_type"],
+                            context.Query["object_id"],
+                            context.Page,
+                            context.Address
+                        )
+                    )
+            )
+            .WithTags("Audit")
+            .Named("listAudit", "List the audit log, newest first")
+            .Asks("object_type", "Only changes of this kind of object.", "experiment")
+            .Asks("object_id", "Only changes of the object with this id; goes with object_type.", "1")
+            .AsksForPage()
+            .Answers<Listing<Entry>>();
 
     internal sealed record Query(long EnvironmentId, string? ObjectType, string? ObjectId, Page Page, Uri Address)
-        : IRequest<Outcome<Listing<Entry>>>, IPaged;
+        : IRequest<Outcome<Listing<Entry>>>,
+            IPaged;
 
     /// <summary>One change: who, what, before, after, when.</summary>
     [Example(
         """
-        {"id": 9, "at": "2026-11-22T12:30:00Z", "actor": "alice@example.com", "action": "experiment.started", "object_type": "experiment",
-         "object_id": 1, "before": {"status": "created"}, "after": {"status": "running"}}
-        """)]
+            {"id": 9, "at": "2026-11-22T12:30:00Z", "actor": "alice@example.com", "action": "experiment.started",
+                "object_type": "experiment",
+             "object_id": 1, "before": {"status": "created"}, "after": {"status": "running"}}
+            """
+    )]
     internal record Entry
     {
         public required long Id { get; init; }
@@ -53,27 +68,33 @@ internal static class ListAudit
         public Validator()
         {
             this.RulesForPage();
-            RuleFor(query => query.ObjectType).OneOf("admin", "api_key", "cohort", "environment", "experiment", "feature", "holdout", "metric");
-            RuleFor(query => query.ObjectId).Must(id => id is null || (Platform.Http.ObjectId.TryParse(id, null, out var read) && read.Value > 0))
+            RuleFor(query => query.ObjectType)
+                .OneOf("admin", "api_key", "cohort", "environment", "experiment", "feature", "holdout", "metric");
+            RuleFor(query => query.ObjectId)
+                .Must(id => id is null || (Platform.Http.ObjectId.TryParse(id, null, out var read) && read.Value > 0))
                 .WithMessage("This must be an id.");
-            RuleFor(query => query.ObjectType).NotNull().When(query => query.ObjectId is not null).WithMessage("This is required with object_id.");
+            RuleFor(query => query.ObjectType)
+                .NotNull()
+                .When(query => query.ObjectId is not null)
+                .WithMessage("This is required with object_id.");
         }
     }
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<Entry>>>
     {
-        private const string Sql =
-            """
+        private const string Sql = """
             WITH total AS (
                 SELECT count(*) FROM audit_log
-                WHERE environment_id = @EnvironmentId AND (@Type::text IS NULL OR object_type = @Type) AND (@Id::bigint IS NULL OR object_id = @Id)
+                WHERE environment_id = @EnvironmentId AND (@Type::text IS NULL OR object_type = @Type)
+                    AND (@Id::bigint IS NULL OR object_id = @Id)
             )
             SELECT total.count, a.id, a.at, a.actor, a.action, a.object_type, a.object_id,
                    COALESCE(a.before, 'null')::text AS before, COALESCE(a.after, 'null')::text AS after
             FROM total
             LEFT JOIN (
                 SELECT * FROM audit_log
-                WHERE environment_id = @EnvironmentId AND (@Type::text IS NULL OR object_type = @Type) AND (@Id::bigint IS NULL OR object_id = @Id)
+                WHERE environment_id = @EnvironmentId AND (@Type::text IS NULL OR object_type = @Type)
+                    AND (@Id::bigint IS NULL OR object_id = @Id)
                 ORDER BY id DESC
                 LIMIT @Limit OFFSET @Offset
             ) a ON true
@@ -85,8 +106,16 @@ internal static class ListAudit
             _ = Platform.Http.ObjectId.TryParse(query.ObjectId, null, out var id);
             var rows = await db.Rows<Row>(
                 Sql,
-                new { query.EnvironmentId, Type = query.ObjectType, Id = query.ObjectId is null ? (long?)null : id.Value, query.Page.Limit, query.Page.Offset },
-                cancellationToken);
+                new
+                {
+                    query.EnvironmentId,
+                    Type = query.ObjectType,
+                    Id = query.ObjectId is null ? (long?)null : id.Value,
+                    query.Page.Limit,
+                    query.Page.Offset,
+                },
+                cancellationToken
+            );
             return query.Page.Of<Entry>(query.Address, rows[0].Count, [.. rows.Where(row => row.Id > 0)]);
         }
 

@@ -5,7 +5,10 @@ namespace Experiments.Api.Slices.Cohorts;
 
 internal static class CohortRoutes
 {
-    private static readonly ObjectOf Cohort = new("SELECT id FROM cohorts WHERE id = @Id AND environment_id = @EnvironmentId", Problem.NoCohort);
+    private static readonly ObjectOf Cohort = new(
+        "SELECT id FROM cohorts WHERE id = @Id AND environment_id = @EnvironmentId",
+        Problem.NoCohort
+    );
 
     public static void MapCohorts(this RouteGroupBuilder environment)
     {

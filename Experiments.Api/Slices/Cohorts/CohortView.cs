@@ -2,20 +2,23 @@ using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Cohorts;
 
-/// <summary>A cohort as it is read: the identities that count in an experiment, or in one of its variants, whoever they are by now.</summary>
+/// <summary>
+/// A cohort as it is read: the identities that count in an experiment, or in one of its variants, whoever they are by now.
+/// </summary>
 [Example(
     """
-    {"id": 1, "name": "Users exposed to experiment \"Green button\"", "experiment": 1, "variant": null, "count": 1000,
-     "created_by": "alice@example.com", "created_at": "2026-11-22T12:00:00Z"}
-    """)]
+        {"id": 1, "name": "Users exposed to experiment \"Green button\"", "experiment": 1, "variant": null, "count": 1000,
+         "created_by": "alice@example.com", "created_at": "2026-11-22T12:00:00Z"}
+        """
+)]
 internal record CohortView : IIdentified
 {
     /// <summary>Selects this view from a cohort <c>c</c>.</summary>
-    public const string Columns =
-        $"""
+    public const string Columns = $"""
         c.id, c.name, c.experiment_id AS experiment, c.variant,
         (SELECT COALESCE(sum(n.count), 0)::bigint FROM exposure_counts n
-         WHERE n.experiment_id = c.experiment_id AND n.outcome LIKE '{Domain.ExposureState.InVariant}%' AND (c.variant IS NULL OR n.outcome = '{Domain.ExposureState.InVariant}' || c.variant)) AS count,
+         WHERE n.experiment_id = c.experiment_id AND n.outcome LIKE '{Domain.ExposureState.InVariant}%'
+             AND (c.variant IS NULL OR n.outcome = '{Domain.ExposureState.InVariant}' || c.variant)) AS count,
         c.created_by, c.created_at
         """;
 
@@ -23,8 +26,7 @@ internal record CohortView : IIdentified
     public const string State = "jsonb_build_object('name', c.name, 'experiment', c.experiment_id, 'variant', c.variant)";
 
     /// <summary>The places of the variants whose identities are members of a cohort <c>c</c>: that of its own, or all.</summary>
-    public const string Places =
-        """
+    public const string Places = """
         ARRAY(SELECT (v.place - 1)::smallint FROM experiments e, jsonb_array_elements(e.variants) WITH ORDINALITY AS v(variant, place)
               WHERE e.id = c.experiment_id AND (c.variant IS NULL OR v.variant->>'key' = c.variant))
         """;

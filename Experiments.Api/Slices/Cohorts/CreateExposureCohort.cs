@@ -11,12 +11,17 @@ namespace Experiments.Api.Slices.Cohorts;
 /// <summary>Makes the cohort of an experiment that has started: of all whom it was shown to, or of one variant's.</summary>
 internal static class CreateExposureCohort
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/{id}/exposure-cohort", (ObjectId id, RequestContext context) => context.Create<Body, CohortView>(body => new Command(context.Scope, id.Value, body), at: "cohorts"))
-        .Named("createExposureCohort", "Create a cohort of the identities exposed to an experiment")
-        .Takes<Body>("""{"variant": "green"}""")
-        .Answers<CohortView>(StatusCodes.Status201Created)
-        .Refuses(Problem.NoExperiment, Problem.Stale, Problem.NeverStarted, Problem.CohortExists);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapPost(
+                "/{id}/exposure-cohort",
+                (ObjectId id, RequestContext context) =>
+                    context.Create<Body, CohortView>(body => new Command(context.Scope, id.Value, body), at: "cohorts")
+            )
+            .Named("createExposureCohort", "Create a cohort of the identities exposed to an experiment")
+            .Takes<Body>("""{"variant": "green"}""")
+            .Answers<CohortView>(StatusCodes.Status201Created)
+            .Refuses(Problem.NoExperiment, Problem.Stale, Problem.NeverStarted, Problem.CohortExists);
 
     internal sealed record Body(string? Name = null, string? Variant = null);
 
@@ -33,11 +38,11 @@ internal static class CreateExposureCohort
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<CohortView>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             {ExperimentChange.Subject}, allowed AS (
                 SELECT s.started_at IS NOT NULL AS has_started,
-                       @Variant::text IS NULL OR EXISTS (SELECT FROM jsonb_array_elements(s.variants) AS v WHERE v->>'key' = @Variant) AS has_variant
+                       @Variant::text IS NULL OR EXISTS (SELECT FROM jsonb_array_elements(s.variants) AS v
+                           WHERE v->>'key' = @Variant) AS has_variant
                 FROM subject s
             ), created AS (
                 INSERT INTO cohorts AS c (environment_id, experiment_id, name, variant, created_by)
@@ -47,7 +52,8 @@ internal static class CreateExposureCohort
                 ON CONFLICT (experiment_id) DO NOTHING
                 RETURNING c.*, {CohortView.State} AS after
             ), changed AS (
-                UPDATE experiments e SET version = s.version + 1, updated_at = v.at FROM subject s, verdict v WHERE e.id = s.id AND EXISTS (SELECT FROM created)
+                UPDATE experiments e SET version = s.version + 1, updated_at = v.at FROM subject s, verdict v
+                WHERE e.id = s.id AND EXISTS (SELECT FROM created)
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
                 SELECT environment_id, @Actor, 'cohort.created', 'cohort', id, after FROM created
@@ -59,8 +65,17 @@ internal static class CreateExposureCohort
         {
             var row = await db.ChangeLocked<Row>(
                 Sql,
-                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, Name = command.Body.Name?.Trim(), command.Body.Variant },
-                cancellationToken);
+                new
+                {
+                    command.Id,
+                    command.Scope.EnvironmentId,
+                    command.Scope.Actor,
+                    command.Scope.IfMatch,
+                    Name = command.Body.Name?.Trim(),
+                    command.Body.Variant,
+                },
+                cancellationToken
+            );
 
             return row switch
             {

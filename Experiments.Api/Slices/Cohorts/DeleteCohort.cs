@@ -8,18 +8,18 @@ namespace Experiments.Api.Slices.Cohorts;
 /// <summary>Deletes a cohort, so that its experiment can have another one. The identities stay what they are.</summary>
 internal static class DeleteCohort
 {
-    public static void Map(RouteGroupBuilder cohorts) => cohorts
-        .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
-        .Named("deleteCohort", "Delete a cohort")
-        .AnswersNothing()
-        .Refuses(Problem.NoCohort);
+    public static void Map(RouteGroupBuilder cohorts) =>
+        cohorts
+            .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
+            .Named("deleteCohort", "Delete a cohort")
+            .AnswersNothing()
+            .Refuses(Problem.NoCohort);
 
     internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Nothing>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             SELECT f.id
             FROM cohorts c JOIN experiments e ON e.id = c.experiment_id JOIN features f ON f.id = e.feature_id
             WHERE c.id = @Id AND c.environment_id = @EnvironmentId
@@ -28,7 +28,8 @@ internal static class DeleteCohort
             WITH deleted AS (
                 DELETE FROM cohorts c WHERE c.id = @Id AND c.environment_id = @EnvironmentId RETURNING c.*, {CohortView.State} AS before
             ), shown AS (
-                UPDATE experiments e SET version = e.version + 1, updated_at = GREATEST(clock_timestamp(), e.updated_at) FROM deleted d WHERE e.id = d.experiment_id
+                UPDATE experiments e SET version = e.version + 1, updated_at = GREATEST(clock_timestamp(), e.updated_at) FROM deleted d
+                WHERE e.id = d.experiment_id
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before)
                 SELECT environment_id, @Actor, 'cohort.deleted', 'cohort', id, before FROM deleted
@@ -37,7 +38,19 @@ internal static class DeleteCohort
             """;
 
         public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken) =>
-            await db.ChangeLocked<Row>(Sql, new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor }, cancellationToken) is null ? Problem.NoCohort : Nothing.Value;
+            await db.ChangeLocked<Row>(
+                Sql,
+                new
+                {
+                    command.Id,
+                    command.Scope.EnvironmentId,
+                    command.Scope.Actor,
+                },
+                cancellationToken
+            )
+                is null
+                ? Problem.NoCohort
+                : Nothing.Value;
 
         private sealed record Row(long Id);
     }

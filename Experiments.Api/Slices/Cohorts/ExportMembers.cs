@@ -9,16 +9,19 @@ using Microsoft.AspNetCore.Http.Timeouts;
 
 namespace Experiments.Api.Slices.Cohorts;
 
-/// <summary>Sends all identities of a cohort as CSV, a piece at a time, so that neither the service nor the database holds more than one.</summary>
+/// <summary>
+/// Sends all identities of a cohort as CSV, a piece at a time, so that neither the service nor the database holds more than one.
+/// </summary>
 internal static class ExportMembers
 {
-    public static void Map(RouteGroupBuilder cohorts) => cohorts
-        .MapGet("/{id}/export", Send)
-        .WithMetadata(new DisableRequestTimeoutAttribute())
-        .Named("exportMembers", "All identities of a cohort, as CSV")
-        .Produces<string>(StatusCodes.Status200OK, "text/csv")
-        .Asks("spreadsheet", "false leaves out the apostrophe before what a spreadsheet would take for a formula.", "false")
-        .Refuses(Problem.NoCohort, Problem.Invalid);
+    public static void Map(RouteGroupBuilder cohorts) =>
+        cohorts
+            .MapGet("/{id}/export", Send)
+            .WithMetadata(new DisableRequestTimeoutAttribute())
+            .Named("exportMembers", "All identities of a cohort, as CSV")
+            .Produces<string>(StatusCodes.Status200OK, "text/csv")
+            .Asks("spreadsheet", "false leaves out the apostrophe before what a spreadsheet would take for a formula.", "false")
+            .Refuses(Problem.NoCohort, Problem.Invalid);
 
     private static async Task<IResult> Send(ObjectId id, RequestContext context, Db db)
     {
@@ -37,10 +40,15 @@ internal static class ExportMembers
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Cohort>>
     {
-        private const string Sql = $"SELECT c.id, c.experiment_id, c.environment_id, {CohortView.Places} AS places FROM cohorts c WHERE c.id = @Id AND c.environment_id = @EnvironmentId";
+        private const string Sql = $"""
+            SELECT c.id, c.experiment_id, c.environment_id, {CohortView.Places} AS places
+            FROM cohorts c WHERE c.id = @Id AND c.environment_id = @EnvironmentId
+            """;
 
         public async Task<Outcome<Cohort>> Handle(Query query, CancellationToken cancellationToken) =>
-            await db.Row<Row>(Sql, query, cancellationToken) is { } row ? new Cohort(row.Id, row.ExperimentId, row.EnvironmentId, row.Places) : Problem.NoCohort;
+            await db.Row<Row>(Sql, query, cancellationToken) is { } row
+                ? new Cohort(row.Id, row.ExperimentId, row.EnvironmentId, row.Places)
+                : Problem.NoCohort;
 
         private sealed record Row
         {
@@ -61,8 +69,7 @@ internal static class ExportMembers
         private static readonly SearchValues<char> Special = SearchValues.Create(",;\t\"\r\n");
 
         // Each place on its own, so that the next piece begins in the index where the last one ended.
-        private const string Piece =
-            """
+        private const string Piece = """
             SELECT x.identity, x.identifier, e.variants->x.counts_in->>'key' AS variant, x.enrolled_at AS exposed_at
             FROM exposures x JOIN experiments e ON e.id = x.experiment_id
             WHERE e.id = @ExperimentId AND e.environment_id = @EnvironmentId AND x.counts_in = @place AND x.identity > @after
@@ -79,12 +86,24 @@ internal static class ExportMembers
             await text.WriteLineAsync("identifier,variant,exposed_at".AsMemory(), ct);
             foreach (var place in cohort.Places)
             {
-                for (var after = Guid.Empty; ;)
+                for (var after = Guid.Empty; ; )
                 {
-                    var rows = await db.Rows<Row>(Piece, new { cohort.ExperimentId, cohort.EnvironmentId, place, after, Size }, ct);
+                    var rows = await db.Rows<Row>(
+                        Piece,
+                        new
+                        {
+                            cohort.ExperimentId,
+                            cohort.EnvironmentId,
+                            place,
+                            after,
+                            Size,
+                        },
+                        ct
+                    );
                     foreach (var row in rows)
                     {
-                        await text.WriteLineAsync($"{Quoted(row.Identifier)},{row.Variant},{row.ExposedAt.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture)}".AsMemory(), ct);
+                        var exposedAt = row.ExposedAt.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture);
+                        await text.WriteLineAsync($"{Quoted(row.Identifier)},{row.Variant},{exposedAt}".AsMemory(), ct);
                     }
 
                     if (rows.Count < Size)
@@ -97,7 +116,8 @@ internal static class ExportMembers
             }
         }
 
-        // RFC 4180. Identifiers come from anyone, and spreadsheets, some of which part cells by semicolons or tabs, run what looks like a formula.
+        // RFC 4180. Identifiers come from anyone, and spreadsheets, some of which part cells by semicolons or tabs, run what looks like a
+        // formula.
         private string Quoted(string text)
         {
             var safe = forSpreadsheet && IsFormula(text) ? "'" + text : text;
@@ -106,7 +126,15 @@ internal static class ExportMembers
 
         // Also behind white space and control characters, and in full width.
         private static bool IsFormula(string text) =>
-            text.SkipWhile(character => char.IsWhiteSpace(character) || char.IsControl(character)).FirstOrDefault() is '=' or '+' or '-' or '@' or '＝' or '＋' or '－' or '＠'
+            text.SkipWhile(character => char.IsWhiteSpace(character) || char.IsControl(character)).FirstOrDefault()
+                is '='
+                    or '+'
+                    or '-'
+                    or '@'
+                    or '＝'
+                    or '＋'
+                    or '－'
+                    or '＠'
             || text is ['\t' or '\r' or '\n', ..];
 
         private sealed record Row(Guid Identity, string Identifier, string Variant, DateTime ExposedAt);

@@ -8,11 +8,12 @@ namespace Experiments.Api.Slices.Cohorts;
 /// <summary>Reads one cohort, with how many it has now.</summary>
 internal static class GetCohort
 {
-    public static void Map(RouteGroupBuilder cohorts) => cohorts
-        .MapGet("/{id}", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
-        .Named("getCohort", "Read a cohort")
-        .Answers<CohortView>()
-        .Refuses(Problem.NoCohort);
+    public static void Map(RouteGroupBuilder cohorts) =>
+        cohorts
+            .MapGet("/{id}", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
+            .Named("getCohort", "Read a cohort")
+            .Answers<CohortView>()
+            .Refuses(Problem.NoCohort);
 
     internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<CohortView>>;
 

@@ -9,12 +9,17 @@ namespace Experiments.Api.Slices.Cohorts;
 /// <summary>Lists the cohorts of an environment, newest first.</summary>
 internal static class ListCohorts
 {
-    public static void Map(RouteGroupBuilder cohorts) => cohorts
-        .MapGet("/", (RequestContext context) => context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address)))
-        .Named("listCohorts", "List cohorts, newest first")
-        .Asks("q", "Only those with this text in their name, in any case.", "green")
-        .AsksForPage()
-        .Answers<Listing<CohortView>>();
+    public static void Map(RouteGroupBuilder cohorts) =>
+        cohorts
+            .MapGet(
+                "/",
+                (RequestContext context) =>
+                    context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address))
+            )
+            .Named("listCohorts", "List cohorts, newest first")
+            .Asks("q", "Only those with this text in their name, in any case.", "green")
+            .AsksForPage()
+            .Answers<Listing<CohortView>>();
 
     internal sealed record Query(long EnvironmentId, string? Q, Page Page, Uri Address) : IRequest<Outcome<Listing<CohortView>>>, IPaged;
 
@@ -29,8 +34,7 @@ internal static class ListCohorts
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<CohortView>>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             WITH found AS MATERIALIZED (
                 SELECT c.id, c.created_at
                 FROM cohorts c
@@ -48,8 +52,15 @@ internal static class ListCohorts
         {
             var rows = await db.Rows<Row>(
                 Sql,
-                new { query.EnvironmentId, Pattern = Rules.LikePattern(query.Q), query.Page.Limit, query.Page.Offset },
-                cancellationToken);
+                new
+                {
+                    query.EnvironmentId,
+                    Pattern = Rules.LikePattern(query.Q),
+                    query.Page.Limit,
+                    query.Page.Offset,
+                },
+                cancellationToken
+            );
             return query.Page.Of<CohortView>(query.Address, rows[0].Total, [.. rows.Where(row => row.Id > 0)]);
         }
 

@@ -9,12 +9,17 @@ namespace Experiments.Api.Slices.Cohorts;
 /// <summary>Lists the identities of a cohort, by variant.</summary>
 internal static class ListMembers
 {
-    public static void Map(RouteGroupBuilder cohorts) => cohorts
-        .MapGet("/{id}/members", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value, context.Page, context.Address)))
-        .Named("listMembers", "List the identities of a cohort")
-        .AsksForPage()
-        .Answers<Listing<Member>>()
-        .Refuses(Problem.NoCohort);
+    public static void Map(RouteGroupBuilder cohorts) =>
+        cohorts
+            .MapGet(
+                "/{id}/members",
+                (ObjectId id, RequestContext context) =>
+                    context.Get(new Query(context.Environment.Id, id.Value, context.Page, context.Address))
+            )
+            .Named("listMembers", "List the identities of a cohort")
+            .AsksForPage()
+            .Answers<Listing<Member>>()
+            .Refuses(Problem.NoCohort);
 
     internal sealed record Query(long EnvironmentId, long Id, Page Page, Uri Address) : IRequest<Outcome<Listing<Member>>>, IPaged;
 
@@ -26,10 +31,10 @@ internal static class ListMembers
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<Member>>>
     {
         // The page is found in the index, which has the order; only its own rows are read.
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             WITH cohort AS MATERIALIZED (
-                SELECT {CohortView.Columns}, c.experiment_id, {CohortView.Places} AS places FROM cohorts c WHERE c.id = @Id AND c.environment_id = @EnvironmentId
+                SELECT {CohortView.Columns}, c.experiment_id, {CohortView.Places} AS places FROM cohorts c
+                WHERE c.id = @Id AND c.environment_id = @EnvironmentId
             )
             SELECT c.count, x.identifier, e.variants->x.counts_in->>'key' AS variant, x.enrolled_at AS exposed_at
             FROM cohort c
@@ -43,10 +48,27 @@ internal static class ListMembers
 
         public async Task<Outcome<Listing<Member>>> Handle(Query query, CancellationToken cancellationToken)
         {
-            var rows = await db.Rows<Row>(Sql, new { query.Id, query.EnvironmentId, query.Page.Limit, query.Page.Offset }, cancellationToken);
+            var rows = await db.Rows<Row>(
+                Sql,
+                new
+                {
+                    query.Id,
+                    query.EnvironmentId,
+                    query.Page.Limit,
+                    query.Page.Offset,
+                },
+                cancellationToken
+            );
             return rows.Count == 0
                 ? Problem.NoCohort
-                : query.Page.Of<Member>(query.Address, rows[0].Count, [.. rows.Where(row => row.Identifier is not null).Select(row => new Member(row.Identifier!, row.Variant!, row.ExposedAt!.Value))]);
+                : query.Page.Of<Member>(
+                    query.Address,
+                    rows[0].Count,
+                    [
+                        .. rows.Where(row => row.Identifier is not null)
+                            .Select(row => new Member(row.Identifier!, row.Variant!, row.ExposedAt!.Value)),
+                    ]
+                );
         }
 
         private sealed record Row(long Count, string? Identifier, string? Variant, DateTime? ExposedAt);

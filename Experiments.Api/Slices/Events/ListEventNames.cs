@@ -9,13 +9,18 @@ namespace Experiments.Api.Slices.Events;
 /// <summary>Lists the events that have come, by name, the latest first.</summary>
 internal static class ListEventNames
 {
-    public static void Map(RouteGroupBuilder environment) => environment
-        .MapGet("/events/names", (RequestContext context) => context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address)))
-        .WithTags("Events")
-        .Named("listEventNames", "List the names of received events, most recent first")
-        .Asks("q", "Only those with this text in their name, in any case.", "purchase")
-        .AsksForPage()
-        .Answers<Listing<EventName>>();
+    public static void Map(RouteGroupBuilder environment) =>
+        environment
+            .MapGet(
+                "/events/names",
+                (RequestContext context) =>
+                    context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address))
+            )
+            .WithTags("Events")
+            .Named("listEventNames", "List the names of received events, most recent first")
+            .Asks("q", "Only those with this text in their name, in any case.", "purchase")
+            .AsksForPage()
+            .Answers<Listing<EventName>>();
 
     internal sealed record Query(long EnvironmentId, string? Q, Page Page, Uri Address) : IRequest<Outcome<Listing<EventName>>>, IPaged;
 
@@ -33,10 +38,10 @@ internal static class ListEventNames
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<EventName>>>
     {
-        private const string Sql =
-            """
+        private const string Sql = """
             WITH found AS MATERIALIZED (
-                SELECT event, count, first_seen, last_seen FROM event_names WHERE environment_id = @EnvironmentId AND (@Pattern::text IS NULL OR event ILIKE @Pattern)
+                SELECT event, count, first_seen, last_seen FROM event_names
+                WHERE environment_id = @EnvironmentId AND (@Pattern::text IS NULL OR event ILIKE @Pattern)
             ), page AS (
                 SELECT * FROM found ORDER BY last_seen DESC, event LIMIT @Limit OFFSET @Offset
             )
@@ -49,9 +54,24 @@ internal static class ListEventNames
         public async Task<Outcome<Listing<EventName>>> Handle(Query query, CancellationToken cancellationToken)
         {
             var rows = await db.Rows<Row>(
-                Sql, new { query.EnvironmentId, Pattern = Rules.LikePattern(query.Q), query.Page.Limit, query.Page.Offset }, cancellationToken);
+                Sql,
+                new
+                {
+                    query.EnvironmentId,
+                    Pattern = Rules.LikePattern(query.Q),
+                    query.Page.Limit,
+                    query.Page.Offset,
+                },
+                cancellationToken
+            );
             return query.Page.Of<EventName>(
-                query.Address, rows[0].Total, [.. rows.Where(row => row.Event is not null).Select(row => new EventName(row.Event!, row.Count!.Value, row.FirstSeen!.Value, row.LastSeen!.Value))]);
+                query.Address,
+                rows[0].Total,
+                [
+                    .. rows.Where(row => row.Event is not null)
+                        .Select(row => new EventName(row.Event!, row.Count!.Value, row.FirstSeen!.Value, row.LastSeen!.Value)),
+                ]
+            );
         }
 
         private sealed record Row(long Total, string? Event, long? Count, DateTime? FirstSeen, DateTime? LastSeen);

@@ -10,27 +10,42 @@ namespace Experiments.Api.Slices.Events;
 /// <summary>Takes in exposures and other events. What is answered 202 is on disk.</summary>
 internal static class SendEvents
 {
-    public static void Map(IEndpointRouteBuilder routes) => routes
-        .MapServed(HttpMethods.Post, "/events", Handle)
-        .WithTags("Events")
-        .Named("sendEvents", "Send exposures and other events")
-        .Takes<Body>(
-            """
-            {"events": [
-                {"event": "$flag_exposure", "feature_name": "button_colour", "identifier": "user-1", "value": "green", "timestamp": 1795348800000},
-                {"event": "purchase", "identifier": "user-1", "value": "12.50", "timestamp": 1795348805000, "id": "order-4711"}]}
-            """)
-        .Answers<Receipt>(StatusCodes.Status202Accepted);
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes
+            .MapServed(HttpMethods.Post, "/events", Handle)
+            .WithTags("Events")
+            .Named("sendEvents", "Send exposures and other events")
+            .Takes<Body>(
+                """
+                {"events": [
+                    {"event": "$flag_exposure", "feature_name": "button_colour", "identifier": "user-1", "value": "green",
+                        "timestamp": 1795348800000},
+                    {"event": "purchase", "identifier": "user-1", "value": "12.50", "timestamp": 1795348805000, "id": "order-4711"}]}
+                """
+            )
+            .Answers<Receipt>(StatusCodes.Status202Accepted);
 
     internal sealed record Body(IReadOnlyList<Sent> Events);
 
     /// <summary>Something that happened.</summary>
     internal sealed record Sent(
-        string Event, long Timestamp, string? FeatureName = null, string? Identifier = null, string? Value = null,
-        IReadOnlyDictionary<string, object>? Traits = null, IReadOnlyDictionary<string, object>? Metadata = null, string? Id = null);
+        string Event,
+        long Timestamp,
+        string? FeatureName = null,
+        string? Identifier = null,
+        string? Value = null,
+        IReadOnlyDictionary<string, object>? Traits = null,
+        IReadOnlyDictionary<string, object>? Metadata = null,
+        string? Id = null
+    );
 
-    /// <summary>How many were valid, how many of those had come before, how many were not, and what is wrong with the first hundred of these.</summary>
-    [Example("""{"accepted": 2, "duplicates": 0, "rejected_count": 1, "rejected": [{"index": 1, "error": "events[1].timestamp is more than 24 hours ahead"}]}""")]
+    /// <summary>
+    /// How many were valid, how many of those had come before, how many were not, and what is wrong with the first hundred of these.
+    /// </summary>
+    [Example(
+        """{"accepted": 2, "duplicates": 0, "rejected_count": 1, "rejected": [{"index": 1, "error": "events[1].timestamp is more"""
+            + """ than 24 hours ahead"}]}"""
+    )]
     internal sealed record Receipt(int Accepted, int Duplicates, int RejectedCount, IReadOnlyList<EventBatch.Rejection> Rejected);
 
     private static async Task Handle(HttpContext http, Snapshot snapshot)
@@ -38,16 +53,24 @@ internal static class SendEvents
         var services = http.RequestServices;
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
         deadline.CancelAfter(services.GetRequiredService<IConfiguration>().Deadline());
-        var outcome = await services.GetRequiredService<IngestionLimiter>().Take(
-            http.Request,
-            snapshot.EnvironmentId,
-            services.GetRequiredService<TimeProvider>().GetUtcNow().UtcDateTime,
-            async batch =>
-            {
-                var added = await services.GetRequiredService<EventWriter>().Add(snapshot.EnvironmentId, batch, deadline.Token);
-                return new Receipt(batch.Accepted, batch.Accepted - added, batch.Rejected.Count, [.. batch.Rejected.Take(Refusal.MostErrors)]);
-            },
-            deadline.Token);
+        var outcome = await services
+            .GetRequiredService<IngestionLimiter>()
+            .Take(
+                http.Request,
+                snapshot.EnvironmentId,
+                services.GetRequiredService<TimeProvider>().GetUtcNow().UtcDateTime,
+                async batch =>
+                {
+                    var added = await services.GetRequiredService<EventWriter>().Add(snapshot.EnvironmentId, batch, deadline.Token);
+                    return new Receipt(
+                        batch.Accepted,
+                        batch.Accepted - added,
+                        batch.Rejected.Count,
+                        [.. batch.Rejected.Take(Refusal.MostErrors)]
+                    );
+                },
+                deadline.Token
+            );
         if (outcome.Refusal is { } refusal)
         {
             await Answer.Of(refusal).ExecuteAsync(http);
@@ -55,6 +78,10 @@ internal static class SendEvents
         }
 
         services.GetRequiredService<AggregationWorker>().Notify();
-        await ServedResponse.Write(http, JsonSerializer.SerializeToUtf8Bytes(outcome.Value!, ApiJson.Options), StatusCodes.Status202Accepted);
+        await ServedResponse.Write(
+            http,
+            JsonSerializer.SerializeToUtf8Bytes(outcome.Value!, ApiJson.Options),
+            StatusCodes.Status202Accepted
+        );
     }
 }

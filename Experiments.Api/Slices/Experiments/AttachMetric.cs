@@ -12,12 +12,24 @@ namespace Experiments.Api.Slices.Experiments;
 /// <summary>Gives an experiment a metric: any before its first start, afterwards secondary ones, which are marked.</summary>
 internal static class AttachMetric
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/{id}/metrics", (ObjectId id, RequestContext context) => context.Create<Body, ExperimentMetricView>(body => new Command(context.Scope, id.Value, body)))
-        .Named("attachMetric", "Attach a metric to an experiment")
-        .Takes<Body>("""{"metric": 1, "role": "guardrail", "expected_direction": "not_decrease"}""")
-        .Answers<ExperimentMetricView>(StatusCodes.Status201Created)
-        .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentOver, Problem.MetricsFrozen, Problem.MetricAttached, Problem.PrimaryTaken);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapPost(
+                "/{id}/metrics",
+                (ObjectId id, RequestContext context) =>
+                    context.Create<Body, ExperimentMetricView>(body => new Command(context.Scope, id.Value, body))
+            )
+            .Named("attachMetric", "Attach a metric to an experiment")
+            .Takes<Body>("""{"metric": 1, "role": "guardrail", "expected_direction": "not_decrease"}""")
+            .Answers<ExperimentMetricView>(StatusCodes.Status201Created)
+            .Refuses(
+                Problem.NoExperiment,
+                Problem.Stale,
+                Problem.ExperimentOver,
+                Problem.MetricsFrozen,
+                Problem.MetricAttached,
+                Problem.PrimaryTaken
+            );
 
     internal sealed record Body(long? Metric = null, string? Role = null, string? ExpectedDirection = null, JsonElement? Metadata = null);
 
@@ -29,35 +41,42 @@ internal static class AttachMetric
         {
             RuleFor(c => c.Body.Metric).NotNull().WithMessage("This is required: the id of a metric.");
             RuleFor(c => c.Body.Role).OneOf(MetricRules.Roles);
-            RuleFor(c => c.Body.ExpectedDirection).NotNull().WithMessage($"This is required: {string.Join(", ", MetricRules.ExpectedDirections)}.").OneOf(MetricRules.ExpectedDirections);
+            RuleFor(c => c.Body.ExpectedDirection)
+                .NotNull()
+                .WithMessage($"This is required: {string.Join(", ", MetricRules.ExpectedDirections)}.")
+                .OneOf(MetricRules.ExpectedDirections);
             RuleFor(c => c.Body.Metadata).Must(MetricRules.IsMetadata).WithMessage(MetricRules.NoMetadata);
         }
     }
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentMetricView>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             {ExperimentChange.Subject}, metric AS (
                 SELECT m.* FROM metrics m WHERE m.id = @Metric AND m.environment_id = @EnvironmentId AND m.deleted_at IS NULL FOR SHARE
             ), found AS (
                 SELECT EXISTS (SELECT FROM metric) AS is_known,
                        EXISTS (SELECT FROM experiment_metrics l WHERE l.experiment_id = s.id AND l.metric_id = @Metric) AS is_attached,
-                       @Role = 'primary' AND EXISTS (SELECT FROM experiment_metrics l WHERE l.experiment_id = s.id AND l.role = 'primary') AS primary_taken,
+                       @Role = 'primary' AND EXISTS (SELECT FROM experiment_metrics l
+                           WHERE l.experiment_id = s.id AND l.role = 'primary') AS primary_taken,
                        s.status <> 'created' AND @Role <> 'secondary' AS frozen
                 FROM subject s
             ), attached AS (
                 INSERT INTO experiment_metrics AS l
-                    (environment_id, experiment_id, metric_id, role, expected_direction, metadata, name, aggregation, direction, definition, added_after_start)
-                SELECT s.environment_id, s.id, m.id, @Role, @ExpectedDirection, COALESCE(@Metadata::jsonb, jsonb_build_object()), m.name, m.aggregation, m.direction, m.definition, s.status <> 'created'
+                    (environment_id, experiment_id, metric_id, role, expected_direction, metadata, name, aggregation, direction, definition,
+                        added_after_start)
+                SELECT s.environment_id, s.id, m.id, @Role, @ExpectedDirection, COALESCE(@Metadata::jsonb, jsonb_build_object()), m.name,
+                    m.aggregation, m.direction, m.definition, s.status <> 'created'
                 FROM subject s, metric m, found, verdict v
                 WHERE NOT v.stale AND NOT is_attached AND NOT primary_taken AND NOT frozen AND s.status <> 'completed'
                 RETURNING l.*
             ), changed AS (
-                UPDATE experiments e SET version = e.version + 1, updated_at = v.at FROM subject s, verdict v WHERE e.id = s.id AND EXISTS (SELECT FROM attached)
+                UPDATE experiments e SET version = e.version + 1, updated_at = v.at FROM subject s, verdict v
+                WHERE e.id = s.id AND EXISTS (SELECT FROM attached)
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
-                SELECT l.environment_id, @Actor, 'experiment.metric_attached', 'experiment', l.experiment_id, {ExperimentMetricView.State} FROM attached l
+                SELECT l.environment_id, @Actor, 'experiment.metric_attached', 'experiment', l.experiment_id, {ExperimentMetricView.State}
+                FROM attached l
             )
             SELECT v.before, v.stale, found.*, {ExperimentMetricView.Columns}
             FROM verdict v CROSS JOIN found LEFT JOIN attached l ON true
@@ -68,8 +87,19 @@ internal static class AttachMetric
             var body = command.Body;
             var row = await db.ChangeLocked<Row>(
                 Sql,
-                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, body.Metric, Role = body.Role ?? "secondary", body.ExpectedDirection, Metadata = body.Metadata?.GetRawText() },
-                cancellationToken);
+                new
+                {
+                    command.Id,
+                    command.Scope.EnvironmentId,
+                    command.Scope.Actor,
+                    command.Scope.IfMatch,
+                    body.Metric,
+                    Role = body.Role ?? "secondary",
+                    body.ExpectedDirection,
+                    Metadata = body.Metadata?.GetRawText(),
+                },
+                cancellationToken
+            );
 
             return row switch
             {

@@ -11,12 +11,17 @@ namespace Experiments.Api.Slices.Experiments;
 /// <summary>Ends an experiment for good and, when asked to, makes one variant's value the feature's own.</summary>
 internal static class CompleteExperiment
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/{id}/complete", (ObjectId id, RequestContext context) => context.Act<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body)))
-        .Named("completeExperiment", "Complete an experiment with a conclusion, and optionally ship a variant")
-        .Takes<Body>("""{"conclusion": "won", "comment": "Two per cent more orders.", "ship": "green"}""", required: false)
-        .Answers<ExperimentView>()
-        .Refuses(Problem.NoExperiment, Problem.Stale, Problem.IllegalTransition);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapPost(
+                "/{id}/complete",
+                (ObjectId id, RequestContext context) =>
+                    context.Act<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body))
+            )
+            .Named("completeExperiment", "Complete an experiment with a conclusion, and optionally ship a variant")
+            .Takes<Body>("""{"conclusion": "won", "comment": "Two per cent more orders.", "ship": "green"}""", required: false)
+            .Answers<ExperimentView>()
+            .Refuses(Problem.NoExperiment, Problem.Stale, Problem.IllegalTransition);
 
     internal sealed record Body(string? Conclusion = null, string? Comment = null, string? Ship = null);
 
@@ -34,14 +39,14 @@ internal static class CompleteExperiment
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             {ExperimentChange.Subject}, shipped AS (
                 SELECT v->'value' AS value FROM subject s, jsonb_array_elements(s.variants) AS v WHERE v->>'key' = @Ship
             ), changed AS (
                 UPDATE experiments e SET
                     status = 'completed', ended_at = v.at, conclusion = @Conclusion, conclusion_comment = @Comment,
-                    shipped_variant = @Ship, runs = s.runs * tstzmultirange(tstzrange(NULL, v.at)), updated_at = v.at, version = e.version + 1
+                    shipped_variant = @Ship, runs = s.runs * tstzmultirange(tstzrange(NULL, v.at)), updated_at = v.at,
+                        version = e.version + 1
                 FROM subject s
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From) AND (@Ship IS NULL OR EXISTS (SELECT FROM shipped))
@@ -75,11 +80,13 @@ internal static class CompleteExperiment
                     Comment = comment?.Trim(),
                     Ship = ship,
                 },
-                cancellationToken);
+                cancellationToken
+            );
 
             return row is { Changed: false } && ship is not null && !row.Has(ship)
-                ? Refusal.Field("ship", "The experiment has no variant with this key.")
-                : ExperimentChange.Refused(row, ExperimentAction.Complete) is { } refusal ? refusal : row!;
+                    ? Refusal.Field("ship", "The experiment has no variant with this key.")
+                : ExperimentChange.Refused(row, ExperimentAction.Complete) is { } refusal ? refusal
+                : row!;
         }
     }
 }

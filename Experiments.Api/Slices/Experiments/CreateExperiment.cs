@@ -12,19 +12,33 @@ namespace Experiments.Api.Slices.Experiments;
 /// <summary>Declares an experiment on a multivariate feature that has no other one going on.</summary>
 internal static class CreateExperiment
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/", (RequestContext context) => context.Create<Body, ExperimentView>(body => new Command(context.Scope, body)))
-        .Named("createExperiment", "Create an experiment on an existing feature, or together with a new one")
-        .Takes<Body>("""{"name": "Green button", "hypothesis": "A green button sells more.", "feature": 1, "rollout_percentage": 50}""")
-        .Answers<ExperimentView>(StatusCodes.Status201Created)
-        .Refuses(Problem.AlreadyActive, Problem.FeatureNameTaken);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapPost("/", (RequestContext context) => context.Create<Body, ExperimentView>(body => new Command(context.Scope, body)))
+            .Named("createExperiment", "Create an experiment on an existing feature, or together with a new one")
+            .Takes<Body>("""{"name": "Green button", "hypothesis": "A green button sells more.", "feature": 1, "rollout_percentage": 50}""")
+            .Answers<ExperimentView>(StatusCodes.Status201Created)
+            .Refuses(Problem.AlreadyActive, Problem.FeatureNameTaken);
 
     internal sealed record Body(
-        string? Name = null, string? Hypothesis = null, string? Description = null, string? Type = null, FeatureChoice? Feature = null,
-        decimal? RolloutPercentage = null, IReadOnlyList<VariantBody?>? Variants = null, IReadOnlyList<Measure?>? Metrics = null,
-        long? Holdout = null, ExposureCriteria? Exposure = null);
+        string? Name = null,
+        string? Hypothesis = null,
+        string? Description = null,
+        string? Type = null,
+        FeatureChoice? Feature = null,
+        decimal? RolloutPercentage = null,
+        IReadOnlyList<VariantBody?>? Variants = null,
+        IReadOnlyList<Measure?>? Metrics = null,
+        long? Holdout = null,
+        ExposureCriteria? Exposure = null
+    );
 
-    internal sealed record Measure(long? Metric = null, string? Role = null, string? ExpectedDirection = null, JsonElement? Metadata = null);
+    internal sealed record Measure(
+        long? Metric = null,
+        string? Role = null,
+        string? ExpectedDirection = null,
+        JsonElement? Metadata = null
+    );
 
     internal sealed record Command(Scope Scope, Body Body) : IRequest<Outcome<ExperimentView>>;
 
@@ -37,48 +51,67 @@ internal static class CreateExperiment
             RuleFor(c => c.Body.Description).MaxCharacters(10_000);
             RuleFor(c => c.Body.Type).OneOf("product", "web");
             RuleFor(c => c.Body.Feature).NotNull().WithMessage("This is required: the id of a multivariate feature, or one to be made.");
-            RuleFor(c => c.Body.Feature!.New!.Name).Required(255).OverridePropertyName("feature.name").When(c => c.Body.Feature?.New is not null);
+            RuleFor(c => c.Body.Feature!.New!.Name)
+                .Required(255)
+                .OverridePropertyName("feature.name")
+                .When(c => c.Body.Feature?.New is not null);
             RuleFor(c => c.Body.RolloutPercentage).InclusiveBetween(0, 100).WithMessage("This must be from 0 to 100.");
-            RuleFor(c => c.Body).Custom((body, context) =>
-            {
-                var isWeb = body.Type == "web";
-                VariantBody.Check("variants", body.Variants, isWeb, setsValues: false, context.AddFailure);
-                VariantBody.Check("feature.variants", body.Feature?.New?.Variants, isWeb, setsValues: true, context.AddFailure);
-                if (body is { Feature.New: not null, Variants: not null })
-                {
-                    context.AddFailure("variants", "A feature that is made with the experiment has its variants in 'feature.variants'.");
-                }
+            RuleFor(c => c.Body)
+                .Custom(
+                    (body, context) =>
+                    {
+                        var isWeb = body.Type == "web";
+                        VariantBody.Check("variants", body.Variants, isWeb, setsValues: false, context.AddFailure);
+                        VariantBody.Check("feature.variants", body.Feature?.New?.Variants, isWeb, setsValues: true, context.AddFailure);
+                        if (body is { Feature.New: not null, Variants: not null })
+                        {
+                            context.AddFailure(
+                                "variants",
+                                "A feature that is made with the experiment has its variants in 'feature.variants'."
+                            );
+                        }
 
-                ExperimentRules.CheckExposure(body.Exposure, context.AddFailure);
-            });
-            RuleFor(c => c.Body.Metrics).Custom((metrics, context) => MetricRules.CheckMetrics(
-                metrics?.Select(metric => (metric?.Metric, metric?.Role, metric?.ExpectedDirection, metric?.Metadata)), context.AddFailure));
+                        ExperimentRules.CheckExposure(body.Exposure, context.AddFailure);
+                    }
+                );
+            RuleFor(c => c.Body.Metrics)
+                .Custom(
+                    (metrics, context) =>
+                        MetricRules.CheckMetrics(
+                            metrics?.Select(metric => (metric?.Metric, metric?.Role, metric?.ExpectedDirection, metric?.Metadata)),
+                            context.AddFailure
+                        )
+                );
         }
     }
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
     {
         // A refusal leaves nothing behind: a feature is made only where the experiment is.
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             WITH asked AS (
-                SELECT * FROM jsonb_to_recordset(COALESCE(@Metrics::jsonb, '[]')) AS a(metric bigint, role text, expected_direction text, metadata jsonb)
+                SELECT * FROM jsonb_to_recordset(COALESCE(@Metrics::jsonb, '[]')) AS a(metric bigint, role text, expected_direction text,
+                    metadata jsonb)
             ), metric AS (
                 SELECT m.*, a.role, a.expected_direction, a.metadata FROM asked a JOIN metrics m ON m.id = a.metric
                 WHERE m.environment_id = @EnvironmentId AND m.deleted_at IS NULL FOR SHARE OF m
             ), {FeatureChoice.Flag}, created AS (
                 INSERT INTO experiments AS e
-                    (environment_id, feature_id, name, hypothesis, description, type, rollout_percentage, variants, transforms, holdout_id, exposure, created_by)
+                    (environment_id, feature_id, name, hypothesis, description, type, rollout_percentage, variants, transforms, holdout_id,
+                        exposure, created_by)
                 SELECT f.environment_id, f.id, @Name, @Hypothesis, @Description, @Type, @Rollout,
-                       variants_of(f.initial_value, f.multivariate_options, @Weights::jsonb), @Transforms::jsonb, @Holdout, @Exposure::jsonb, @Actor
+                       variants_of(f.initial_value, f.multivariate_options, @Weights::jsonb), @Transforms::jsonb, @Holdout,
+                           @Exposure::jsonb, @Actor
                 FROM flag f
                 CROSS JOIN found
                 WHERE f.multivariate AND f.split_fits AND found.has_metrics AND found.has_holdout
                 ON CONFLICT (environment_id, feature_id) WHERE status <> 'completed' AND deleted_at IS NULL DO NOTHING
                 RETURNING e.*, {ExperimentView.State} AS after
             ), attached AS (
-                INSERT INTO experiment_metrics AS l (environment_id, experiment_id, metric_id, role, expected_direction, metadata, name, aggregation, direction, definition)
-                SELECT e.environment_id, e.id, m.id, m.role, m.expected_direction, m.metadata, m.name, m.aggregation, m.direction, m.definition
+                INSERT INTO experiment_metrics AS l (environment_id, experiment_id, metric_id, role, expected_direction, metadata, name,
+                    aggregation, direction, definition)
+                SELECT e.environment_id, e.id, m.id, m.role, m.expected_direction, m.metadata, m.name, m.aggregation, m.direction,
+                    m.definition
                 FROM created e, metric m ORDER BY m.role <> 'primary', m.id
                 RETURNING l.*
             ), links AS (
@@ -87,10 +120,12 @@ internal static class CreateExperiment
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
                 SELECT environment_id, @Actor, 'feature.created', 'feature', id, after FROM made
                 UNION ALL
-                SELECT environment_id, @Actor, 'experiment.created', 'experiment', id, after || jsonb_strip_nulls(jsonb_build_object('metrics', metrics))
+                SELECT environment_id, @Actor, 'experiment.created', 'experiment', id,
+                    after || jsonb_strip_nulls(jsonb_build_object('metrics', metrics))
                 FROM created, links
             )
-            SELECT f.id AS feature_id, COALESCE(f.multivariate, false) AS multivariate, COALESCE(f.split_fits, false) AS split_fits, found.has_holdout,
+            SELECT f.id AS feature_id, COALESCE(f.multivariate, false) AS multivariate, COALESCE(f.split_fits, false) AS split_fits,
+                found.has_holdout,
                    ARRAY(SELECT metric FROM asked WHERE metric NOT IN (SELECT id FROM metric)) AS unknown_metrics,
                    {ExperimentView.ColumnsButMetrics}, (SELECT COALESCE(metrics, '[]')::text FROM links) AS metrics
             FROM found
@@ -101,7 +136,12 @@ internal static class CreateExperiment
         public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var body = command.Body;
-            var made = body.Feature!.New is null ? null : body.Feature.New with { Variants = body.Feature.New.Variants ?? VariantBody.Default };
+            var made = body.Feature!.New is null
+                ? null
+                : body.Feature.New with
+                {
+                    Variants = body.Feature.New.Variants ?? VariantBody.Default,
+                };
             var variants = made?.Variants ?? body.Variants;
             var (isGiven, controlValue) = VariantBody.ControlValue(made?.Variants);
             var row = await db.Change<Row>(
@@ -124,20 +164,30 @@ internal static class CreateExperiment
                     body.Holdout,
                     Exposure = ExperimentRules.Stored(body.Exposure) ?? "{}",
                     Metrics = body.Metrics is { Count: > 0 } metrics
-                        ? MetricRules.Roled(metrics.Select(metric => (metric!.Metric!.Value, metric.Role, metric.ExpectedDirection!, metric.Metadata)))
+                        ? MetricRules.Roled(
+                            metrics.Select(metric => (metric!.Metric!.Value, metric.Role, metric.ExpectedDirection!, metric.Metadata))
+                        )
                         : null,
                 },
-                cancellationToken);
+                cancellationToken
+            );
 
             return row switch
             {
                 { UnknownMetrics: [var metric, ..] } => Refusal.Field(
-                    $"metrics[{body.Metrics!.Index().First(asked => asked.Item!.Metric == metric).Index}].metric", "This environment has no metric with this id."),
+                    $"metrics[{body.Metrics!.Index().First(asked => asked.Item!.Metric == metric).Index}].metric",
+                    "This environment has no metric with this id."
+                ),
                 { HasHoldout: false } => Refusal.Field("holdout", "This environment has no holdout with this id."),
-                { FeatureId: null } => made is null ? Refusal.Field("feature", "This environment has no feature with this id.") : Problem.FeatureNameTaken,
+                { FeatureId: null } => made is null
+                    ? Refusal.Field("feature", "This environment has no feature with this id.")
+                    : Problem.FeatureNameTaken,
                 { Multivariate: false } => made is null
                     ? Refusal.Field("feature", "This feature has no options. Add some, so that there is something to compare.")
-                    : Refusal.Field("feature.variants", "There must be another variant besides 'control', so that there is something to compare."),
+                    : Refusal.Field(
+                        "feature.variants",
+                        "There must be another variant besides 'control', so that there is something to compare."
+                    ),
                 { SplitFits: false } => Refusal.Field("variants", "These must be 'control' and each option of the feature, once."),
                 { Id: 0 } => Problem.AlreadyActive,
                 _ => row!,

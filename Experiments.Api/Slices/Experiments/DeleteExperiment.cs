@@ -9,18 +9,18 @@ namespace Experiments.Api.Slices.Experiments;
 /// <summary>Takes an experiment out of sight and frees its feature. The row stays, with everything that hangs on it.</summary>
 internal static class DeleteExperiment
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
-        .Named("deleteExperiment", "Delete an experiment that is not running")
-        .AnswersNothing()
-        .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentRunning);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
+            .Named("deleteExperiment", "Delete an experiment that is not running")
+            .AnswersNothing()
+            .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentRunning);
 
     internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Nothing>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             {ExperimentChange.Subject}, changed AS (
                 UPDATE experiments e SET deleted_at = v.at, updated_at = v.at, version = e.version + 1
                 FROM subject s
@@ -35,8 +35,16 @@ internal static class DeleteExperiment
         {
             var row = await db.ChangeLocked<ExperimentChange.Row>(
                 Sql,
-                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, Action = "experiment.deleted" },
-                cancellationToken);
+                new
+                {
+                    command.Id,
+                    command.Scope.EnvironmentId,
+                    command.Scope.Actor,
+                    command.Scope.IfMatch,
+                    Action = "experiment.deleted",
+                },
+                cancellationToken
+            );
 
             return row switch
             {

@@ -9,29 +9,36 @@ namespace Experiments.Api.Slices.Experiments;
 /// <summary>Takes a metric from an experiment that has not started.</summary>
 internal static class DetachMetric
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapDelete("/{id}/metrics/{link}", (ObjectId id, ObjectId link, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value, link.Value)))
-        .Named("detachMetric", "Detach a metric from an experiment that has not started")
-        .AnswersNothing()
-        .Refuses(Problem.NoExperiment, Problem.NoExperimentMetric, Problem.Stale, Problem.MetricsFrozen);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapDelete(
+                "/{id}/metrics/{link}",
+                (ObjectId id, ObjectId link, RequestContext context) =>
+                    context.Delete(() => new Command(context.Scope, id.Value, link.Value))
+            )
+            .Named("detachMetric", "Detach a metric from an experiment that has not started")
+            .AnswersNothing()
+            .Refuses(Problem.NoExperiment, Problem.NoExperimentMetric, Problem.Stale, Problem.MetricsFrozen);
 
     internal sealed record Command(Scope Scope, long Id, long Link) : IRequest<Outcome<Nothing>>;
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Nothing>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             {ExperimentChange.Subject}, link AS (
-                SELECT l.*, {ExperimentMetricView.State} AS state FROM experiment_metrics l JOIN subject s ON s.id = l.experiment_id WHERE l.id = @Link
+                SELECT l.*, {ExperimentMetricView.State} AS state FROM experiment_metrics l JOIN subject s ON s.id = l.experiment_id
+                WHERE l.id = @Link
             ), detached AS (
                 DELETE FROM experiment_metrics l USING subject s, verdict v, link
                 WHERE l.id = link.id AND NOT v.stale AND s.status = 'created'
                 RETURNING l.id
             ), changed AS (
-                UPDATE experiments e SET version = e.version + 1, updated_at = v.at FROM subject s, verdict v WHERE e.id = s.id AND EXISTS (SELECT FROM detached)
+                UPDATE experiments e SET version = e.version + 1, updated_at = v.at FROM subject s, verdict v
+                WHERE e.id = s.id AND EXISTS (SELECT FROM detached)
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before)
-                SELECT link.environment_id, @Actor, 'experiment.metric_detached', 'experiment', link.experiment_id, link.state FROM link JOIN detached USING (id)
+                SELECT link.environment_id, @Actor, 'experiment.metric_detached', 'experiment', link.experiment_id, link.state FROM link
+                JOIN detached USING (id)
             )
             SELECT v.before, v.stale, EXISTS (SELECT FROM link) AS is_known FROM verdict v
             """;
@@ -40,8 +47,16 @@ internal static class DetachMetric
         {
             var row = await db.ChangeLocked<Row>(
                 Sql,
-                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, command.Link },
-                cancellationToken);
+                new
+                {
+                    command.Id,
+                    command.Scope.EnvironmentId,
+                    command.Scope.Actor,
+                    command.Scope.IfMatch,
+                    command.Link,
+                },
+                cancellationToken
+            );
 
             return row switch
             {

@@ -12,12 +12,17 @@ namespace Experiments.Api.Slices.Experiments;
 /// </summary>
 internal static class DuplicateExperiment
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/{id}/duplicate", (ObjectId id, RequestContext context) => context.Create<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body), at: "experiments"))
-        .Named("duplicateExperiment", "Duplicate an experiment")
-        .Takes<Body>("""{"name": "Green button, again", "feature": 2}""", required: false)
-        .Answers<ExperimentView>(StatusCodes.Status201Created)
-        .Refuses(Problem.NoExperiment, Problem.AlreadyActive);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapPost(
+                "/{id}/duplicate",
+                (ObjectId id, RequestContext context) =>
+                    context.Create<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body), at: "experiments")
+            )
+            .Named("duplicateExperiment", "Duplicate an experiment")
+            .Takes<Body>("""{"name": "Green button, again", "feature": 2}""", required: false)
+            .Answers<ExperimentView>(StatusCodes.Status201Created)
+            .Refuses(Problem.NoExperiment, Problem.AlreadyActive);
 
     internal sealed record Body(string? Name = null, long? Feature = null);
 
@@ -30,8 +35,7 @@ internal static class DuplicateExperiment
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             WITH source AS (
                 SELECT * FROM experiments WHERE id = @Id AND environment_id = @EnvironmentId AND deleted_at IS NULL
             ), weights AS (
@@ -52,25 +56,32 @@ internal static class DuplicateExperiment
                 FOR SHARE OF h
             ), created AS (
                 INSERT INTO experiments AS e
-                    (environment_id, feature_id, name, hypothesis, description, type, rollout_percentage, variants, transforms, holdout_id, exposure, created_by)
-                SELECT f.environment_id, f.id, COALESCE(@Name, left(s.name, 248) || ' (copy)'), s.hypothesis, s.description, s.type, s.rollout_percentage,
-                       variants_of(f.initial_value, f.multivariate_options, f.weights), s.transforms, (SELECT id FROM holdout), s.exposure, @Actor
+                    (environment_id, feature_id, name, hypothesis, description, type, rollout_percentage, variants, transforms, holdout_id,
+                        exposure, created_by)
+                SELECT f.environment_id, f.id, COALESCE(@Name, left(s.name, 248) || ' (copy)'), s.hypothesis, s.description, s.type,
+                    s.rollout_percentage,
+                       variants_of(f.initial_value, f.multivariate_options, f.weights), s.transforms, (SELECT id
+                           FROM holdout), s.exposure, @Actor
                 FROM source s, flag f
                 WHERE f.split_fits
                 ON CONFLICT (environment_id, feature_id) WHERE status <> 'completed' AND deleted_at IS NULL DO NOTHING
                 RETURNING e.*, {ExperimentView.State} AS after
             ), attached AS (
-                INSERT INTO experiment_metrics AS l (environment_id, experiment_id, metric_id, role, expected_direction, metadata, name, aggregation, direction, definition)
-                SELECT e.environment_id, e.id, m.id, m.role, m.expected_direction, m.metadata, m.name, m.aggregation, m.direction, m.definition
+                INSERT INTO experiment_metrics AS l (environment_id, experiment_id, metric_id, role, expected_direction, metadata, name,
+                    aggregation, direction, definition)
+                SELECT e.environment_id, e.id, m.id, m.role, m.expected_direction, m.metadata, m.name, m.aggregation, m.direction,
+                    m.definition
                 FROM created e, metric m ORDER BY m.place
                 RETURNING l.*
             ), links AS (
                 SELECT COALESCE(jsonb_agg({ExperimentMetricView.State} ORDER BY l.id), '[]') AS metrics FROM attached l
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
-                SELECT environment_id, @Actor, 'experiment.created', 'experiment', id, after || jsonb_build_object('metrics', metrics, 'duplicate_of', @Id) FROM created, links
+                SELECT environment_id, @Actor, 'experiment.created', 'experiment', id,
+                    after || jsonb_build_object('metrics', metrics, 'duplicate_of', @Id) FROM created, links
             )
-            SELECT f.id AS feature_id, COALESCE(f.split_fits, false) AS split_fits, {ExperimentView.ColumnsButMetrics}, (SELECT metrics::text FROM links) AS metrics
+            SELECT f.id AS feature_id, COALESCE(f.split_fits, false) AS split_fits, {ExperimentView.ColumnsButMetrics},
+                (SELECT metrics::text FROM links) AS metrics
             FROM source s
             LEFT JOIN flag f ON true
             LEFT JOIN created e ON true
@@ -80,13 +91,24 @@ internal static class DuplicateExperiment
         {
             var row = await db.Change<Row>(
                 Sql,
-                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, Name = command.Body.Name?.Trim(), command.Body.Feature },
-                cancellationToken);
+                new
+                {
+                    command.Id,
+                    command.Scope.EnvironmentId,
+                    command.Scope.Actor,
+                    Name = command.Body.Name?.Trim(),
+                    command.Body.Feature,
+                },
+                cancellationToken
+            );
 
             return row switch
             {
                 null => Problem.NoExperiment,
-                { FeatureId: null } => Refusal.Field("feature", "This environment has no feature with this id, or that of the experiment is deleted."),
+                { FeatureId: null } => Refusal.Field(
+                    "feature",
+                    "This environment has no feature with this id, or that of the experiment is deleted."
+                ),
                 { SplitFits: false } => Refusal.Field("feature", "The options of this feature are not the variants of the experiment."),
                 { Id: 0 } => Problem.AlreadyActive,
                 _ => row,

@@ -14,15 +14,13 @@ namespace Experiments.Api.Slices.Experiments;
 internal static class ExperimentChange
 {
     /// <summary>The lock, and the experiment with its feature as they are.</summary>
-    public const string Subject =
-        $"""
+    public const string Subject = $"""
         {Lock}
 
         {Found}
         """;
 
-    private const string Lock =
-        """
+    private const string Lock = """
         SELECT f.id
         FROM experiments e
         JOIN features f ON f.id = e.feature_id
@@ -31,8 +29,7 @@ internal static class ExperimentChange
         """;
 
     /// <summary>The experiment with its feature as they are, for a slice that has locked them in a way of its own.</summary>
-    public const string Found =
-        $"""
+    public const string Found = $"""
         WITH subject AS (
             SELECT e.*, {ExperimentView.State} AS state
             FROM experiments e
@@ -51,8 +48,7 @@ internal static class ExperimentChange
         """;
 
     /// <summary>The audit entry of a change that was made.</summary>
-    public const string Logged =
-        """
+    public const string Logged = """
         logged AS (
             INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
             SELECT c.environment_id, @Actor, @Action, 'experiment', c.id, s.state, c.state
@@ -62,8 +58,7 @@ internal static class ExperimentChange
         """;
 
     /// <summary>The same, and an entry for the feature where the slice has changed that as well, as <c>served</c>.</summary>
-    public const string LoggedWithServed =
-        $"""
+    public const string LoggedWithServed = $"""
         {Logged}, logged_served AS (
             INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
             SELECT f.environment_id, @Actor, 'feature.updated', 'feature', f.id, flag.state, f.state
@@ -79,27 +74,31 @@ internal static class ExperimentChange
     public const string AnswerWithServed =
         $"{Outcome} CROSS JOIN (SELECT * FROM served UNION ALL SELECT * FROM flag WHERE NOT EXISTS (SELECT FROM served)) f";
 
-    private const string Outcome =
-        $"""
+    private const string Outcome = $"""
         SELECT v.before, v.stale, EXISTS (SELECT FROM changed) AS changed, {ExperimentView.Columns}
         FROM verdict v
         CROSS JOIN (SELECT * FROM changed UNION ALL SELECT * FROM subject WHERE NOT EXISTS (SELECT FROM changed)) e
         """;
 
     /// <summary>The refusal that follows from what the statement found, or null when the change was made.</summary>
-    public static Refusal? Refused(Row? row, ExperimentAction action) => row switch
-    {
-        null => (Refusal)Problem.NoExperiment,
-        { Stale: true } => Problem.Stale,
-        { Changed: false } => new Refusal(Problem.IllegalTransition, IllegalMove(row.Before, action)),
-        _ => null,
-    };
+    public static Refusal? Refused(Row? row, ExperimentAction action) =>
+        row switch
+        {
+            null => (Refusal)Problem.NoExperiment,
+            { Stale: true } => Problem.Stale,
+            { Changed: false } => new Refusal(Problem.IllegalTransition, IllegalMove(row.Before, action)),
+            _ => null,
+        };
 
-    private static string IllegalMove(ExperimentStatus status, ExperimentAction action) => Lifecycle.Allowed(status) switch
-    {
-        [] => $"The experiment is {Lifecycle.Word(status)}, so the action '{Lifecycle.Word(action)}' is not allowed. Create another one.",
-        var allowed => $"The experiment is {Lifecycle.Word(status)}, so the action '{Lifecycle.Word(action)}' is not allowed. Allowed now: {string.Join(", ", allowed)}.",
-    };
+    private static string IllegalMove(ExperimentStatus status, ExperimentAction action) =>
+        Lifecycle.Allowed(status) switch
+        {
+            [] =>
+                $"The experiment is {Lifecycle.Word(status)}, so the action '{Lifecycle.Word(action)}' is not allowed. Create another one.",
+            var allowed =>
+                $"The experiment is {Lifecycle.Word(status)}, so the action '{Lifecycle.Word(action)}' is not allowed. Allowed now:"
+                    + $" {string.Join(", ", allowed)}.",
+        };
 
     internal sealed record Row : ExperimentView
     {

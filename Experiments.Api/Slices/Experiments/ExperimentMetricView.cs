@@ -8,23 +8,27 @@ namespace Experiments.Api.Slices.Experiments;
 /// <summary>A metric as an experiment has it: with its role, and with the definition that the experiment measures by, for ever.</summary>
 [Example(
     """
-    {"id": 1, "metric": 1, "metric_name": "Revenue", "role": "primary", "expected_direction": "increase", "aggregation": "sum", "direction": "up",
-     "definition": {"event": "purchase", "property": "value"}, "metadata": {}, "added_after_start": false, "created_at": "2026-11-22T12:00:00Z"}
-    """)]
+        {"id": 1, "metric": 1, "metric_name": "Revenue", "role": "primary", "expected_direction": "increase", "aggregation": "sum",
+            "direction": "up",
+         "definition": {"event": "purchase", "property": "value"}, "metadata": {}, "added_after_start": false,
+             "created_at": "2026-11-22T12:00:00Z"}
+        """
+)]
 internal record ExperimentMetricView : IIdentified
 {
     /// <summary>Selects this view from a link <c>l</c>.</summary>
-    public const string Columns =
-        """
-        l.id, l.metric_id AS metric, l.name AS metric_name, l.role, l.expected_direction, l.aggregation, l.direction, l.definition::text AS definition,
+    public const string Columns = """
+        l.id, l.metric_id AS metric, l.name AS metric_name, l.role, l.expected_direction, l.aggregation, l.direction,
+            l.definition::text AS definition,
         l.metadata::text AS metadata, l.added_after_start, l.created_at
         """;
 
     /// <summary>The same as JSON, and what the audit log shows.</summary>
-    public const string State =
-        """
-        jsonb_build_object('id', l.id, 'metric', l.metric_id, 'metric_name', l.name, 'role', l.role, 'expected_direction', l.expected_direction,
-            'aggregation', l.aggregation, 'direction', l.direction, 'definition', l.definition, 'metadata', l.metadata, 'added_after_start', l.added_after_start, 'created_at', instant(l.created_at))
+    public const string State = """
+        jsonb_build_object('id', l.id, 'metric', l.metric_id, 'metric_name', l.name, 'role', l.role, 'expected_direction',
+            l.expected_direction,
+            'aggregation', l.aggregation, 'direction', l.direction, 'definition', l.definition, 'metadata', l.metadata, 'added_after_start',
+                l.added_after_start, 'created_at', instant(l.created_at))
         """;
 
     public required long Id { get; init; }

@@ -10,7 +10,8 @@ internal static class ExperimentRoutes
 {
     private static readonly ObjectOf Experiment = new(
         "SELECT id FROM experiments WHERE id = @Id AND environment_id = @EnvironmentId AND deleted_at IS NULL",
-        Problem.NoExperiment);
+        Problem.NoExperiment
+    );
 
     public static void MapExperiments(this RouteGroupBuilder environment)
     {

@@ -21,9 +21,15 @@ internal static class ExperimentRules
             wrong("exposure.event", "This must be the name of an event of yours: 256 characters at most, and no '$' before it.");
         }
 
-        if (exposure.FeatureProperty is { } property && (exposure.Event is null || string.IsNullOrWhiteSpace(property) || !Rules.Fits(property, 200)))
+        if (
+            exposure.FeatureProperty is { } property
+            && (exposure.Event is null || string.IsNullOrWhiteSpace(property) || !Rules.Fits(property, 200))
+        )
         {
-            wrong("exposure.feature_property", "This must be the name of a member of the metadata of 'exposure.event', which is needed as well.");
+            wrong(
+                "exposure.feature_property",
+                "This must be the name of a member of the metadata of 'exposure.event', which is needed as well."
+            );
         }
 
         if (exposure.TestIdentities is { } tests)
@@ -33,7 +39,10 @@ internal static class ExperimentRules
                 wrong("exposure.test_identities.trait", "This is required: the name of a trait.");
             }
 
-            if (tests.Values is not { Count: >= 1 and <= 100 } || tests.Values.Any(value => value.ValueKind is JsonValueKind.Object or JsonValueKind.Array or JsonValueKind.Null))
+            if (
+                tests.Values is not { Count: >= 1 and <= 100 }
+                || tests.Values.Any(value => value.ValueKind is JsonValueKind.Object or JsonValueKind.Array or JsonValueKind.Null)
+            )
             {
                 wrong("exposure.test_identities.values", "This is required: 1 to 100 strings, numbers or booleans.");
             }
@@ -48,5 +57,8 @@ internal static class ExperimentRules
     /// <summary>The criteria as they are stored; none stay none.</summary>
     public static string? Stored(ExposureCriteria? exposure) => exposure is null ? null : JsonSerializer.Serialize(exposure, Sparse);
 
-    private static readonly JsonSerializerOptions Sparse = new(ApiJson.Options) { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
+    private static readonly JsonSerializerOptions Sparse = new(ApiJson.Options)
+    {
+        DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull,
+    };
 }

@@ -10,30 +10,38 @@ namespace Experiments.Api.Slices.Experiments;
 /// <summary>An experiment as it is read, and the columns that make it.</summary>
 [Example(
     """
-    {"id": 1, "name": "Green button", "hypothesis": "A green button sells more.", "description": "", "type": "product", "status": "running",
-     "feature": {"id": 1, "name": "button_colour", "type": "multivariate", "enabled": true, "initial_value": "blue", "multivariate_options": [{"id": 1, "key": "green", "value": "green", "default_percentage_allocation": 0}]},
-     "rollout_percentage": 50, "variants": [{"key": "control", "value": "blue", "weight": 50}, {"key": "green", "value": "green", "weight": 50}], "metrics": [], "holdout": {"id": 1, "name": "Nobody's test", "percentage": 5}, "exposure": {"multiple_variants": "exclude"},
-     "parameters": {"minimum_detectable_effect": 0.05, "recommended_sample_size": 12600, "recommended_running_time": 9}, "exposure_cohort": null, "archived": false, "conclusion": null, "conclusion_comment": null, "shipped_variant": null,
-     "created_by": "alice@example.com", "created_at": "2026-11-22T12:00:00Z", "updated_at": "2026-11-22T12:30:00Z", "started_at": "2026-11-22T12:30:00Z", "ended_at": null}
-    """)]
+        {"id": 1, "name": "Green button", "hypothesis": "A green button sells more.", "description": "", "type": "product",
+            "status": "running",
+         "feature": {"id": 1, "name": "button_colour", "type": "multivariate", "enabled": true, "initial_value": "blue",
+             "multivariate_options": [{"id": 1, "key": "green", "value": "green", "default_percentage_allocation": 0}]},
+         "rollout_percentage": 50, "variants": [{"key": "control", "value": "blue", "weight": 50},
+             {"key": "green", "value": "green", "weight": 50}], "metrics": [],
+                 "holdout": {"id": 1, "name": "Nobody's test", "percentage": 5}, "exposure": {"multiple_variants": "exclude"},
+         "parameters": {"minimum_detectable_effect": 0.05, "recommended_sample_size": 12600, "recommended_running_time": 9},
+             "exposure_cohort": null, "archived": false, "conclusion": null, "conclusion_comment": null, "shipped_variant": null,
+         "created_by": "alice@example.com", "created_at": "2026-11-22T12:00:00Z", "updated_at": "2026-11-22T12:30:00Z",
+             "started_at": "2026-11-22T12:30:00Z", "ended_at": null}
+        """
+)]
 internal record ExperimentView : ITagged, IIdentified
 {
     /// <summary>The version of what is read: of the experiment <c>e</c> and of the feature <c>f</c> that it shows.</summary>
     public const string Tag = """ '"' || e.version || '-' || f.version || '"' """;
 
     /// <summary>Selects this view from an experiment <c>e</c> and its feature <c>f</c>.</summary>
-    public const string Columns =
-        $"""
+    public const string Columns = $"""
         {ColumnsButMetrics},
-        (SELECT COALESCE(json_agg({ExperimentMetricView.State} ORDER BY l.id), '[]') FROM experiment_metrics l WHERE l.experiment_id = e.id)::text AS metrics
+        (SELECT COALESCE(json_agg({ExperimentMetricView.State} ORDER BY l.id), '[]') FROM experiment_metrics l
+            WHERE l.experiment_id = e.id)::text AS metrics
         """;
 
     /// <summary>The same without its metrics, which a statement that has just attached them does not see yet.</summary>
-    public const string ColumnsButMetrics =
-        $"""
+    public const string ColumnsButMetrics = $"""
         {Tag} AS etag, e.id, e.name, e.hypothesis, e.description, e.type, e.status, e.rollout_percentage,
-        variants_shown(e.type, e.variants, e.transforms)::text AS variants, e.exposure::text AS exposure, COALESCE(e.plan, 'null')::text AS parameters, e.archived,
-        COALESCE((SELECT json_build_object('id', h.id, 'name', h.name, 'percentage', h.percentage) FROM holdouts h WHERE h.id = e.holdout_id), 'null')::text AS holdout, e.conclusion, e.conclusion_comment, e.shipped_variant,
+        variants_shown(e.type, e.variants, e.transforms)::text AS variants, e.exposure::text AS exposure,
+            COALESCE(e.plan, 'null')::text AS parameters, e.archived,
+        COALESCE((SELECT json_build_object('id', h.id, 'name', h.name, 'percentage', h.percentage) FROM holdouts h
+            WHERE h.id = e.holdout_id), 'null')::text AS holdout, e.conclusion, e.conclusion_comment, e.shipped_variant,
         (SELECT c.id FROM cohorts c WHERE c.experiment_id = e.id) AS exposure_cohort,
         e.created_by, e.created_at, e.updated_at, e.started_at, e.ended_at,
         json_build_object(
@@ -43,11 +51,11 @@ internal record ExperimentView : ITagged, IIdentified
         """;
 
     /// <summary>What the audit log shows of an experiment <c>e</c>.</summary>
-    public const string State =
-        """
+    public const string State = """
         jsonb_build_object(
             'name', e.name, 'hypothesis', e.hypothesis, 'description', e.description, 'type', e.type, 'status', e.status,
-            'feature', e.feature_id, 'rollout_percentage', e.rollout_percentage, 'variants', variants_shown(e.type, e.variants, e.transforms),
+            'feature', e.feature_id, 'rollout_percentage', e.rollout_percentage, 'variants',
+                variants_shown(e.type, e.variants, e.transforms),
             'holdout', e.holdout_id, 'exposure', e.exposure, 'parameters', e.plan, 'archived', e.archived,
             'conclusion', e.conclusion, 'conclusion_comment', e.conclusion_comment, 'shipped_variant', e.shipped_variant,
             'started_at', instant(e.started_at), 'ended_at', instant(e.ended_at))
@@ -107,8 +115,11 @@ internal record ExperimentView : ITagged, IIdentified
 
 /// <summary>One arm of an experiment: its key, the value that it serves and its share, in percent.</summary>
 internal sealed record Variant(
-    string Key, JsonElement? Value, decimal Weight,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Transform>? Transforms = null);
+    string Key,
+    JsonElement? Value,
+    decimal Weight,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Transform>? Transforms = null
+);
 
 /// <summary>The holdout of an experiment.</summary>
 internal sealed record ExperimentHoldout(long Id, string Name, decimal Percentage);
@@ -121,4 +132,10 @@ internal sealed record ExperimentPlan(double? MinimumDetectableEffect, long? Rec
 
 /// <summary>The feature that an experiment stands on.</summary>
 internal sealed record ExperimentFeature(
-    long Id, string Name, string Type, bool Enabled, JsonElement? InitialValue, IReadOnlyList<Features.FeatureOption> MultivariateOptions);
+    long Id,
+    string Name,
+    string Type,
+    bool Enabled,
+    JsonElement? InitialValue,
+    IReadOnlyList<Features.FeatureOption> MultivariateOptions
+);

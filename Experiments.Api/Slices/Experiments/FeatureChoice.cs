@@ -11,11 +11,10 @@ namespace Experiments.Api.Slices.Experiments;
 internal sealed record FeatureChoice(long? Id, NewFeature? New)
 {
     /// <summary>
-    /// The feature as <c>flag</c>: the one that is adopted, locked so that its options stay as they are read here until an experiment stands
-    /// on them, or the one that is <c>made</c>, if nothing is missing of what the experiment asks for (<c>found</c>).
+    /// The feature as <c>flag</c>: the one that is adopted, locked so that its options stay as they are read here until an experiment
+    /// stands on them, or the one that is <c>made</c>, if nothing is missing of what the experiment asks for (<c>found</c>).
     /// </summary>
-    public const string Flag =
-        $"""
+    public const string Flag = $"""
         adopted AS (
             SELECT f.*, NULL::jsonb AS after, @Weights::jsonb IS NULL OR split_fits(f.multivariate_options, @Weights::jsonb) AS split_fits
             FROM features f
@@ -23,7 +22,8 @@ internal sealed record FeatureChoice(long? Id, NewFeature? New)
             FOR SHARE
         ), holdout AS (
             -- After the feature, as everybody locks them.
-            SELECT id FROM holdouts WHERE id = @Holdout AND environment_id = @EnvironmentId AND deleted_at IS NULL AND (SELECT count(*) FROM adopted) >= 0 FOR SHARE
+            SELECT id FROM holdouts WHERE id = @Holdout AND environment_id = @EnvironmentId AND deleted_at IS NULL AND (SELECT count(*)
+                FROM adopted) >= 0 FOR SHARE
         ), found AS (
             SELECT (SELECT count(*) FROM asked) = (SELECT count(*) FROM metric) AS has_metrics,
                    @Holdout::bigint IS NULL OR EXISTS (SELECT FROM holdout) AS has_holdout
@@ -34,7 +34,8 @@ internal sealed record FeatureChoice(long? Id, NewFeature? New)
             ON CONFLICT (environment_id, lower(name)) WHERE deleted_at IS NULL DO NOTHING
             RETURNING f.*, {FeatureView.State} AS after
         ), flag AS (
-            SELECT *, multivariate_options <> '[]' AS multivariate FROM (SELECT *, true AS split_fits FROM made UNION ALL SELECT * FROM adopted) either
+            SELECT *, multivariate_options <> '[]' AS multivariate
+            FROM (SELECT *, true AS split_fits FROM made UNION ALL SELECT * FROM adopted) either
         )
         """;
 

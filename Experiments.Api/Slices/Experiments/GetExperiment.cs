@@ -8,18 +8,18 @@ namespace Experiments.Api.Slices.Experiments;
 /// <summary>Reads one experiment.</summary>
 internal static class GetExperiment
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapGet("/{id}", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
-        .Named("getExperiment", "Read an experiment")
-        .Answers<ExperimentView>()
-        .Refuses(Problem.NoExperiment);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapGet("/{id}", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
+            .Named("getExperiment", "Read an experiment")
+            .Answers<ExperimentView>()
+            .Refuses(Problem.NoExperiment);
 
     internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<ExperimentView>>;
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<ExperimentView>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             SELECT {ExperimentView.Columns}
             FROM experiments e
             JOIN features f ON f.id = e.feature_id

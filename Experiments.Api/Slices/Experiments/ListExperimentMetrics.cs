@@ -8,18 +8,18 @@ namespace Experiments.Api.Slices.Experiments;
 /// <summary>Lists the metrics of an experiment, in the order in which they were attached.</summary>
 internal static class ListExperimentMetrics
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapGet("/{id}/metrics", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
-        .Named("listExperimentMetrics", "List the metrics of an experiment")
-        .Answers<IReadOnlyList<ExperimentMetricView>>()
-        .Refuses(Problem.NoExperiment);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapGet("/{id}/metrics", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
+            .Named("listExperimentMetrics", "List the metrics of an experiment")
+            .Answers<IReadOnlyList<ExperimentMetricView>>()
+            .Refuses(Problem.NoExperiment);
 
     internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<IReadOnlyList<ExperimentMetricView>>>;
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<IReadOnlyList<ExperimentMetricView>>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             SELECT {ExperimentMetricView.Columns}
             FROM experiments e
             LEFT JOIN experiment_metrics l ON l.experiment_id = e.id

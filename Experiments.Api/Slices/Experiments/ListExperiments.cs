@@ -10,25 +10,46 @@ namespace Experiments.Api.Slices.Experiments;
 /// <summary>Lists the experiments of an environment, newest first, with how many there are in each status.</summary>
 internal static class ListExperiments
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapGet("/", (RequestContext context) => context.Get(new Query(
-            context.Environment.Id, [.. context.Query["status"]], context.Query["q"], context.Query["archived"], context.Page, context.Address)))
-        .Named("listExperiments", "List experiments, newest first")
-        .Asks("status", "Only those in this status; may be repeated.", "running", repeatable: true)
-        .Asks("q", "Only those with this text in their own or their feature's name, in any case.", "checkout")
-        .Asks("archived", "true lists the archived ones instead.", "false")
-        .AsksForPage()
-        .Answers<Response>();
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapGet(
+                "/",
+                (RequestContext context) =>
+                    context.Get(
+                        new Query(
+                            context.Environment.Id,
+                            [.. context.Query["status"]],
+                            context.Query["q"],
+                            context.Query["archived"],
+                            context.Page,
+                            context.Address
+                        )
+                    )
+            )
+            .Named("listExperiments", "List experiments, newest first")
+            .Asks("status", "Only those in this status; may be repeated.", "running", repeatable: true)
+            .Asks("q", "Only those with this text in their own or their feature's name, in any case.", "checkout")
+            .Asks("archived", "true lists the archived ones instead.", "false")
+            .AsksForPage()
+            .Answers<Response>();
 
     internal sealed record Query(long EnvironmentId, string?[] Status, string? Q, string? Archived, Page Page, Uri Address)
-        : IRequest<Outcome<Response>>, IPaged;
+        : IRequest<Outcome<Response>>,
+            IPaged;
 
     [Example(
         """
-        {"count": 0, "next": null, "previous": null, "status_counts": {"created": 0, "running": 0, "paused": 0, "completed": 0}, "results": []}
-        """)]
+            {"count": 0, "next": null, "previous": null, "status_counts": {"created": 0, "running": 0, "paused": 0, "completed": 0},
+                "results": []}
+            """
+    )]
     internal sealed record Response(
-        long Count, string? Next, string? Previous, StatusCounts StatusCounts, IReadOnlyList<ExperimentView> Results);
+        long Count,
+        string? Next,
+        string? Previous,
+        StatusCounts StatusCounts,
+        IReadOnlyList<ExperimentView> Results
+    );
 
     /// <summary>How many experiments match in each status, whatever <c>status</c> was asked for.</summary>
     internal sealed record StatusCounts(long Created, long Running, long Paused, long Completed);
@@ -47,16 +68,14 @@ internal static class ListExperiments
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Response>>
     {
         // The feature is looked at only where the experiment's own name does not match.
-        private const string Found =
-            """
+        private const string Found = """
             FROM experiments e
             WHERE e.environment_id = @EnvironmentId AND e.deleted_at IS NULL AND e.archived = @Archived
               AND (@Pattern::text IS NULL OR e.name ILIKE @Pattern OR EXISTS (
                   SELECT FROM features f WHERE f.environment_id = @EnvironmentId AND f.id = e.feature_id AND f.name ILIKE @Pattern))
             """;
 
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             WITH counts AS (
                 SELECT count(*) FILTER (WHERE e.status = 'created') AS created, count(*) FILTER (WHERE e.status = 'running') AS running,
                        count(*) FILTER (WHERE e.status = 'paused') AS paused, count(*) FILTER (WHERE e.status = 'completed') AS completed
@@ -86,7 +105,8 @@ internal static class ListExperiments
                     query.Page.Limit,
                     query.Page.Offset,
                 },
-                cancellationToken);
+                cancellationToken
+            );
 
             var counts = new StatusCounts(rows[0].Created, rows[0].Running, rows[0].Paused, rows[0].Completed);
             var count = statuses.Distinct().Sum(status => rows[0].Of(status!));
@@ -104,7 +124,14 @@ internal static class ListExperiments
 
             public long Completed { get; init; }
 
-            public long Of(string status) => status switch { "created" => Created, "running" => Running, "paused" => Paused, _ => Completed };
+            public long Of(string status) =>
+                status switch
+                {
+                    "created" => Created,
+                    "running" => Running,
+                    "paused" => Paused,
+                    _ => Completed,
+                };
         }
     }
 }

@@ -7,15 +7,22 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Experiments;
 
-/// <summary>Lists the runs of an experiment that a reset has ended, the latest first, each with what the experiment was and the last results of it.</summary>
+/// <summary>
+/// Lists the runs of an experiment that a reset has ended, the latest first, each with what the experiment was and the last results of it.
+/// </summary>
 internal static class ListFormerRuns
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapGet("/{id}/former-runs", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value, context.Page, context.Address)))
-        .Named("listFormerRuns", "List the former runs of an experiment that was reset")
-        .AsksForPage()
-        .Answers<Listing<FormerRun>>()
-        .Refuses(Problem.NoExperiment);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapGet(
+                "/{id}/former-runs",
+                (ObjectId id, RequestContext context) =>
+                    context.Get(new Query(context.Environment.Id, id.Value, context.Page, context.Address))
+            )
+            .Named("listFormerRuns", "List the former runs of an experiment that was reset")
+            .AsksForPage()
+            .Answers<Listing<FormerRun>>()
+            .Refuses(Problem.NoExperiment);
 
     internal sealed record Query(long EnvironmentId, long Id, Page Page, Uri Address) : IRequest<Outcome<Listing<FormerRun>>>, IPaged;
 
@@ -43,20 +50,32 @@ internal static class ListFormerRuns
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<FormerRun>>>
     {
-        private const string Sql =
-            """
+        private const string Sql = """
             SELECT (SELECT count(*) FROM former_runs n WHERE n.experiment_id = e.id) AS count,
                    r.id, r.started_at, r.reset_at, r.reset_by, r.state::text AS experiment, COALESCE(r.results, 'null')::text AS results
             FROM experiments e
-            LEFT JOIN LATERAL (SELECT * FROM former_runs r WHERE r.experiment_id = e.id ORDER BY r.id DESC LIMIT @Limit OFFSET @Offset) r ON true
+            LEFT JOIN LATERAL (SELECT * FROM former_runs r WHERE r.experiment_id = e.id
+                ORDER BY r.id DESC LIMIT @Limit OFFSET @Offset) r ON true
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
             ORDER BY r.id DESC
             """;
 
         public async Task<Outcome<Listing<FormerRun>>> Handle(Query query, CancellationToken cancellationToken)
         {
-            var rows = await db.Rows<Row>(Sql, new { query.Id, query.EnvironmentId, query.Page.Limit, query.Page.Offset }, cancellationToken);
-            return rows.Count == 0 ? Problem.NoExperiment : query.Page.Of<FormerRun>(query.Address, rows[0].Count, [.. rows.Where(row => row.Id > 0)]);
+            var rows = await db.Rows<Row>(
+                Sql,
+                new
+                {
+                    query.Id,
+                    query.EnvironmentId,
+                    query.Page.Limit,
+                    query.Page.Offset,
+                },
+                cancellationToken
+            );
+            return rows.Count == 0
+                ? Problem.NoExperiment
+                : query.Page.Of<FormerRun>(query.Address, rows[0].Count, [.. rows.Where(row => row.Id > 0)]);
         }
 
         private sealed record Row : FormerRun

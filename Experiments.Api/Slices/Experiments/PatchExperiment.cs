@@ -9,15 +9,22 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Experiments;
 
-/// <summary>Changes what an experiment says of itself and, before its first start, what it compares. Its status changes elsewhere.</summary>
+/// <summary>
+/// Changes what an experiment says of itself and, before its first start, what it compares. Its status changes elsewhere.
+/// </summary>
 internal static class PatchExperiment
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPatch("/{id}", (ObjectId id, RequestContext context) => context.Patch<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body)))
-        .Named("patchExperiment", "Update or archive an experiment; before the first start, also what it compares")
-        .Takes<Body>("""{"name": "Greener button", "archived": false}""")
-        .Answers<ExperimentView>()
-        .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentRunning, Problem.SettingsFrozen);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapPatch(
+                "/{id}",
+                (ObjectId id, RequestContext context) =>
+                    context.Patch<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body))
+            )
+            .Named("patchExperiment", "Update or archive an experiment; before the first start, also what it compares")
+            .Takes<Body>("""{"name": "Greener button", "archived": false}""")
+            .Answers<ExperimentView>()
+            .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentRunning, Problem.SettingsFrozen);
 
     internal sealed record Body
     {
@@ -50,20 +57,22 @@ internal static class PatchExperiment
             RuleFor(c => c.Body.Archived).NotNullIfPresent();
             RuleFor(c => c.Body.Variants).NotNullIfPresent();
             RuleFor(c => c.Body.Exposure).NotNullIfPresent();
-            RuleFor(c => c.Body).Custom((body, context) =>
-            {
-                // Whether the experiment is one of the web only the database knows.
-                VariantBody.Check("variants", body.Variants.Value, isWeb: true, setsValues: true, context.AddFailure);
-                ExperimentRules.CheckExposure(body.Exposure.Value, context.AddFailure);
-            });
+            RuleFor(c => c.Body)
+                .Custom(
+                    (body, context) =>
+                    {
+                        // Whether the experiment is one of the web only the database knows.
+                        VariantBody.Check("variants", body.Variants.Value, isWeb: true, setsValues: true, context.AddFailure);
+                        ExperimentRules.CheckExposure(body.Exposure.Value, context.AddFailure);
+                    }
+                );
         }
     }
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
     {
         // What stays as it was is not written, and leaves no entry. Variants are those of the feature, so it follows them.
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             {ExperimentChange.Subject}, holdout AS (
                 SELECT id FROM holdouts WHERE id = @Holdout AND environment_id = @EnvironmentId AND deleted_at IS NULL FOR SHARE
             ), options AS (
@@ -72,9 +81,11 @@ internal static class PatchExperiment
                        CASE WHEN @SetsControl THEN @ControlValue::jsonb ELSE f.initial_value END AS initial_value
                 FROM flag f
             ), wanted AS (
-                SELECT CASE WHEN @Weights::jsonb IS NULL THEN s.variants ELSE variants_of(o.initial_value, o.list, @Weights::jsonb) END AS variants,
+                SELECT CASE WHEN @Weights::jsonb IS NULL THEN s.variants
+                    ELSE variants_of(o.initial_value, o.list, @Weights::jsonb) END AS variants,
                        CASE WHEN @Weights::jsonb IS NULL THEN s.transforms ELSE (
-                           SELECT COALESCE(jsonb_object_agg(key, value), jsonb_build_object()) FROM jsonb_each(s.transforms || @Transforms::jsonb) WHERE @Weights::jsonb ? key AND value <> '[]')
+                           SELECT COALESCE(jsonb_object_agg(key, value), jsonb_build_object())
+                           FROM jsonb_each(s.transforms || @Transforms::jsonb) WHERE @Weights::jsonb ? key AND value <> '[]')
                        END AS transforms,
                        COALESCE(@Exposure::jsonb, s.exposure) AS exposure,
                        CASE WHEN @SetsHoldout THEN @Holdout ELSE s.holdout_id END AS holdout_id
@@ -82,7 +93,8 @@ internal static class PatchExperiment
             ), allowed AS (
                 SELECT @Holdout::bigint IS NULL OR EXISTS (SELECT FROM holdout) AS has_holdout,
                        s.type = 'web' OR NOT EXISTS (SELECT FROM jsonb_each(@Transforms::jsonb) WHERE value <> '[]') AS is_web,
-                       s.status <> 'created' AND (s.variants, s.transforms, s.exposure, s.holdout_id) IS DISTINCT FROM (w.variants, w.transforms, w.exposure, w.holdout_id) AS frozen
+                       s.status <> 'created' AND (s.variants, s.transforms, s.exposure, s.holdout_id) IS DISTINCT
+                           FROM (w.variants, w.transforms, w.exposure, w.holdout_id) AS frozen
                 FROM subject s, wanted w
             ), changed AS (
                 UPDATE experiments e SET
@@ -95,15 +107,18 @@ internal static class PatchExperiment
                 CROSS JOIN verdict v
                 CROSS JOIN wanted w
                 CROSS JOIN allowed a
-                WHERE e.id = s.id AND NOT v.stale AND NOT (s.status = 'running' AND @Archived IS TRUE) AND a.has_holdout AND a.is_web AND NOT a.frozen
+                WHERE e.id = s.id AND NOT v.stale AND NOT (s.status = 'running' AND @Archived IS TRUE) AND a.has_holdout AND a.is_web
+                    AND NOT a.frozen
                   AND (COALESCE(@Name, s.name), COALESCE(@Hypothesis, s.hypothesis), COALESCE(@Description, s.description),
                        COALESCE(@Archived, s.archived), w.variants, w.transforms, w.exposure, w.holdout_id)
                       IS DISTINCT FROM (s.name, s.hypothesis, s.description, s.archived, s.variants, s.transforms, s.exposure, s.holdout_id)
                 RETURNING e.*, {ExperimentView.State} AS state
             ), served AS (
-                UPDATE features f SET initial_value = o.initial_value, multivariate_options = o.list, updated_at = c.updated_at, version = f.version + 1
+                UPDATE features f SET initial_value = o.initial_value, multivariate_options = o.list, updated_at = c.updated_at,
+                    version = f.version + 1
                 FROM changed c, options o
-                WHERE f.id = c.feature_id AND c.status = 'created' AND (f.initial_value, f.multivariate_options) IS DISTINCT FROM (o.initial_value, o.list)
+                WHERE f.id = c.feature_id AND c.status = 'created' AND (f.initial_value, f.multivariate_options) IS DISTINCT
+                    FROM (o.initial_value, o.list)
                 RETURNING f.*, {FeatureView.State} AS state
             ), {ExperimentChange.LoggedWithServed}
             SELECT v.before, v.stale, a.*, EXISTS (SELECT FROM changed) AS changed, {ExperimentView.Columns}
@@ -140,13 +155,17 @@ internal static class PatchExperiment
                     SetsHoldout = body.Holdout.IsPresent,
                     Holdout = body.Holdout.Value,
                 },
-                cancellationToken);
+                cancellationToken
+            );
 
             return row switch
             {
                 null => Problem.NoExperiment,
                 { HasHoldout: false } => Refusal.Field("holdout", "This environment has no holdout with this id."),
-                { IsWeb: false } => Refusal.Field($"variants[{variants!.Index().First(variant => variant.Item!.Transforms is { Count: > 0 }).Index}].transforms", VariantBody.OnlyOfTheWeb),
+                { IsWeb: false } => Refusal.Field(
+                    $"variants[{variants!.Index().First(variant => variant.Item!.Transforms is { Count: > 0 }).Index}].transforms",
+                    VariantBody.OnlyOfTheWeb
+                ),
                 { Stale: true } => Problem.Stale,
                 { Before: ExperimentStatus.Running } when body.Archived.Value is true => Problem.ExperimentRunning,
                 { Frozen: true } => Problem.SettingsFrozen,

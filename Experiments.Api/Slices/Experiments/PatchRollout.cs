@@ -11,12 +11,17 @@ namespace Experiments.Api.Slices.Experiments;
 /// <summary>Changes how many take part, at any time before the end, and how they are split, before the first start.</summary>
 internal static class PatchRollout
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPatch("/{id}/rollout", (ObjectId id, RequestContext context) => context.Patch<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body)))
-        .Named("patchRollout", "Update the rollout percentage and, before the first start, the split")
-        .Takes<Body>("""{"rollout_percentage": 50, "split": [{"key": "control", "weight": 50}, {"key": "green", "weight": 50}]}""")
-        .Answers<ExperimentView>()
-        .Refuses(Problem.NoExperiment, Problem.Stale, Problem.SplitFrozen, Problem.ExperimentOver);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapPatch(
+                "/{id}/rollout",
+                (ObjectId id, RequestContext context) =>
+                    context.Patch<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body))
+            )
+            .Named("patchRollout", "Update the rollout percentage and, before the first start, the split")
+            .Takes<Body>("""{"rollout_percentage": 50, "split": [{"key": "control", "weight": 50}, {"key": "green", "weight": 50}]}""")
+            .Answers<ExperimentView>()
+            .Refuses(Problem.NoExperiment, Problem.Stale, Problem.SplitFrozen, Problem.ExperimentOver);
 
     internal sealed record Body(decimal? RolloutPercentage = null, IReadOnlyList<Share?>? Split = null);
 
@@ -30,22 +35,22 @@ internal static class PatchRollout
         {
             RuleFor(c => c.Body.RolloutPercentage).NotNull().WithMessage("This is required: the percentage of identities that take part.");
             RuleFor(c => c.Body.RolloutPercentage).InclusiveBetween(0, 100).WithMessage("This must be from 0 to 100.");
-            RuleFor(c => c.Body.Split).Custom((split, context) => Split.Check(
-                "split", split?.Select(share => (share?.Key, share?.Weight)), context.AddFailure));
+            RuleFor(c => c.Body.Split)
+                .Custom((split, context) => Split.Check("split", split?.Select(share => (share?.Key, share?.Weight)), context.AddFailure));
         }
     }
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
     {
         // What the rollout was until now is kept, so that an exposure that arrives late is judged by what was in force when it happened.
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             {ExperimentChange.Subject}, wanted AS (
                 SELECT s.variants, @Weights::jsonb IS NULL AS split_fits, false AS frozen
                 FROM subject s
                 WHERE @Weights::jsonb IS NULL
                 UNION ALL
-                SELECT new.variants, split_fits(f.multivariate_options, @Weights::jsonb), s.status <> 'created' AND new.variants <> s.variants
+                SELECT new.variants, split_fits(f.multivariate_options, @Weights::jsonb), s.status <> 'created'
+                    AND new.variants <> s.variants
                 FROM subject s
                 CROSS JOIN flag f
                 CROSS JOIN variants_of(f.initial_value, f.multivariate_options, @Weights::jsonb) AS new(variants)
@@ -86,7 +91,8 @@ internal static class PatchRollout
                         ? JsonSerializer.Serialize(split.ToDictionary(share => share!.Key!, share => share!.Weight!.Value))
                         : null,
                 },
-                cancellationToken);
+                cancellationToken
+            );
 
             return row switch
             {

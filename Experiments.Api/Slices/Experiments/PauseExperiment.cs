@@ -9,18 +9,22 @@ namespace Experiments.Api.Slices.Experiments;
 /// <summary>Pauses a running experiment: until it is started again, everyone gets the feature's own value.</summary>
 internal static class PauseExperiment
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/{id}/pause", (ObjectId id, RequestContext context) => context.Act<RequestContext.NoBody, ExperimentView>(_ => new Command(context.Scope, id.Value)))
-        .Named("pauseExperiment", "Pause a running experiment")
-        .Answers<ExperimentView>()
-        .Refuses(Problem.NoExperiment, Problem.Stale, Problem.IllegalTransition);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapPost(
+                "/{id}/pause",
+                (ObjectId id, RequestContext context) =>
+                    context.Act<RequestContext.NoBody, ExperimentView>(_ => new Command(context.Scope, id.Value))
+            )
+            .Named("pauseExperiment", "Pause a running experiment")
+            .Answers<ExperimentView>()
+            .Refuses(Problem.NoExperiment, Problem.Stale, Problem.IllegalTransition);
 
     internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<ExperimentView>>;
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             {ExperimentChange.Subject}, changed AS (
                 UPDATE experiments e SET
                     status = 'paused', runs = s.runs * tstzmultirange(tstzrange(NULL, v.at)),
@@ -39,8 +43,17 @@ internal static class PauseExperiment
         {
             var row = await db.ChangeLocked<ExperimentChange.Row>(
                 Sql,
-                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, From, Action = "experiment.paused" },
-                cancellationToken);
+                new
+                {
+                    command.Id,
+                    command.Scope.EnvironmentId,
+                    command.Scope.Actor,
+                    command.Scope.IfMatch,
+                    From,
+                    Action = "experiment.paused",
+                },
+                cancellationToken
+            );
 
             return ExperimentChange.Refused(row, ExperimentAction.Pause) is { } refusal ? refusal : row!;
         }

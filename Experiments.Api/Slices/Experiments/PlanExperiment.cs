@@ -12,21 +12,33 @@ namespace Experiments.Api.Slices.Experiments;
 
 /// <summary>
 /// Says how many identities an experiment needs, and for how many days, by what its primary metric is without it; and keeps it with the
-/// experiment, whose results then say how far along it is. What the metric is shows in control once it runs, and before in the events of the last days.
+/// experiment, whose results then say how far along it is. What the metric is shows in control once it runs, and before in the events of
+/// the last days.
 /// </summary>
 internal static class PlanExperiment
 {
     private const int FewestInControl = 50;
 
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/{id}/plan", (ObjectId id, RequestContext context) => context.Act<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body)))
-        .TakesUpTo(TimeSpan.FromSeconds(30))
-        .Named("planExperiment", "Calculate the sample size of an experiment and save it as its plan")
-        .Takes<Body>("""{"minimum_detectable_effect": 0.05, "power": 0.8}""")
-        .Answers<ExperimentView>()
-        .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentOver, Problem.NoBaseline);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapPost(
+                "/{id}/plan",
+                (ObjectId id, RequestContext context) =>
+                    context.Act<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body))
+            )
+            .TakesUpTo(TimeSpan.FromSeconds(30))
+            .Named("planExperiment", "Calculate the sample size of an experiment and save it as its plan")
+            .Takes<Body>("""{"minimum_detectable_effect": 0.05, "power": 0.8}""")
+            .Answers<ExperimentView>()
+            .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentOver, Problem.NoBaseline);
 
-    internal sealed record Body(double? MinimumDetectableEffect = null, double? Alpha = null, double? Power = null, bool? Sequential = null, double? IdentitiesPerDay = null);
+    internal sealed record Body(
+        double? MinimumDetectableEffect = null,
+        double? Alpha = null,
+        double? Power = null,
+        bool? Sequential = null,
+        double? IdentitiesPerDay = null
+    );
 
     internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<ExperimentView>>;
 
@@ -34,7 +46,9 @@ internal static class PlanExperiment
     {
         public Validator()
         {
-            RuleFor(c => c.Body.MinimumDetectableEffect).Must(effect => effect is > -1 and not 0 and <= 1e6).WithMessage("This is required: relative to the mean, above -1, and not 0.");
+            RuleFor(c => c.Body.MinimumDetectableEffect)
+                .Must(effect => effect is > -1 and not 0 and <= 1e6)
+                .WithMessage("This is required: relative to the mean, above -1, and not 0.");
             RuleFor(c => c.Body.Alpha).ExclusiveBetween(0, 1).WithMessage("This must lie between 0 and 1.");
             RuleFor(c => c.Body.Power).ExclusiveBetween(0, 1).WithMessage("This must lie between 0 and 1.");
             RuleFor(c => c.Body.IdentitiesPerDay).GreaterThan(0).WithMessage("This must be above 0.");
@@ -43,22 +57,26 @@ internal static class PlanExperiment
 
     internal sealed class Handler(Db db, Baseline baseline) : IRequestHandler<Command, Outcome<ExperimentView>>
     {
-        private const string Known =
-            $"""
-            SELECT e.status = 'completed' AS is_over, (SELECT min((v->>'weight')::numeric) FROM jsonb_array_elements(e.variants) AS v WHERE (v->>'weight')::numeric > 0) AS smallest_weight,
-                   e.rollout_percentage::float8 / 100 * (1 - COALESCE((SELECT h.percentage FROM holdouts h WHERE h.id = e.holdout_id), 0)::float8 / 100) AS taking_part, COALESCE(l.backfilled, false) AS is_backfilled, l.aggregation, l.definition::text AS definition,
-                   (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts WHERE experiment_id = e.id AND outcome = 'variant:control') AS control,
-                   (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts WHERE experiment_id = e.id AND outcome LIKE 'variant:%') AS identities,
+        private const string Known = $"""
+            SELECT e.status = 'completed' AS is_over, (SELECT min((v->>'weight')::numeric) FROM jsonb_array_elements(e.variants) AS v
+                WHERE (v->>'weight')::numeric > 0) AS smallest_weight,
+                   e.rollout_percentage::float8 / 100 * (1 - COALESCE((SELECT h.percentage FROM holdouts h
+                       WHERE h.id = e.holdout_id), 0)::float8 / 100) AS taking_part, COALESCE(l.backfilled, false) AS is_backfilled,
+                           l.aggregation, l.definition::text AS definition,
+                   (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts
+                       WHERE experiment_id = e.id AND outcome = 'variant:control') AS control,
+                   (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts
+                       WHERE experiment_id = e.id AND outcome LIKE 'variant:%') AS identities,
                    {ResultsService.DaysRun} AS days,
-                   COALESCE(s.y, 0)::float8 AS y, COALESCE(s.yy, 0)::float8 AS yy, COALESCE(s.d, 0)::float8 AS d, COALESCE(s.dd, 0)::float8 AS dd, COALESCE(s.yd, 0)::float8 AS yd
+                   COALESCE(s.y, 0)::float8 AS y, COALESCE(s.yy, 0)::float8 AS yy, COALESCE(s.d, 0)::float8 AS d,
+                       COALESCE(s.dd, 0)::float8 AS dd, COALESCE(s.yd, 0)::float8 AS yd
             FROM experiments e
             LEFT JOIN experiment_metrics l ON l.experiment_id = e.id AND l.role = 'primary'
             LEFT JOIN metric_sums s ON s.link_id = l.id AND s.arm = 0
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
             """;
 
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             {ExperimentChange.Subject}, changed AS (
                 UPDATE experiments e SET plan = @Plan::jsonb, updated_at = v.at, version = e.version + 1
                 FROM subject s
@@ -74,7 +92,9 @@ internal static class PlanExperiment
             var known = await db.Row<Row>(Known, new { command.Id, command.Scope.EnvironmentId }, cancellationToken);
             if (known is null or { IsOver: true } or { Aggregation: null })
             {
-                return known is null ? Problem.NoExperiment : known.IsOver ? Problem.ExperimentOver : Problem.NoBaseline;
+                return known is null ? Problem.NoExperiment
+                    : known.IsOver ? Problem.ExperimentOver
+                    : Problem.NoBaseline;
             }
 
             // What is held to percentiles has other sums than those that are kept.
@@ -91,7 +111,12 @@ internal static class PlanExperiment
                 return Problem.NoBaseline;
             }
 
-            var power = new Power(unit.Mean, unit.Variance, body.Alpha ?? 0.05, body.Sequential is true ? ConfidenceSequence.DefaultTuning : null);
+            var power = new Power(
+                unit.Mean,
+                unit.Variance,
+                body.Alpha ?? 0.05,
+                body.Sequential is true ? ConfidenceSequence.DefaultTuning : null
+            );
             if (power.SampleSize(effect, body.Power ?? 0.8) is not { } each)
             {
                 return Refusal.Field("minimum_detectable_effect", "No number of identities shows an effect as small as this.");
@@ -103,8 +128,17 @@ internal static class PlanExperiment
             var plan = new ExperimentPlan(effect, total, daily > 0 ? Math.Ceiling(total / daily.Value) : null);
             var row = await db.ChangeLocked<ExperimentChange.Row>(
                 Sql,
-                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, Action = "experiment.planned", Plan = JsonSerializer.Serialize(plan, ApiJson.Options) },
-                cancellationToken);
+                new
+                {
+                    command.Id,
+                    command.Scope.EnvironmentId,
+                    command.Scope.Actor,
+                    command.Scope.IfMatch,
+                    Action = "experiment.planned",
+                    Plan = JsonSerializer.Serialize(plan, ApiJson.Options),
+                },
+                cancellationToken
+            );
 
             return row switch
             {
@@ -116,14 +150,32 @@ internal static class PlanExperiment
         }
 
         // Of those who come, as many take part as the holdout leaves and the rollout admits.
-        private async Task<(SufficientStatistics Sums, double? PerDay)> Before(long environmentId, Row known, MetricDefinition definition, CancellationToken ct)
+        private async Task<(SufficientStatistics Sums, double? PerDay)> Before(
+            long environmentId,
+            Row known,
+            MetricDefinition definition,
+            CancellationToken ct
+        )
         {
             var (sums, perDay) = await db.Elsewhere(() => baseline.Of(environmentId, known.Aggregation!, definition, ct).OrDetach(ct));
             return (sums, perDay * known.TakingPart);
         }
 
         private sealed record Row(
-            bool IsOver, decimal SmallestWeight, double TakingPart, bool IsBackfilled, string? Aggregation, string? Definition, long Control, long Identities, double Days,
-            double Y, double YY, double D, double DD, double YD);
+            bool IsOver,
+            decimal SmallestWeight,
+            double TakingPart,
+            bool IsBackfilled,
+            string? Aggregation,
+            string? Definition,
+            long Control,
+            long Identities,
+            double Days,
+            double Y,
+            double YY,
+            double D,
+            double DD,
+            double YD
+        );
     }
 }

@@ -12,12 +12,17 @@ namespace Experiments.Api.Slices.Experiments;
 /// </summary>
 internal static class ResetExperiment
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/{id}/reset", (ObjectId id, RequestContext context) => context.Act<RequestContext.NoBody, ExperimentView>(_ => new Command(context.Scope, id.Value)))
-        .TakesUpTo(TimeSpan.FromMinutes(1))
-        .Named("resetExperiment", "Reset an experiment to before its first start")
-        .Answers<ExperimentView>()
-        .Refuses(Problem.NoExperiment, Problem.Stale, Problem.NeverStarted, Problem.ExperimentOver);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapPost(
+                "/{id}/reset",
+                (ObjectId id, RequestContext context) =>
+                    context.Act<RequestContext.NoBody, ExperimentView>(_ => new Command(context.Scope, id.Value))
+            )
+            .TakesUpTo(TimeSpan.FromMinutes(1))
+            .Named("resetExperiment", "Reset an experiment to before its first start")
+            .Answers<ExperimentView>()
+            .Refuses(Problem.NoExperiment, Problem.Stale, Problem.NeverStarted, Problem.ExperimentOver);
 
     internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<ExperimentView>>;
 
@@ -26,8 +31,7 @@ internal static class ResetExperiment
         // No aggregation meanwhile: its events would belong to the run that ends here. That lock comes first, as it does in aggregation.
         // Whoever is just keeping results of the run holds the experiment, and what he has kept is seen by the second statement.
         // Where there are millions of identities the second statement takes some seconds.
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             DO $$ BEGIN PERFORM set_config('statement_timeout', '60s', true); END $$;
 
             WITH turn AS MATERIALIZED (
@@ -43,7 +47,8 @@ internal static class ResetExperiment
 
             {ExperimentChange.Found}, changed AS (
                 UPDATE experiments e SET
-                    status = 'created', started_at = NULL, runs = DEFAULT, off = DEFAULT, rollouts = DEFAULT, updated_at = v.at, version = e.version + 1
+                    status = 'created', started_at = NULL, runs = DEFAULT, off = DEFAULT, rollouts = DEFAULT, updated_at = v.at,
+                        version = e.version + 1
                 FROM subject s
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status IN ('running', 'paused')
@@ -71,7 +76,8 @@ internal static class ResetExperiment
             ), {ExperimentChange.Logged}
             SELECT v.before, v.stale, EXISTS (SELECT FROM changed) AS changed, {ExperimentView.ColumnsButMetrics},
                    (SELECT COALESCE(jsonb_agg({ExperimentMetricView.State} ORDER BY l.id), '[]')::text
-                    FROM (SELECT * FROM link UNION ALL SELECT * FROM experiment_metrics k WHERE k.experiment_id = e.id AND NOT EXISTS (SELECT FROM changed)) l) AS metrics
+                    FROM (SELECT * FROM link UNION ALL SELECT * FROM experiment_metrics k
+                        WHERE k.experiment_id = e.id AND NOT EXISTS (SELECT FROM changed)) l) AS metrics
             FROM verdict v
             CROSS JOIN (SELECT * FROM changed UNION ALL SELECT * FROM subject WHERE NOT EXISTS (SELECT FROM changed)) e
             CROSS JOIN flag f
@@ -81,8 +87,16 @@ internal static class ResetExperiment
         {
             var row = await db.ChangeLocked<ExperimentChange.Row>(
                 Sql,
-                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, Action = "experiment.reset" },
-                cancellationToken);
+                new
+                {
+                    command.Id,
+                    command.Scope.EnvironmentId,
+                    command.Scope.Actor,
+                    command.Scope.IfMatch,
+                    Action = "experiment.reset",
+                },
+                cancellationToken
+            );
 
             return row switch
             {

@@ -10,19 +10,23 @@ namespace Experiments.Api.Slices.Experiments;
 /// <summary>Starts an experiment, or resumes a paused one, and enables its feature.</summary>
 internal static class StartExperiment
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/{id}/start", (ObjectId id, RequestContext context) => context.Act<RequestContext.NoBody, ExperimentView>(_ => new Command(context.Scope, id.Value)))
-        .Named("startExperiment", "Start an experiment, or resume a paused one")
-        .Answers<ExperimentView>()
-        .Refuses(Problem.NoExperiment, Problem.Stale, Problem.IllegalTransition);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapPost(
+                "/{id}/start",
+                (ObjectId id, RequestContext context) =>
+                    context.Act<RequestContext.NoBody, ExperimentView>(_ => new Command(context.Scope, id.Value))
+            )
+            .Named("startExperiment", "Start an experiment, or resume a paused one")
+            .Answers<ExperimentView>()
+            .Refuses(Problem.NoExperiment, Problem.Stale, Problem.IllegalTransition);
 
     internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<ExperimentView>>;
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
     {
         // Whoever deletes or changes the holdout either comes before, or sees that the experiment has started with it.
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             {ExperimentChange.Subject}, holdout AS (
                 SELECT h.id FROM holdouts h JOIN subject s ON s.holdout_id = h.id FOR SHARE OF h
             ), changed AS (
@@ -48,8 +52,17 @@ internal static class StartExperiment
         {
             var row = await db.ChangeLocked<ExperimentChange.Row>(
                 Sql,
-                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch, From, Action = "experiment.started" },
-                cancellationToken);
+                new
+                {
+                    command.Id,
+                    command.Scope.EnvironmentId,
+                    command.Scope.Actor,
+                    command.Scope.IfMatch,
+                    From,
+                    Action = "experiment.started",
+                },
+                cancellationToken
+            );
 
             return ExperimentChange.Refused(row, ExperimentAction.Start) is { } refusal ? refusal : row!;
         }

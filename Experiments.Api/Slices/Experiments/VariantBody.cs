@@ -11,7 +11,10 @@ namespace Experiments.Api.Slices.Experiments;
 /// <param name="Transforms">Of a web experiment, what it changes on a page. Where this is not given, it stays as it is.</param>
 internal sealed record VariantBody(string? Key = null, decimal? Weight = null, IReadOnlyList<Transform?>? Transforms = null)
 {
-    /// <summary>What it serves. Where it is not given, a variant keeps the value that it has, and a new one serves its key; only control may serve nothing.</summary>
+    /// <summary>
+    /// What it serves. Where it is not given, a variant keeps the value that it has, and a new one serves its key; only control may serve
+    /// nothing.
+    /// </summary>
     public Optional<JsonElement> Value { get; init; }
 
     /// <summary>Fewer than eleven, control among them.</summary>
@@ -69,25 +72,41 @@ internal sealed record VariantBody(string? Key = null, decimal? Weight = null, I
     }
 
     /// <summary>Weights by key, as the database takes them.</summary>
-    public static string? Weights(IReadOnlyList<VariantBody?>? variants) => variants is null
-        ? null
-        : JsonSerializer.Serialize(variants.ToDictionary(variant => variant!.Key!, variant => variant!.Weight!.Value));
+    public static string? Weights(IReadOnlyList<VariantBody?>? variants) =>
+        variants is null
+            ? null
+            : JsonSerializer.Serialize(variants.ToDictionary(variant => variant!.Key!, variant => variant!.Weight!.Value));
 
     /// <summary>Transforms by key, of those variants that say which; an empty list says that there are none.</summary>
-    public static string? Changes(IReadOnlyList<VariantBody?>? variants) => variants is null
-        ? null
-        : JsonSerializer.Serialize(variants.Where(variant => variant!.Transforms is not null).ToDictionary(variant => variant!.Key!, variant => variant!.Transforms), ApiJson.Options);
+    public static string? Changes(IReadOnlyList<VariantBody?>? variants) =>
+        variants is null
+            ? null
+            : JsonSerializer.Serialize(
+                variants
+                    .Where(variant => variant!.Transforms is not null)
+                    .ToDictionary(variant => variant!.Key!, variant => variant!.Transforms),
+                ApiJson.Options
+            );
 
     /// <summary>Whether control's value is among what is given; null stands for none.</summary>
     public static (bool IsGiven, string? Value) ControlValue(IReadOnlyList<VariantBody?>? variants) =>
-        variants?.FirstOrDefault(variant => variant!.Key == Slug.Control)?.Value is { IsPresent: true, Value: var value } ? (true, FeatureRules.Stored(value)) : (false, null);
+        variants?.FirstOrDefault(variant => variant!.Key == Slug.Control)?.Value is { IsPresent: true, Value: var value }
+            ? (true, FeatureRules.Stored(value))
+            : (false, null);
 
     /// <summary>What is to become the options of the feature: those besides control, with their values where they are given.</summary>
-    public static string? Options(IReadOnlyList<VariantBody?>? variants) => variants is null
-        ? null
-        : JsonSerializer.Serialize(variants.Where(variant => variant!.Key != Slug.Control).Select(variant => variant!.Value is { IsPresent: true, Value: var value }
-            ? (object)new { key = variant.Key, value }
-            : new { key = variant.Key }));
+    public static string? Options(IReadOnlyList<VariantBody?>? variants) =>
+        variants is null
+            ? null
+            : JsonSerializer.Serialize(
+                variants
+                    .Where(variant => variant!.Key != Slug.Control)
+                    .Select(variant =>
+                        variant!.Value is { IsPresent: true, Value: var value }
+                            ? (object)new { key = variant.Key, value }
+                            : new { key = variant.Key }
+                    )
+            );
 
     private static void CheckTransforms(string field, IReadOnlyList<Transform?>? transforms, bool isWeb, Action<string, string> wrong)
     {

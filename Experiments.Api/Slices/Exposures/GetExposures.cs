@@ -12,11 +12,12 @@ namespace Experiments.Api.Slices.Exposures;
 /// <summary>Counts who was shown what, who is excluded and why, and whether the split is the one that was meant.</summary>
 internal static class GetExposures
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapGet("/{id}/exposures", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
-        .Named("getExposures", "Exposures of an experiment by variant, and exclusions by reason")
-        .Answers<ExposuresView>()
-        .Refuses(Problem.NoExperiment);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapGet("/{id}/exposures", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
+            .Named("getExposures", "Exposures of an experiment by variant, and exclusions by reason")
+            .Answers<ExposuresView>()
+            .Refuses(Problem.NoExperiment);
 
     internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<ExposuresView>>;
 
@@ -32,8 +33,7 @@ internal static class GetExposures
         private const long Few = 1000;
         private static readonly TimeSpan LongerPatience = TimeSpan.FromMilliseconds(60);
 
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             SELECT e.variants::text AS variants, e.started_at, e.ended_at,
                    COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events, h.since AS held_since, h.reason AS held_reason,
                    (SELECT COALESCE(json_agg(json_build_array(c.hour, c.outcome, c.count)), '[]')
@@ -60,10 +60,20 @@ internal static class GetExposures
         private static ExposuresView View(Row row)
         {
             var variants = StoredJson.Variants(row.Variants);
-            var counts = JsonNode.Parse(row.Counts)!.AsArray()
-                .Select(count => (Hour: count![0]!.GetValue<DateTimeOffset>().UtcDateTime, Outcome: count[1]!.GetValue<string>(), Count: count[2]!.GetValue<long>()))
+            var counts = JsonNode
+                .Parse(row.Counts)!
+                .AsArray()
+                .Select(count =>
+                    (
+                        Hour: count![0]!.GetValue<DateTimeOffset>().UtcDateTime,
+                        Outcome: count[1]!.GetValue<string>(),
+                        Count: count[2]!.GetValue<long>()
+                    )
+                )
                 .ToList();
-            var byOutcome = counts.GroupBy(count => count.Outcome).ToDictionary(group => group.Key, group => group.Sum(count => count.Count));
+            var byOutcome = counts
+                .GroupBy(count => count.Outcome)
+                .ToDictionary(group => group.Key, group => group.Sum(count => count.Count));
             var identities = variants.Select(variant => byOutcome.GetValueOrDefault(ExposureState.InVariant + variant.Key)).ToList();
             var total = identities.Sum();
             return new(
@@ -75,20 +85,43 @@ internal static class GetExposures
                 byOutcome.GetValueOrDefault(ExposureState.InHoldout),
                 ExposureState.Reasons.ToDictionary(reason => reason, reason => byOutcome.GetValueOrDefault(reason)),
                 SampleRatioView.Of(identities, variants.Select(variant => variant.Weight)),
-                Series(row, [.. counts.Where(count => count.Outcome.StartsWith(ExposureState.InVariant, StringComparison.Ordinal))], [.. variants.Select(variant => variant.Key)]));
+                Series(
+                    row,
+                    [.. counts.Where(count => count.Outcome.StartsWith(ExposureState.InVariant, StringComparison.Ordinal))],
+                    [.. variants.Select(variant => variant.Key)]
+                )
+            );
         }
 
         private static ExposureSeries Series(Row row, List<(DateTime Hour, string Outcome, long Count)> counts, List<string> keys)
         {
             var isHourly = row.StartedAt is null || (row.EndedAt ?? row.AsOf) - row.StartedAt.Value <= Hourly;
-            return new(isHourly ? "hour" : "day", [.. counts
-                .GroupBy(count => isHourly ? count.Hour : count.Hour.Date)
-                .OrderBy(point => point.Key)
-                .Select(point => new ExposurePoint(point.Key, keys.ToDictionary(
-                    key => key,
-                    key => point.Where(count => count.Outcome == ExposureState.InVariant + key).Sum(count => count.Count))))]);
+            return new(
+                isHourly ? "hour" : "day",
+                [
+                    .. counts
+                        .GroupBy(count => isHourly ? count.Hour : count.Hour.Date)
+                        .OrderBy(point => point.Key)
+                        .Select(point => new ExposurePoint(
+                            point.Key,
+                            keys.ToDictionary(
+                                key => key,
+                                key => point.Where(count => count.Outcome == ExposureState.InVariant + key).Sum(count => count.Count)
+                            )
+                        )),
+                ]
+            );
         }
 
-        private sealed record Row(string Variants, DateTime? StartedAt, DateTime? EndedAt, DateTime AsOf, long Events, DateTime? HeldSince, string? HeldReason, string Counts);
+        private sealed record Row(
+            string Variants,
+            DateTime? StartedAt,
+            DateTime? EndedAt,
+            DateTime AsOf,
+            long Events,
+            DateTime? HeldSince,
+            string? HeldReason,
+            string Counts
+        );
     }
 }

@@ -10,15 +10,23 @@ namespace Experiments.Api.Slices.Features;
 /// <summary>Makes a feature, multivariate when it has options.</summary>
 internal static class CreateFeature
 {
-    public static void Map(RouteGroupBuilder features) => features
-        .MapPost("/", (RequestContext context) => context.Create<Body, FeatureView>(body => new Command(context.Scope, body)))
-        .Named("createFeature", "Create a feature; with options it is multivariate")
-        .Takes<Body>("""{"name": "button_colour", "initial_value": "blue", "multivariate_options": [{"key": "green", "value": "green", "default_percentage_allocation": 0}]}""")
-        .Answers<FeatureView>(StatusCodes.Status201Created)
-        .Refuses(Problem.FeatureNameTaken);
+    public static void Map(RouteGroupBuilder features) =>
+        features
+            .MapPost("/", (RequestContext context) => context.Create<Body, FeatureView>(body => new Command(context.Scope, body)))
+            .Named("createFeature", "Create a feature; with options it is multivariate")
+            .Takes<Body>(
+                """{"name": "button_colour", "initial_value": "blue", "multivariate_options": [{"key": "green", "value": "green","""
+                    + """ "default_percentage_allocation": 0}]}"""
+            )
+            .Answers<FeatureView>(StatusCodes.Status201Created)
+            .Refuses(Problem.FeatureNameTaken);
 
     internal sealed record Body(
-        string? Name = null, JsonElement? InitialValue = null, bool? Enabled = null, IReadOnlyList<OptionBody?>? MultivariateOptions = null);
+        string? Name = null,
+        JsonElement? InitialValue = null,
+        bool? Enabled = null,
+        IReadOnlyList<OptionBody?>? MultivariateOptions = null
+    );
 
     internal sealed record Command(Scope Scope, Body Body) : IRequest<Outcome<FeatureView>>;
 
@@ -34,8 +42,7 @@ internal static class CreateFeature
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<FeatureView>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             WITH created AS (
                 INSERT INTO features AS f (environment_id, name, enabled, initial_value, multivariate_options)
                 VALUES (@EnvironmentId, @Name, @Enabled, @InitialValue::jsonb, options_of(@Options::jsonb, '[]'))
@@ -62,7 +69,8 @@ internal static class CreateFeature
                     InitialValue = FeatureRules.Stored(body.InitialValue),
                     Options = FeatureRules.Stored(body.MultivariateOptions ?? []),
                 },
-                cancellationToken);
+                cancellationToken
+            );
             return feature is null ? Problem.FeatureNameTaken : feature;
         }
     }

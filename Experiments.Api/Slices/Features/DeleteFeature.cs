@@ -8,18 +8,18 @@ namespace Experiments.Api.Slices.Features;
 /// <summary>Takes a feature out of sight and frees its name. Completed experiments keep it.</summary>
 internal static class DeleteFeature
 {
-    public static void Map(RouteGroupBuilder features) => features
-        .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
-        .Named("deleteFeature", "Delete a feature that no active experiment uses")
-        .AnswersNothing()
-        .Refuses(Problem.NoFeature, Problem.Stale, Problem.FeatureInUse);
+    public static void Map(RouteGroupBuilder features) =>
+        features
+            .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
+            .Named("deleteFeature", "Delete a feature that no active experiment uses")
+            .AnswersNothing()
+            .Refuses(Problem.NoFeature, Problem.Stale, Problem.FeatureInUse);
 
     internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Nothing>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             {FeatureView.Lock}
 
             WITH subject AS (
@@ -28,7 +28,8 @@ internal static class DeleteFeature
                 WHERE f.id = @Id AND f.environment_id = @EnvironmentId AND f.deleted_at IS NULL
             ), verdict AS (
                 SELECT COALESCE({FeatureView.Tag} <> ALL (@IfMatch::text[]), false) AS stale,
-                       EXISTS (SELECT FROM experiments e WHERE e.feature_id = f.id AND e.status <> 'completed' AND e.deleted_at IS NULL) AS in_use
+                       EXISTS (SELECT FROM experiments e
+                           WHERE e.feature_id = f.id AND e.status <> 'completed' AND e.deleted_at IS NULL) AS in_use
                 FROM subject f
             ), changed AS (
                 UPDATE features f SET deleted_at = clock_timestamp(), version = s.version + 1
@@ -46,8 +47,15 @@ internal static class DeleteFeature
         {
             var row = await db.ChangeLocked<Row>(
                 Sql,
-                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch },
-                cancellationToken);
+                new
+                {
+                    command.Id,
+                    command.Scope.EnvironmentId,
+                    command.Scope.Actor,
+                    command.Scope.IfMatch,
+                },
+                cancellationToken
+            );
 
             return row switch
             {

@@ -7,7 +7,8 @@ internal static class FeatureRoutes
 {
     private static readonly ObjectOf Feature = new(
         "SELECT id FROM features WHERE id = @Id AND environment_id = @EnvironmentId AND deleted_at IS NULL",
-        Problem.NoFeature);
+        Problem.NoFeature
+    );
 
     public static void MapFeatures(this RouteGroupBuilder environment)
     {

@@ -9,13 +9,19 @@ internal static class FlagsmithDocument
 {
     private const int MostFeatures = 2000;
 
-    private static readonly string TooMuch = $"There may be {FeatureRules.MaxOptions} options at most, whose percentages sum to 100 at most.";
+    private static readonly string TooMuch =
+        $"There may be {FeatureRules.MaxOptions} options at most, whose percentages sum to 100 at most.";
 
     /// <summary>The features of a document, or what is wrong with it, by path.</summary>
     public static (IReadOnlyList<ImportedFeature> Features, IReadOnlyList<(string Path, string Message)> Wrong) Read(JsonElement document)
     {
         var (features, wrong) = (new List<ImportedFeature>(), new List<(string Path, string Message)>());
-        if (document.ValueKind != JsonValueKind.Object || !document.TryGetProperty("feature_states", out var states) || states.ValueKind != JsonValueKind.Array || states.GetArrayLength() > MostFeatures)
+        if (
+            document.ValueKind != JsonValueKind.Object
+            || !document.TryGetProperty("feature_states", out var states)
+            || states.ValueKind != JsonValueKind.Array
+            || states.GetArrayLength() > MostFeatures
+        )
         {
             return ([], [("feature_states", $"This is required: the list of the environment's feature states, {MostFeatures} at most.")]);
         }
@@ -81,7 +87,9 @@ internal static class FlagsmithDocument
             }
         }
 
-        return wrong.Count > before ? null : new(name!, enabled == JsonValueKind.True, value.ValueKind is JsonValueKind.Undefined ? null : value, options);
+        return wrong.Count > before
+            ? null
+            : new(name!, enabled == JsonValueKind.True, value.ValueKind is JsonValueKind.Undefined ? null : value, options);
     }
 
     // Documents of old know their options by number only; the number makes the key, so that it stays the same from one import to the next.
@@ -90,15 +98,25 @@ internal static class FlagsmithDocument
         var option = Member(given, "multivariate_feature_option");
         var id = Member(option, "id") is { ValueKind: JsonValueKind.Number } number ? number.GetRawText() : $"{options.Count + 1}";
         var named = Member(option, "key");
-        var key = named.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null || (named.ValueKind == JsonValueKind.String && named.ValueEquals("")) ? $"option_{id}" : Text(named);
+        var key =
+            named.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null
+            || (named.ValueKind == JsonValueKind.String && named.ValueEquals(""))
+                ? $"option_{id}"
+                : Text(named);
         var value = Member(option, "value");
         var percentage = Member(given, "percentage_allocation");
-        var share = percentage.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null ? 0
+        var share =
+            percentage.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null ? 0
             : percentage.ValueKind == JsonValueKind.Number && percentage.TryGetDecimal(out var parsed) ? parsed
             : -1;
         if (!Slug.IsValid(key) || Slug.IsControl(key) || options.Any(other => other.Key == key))
         {
-            wrong.Add(($"{path}.multivariate_feature_option.key", "This must be 1 to 255 letters, digits, hyphens and underscores, not 'control', and given once."));
+            wrong.Add(
+                (
+                    $"{path}.multivariate_feature_option.key",
+                    "This must be 1 to 255 letters, digits, hyphens and underscores, not 'control', and given once."
+                )
+            );
         }
 
         if (value.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null)
@@ -123,13 +141,19 @@ internal static class FlagsmithDocument
         }
     }
 
-    private static JsonElement Member(JsonElement of, string name) => of.ValueKind == JsonValueKind.Object && of.TryGetProperty(name, out var member) ? member : default;
+    private static JsonElement Member(JsonElement of, string name) =>
+        of.ValueKind == JsonValueKind.Object && of.TryGetProperty(name, out var member) ? member : default;
 
     private static string? Text(JsonElement value) => value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 }
 
 /// <summary>A feature of a document.</summary>
-internal sealed record ImportedFeature(string Name, bool Enabled, JsonElement? InitialValue, IReadOnlyList<ImportedOption> MultivariateOptions);
+internal sealed record ImportedFeature(
+    string Name,
+    bool Enabled,
+    JsonElement? InitialValue,
+    IReadOnlyList<ImportedOption> MultivariateOptions
+);
 
 /// <summary>An option of it.</summary>
 internal sealed record ImportedOption(string Key, JsonElement Value, decimal DefaultPercentageAllocation);

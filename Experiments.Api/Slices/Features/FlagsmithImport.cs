@@ -19,14 +19,23 @@ internal sealed class FlagsmithImport(NpgsqlDataSource source)
         var found = (await connection.QueryAsync<(long Id, string Key)>(Environments, new { key })).AsList();
         if (found is not [var environment])
         {
-            throw new InvalidOperationException(found.Count == 0 ? "There is no such environment. Create one, or give its key with --environment." : "There are several environments. Say which with --environment <key>.");
+            throw new InvalidOperationException(
+                found.Count == 0
+                    ? "There is no such environment. Create one, or give its key with --environment."
+                    : "There are several environments. Say which with --environment <key>."
+            );
         }
 
         // Read as a body of a request is, so that the file may hold nothing that a request may not.
         var body = JsonBody.Read<JsonDocumentBody>(bytes);
-        var outcome = body.Refusal is { } unread ? unread : await new ImportFeatures.Handler(new Db(source)).Handle(new(new(environment.Id, "command line", null), body.Value!.Json), ct);
-        return outcome.Value ?? throw new InvalidOperationException(outcome.Refusal!.Errors is { } errors
-            ? string.Join('\n', errors.Select(error => $"{error.Key}: {string.Join(' ', error.Value)}"))
-            : outcome.Refusal.Detail);
+        var outcome = body.Refusal is { } unread
+            ? unread
+            : await new ImportFeatures.Handler(new Db(source)).Handle(new(new(environment.Id, "command line", null), body.Value!.Json), ct);
+        return outcome.Value
+            ?? throw new InvalidOperationException(
+                outcome.Refusal!.Errors is { } errors
+                    ? string.Join('\n', errors.Select(error => $"{error.Key}: {string.Join(' ', error.Value)}"))
+                    : outcome.Refusal.Detail
+            );
     }
 }

@@ -8,18 +8,18 @@ namespace Experiments.Api.Slices.Features;
 /// <summary>Reads one feature.</summary>
 internal static class GetFeature
 {
-    public static void Map(RouteGroupBuilder features) => features
-        .MapGet("/{id}", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
-        .Named("getFeature", "Read a feature")
-        .Answers<FeatureView>()
-        .Refuses(Problem.NoFeature);
+    public static void Map(RouteGroupBuilder features) =>
+        features
+            .MapGet("/{id}", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
+            .Named("getFeature", "Read a feature")
+            .Answers<FeatureView>()
+            .Refuses(Problem.NoFeature);
 
     internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<FeatureView>>;
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<FeatureView>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             SELECT {FeatureView.Columns}
             FROM features f
             WHERE f.id = @Id AND f.environment_id = @EnvironmentId AND f.deleted_at IS NULL

@@ -13,16 +13,23 @@ namespace Experiments.Api.Slices.Features;
 /// </summary>
 internal static class ImportFeatures
 {
-    public static void Map(RouteGroupBuilder features) => features
-        .MapPost("/import", (RequestContext context) => context.Ask<JsonDocumentBody, Report>(body => new Command(context.Scope, body.Json)))
-        .Named("importFeatures", "Import the features of a Flagsmith environment document")
-        .Takes<JsonDocumentBody>(
-            """
-            {"feature_states": [{"enabled": true, "feature_state_value": "blue", "feature": {"id": 7, "name": "button_colour", "type": "MULTIVARIATE"},
-              "multivariate_feature_state_values": [{"percentage_allocation": 50, "multivariate_feature_option": {"id": 9, "key": "green", "value": "green"}}]}]}
-            """)
-        .Answers<Report>()
-        .Refuses(Problem.ImportRefused);
+    public static void Map(RouteGroupBuilder features) =>
+        features
+            .MapPost(
+                "/import",
+                (RequestContext context) => context.Ask<JsonDocumentBody, Report>(body => new Command(context.Scope, body.Json))
+            )
+            .Named("importFeatures", "Import the features of a Flagsmith environment document")
+            .Takes<JsonDocumentBody>(
+                """
+                {"feature_states": [{"enabled": true, "feature_state_value": "blue",
+                    "feature": {"id": 7, "name": "button_colour", "type": "MULTIVARIATE"},
+                  "multivariate_feature_state_values": [{"percentage_allocation": 50,
+                      "multivariate_feature_option": {"id": 9, "key": "green", "value": "green"}}]}]}
+                """
+            )
+            .Answers<Report>()
+            .Refuses(Problem.ImportRefused);
 
     internal sealed record Command(Scope Scope, JsonElement Document) : IRequest<Outcome<Report>>;
 
@@ -32,34 +39,40 @@ internal static class ImportFeatures
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Report>>
     {
-        // An experiment that has started stands on its options, and a draft on there being some; such features refuse what would change that.
-        private const string Sql =
-            $"""
+        // An experiment that has started stands on its options, and a draft on there being some; such features refuse what would change
+        // that.
+        private const string Sql = $"""
             WITH turn AS MATERIALIZED (
                 SELECT pg_advisory_xact_lock(hashtextextended('import', @EnvironmentId))
             )
             SELECT id FROM features
-            WHERE (SELECT count(*) FROM turn) >= 0 AND environment_id = @EnvironmentId AND deleted_at IS NULL AND lower(name) IN (SELECT lower(g->>'name') FROM jsonb_array_elements(@Features::jsonb) AS g)
+            WHERE (SELECT count(*) FROM turn) >= 0 AND environment_id = @EnvironmentId AND deleted_at IS NULL
+                AND lower(name) IN (SELECT lower(g->>'name') FROM jsonb_array_elements(@Features::jsonb) AS g)
             ORDER BY id FOR UPDATE OF features;
 
             WITH given AS MATERIALIZED (
-                SELECT g->>'name' AS name, (g->>'enabled')::boolean AS enabled, NULLIF(g->'initial_value', 'null') AS initial_value, g->'multivariate_options' AS options, place
+                SELECT g->>'name' AS name, (g->>'enabled')::boolean AS enabled, NULLIF(g->'initial_value', 'null') AS initial_value,
+                    g->'multivariate_options' AS options, place
                 FROM jsonb_array_elements(@Features::jsonb) WITH ORDINALITY AS t(g, place)
             ), wanted AS MATERIALIZED (
-                SELECT g.name AS given_name, g.enabled AS to_enabled, g.initial_value AS to_value, options_of(g.options, COALESCE(f.multivariate_options, '[]')) AS to_options, g.place, f.*,
+                SELECT g.name AS given_name, g.enabled AS to_enabled, g.initial_value AS to_value,
+                    options_of(g.options, COALESCE(f.multivariate_options, '[]')) AS to_options, g.place, f.*,
                        {FeatureView.State} AS state
                 FROM given g
                 LEFT JOIN features f ON f.environment_id = @EnvironmentId AND f.deleted_at IS NULL AND lower(f.name) = lower(g.name)
             ), judged AS MATERIALIZED (
-                SELECT w.*, (w.enabled, w.initial_value, w.multivariate_options) IS NOT DISTINCT FROM (w.to_enabled, w.to_value, w.to_options) AS same,
+                SELECT w.*, (w.enabled, w.initial_value, w.multivariate_options) IS NOT DISTINCT
+                FROM (w.to_enabled, w.to_value, w.to_options) AS same,
                        EXISTS (SELECT FROM experiments e WHERE e.feature_id = w.id AND e.status <> 'completed' AND e.deleted_at IS NULL
-                               AND (w.to_options = '[]' OR (e.status <> 'created' AND (w.initial_value, w.multivariate_options) IS DISTINCT FROM (w.to_value, w.to_options)))) AS locked
+                               AND (w.to_options = '[]' OR (e.status <> 'created' AND (w.initial_value, w.multivariate_options) IS DISTINCT
+                                   FROM (w.to_value, w.to_options)))) AS locked
                 FROM wanted w
             ), refused AS (
                 SELECT given_name, place FROM judged WHERE locked AND NOT same
             ), created AS (
                 INSERT INTO features AS f (environment_id, name, enabled, initial_value, multivariate_options)
-                SELECT @EnvironmentId, given_name, to_enabled, to_value, to_options FROM judged WHERE id IS NULL AND NOT EXISTS (SELECT FROM refused) ORDER BY place
+                SELECT @EnvironmentId, given_name, to_enabled, to_value, to_options FROM judged
+                WHERE id IS NULL AND NOT EXISTS (SELECT FROM refused) ORDER BY place
                 RETURNING f.*, {FeatureView.State} AS after
             ), changed AS (
                 UPDATE features f SET enabled = j.to_enabled, initial_value = j.to_value, multivariate_options = j.to_options,
@@ -69,9 +82,11 @@ internal static class ImportFeatures
             ), draft AS (
                 SELECT e.id, c.initial_value, c.multivariate_options, c.updated_at, {ExperimentView.State} AS state
                 FROM experiments e JOIN changed c ON c.id = e.feature_id
-                WHERE e.status = 'created' AND e.deleted_at IS NULL AND follow(e.variants, c.initial_value, c.multivariate_options) <> e.variants
+                WHERE e.status = 'created' AND e.deleted_at IS NULL
+                    AND follow(e.variants, c.initial_value, c.multivariate_options) <> e.variants
             ), followed AS (
-                UPDATE experiments e SET variants = follow(e.variants, d.initial_value, d.multivariate_options), version = e.version + 1, updated_at = d.updated_at
+                UPDATE experiments e SET variants = follow(e.variants, d.initial_value, d.multivariate_options), version = e.version + 1,
+                    updated_at = d.updated_at
                 FROM draft d WHERE e.id = d.id
                 RETURNING e.id, d.state AS before, {ExperimentView.State} AS after
             ), logged AS (
@@ -98,11 +113,20 @@ internal static class ImportFeatures
 
             var row = await db.ChangeLocked<Row>(
                 Sql,
-                new { command.Scope.EnvironmentId, command.Scope.Actor, Features = JsonSerializer.Serialize(features, ApiJson.Options) },
-                cancellationToken);
+                new
+                {
+                    command.Scope.EnvironmentId,
+                    command.Scope.Actor,
+                    Features = JsonSerializer.Serialize(features, ApiJson.Options),
+                },
+                cancellationToken
+            );
 
             return row!.Refused.Length > 0
-                ? new Refusal(Problem.ImportRefused, $"Nothing was imported. Experiments that are not completed stand on: {string.Join(", ", row.Refused)}.")
+                ? new Refusal(
+                    Problem.ImportRefused,
+                    $"Nothing was imported. Experiments that are not completed stand on: {string.Join(", ", row.Refused)}."
+                )
                 : new Report(row.Created, row.Updated, row.Unchanged);
         }
 

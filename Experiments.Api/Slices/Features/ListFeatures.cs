@@ -9,12 +9,17 @@ namespace Experiments.Api.Slices.Features;
 /// <summary>Lists the features of an environment, newest first.</summary>
 internal static class ListFeatures
 {
-    public static void Map(RouteGroupBuilder features) => features
-        .MapGet("/", (RequestContext context) => context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address)))
-        .Named("listFeatures", "List features, newest first")
-        .Asks("q", "Only those with this text in their name, in any case.", "button")
-        .AsksForPage()
-        .Answers<Listing<FeatureView>>();
+    public static void Map(RouteGroupBuilder features) =>
+        features
+            .MapGet(
+                "/",
+                (RequestContext context) =>
+                    context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address))
+            )
+            .Named("listFeatures", "List features, newest first")
+            .Asks("q", "Only those with this text in their name, in any case.", "button")
+            .AsksForPage()
+            .Answers<Listing<FeatureView>>();
 
     internal sealed record Query(long EnvironmentId, string? Q, Page Page, Uri Address) : IRequest<Outcome<Listing<FeatureView>>>, IPaged;
 
@@ -29,8 +34,7 @@ internal static class ListFeatures
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<FeatureView>>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             WITH found AS MATERIALIZED (
                 SELECT f.id, f.created_at
                 FROM features f
@@ -48,8 +52,15 @@ internal static class ListFeatures
         {
             var rows = await db.Rows<Row>(
                 Sql,
-                new { query.EnvironmentId, Pattern = Rules.LikePattern(query.Q), query.Page.Limit, query.Page.Offset },
-                cancellationToken);
+                new
+                {
+                    query.EnvironmentId,
+                    Pattern = Rules.LikePattern(query.Q),
+                    query.Page.Limit,
+                    query.Page.Offset,
+                },
+                cancellationToken
+            );
             return query.Page.Of<FeatureView>(query.Address, rows[0].Count, [.. rows.Where(row => row.Id > 0)]);
         }
 

@@ -11,12 +11,17 @@ namespace Experiments.Api.Slices.Features;
 /// <summary>Changes a feature. A draft experiment on it follows; one that has started allows nothing but the switch.</summary>
 internal static class PatchFeature
 {
-    public static void Map(RouteGroupBuilder features) => features
-        .MapPatch("/{id}", (ObjectId id, RequestContext context) => context.Patch<Body, FeatureView>(body => new Command(context.Scope, id.Value, body)))
-        .Named("patchFeature", "Update a feature; multivariate_options replaces all options")
-        .Takes<Body>("""{"enabled": true}""")
-        .Answers<FeatureView>()
-        .Refuses(Problem.NoFeature, Problem.Stale, Problem.FeatureLocked, Problem.FeatureInUse, Problem.FeatureNameTaken);
+    public static void Map(RouteGroupBuilder features) =>
+        features
+            .MapPatch(
+                "/{id}",
+                (ObjectId id, RequestContext context) =>
+                    context.Patch<Body, FeatureView>(body => new Command(context.Scope, id.Value, body))
+            )
+            .Named("patchFeature", "Update a feature; multivariate_options replaces all options")
+            .Takes<Body>("""{"enabled": true}""")
+            .Answers<FeatureView>()
+            .Refuses(Problem.NoFeature, Problem.Stale, Problem.FeatureLocked, Problem.FeatureInUse, Problem.FeatureNameTaken);
 
     internal sealed record Body
     {
@@ -45,8 +50,7 @@ internal static class PatchFeature
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<FeatureView>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             {FeatureView.Lock}
 
             WITH subject AS (
@@ -80,7 +84,8 @@ internal static class PatchFeature
                 RETURNING f.*, {FeatureView.State} AS state
             ), followed AS (
                 UPDATE experiments e SET
-                    variants = follow(a.variants, c.initial_value, c.multivariate_options), version = e.version + 1, updated_at = c.updated_at
+                    variants = follow(a.variants, c.initial_value, c.multivariate_options), version = e.version + 1,
+                        updated_at = c.updated_at
                 FROM active a, changed c
                 WHERE e.id = a.id AND a.status = 'created' AND follow(a.variants, c.initial_value, c.multivariate_options) <> a.variants
                 RETURNING e.id, a.state AS before, {ExperimentView.State} AS after
@@ -111,7 +116,8 @@ internal static class PatchFeature
                     InitialValue = FeatureRules.Stored(body.InitialValue.Value),
                     Options = FeatureRules.Stored(body.MultivariateOptions.Value),
                 },
-                cancellationToken);
+                cancellationToken
+            );
 
             return row switch
             {

@@ -9,11 +9,12 @@ namespace Experiments.Api.Slices.Holdouts;
 /// <summary>Makes a holdout, with a salt of its own.</summary>
 internal static class CreateHoldout
 {
-    public static void Map(RouteGroupBuilder holdouts) => holdouts
-        .MapPost("/", (RequestContext context) => context.Create<Body, HoldoutView>(body => new Command(context.Scope, body)))
-        .Named("createHoldout", "Create a holdout: a share of identities excluded from experiments")
-        .Takes<Body>("""{"name": "Never in a test", "percentage": 5}""")
-        .Answers<HoldoutView>(StatusCodes.Status201Created);
+    public static void Map(RouteGroupBuilder holdouts) =>
+        holdouts
+            .MapPost("/", (RequestContext context) => context.Create<Body, HoldoutView>(body => new Command(context.Scope, body)))
+            .Named("createHoldout", "Create a holdout: a share of identities excluded from experiments")
+            .Takes<Body>("""{"name": "Never in a test", "percentage": 5}""")
+            .Answers<HoldoutView>(StatusCodes.Status201Created);
 
     internal sealed record Body(string? Name = null, string? Description = null, decimal? Percentage = null);
 
@@ -32,8 +33,7 @@ internal static class CreateHoldout
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<HoldoutView>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             WITH created AS (
                 INSERT INTO holdouts AS h (environment_id, name, description, percentage, created_by)
                 VALUES (@EnvironmentId, @Name, @Description, @Percentage, @Actor)
@@ -45,16 +45,20 @@ internal static class CreateHoldout
             SELECT {HoldoutView.Columns} FROM created h
             """;
 
-        public async Task<Outcome<HoldoutView>> Handle(Command command, CancellationToken cancellationToken) => (await db.Change<HoldoutView>(
-            Sql,
-            new
-            {
-                command.Scope.EnvironmentId,
-                command.Scope.Actor,
-                Name = command.Body.Name!.Trim(),
-                Description = command.Body.Description?.Trim() ?? "",
-                Percentage = command.Body.Percentage!.Value,
-            },
-            cancellationToken))!;
+        public async Task<Outcome<HoldoutView>> Handle(Command command, CancellationToken cancellationToken) =>
+            (
+                await db.Change<HoldoutView>(
+                    Sql,
+                    new
+                    {
+                        command.Scope.EnvironmentId,
+                        command.Scope.Actor,
+                        Name = command.Body.Name!.Trim(),
+                        Description = command.Body.Description?.Trim() ?? "",
+                        Percentage = command.Body.Percentage!.Value,
+                    },
+                    cancellationToken
+                )
+            )!;
     }
 }

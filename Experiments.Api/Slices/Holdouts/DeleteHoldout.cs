@@ -9,22 +9,23 @@ namespace Experiments.Api.Slices.Holdouts;
 /// <summary>Deletes a holdout that no experiment has started with; drafts that have it lose it.</summary>
 internal static class DeleteHoldout
 {
-    public static void Map(RouteGroupBuilder holdouts) => holdouts
-        .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
-        .Named("deleteHoldout", "Delete a holdout that no experiment uses")
-        .AnswersNothing()
-        .Refuses(Problem.NoHoldout, Problem.Stale, Problem.HoldoutInUse);
+    public static void Map(RouteGroupBuilder holdouts) =>
+        holdouts
+            .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
+            .Named("deleteHoldout", "Delete a holdout that no experiment uses")
+            .AnswersNothing()
+            .Refuses(Problem.NoHoldout, Problem.Stale, Problem.HoldoutInUse);
 
     internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Nothing>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             {HoldoutView.Lock}
 
             WITH subject AS (
-                SELECT h.*, {HoldoutView.State} AS state, {HoldoutView.IsInUse} AS in_use, COALESCE({HoldoutView.Tag} <> ALL (@IfMatch::text[]), false) AS stale
+                SELECT h.*, {HoldoutView.State} AS state, {HoldoutView.IsInUse} AS in_use,
+                    COALESCE({HoldoutView.Tag} <> ALL (@IfMatch::text[]), false) AS stale
                 FROM holdouts h
                 WHERE h.id = @Id AND h.environment_id = @EnvironmentId AND h.deleted_at IS NULL
             ), changed AS (
@@ -33,7 +34,8 @@ internal static class DeleteHoldout
                 WHERE h.id = s.id AND NOT s.stale AND NOT s.in_use
                 RETURNING h.*
             ), draft AS (
-                SELECT e.*, {ExperimentView.State} AS state FROM experiments e JOIN changed c ON e.holdout_id = c.id WHERE e.deleted_at IS NULL
+                SELECT e.*, {ExperimentView.State} AS state FROM experiments e JOIN changed c ON e.holdout_id = c.id
+                WHERE e.deleted_at IS NULL
             ), released AS (
                 UPDATE experiments e SET holdout_id = NULL, version = e.version + 1, updated_at = GREATEST(clock_timestamp(), e.updated_at)
                 FROM draft WHERE e.id = draft.id AND e.started_at IS NULL
@@ -51,8 +53,15 @@ internal static class DeleteHoldout
         {
             var row = await db.ChangeLocked<Row>(
                 Sql,
-                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch },
-                cancellationToken);
+                new
+                {
+                    command.Id,
+                    command.Scope.EnvironmentId,
+                    command.Scope.Actor,
+                    command.Scope.IfMatch,
+                },
+                cancellationToken
+            );
 
             return row switch
             {

@@ -14,41 +14,57 @@ namespace Experiments.Api.Slices.Holdouts;
 /// </summary>
 internal static class GetHoldoutResults
 {
-    public static void Map(RouteGroupBuilder holdouts) => holdouts
-        .MapGet("/{id}/results", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
-        .Named("getHoldoutResults", "Results of a holdout: held-out identities against all others")
-        .Answers<Response>()
-        .Refuses(Problem.NoHoldout);
+    public static void Map(RouteGroupBuilder holdouts) =>
+        holdouts
+            .MapGet("/{id}/results", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
+            .Named("getHoldoutResults", "Results of a holdout: held-out identities against all others")
+            .Answers<Response>()
+            .Refuses(Problem.NoHoldout);
 
     internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<Response>>;
 
     [Example(
         """
-        {"experiments": [{"id": 1, "name": "Green button", "status": "running", "held_out": 52, "rest": 1000, "metrics": [
-            {"metric": 1, "metric_name": "Bought", "aggregation": "occurrence",
-             "held_out": {"n": 52, "sum": 10, "mean": 0.1923}, "rest": {"n": 1000, "sum": 231, "mean": 0.231},
-             "rest_over_held_out": {"key": "rest", "effect": 0.2012, "difference": 0.0387, "standard_error": 0.0563,
-                "frequentist": {"p_value": 0.4944, "ci": [-0.2484, 1.8013], "degrees_of_freedom": 57.2}, "sequential": {"p_value": 1, "ci": [null, null], "ci_reason": "control_near_zero"},
-                "bayesian": {"chance_to_win": 0.7542, "ci": [-0.2422, 1.7253], "expected_loss": [0.2439, 0.0427]}, "cuped": null, "reason": null}}]}]}
-        """)]
+            {"experiments": [{"id": 1, "name": "Green button", "status": "running", "held_out": 52, "rest": 1000, "metrics": [
+                {"metric": 1, "metric_name": "Bought", "aggregation": "occurrence",
+                 "held_out": {"n": 52, "sum": 10, "mean": 0.1923}, "rest": {"n": 1000, "sum": 231, "mean": 0.231},
+                 "rest_over_held_out": {"key": "rest", "effect": 0.2012, "difference": 0.0387, "standard_error": 0.0563,
+                    "frequentist": {"p_value": 0.4944, "ci": [-0.2484, 1.8013], "degrees_of_freedom": 57.2},
+                        "sequential": {"p_value": 1, "ci": [null, null], "ci_reason": "control_near_zero"},
+                    "bayesian": {"chance_to_win": 0.7542, "ci": [-0.2422, 1.7253], "expected_loss": [0.2439, 0.0427]}, "cuped": null,
+                        "reason": null}}]}]}
+            """
+    )]
     internal sealed record Response(IReadOnlyList<ExperimentOf> Experiments);
 
     internal sealed record ExperimentOf(long Id, string Name, string Status, long HeldOut, long Rest, IReadOnlyList<MetricOf> Metrics);
 
-    internal sealed record MetricOf(long Metric, string MetricName, string Aggregation, Side HeldOut, Side Rest, ComparedArm RestOverHeldOut);
+    internal sealed record MetricOf(
+        long Metric,
+        string MetricName,
+        string Aggregation,
+        Side HeldOut,
+        Side Rest,
+        ComparedArm RestOverHeldOut
+    );
 
     /// <summary>The sums of one side; of a ratio with those of its denominator.</summary>
     internal sealed record Side(
-        long N, double Sum, double? Mean, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? DenominatorSum = null);
+        long N,
+        double Sum,
+        double? Mean,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? DenominatorSum = null
+    );
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Response>>
     {
-        private const string Sql =
-            $"""
-            SELECT h.id AS holdout_id, e.id AS experiment_id, e.name, e.status, l.metric_id, l.name AS metric_name, l.aggregation, l.expected_direction,
+        private const string Sql = $"""
+            SELECT h.id AS holdout_id, e.id AS experiment_id, e.name, e.status, l.metric_id, l.name AS metric_name, l.aggregation,
+                l.expected_direction,
                    n.held_out, n.rest, s.is_held_out, s.y, s.yy, s.d, s.dd, s.yd
             FROM holdouts h
-            LEFT JOIN experiments e ON e.holdout_id = h.id AND e.environment_id = h.environment_id AND e.started_at IS NOT NULL AND e.deleted_at IS NULL
+            LEFT JOIN experiments e ON e.holdout_id = h.id AND e.environment_id = h.environment_id AND e.started_at IS NOT NULL
+                AND e.deleted_at IS NULL
             LEFT JOIN LATERAL (
                 SELECT COALESCE(sum(c.count) FILTER (WHERE c.outcome = '{Domain.ExposureState.InHoldout}'), 0)::bigint AS held_out,
                        COALESCE(sum(c.count) FILTER (WHERE c.outcome LIKE '{Domain.ExposureState.InVariant}%'), 0)::bigint AS rest
@@ -56,7 +72,8 @@ internal static class GetHoldoutResults
             ) n ON true
             LEFT JOIN experiment_metrics l ON l.experiment_id = e.id AND l.backfilled
             LEFT JOIN LATERAL (
-                SELECT arm < 0 AS is_held_out, sum(y)::float8 AS y, sum(yy)::float8 AS yy, sum(d)::float8 AS d, sum(dd)::float8 AS dd, sum(yd)::float8 AS yd
+                SELECT arm < 0 AS is_held_out, sum(y)::float8 AS y, sum(yy)::float8 AS yy, sum(d)::float8 AS d, sum(dd)::float8 AS dd,
+                    sum(yd)::float8 AS yd
                 FROM metric_sums WHERE link_id = l.id GROUP BY 1
             ) s ON true
             WHERE h.id = @Id AND h.environment_id = @EnvironmentId AND h.deleted_at IS NULL
@@ -68,13 +85,22 @@ internal static class GetHoldoutResults
             var rows = await db.Rows<Row>(Sql, query, cancellationToken);
             return rows.Count == 0
                 ? Problem.NoHoldout
-                : new Response([.. rows.Where(row => row.ExperimentId is not null).GroupBy(row => row.ExperimentId!.Value).Select(OfExperiment)]);
+                : new Response([
+                    .. rows.Where(row => row.ExperimentId is not null).GroupBy(row => row.ExperimentId!.Value).Select(OfExperiment),
+                ]);
         }
 
         private static ExperimentOf OfExperiment(IGrouping<long, Row> rows)
         {
             var first = rows.First();
-            return new(rows.Key, first.Name!, first.Status!, first.HeldOut, first.Rest, [.. rows.Where(row => row.MetricId is not null).GroupBy(row => row.MetricId!.Value).Select(OfMetric)]);
+            return new(
+                rows.Key,
+                first.Name!,
+                first.Status!,
+                first.HeldOut,
+                first.Rest,
+                [.. rows.Where(row => row.MetricId is not null).GroupBy(row => row.MetricId!.Value).Select(OfMetric)]
+            );
         }
 
         private static MetricOf OfMetric(IGrouping<long, Row> rows)
@@ -84,13 +110,17 @@ internal static class GetHoldoutResults
             var kind = MeasuredMetric.KindOf(first.Aggregation!);
             var settings = new ComparisonSettings(kind, HigherIsBetter: MeasuredMetric.IsHigherBetter(first.ExpectedDirection!));
             return new(
-                rows.Key, first.MetricName!, first.Aggregation!, SideOf(heldOut, kind), SideOf(rest, kind),
-                ComparedArm.Of("rest", Comparison.Between(heldOut, rest, settings)));
+                rows.Key,
+                first.MetricName!,
+                first.Aggregation!,
+                SideOf(heldOut, kind),
+                SideOf(rest, kind),
+                ComparedArm.Of("rest", Comparison.Between(heldOut, rest, settings))
+            );
         }
 
-        private static SufficientStatistics Sums(IEnumerable<Row> rows, bool isHeldOut, long n) => rows.FirstOrDefault(row => row.IsHeldOut == isHeldOut) is { } row
-            ? new(n, row.Y, row.YY, row.D, row.DD, row.YD)
-            : new(n, 0, 0);
+        private static SufficientStatistics Sums(IEnumerable<Row> rows, bool isHeldOut, long n) =>
+            rows.FirstOrDefault(row => row.IsHeldOut == isHeldOut) is { } row ? new(n, row.Y, row.YY, row.D, row.DD, row.YD) : new(n, 0, 0);
 
         private static Side SideOf(SufficientStatistics sums, MetricKind kind)
         {

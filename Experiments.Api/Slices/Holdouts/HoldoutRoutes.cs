@@ -7,7 +7,8 @@ internal static class HoldoutRoutes
 {
     private static readonly ObjectOf Holdout = new(
         "SELECT id FROM holdouts WHERE id = @Id AND environment_id = @EnvironmentId AND deleted_at IS NULL",
-        Problem.NoHoldout);
+        Problem.NoHoldout
+    );
 
     public static void MapHoldouts(this RouteGroupBuilder environment)
     {

@@ -7,21 +7,21 @@ namespace Experiments.Api.Slices.Holdouts;
 /// <summary>A holdout as it is read, and the columns that make it.</summary>
 [Example(
     """
-    {"id": 1, "name": "Never in a test", "description": "", "percentage": 5, "experiments": [{"id": 1, "name": "Green button", "status": "running"}],
-     "created_by": "alice@example.com", "created_at": "2026-11-22T12:00:00Z", "updated_at": "2026-11-22T12:00:00Z"}
-    """)]
+        {"id": 1, "name": "Never in a test", "description": "", "percentage": 5,
+            "experiments": [{"id": 1, "name": "Green button", "status": "running"}],
+         "created_by": "alice@example.com", "created_at": "2026-11-22T12:00:00Z", "updated_at": "2026-11-22T12:00:00Z"}
+        """
+)]
 internal record HoldoutView : ITagged, IIdentified
 {
     // With what it shows of its experiments.
-    public const string Tag =
-        """
+    public const string Tag = """
         '"' || h.version || '-' || (SELECT md5(COALESCE(string_agg(e.id || ':' || e.status || ':' || e.name, ',' ORDER BY e.id), ''))
             FROM experiments e WHERE e.holdout_id = h.id AND e.deleted_at IS NULL) || '"'
         """;
 
     /// <summary>Selects this view from a holdout <c>h</c>.</summary>
-    public const string Columns =
-        $"""
+    public const string Columns = $"""
         {Tag} AS etag, h.id, h.name, h.description, h.percentage,
         (SELECT COALESCE(json_agg(json_build_object('id', e.id, 'name', e.name, 'status', e.status) ORDER BY e.id), '[]')
          FROM experiments e WHERE e.holdout_id = h.id AND e.deleted_at IS NULL)::text AS experiments,
@@ -32,17 +32,18 @@ internal record HoldoutView : ITagged, IIdentified
     public const string State = "jsonb_build_object('name', h.name, 'description', h.description, 'percentage', h.percentage)";
 
     /// <summary>Whether an experiment that has started has the holdout <c>h</c>.</summary>
-    public const string IsInUse = "EXISTS (SELECT FROM experiments e WHERE e.holdout_id = h.id AND e.started_at IS NOT NULL AND e.deleted_at IS NULL)";
+    public const string IsInUse =
+        "EXISTS (SELECT FROM experiments e WHERE e.holdout_id = h.id AND e.started_at IS NOT NULL AND e.deleted_at IS NULL)";
 
     /// <summary>
     /// Goes before the statement of a change, as one of its own: it waits for experiments that are being given the holdout or started,
     /// and they for it.
     /// </summary>
-    public const string Lock =
-        """
+    public const string Lock = """
         WITH standing AS (
             SELECT f.id FROM features f
-            WHERE f.id IN (SELECT e.feature_id FROM experiments e WHERE e.holdout_id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL)
+            WHERE f.id IN (SELECT e.feature_id FROM experiments e
+                WHERE e.holdout_id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL)
             ORDER BY f.id FOR NO KEY UPDATE
         )
         SELECT id FROM holdouts WHERE id = @Id AND environment_id = @EnvironmentId AND (SELECT count(*) FROM standing) >= 0 FOR UPDATE;

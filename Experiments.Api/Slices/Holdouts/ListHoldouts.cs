@@ -9,12 +9,17 @@ namespace Experiments.Api.Slices.Holdouts;
 /// <summary>Lists the holdouts of an environment, newest first.</summary>
 internal static class ListHoldouts
 {
-    public static void Map(RouteGroupBuilder holdouts) => holdouts
-        .MapGet("/", (RequestContext context) => context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address)))
-        .Named("listHoldouts", "List holdouts, newest first")
-        .Asks("q", "Only those with this text in their name, in any case.", "never")
-        .AsksForPage()
-        .Answers<Listing<HoldoutView>>();
+    public static void Map(RouteGroupBuilder holdouts) =>
+        holdouts
+            .MapGet(
+                "/",
+                (RequestContext context) =>
+                    context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address))
+            )
+            .Named("listHoldouts", "List holdouts, newest first")
+            .Asks("q", "Only those with this text in their name, in any case.", "never")
+            .AsksForPage()
+            .Answers<Listing<HoldoutView>>();
 
     internal sealed record Query(long EnvironmentId, string? Q, Page Page, Uri Address) : IRequest<Outcome<Listing<HoldoutView>>>, IPaged;
 
@@ -29,8 +34,7 @@ internal static class ListHoldouts
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<HoldoutView>>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             WITH found AS MATERIALIZED (
                 SELECT h.id, h.created_at
                 FROM holdouts h
@@ -48,8 +52,15 @@ internal static class ListHoldouts
         {
             var rows = await db.Rows<Row>(
                 Sql,
-                new { query.EnvironmentId, Pattern = Rules.LikePattern(query.Q), query.Page.Limit, query.Page.Offset },
-                cancellationToken);
+                new
+                {
+                    query.EnvironmentId,
+                    Pattern = Rules.LikePattern(query.Q),
+                    query.Page.Limit,
+                    query.Page.Offset,
+                },
+                cancellationToken
+            );
             return query.Page.Of<HoldoutView>(query.Address, rows[0].Count, [.. rows.Where(row => row.Id > 0)]);
         }
 

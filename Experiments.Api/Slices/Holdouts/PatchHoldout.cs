@@ -9,12 +9,17 @@ namespace Experiments.Api.Slices.Holdouts;
 /// <summary>Changes a holdout that no experiment that has started has.</summary>
 internal static class PatchHoldout
 {
-    public static void Map(RouteGroupBuilder holdouts) => holdouts
-        .MapPatch("/{id}", (ObjectId id, RequestContext context) => context.Patch<Body, HoldoutView>(body => new Command(context.Scope, id.Value, body)))
-        .Named("patchHoldout", "Update a holdout that no started experiment uses")
-        .Takes<Body>("""{"percentage": 10}""")
-        .Answers<HoldoutView>()
-        .Refuses(Problem.NoHoldout, Problem.Stale, Problem.HoldoutInUse);
+    public static void Map(RouteGroupBuilder holdouts) =>
+        holdouts
+            .MapPatch(
+                "/{id}",
+                (ObjectId id, RequestContext context) =>
+                    context.Patch<Body, HoldoutView>(body => new Command(context.Scope, id.Value, body))
+            )
+            .Named("patchHoldout", "Update a holdout that no started experiment uses")
+            .Takes<Body>("""{"percentage": 10}""")
+            .Answers<HoldoutView>()
+            .Refuses(Problem.NoHoldout, Problem.Stale, Problem.HoldoutInUse);
 
     internal sealed record Body
     {
@@ -35,28 +40,33 @@ internal static class PatchHoldout
             RuleFor(c => c.Body.Description).NotNullIfPresent();
             RuleFor(c => c.Body.Description.Value).MaxCharacters(10_000).OverridePropertyName("description");
             RuleFor(c => c.Body.Percentage).NotNullIfPresent();
-            RuleFor(c => c.Body.Percentage.Value).InclusiveBetween(0, 100).OverridePropertyName("percentage").WithMessage("This must be from 0 to 100.");
+            RuleFor(c => c.Body.Percentage.Value)
+                .InclusiveBetween(0, 100)
+                .OverridePropertyName("percentage")
+                .WithMessage("This must be from 0 to 100.");
         }
     }
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<HoldoutView>>
     {
         // Experiments show their holdout, so those that have it are of a new version as well.
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             {HoldoutView.Lock}
 
             WITH subject AS (
-                SELECT h.*, {HoldoutView.State} AS state, {HoldoutView.IsInUse} AS in_use, COALESCE({HoldoutView.Tag} <> ALL (@IfMatch::text[]), false) AS stale
+                SELECT h.*, {HoldoutView.State} AS state, {HoldoutView.IsInUse} AS in_use,
+                    COALESCE({HoldoutView.Tag} <> ALL (@IfMatch::text[]), false) AS stale
                 FROM holdouts h
                 WHERE h.id = @Id AND h.environment_id = @EnvironmentId AND h.deleted_at IS NULL
             ), changed AS (
                 UPDATE holdouts h SET
-                    name = COALESCE(@Name, s.name), description = COALESCE(@Description, s.description), percentage = COALESCE(@Percentage, s.percentage),
+                    name = COALESCE(@Name, s.name), description = COALESCE(@Description, s.description),
+                        percentage = COALESCE(@Percentage, s.percentage),
                     version = s.version + 1, updated_at = GREATEST(clock_timestamp(), s.updated_at)
                 FROM subject s
                 WHERE h.id = s.id AND NOT s.stale AND NOT s.in_use
-                  AND (COALESCE(@Name, s.name), COALESCE(@Description, s.description), COALESCE(@Percentage, s.percentage)) <> (s.name, s.description, s.percentage)
+                  AND (COALESCE(@Name, s.name), COALESCE(@Description, s.description), COALESCE(@Percentage, s.percentage)) <> (s.name,
+                      s.description, s.percentage)
                 RETURNING h.*
             ), shown AS (
                 UPDATE experiments e SET version = e.version + 1, updated_at = GREATEST(c.updated_at, e.updated_at)
@@ -67,7 +77,8 @@ internal static class PatchHoldout
             ), now AS (
                 SELECT id, name, description, percentage, version, created_by, created_at, updated_at FROM changed
                 UNION ALL
-                SELECT id, name, description, percentage, version, created_by, created_at, updated_at FROM subject WHERE NOT EXISTS (SELECT FROM changed)
+                SELECT id, name, description, percentage, version, created_by, created_at, updated_at FROM subject
+                WHERE NOT EXISTS (SELECT FROM changed)
             )
             SELECT s.stale, s.in_use, {HoldoutView.Columns} FROM now h, subject s
             """;
@@ -87,7 +98,8 @@ internal static class PatchHoldout
                     Description = body.Description.Value?.Trim(),
                     Percentage = body.Percentage.Value,
                 },
-                cancellationToken);
+                cancellationToken
+            );
 
             return row switch
             {

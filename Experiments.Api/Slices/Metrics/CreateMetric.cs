@@ -10,13 +10,22 @@ namespace Experiments.Api.Slices.Metrics;
 /// <summary>Defines a metric of the environment.</summary>
 internal static class CreateMetric
 {
-    public static void Map(RouteGroupBuilder metrics) => metrics
-        .MapPost("/", (RequestContext context) => context.Create<Body, MetricView>(body => new Command(context.Scope, body)))
-        .Named("createMetric", "Create a metric")
-        .Takes<Body>("""{"name": "Revenue", "aggregation": "sum", "direction": "up", "definition": {"event": "purchase", "property": "value"}}""")
-        .Answers<MetricView>(StatusCodes.Status201Created);
+    public static void Map(RouteGroupBuilder metrics) =>
+        metrics
+            .MapPost("/", (RequestContext context) => context.Create<Body, MetricView>(body => new Command(context.Scope, body)))
+            .Named("createMetric", "Create a metric")
+            .Takes<Body>(
+                """{"name": "Revenue", "aggregation": "sum", "direction": "up", "definition": {"event": "purchase", "property": "value"}}"""
+            )
+            .Answers<MetricView>(StatusCodes.Status201Created);
 
-    internal sealed record Body(string? Name = null, string? Description = null, string? Aggregation = null, string? Direction = null, MetricDefinition? Definition = null);
+    internal sealed record Body(
+        string? Name = null,
+        string? Description = null,
+        string? Aggregation = null,
+        string? Direction = null,
+        MetricDefinition? Definition = null
+    );
 
     internal sealed record Command(Scope Scope, Body Body) : IRequest<Outcome<MetricView>>;
 
@@ -26,7 +35,10 @@ internal static class CreateMetric
         {
             RuleFor(c => c.Body.Name).Required(255);
             RuleFor(c => c.Body.Description).MaxCharacters(10_000);
-            RuleFor(c => c.Body.Aggregation).NotNull().WithMessage($"This is required: {string.Join(", ", MetricRules.Aggregations)}.").OneOf(MetricRules.Aggregations);
+            RuleFor(c => c.Body.Aggregation)
+                .NotNull()
+                .WithMessage($"This is required: {string.Join(", ", MetricRules.Aggregations)}.")
+                .OneOf(MetricRules.Aggregations);
             RuleFor(c => c.Body.Direction).OneOf(MetricRules.Directions);
             RuleFor(c => c.Body).Custom((body, context) => MetricRules.Check(body.Aggregation, body.Definition, context.AddFailure));
         }
@@ -34,8 +46,7 @@ internal static class CreateMetric
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<MetricView>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             WITH m AS (
                 INSERT INTO metrics (environment_id, name, description, aggregation, direction, definition, created_by)
                 VALUES (@EnvironmentId, @Name, @Description, @Aggregation, @Direction, @Definition::jsonb, @Actor)
@@ -50,19 +61,22 @@ internal static class CreateMetric
         public async Task<Outcome<MetricView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var body = command.Body;
-            return (await db.Change<MetricView>(
-                Sql,
-                new
-                {
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    Name = body.Name!.Trim(),
-                    Description = body.Description?.Trim() ?? "",
-                    body.Aggregation,
-                    Direction = body.Direction ?? "up",
-                    Definition = MetricRules.Stored(body.Definition!),
-                },
-                cancellationToken))!;
+            return (
+                await db.Change<MetricView>(
+                    Sql,
+                    new
+                    {
+                        command.Scope.EnvironmentId,
+                        command.Scope.Actor,
+                        Name = body.Name!.Trim(),
+                        Description = body.Description?.Trim() ?? "",
+                        body.Aggregation,
+                        Direction = body.Direction ?? "up",
+                        Definition = MetricRules.Stored(body.Definition!),
+                    },
+                    cancellationToken
+                )
+            )!;
         }
     }
 }

@@ -8,22 +8,23 @@ namespace Experiments.Api.Slices.Metrics;
 /// <summary>Takes a metric out of sight. Completed experiments keep their own copy of it.</summary>
 internal static class DeleteMetric
 {
-    public static void Map(RouteGroupBuilder metrics) => metrics
-        .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
-        .Named("deleteMetric", "Delete a metric that no active experiment uses")
-        .AnswersNothing()
-        .Refuses(Problem.NoMetric, Problem.Stale, Problem.MetricInUse);
+    public static void Map(RouteGroupBuilder metrics) =>
+        metrics
+            .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
+            .Named("deleteMetric", "Delete a metric that no active experiment uses")
+            .AnswersNothing()
+            .Refuses(Problem.NoMetric, Problem.Stale, Problem.MetricInUse);
 
     internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Nothing>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             {MetricView.Lock}
 
             WITH subject AS (
-                SELECT m.*, {MetricView.State} AS state, {MetricView.IsMeasuredBy} AS in_use, COALESCE({MetricView.Tag} <> ALL (@IfMatch::text[]), false) AS stale
+                SELECT m.*, {MetricView.State} AS state, {MetricView.IsMeasuredBy} AS in_use,
+                    COALESCE({MetricView.Tag} <> ALL (@IfMatch::text[]), false) AS stale
                 FROM metrics m
                 WHERE m.id = @Id AND m.environment_id = @EnvironmentId AND m.deleted_at IS NULL
             ), changed AS (
@@ -42,8 +43,15 @@ internal static class DeleteMetric
         {
             var row = await db.ChangeLocked<Row>(
                 Sql,
-                new { command.Id, command.Scope.EnvironmentId, command.Scope.Actor, command.Scope.IfMatch },
-                cancellationToken);
+                new
+                {
+                    command.Id,
+                    command.Scope.EnvironmentId,
+                    command.Scope.Actor,
+                    command.Scope.IfMatch,
+                },
+                cancellationToken
+            );
 
             return row switch
             {

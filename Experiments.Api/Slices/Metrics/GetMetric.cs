@@ -8,17 +8,19 @@ namespace Experiments.Api.Slices.Metrics;
 /// <summary>Reads one metric, with the experiments that have it.</summary>
 internal static class GetMetric
 {
-    public static void Map(RouteGroupBuilder metrics) => metrics
-        .MapGet("/{id}", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
-        .Named("getMetric", "Read a metric")
-        .Answers<MetricView>()
-        .Refuses(Problem.NoMetric);
+    public static void Map(RouteGroupBuilder metrics) =>
+        metrics
+            .MapGet("/{id}", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
+            .Named("getMetric", "Read a metric")
+            .Answers<MetricView>()
+            .Refuses(Problem.NoMetric);
 
     internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<MetricView>>;
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<MetricView>>
     {
-        private const string Sql = $"SELECT {MetricView.Columns} FROM metrics m WHERE m.id = @Id AND m.environment_id = @EnvironmentId AND m.deleted_at IS NULL";
+        private const string Sql =
+            $"SELECT {MetricView.Columns} FROM metrics m WHERE m.id = @Id AND m.environment_id = @EnvironmentId AND m.deleted_at IS NULL";
 
         public async Task<Outcome<MetricView>> Handle(Query query, CancellationToken cancellationToken) =>
             await db.Row<MetricView>(Sql, query, cancellationToken) is { } metric ? metric : Problem.NoMetric;

@@ -9,12 +9,17 @@ namespace Experiments.Api.Slices.Metrics;
 /// <summary>Lists the metrics of an environment, newest first.</summary>
 internal static class ListMetrics
 {
-    public static void Map(RouteGroupBuilder metrics) => metrics
-        .MapGet("/", (RequestContext context) => context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address)))
-        .Named("listMetrics", "List metrics, newest first")
-        .Asks("q", "Only those with this text in their name, in any case.", "revenue")
-        .AsksForPage()
-        .Answers<Listing<MetricView>>();
+    public static void Map(RouteGroupBuilder metrics) =>
+        metrics
+            .MapGet(
+                "/",
+                (RequestContext context) =>
+                    context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address))
+            )
+            .Named("listMetrics", "List metrics, newest first")
+            .Asks("q", "Only those with this text in their name, in any case.", "revenue")
+            .AsksForPage()
+            .Answers<Listing<MetricView>>();
 
     internal sealed record Query(long EnvironmentId, string? Q, Page Page, Uri Address) : IRequest<Outcome<Listing<MetricView>>>, IPaged;
 
@@ -29,8 +34,7 @@ internal static class ListMetrics
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<MetricView>>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             WITH found AS MATERIALIZED (
                 SELECT m.id, m.created_at
                 FROM metrics m
@@ -48,8 +52,15 @@ internal static class ListMetrics
         {
             var rows = await db.Rows<Row>(
                 Sql,
-                new { query.EnvironmentId, Pattern = Rules.LikePattern(query.Q), query.Page.Limit, query.Page.Offset },
-                cancellationToken);
+                new
+                {
+                    query.EnvironmentId,
+                    Pattern = Rules.LikePattern(query.Q),
+                    query.Page.Limit,
+                    query.Page.Offset,
+                },
+                cancellationToken
+            );
             return query.Page.Of<MetricView>(query.Address, rows[0].Count, [.. rows.Where(row => row.Id > 0)]);
         }
 

@@ -7,7 +7,8 @@ internal static class MetricRoutes
 {
     private static readonly ObjectOf Metric = new(
         "SELECT id FROM metrics WHERE id = @Id AND environment_id = @EnvironmentId AND deleted_at IS NULL",
-        Problem.NoMetric);
+        Problem.NoMetric
+    );
 
     public static void MapMetrics(this RouteGroupBuilder environment)
     {

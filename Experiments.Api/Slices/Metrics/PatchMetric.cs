@@ -10,12 +10,16 @@ namespace Experiments.Api.Slices.Metrics;
 /// <summary>Changes a metric that no experiment is measuring by: a definition as a whole, for the aggregation that it has.</summary>
 internal static class PatchMetric
 {
-    public static void Map(RouteGroupBuilder metrics) => metrics
-        .MapPatch("/{id}", (ObjectId id, RequestContext context) => context.Patch<Body, MetricView>(body => new Command(context.Scope, id.Value, body)))
-        .Named("patchMetric", "Update a metric that no active experiment uses")
-        .Takes<Body>("""{"name": "Revenue"}""")
-        .Answers<MetricView>()
-        .Refuses(Problem.NoMetric, Problem.Stale, Problem.MetricInUse);
+    public static void Map(RouteGroupBuilder metrics) =>
+        metrics
+            .MapPatch(
+                "/{id}",
+                (ObjectId id, RequestContext context) => context.Patch<Body, MetricView>(body => new Command(context.Scope, id.Value, body))
+            )
+            .Named("patchMetric", "Update a metric that no active experiment uses")
+            .Takes<Body>("""{"name": "Revenue"}""")
+            .Answers<MetricView>()
+            .Refuses(Problem.NoMetric, Problem.Stale, Problem.MetricInUse);
 
     internal sealed record Body
     {
@@ -45,21 +49,24 @@ internal static class PatchMetric
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<MetricView>>
     {
-        private const string Sql =
-            $"""
+        private const string Sql = $"""
             {MetricView.Lock}
 
             WITH subject AS (
-                SELECT m.*, {MetricView.State} AS state, {MetricView.IsMeasuredBy} AS in_use, COALESCE({MetricView.Tag} <> ALL (@IfMatch::text[]), false) AS stale
+                SELECT m.*, {MetricView.State} AS state, {MetricView.IsMeasuredBy} AS in_use,
+                    COALESCE({MetricView.Tag} <> ALL (@IfMatch::text[]), false) AS stale
                 FROM metrics m
                 WHERE m.id = @Id AND m.environment_id = @EnvironmentId AND m.deleted_at IS NULL
             ), changed AS (
                 UPDATE metrics m SET
-                    name = COALESCE(@Name, s.name), description = COALESCE(@Description, s.description), direction = COALESCE(@Direction, s.direction),
-                    definition = COALESCE(@Definition::jsonb, s.definition), version = s.version + 1, updated_at = GREATEST(clock_timestamp(), s.updated_at)
+                    name = COALESCE(@Name, s.name), description = COALESCE(@Description, s.description),
+                        direction = COALESCE(@Direction, s.direction),
+                    definition = COALESCE(@Definition::jsonb, s.definition), version = s.version + 1,
+                        updated_at = GREATEST(clock_timestamp(), s.updated_at)
                 FROM subject s
                 WHERE m.id = s.id AND NOT s.stale AND NOT s.in_use
-                  AND (COALESCE(@Name, s.name), COALESCE(@Description, s.description), COALESCE(@Direction, s.direction), COALESCE(@Definition::jsonb, s.definition))
+                  AND (COALESCE(@Name, s.name), COALESCE(@Description, s.description), COALESCE(@Direction, s.direction),
+                      COALESCE(@Definition::jsonb, s.definition))
                       <> (s.name, s.description, s.direction, s.definition)
                 RETURNING m.*
             ), logged AS (
@@ -68,13 +75,15 @@ internal static class PatchMetric
             ), now AS (
                 SELECT id, name, description, aggregation, direction, definition, version, created_by, created_at, updated_at FROM changed
                 UNION ALL
-                SELECT id, name, description, aggregation, direction, definition, version, created_by, created_at, updated_at FROM subject WHERE NOT EXISTS (SELECT FROM changed)
+                SELECT id, name, description, aggregation, direction, definition, version, created_by, created_at, updated_at FROM subject
+                WHERE NOT EXISTS (SELECT FROM changed)
             )
             SELECT s.stale, s.in_use, {MetricView.Columns} FROM now m, subject s
             """;
 
         // The definition is judged by the aggregation, which is read before; it never changes.
-        private const string Aggregation = "SELECT aggregation AS text FROM metrics WHERE id = @Id AND environment_id = @EnvironmentId AND deleted_at IS NULL";
+        private const string Aggregation =
+            "SELECT aggregation AS text FROM metrics WHERE id = @Id AND environment_id = @EnvironmentId AND deleted_at IS NULL";
 
         public async Task<Outcome<MetricView>> Handle(Command command, CancellationToken cancellationToken)
         {
@@ -103,7 +112,8 @@ internal static class PatchMetric
                     Direction = body.Direction.Value,
                     Definition = body.Definition.Value is { } given ? MetricRules.Stored(given) : null,
                 },
-                cancellationToken);
+                cancellationToken
+            );
 
             return row switch
             {

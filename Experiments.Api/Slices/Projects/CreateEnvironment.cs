@@ -10,12 +10,17 @@ namespace Experiments.Api.Slices.Projects;
 /// <summary>Makes an environment in a project and gives it its key.</summary>
 internal static class CreateEnvironment
 {
-    public static void Map(RouteGroupBuilder project) => project
-        .MapPost("/environments", (ObjectId id, RequestContext context) => context.Create<Body, EnvironmentView>(body => new Command(context.Actor, id.Value, body)))
-        .Named("createEnvironment", "Create an environment in a project")
-        .Takes<Body>("""{"name": "production"}""")
-        .Answers<EnvironmentView>(StatusCodes.Status201Created)
-        .Refuses(Problem.EnvironmentNameTaken);
+    public static void Map(RouteGroupBuilder project) =>
+        project
+            .MapPost(
+                "/environments",
+                (ObjectId id, RequestContext context) =>
+                    context.Create<Body, EnvironmentView>(body => new Command(context.Actor, id.Value, body))
+            )
+            .Named("createEnvironment", "Create an environment in a project")
+            .Takes<Body>("""{"name": "production"}""")
+            .Answers<EnvironmentView>(StatusCodes.Status201Created)
+            .Refuses(Problem.EnvironmentNameTaken);
 
     internal sealed record Body(string? Name = null);
 
@@ -28,8 +33,7 @@ internal static class CreateEnvironment
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<EnvironmentView>>
     {
-        private const string Sql =
-            """
+        private const string Sql = """
             WITH created AS (
                 INSERT INTO environments (project_id, name, key) VALUES (@ProjectId, @Name, @Key)
                 ON CONFLICT ON CONSTRAINT environments_name DO NOTHING
@@ -45,8 +49,15 @@ internal static class CreateEnvironment
         {
             var environment = await db.Change<EnvironmentView>(
                 Sql,
-                new { command.Actor, command.ProjectId, Name = command.Body.Name!.Trim(), Key = Secret.NewEnvironmentKey() },
-                cancellationToken);
+                new
+                {
+                    command.Actor,
+                    command.ProjectId,
+                    Name = command.Body.Name!.Trim(),
+                    Key = Secret.NewEnvironmentKey(),
+                },
+                cancellationToken
+            );
             return environment is null ? Problem.EnvironmentNameTaken : environment;
         }
     }

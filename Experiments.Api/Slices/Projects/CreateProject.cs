@@ -9,11 +9,12 @@ namespace Experiments.Api.Slices.Projects;
 /// <summary>Makes a project of an organisation, to hold environments.</summary>
 internal static class CreateProject
 {
-    public static void Map(RouteGroupBuilder projects) => projects
-        .MapPost("/", (RequestContext context) => context.Create<Body, ProjectView>(body => new Command(context.Actor, body)))
-        .Named("createProject", "Create a project (instance admins)")
-        .Takes<Body>("""{"name": "Shop", "organisation": "Acme"}""")
-        .Answers<ProjectView>(StatusCodes.Status201Created);
+    public static void Map(RouteGroupBuilder projects) =>
+        projects
+            .MapPost("/", (RequestContext context) => context.Create<Body, ProjectView>(body => new Command(context.Actor, body)))
+            .Named("createProject", "Create a project (instance admins)")
+            .Takes<Body>("""{"name": "Shop", "organisation": "Acme"}""")
+            .Answers<ProjectView>(StatusCodes.Status201Created);
 
     internal sealed record Body(string? Name = null, string? Organisation = null);
 
@@ -30,8 +31,7 @@ internal static class CreateProject
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ProjectView>>
     {
-        private const string Sql =
-            """
+        private const string Sql = """
             WITH created AS (
                 INSERT INTO projects (name, organisation) VALUES (@Name, @Organisation) RETURNING id, name, organisation, created_at
             ), logged AS (
@@ -42,9 +42,17 @@ internal static class CreateProject
             """;
 
         public async Task<Outcome<ProjectView>> Handle(Command command, CancellationToken cancellationToken) =>
-            (await db.Change<ProjectView>(
-                Sql,
-                new { command.Actor, Name = command.Body.Name!.Trim(), Organisation = command.Body.Organisation!.Trim() },
-                cancellationToken))!;
+            (
+                await db.Change<ProjectView>(
+                    Sql,
+                    new
+                    {
+                        command.Actor,
+                        Name = command.Body.Name!.Trim(),
+                        Organisation = command.Body.Organisation!.Trim(),
+                    },
+                    cancellationToken
+                )
+            )!;
     }
 }

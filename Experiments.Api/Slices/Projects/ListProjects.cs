@@ -9,11 +9,12 @@ namespace Experiments.Api.Slices.Projects;
 /// <summary>Lists the projects of the instance, newest first.</summary>
 internal static class ListProjects
 {
-    public static void Map(RouteGroupBuilder projects) => projects
-        .MapGet("/", (RequestContext context) => context.Get(new Query(context.Page, context.Address)))
-        .Named("listProjects", "List projects, newest first (instance admins)")
-        .AsksForPage()
-        .Answers<Listing<ProjectView>>();
+    public static void Map(RouteGroupBuilder projects) =>
+        projects
+            .MapGet("/", (RequestContext context) => context.Get(new Query(context.Page, context.Address)))
+            .Named("listProjects", "List projects, newest first (instance admins)")
+            .AsksForPage()
+            .Answers<Listing<ProjectView>>();
 
     internal sealed record Query(Page Page, Uri Address) : IRequest<Outcome<Listing<ProjectView>>>, IPaged;
 
@@ -24,8 +25,7 @@ internal static class ListProjects
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<ProjectView>>>
     {
-        private const string Sql =
-            """
+        private const string Sql = """
             SELECT total.count, p.id, p.name, p.organisation, p.created_at
             FROM (SELECT count(*) FROM projects) total
             LEFT JOIN (SELECT * FROM projects ORDER BY id DESC LIMIT @Limit OFFSET @Offset) p ON true

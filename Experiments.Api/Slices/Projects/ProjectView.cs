@@ -5,8 +5,9 @@ namespace Experiments.Api.Slices.Projects;
 /// <summary>A project as it is read.</summary>
 [Example(
     """
-    {"id": 1, "name": "Shop", "organisation": "Acme", "created_at": "2026-11-22T12:00:00Z"}
-    """)]
+        {"id": 1, "name": "Shop", "organisation": "Acme", "created_at": "2026-11-22T12:00:00Z"}
+        """
+)]
 internal record ProjectView
 {
     public required long Id { get; init; }
@@ -21,8 +22,9 @@ internal record ProjectView
 /// <summary>An environment as it is read. Its key is public: it stands in addresses and in applications.</summary>
 [Example(
     """
-    {"id": 1, "name": "production", "key": "nYdVidOgY3xmcaFZEvZo5v", "created_at": "2026-11-22T12:00:00Z"}
-    """)]
+        {"id": 1, "name": "production", "key": "nYdVidOgY3xmcaFZEvZo5v", "created_at": "2026-11-22T12:00:00Z"}
+        """
+)]
 internal record EnvironmentView
 {
     public required long Id { get; init; }

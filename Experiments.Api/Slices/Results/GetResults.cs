@@ -12,16 +12,30 @@ namespace Experiments.Api.Slices.Results;
 /// <summary>Reads the results of an experiment as they were last computed; anew where that is long ago, or where it is asked for.</summary>
 internal static class GetResults
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapGet("/{id}/results", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value, context.Query["refresh"], context.Query["role"], context.Query["metric"])))
-        .Named("getResults", "Results of an experiment")
-        .Asks("refresh", "true to refresh them first.", "true")
-        .Asks("role", "Only metrics of this role: primary, secondary or guardrail.", "primary")
-        .Asks("metric", "Only this metric, by its id.", "1")
-        .Answers<ResultsView>()
-        .Refuses(Problem.NoExperiment, Problem.NotStarted, Problem.Invalid);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapGet(
+                "/{id}/results",
+                (ObjectId id, RequestContext context) =>
+                    context.Get(
+                        new Query(
+                            context.Environment.Id,
+                            id.Value,
+                            context.Query["refresh"],
+                            context.Query["role"],
+                            context.Query["metric"]
+                        )
+                    )
+            )
+            .Named("getResults", "Results of an experiment")
+            .Asks("refresh", "true to refresh them first.", "true")
+            .Asks("role", "Only metrics of this role: primary, secondary or guardrail.", "primary")
+            .Asks("metric", "Only this metric, by its id.", "1")
+            .Answers<ResultsView>()
+            .Refuses(Problem.NoExperiment, Problem.NotStarted, Problem.Invalid);
 
-    internal sealed record Query(long EnvironmentId, long Id, string? Refresh, string? Role, string? Metric) : IRequest<Outcome<ResultsView>>;
+    internal sealed record Query(long EnvironmentId, long Id, string? Refresh, string? Role, string? Metric)
+        : IRequest<Outcome<ResultsView>>;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
@@ -29,7 +43,9 @@ internal static class GetResults
         {
             RuleFor(q => q.Refresh).OneOf("true", "false");
             RuleFor(q => q.Role).OneOf(MetricRules.Roles);
-            RuleFor(q => q.Metric).Must(metric => metric is null || ObjectId.In(metric) is not null).WithMessage("This must be the id of a metric.");
+            RuleFor(q => q.Metric)
+                .Must(metric => metric is null || ObjectId.In(metric) is not null)
+                .WithMessage("This must be the id of a metric.");
         }
     }
 
@@ -38,11 +54,13 @@ internal static class GetResults
         private static readonly TimeSpan Stale = TimeSpan.FromHours(1);
         private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(200);
 
-        private const string Sql =
-            """
-            SELECT e.started_at, e.ended_at, clock_timestamp() AS now, r.payload::text AS payload, r.as_of, r.refresh_requested_at, r.last_error, r.last_error_at,
-                   COALESCE(jsonb_array_length(r.payload->'metrics'), 0) = (SELECT count(*) FROM experiment_metrics l WHERE l.experiment_id = e.id) AS has_all_metrics,
-                   (e.plan->>'recommended_sample_size')::bigint IS DISTINCT FROM (r.payload->'progress'->>'needed')::bigint AS is_planned_anew,
+        private const string Sql = """
+            SELECT e.started_at, e.ended_at, clock_timestamp() AS now, r.payload::text AS payload, r.as_of, r.refresh_requested_at,
+                r.last_error, r.last_error_at,
+                   COALESCE(jsonb_array_length(r.payload->'metrics'), 0) = (SELECT count(*) FROM experiment_metrics l
+                       WHERE l.experiment_id = e.id) AS has_all_metrics,
+                   (e.plan->>'recommended_sample_size')::bigint IS DISTINCT
+                       FROM (r.payload->'progress'->>'needed')::bigint AS is_planned_anew,
                    h.since AS held_since, h.reason AS held_reason
             FROM experiments e
             LEFT JOIN results r ON r.experiment_id = e.id
@@ -59,7 +77,17 @@ internal static class GetResults
                 return row is null ? Problem.NoExperiment : Problem.NotStarted;
             }
 
-            if (!row.IsFinal(results.Late) && (query.Refresh == "true" || row.Payload is null || !row.HasAllMetrics || row.IsPlannedAnew || row.Now - row.AsOf > Stale || row.CanBeFinal(results.Late)))
+            if (
+                !row.IsFinal(results.Late)
+                && (
+                    query.Refresh == "true"
+                    || row.Payload is null
+                    || !row.HasAllMetrics
+                    || row.IsPlannedAnew
+                    || row.Now - row.AsOf > Stale
+                    || row.CanBeFinal(results.Late)
+                )
+            )
             {
                 await worker.CatchUp(Patience, cancellationToken);
                 row = await Compute(query, cancellationToken);
@@ -68,9 +96,12 @@ internal static class GetResults
             switch (row)
             {
                 // It was deleted, or reset, in between.
-                case null: return Problem.NoExperiment;
-                case { StartedAt: null }: return Problem.NotStarted;
-                case { Payload: null }: return Problem.Unavailable;
+                case null:
+                    return Problem.NoExperiment;
+                case { StartedAt: null }:
+                    return Problem.NotStarted;
+                case { Payload: null }:
+                    return Problem.Unavailable;
             }
 
             var view = StoredJson.Read<ResultsView>(row.Payload);
@@ -81,7 +112,13 @@ internal static class GetResults
                 CountingHeld = CountingHeld.Of(row.HeldSince, row.HeldReason),
                 LastError = row.LastError,
                 LastErrorAt = row.LastErrorAt,
-                Metrics = [.. view.Metrics.Where(metric => (query.Role is null || metric.Role == query.Role) && (query.Metric is null || metric.Metric == ObjectId.In(query.Metric)))],
+                Metrics =
+                [
+                    .. view.Metrics.Where(metric =>
+                        (query.Role is null || metric.Role == query.Role)
+                        && (query.Metric is null || metric.Metric == ObjectId.In(query.Metric))
+                    ),
+                ],
             };
         }
 
@@ -101,14 +138,26 @@ internal static class GetResults
             }
         }
 
-        private Task<ResultsRow?> Read(Query query, CancellationToken ct) => db.Row<ResultsRow>(Sql, new { query.Id, query.EnvironmentId }, ct);
+        private Task<ResultsRow?> Read(Query query, CancellationToken ct) =>
+            db.Row<ResultsRow>(Sql, new { query.Id, query.EnvironmentId }, ct);
     }
 }
 
 /// <summary>What is kept of an experiment's results.</summary>
 internal sealed record ResultsRow(
-    DateTime? StartedAt, DateTime? EndedAt, DateTime Now, string? Payload, DateTime? AsOf, DateTime? RefreshRequestedAt, string? LastError, DateTime? LastErrorAt, bool HasAllMetrics, bool IsPlannedAnew,
-    DateTime? HeldSince, string? HeldReason)
+    DateTime? StartedAt,
+    DateTime? EndedAt,
+    DateTime Now,
+    string? Payload,
+    DateTime? AsOf,
+    DateTime? RefreshRequestedAt,
+    string? LastError,
+    DateTime? LastErrorAt,
+    bool HasAllMetrics,
+    bool IsPlannedAnew,
+    DateTime? HeldSince,
+    string? HeldReason
+)
 {
     // What was let in at the last moment is committed by then.
     private static readonly TimeSpan Margin = TimeSpan.FromSeconds(10);

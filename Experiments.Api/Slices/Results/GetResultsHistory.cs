@@ -9,32 +9,44 @@ namespace Experiments.Api.Slices.Results;
 /// <summary>The results as they were at the end of each day, to be drawn.</summary>
 internal static class GetResultsHistory
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapGet("/{id}/results/history", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
-        .Named("getResultsHistory", "Daily history of the results of an experiment")
-        .Answers<HistoryView>()
-        .Refuses(Problem.NoExperiment, Problem.NotStarted);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapGet(
+                "/{id}/results/history",
+                (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value))
+            )
+            .Named("getResultsHistory", "Daily history of the results of an experiment")
+            .Answers<HistoryView>()
+            .Refuses(Problem.NoExperiment, Problem.NotStarted);
 
     internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<HistoryView>>;
 
     /// <summary>One point a day, oldest first.</summary>
     [Example(
         """
-        {"points": [{"day": "2026-11-22", "as_of": "2026-11-22T12:00:00Z", "total": 2000, "recommendation": "keep_running",
-            "metrics": [{"metric": 1, "treatments": [{"key": "green", "effect": 0.2, "ci": [-0.1009, 0.5009], "sequential_ci": [-0.3251, 0.7251], "chance_to_win": 0.9038, "verdict": "inconclusive"}]}]}]}
-        """)]
+            {"points": [{"day": "2026-11-22", "as_of": "2026-11-22T12:00:00Z", "total": 2000, "recommendation": "keep_running",
+                "metrics": [{"metric": 1, "treatments": [{"key": "green", "effect": 0.2, "ci": [-0.1009, 0.5009],
+                    "sequential_ci": [-0.3251, 0.7251], "chance_to_win": 0.9038, "verdict": "inconclusive"}]}]}]}
+            """
+    )]
     internal sealed record HistoryView(IReadOnlyList<Point> Points);
 
     internal sealed record Point(string Day, DateTime AsOf, long Total, string Recommendation, IReadOnlyList<MetricPoint> Metrics);
 
     internal sealed record MetricPoint(long Metric, IReadOnlyList<TreatmentPoint> Treatments);
 
-    internal sealed record TreatmentPoint(string Key, double? Effect, IReadOnlyList<double?>? Ci, IReadOnlyList<double?>? SequentialCi, double? ChanceToWin, string Verdict);
+    internal sealed record TreatmentPoint(
+        string Key,
+        double? Effect,
+        IReadOnlyList<double?>? Ci,
+        IReadOnlyList<double?>? SequentialCi,
+        double? ChanceToWin,
+        string Verdict
+    );
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<HistoryView>>
     {
-        private const string Sql =
-            """
+        private const string Sql = """
             SELECT e.started_at, to_char(h.day, 'YYYY-MM-DD') AS day, h.payload::text AS payload
             FROM experiments e
             LEFT JOIN results_history h ON h.experiment_id = e.id
@@ -42,19 +54,38 @@ internal static class GetResultsHistory
             ORDER BY h.day
             """;
 
-        public async Task<Outcome<HistoryView>> Handle(Query query, CancellationToken cancellationToken) => await db.Rows<Row>(Sql, query, cancellationToken) switch
-        {
-            [] => Problem.NoExperiment,
-            [{ StartedAt: null }, ..] => Problem.NotStarted,
-            var rows => new HistoryView([.. rows.Where(row => row.Day is not null).Select(PointOf)]),
-        };
+        public async Task<Outcome<HistoryView>> Handle(Query query, CancellationToken cancellationToken) =>
+            await db.Rows<Row>(Sql, query, cancellationToken) switch
+            {
+                [] => Problem.NoExperiment,
+                [{ StartedAt: null }, ..] => Problem.NotStarted,
+                var rows => new HistoryView([.. rows.Where(row => row.Day is not null).Select(PointOf)]),
+            };
 
         private static Point PointOf(Row row)
         {
             var results = StoredJson.Read<ResultsView>(row.Payload!);
-            return new(row.Day!, results.AsOf, results.Total, results.Recommendation, [.. results.Metrics.Select(metric => new MetricPoint(
-                metric.Metric,
-                [.. metric.Treatments.Select(arm => new TreatmentPoint(arm.Key, arm.Effect, arm.Frequentist?.Ci, arm.Sequential?.Ci, arm.Bayesian?.ChanceToWin, arm.Verdict))]))]);
+            return new(
+                row.Day!,
+                results.AsOf,
+                results.Total,
+                results.Recommendation,
+                [
+                    .. results.Metrics.Select(metric => new MetricPoint(
+                        metric.Metric,
+                        [
+                            .. metric.Treatments.Select(arm => new TreatmentPoint(
+                                arm.Key,
+                                arm.Effect,
+                                arm.Frequentist?.Ci,
+                                arm.Sequential?.Ci,
+                                arm.Bayesian?.ChanceToWin,
+                                arm.Verdict
+                            )),
+                        ]
+                    )),
+                ]
+            );
         }
 
         private sealed record Row(DateTime? StartedAt, string? Day, string? Payload);

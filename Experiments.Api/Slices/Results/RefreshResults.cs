@@ -10,11 +10,15 @@ namespace Experiments.Api.Slices.Results;
 /// <summary>Requests a refresh of the results.</summary>
 internal static class RefreshResults
 {
-    public static void Map(RouteGroupBuilder experiments) => experiments
-        .MapPost("/{id}/results/refresh", (ObjectId id, RequestContext context) => context.Accept(() => new Command(context.Scope, id.Value)))
-        .Named("refreshResults", "Refresh the results")
-        .Produces(StatusCodes.Status202Accepted)
-        .Refuses(Problem.NoExperiment, Problem.NotStarted, Problem.ResultsFinal, Problem.TooSoon);
+    public static void Map(RouteGroupBuilder experiments) =>
+        experiments
+            .MapPost(
+                "/{id}/results/refresh",
+                (ObjectId id, RequestContext context) => context.Accept(() => new Command(context.Scope, id.Value))
+            )
+            .Named("refreshResults", "Refresh the results")
+            .Produces(StatusCodes.Status202Accepted)
+            .Refuses(Problem.NoExperiment, Problem.NotStarted, Problem.ResultsFinal, Problem.TooSoon);
 
     internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
 
@@ -23,8 +27,7 @@ internal static class RefreshResults
         private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(500);
 
         // One statement looks and takes the turn, so that of many that ask at once one is let in.
-        private const string Sql =
-            """
+        private const string Sql = """
             WITH subject AS (
                 SELECT e.id, e.started_at, COALESCE(r.as_of > e.ended_at + @Late + interval '10 seconds', false) AS is_final
                 FROM experiments e
@@ -38,19 +41,37 @@ internal static class RefreshResults
                 RETURNING r.experiment_id
             )
             SELECT s.started_at IS NOT NULL AS has_started, s.is_final, EXISTS (SELECT FROM turn) AS is_taken,
-                   (SELECT extract(epoch FROM r.refresh_requested_at + @Interval - clock_timestamp())::float8 FROM results r WHERE r.experiment_id = s.id) AS wait
+                   (SELECT extract(epoch FROM r.refresh_requested_at + @Interval - clock_timestamp())::float8 FROM results r
+                       WHERE r.experiment_id = s.id) AS wait
             FROM subject s
             """;
 
         public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var row = await db.Change<Row>(Sql, new { command.Id, command.Scope.EnvironmentId, results.Late, results.Interval }, cancellationToken);
+            var row = await db.Change<Row>(
+                Sql,
+                new
+                {
+                    command.Id,
+                    command.Scope.EnvironmentId,
+                    results.Late,
+                    results.Interval,
+                },
+                cancellationToken
+            );
             switch (row)
             {
-                case null: return Problem.NoExperiment;
-                case { HasStarted: false }: return Problem.NotStarted;
-                case { IsFinal: true }: return Problem.ResultsFinal;
-                case { IsTaken: false }: return new Refusal(Problem.TooSoon, Problem.TooSoon.Advice) { RetryAfter = Math.Max(1, (int)Math.Ceiling(row.Wait ?? 1)) };
+                case null:
+                    return Problem.NoExperiment;
+                case { HasStarted: false }:
+                    return Problem.NotStarted;
+                case { IsFinal: true }:
+                    return Problem.ResultsFinal;
+                case { IsTaken: false }:
+                    return new Refusal(Problem.TooSoon, Problem.TooSoon.Advice)
+                    {
+                        RetryAfter = Math.Max(1, (int)Math.Ceiling(row.Wait ?? 1)),
+                    };
             }
 
             await worker.CatchUp(Patience, cancellationToken);

@@ -7,11 +7,12 @@ namespace Experiments.Api.Slices.Serving;
 /// <summary>One flag for one identity (OFREP).</summary>
 internal static class EvaluateFlag
 {
-    public static void Map(IEndpointRouteBuilder routes) => routes
-        .MapServed(HttpMethods.Post, "/flags/{key}", Handle, Ofrep.Refuse)
-        .Named("evaluateFlag", "Evaluate one flag (OpenFeature)")
-        .Takes<Body>("""{"context": {"targetingKey": "user-1"}}""")
-        .Answers<Evaluation>();
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes
+            .MapServed(HttpMethods.Post, "/flags/{key}", Handle, Ofrep.Refuse)
+            .Named("evaluateFlag", "Evaluate one flag (OpenFeature)")
+            .Takes<Body>("""{"context": {"targetingKey": "user-1"}}""")
+            .Answers<Evaluation>();
 
     internal sealed record Body(Context Context);
 
@@ -20,23 +21,37 @@ internal static class EvaluateFlag
     /// <summary>What came of it.</summary>
     [Example(
         """
-        {"key": "button_colour", "value": "green", "reason": "SPLIT", "variant": "green",
-         "metadata": {"experiment_id": 1, "experiment_name": "Green button", "in_experiment": true}}
-        """)]
-    internal sealed record Evaluation(string Key, JsonElement? Value, string Reason, string? Variant, IReadOnlyDictionary<string, JsonElement> Metadata);
+            {"key": "button_colour", "value": "green", "reason": "SPLIT", "variant": "green",
+             "metadata": {"experiment_id": 1, "experiment_name": "Green button", "in_experiment": true}}
+            """
+    )]
+    internal sealed record Evaluation(
+        string Key,
+        JsonElement? Value,
+        string Reason,
+        string? Variant,
+        IReadOnlyDictionary<string, JsonElement> Metadata
+    );
 
     private static async Task Handle(HttpContext http, Snapshot snapshot)
     {
         var key = (string)http.GetRouteValue("key")!;
         if (snapshot.Flag(key) is not { } flag)
         {
-            await Ofrep.Refuse(http, StatusCodes.Status404NotFound, key, new("FLAG_NOT_FOUND", "This environment has no flag of this name."));
+            await Ofrep.Refuse(
+                http,
+                StatusCodes.Status404NotFound,
+                key,
+                new("FLAG_NOT_FOUND", "This environment has no flag of this name.")
+            );
             return;
         }
 
         var (context, error) = await Ofrep.Read(http.Request);
-        await (context is { } known
-            ? ServedResponse.Write(http, flag.Ofrep(flag.Evaluate(known.TargetingKey)))
-            : Ofrep.Refuse(http, StatusCodes.Status400BadRequest, key, error!));
+        await (
+            context is { } known
+                ? ServedResponse.Write(http, flag.Ofrep(flag.Evaluate(known.TargetingKey)))
+                : Ofrep.Refuse(http, StatusCodes.Status400BadRequest, key, error!)
+        );
     }
 }

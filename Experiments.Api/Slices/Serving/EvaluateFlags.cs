@@ -6,18 +6,20 @@ namespace Experiments.Api.Slices.Serving;
 /// <summary>Every flag for one identity, with an ETag, for clients that keep them (OFREP).</summary>
 internal static class EvaluateFlags
 {
-    public static void Map(IEndpointRouteBuilder routes) => routes
-        .MapServed(HttpMethods.Post, "/flags", Handle, Ofrep.Refuse)
-        .Named("evaluateFlags", "Evaluate every flag (OpenFeature)")
-        .Takes<EvaluateFlag.Body>("""{"context": {"targetingKey": "user-1"}}""")
-        .Answers<Evaluations>();
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes
+            .MapServed(HttpMethods.Post, "/flags", Handle, Ofrep.Refuse)
+            .Named("evaluateFlags", "Evaluate every flag (OpenFeature)")
+            .Takes<EvaluateFlag.Body>("""{"context": {"targetingKey": "user-1"}}""")
+            .Answers<Evaluations>();
 
     /// <summary>What came of all of them.</summary>
     [Example(
         """
-        {"flags": [{"key": "button_colour", "value": "green", "reason": "SPLIT", "variant": "green",
-                    "metadata": {"experiment_id": 1, "experiment_name": "Green button", "in_experiment": true}}]}
-        """)]
+            {"flags": [{"key": "button_colour", "value": "green", "reason": "SPLIT", "variant": "green",
+                        "metadata": {"experiment_id": 1, "experiment_name": "Green button", "in_experiment": true}}]}
+            """
+    )]
     internal sealed record Evaluations(IReadOnlyList<EvaluateFlag.Evaluation> Flags);
 
     private static async Task Handle(HttpContext http, Snapshot snapshot)
@@ -25,7 +27,15 @@ internal static class EvaluateFlags
         var (context, error) = await Ofrep.Read(http.Request);
         if (context is { } known)
         {
-            ServedResponse.WriteFlags(http, snapshot, known.TargetingKey, "{\"flags\":["u8, "]}"u8, ServedResponse.Tag(snapshot, known.Hash), ofrep: true);
+            ServedResponse.WriteFlags(
+                http,
+                snapshot,
+                known.TargetingKey,
+                "{\"flags\":["u8,
+                "]}"u8,
+                ServedResponse.Tag(snapshot, known.Hash),
+                ofrep: true
+            );
         }
         else
         {

@@ -7,11 +7,19 @@ namespace Experiments.Api.Slices.Serving;
 /// <summary>A flag as Flagsmith's SDKs read it.</summary>
 [Example(
     """
-    {"id": 1, "enabled": true, "feature_state_value": "green", "feature": {"id": 1, "name": "button_colour", "type": "MULTIVARIATE"},
-     "variant": "green", "reason": "SPLIT", "metadata": {"experiment": {"id": 1, "name": "Green button", "in_experiment": true}}}
-    """)]
+        {"id": 1, "enabled": true, "feature_state_value": "green", "feature": {"id": 1, "name": "button_colour", "type": "MULTIVARIATE"},
+         "variant": "green", "reason": "SPLIT", "metadata": {"experiment": {"id": 1, "name": "Green button", "in_experiment": true}}}
+        """
+)]
 internal sealed record FlagsmithFlag(
-    long Id, bool Enabled, JsonElement? FeatureStateValue, FlagsmithFeature Feature, string? Variant, string Reason, FlagsmithMetadata Metadata);
+    long Id,
+    bool Enabled,
+    JsonElement? FeatureStateValue,
+    FlagsmithFeature Feature,
+    string? Variant,
+    string Reason,
+    FlagsmithMetadata Metadata
+);
 
 internal sealed record FlagsmithFeature(long Id, string Name, string Type);
 
@@ -21,15 +29,22 @@ internal sealed record FlagsmithMetadata(FlagsmithExperiment? Experiment);
 /// <param name="Name">Its name.</param>
 /// <param name="InExperiment">Whether the identity takes part.</param>
 /// <param name="Holdout">The holdout that keeps it out, where one does.</param>
-internal sealed record FlagsmithExperiment(long Id, string Name, bool InExperiment, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Holdout = null);
+internal sealed record FlagsmithExperiment(
+    long Id,
+    string Name,
+    bool InExperiment,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Holdout = null
+);
 
 /// <summary>An identity with its flags, as Flagsmith's SDKs read it.</summary>
 [Example(
     """
-    {"identifier": "user-1", "traits": [], "flags": [
-        {"id": 1, "enabled": true, "feature_state_value": "green", "feature": {"id": 1, "name": "button_colour", "type": "MULTIVARIATE"},
-         "variant": "green", "reason": "SPLIT", "metadata": {"experiment": {"id": 1, "name": "Green button", "in_experiment": true}}}]}
-    """)]
+        {"identifier": "user-1", "traits": [], "flags": [
+            {"id": 1, "enabled": true, "feature_state_value": "green",
+                "feature": {"id": 1, "name": "button_colour", "type": "MULTIVARIATE"},
+             "variant": "green", "reason": "SPLIT", "metadata": {"experiment": {"id": 1, "name": "Green button", "in_experiment": true}}}]}
+        """
+)]
 internal sealed record FlagsmithIdentity(string Identifier, IReadOnlyList<Trait> Traits, IReadOnlyList<FlagsmithFlag> Flags);
 
 /// <summary>Something that the application knows of an identity. It is given back as it came, and not kept.</summary>

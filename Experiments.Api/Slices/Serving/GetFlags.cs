@@ -6,10 +6,11 @@ namespace Experiments.Api.Slices.Serving;
 /// <summary>Every flag of the environment with its own value, for nobody in particular (the Flagsmith SDK API).</summary>
 internal static class GetFlags
 {
-    public static void Map(IEndpointRouteBuilder routes) => routes
-        .MapServed(HttpMethods.Get, "/flags", Handle)
-        .Named("getFlags", "All flags, without an identity")
-        .Answers<IReadOnlyList<FlagsmithFlag>>();
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes
+            .MapServed(HttpMethods.Get, "/flags", Handle)
+            .Named("getFlags", "All flags, without an identity")
+            .Answers<IReadOnlyList<FlagsmithFlag>>();
 
     private static Task Handle(HttpContext http, Snapshot snapshot)
     {

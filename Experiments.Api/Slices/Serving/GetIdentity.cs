@@ -7,12 +7,13 @@ namespace Experiments.Api.Slices.Serving;
 /// <summary>The flags of one identity, each with the variant that it is assigned (the Flagsmith SDK API).</summary>
 internal static class GetIdentity
 {
-    public static void Map(IEndpointRouteBuilder routes) => routes
-        .MapServed(HttpMethods.Get, "/identities", Handle)
-        .Named("getIdentity", "Flags of an identity")
-        .Asks("identifier", "Who it is: 1 to 2000 characters of the application's choice.", "user-1")
-        .Answers<FlagsmithIdentity>()
-        .Refuses(Problem.Invalid);
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes
+            .MapServed(HttpMethods.Get, "/identities", Handle)
+            .Named("getIdentity", "Flags of an identity")
+            .Asks("identifier", "Who it is: 1 to 2000 characters of the application's choice.", "user-1")
+            .Answers<FlagsmithIdentity>()
+            .Refuses(Problem.Invalid);
 
     private static Task Handle(HttpContext http, Snapshot snapshot)
     {

@@ -11,7 +11,8 @@ internal static class IdentityAnswer
 {
     /// <summary>What is wrong with an identifier, or null.</summary>
     public static Refusal? Refusal(string? identifier) =>
-        string.IsNullOrEmpty(identifier) ? Platform.Refusal.Field("identifier", "This is required: the identifier of the user, device or whatever is assigned.")
+        string.IsNullOrEmpty(identifier)
+            ? Platform.Refusal.Field("identifier", "This is required: the identifier of the user, device or whatever is assigned.")
         : !Identity.Fits(identifier) ? Platform.Refusal.Field("identifier", Identity.TooLong)
         : null;
 
@@ -27,6 +28,14 @@ internal static class IdentityAnswer
         before.Write(",\"traits\":"u8);
         before.Write(traits);
         before.Write(",\"flags\":["u8);
-        ServedResponse.WriteFlags(http, snapshot, identifier, before.WrittenSpan, "]}"u8, ServedResponse.Tag(snapshot, before.WrittenSpan), ofrep: false);
+        ServedResponse.WriteFlags(
+            http,
+            snapshot,
+            identifier,
+            before.WrittenSpan,
+            "]}"u8,
+            ServedResponse.Tag(snapshot, before.WrittenSpan),
+            ofrep: false
+        );
     }
 }

@@ -8,11 +8,12 @@ namespace Experiments.Api.Slices.Serving;
 /// <summary>The flags of one identity whose traits the application sends along (the Flagsmith SDK API).</summary>
 internal static class PostIdentity
 {
-    public static void Map(IEndpointRouteBuilder routes) => routes
-        .MapServed(HttpMethods.Post, "/identities", Handle)
-        .Named("postIdentity", "Flags of an identity with traits")
-        .Takes<Body>("""{"identifier": "user-1", "traits": [{"trait_key": "plan", "trait_value": "pro"}]}""")
-        .Answers<FlagsmithIdentity>();
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes
+            .MapServed(HttpMethods.Post, "/identities", Handle)
+            .Named("postIdentity", "Flags of an identity with traits")
+            .Takes<Body>("""{"identifier": "user-1", "traits": [{"trait_key": "plan", "trait_value": "pro"}]}""")
+            .Answers<FlagsmithIdentity>();
 
     internal sealed record Body(string? Identifier = null, IReadOnlyList<Trait?>? Traits = null, bool? Transient = null);
 
@@ -32,6 +33,11 @@ internal static class PostIdentity
             return;
         }
 
-        IdentityAnswer.Write(http, snapshot, body.Value!.Identifier!, JsonSerializer.SerializeToUtf8Bytes(body.Value.Traits ?? [], ApiJson.Options));
+        IdentityAnswer.Write(
+            http,
+            snapshot,
+            body.Value!.Identifier!,
+            JsonSerializer.SerializeToUtf8Bytes(body.Value.Traits ?? [], ApiJson.Options)
+        );
     }
 }
