@@ -31,10 +31,10 @@ internal static class Service
         builder.Services.AddScoped<IDemo, Demo>();
 
         var app = builder.Build();
-        app.UseDocumentationPage();
         app.UseHttpRules();
         app.MapHealth();
         app.MapOpenApiDocument();
+        app.MapDocumentationPage();
         app.MapApi();
         return app;
     }

@@ -3,16 +3,16 @@ using Experiments.Api.Platform.Data;
 
 namespace Experiments.Tests.Events;
 
-public class RetentionTests(TestService service) : IClassFixture<TestService>
+public class RetentionTests(TestService service) : WholeInstanceTests(service)
 {
     private static readonly DateTime January = new(2025, 1, 1, 0, 0, 0, DateTimeKind.Utc);
 
     [Fact]
     public async Task Months_that_are_old_and_needed_by_no_experiment_are_dropped()
     {
-        var given = await Given.AnEnvironment(service);
+        var given = await Given.AnEnvironment(Service);
         var experiment = await given.AnExperimentThatIs("running");
-        await using var database = new Database(service.ConnectionString, null);
+        await using var database = new Database(Service.ConnectionString, null);
         var partitions = new Partitions(database);
         foreach (var month in new[] { -2, -1, 0, 1, 2 })
         {
@@ -28,7 +28,7 @@ public class RetentionTests(TestService service) : IClassFixture<TestService>
             ).Must(202);
         }
 
-        await Given.Eventually(async () => await service.Query<long>("SELECT count(*) FROM event_batches") == 0);
+        await Given.Eventually(async () => await Service.Query<long>("SELECT count(*) FROM event_batches") == 0);
 
         // It started in January, and runs.
         await Started("started_at = @at, runs = tstzmultirange(tstzrange(@at, NULL))");
@@ -48,22 +48,22 @@ public class RetentionTests(TestService service) : IClassFixture<TestService>
             "events_2025_02",
         ]);
         (await given.Stored()).Count.ShouldBe(1);
-        (await service.Query<long>("SELECT count(*) FROM event_ids")).ShouldBe(1);
+        (await Service.Query<long>("SELECT count(*) FROM event_ids")).ShouldBe(1);
 
         Task Started(string how) =>
-            service.Execute($"UPDATE experiments SET {how} WHERE id = @Id", new { experiment.Id, at = January.AddDays(5) });
+            Service.Execute($"UPDATE experiments SET {how} WHERE id = @Id", new { experiment.Id, at = January.AddDays(5) });
     }
 
     [Fact]
     public async Task The_months_to_come_are_made_ahead()
     {
-        await Given.Eventually(async () => await service.Query<long>("SELECT count(*) FROM event_partitions WHERE begins > now()") >= 1);
+        await Given.Eventually(async () => await Service.Query<long>("SELECT count(*) FROM event_partitions WHERE begins > now()") >= 1);
     }
 
     [Fact]
     public async Task Many_that_make_the_same_month_at_once_make_it_once()
     {
-        await using var database = new Database(service.ConnectionString, null);
+        await using var database = new Database(Service.ConnectionString, null);
         var partitions = new Partitions(database);
 
         await Task.WhenAll(
@@ -72,6 +72,6 @@ public class RetentionTests(TestService service) : IClassFixture<TestService>
                 .Select(_ => partitions.Make(January.AddYears(15), January.AddYears(15).AddMonths(5), CancellationToken.None))
         );
 
-        (await service.Query<long>("SELECT count(*) FROM event_partitions WHERE begins > '2039-01-01'")).ShouldBe(6);
+        (await Service.Query<long>("SELECT count(*) FROM event_partitions WHERE begins > '2039-01-01'")).ShouldBe(6);
     }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 
 namespace Experiments.Tests.House;
 
@@ -91,8 +92,18 @@ public class OpenApiTests(SharedService service) : IClassFixture<SharedService>
     }
 
     [Fact]
-    public async Task The_page_to_read_it_is_served_to_everyone() =>
-        (await service.As(null).Get("/docs/index.html")).Must(200).Text.ShouldContain("Experiments");
+    public async Task The_page_to_read_it_is_served_to_everyone_and_loads_nothing_from_elsewhere()
+    {
+        var page = (await service.As(null).Get("/docs/")).Must(200).Text;
+
+        page.ShouldContain("<title>Experiments</title>");
+        page.ShouldContain("openapi/v1.json");
+        Regex
+            .Matches(page, "(?:src|href)=\"(?<address>[^\"]+)\"")
+            .Select(match => match.Groups["address"].Value)
+            .ShouldAllBe(address => !address.Contains("//", StringComparison.Ordinal));
+        (await service.As(null).Get("/docs/scalar.js")).Must(200);
+    }
 
     private async Task<JsonNode> Document() => (await service.As(null).Get("/openapi/v1.json")).Must(200).Json!;
 }

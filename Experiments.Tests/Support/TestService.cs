@@ -1,10 +1,13 @@
 using System.Security.Cryptography;
 using Dapper;
 using Experiments.Api;
+using Experiments.Api.Platform.Startup;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 using Npgsql;
+using Respawn;
 
 namespace Experiments.Tests.Support;
 
@@ -18,6 +21,7 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
     private static readonly byte[] SigningKey = RandomNumberGenerator.GetBytes(32);
     private WebApplication? _app;
     private TestService? _joined;
+    private Respawner? _respawner;
 
     public string ConnectionString { get; private set; } = "";
 
@@ -54,6 +58,27 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
     {
         (ConnectionString, Address) = (other.ConnectionString, other.Address);
         _joined = other;
+    }
+
+    /// <summary>Empties the database, but for the key of the instance admin and the tables that migrations fill.</summary>
+    public async Task Reset()
+    {
+        await using var connection = new NpgsqlConnection(ConnectionString);
+        await connection.OpenAsync();
+        _respawner ??= await Respawner.CreateAsync(
+            connection,
+            new RespawnerOptions
+            {
+                DbAdapter = DbAdapter.Postgres,
+                SchemasToInclude = ["public"],
+                TablesToIgnore = ["schema_history", "event_partitions"],
+            }
+        );
+        // The audit log refuses to forget; its trigger looks away for the tests alone.
+        await connection.ExecuteAsync("ALTER TABLE audit_log DISABLE TRIGGER audit_log_is_append_only");
+        await _respawner.ResetAsync(connection);
+        await connection.ExecuteAsync("ALTER TABLE audit_log ENABLE TRIGGER audit_log_is_append_only");
+        await Services.GetRequiredService<AdminKeys>().Set("EXPERIMENTS_ADMIN_KEY", AdminKey, CancellationToken.None);
     }
 
     /// <summary>Starts a service, on any database, and waits until it listens.</summary>

@@ -1,55 +1,55 @@
 namespace Experiments.Tests.Tenants;
 
-public class TenantTests(TestService service) : IClassFixture<TestService>
+public class TenantTests(TestService service) : WholeInstanceTests(service)
 {
     [Fact]
     public async Task Projects_and_environments_are_made_and_listed()
     {
-        var project = (await service.Admin.Post("/api/v1/projects/", new { name = "Shop", organisation = "Acme" })).Must(201);
-        var environment = (await service.Admin.Post($"/api/v1/projects/{project.Id}/environments/", new { name = "production" })).Must(201);
+        var project = (await Service.Admin.Post("/api/v1/projects/", new { name = "Shop", organisation = "Acme" })).Must(201);
+        var environment = (await Service.Admin.Post($"/api/v1/projects/{project.Id}/environments/", new { name = "production" })).Must(201);
 
         project["organisation"].GetValue<string>().ShouldBe("Acme");
         environment["key"].GetValue<string>().ShouldMatch("^[A-Za-z0-9]{22}$");
-        (await service.Admin.Get("/api/v1/projects/?page_size=1"))["results"][0]!["id"]!.GetValue<long>().ShouldBe(project.Id);
-        (await service.Admin.Get($"/api/v1/projects/{project.Id}/environments/"))["results"][0]!["key"]!
+        (await Service.Admin.Get("/api/v1/projects/?page_size=1"))["results"][0]!["id"]!.GetValue<long>().ShouldBe(project.Id);
+        (await Service.Admin.Get($"/api/v1/projects/{project.Id}/environments/"))["results"][0]!["key"]!
             .GetValue<string>()
             .ShouldBe(environment["key"].GetValue<string>());
-        (await service.Admin.Post($"/api/v1/projects/{project.Id}/environments/", new { name = "production" })).MustBe(
+        (await Service.Admin.Post($"/api/v1/projects/{project.Id}/environments/", new { name = "production" })).MustBe(
             409,
             "environment.name_taken"
         );
-        (await service.Admin.Post($"/api/v1/projects/{project.Id}/environments/", new { name = " " })).MustName("name");
-        (await service.Admin.Post("/api/v1/projects/", new { name = new string('n', 256) })).MustName("name", "organisation");
+        (await Service.Admin.Post($"/api/v1/projects/{project.Id}/environments/", new { name = " " })).MustName("name");
+        (await Service.Admin.Post("/api/v1/projects/", new { name = new string('n', 256) })).MustName("name", "organisation");
     }
 
     [Fact]
     public async Task Only_instance_admins_make_projects_and_only_admins_of_a_project_make_environments()
     {
-        var given = await Given.AnEnvironment(service);
+        var given = await Given.AnEnvironment(Service);
         var key = (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci" })).Must(201)["key"].GetValue<string>();
-        var alice = service.AsUser("alice-of-the-project");
+        var alice = Service.AsUser("alice-of-the-project");
         (await given.Admin.Post($"/api/v1/projects/{given.ProjectId}/admins/", new { subject = "alice-of-the-project" })).Must(201);
 
-        foreach (var client in new[] { service.As($"Api-Key {key}"), alice, service.AsUser("stranger") })
+        foreach (var client in new[] { Service.As($"Api-Key {key}"), alice, Service.AsUser("stranger") })
         {
             (await client.Post("/api/v1/projects/", new { name = "n", organisation = "o" })).MustBe(403, "access.denied");
         }
 
-        (await service.As($"Api-Key {key}").Post($"/api/v1/projects/{given.ProjectId}/environments/", new { name = "x" })).MustBe(
+        (await Service.As($"Api-Key {key}").Post($"/api/v1/projects/{given.ProjectId}/environments/", new { name = "x" })).MustBe(
             403,
             "access.denied"
         );
         (await alice.Post($"/api/v1/projects/{given.ProjectId}/environments/", new { name = "x" })).Must(201);
         (await alice.Get($"{given.Experiments}")).Must(200);
-        (await service.Admin.Post("/api/v1/projects/999999/environments/", new { name = "x" })).MustBe(403, "access.denied");
-        (await service.Admin.Post("/api/v1/projects/abc/environments/", new { name = "x" })).MustBe(403, "access.denied");
+        (await Service.Admin.Post("/api/v1/projects/999999/environments/", new { name = "x" })).MustBe(403, "access.denied");
+        (await Service.Admin.Post("/api/v1/projects/abc/environments/", new { name = "x" })).MustBe(403, "access.denied");
     }
 
     [Fact]
     public async Task An_admin_is_added_listed_and_removed_and_each_step_is_felt_and_logged()
     {
-        var given = await Given.AnEnvironment(service);
-        var bob = service.AsUser("bob@example.com");
+        var given = await Given.AnEnvironment(Service);
+        var bob = Service.AsUser("bob@example.com");
         (await bob.Get(given.Experiments)).MustBe(403, "access.denied");
 
         var added = (await given.Admin.Post($"{given.Root}/admins/", new { subject = " bob@example.com " })).Must(201);
@@ -68,10 +68,10 @@ public class TenantTests(TestService service) : IClassFixture<TestService>
     [Fact]
     public async Task A_key_shows_its_secret_once_opens_its_environment_and_is_revoked()
     {
-        var given = await Given.AnEnvironment(service);
+        var given = await Given.AnEnvironment(Service);
         var created = (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci" })).Must(201);
         var secret = created["key"].GetValue<string>();
-        var ci = service.As($"Api-Key {secret}");
+        var ci = Service.As($"Api-Key {secret}");
 
         (await ci.Get(given.Experiments)).Must(200);
         (await ci.Get((await given.Sibling()).Experiments)).MustBe(403, "access.denied");
@@ -79,12 +79,12 @@ public class TenantTests(TestService service) : IClassFixture<TestService>
         list.Text.ShouldNotContain(secret);
         list["results"][0]!["name"]!.GetValue<string>().ShouldBe("ci");
         (
-            await service.Query<long>(
+            await Service.Query<long>(
                 "SELECT count(*) FROM api_keys k WHERE k.id = @Id AND k::text LIKE '%' || @secret || '%'",
                 new { created.Id, secret }
             )
         ).ShouldBe(0);
-        (await service.Query<long>("SELECT count(*) FROM audit_log a WHERE a::text LIKE '%' || @secret || '%'", new { secret })).ShouldBe(
+        (await Service.Query<long>("SELECT count(*) FROM audit_log a WHERE a::text LIKE '%' || @secret || '%'", new { secret })).ShouldBe(
             0
         );
 
@@ -97,13 +97,13 @@ public class TenantTests(TestService service) : IClassFixture<TestService>
     [Fact]
     public async Task A_key_revoked_elsewhere_stops_working_within_five_seconds()
     {
-        var given = await Given.AnEnvironment(service);
+        var given = await Given.AnEnvironment(Service);
         var created = (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci" })).Must(201);
-        var ci = service.As($"Api-Key {created["key"].GetValue<string>()}");
+        var ci = Service.As($"Api-Key {created["key"].GetValue<string>()}");
         (await ci.Get(given.Experiments)).Must(200);
 
         // As another replica would: behind the back of this one's memory.
-        await service.Execute("UPDATE api_keys SET revoked_at = now() WHERE id = @Id", new { created.Id });
+        await Service.Execute("UPDATE api_keys SET revoked_at = now() WHERE id = @Id", new { created.Id });
 
         await Task.Delay(TimeSpan.FromSeconds(4));
         (await ci.Get(given.Experiments)).MustBe(401, "credential.invalid");
@@ -112,7 +112,7 @@ public class TenantTests(TestService service) : IClassFixture<TestService>
     [Fact]
     public async Task A_key_expires_to_the_second_even_while_it_is_remembered()
     {
-        var given = await Given.AnEnvironment(service);
+        var given = await Given.AnEnvironment(Service);
         (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci", expires_at = "2020-01-01T00:00:00Z" })).MustName(
             "expires_at"
         );
@@ -126,7 +126,7 @@ public class TenantTests(TestService service) : IClassFixture<TestService>
         var created = (
             await given.Admin.Post($"{given.Root}/api-keys/", new { name = "ci", expires_at = DateTimeOffset.UtcNow.AddSeconds(1.5) })
         ).Must(201);
-        var ci = service.As($"Api-Key {created["key"].GetValue<string>()}");
+        var ci = Service.As($"Api-Key {created["key"].GetValue<string>()}");
 
         (await ci.Get(given.Experiments)).Must(200);
         await Task.Delay(TimeSpan.FromSeconds(1.7));
@@ -136,7 +136,7 @@ public class TenantTests(TestService service) : IClassFixture<TestService>
     [Fact]
     public async Task The_audit_list_tells_the_whole_story_newest_first()
     {
-        var given = await Given.AnEnvironment(service);
+        var given = await Given.AnEnvironment(Service);
         var experiment = await given.AnExperimentThatIs("completed");
 
         var all = (await given.Admin.Get($"{given.Root}/audit/")).Must(200);
@@ -171,9 +171,9 @@ public class TenantTests(TestService service) : IClassFixture<TestService>
     [Fact]
     public async Task The_log_cannot_be_rewritten()
     {
-        await Given.AnEnvironment(service);
+        await Given.AnEnvironment(Service);
 
-        await Should.ThrowAsync<Npgsql.PostgresException>(() => service.Execute("UPDATE audit_log SET actor = 'nobody'"));
-        await Should.ThrowAsync<Npgsql.PostgresException>(() => service.Execute("DELETE FROM audit_log"));
+        await Should.ThrowAsync<Npgsql.PostgresException>(() => Service.Execute("UPDATE audit_log SET actor = 'nobody'"));
+        await Should.ThrowAsync<Npgsql.PostgresException>(() => Service.Execute("DELETE FROM audit_log"));
     }
 }

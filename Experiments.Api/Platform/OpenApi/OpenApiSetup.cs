@@ -5,6 +5,7 @@ using Experiments.Api.Platform.Http;
 using Microsoft.AspNetCore.Http.Timeouts;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
+using Scalar.AspNetCore;
 
 namespace Experiments.Api.Platform.OpenApi;
 
@@ -47,17 +48,21 @@ internal static class OpenApiSetup
         return Answer.OfBytes(StatusCodes.Status200OK, Encoding.UTF8.GetBytes(text.ToString()));
     }
 
-    public static void UseDocumentationPage(this WebApplication app) =>
-        app.UseWhen(
-            context => context.Request.Path.StartsWithSegments("/docs"),
-            docs =>
-                docs.UseSwaggerUI(ui =>
+    public static void MapDocumentationPage(this WebApplication app) =>
+        app.MapScalarApiReference(
+                "/docs",
+                page =>
                 {
-                    ui.RoutePrefix = "docs";
-                    ui.DocumentTitle = "Experiments";
-                    ui.SwaggerEndpoint("/openapi/v1.json", "Experiments v1");
-                })
-        );
+                    page.WithTitle("Experiments");
+                    page.WithOpenApiRoutePattern("/openapi/v1.json");
+                    // Nothing is loaded from elsewhere, and nothing is sent there.
+                    page.DisableDefaultFonts();
+                    page.DisableTelemetry();
+                    page.DisableAgent();
+                    page.ShowDeveloperTools = DeveloperToolsVisibility.Never;
+                }
+            )
+            .RequireAuthorization(Policies.Everyone);
 
     // What has no name of its own stands where it is used.
     private static string? SchemaName(Type type) =>

@@ -1,4 +1,4 @@
-using OpenTelemetry;
+using Npgsql;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
@@ -6,10 +6,14 @@ using OpenTelemetry.Trace;
 namespace Experiments.Api.Platform.Startup;
 
 /// <summary>
-/// Traces and metrics over OTLP, when OTEL_EXPORTER_OTLP_ENDPOINT says where to. The exporter reads the other OTEL_ variables itself.
+/// Logs as JSON, and traces and metrics over OTLP when OTEL_EXPORTER_OTLP_ENDPOINT names a collector. The SDK reads the other OTEL_
+/// variables itself, OTEL_SERVICE_NAME among them.
 /// </summary>
 internal static class Telemetry
 {
+    /// <summary>The name of the meter whose instruments only this service has.</summary>
+    public const string Meter = "Experiments";
+
     public static void AddTelemetry(this WebApplicationBuilder builder)
     {
         if (!builder.Environment.IsDevelopment())
@@ -22,34 +26,17 @@ internal static class Telemetry
             return;
         }
 
-        var resource = ResourceBuilder.CreateDefault().AddService("experiments");
-        var traces = Sdk.CreateTracerProviderBuilder()
-            .SetResourceBuilder(resource)
-            .AddSource("Microsoft.AspNetCore", "Npgsql")
-            .AddOtlpExporter()
-            .Build();
-        var metrics = Sdk.CreateMeterProviderBuilder()
-            .SetResourceBuilder(resource)
-            .AddMeter("Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "Npgsql", "System.Runtime")
-            .AddOtlpExporter()
-            .Build();
-        builder.Services.AddSingleton(_ => traces);
-        builder.Services.AddSingleton(_ => metrics);
-        builder.Services.AddHostedService(provider => new Exporting(
-            provider.GetRequiredService<TracerProvider>(),
-            provider.GetRequiredService<MeterProvider>()
-        ));
-    }
-
-    private sealed class Exporting(TracerProvider traces, MeterProvider metrics) : IHostedService
-    {
-        public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-        public Task StopAsync(CancellationToken cancellationToken)
-        {
-            traces.ForceFlush(2_000);
-            metrics.ForceFlush(2_000);
-            return Task.CompletedTask;
-        }
+        builder
+            .Services.AddOpenTelemetry()
+            .ConfigureResource(resource => resource.AddService("experiments").AddEnvironmentVariableDetector())
+            .WithTracing(traces => traces.AddAspNetCoreInstrumentation().AddNpgsql().AddOtlpExporter())
+            .WithMetrics(metrics =>
+                metrics
+                    .AddAspNetCoreInstrumentation()
+                    .AddRuntimeInstrumentation()
+                    .AddNpgsqlInstrumentation()
+                    .AddMeter(Meter)
+                    .AddOtlpExporter()
+            );
     }
 }
