@@ -7,6 +7,12 @@ namespace Experiments.Bench;
 /// <summary>What one run of a load reached.</summary>
 internal sealed record Measured(double PerSecond, double P50, double P99)
 {
+    /// <summary>How many requests were answered.</summary>
+    public double Requests { get; init; }
+
+    /// <summary>The CPU time that the server took for one of them, in microseconds.</summary>
+    public double Cpu { get; init; }
+
     /// <summary>The run with the median rate.</summary>
     public static Measured Median(IReadOnlyList<Measured> runs) => runs.OrderBy(run => run.PerSecond).ElementAt(runs.Count / 2);
 }
@@ -40,7 +46,7 @@ internal static partial class Load
             throw new InvalidOperationException($"Not every request succeeded:\n{said}");
         }
 
-        return new(Number(Rate(), said), Milliseconds(P50(), said), Milliseconds(P99(), said));
+        return new(Number(Rate(), said), Milliseconds(P50(), said), Milliseconds(P99(), said)) { Requests = Number(Total(), said) };
     }
 
     public static async Task<Measured> Pgbench(string socket, string script, TimeSpan duration)
@@ -103,6 +109,9 @@ internal static partial class Load
         };
         return double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) * factor;
     }
+
+    [GeneratedRegex(@"(\d+) requests in")]
+    private static partial Regex Total();
 
     [GeneratedRegex(@"Requests/sec:\s+([\d.]+)")]
     private static partial Regex Rate();

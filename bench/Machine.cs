@@ -77,6 +77,13 @@ internal static class Machine
         return process.WorkingSet64 / 1024 / 1024;
     }
 
+    /// <summary>The CPU time that a process has taken so far; none where there is no process.</summary>
+    public static TimeSpan Cpu(Process? process)
+    {
+        process?.Refresh();
+        return process?.TotalProcessorTime ?? TimeSpan.Zero;
+    }
+
     public static async Task<string> Describe(Npgsql.NpgsqlDataSource source)
     {
         var line = (await File.ReadAllLinesAsync("/proc/meminfo"))[0];

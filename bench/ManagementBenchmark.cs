@@ -9,7 +9,9 @@ internal static class ManagementBenchmark
 {
     private const int Rounds = 3;
 
-    public static async Task Run(TimeSpan duration)
+    /// <param name="duration">How long a run is.</param>
+    /// <param name="rows">Which rows to measure: those whose names hold this.</param>
+    public static async Task Run(TimeSpan duration, string rows = "")
     {
         var directory = $"/tmp/experiments-bench-{Environment.ProcessId}";
         var postgres = new EmbeddedPostgres(directory, "max_wal_size=4GB", "autovacuum=off");
@@ -40,9 +42,11 @@ internal static class ManagementBenchmark
             Console.WriteLine(
                 $"{await Machine.Describe(source)}; {duration.TotalSeconds:0} s a run, median of {Rounds}, 32 connections.\n"
             );
-            Console.WriteLine("| | service, per second | p50 / p99 ms | raw twin | of twin | pgbench | of pgbench |");
-            Console.WriteLine("|---|---|---|---|---|---|---|");
-            foreach (var operation in Operations(seed))
+            Console.WriteLine(
+                "| | service, per second | p50 / p99 ms | raw twin | of twin | pgbench | of pgbench | CPU a request | of the twin |"
+            );
+            Console.WriteLine("|---|---|---|---|---|---|---|---|---|");
+            foreach (var operation in Operations(seed).Where(operation => operation.Name.Contains(rows, StringComparison.Ordinal)))
             {
                 var runs = (Service: new List<Measured>(), Twin: new List<Measured>(), Pgbench: new List<Measured>());
                 // The first turn warms everything up and does not count.
@@ -53,6 +57,7 @@ internal static class ManagementBenchmark
                         await Turn(
                             seed,
                             operation,
+                            service,
                             () =>
                                 Load.Wrk(
                                     serviceAddress,
@@ -65,6 +70,7 @@ internal static class ManagementBenchmark
                         await Turn(
                             seed,
                             operation,
+                            twin,
                             () =>
                                 Load.Wrk(
                                     twinAddress,
@@ -74,7 +80,7 @@ internal static class ManagementBenchmark
                                     time
                                 )
                         ),
-                        await Turn(seed, operation, () => Load.Pgbench(socket, operation.Script, time))
+                        await Turn(seed, operation, null, () => Load.Pgbench(socket, operation.Script, time))
                     );
                     if (round > 0)
                     {
@@ -89,7 +95,8 @@ internal static class ManagementBenchmark
                     string.Create(
                         CultureInfo.InvariantCulture,
                         $"| {operation.Name} | {s.PerSecond:#,0} | {s.P50:0.0} / {s.P99:0.0} | {t.PerSecond:#,0} | "
-                            + $"**{s.PerSecond / t.PerSecond:0.00}** | {p.PerSecond:#,0} | {s.PerSecond / p.PerSecond:0.00} |"
+                            + $"**{s.PerSecond / t.PerSecond:0.00}** | {p.PerSecond:#,0} | {s.PerSecond / p.PerSecond:0.00} | "
+                            + $"{s.Cpu:0} µs | {t.Cpu:0} µs |"
                     )
                 );
             }
@@ -248,9 +255,11 @@ internal static class ManagementBenchmark
     // Each client of pgbench counts through its own share of the pool.
     private static string Counter(long first) => $"\\set n :n + 1\n\\set id {first} + :client_id * {Seed.Pool / 32} + :n\n";
 
-    private static async Task<Measured> Turn(Seed seed, Operation operation, Func<Task<Measured>> run)
+    private static async Task<Measured> Turn(Seed seed, Operation operation, Process? server, Func<Task<Measured>> run)
     {
+        var before = Machine.Cpu(server);
         var measured = await run();
+        measured = measured with { Cpu = (Machine.Cpu(server) - before).TotalMicroseconds / measured.Requests };
         if (operation.Writes)
         {
             await seed.PutBack();

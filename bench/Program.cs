@@ -16,7 +16,8 @@ switch (args)
         );
         if (part is "all" or "management")
         {
-            await ManagementBenchmark.Run(duration);
+            var rows = args is [_, var row, ..] && !char.IsAsciiDigit(row[0]) ? row : "";
+            await ManagementBenchmark.Run(duration, rows);
         }
 
         if (part is "all" or "serving")
