@@ -33,6 +33,7 @@ internal static class Service
         var app = builder.Build();
         app.UseHttpRules();
         app.MapHealth();
+        app.MapErrorCatalogue();
         app.MapOpenApiDocument();
         app.MapDocumentationPage();
         app.MapApi();

@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Text.RegularExpressions;
+using Experiments.Api.Platform.Data;
 using Experiments.Api.Slices.Cohorts;
 using Experiments.Api.Slices.Events;
 using Experiments.Api.Slices.Experiments;
@@ -35,27 +36,7 @@ internal static partial class Statements
 
     /// <summary>The statements of a text with positional parameters, each with the names of its own in order.</summary>
     public static IReadOnlyList<(string Sql, IReadOnlyList<string> Names)> Positional(string sql) =>
-        [
-            .. sql.Split(';')
-                .Select(statement =>
-                {
-                    var names = new List<string>();
-                    var text = Parameter()
-                        .Replace(
-                            statement,
-                            match =>
-                            {
-                                if (!names.Contains(match.Groups[1].Value))
-                                {
-                                    names.Add(match.Groups[1].Value);
-                                }
-
-                                return $"${names.IndexOf(match.Groups[1].Value) + 1}";
-                            }
-                        );
-                    return (text, (IReadOnlyList<string>)names);
-                }),
-        ];
+        [.. sql.Split(';').Select(PositionalSql.Number)];
 
     /// <summary>The same text for pgbench: what changes from call to call is a variable of its, the rest stands in the text.</summary>
     public static string ForPgbench(string sql, params (string Name, string Value)[] values)
@@ -67,9 +48,6 @@ internal static partial class Statements
 
     private static string Of(Type handler) =>
         (string)handler.GetField("Sql", BindingFlags.NonPublic | BindingFlags.Static)!.GetRawConstantValue()!;
-
-    [GeneratedRegex("@([A-Za-z]+)")]
-    private static partial Regex Parameter();
 
     [GeneratedRegex("--.*")]
     private static partial Regex LineComment();

@@ -86,7 +86,7 @@ CREATE TABLE idempotency_keys (
     scope text NOT NULL, -- The key of the environment, or empty outside of one.
     key bytea NOT NULL, -- SHA-256 of the key, which itself encrypts the body.
     fingerprint bytea NOT NULL, -- SHA-256 of method, path and body.
-    answer jsonb,
+    response jsonb,
     body bytea,
     created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (caller, scope, key)
@@ -342,8 +342,8 @@ CREATE TABLE exposures (
     experiment_id bigint NOT NULL,
     identity uuid NOT NULL, -- The first half of the SHA-256 of the identifier.
     identifier text NOT NULL,
-    own smallint NOT NULL, -- The index of the variant that assignment gives to the identity, or -1 where the holdout of the experiment keeps it out.
-    seen integer NOT NULL, -- The variants that it was shown while the experiment ran: a bit per variant, and bit 30 for any that the experiment does not have.
+    assigned_variant smallint NOT NULL, -- The index of the variant that assignment gives to the identity, or -1 where the holdout of the experiment keeps it out.
+    shown_variants integer NOT NULL, -- The variants that it was shown while the experiment ran: a bit per variant, and bit 30 for any that the experiment does not have.
     seen_at timestamp with time zone, -- Its first exposure while the experiment ran.
     first_shown smallint, -- The index of the variant that it was shown at seen_at.
     enrolled_at timestamp with time zone, -- Its first exposure at which the rollout included it.
@@ -415,14 +415,32 @@ CREATE TABLE counting_holds (
     FOREIGN KEY (environment_id) REFERENCES environments(id) ON DELETE CASCADE
 );
 
+-- Experiments and metrics that aggregation skips, because their definition cannot be read.
+CREATE TABLE unreadable_definitions (
+    experiment_id bigint NOT NULL,
+    link_id bigint, -- The metric of the experiment; null where it is the experiment itself.
+    since timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    error text NOT NULL,
+    FOREIGN KEY (experiment_id) REFERENCES experiments(id),
+    FOREIGN KEY (link_id) REFERENCES experiment_metrics(id) ON DELETE CASCADE,
+    UNIQUE NULLS NOT DISTINCT (experiment_id, link_id)
+);
+
 -- The last computed results of each experiment: a cache of what follows from the sums.
 CREATE TABLE results (
     experiment_id bigint NOT NULL,
     payload jsonb,
     as_of timestamp with time zone,
-    refresh_requested_at timestamp with time zone,
     last_error text,
     last_error_at timestamp with time zone,
+    PRIMARY KEY (experiment_id),
+    FOREIGN KEY (experiment_id) REFERENCES experiments(id)
+);
+
+-- When a caller last asked for the results to be refreshed, which is limited.
+CREATE TABLE result_refreshes (
+    experiment_id bigint NOT NULL,
+    requested_at timestamp with time zone NOT NULL,
     PRIMARY KEY (experiment_id),
     FOREIGN KEY (experiment_id) REFERENCES experiments(id)
 );

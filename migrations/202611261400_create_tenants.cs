@@ -98,7 +98,7 @@ public sealed class CreateTenants : TableMigration
                 scope       text NOT NULL,
                 key         bytea NOT NULL,
                 fingerprint bytea NOT NULL,
-                answer      jsonb,
+                response    jsonb,
                 body        bytea,
                 created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
                 PRIMARY KEY (caller, scope, key)

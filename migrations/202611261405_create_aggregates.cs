@@ -10,7 +10,18 @@ namespace Experiments.Migrations;
 public sealed class CreateAggregates : TableMigration
 {
     public override IReadOnlyList<string> Tables =>
-        ["exposures", "exposure_counts", "unit_metrics", "metric_sums", "metric_steps", "counting_holds", "results", "results_history"];
+        [
+            "exposures",
+            "exposure_counts",
+            "unit_metrics",
+            "metric_sums",
+            "metric_steps",
+            "counting_holds",
+            "unreadable_definitions",
+            "results",
+            "result_refreshes",
+            "results_history",
+        ];
 
     public override void Up() =>
         Execute.Sql(
@@ -21,8 +32,8 @@ public sealed class CreateAggregates : TableMigration
                 experiment_id bigint NOT NULL REFERENCES experiments,
                 identity      uuid NOT NULL,
                 identifier    text NOT NULL,
-                own           smallint NOT NULL,
-                seen          integer NOT NULL,
+                assigned_variant           smallint NOT NULL,
+                shown_variants          integer NOT NULL,
                 seen_at       timestamptz,
                 first_shown   smallint,
                 enrolled_at   timestamptz,
@@ -34,9 +45,9 @@ public sealed class CreateAggregates : TableMigration
             );
             COMMENT ON TABLE exposures IS 'What each identity was shown in each experiment, and where it counts.';
             COMMENT ON COLUMN exposures.identity IS 'The first half of the SHA-256 of the identifier.';
-            COMMENT ON COLUMN exposures.own IS
+            COMMENT ON COLUMN exposures.assigned_variant IS
                 'The index of the variant that assignment gives to the identity, or -1 where the holdout of the experiment keeps it out.';
-            COMMENT ON COLUMN exposures.seen IS
+            COMMENT ON COLUMN exposures.shown_variants IS
                 'The variants that it was shown while the experiment ran: a bit per variant, and bit 30 for any that the experiment does '
                 'not have.';
             COMMENT ON COLUMN exposures.seen_at IS 'Its first exposure while the experiment ran.';
@@ -118,15 +129,32 @@ public sealed class CreateAggregates : TableMigration
             COMMENT ON TABLE counting_holds IS
                 'Environments whose events cannot be aggregated at the moment, while those of all others are.';
 
+            CREATE TABLE unreadable_definitions (
+                experiment_id bigint NOT NULL REFERENCES experiments,
+                link_id       bigint REFERENCES experiment_metrics ON DELETE CASCADE,
+                since         timestamptz NOT NULL DEFAULT clock_timestamp(),
+                error         text NOT NULL,
+                UNIQUE NULLS NOT DISTINCT (experiment_id, link_id)
+            );
+            COMMENT ON TABLE unreadable_definitions IS
+                'Experiments and metrics that aggregation skips, because their definition cannot be read.';
+            COMMENT ON COLUMN unreadable_definitions.link_id IS 'The metric of the experiment; null where it is the experiment itself.';
+
             CREATE TABLE results (
                 experiment_id        bigint PRIMARY KEY REFERENCES experiments,
                 payload              jsonb,
                 as_of                timestamptz,
-                refresh_requested_at timestamptz,
                 last_error           text,
                 last_error_at        timestamptz
             );
             COMMENT ON TABLE results IS 'The last computed results of each experiment: a cache of what follows from the sums.';
+
+            -- Apart from the results, so that whoever has asked for a refresh holds up nobody who computes them.
+            CREATE TABLE result_refreshes (
+                experiment_id bigint PRIMARY KEY REFERENCES experiments,
+                requested_at  timestamptz NOT NULL
+            );
+            COMMENT ON TABLE result_refreshes IS 'When a caller last asked for the results to be refreshed, which is limited.';
 
             CREATE TABLE results_history (
                 experiment_id bigint NOT NULL REFERENCES experiments,

@@ -9,7 +9,12 @@ namespace Experiments.Api.Aggregation;
 /// Aggregates the oldest batches of the queue in one transaction, and removes them from it. Only one replica does so at a
 /// time, so that nobody else changes what it has read.
 /// </summary>
-internal sealed class AggregationBatch(NpgsqlDataSource source, NpgsqlConnection connection, TimeSpan late)
+internal sealed class AggregationBatch(
+    NpgsqlDataSource source,
+    NpgsqlConnection connection,
+    TimeSpan late,
+    UnreadableDefinitions? unreadable = null
+)
 {
     /// <summary>About how many events are aggregated in one transaction.</summary>
     public const int Size = 20_000;
@@ -106,6 +111,8 @@ internal sealed class AggregationBatch(NpgsqlDataSource source, NpgsqlConnection
     // Whatever was held, on any replica, has been aggregated with this.
     private const string Release = "DELETE FROM counting_holds WHERE environment_id = ANY (@environments);";
 
+    private readonly List<Unreadable> _unreadable = [];
+
     /// <summary>The environments that have events to aggregate.</summary>
     public async Task<IReadOnlyList<long>> Environments(long[] held) => (await connection.QueryAsync<long>(Waiting, new { held })).AsList();
 
@@ -137,6 +144,7 @@ internal sealed class AggregationBatch(NpgsqlDataSource source, NpgsqlConnection
             return 0;
         }
 
+        _unreadable.Clear();
         var batches = due.Keys.ToArray();
         var (first, newest) = (batches.Min(), batches.Max());
         var (from, last) = (due.Values.Min(batch => batch.FromAt), due.Values.Max(batch => batch.UntilAt));
@@ -195,6 +203,7 @@ internal sealed class AggregationBatch(NpgsqlDataSource source, NpgsqlConnection
                 until,
             }
         );
+        await SaveUnreadable();
         await connection.ExecuteAsync(
             Release + (last <= highWaterMark ? CompleteAll : Complete),
             new
@@ -210,6 +219,22 @@ internal sealed class AggregationBatch(NpgsqlDataSource source, NpgsqlConnection
         await transaction.CommitAsync(ct);
         return due.Values.Sum(batch => batch.Events);
     }
+
+    /// <summary>Refuses work that would be wrong without what was skipped.</summary>
+    /// <exception cref="InvalidOperationException">A definition cannot be read.</exception>
+    public void DemandReadable()
+    {
+        if (_unreadable is [var one, ..])
+        {
+            throw new InvalidOperationException(
+                $"The definition of experiment {one.ExperimentId}{(one.LinkId is { } link ? $", metric {link}," : "")} can't be "
+                    + $"read: {one.Error}"
+            );
+        }
+    }
+
+    /// <summary>Records what was skipped, in the transaction that is under way.</summary>
+    public Task SaveUnreadable() => unreadable?.Save(connection, _unreadable) ?? Task.CompletedTask;
 
     /// <summary>
     /// Makes this transaction the only one that aggregates; false when another holds the lock. Other locks are waited for 100 ms at most.
@@ -243,6 +268,7 @@ internal sealed class AggregationBatch(NpgsqlDataSource source, NpgsqlConnection
                 new { experimentId }
             ) ?? throw new InvalidOperationException($"There is no experiment {experimentId}.");
         var (experiments, highWaterMark) = await Experiments([environment], DateTime.UnixEpoch, DateTime.MaxValue.AddYears(-1), ct);
+        _unreadable.RemoveAll(one => one.ExperimentId != experimentId);
         return ([.. experiments.Where(experiment => experiment.Id == experimentId && experiment.Timeline.Runs.Count > 0)], highWaterMark);
     }
 
@@ -261,7 +287,8 @@ internal sealed class AggregationBatch(NpgsqlDataSource source, NpgsqlConnection
                     ids = byId.Values.Where(experiment => experiment.Timeline.Runs.Count > 0).Select(experiment => experiment.Id).ToArray(),
                 }
             ),
-            id => byId[id]
+            id => byId[id],
+            _unreadable
         );
     }
 
@@ -287,7 +314,13 @@ internal sealed class AggregationBatch(NpgsqlDataSource source, NpgsqlConnection
             }
         );
         var highWaterMark = await other.QuerySingleAsync<DateTime>("SELECT clock_timestamp()");
-        return ([.. rows.Select(row => new ExperimentDefinition(row))], highWaterMark);
+        return (
+            [
+                .. rows.Select(row => Unreadable.TryRead(row.Id, null, _unreadable, () => new ExperimentDefinition(row)))
+                    .OfType<ExperimentDefinition>(),
+            ],
+            highWaterMark
+        );
     }
 
     private static NpgsqlParameter<T> Value<T>(T value) => new() { TypedValue = value };

@@ -5,6 +5,7 @@ internal static class AggregationSetup
 {
     public static void AddAggregation(this IServiceCollection services)
     {
+        services.AddSingleton<UnreadableDefinitions>();
         services.AddSingleton<AggregationWorker>();
         services.AddHostedService(provider => provider.GetRequiredService<AggregationWorker>());
     }

@@ -8,8 +8,13 @@ using Npgsql;
 namespace Experiments.Api.Aggregation;
 
 /// <summary>The background job that aggregates new events into exposures, unit metrics and sums, whichever replica ingested them.</summary>
-internal sealed class AggregationWorker(Database database, Readiness readiness, IConfiguration configuration, ILoggerFactory loggers)
-    : BackgroundService
+internal sealed class AggregationWorker(
+    Database database,
+    Readiness readiness,
+    IConfiguration configuration,
+    UnreadableDefinitions unreadable,
+    ILoggerFactory loggers
+) : BackgroundService
 {
     // Events that arrive within this time of each other are aggregated together.
     private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(20);
@@ -118,7 +123,7 @@ internal sealed class AggregationWorker(Database database, Readiness readiness, 
             var isBackfilled = false;
             try
             {
-                isBackfilled = await new MetricBackfill(source, connection, late).Page(skipped, _holds.All, ct) is not true;
+                isBackfilled = await new MetricBackfill(source, connection, late, unreadable).Page(skipped, _holds.All, ct) is not true;
             }
             catch (Exception exception) when (EnvironmentHolds.MayConcernOne(exception) && !ct.IsCancellationRequested)
             {
@@ -126,7 +131,7 @@ internal sealed class AggregationWorker(Database database, Readiness readiness, 
                 _logger.Log(Failure.IsLocked(exception) ? LogLevel.Debug : LogLevel.Error, exception, "Metric backfill failed");
             }
 
-            var taken = await Count(new AggregationBatch(source, connection, late), connection, ct);
+            var taken = await Count(new AggregationBatch(source, connection, late, unreadable), connection, ct);
             if (taken is null || (taken == 0 && isBackfilled))
             {
                 return taken == 0;

@@ -72,7 +72,7 @@ internal readonly record struct Decimals(long Digits, int Exponent)
 
         var (digits, exponent, isFraction) = (0L, 0, false);
         var text = number.ToString("R", CultureInfo.InvariantCulture);
-        foreach (var (place, character) in text.Index())
+        foreach (var (index, character) in text.Index())
         {
             switch (character)
             {
@@ -80,7 +80,7 @@ internal readonly record struct Decimals(long Digits, int Exponent)
                     isFraction = true;
                     break;
                 case 'E':
-                    exponent += int.Parse(text.AsSpan(place + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
+                    exponent += int.Parse(text.AsSpan(index + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
                     return Signed();
                 case >= '0' and <= '9':
                     digits = (digits * 10) + (character - '0');

@@ -84,18 +84,18 @@ internal sealed class ExperimentDefinition
     public ExposureState? Judge(StoredEvent raw)
     {
         var (identifier, at) = (raw.Identifier!, raw.At);
-        var own = AssignedVariant(identifier);
+        var assigned = AssignedVariant(identifier);
         var isTest = _criteria.TestIdentities is { } tests && raw.Traits is { } traits && Holds(traits, tests.Have);
         if (!Timeline.RanAt(at))
         {
-            return Timeline.WasPausedAt(at) ? ExposureState.DuringPause(own, at, isTest)
+            return Timeline.WasPausedAt(at) ? ExposureState.DuringPause(assigned, at, isTest)
                 : raw.ExperimentId == Id && Timeline.IsJustBefore(at, BatchId.ReceivedAt(raw.Batch))
-                    ? ExposureState.TooEarly(own, at, isTest)
+                    ? ExposureState.TooEarly(assigned, at, isTest)
                 : null;
         }
 
-        return Shown(raw, own) is { } shown
-            ? ExposureState.WhileRunning(own, shown, at, _assigner.IsIncluded(identifier, Timeline.RolloutAt(at)), isTest)
+        return Shown(raw, assigned) is { } shown
+            ? ExposureState.WhileRunning(assigned, shown, at, _assigner.IsIncluded(identifier, Timeline.RolloutAt(at)), isTest)
             : null;
     }
 
@@ -103,26 +103,26 @@ internal sealed class ExperimentDefinition
     public Inclusion Include(ExposureState exposures) => exposures.Include(_criteria.MultipleVariants == ExposureCriteria.FirstSeen);
 
     /// <summary>What the identity is counted as.</summary>
-    public string Outcome(Inclusion standing) =>
+    public string Result(Inclusion standing) =>
         standing.Reason
         ?? (standing.Arm == ExposureState.HeldOut ? ExposureState.InHoldout : ExposureState.InVariant + _keys[standing.Arm!.Value]);
 
-    // The place of the variant that the exposure names. Whom a holdout keeps out sees the value of control, under no name.
-    private int? Shown(StoredEvent raw, int own)
+    // The index of the variant that the exposure names. Whom a holdout keeps out sees the value of control, under no name.
+    private int? Shown(StoredEvent raw, int assigned)
     {
         if (_criteria.Event is not null && _criteria.FeatureProperty is null)
         {
-            return Math.Max(0, own);
+            return Math.Max(0, assigned);
         }
 
         var variant = _criteria.Event is null ? raw.Value : Member(raw.Metadata, _criteria.FeatureProperty!);
-        if (variant is null && (own == ExposureState.HeldOut || _criteria.Event is not null))
+        if (variant is null && (assigned == ExposureState.HeldOut || _criteria.Event is not null))
         {
-            return own == ExposureState.HeldOut ? 0 : null;
+            return assigned == ExposureState.HeldOut ? 0 : null;
         }
 
-        var place = Array.IndexOf(_keys, variant);
-        return place < 0 ? ExposureState.Foreign : place;
+        var index = Array.IndexOf(_keys, variant);
+        return index < 0 ? ExposureState.Foreign : index;
     }
 
     private int AssignedVariant(string identifier) =>

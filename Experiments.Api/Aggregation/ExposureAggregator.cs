@@ -10,18 +10,21 @@ namespace Experiments.Api.Aggregation;
 internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyList<ExperimentDefinition> experiments)
 {
     private const string Known = """
-        SELECT x.experiment_id, x.identity, x.own, x.seen, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at, x.before_at
+        SELECT x.experiment_id, x.identity, x.assigned_variant, x.shown_variants, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at,
+            x.before_at
         FROM unnest($1, $2) AS k(experiment_id, identity)
         JOIN exposures x USING (experiment_id, identity)
         """;
 
     private const string Upsert = """
-        INSERT INTO exposures (experiment_id, identity, identifier, own, seen, seen_at, first_shown, enrolled_at, paused_at, before_at,
+        INSERT INTO exposures (experiment_id, identity, identifier, assigned_variant, shown_variants, seen_at, first_shown, enrolled_at,
+            paused_at, before_at,
             counts_in, draw)
         SELECT * FROM unnest(@Experiments, @Identities, @Identifiers, @AssignedVariant, @ShownVariants, @SeenAt, @First, @EnrolledAt,
             @PausedAt, @BeforeAt, @CountsIn, @Draw)
         ON CONFLICT (experiment_id, identity) DO UPDATE SET
-            own = excluded.own, seen = excluded.seen, seen_at = excluded.seen_at, first_shown = excluded.first_shown,
+            assigned_variant = excluded.assigned_variant, shown_variants = excluded.shown_variants, seen_at = excluded.seen_at,
+                first_shown = excluded.first_shown,
             enrolled_at = excluded.enrolled_at, paused_at = excluded.paused_at, before_at = excluded.before_at,
             counts_in = excluded.counts_in, draw = excluded.draw
         """;
@@ -126,28 +129,29 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
         : [];
 
     /// <summary>
-    /// From the columns own, seen, seen_at, first_shown, enrolled_at, paused_at and before_at, which begin at this place.
+    /// From the columns assigned_variant, shown_variants, seen_at, first_shown, enrolled_at, paused_at and before_at, which begin at this
+    /// index.
     /// </summary>
-    public static ExposureState Shown(NpgsqlDataReader row, int place)
+    public static ExposureState Shown(NpgsqlDataReader row, int index)
     {
         return new(
-            row.GetInt16(place),
-            row.GetInt32(place + 1),
-            Instant(place + 2),
-            row.IsDBNull(place + 3) ? null : row.GetInt16(place + 3),
-            Instant(place + 4),
-            Instant(place + 5),
-            Instant(place + 6)
+            row.GetInt16(index),
+            row.GetInt32(index + 1),
+            Instant(index + 2),
+            row.IsDBNull(index + 3) ? null : row.GetInt16(index + 3),
+            Instant(index + 4),
+            Instant(index + 5),
+            Instant(index + 6)
         );
 
         DateTime? Instant(int at) => row.IsDBNull(at) ? null : row.GetDateTime(at);
     }
 
-    /// <summary>From the column counts_in, at this place.</summary>
-    public static int? CountsIn(NpgsqlDataReader row, int place) => row.IsDBNull(place) ? null : row.GetInt16(place);
+    /// <summary>From the column counts_in, at this index.</summary>
+    public static int? CountsIn(NpgsqlDataReader row, int index) => row.IsDBNull(index) ? null : row.GetInt16(index);
 
-    /// <summary>From the column draw, at this place.</summary>
-    public static double? Draw(NpgsqlDataReader row, int place) => row.IsDBNull(place) ? null : row.GetDouble(place);
+    /// <summary>From the column draw, at this index.</summary>
+    public static double? Draw(NpgsqlDataReader row, int index) => row.IsDBNull(index) ? null : row.GetDouble(index);
 
     /// <summary>Writes what is known of identities, whether anything was or not.</summary>
     public static async Task Write(NpgsqlConnection connection, IReadOnlyCollection<Changed> rows)
@@ -179,7 +183,7 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
     /// <param name="Key">The identity and the experiment.</param>
     /// <param name="Identifier">What the application calls it.</param>
     /// <param name="State">What it has seen.</param>
-    /// <param name="CountsIn">The place of the variant that it counts in, where it does.</param>
+    /// <param name="CountsIn">The index of the variant that it counts in, where it does.</param>
     /// <param name="Draw">The number by which a rollout admits it.</param>
     internal sealed record Changed(Key Key, string Identifier, ExposureState State, int? CountsIn, double Draw)
     {

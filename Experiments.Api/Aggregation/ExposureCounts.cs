@@ -14,18 +14,18 @@ internal sealed class ExposureCounts
         ON CONFLICT (experiment_id, hour, outcome) DO UPDATE SET count = c.count + excluded.count
         """;
 
-    private readonly Dictionary<(long Experiment, DateTime Hour, string Outcome), long> _counts = [];
+    private readonly Dictionary<(long Experiment, DateTime Hour, string Result), long> _counts = [];
 
     public void Add(ExperimentDefinition experiment, ExposureState exposures, int sign)
     {
         var standing = experiment.Include(exposures);
-        Add(experiment, exposures.At(standing), experiment.Outcome(standing), sign);
+        Add(experiment, exposures.At(standing), experiment.Result(standing), sign);
     }
 
     public void Add(ExperimentDefinition experiment, DateTime at, string outcome, int sign)
     {
-        var place = (experiment.Id, at.AddTicks(-(at.Ticks % TimeSpan.TicksPerHour)), outcome);
-        _counts[place] = _counts.GetValueOrDefault(place) + sign;
+        var index = (experiment.Id, at.AddTicks(-(at.Ticks % TimeSpan.TicksPerHour)), outcome);
+        _counts[index] = _counts.GetValueOrDefault(index) + sign;
     }
 
     /// <summary>Adds all of it to what is stored.</summary>
@@ -40,7 +40,7 @@ internal sealed class ExposureCounts
                 {
                     Experiments = new Column<long>(counts.Select(count => count.Key.Experiment)),
                     Hours = new Column<DateTime>(counts.Select(count => count.Key.Hour)),
-                    Outcomes = new Column<string>(counts.Select(count => count.Key.Outcome)),
+                    Outcomes = new Column<string>(counts.Select(count => count.Key.Result)),
                     Counts = new Column<long>(counts.Select(count => count.Value)),
                 }
             );

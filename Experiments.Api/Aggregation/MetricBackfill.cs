@@ -10,7 +10,7 @@ namespace Experiments.Api.Aggregation;
 /// that aggregation goes on between the pages and a stop loses nothing. New events are aggregated as usual; that an event is seen
 /// twice does no harm.
 /// </summary>
-internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection connection, TimeSpan late)
+internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection connection, TimeSpan late, UnreadableDefinitions unreadable)
 {
     private const string Due = """
         SELECT l.experiment_id
@@ -42,8 +42,10 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
         WHERE environment_id = $1 AND event = ANY ($2) AND at BETWEEN $3 AND $5 AND (at, key) > ($3, $4) AND (at, key) <= ($5, $6)
         """;
 
-    private const string Move =
-        "UPDATE experiment_metrics SET backfilled_to = @at, backfilled_key = @key, backfilled = @isDone WHERE id = ANY (@links)";
+    private const string Move = """
+        UPDATE experiment_metrics SET backfilled_to = @at, backfilled_key = @key, backfilled = @isDone WHERE id = ANY (@links);
+        DELETE FROM unreadable_definitions WHERE link_id = ANY (@links) AND @isDone;
+        """;
 
     /// <summary>Aggregates a page of old events. False when there was none, null when another replica holds the lock.</summary>
     /// <param name="skipped">Experiments whose metrics are left for later; one that fails becomes one of them.</param>
@@ -82,11 +84,13 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
             return null;
         }
 
-        var batch = new AggregationBatch(source, connection, late);
+        var batch = new AggregationBatch(source, connection, late, unreadable);
         var (experiments, highWaterMark) = await batch.Experiments(experimentId, ct);
         if (experiments is not [var experiment])
         {
-            // It was reset in between.
+            // It was reset in between, or cannot be read.
+            await batch.SaveUnreadable();
+            await transaction.CommitAsync(ct);
             return false;
         }
 
@@ -94,50 +98,55 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
         var cursor = await connection.QuerySingleAsync<CursorRow>(Cursor, new { experimentId });
         var fresh = links.Where(link => cursor.Links?.Contains(link.Id) == true).ToList();
         var (edge, isDone) = ((At: highWaterMark, Key: long.MaxValue), true);
-        if (fresh.Count > 0)
+        await batch.SaveUnreadable();
+        if (fresh.Count == 0)
         {
-            var from = cursor.IsNew ? fresh.Min(link => link.From) : cursor.At!.Value;
-            var key = cursor.IsNew ? long.MinValue : cursor.Key!.Value;
-            if (
-                (
-                    await connection.QueryAsync<(DateTime, long)>(
-                        Edge,
-                        new
-                        {
-                            from,
-                            highWaterMark,
-                            key,
-                            Size,
-                        }
-                    )
-                ).AsList()
-                is [var next]
-            )
-            {
-                (edge, isDone) = (next, false);
-            }
-
-            var aggregator = new MetricAggregator(connection, links);
-            await StoredEvent.Each(
-                connection,
-                Events,
-                stored =>
-                {
-                    if (!string.IsNullOrEmpty(stored.Identifier))
-                    {
-                        aggregator.Take(stored, one => !one.WasFinal(BatchId.ReceivedAt(stored.Batch), late));
-                    }
-                },
-                ct,
-                new NpgsqlParameter<long> { TypedValue = experiment.EnvironmentId },
-                new NpgsqlParameter<string[]> { TypedValue = [.. fresh.SelectMany(link => link.Events).Distinct()] },
-                new NpgsqlParameter<DateTime> { TypedValue = from },
-                new NpgsqlParameter<long> { TypedValue = key },
-                new NpgsqlParameter<DateTime> { TypedValue = edge.At },
-                new NpgsqlParameter<long> { TypedValue = edge.Key }
-            );
-            await aggregator.Aggregate(new Dictionary<ExposureAggregator.Key, ExposureState>());
+            // Those that are left cannot be read.
+            await transaction.CommitAsync(ct);
+            return false;
         }
+
+        var from = cursor.IsNew ? fresh.Min(link => link.From) : cursor.At!.Value;
+        var key = cursor.IsNew ? long.MinValue : cursor.Key!.Value;
+        if (
+            (
+                await connection.QueryAsync<(DateTime, long)>(
+                    Edge,
+                    new
+                    {
+                        from,
+                        highWaterMark,
+                        key,
+                        Size,
+                    }
+                )
+            ).AsList()
+            is [var next]
+        )
+        {
+            (edge, isDone) = (next, false);
+        }
+
+        var aggregator = new MetricAggregator(connection, links);
+        await StoredEvent.Each(
+            connection,
+            Events,
+            stored =>
+            {
+                if (!string.IsNullOrEmpty(stored.Identifier))
+                {
+                    aggregator.Take(stored, one => !one.WasFinal(BatchId.ReceivedAt(stored.Batch), late));
+                }
+            },
+            ct,
+            new NpgsqlParameter<long> { TypedValue = experiment.EnvironmentId },
+            new NpgsqlParameter<string[]> { TypedValue = [.. fresh.SelectMany(link => link.Events).Distinct()] },
+            new NpgsqlParameter<DateTime> { TypedValue = from },
+            new NpgsqlParameter<long> { TypedValue = key },
+            new NpgsqlParameter<DateTime> { TypedValue = edge.At },
+            new NpgsqlParameter<long> { TypedValue = edge.Key }
+        );
+        await aggregator.Aggregate(new Dictionary<ExposureAggregator.Key, ExposureState>());
 
         await connection.ExecuteAsync(
             Move,

@@ -39,9 +39,9 @@ internal sealed class MetricLink
     public long SourceMetric { get; private set; }
 
     /// <summary>
-    /// Its place among the metrics of the experiment. Once an experiment has started it loses none, so that this never changes.
+    /// Its index among the metrics of the experiment. Once an experiment has started it loses none, so that this never changes.
     /// </summary>
-    public int Place { get; private set; }
+    public int Index { get; private set; }
 
     public IEnumerable<string> Events => _sources.Select(source => source.Event!).Distinct();
 
@@ -49,25 +49,40 @@ internal sealed class MetricLink
     public DateTime From => Experiment.Timeline.Runs[0].From.AddDays(-(_definition.LookbackDays ?? 0)).AddMilliseconds(-1);
 
     /// <summary>
-    /// The metrics of some experiments, in the order in which they were attached, with their places and with who keeps whose events.
+    /// The metrics of some experiments, in the order in which they were attached, with their indexes and with who keeps whose events.
     /// </summary>
-    public static IReadOnlyList<MetricLink> Of(IEnumerable<Row> rows, Func<long, ExperimentDefinition> experiment)
+    public static IReadOnlyList<MetricLink> Of(
+        IEnumerable<Row> rows,
+        Func<long, ExperimentDefinition> experiment,
+        List<Unreadable> unreadable
+    )
     {
-        var links = rows.OrderBy(row => row.Id).Select(row => new MetricLink(row, experiment(row.ExperimentId))).ToList();
-        foreach (var own in links.GroupBy(link => link.Experiment.Id))
+        var links = new List<MetricLink>();
+        foreach (var ofOne in rows.GroupBy(row => row.ExperimentId))
         {
-            foreach (var (place, link) in own.Index())
+            var readable = new List<MetricLink>();
+            // One that cannot be read keeps its index, or those after it would be taken for others.
+            foreach (var (index, row) in ofOne.OrderBy(row => row.Id).Index())
             {
-                link.Place = place;
-                link.SourceMetric = own.First(other => other.Sources == link.Sources).Id;
+                if (
+                    Unreadable.TryRead(row.ExperimentId, row.Id, unreadable, () => new MetricLink(row, experiment(row.ExperimentId))) is
+                    { } link
+                )
+                {
+                    link.Index = index;
+                    readable.Add(link);
+                    link.SourceMetric = readable.First(other => other.Sources == link.Sources).Id;
+                }
             }
+
+            links.AddRange(readable);
         }
 
         return links;
     }
 
     /// <summary>
-    /// What an event is to this metric: once for each place of the definition that it fits, with its number where it has one.
+    /// What an event is to this metric: once for each index of the definition that it fits, with its number where it has one.
     /// </summary>
     public IEnumerable<MetricEvent> Take(string name, DateTime at, long key, string? value, JsonElement? metadata) =>
         _formula.Take(name, at, key, value, metadata);
@@ -77,13 +92,13 @@ internal sealed class MetricLink
     /// <summary>Reads the value from an identity's numbers, of which each metric has two: itself, and what goes with it.</summary>
     public MetricValue Read(double[] numbers)
     {
-        var place = Place * 2;
-        if (place + 1 >= numbers.Length)
+        var index = Index * 2;
+        if (index + 1 >= numbers.Length)
         {
             return default;
         }
 
-        var (y, other) = (numbers[place], numbers[place + 1]);
+        var (y, other) = (numbers[index], numbers[index + 1]);
         return _hasSteps ? new(y, 0, 0, (int)other)
             : _hasDenominator ? new(y, other, 0, 0)
             : new(y, 0, other, 0);
@@ -92,8 +107,8 @@ internal sealed class MetricLink
     /// <summary>Writes the value among an identity's numbers.</summary>
     public void Write(MetricValue value, double[] numbers)
     {
-        numbers[Place * 2] = value.Y;
-        numbers[(Place * 2) + 1] =
+        numbers[Index * 2] = value.Y;
+        numbers[(Index * 2) + 1] =
             _hasSteps ? value.Steps
             : _hasDenominator ? value.D
             : value.X;

@@ -44,8 +44,8 @@ internal sealed class MetricSumsDelta
         sums.Add(value, sign);
         if (value.Steps > 0)
         {
-            var place = (link, arm, (short)value.Steps);
-            _steps[place] = _steps.GetValueOrDefault(place) + sign;
+            var index = (link, arm, (short)value.Steps);
+            _steps[index] = _steps.GetValueOrDefault(index) + sign;
         }
     }
 

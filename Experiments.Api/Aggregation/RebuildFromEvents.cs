@@ -33,12 +33,12 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
           AND ($5 = 1 OR CASE WHEN identifier <> '' THEN get_byte(sha256(convert_to(identifier, 'UTF8')), 0) * $5 / 256 ELSE 0 END = $6)
         """;
 
-    private const string Exposed = """
-        SELECT identity, own, seen, seen_at, first_shown, enrolled_at, paused_at, before_at, counts_in, draw
+    private const string Exposures = """
+        SELECT identity, assigned_variant, shown_variants, seen_at, first_shown, enrolled_at, paused_at, before_at, counts_in, draw
         FROM exposures WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3
         """;
 
-    private const string Units =
+    private const string Metrics =
         "SELECT experiment_id, identity, arm, numbers, events FROM unit_metrics WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
 
     private const string Clear = """
@@ -46,6 +46,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         DELETE FROM metric_sums WHERE link_id = ANY (@links);
         DELETE FROM metric_steps WHERE link_id = ANY (@links);
         UPDATE experiment_metrics SET backfilled = true WHERE id = ANY (@links);
+        DELETE FROM unreadable_definitions WHERE experiment_id = @Id;
         """;
 
     /// <summary>Rebuilds the experiment. Null when a replica is aggregating at the moment.</summary>
@@ -61,12 +62,13 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
 
         var batch = new AggregationBatch(source, connection, late);
         var (experiments, highWaterMark) = await batch.Experiments(experimentId, ct);
+        var links = await batch.Links(experiments);
+        batch.DemandReadable();
         if (experiments is not [var experiment])
         {
             return new(0, 0, 0);
         }
 
-        var links = await batch.Links(experiments);
         var from = links.Select(link => link.From).Append(experiment.Timeline.Runs[0].From.AddMilliseconds(-1)).Min();
         await Demand(connection, from);
         // Exposures from just before the start are reported too, as far as their partitions are still there.
@@ -89,7 +91,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         var report = new Report(0, 0, 0);
         for (var slice = 0; slice < slices; slice++)
         {
-            var identities = new RebuiltUnits(experiment, links);
+            var collector = new UnitCollector(experiment, links);
             await using (Heartbeat.Of(connection))
             {
                 await StoredEvent.Each(
@@ -103,7 +105,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
                             && !experiment.WasFinal(BatchId.ReceivedAt(raw.Batch), late)
                         )
                         {
-                            identities.Take(raw, counts);
+                            collector.Add(raw, counts);
                         }
                     },
                     ct,
@@ -118,13 +120,17 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
                     new NpgsqlParameter<int> { TypedValue = slice },
                     new NpgsqlParameter<string[]> { TypedValue = ExperimentDefinition.EventsWithTraits(experiments) }
                 );
-                identities.Settle(counts, delta);
             }
 
+            var units = collector.Build();
+            units.AddTo(counts, delta);
+
             var range = (First(slice, slices), Last(slice, slices));
-            var exposures = await CorrectExposures(connection, experiment.Id, identities, range, ct);
-            var units = await CorrectUnits(connection, experiment.Id, identities, range, ct);
-            report = new(report.Identities + identities.Count, report.Exposures + exposures, report.Units + units);
+            report += new Report(
+                units.Count,
+                await CorrectExposures(connection, experiment.Id, units, range, ct),
+                await CorrectMetrics(connection, experiment.Id, units, range, ct)
+            );
         }
 
         await connection.ExecuteAsync(Clear, new { experiment.Id, links = links.Select(link => link.Id).ToArray() });
@@ -149,71 +155,61 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
     private static async Task<long> CorrectExposures(
         NpgsqlConnection connection,
         long experimentId,
-        RebuiltUnits identities,
+        RebuiltUnits units,
         (Guid First, Guid Last) range,
         CancellationToken ct
     )
     {
-        var surplus = new List<Guid>();
-        await using (var command = Stored(connection, Exposed, experimentId, range))
+        var rows = new Reconciliation<ExposureAggregator.Changed>(units, units.Exposure);
+        await using (var command = Stored(connection, Exposures, experimentId, range))
         await using (var row = await command.ExecuteReaderAsync(ct))
         {
             while (await row.ReadAsync(ct))
             {
-                if (
-                    !identities.Matches(
-                        row.GetGuid(0),
-                        ExposureAggregator.Shown(row, 1),
-                        ExposureAggregator.CountsIn(row, 8),
-                        ExposureAggregator.Draw(row, 9)
-                    )
-                )
-                {
-                    surplus.Add(row.GetGuid(0));
-                }
+                var (state, countsIn) = (ExposureAggregator.Shown(row, 1), ExposureAggregator.CountsIn(row, 8));
+                var draw = ExposureAggregator.Draw(row, 9);
+                rows.Compare(row.GetGuid(0), expected => (expected.State, expected.CountsIn, expected.Draw) == (state, countsIn, draw));
             }
         }
 
-        await Delete(connection, "exposures", experimentId, surplus);
-        var differing = identities.UnmatchedExposures().ToList();
-        foreach (var chunk in differing.Chunk(Chunk))
-        {
-            await ExposureAggregator.Write(connection, chunk);
-        }
-
-        return differing.Count + surplus.Count;
+        await Delete(connection, "exposures", experimentId, rows.Surplus);
+        return rows.Surplus.Count + await Write(rows.Differing, chunk => ExposureAggregator.Write(connection, chunk));
     }
 
-    private static async Task<long> CorrectUnits(
+    private static async Task<long> CorrectMetrics(
         NpgsqlConnection connection,
         long experimentId,
-        RebuiltUnits identities,
+        RebuiltUnits units,
         (Guid First, Guid Last) range,
         CancellationToken ct
     )
     {
-        var surplus = new List<Guid>();
-        await using (var command = Stored(connection, Units, experimentId, range))
+        var rows = new Reconciliation<UnitMetrics>(units, units.Metrics);
+        await using (var command = Stored(connection, Metrics, experimentId, range))
         await using (var row = await command.ExecuteReaderAsync(ct))
         {
             while (await row.ReadAsync(ct))
             {
-                if (UnitMetrics.Of(row) is var unit && !identities.Matches(unit))
-                {
-                    surplus.Add(unit.Key.Identity);
-                }
+                var stored = UnitMetrics.Of(row);
+                rows.Compare(stored.Key.Identity, expected => units.AreSame(stored, expected));
             }
         }
 
-        await Delete(connection, "unit_metrics", experimentId, surplus);
-        var differing = 0L;
-        foreach (var chunk in identities.UnmatchedUnits().Chunk(Chunk))
+        await Delete(connection, "unit_metrics", experimentId, rows.Surplus);
+        return rows.Surplus.Count + await Write(rows.Differing, chunk => UnitMetrics.Write(connection, chunk));
+    }
+
+    // Returns how many were written.
+    private static async Task<long> Write<TRow>(IEnumerable<TRow> rows, Func<TRow[], Task> write)
+    {
+        var written = 0L;
+        foreach (var chunk in rows.Chunk(Chunk))
         {
-            await UnitMetrics.Write(connection, chunk);
-            differing += chunk.Length;
+            await write(chunk);
+            written += chunk.Length;
         }
 
-        return differing + surplus.Count;
+        return written;
     }
 
     private static NpgsqlCommand Stored(NpgsqlConnection connection, string sql, long experimentId, (Guid First, Guid Last) range) =>
@@ -251,5 +247,9 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
     /// <summary>
     /// How many identities there are, and of how many the exposures, and what is measured, were not what they should have been.
     /// </summary>
-    internal sealed record Report(long Identities, long Exposures, long Units);
+    internal sealed record Report(long Identities, long Exposures, long Units)
+    {
+        public static Report operator +(Report one, Report other) =>
+            new(one.Identities + other.Identities, one.Exposures + other.Exposures, one.Units + other.Units);
+    }
 }

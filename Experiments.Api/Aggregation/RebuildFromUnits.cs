@@ -16,7 +16,8 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source, TimeSpan late)
     private const string Identities = """
         SELECT COALESCE(m.experiment_id, x.experiment_id), COALESCE(m.identity, x.identity), m.arm, COALESCE(m.numbers, '{}'),
             COALESCE(m.events, ''),
-               x.own, x.seen, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at, x.before_at, m.identity IS NOT NULL
+               x.assigned_variant, x.shown_variants, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at, x.before_at,
+                   m.identity IS NOT NULL
         FROM (SELECT * FROM unit_metrics WHERE experiment_id = $1) m
         FULL JOIN (SELECT * FROM exposures WHERE experiment_id = $1) x ON x.identity = m.identity
         """;
@@ -41,6 +42,7 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source, TimeSpan late)
         var batch = new AggregationBatch(source, connection, late);
         var (experiments, _) = await batch.Experiments(experimentId, ct);
         var links = await batch.Links(experiments);
+        batch.DemandReadable();
         if (experiments is not [var experiment])
         {
             return new(0, 0);

@@ -1,164 +1,99 @@
-using System.Runtime.InteropServices;
 using Experiments.Api.Domain;
 using Experiments.Api.Metrics;
 
 namespace Experiments.Api.Aggregation;
 
-/// <summary>What the events say of identities in one experiment, to be held against what is stored.</summary>
-internal sealed class RebuiltUnits(ExperimentDefinition experiment, IReadOnlyList<MetricLink> links)
+/// <summary>What the events say of identities in one experiment: the rows that should be stored of each, by its index.</summary>
+internal sealed class RebuiltUnits
 {
-    private readonly MetricEventMatcher _matcher = new(links);
-    private readonly UnitValues _values = new(experiment, links);
-    private readonly Dictionary<string, int> _places = [];
-    private readonly List<(string Identifier, ExposureState? State)> _identities = [];
-    private readonly List<(int Place, long SourceMetric, MetricEvent Event)> _taken = [];
-    private readonly Dictionary<Guid, int> _byKey = [];
-    private readonly List<Guid> _unmatched = [];
-    private int[] _starts = [];
-    private (long SourceMetric, MetricEvent Event)[] _events = [];
-    private bool[] _isMatched = [];
+    private readonly ExperimentDefinition _experiment;
+    private readonly UnitValues _values;
+    private readonly IReadOnlyList<(string Identifier, ExposureState? State)> _units;
+    private readonly Guid[] _identities;
+    private readonly Dictionary<Guid, int> _indexes;
 
-    public int Count => _identities.Count;
+    // The events of all, one identity after the other; those of identity i begin at _starts[i].
+    private readonly (long SourceMetric, MetricEvent Event)[] _events;
+    private readonly int[] _starts;
 
-    public void Take(StoredEvent raw, ExposureCounts counts)
+    public RebuiltUnits(
+        ExperimentDefinition experiment,
+        IReadOnlyList<MetricLink> links,
+        IReadOnlyList<(string Identifier, ExposureState? State)> units,
+        IReadOnlyList<(int Unit, long SourceMetric, MetricEvent Event)> events
+    )
     {
-        if (experiment.IsConcerned(raw))
+        (_experiment, _values, _units) = (experiment, new(experiment, links), units);
+        _identities = [.. units.Select(unit => Identity.Key(unit.Identifier))];
+        _indexes = _identities.Index().ToDictionary(unit => unit.Item, unit => unit.Index);
+        _starts = new int[units.Count + 1];
+        foreach (var (unit, _, _) in events)
         {
-            Show(raw, counts);
+            _starts[unit + 1]++;
         }
 
-        if (!string.IsNullOrEmpty(raw.Identifier))
+        for (var unit = 0; unit < units.Count; unit++)
         {
-            _matcher.Take(raw, _ => true, (source, taken) => _taken.Add((Place(raw.Identifier), source.Id, taken)));
+            _starts[unit + 1] += _starts[unit];
+        }
+
+        _events = new (long, MetricEvent)[events.Count];
+        var next = _starts.AsSpan(0, units.Count).ToArray();
+        foreach (var (unit, source, taken) in events)
+        {
+            _events[next[unit]++] = (source, taken);
         }
     }
 
-    /// <summary>When all events are taken: puts them in the order of their identities, and adds up what follows from them.</summary>
-    public void Settle(ExposureCounts counts, MetricSumsDelta delta)
+    public int Count => _units.Count;
+
+    /// <summary>The index of an identity, or null where the events have none like it.</summary>
+    public int? IndexOf(Guid identity) => _indexes.TryGetValue(identity, out var index) ? index : null;
+
+    /// <summary>Adds all that is exposed to the counts and the sums.</summary>
+    public void AddTo(ExposureCounts counts, MetricSumsDelta delta)
     {
-        // As many as fit each, one identity after the other.
-        _starts = new int[_identities.Count + 1];
-        foreach (var (place, _, _) in _taken)
+        for (var index = 0; index < Count; index++)
         {
-            _starts[place + 1]++;
-        }
-
-        for (var place = 0; place < _identities.Count; place++)
-        {
-            _starts[place + 1] += _starts[place];
-        }
-
-        _events = new (long, MetricEvent)[_taken.Count];
-        var next = _starts.AsSpan(0, _identities.Count).ToArray();
-        foreach (var (place, source, taken) in _taken)
-        {
-            _events[next[place]++] = (source, taken);
-        }
-
-        _taken.Clear();
-        _taken.TrimExcess();
-        for (var place = 0; place < _identities.Count; place++)
-        {
-            var (identifier, exposures) = _identities[place];
-            _byKey.Add(Identity.Key(identifier), place);
-            if (exposures is { } shown)
+            if (_units[index].State is { } state)
             {
-                counts.Add(experiment, shown, 1);
-                _values.Post(delta, (null, []), Values(place).Now);
-            }
-        }
-
-        _isMatched = new bool[_identities.Count];
-    }
-
-    /// <summary>Whether anything is to be stored of this identity; and remembers whether it is this.</summary>
-    public bool Matches(Guid identity, ExposureState stored, int? countsIn, double? draw)
-    {
-        if (!_byKey.TryGetValue(identity, out var place) || _identities[place] is not (var identifier, { } exposures))
-        {
-            return false;
-        }
-
-        _isMatched[place] = exposures == stored && experiment.Include(exposures).Arm == countsIn && experiment.Draw(identifier) == draw;
-        return true;
-    }
-
-    /// <summary>Those whose exposures are not stored as they are. Then the same can be asked of what is measured.</summary>
-    public IEnumerable<ExposureAggregator.Changed> UnmatchedExposures()
-    {
-        foreach (var (identity, place) in _byKey)
-        {
-            if (!_isMatched[place] && _identities[place] is (var identifier, { } exposures))
-            {
-                yield return ExposureAggregator.Changed.Of(experiment, new(experiment.Id, identity), identifier, exposures);
-            }
-
-            _isMatched[place] = false;
-        }
-    }
-
-    /// <summary>Whether anything is to be stored of this identity; and remembers whether it is this.</summary>
-    public bool Matches(UnitMetrics stored)
-    {
-        if (!_byKey.TryGetValue(stored.Key.Identity, out var place) || _starts[place] == _starts[place + 1])
-        {
-            return false;
-        }
-
-        var (history, now) = Values(place);
-        _isMatched[place] = !_values.Post(new(), (stored.Arm, stored.Numbers), now) && history.Pack().AsSpan().SequenceEqual(stored.Events);
-        return true;
-    }
-
-    public IEnumerable<UnitMetrics> UnmatchedUnits()
-    {
-        foreach (var (identity, place) in _byKey)
-        {
-            if (!_isMatched[place] && _starts[place] < _starts[place + 1])
-            {
-                var (history, now) = Values(place);
-                yield return new(new(experiment.Id, identity), now.Arm, now.Numbers, history.Pack());
+                counts.Add(_experiment, state, 1);
+                _values.Post(delta, (null, []), _values.Values(History(index), state));
             }
         }
     }
 
-    private void Show(StoredEvent raw, ExposureCounts counts)
+    /// <summary>Its row of exposures; null where it was never exposed.</summary>
+    public ExposureAggregator.Changed? Exposure(int index) =>
+        _units[index] is (var identifier, { } state)
+            ? ExposureAggregator.Changed.Of(_experiment, new(_experiment.Id, _identities[index]), identifier, state)
+            : null;
+
+    /// <summary>Its row of unit metrics; null where no metric is about any of its events.</summary>
+    public UnitMetrics? Metrics(int index)
     {
-        if (string.IsNullOrEmpty(raw.Identifier))
+        if (_starts[index] == _starts[index + 1])
         {
-            if (experiment.Timeline.RanAt(raw.At))
-            {
-                counts.Add(experiment, raw.At, ExposureState.NoIdentifier, 1);
-            }
+            return null;
         }
-        else if (experiment.Judge(raw) is { } judged)
-        {
-            var place = Place(raw.Identifier);
-            ref var known = ref CollectionsMarshal.AsSpan(_identities)[place];
-            known.State = known.State?.Merge(judged) ?? judged;
-        }
+
+        var history = History(index);
+        var (arm, numbers) = _values.Values(history, _units[index].State);
+        return new(new(_experiment.Id, _identities[index]), arm, numbers, history.Pack());
     }
 
-    private int Place(string identifier)
-    {
-        ref var place = ref CollectionsMarshal.GetValueRefOrAddDefault(_places, identifier, out var isKnown);
-        if (!isKnown)
-        {
-            place = _identities.Count;
-            _identities.Add((identifier, null));
-        }
+    /// <summary>Whether two rows of unit metrics say the same, however many zeros they end on.</summary>
+    public bool AreSame(UnitMetrics one, UnitMetrics other) =>
+        !_values.Post(new(), (one.Arm, one.Numbers), (other.Arm, other.Numbers)) && one.Events.AsSpan().SequenceEqual(other.Events);
 
-        return place;
-    }
-
-    private (UnitEventHistory UnitEventHistory, (short? Arm, double[] Numbers) Now) Values(int place)
+    private UnitEventHistory History(int index)
     {
         var history = new UnitEventHistory();
-        for (var index = _starts[place]; index < _starts[place + 1]; index++)
+        for (var e = _starts[index]; e < _starts[index + 1]; e++)
         {
-            history.Add(_events[index].SourceMetric, _events[index].Event);
+            history.Add(_events[e].SourceMetric, _events[e].Event);
         }
 
-        return (history, _values.Values(history, _identities[place].State));
+        return history;
     }
 }

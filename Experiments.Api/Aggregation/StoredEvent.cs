@@ -101,5 +101,5 @@ internal sealed class StoredEvent
         };
     }
 
-    private static string? Text(NpgsqlDataReader row, int place) => row.IsDBNull(place) ? null : row.GetString(place);
+    private static string? Text(NpgsqlDataReader row, int index) => row.IsDBNull(index) ? null : row.GetString(index);
 }

@@ -59,13 +59,13 @@ internal sealed class UnitEventHistory
     public bool Add(long source, MetricEvent e)
     {
         var events = Kept(source);
-        var place = events.Count > 0 && events[^1].CompareTo(e) < 0 ? ~events.Count : events.BinarySearch(e);
-        if (place >= 0 || ~place >= Most)
+        var index = events.Count > 0 && events[^1].CompareTo(e) < 0 ? ~events.Count : events.BinarySearch(e);
+        if (index >= 0 || ~index >= Most)
         {
             return false;
         }
 
-        events.Insert(~place, e);
+        events.Insert(~index, e);
         if (events.Count > Most)
         {
             events.RemoveAt(Most);
@@ -119,17 +119,17 @@ internal sealed class UnitEventHistory
     // In the order of the metrics, so that the same events are the same bytes.
     private List<MetricEvent> Kept(long source)
     {
-        var place = 0;
-        while (place < _kept.Count && _kept[place].SourceMetric < source)
+        var index = 0;
+        while (index < _kept.Count && _kept[index].SourceMetric < source)
         {
-            place++;
+            index++;
         }
 
-        if (place == _kept.Count || _kept[place].SourceMetric != source)
+        if (index == _kept.Count || _kept[index].SourceMetric != source)
         {
-            _kept.Insert(place, (source, []));
+            _kept.Insert(index, (source, []));
         }
 
-        return _kept[place].Events;
+        return _kept[index].Events;
     }
 }

@@ -7,8 +7,8 @@ namespace Experiments.Api.Aggregation;
 
 /// <summary>What is measured of one identity in one experiment.</summary>
 /// <param name="Key">The identity and the experiment.</param>
-/// <param name="Arm">The place of the variant that it counts in, where it does.</param>
-/// <param name="Numbers">The values of the metrics, two numbers each, by place; shorter where metrics came later, and empty while all are
+/// <param name="Arm">The index of the variant that it counts in, where it does.</param>
+/// <param name="Numbers">The values of the metrics, two numbers each, by index; shorter where metrics came later, and empty while all are
 /// zero.</param>
 /// <param name="Events">The events that they follow from, as <see cref="UnitEventHistory"/> packs them.</param>
 internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, double[] Numbers, byte[] Events)

@@ -5,7 +5,7 @@ namespace Experiments.Api.Aggregation;
 /// <summary>The metrics of one experiment, and what they make of an identity.</summary>
 internal sealed class UnitValues(ExperimentDefinition experiment, IEnumerable<MetricLink> links)
 {
-    private readonly MetricLink[] _links = [.. links.OrderBy(link => link.Place)];
+    private readonly MetricLink[] _links = [.. links.OrderBy(link => link.Index)];
 
     /// <summary>
     /// The arm of the identity and the values, two numbers each; none while all are zero, which they are for whoever does not count.

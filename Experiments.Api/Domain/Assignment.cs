@@ -26,16 +26,16 @@ internal static class Assignment
         percentage >= 100 || Draw(salt, identifier) < (double)(percentage / 100);
 
     /// <summary>
-    /// The place of the identity's variant: the first whose weight, summed up by <see cref="Cumulate"/>, exceeds the hash.
+    /// The index of the identity's variant: the first whose weight, summed up by <see cref="Cumulate"/>, exceeds the hash.
     /// </summary>
     public static int Variant(string salt, string identifier, ReadOnlySpan<double> cumulative)
     {
         var hash = Hash(salt, ".", identifier, "variant");
-        for (var place = 0; place < cumulative.Length; place++)
+        for (var index = 0; index < cumulative.Length; index++)
         {
-            if (cumulative[place] > hash)
+            if (cumulative[index] > hash)
             {
-                return place;
+                return index;
             }
         }
 

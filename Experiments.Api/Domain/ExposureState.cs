@@ -5,10 +5,10 @@ namespace Experiments.Api.Domain;
 /// of each instant, which is commutative, associative and idempotent: the result does not depend on the order in which events
 /// arrive, nor on how often.
 /// </summary>
-/// <param name="AssignedVariant">The place of the variant that assignment gives to the identity, or <see cref="HeldOut"/>.</param>
-/// <param name="ShownVariants">The variants it was shown while the experiment ran: a bit for each place.</param>
+/// <param name="AssignedVariant">The index of the variant that assignment gives to the identity, or <see cref="HeldOut"/>.</param>
+/// <param name="ShownVariants">The variants it was shown while the experiment ran: a bit for each index.</param>
 /// <param name="SeenAt">Its first exposure while the experiment ran.</param>
-/// <param name="First">The place of the variant that it was shown then.</param>
+/// <param name="First">The index of the variant that it was shown then.</param>
 /// <param name="EnrolledAt">The first of those at which the rollout admitted it.</param>
 /// <param name="PausedAt">Its first exposure during a pause.</param>
 /// <param name="BeforeAt">Its first exposure that names the experiment and is from before its start.</param>
@@ -36,10 +36,10 @@ internal readonly record struct ExposureState(
     /// <summary>What an identity counts as that a holdout keeps out.</summary>
     public const string InHoldout = "held_out";
 
-    /// <summary>The place of those whom a holdout keeps out.</summary>
+    /// <summary>The index of those whom a holdout keeps out.</summary>
     public const int HeldOut = -1;
 
-    /// <summary>The place that stands for every variant that the experiment does not have.</summary>
+    /// <summary>The index that stands for every variant that the experiment does not have.</summary>
     public const int Foreign = 30;
 
     // Among the bits of what was seen, the one that says that an exposure was a test.
@@ -57,13 +57,14 @@ internal readonly record struct ExposureState(
         TestIdentity,
     ];
 
-    public static ExposureState WhileRunning(int own, int shown, DateTime at, bool isEnrolled, bool isTest = false) =>
-        new(own, (1 << shown) | (isTest ? Test : 0), at, shown, isEnrolled ? at : null, null);
+    public static ExposureState WhileRunning(int assigned, int shown, DateTime at, bool isEnrolled, bool isTest = false) =>
+        new(assigned, (1 << shown) | (isTest ? Test : 0), at, shown, isEnrolled ? at : null, null);
 
-    public static ExposureState DuringPause(int own, DateTime at, bool isTest = false) => new(own, isTest ? Test : 0, null, null, null, at);
+    public static ExposureState DuringPause(int assigned, DateTime at, bool isTest = false) =>
+        new(assigned, isTest ? Test : 0, null, null, null, at);
 
-    public static ExposureState TooEarly(int own, DateTime at, bool isTest = false) =>
-        new(own, isTest ? Test : 0, null, null, null, null, at);
+    public static ExposureState TooEarly(int assigned, DateTime at, bool isTest = false) =>
+        new(assigned, isTest ? Test : 0, null, null, null, null, at);
 
     public ExposureState Merge(ExposureState other) =>
         new(
@@ -82,13 +83,13 @@ internal readonly record struct ExposureState(
     /// <param name="countsWhereFirst">Whether those who saw several variants count in the one that they saw first.</param>
     public Inclusion Include(bool countsWhereFirst)
     {
-        var seen = ShownVariants & ~Test;
+        var shown = ShownVariants & ~Test;
         return (ShownVariants & Test) != 0 ? Inclusion.Excluded(TestIdentity)
-            : seen == 0 ? Inclusion.Excluded(PausedAt is null ? BeforeStart : WhilePaused)
-            : AssignedVariant == HeldOut ? (seen == 1 ? Counting(HeldOut) : Inclusion.Excluded(NotItsOwnVariant))
+            : shown == 0 ? Inclusion.Excluded(PausedAt is null ? BeforeStart : WhilePaused)
+            : AssignedVariant == HeldOut ? (shown == 1 ? Counting(HeldOut) : Inclusion.Excluded(NotItsOwnVariant))
             : countsWhereFirst ? (First is { } first and not Foreign ? Counting(first) : Inclusion.Excluded(NotItsOwnVariant))
-            : int.PopCount(seen) > 1 ? Inclusion.Excluded(SeveralVariants)
-            : seen != 1 << AssignedVariant ? Inclusion.Excluded(NotItsOwnVariant)
+            : int.PopCount(shown) > 1 ? Inclusion.Excluded(SeveralVariants)
+            : shown != 1 << AssignedVariant ? Inclusion.Excluded(NotItsOwnVariant)
             : Counting(AssignedVariant);
     }
 
@@ -110,7 +111,7 @@ internal readonly record struct ExposureState(
 
 /// <summary>Where an identity counts, or why it does not.</summary>
 /// <param name="Reason">Why it is excluded, or null when it counts.</param>
-/// <param name="Arm">The place of the variant that it counts in, <see cref="ExposureState.HeldOut"/> where a holdout keeps it out; null
+/// <param name="Arm">The index of the variant that it counts in, <see cref="ExposureState.HeldOut"/> where a holdout keeps it out; null
 /// when it is excluded.</param>
 /// <param name="From">Since when.</param>
 internal readonly record struct Inclusion(string? Reason, int? Arm, DateTime? From)

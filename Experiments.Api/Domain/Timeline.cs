@@ -23,9 +23,9 @@ internal sealed record Timeline(
     public bool RanAt(DateTime at)
     {
         // Asked of every event, so without anything to allocate.
-        for (var place = 0; place < Runs.Count; place++)
+        for (var index = 0; index < Runs.Count; index++)
         {
-            var (from, until) = Runs[place];
+            var (from, until) = Runs[index];
             if (at + Precision > from && (until is null || at < until))
             {
                 return true;

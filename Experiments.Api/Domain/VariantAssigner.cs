@@ -18,7 +18,7 @@ internal sealed class VariantAssigner(string salt, IEnumerable<decimal> weights,
     /// <summary>The same, for one who asks several experiments about one identity.</summary>
     /// <param name="identifier">The identity.</param>
     /// <param name="known">The last answer. It is used again where the holdout is the same, and replaced where it is another.</param>
-    public bool HoldsOut(string identifier, ref HoldoutAnswer known)
+    public bool HoldsOut(string identifier, ref HoldoutCheck known)
     {
         if (holdoutSalt is null)
         {
@@ -44,4 +44,4 @@ internal sealed class VariantAssigner(string salt, IEnumerable<decimal> weights,
 }
 
 /// <summary>Whether the holdout of this salt keeps an identity out; most experiments of an environment share one.</summary>
-internal readonly record struct HoldoutAnswer(string? Salt, bool HoldsOut);
+internal readonly record struct HoldoutCheck(string? Salt, bool HoldsOut);

@@ -44,12 +44,12 @@ internal sealed class CompiledFlag
     /// <summary>What comes of this flag for an identity.</summary>
     public int Evaluate(string identifier)
     {
-        var known = default(HoldoutAnswer);
+        var known = default(HoldoutCheck);
         return Evaluate(identifier, ref known);
     }
 
     /// <summary>The same, for one flag after the other.</summary>
-    public int Evaluate(string identifier, ref HoldoutAnswer known) =>
+    public int Evaluate(string identifier, ref HoldoutCheck known) =>
         _experiment is null ? OwnValue
         : _experiment.HoldsOut(identifier, ref known) ? _heldOut
         : _experiment.VariantOf(identifier) + 1 ?? OwnValue;

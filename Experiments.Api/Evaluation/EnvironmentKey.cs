@@ -19,10 +19,10 @@ internal static class EnvironmentKey
         string method,
         string pattern,
         Func<HttpContext, Snapshot, Task> answer,
-        Func<HttpContext, Refusal, Task>? refuse = null
+        Func<HttpContext, ProblemResult, Task>? refuse = null
     )
     {
-        refuse ??= static (http, refusal) => Answer.Of(refusal).ExecuteAsync(http);
+        refuse ??= static (http, refusal) => ApiResponse.Of(refusal).ExecuteAsync(http);
         // Taken here once, so that a request needs no scope of services.
         var snapshots = routes.ServiceProvider.GetRequiredService<Snapshots>();
         return routes
@@ -39,7 +39,7 @@ internal static class EnvironmentKey
         HttpContext http,
         Snapshots snapshots,
         Func<HttpContext, Snapshot, Task> answer,
-        Func<HttpContext, Refusal, Task> refuse
+        Func<HttpContext, ProblemResult, Task> refuse
     )
     {
         if (Of(http.Request) is not { } key)
@@ -62,7 +62,7 @@ internal static class EnvironmentKey
         Snapshots snapshots,
         string key,
         Func<HttpContext, Snapshot, Task> answer,
-        Func<HttpContext, Refusal, Task> refuse
+        Func<HttpContext, ProblemResult, Task> refuse
     ) =>
         await (
             await snapshots.Find(key, http.RequestAborted) is { } snapshot

@@ -39,7 +39,7 @@ internal static class Ofrep
     }
 
     /// <summary>Writes an error as the protocol has it.</summary>
-    public static Task Refuse(HttpContext http, int status, string? key, Error error) =>
+    public static Task Fail(HttpContext http, int status, string? key, Error error) =>
         ServedResponse.Write(
             http,
             JsonSerializer.SerializeToUtf8Bytes(
@@ -55,8 +55,8 @@ internal static class Ofrep
         );
 
     /// <summary>Refuses a key of the environment. The protocol asks for no body here; this one tells what to do.</summary>
-    public static Task Refuse(HttpContext http, Refusal refusal) =>
-        Refuse(http, refusal.Problem.Status, http.GetRouteValue("key") as string, new("GENERAL", refusal.Detail));
+    public static Task Fail(HttpContext http, ProblemResult refusal) =>
+        Fail(http, refusal.Problem.Status, http.GetRouteValue("key") as string, new("GENERAL", refusal.Detail));
 
     private static async ValueTask<(Context? Context, Error? Error)> ReadOn(HttpRequest request, ReadResult read)
     {

@@ -25,7 +25,7 @@ internal sealed class RunningExperiment
     /// <summary>Whether the experiment's holdout keeps the identity out.</summary>
     /// <param name="identifier">The identity.</param>
     /// <param name="known">What the same holdout has said of it for another experiment.</param>
-    public bool HoldsOut(string identifier, ref HoldoutAnswer known) => _assigner.HoldsOut(identifier, ref known);
+    public bool HoldsOut(string identifier, ref HoldoutCheck known) => _assigner.HoldsOut(identifier, ref known);
 
     /// <summary>The index of the identity's variant, or null when the rollout does not include it.</summary>
     public int? VariantOf(string identifier) => _assigner.IsIncluded(identifier, _rollout) ? _assigner.Variant(identifier) : null;

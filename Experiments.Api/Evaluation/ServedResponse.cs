@@ -20,7 +20,7 @@ internal static class ServedResponse
 
     /// <summary>Writes what stands ready, or 304 when the client has it already.</summary>
     public static Task Write(HttpContext http, ReadOnlyMemory<byte> body, string etag) =>
-        Answered(http, etag) ? Task.CompletedTask : Write(http, body);
+        IsNotModified(http, etag) ? Task.CompletedTask : Write(http, body);
 
     /// <summary>Writes a list of one outcome per flag between two pieces of JSON, or 304 when the client has it already.</summary>
     public static void WriteFlags(
@@ -33,14 +33,14 @@ internal static class ServedResponse
         bool ofrep
     )
     {
-        if (Answered(http, etag))
+        if (IsNotModified(http, etag))
         {
             return;
         }
 
         var flags = snapshot.Flags;
         var outcomes = ArrayPool<int>.Shared.Rent(flags.Count);
-        var known = default(HoldoutAnswer);
+        var known = default(HoldoutCheck);
         var length = before.Length + after.Length + Math.Max(0, flags.Count - 1);
         for (var i = 0; i < flags.Count; i++)
         {
@@ -79,7 +79,7 @@ internal static class ServedResponse
     private static ReadOnlySpan<byte> Item(CompiledFlag flag, int outcome, bool ofrep) =>
         ofrep ? flag.Ofrep(outcome).Span : flag.Flagsmith(outcome);
 
-    private static bool Answered(HttpContext http, string etag)
+    private static bool IsNotModified(HttpContext http, string etag)
     {
         http.Response.Headers.ETag = etag;
         if (!Preconditions.IsKnown(http.Request.Headers.IfNoneMatch, etag))

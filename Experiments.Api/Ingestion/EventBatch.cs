@@ -36,15 +36,15 @@ internal sealed class EventBatch
     {
         _events.Sort();
         var (first, times, hasEqual) = (0, 0, false);
-        for (var place = 1; place < _events.Count; place++)
+        for (var index = 1; index < _events.Count; index++)
         {
-            if (_events[place].CompareTo(_events[first]) != 0)
+            if (_events[index].CompareTo(_events[first]) != 0)
             {
-                (first, times) = (place, 0);
+                (first, times) = (index, 0);
             }
-            else if (_events[place].Id is null)
+            else if (_events[index].Id is null)
             {
-                _events[place] = _events[place] with { Key = DeduplicationKey.OfRepeated(_events[first].Key, ++times) };
+                _events[index] = _events[index] with { Key = DeduplicationKey.OfRepeated(_events[first].Key, ++times) };
                 hasEqual = true;
             }
         }
@@ -55,7 +55,7 @@ internal sealed class EventBatch
         }
     }
 
-    /// <summary>Why the event at this place of the request was not taken.</summary>
+    /// <summary>Why the event at this index of the request was not taken.</summary>
     internal sealed record Rejection(int Index, string Error)
     {
         private readonly EventError _fault;

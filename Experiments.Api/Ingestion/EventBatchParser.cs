@@ -27,11 +27,11 @@ internal ref struct EventBatchParser
         _latest = now + EventLimits.Ahead;
     }
 
-    public static Outcome<EventBatch> Read(ReadOnlySpan<byte> body, long environmentId, DateTime now)
+    public static Result<EventBatch> Read(ReadOnlySpan<byte> body, long environmentId, DateTime now)
     {
         if (!Utf8.IsValid(body))
         {
-            return new Refusal(Problem.Malformed, "The body is not valid UTF-8.");
+            return new ProblemResult(Problem.Malformed, "The body is not valid UTF-8.");
         }
 
         try
@@ -40,30 +40,30 @@ internal ref struct EventBatchParser
         }
         catch (JsonException exception)
         {
-            return new Refusal(
+            return new ProblemResult(
                 Problem.Malformed,
                 $"The body is not JSON: see line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}."
             );
         }
     }
 
-    private Outcome<EventBatch> Read()
+    private Result<EventBatch> Read()
     {
         _json.Read();
         if (_json.TokenType != JsonTokenType.StartObject)
         {
-            return new Refusal(Problem.Malformed, "The body must be a JSON object with 'events'.");
+            return new ProblemResult(Problem.Malformed, "The body must be a JSON object with 'events'.");
         }
 
         var batch = new EventBatch();
-        Refusal? refusal = null;
+        ProblemResult? refusal = null;
         var found = false;
         while (Next(JsonTokenType.EndObject))
         {
             var name = JsonText.TryRead(ref _json, out var text, out _) ? text : "(name)";
             if (name != "events" || found)
             {
-                refusal ??= Refusal.Field(name, found && name == "events" ? "This is given more than once." : "This is not known.");
+                refusal ??= ProblemResult.Field(name, found && name == "events" ? "This is given more than once." : "This is not known.");
                 _json.Skip();
                 continue;
             }
@@ -72,7 +72,7 @@ internal ref struct EventBatchParser
             _json.Read();
             if (_json.TokenType != JsonTokenType.StartArray)
             {
-                refusal ??= Refusal.Field("events", "This must be a list.");
+                refusal ??= ProblemResult.Field("events", "This must be a list.");
                 _json.Skip();
                 continue;
             }
@@ -81,7 +81,7 @@ internal ref struct EventBatchParser
             {
                 if (index == EventLimits.Batch)
                 {
-                    return Refusal.Field("events", $"There may be {EventLimits.Batch} of these at most in one request.");
+                    return ProblemResult.Field("events", $"There may be {EventLimits.Batch} of these at most in one request.");
                 }
 
                 ReadEvent(batch, index);
@@ -93,8 +93,8 @@ internal ref struct EventBatchParser
         return refusal
             ?? (
                 batch.Events.Count + batch.Rejected.Count == 0
-                    ? Refusal.Field("events", "This is required and may not be empty.")
-                    : (Outcome<EventBatch>)batch
+                    ? ProblemResult.Field("events", "This is required and may not be empty.")
+                    : (Result<EventBatch>)batch
             );
     }
 

@@ -21,7 +21,7 @@ internal sealed class IngestionLimiter : IDisposable
     private readonly ConcurrencyLimiter _workingOnLarge = Limiter(12, 512);
 
     /// <summary>Reads the events of a request, and hands them on while there is a place to work on them.</summary>
-    public async Task<Outcome<T>> Take<T>(
+    public async Task<Result<T>> Take<T>(
         HttpRequest request,
         long environmentId,
         DateTime now,
@@ -35,7 +35,7 @@ internal sealed class IngestionLimiter : IDisposable
         try
         {
             var body = await RequestBody.ReadEvents(request, Room, ct);
-            if (body.Refusal is { } unread)
+            if (body.Failure is { } unread)
             {
                 return unread;
             }
@@ -49,7 +49,7 @@ internal sealed class IngestionLimiter : IDisposable
             }
 
             var batch = await Read(body.Value, request, environmentId, now, ct);
-            return batch.Refusal is { } refusal ? refusal : await work(batch.Value!);
+            return batch.Failure is { } refusal ? refusal : await work(batch.Value!);
         }
         finally
         {
@@ -107,7 +107,7 @@ internal sealed class IngestionLimiter : IDisposable
             }
         );
 
-    private static async Task<Outcome<EventBatch>> Read(
+    private static async Task<Result<EventBatch>> Read(
         RequestBody.Lent body,
         HttpRequest request,
         long environmentId,
@@ -116,7 +116,7 @@ internal sealed class IngestionLimiter : IDisposable
     )
     {
         var unpacked = RequestBody.IsPacked(request) ? await RequestBody.Unpack(body, ct) : body;
-        if (unpacked.Refusal is { } refusal)
+        if (unpacked.Failure is { } refusal)
         {
             return refusal;
         }
@@ -124,7 +124,7 @@ internal sealed class IngestionLimiter : IDisposable
         using var lent = unpacked.Value!;
         var read = EventBatchParser.Read(lent.Span, environmentId, now);
         return read.Value is { Accepted: 0, Rejected: var rejected }
-            ? Refusal.Fields(rejected.Select(rejection => rejection.AsField))
+            ? ProblemResult.Fields(rejected.Select(rejection => rejection.AsField))
             : read;
     }
 }

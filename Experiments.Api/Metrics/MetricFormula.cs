@@ -23,7 +23,7 @@ internal sealed class MetricFormula
     }
 
     /// <summary>
-    /// What an event is to the metric: once for each place of the definition that it fits, with its number where it has one.
+    /// What an event is to the metric: once for each index of the definition that it fits, with its number where it has one.
     /// </summary>
     public IEnumerable<MetricEvent> Take(string name, DateTime at, long key, string? value, JsonElement? metadata)
     {

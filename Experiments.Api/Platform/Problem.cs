@@ -3,8 +3,8 @@ using System.Reflection;
 namespace Experiments.Api.Platform;
 
 /// <summary>
-/// A kind of refusal. The code is a promise to clients and never changes; the advice says what to do next. The error table of
-/// the README is this list.
+/// A kind of refusal. The code is a promise to clients and never changes; the advice says what to do next. <c>docs/errors.md</c>
+/// and the page <c>/errors</c> are this list.
 /// </summary>
 internal sealed record Problem(int Status, string Code, string Advice)
 {
@@ -243,6 +243,12 @@ internal sealed record Problem(int Status, string Code, string Advice)
         429,
         "results.too_soon",
         "A refresh was requested recently. Request it again after the seconds in Retry-After, or read the current results."
+    );
+
+    public static readonly Problem ResultsFailed = new(
+        500,
+        "results.failed",
+        "The results could not be computed. The log of the service says why."
     );
 
     public static readonly Problem Failed = new(500, "service.failed", "An internal error occurred. Report the trace_id to the operator.");

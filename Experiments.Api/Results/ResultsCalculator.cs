@@ -33,19 +33,19 @@ internal static class ResultsCalculator
                 pair.Metric.AddedAfterStart,
                 pair.Arms is null
                     ? []
-                    : [.. input.Variants.Select((variant, place) => Sums(pair.Metric, place, variant.Key, identities[place]))],
+                    : [.. input.Variants.Select((variant, index) => Sums(pair.Metric, index, variant.Key, identities[index]))],
                 [
                     .. input
                         .Variants.Skip(1)
                         .Select(
-                            (variant, place) =>
+                            (variant, index) =>
                                 Treatment(
                                     pair.Metric,
-                                    pair.Arms?[place],
+                                    pair.Arms?[index],
                                     variant.Key,
-                                    Math.Min(identities[0], identities[place + 1]),
+                                    Math.Min(identities[0], identities[index + 1]),
                                     isBroken,
-                                    tests.Of(pair.Metric.Link, place)
+                                    tests.Of(pair.Metric.Link, index)
                                 )
                         ),
                 ],
@@ -114,12 +114,12 @@ internal static class ResultsCalculator
         [
             .. Enumerable
                 .Range(1, input.Variants.Count - 1)
-                .Select(place =>
+                .Select(index =>
                     ComparedMetricArm.Of(
                         metric,
                         control,
-                        metric.Arm(place, identities[place]),
-                        weights[place] / (weights[0] + weights[place]),
+                        metric.Arm(index, identities[index]),
+                        weights[index] / (weights[0] + weights[index]),
                         settings
                     )
                 ),
@@ -130,13 +130,13 @@ internal static class ResultsCalculator
     // mistake.
     private sealed class Adjusted
     {
-        private readonly Dictionary<(long Link, int Place), AdjustedPValues> _tests;
+        private readonly Dictionary<(long Link, int Index), AdjustedPValues> _tests;
 
         public Adjusted(IEnumerable<(MeasuredMetric Metric, List<ComparedMetricArm>? Arms)> family)
         {
             var arms = family
                 .Where(pair => pair.Arms is not null)
-                .SelectMany(pair => pair.Arms!.Select((arm, place) => (Key: (pair.Metric.Link, place), Arm: arm)))
+                .SelectMany(pair => pair.Arms!.Select((arm, index) => (Key: (pair.Metric.Link, index), Arm: arm)))
                 .ToList();
             // What cannot be tested yet is one of those that will be.
             double[] once = [.. arms.Select(test => test.Arm.Reason is null ? test.Arm.Comparison.PValue : 1)];
@@ -153,14 +153,14 @@ internal static class ResultsCalculator
         }
 
         /// <summary>Null for what is in no family.</summary>
-        public AdjustedPValues? Of(long link, int place) => _tests.GetValueOrDefault((link, place));
+        public AdjustedPValues? Of(long link, int index) => _tests.GetValueOrDefault((link, index));
     }
 
     private sealed record AdjustedPValues(double Holm, double BenjaminiHochberg, double Sequential);
 
-    private static ArmResult Sums(MeasuredMetric metric, int place, string key, long n)
+    private static ArmResult Sums(MeasuredMetric metric, int index, string key, long n)
     {
-        var arm = metric.Arm(place, n);
+        var arm = metric.Arm(index, n);
         var isRatio = metric.Kind == MetricKind.Ratio;
         var usesCovariate = metric.Definition.LookbackDays is not null;
         var unit = n >= 2 && (!isRatio || arm.DenominatorSum != 0) ? Comparison.UnitOf(arm, metric.Kind) : (SampleMoments?)null;
@@ -184,7 +184,7 @@ internal static class ResultsCalculator
                     .. Enumerable
                         .Range(1, metric.Definition.Steps!.Count)
                         .Select(step =>
-                            metric.Steps.Where(reached => reached.Arm == place && reached.Step >= step).Sum(reached => reached.Count)
+                            metric.Steps.Where(reached => reached.Arm == index && reached.Step >= step).Sum(reached => reached.Count)
                         ),
                 ]
         )

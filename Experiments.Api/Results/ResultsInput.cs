@@ -31,6 +31,9 @@ internal sealed record ResultsInput(
             identities > 0 && Days > 0 && EndedAt is null ? (needed - identities) / (identities / Days) : null
         );
 
+    /// <summary>Since when its exposures are not counted, because its definition cannot be read; null while they are.</summary>
+    public DateTime? UnreadableSince { get; init; }
+
     /// <summary>What whoever reads the results should know of how the experiment was run.</summary>
     public IReadOnlyList<ResultsWarning> Warnings { get; init; } = [];
 
@@ -55,7 +58,10 @@ internal sealed record ResultsInput(
             row.EventsNotCounted,
             row.Needed,
             row.Days
-        );
+        )
+        {
+            UnreadableSince = row.UnreadableSince,
+        };
     }
 
     private static MeasuredMetric Measured(JsonNode metric, int arms, Action<long, Exception> failed)
@@ -71,7 +77,7 @@ internal sealed record ResultsInput(
         MetricDefinition? definition = null;
         try
         {
-            definition = MetricRules.Read(metric["definition"]!.ToJsonString());
+            definition = MetricRules.Read(metric["definition"]?.ToJsonString() ?? "null");
         }
         catch (JsonException exception)
         {
@@ -80,7 +86,7 @@ internal sealed record ResultsInput(
 
         return new(
             link,
-            metric["place"]!.GetValue<int>(),
+            metric["index"]!.GetValue<int>(),
             metric["metric"]!.GetValue<long>(),
             metric["name"]!.GetValue<string>(),
             metric["role"]!.GetValue<string>(),
@@ -93,7 +99,10 @@ internal sealed record ResultsInput(
         )
         {
             // Sums that are too large for a number leave nothing to be said.
-            Failed = definition is null || !sums.All(arm => arm is null || arm.All(double.IsFinite)),
+            Failed =
+                definition is null
+                || metric["is_unreadable"]!.GetValue<bool>()
+                || !sums.All(arm => arm is null || arm.All(double.IsFinite)),
         };
     }
 
@@ -105,6 +114,7 @@ internal sealed record ResultsInput(
         DateTime? EndedAt,
         DateTime AsOf,
         long EventsNotCounted,
+        DateTime? UnreadableSince,
         long? Needed,
         double Days,
         decimal? LoweredTo
@@ -112,12 +122,12 @@ internal sealed record ResultsInput(
 }
 
 /// <summary>
-/// A metric with the sums of its arms (y, y², d, d², yd, x, x², yx, and how many y and d are not 0), by place, and with how many came how
+/// A metric with the sums of its arms (y, y², d, d², yd, x, x², yx, and how many y and d are not 0), by index, and with how many came how
 /// far in a funnel.
 /// </summary>
 internal sealed record MeasuredMetric(
     long Link,
-    int Place,
+    int Index,
     long Metric,
     string Name,
     string Role,
@@ -149,6 +159,6 @@ internal sealed record MeasuredMetric(
     /// <summary>Whether it could not be read, so that nothing can be said of it.</summary>
     public bool Failed { get; init; }
 
-    public SufficientStatistics Arm(int place, long n) =>
-        Sums[place] is var s ? new(n, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]) : default;
+    public SufficientStatistics Arm(int index, long n) =>
+        Sums[index] is var s ? new(n, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]) : default;
 }

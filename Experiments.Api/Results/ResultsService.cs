@@ -3,6 +3,7 @@ using System.Text.Json;
 using Dapper;
 using Experiments.Api.Aggregation;
 using Experiments.Api.Ingestion;
+using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
 using Npgsql;
@@ -28,19 +29,22 @@ internal sealed class ResultsService(NpgsqlDataSource source, IConfiguration con
                (SELECT COALESCE(json_agg(json_build_object(
                     'link', l.id, 'metric', l.metric_id, 'name', l.name, 'role', l.role, 'expected_direction', l.expected_direction,
                         'aggregation', l.aggregation,
-                    'definition', l.definition, 'added_after_start', l.added_after_start,
+                    'definition', l.definition, 'is_unreadable', l.is_unreadable, 'added_after_start', l.added_after_start,
                     -- Among all metrics of the experiment, some of which may not be backfilled yet.
-                    'place', (SELECT count(*) FROM experiment_metrics o WHERE o.experiment_id = e.id AND o.id < l.id),
+                    'index', (SELECT count(*) FROM experiment_metrics o WHERE o.experiment_id = e.id AND o.id < l.id),
                     'sums', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.y, s.yy, s.d, s.dd, s.yd, s.x, s.xx, s.yx, s.y_non_zero,
                         s.d_non_zero)), '[]') FROM metric_sums s WHERE s.link_id = l.id),
                     'steps', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.step, s.count)), '[]') FROM metric_steps s
                         WHERE s.link_id = l.id)) ORDER BY l.id), '[]')
-                FROM experiment_metrics l WHERE l.experiment_id = e.id AND l.backfilled)::text AS metrics,
+                FROM (SELECT m.*, EXISTS (SELECT FROM unreadable_definitions u WHERE u.link_id = m.id) AS is_unreadable
+                      FROM experiment_metrics m) l
+                WHERE l.experiment_id = e.id AND (l.backfilled OR l.is_unreadable))::text AS metrics,
                e.started_at, e.ended_at, COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events AS events_not_counted,
+               (SELECT u.since FROM unreadable_definitions u WHERE u.experiment_id = e.id AND u.link_id IS NULL) AS unreadable_since,
                (e.plan->>'recommended_sample_size')::bigint AS needed,
                {DaysRun} AS days,
-               CASE WHEN e.rollout_percentage < (SELECT max((former->>'percentage')::numeric)
-                   FROM jsonb_array_elements(e.rollouts) AS former)
+               CASE WHEN e.rollout_percentage < (SELECT max(percentage::numeric)
+                   FROM jsonb_path_query(e.rollouts, '$[*].percentage ? (@.type() == "number")') AS percentage)
                     THEN e.rollout_percentage END AS lowered_to
         FROM experiments e
         CROSS JOIN LATERAL ({AggregationBatch.Pending}) p
@@ -55,18 +59,18 @@ internal sealed class ResultsService(NpgsqlDataSource source, IConfiguration con
     // zeros, and the positive ones, the one of that rank; and the sums of what is held between the two.
     private const string Held = """
         WITH measured AS (
-            SELECT arm, numbers[2 * @Place + 1] AS y, numbers[2 * @Place + 2] AS x FROM unit_metrics
+            SELECT arm, numbers[2 * @Index + 1] AS y, numbers[2 * @Index + 2] AS x FROM unit_metrics
             WHERE experiment_id = @experimentId AND arm >= 0 AND numbers <> '{}'
         ), v AS (
-            SELECT y, row_number() OVER (ORDER BY y) AS place FROM measured WHERE y <> 0
+            SELECT y, row_number() OVER (ORDER BY y) AS rank FROM measured WHERE y <> 0
         ), c AS (
             SELECT count(*) FILTER (WHERE y < 0) AS negative, @n - count(*) AS zeros FROM v
         ), b AS (
-            SELECT (SELECT CASE WHEN @low <= c.negative THEN (SELECT y FROM v WHERE place = @low)
-                                WHEN @low <= c.negative + c.zeros THEN 0 ELSE (SELECT y FROM v WHERE place = @low - c.zeros) END) AS lowest,
-                   (SELECT CASE WHEN @high <= c.negative THEN (SELECT y FROM v WHERE place = @high)
+            SELECT (SELECT CASE WHEN @low <= c.negative THEN (SELECT y FROM v WHERE rank = @low)
+                                WHEN @low <= c.negative + c.zeros THEN 0 ELSE (SELECT y FROM v WHERE rank = @low - c.zeros) END) AS lowest,
+                   (SELECT CASE WHEN @high <= c.negative THEN (SELECT y FROM v WHERE rank = @high)
                                 WHEN @high <= c.negative + c.zeros THEN 0 ELSE (SELECT y FROM v
-                                    WHERE place = @high - c.zeros) END) AS highest
+                                    WHERE rank = @high - c.zeros) END) AS highest
             FROM c
         ), held AS (
             SELECT m.arm, LEAST(GREATEST(m.y, b.lowest), b.highest)::numeric AS y, m.x::numeric AS x FROM measured m, b
@@ -82,9 +86,10 @@ internal sealed class ResultsService(NpgsqlDataSource source, IConfiguration con
             -- Unless it was reset since.
             SELECT id FROM experiments WHERE id = @experimentId AND started_at = @startedAt FOR SHARE
         ), kept AS (
-            INSERT INTO results AS r (experiment_id, payload, as_of) SELECT id, @payload::jsonb, @asOf FROM run
-            ON CONFLICT (experiment_id) DO UPDATE SET payload = excluded.payload, as_of = excluded.as_of, last_error = NULL,
-                last_error_at = NULL
+            INSERT INTO results AS r (experiment_id, payload, as_of, last_error, last_error_at)
+            SELECT id, @payload::jsonb, @asOf, @error, CASE WHEN @error IS NOT NULL THEN clock_timestamp() END FROM run
+            ON CONFLICT (experiment_id) DO UPDATE SET payload = excluded.payload, as_of = excluded.as_of,
+                last_error = excluded.last_error, last_error_at = excluded.last_error_at
             WHERE r.as_of IS NULL OR r.as_of <= excluded.as_of
         )
         INSERT INTO results_history AS h (experiment_id, day, payload, as_of) SELECT id, (@asOf AT TIME ZONE 'UTC')::date, @payload::jsonb,
@@ -116,10 +121,7 @@ internal sealed class ResultsService(NpgsqlDataSource source, IConfiguration con
         {
             logger.LogError(exception, "Results of experiment {ExperimentId} failed", experimentId);
             await using var connection = await source.OpenConnectionAsync(ct);
-            await connection.ExecuteAsync(
-                Blame,
-                new { experimentId, error = "The results could not be computed. The log of the service says why." }
-            );
+            await connection.ExecuteAsync(Blame, new { experimentId, error = Problem.ResultsFailed.Advice });
             return false;
         }
     }
@@ -153,6 +155,7 @@ internal sealed class ResultsService(NpgsqlDataSource source, IConfiguration con
                 {
                     experimentId,
                     payload,
+                    error = Incomplete(experimentId, input.UnreadableSince),
                     asOf = input.AsOf,
                     startedAt = input.StartedAt,
                 }
@@ -225,6 +228,12 @@ internal sealed class ResultsService(NpgsqlDataSource source, IConfiguration con
         }
     }
 
+    private static string? Incomplete(long experimentId, DateTime? since) =>
+        since is null
+            ? null
+            : $"The definition of the experiment can't be read, so its exposures have not been counted since {since:yyyy-MM-dd HH:mm} UTC. "
+                + $"Once it can be read again, run: recompute {experimentId} --from-events";
+
     private void Report(long experimentId, long link, Exception exception) =>
         logger.LogError(
             exception,
@@ -250,7 +259,7 @@ internal sealed class ResultsService(NpgsqlDataSource source, IConfiguration con
                 new
                 {
                     experimentId,
-                    metric.Place,
+                    metric.Index,
                     n,
                     low,
                     high,

@@ -6,6 +6,7 @@ internal static class ResultsSetup
     public static void AddResults(this IServiceCollection services)
     {
         services.AddSingleton<ResultsService>();
+        services.AddScoped<ResultsRefresh>();
         services.AddSingleton<Baseline>();
         services.AddSingleton<ResultsRefreshJob>();
         services.AddHostedService(provider => provider.GetRequiredService<ResultsRefreshJob>());

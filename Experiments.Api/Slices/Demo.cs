@@ -25,7 +25,7 @@ internal sealed class Demo(IMediator mediator) : IDemo
         const string Actor = Platform.Access.Actor.Service;
         var project = Value(await mediator.Send(new CreateProject.Command(Actor, new("Demo", "Demo")), ct));
         var environment = Value(await mediator.Send(new CreateEnvironment.Command(Actor, project.Id, new("development")), ct));
-        var scope = new Scope(environment.Id, Actor, null);
+        var scope = new CommandScope(environment.Id, Actor, null);
         var blue = System.Text.Json.JsonSerializer.SerializeToElement("blue");
         var green = System.Text.Json.JsonSerializer.SerializeToElement("green");
         _ = Value(
@@ -47,6 +47,6 @@ internal sealed class Demo(IMediator mediator) : IDemo
         return environment.Key;
     }
 
-    private static T Value<T>(Outcome<T> outcome)
-        where T : class => outcome.Value ?? throw new InvalidOperationException($"The demo was refused: {outcome.Refusal}");
+    private static T Value<T>(Result<T> outcome)
+        where T : class => outcome.Value ?? throw new InvalidOperationException($"The demo was refused: {outcome.Failure}");
 }

@@ -12,9 +12,9 @@ internal static class Adjustment
     {
         var adjusted = new double[pValues.Count];
         var highest = 0.0;
-        foreach (var (rank, place) in Ascending(pValues).Index())
+        foreach (var (rank, index) in Ascending(pValues).Index())
         {
-            adjusted[place] = highest = Math.Max(highest, Math.Min(1, pValues[place] * (pValues.Count - rank)));
+            adjusted[index] = highest = Math.Max(highest, Math.Min(1, pValues[index] * (pValues.Count - rank)));
         }
 
         return adjusted;
@@ -29,14 +29,14 @@ internal static class Adjustment
     {
         var adjusted = new double[pValues.Count];
         var lowest = 1.0;
-        foreach (var (rank, place) in Ascending(pValues).AsEnumerable().Reverse().Index())
+        foreach (var (rank, index) in Ascending(pValues).AsEnumerable().Reverse().Index())
         {
-            adjusted[place] = lowest = Math.Min(lowest, pValues[place] * pValues.Count / (pValues.Count - rank));
+            adjusted[index] = lowest = Math.Min(lowest, pValues[index] * pValues.Count / (pValues.Count - rank));
         }
 
         return adjusted;
     }
 
     private static int[] Ascending(IReadOnlyList<double> pValues) =>
-        [.. Enumerable.Range(0, pValues.Count).OrderBy(place => pValues[place])];
+        [.. Enumerable.Range(0, pValues.Count).OrderBy(index => pValues[index])];
 }

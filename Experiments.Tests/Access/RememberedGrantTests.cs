@@ -21,7 +21,7 @@ public class RememberedGrantTests(SharedService service) : IClassFixture<SharedS
 
         clock.Set(TimeSpan.FromHours(hours));
         await service.Execute("UPDATE api_keys SET revoked_at = now() WHERE id = @Id", new { key.Id });
-        clock.Elapse(AccessStore.Remembered + TimeSpan.FromSeconds(0.1));
+        clock.Elapse(AccessStore.Lifetime + TimeSpan.FromSeconds(0.1));
 
         (await access.Identify(key["key"].GetValue<string>(), CancellationToken.None)).ShouldBeNull();
     }
@@ -39,7 +39,7 @@ public class RememberedGrantTests(SharedService service) : IClassFixture<SharedS
 
         clock.Set(TimeSpan.FromHours(-1));
         await service.Execute("DELETE FROM admins WHERE id = @Id", new { admin.Id });
-        clock.Elapse(AccessStore.Remembered + TimeSpan.FromSeconds(0.1));
+        clock.Elapse(AccessStore.Lifetime + TimeSpan.FromSeconds(0.1));
 
         (await access.Environment(actor, given.Key, CancellationToken.None)).ShouldBeNull();
     }

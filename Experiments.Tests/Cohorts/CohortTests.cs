@@ -251,7 +251,8 @@ public class CohortTests(SharedService service) : IClassFixture<SharedService>
         // Control fills two pieces exactly; those who are excluded and those who are held out are no members.
         await service.Execute(
             """
-            INSERT INTO exposures (experiment_id, identity, identifier, own, seen, seen_at, first_shown, enrolled_at, counts_in)
+            INSERT INTO exposures (experiment_id, identity, identifier, assigned_variant, shown_variants, seen_at, first_shown, enrolled_at,
+                counts_in)
             SELECT @Id, md5(@Id || '-' || n)::uuid, 'user-' || n, place, 1 << place, now(), place, now(), CASE n WHEN 32002 THEN NULL
                 WHEN 32003 THEN -1 ELSE place END
             FROM (SELECT n, (CASE WHEN n <= 20000 THEN 0 ELSE 1 END)::smallint AS place FROM generate_series(1, 32003) n) numbered
@@ -329,18 +330,18 @@ public class CohortTests(SharedService service) : IClassFixture<SharedService>
     private static List<List<string>> Parse(string csv)
     {
         var (records, record, field, isQuoted) = (new List<List<string>>(), new List<string>(), new StringBuilder(), false);
-        for (var place = 0; place < csv.Length; place++)
+        for (var index = 0; index < csv.Length; index++)
         {
-            var c = csv[place];
-            if (isQuoted && c == '"' && place + 1 < csv.Length && csv[place + 1] == '"')
+            var c = csv[index];
+            if (isQuoted && c == '"' && index + 1 < csv.Length && csv[index + 1] == '"')
             {
-                field.Append(csv[place++]);
+                field.Append(csv[index++]);
             }
             else if (c == '"')
             {
                 isQuoted = !isQuoted;
             }
-            else if (!isQuoted && (c == ',' || (c == '\r' && csv[place + 1] == '\n')))
+            else if (!isQuoted && (c == ',' || (c == '\r' && csv[index + 1] == '\n')))
             {
                 record.Add(field.ToString());
                 field.Clear();
@@ -348,7 +349,7 @@ public class CohortTests(SharedService service) : IClassFixture<SharedService>
                 {
                     records.Add(record);
                     record = [];
-                    place++;
+                    index++;
                 }
             }
             else

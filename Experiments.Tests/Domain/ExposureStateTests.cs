@@ -87,5 +87,5 @@ public class ExposureStateTests
     }
 
     private static ExposureState Shown(int variant, int minute) =>
-        ExposureState.WhileRunning(own: 1, variant, Noon.AddMinutes(minute), isEnrolled: true);
+        ExposureState.WhileRunning(assigned: 1, variant, Noon.AddMinutes(minute), isEnrolled: true);
 }

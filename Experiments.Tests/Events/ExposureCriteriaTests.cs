@@ -411,10 +411,10 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
                     : !Assignment.Admits(salt, identity, 80) ? "not_enrolled"
                     : heldOut ? "held_out"
                     : variants[0];
-                return (Identity: identity, Outcome: outcome, From: shown.Count == 0 ? 0 : shown[0].At);
+                return (Identity: identity, Result: outcome, From: shown.Count == 0 ? 0 : shown[0].At);
             })
             .ToList();
-        int Count(string outcome) => outcomes.Count(each => each.Outcome == outcome);
+        int Count(string outcome) => outcomes.Count(each => each.Result == outcome);
 
         var sent = events
             .Concat(events.Take(60))
@@ -464,7 +464,7 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
         foreach (var arm in revenue)
         {
             var counting = outcomes
-                .Where(each => each.Outcome == arm!["key"]!.GetValue<string>())
+                .Where(each => each.Result == arm!["key"]!.GetValue<string>())
                 .ToDictionary(each => each.Identity, each => each.From);
             arm!["sum"]!
                 .GetValue<double>()
@@ -502,7 +502,7 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
         await service.Execute(
             """
             UPDATE exposures SET first_shown = 1 - first_shown WHERE experiment_id = @Id AND first_shown IN (0, 1);
-            UPDATE exposures SET own = 0, counts_in = 0 WHERE experiment_id = @Id AND own = -1;
+            UPDATE exposures SET assigned_variant = 0, counts_in = 0 WHERE experiment_id = @Id AND assigned_variant = -1;
             DELETE FROM unit_metrics WHERE experiment_id = @Id AND arm = -1;
             UPDATE exposure_counts SET count = 0 WHERE experiment_id = @Id AND outcome = 'held_out';
             """,

@@ -125,22 +125,6 @@ public class ArchitectureTests
     }
 
     [Fact]
-    public void The_readme_lists_every_problem_as_it_is()
-    {
-        var readme = Repository.Read("README.md");
-        foreach (var problem in Problem.All)
-        {
-            readme.ShouldContain($"| {problem.Status} | `{problem.Code}` | {problem.Advice} |");
-        }
-
-        Problem.All.Select(problem => problem.Code).ShouldBeUnique();
-        readme
-            .Split('\n')
-            .Count(line => Problem.All.Any(problem => line.StartsWith($"| {problem.Status} |", StringComparison.Ordinal)))
-            .ShouldBe(Problem.All.Count);
-    }
-
-    [Fact]
     public void Every_dependency_has_its_reason()
     {
         var reasons = Repository.Read("docs/dependencies.md");

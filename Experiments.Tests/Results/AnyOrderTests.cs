@@ -149,15 +149,15 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
         random.Shuffle(sent);
 
         // Now by ones, now by hundreds; some at once, some one after the other.
-        for (var place = 0; place < sent.Length; )
+        for (var index = 0; index < sent.Length; )
         {
             var batches = Enumerable
                 .Range(0, 1 + random.Next(4))
                 .Select(_ =>
                 {
-                    var size = Math.Min(sent.Length - place, random.Next(3) == 0 ? 1 : 1 + random.Next(150));
-                    place += size;
-                    return sent[(place - size)..place];
+                    var size = Math.Min(sent.Length - index, random.Next(3) == 0 ? 1 : 1 + random.Next(150));
+                    index += size;
+                    return sent[(index - size)..index];
                 })
                 .Where(batch => batch.Length > 0)
                 .ToList();

@@ -276,7 +276,7 @@ public class ResultsCalculatorTests
     {
         string[] keys = ["control", "green", "red"];
         return new(
-            [.. identities.Select((_, place) => (keys[place], 100m / identities.Length))],
+            [.. identities.Select((_, index) => (keys[index], 100m / identities.Length))],
             identities.Index().ToDictionary(arm => ExposureState.InVariant + keys[arm.Index], arm => arm.Item),
             metrics,
             Noon.AddDays(-3),

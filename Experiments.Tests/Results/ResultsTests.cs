@@ -83,9 +83,6 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
             .ShouldBe(run.Errors);
         (await run.Given.Admin.Get($"{path}?metric={run.Converted}")).Must(200)["metrics"].AsArray().ShouldHaveSingleItem();
         (await run.Given.Admin.Get($"{path}?role=other")).MustBe(400, "request.invalid").Fields.ShouldBe(["role"]);
-        (await run.Given.Admin.Post($"{path}refresh/")).Must(202);
-        var soon = (await run.Given.Admin.Post($"{path}refresh/")).MustBe(429, "results.too_soon");
-        soon.Headers.RetryAfter!.Delta!.Value.TotalSeconds.ShouldBeInRange(1, 60);
         var point = (await run.Given.Admin.Get($"{path}history/")).Must(200)["points"].AsArray().ShouldHaveSingleItem()!;
         point["metrics"]!.AsArray().Count.ShouldBe(first["metrics"].AsArray().Count);
     }
@@ -113,26 +110,6 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
         var final = (await run.Given.Admin.Get($"{run.Given.Experiments}{run.Experiment.Id}/results/?refresh=true")).Must(200);
         final["is_final"].GetValue<bool>().ShouldBeTrue();
         (await run.Given.Admin.Post($"{run.Given.Experiments}{run.Experiment.Id}/results/refresh/")).MustBe(409, "results.final");
-    }
-
-    [Fact]
-    public async Task A_refresh_may_be_asked_for_under_a_key()
-    {
-        var run = await Run.Start(service, identities: 200, treatmentRate: 0.2);
-        var path = $"{run.Given.Experiments}{run.Experiment.Id}/results/";
-
-        (await run.Given.Admin.Post($"{path}refresh/", null, ("Idempotency-Key", "a-refresh"))).Must(202);
-        (await run.Given.Admin.Post($"{path}refresh/", null, ("Idempotency-Key", "a-refresh")))
-            .Must(202)
-            .Headers.Contains("Idempotent-Replayed")
-            .ShouldBeTrue();
-
-        await Given.Eventually(async () =>
-            await service.Query<bool>(
-                "SELECT EXISTS (SELECT FROM results WHERE experiment_id = @Id AND payload IS NOT NULL)",
-                new { run.Experiment.Id }
-            )
-        );
     }
 
     [Fact]
@@ -321,9 +298,9 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
                 var arms = new[] { "control", "green" }
                     .Select(key => _people.Where(person => person.Variant == key).Select(value).ToList())
                     .ToList();
-                foreach (var (place, values) in arms.Index())
+                foreach (var (index, values) in arms.Index())
                 {
-                    var arm = node["arms"]![place]!;
+                    var arm = node["arms"]![index]!;
                     arm["n"]!.GetValue<int>().ShouldBe(values.Count);
                     arm["sum"]!.GetValue<double>().ShouldBe(values.Sum(), 1e-12 * values.Sum());
                     arm["sum_squares"]!.GetValue<double>().ShouldBe(values.Sum(y => y * y), 1e-12 * values.Sum(y => y * y));
@@ -380,9 +357,9 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
                 // Fieller: at a bound r, the treatment is so many standard errors from (1 + r) of control.
                 void Bounds(JsonNode test, double multiplier, double ofControl, double ofTreatment, double tolerance)
                 {
-                    foreach (var (place, sign) in new[] { (0, 1), (1, -1) })
+                    foreach (var (index, sign) in new[] { (0, 1), (1, -1) })
                     {
-                        var ratio = 1 + test["ci"]![place]!.GetValue<double>();
+                        var ratio = 1 + test["ci"]![index]!.GetValue<double>();
                         ((t.Mean - (ratio * c.Mean)) / Math.Sqrt(ofTreatment + (ratio * ratio * ofControl))).ShouldBe(
                             sign * multiplier,
                             tolerance
@@ -412,8 +389,8 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
             {
                 var identity = $"user-{n}";
                 var variant = Assignment.Variant(salt, identity, halves) == 0 ? "control" : "green";
-                var place = seen[variant]++;
-                if (variant == "green" && lostTreatments > 0 && place % lostTreatments == 0)
+                var index = seen[variant]++;
+                if (variant == "green" && lostTreatments > 0 && index % lostTreatments == 0)
                 {
                     continue;
                 }
@@ -428,7 +405,7 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
                         timestamp = at,
                     }
                 );
-                var purchases = place % 1000 < 1000 * (variant == "green" ? treatmentRate : 0.2) ? 1 + random.Next(3) : 0;
+                var purchases = index % 1000 < 1000 * (variant == "green" ? treatmentRate : 0.2) ? 1 + random.Next(3) : 0;
                 var spent = 0.0;
                 for (var purchase = 0; purchase < purchases; purchase++)
                 {
@@ -445,7 +422,7 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
                     );
                 }
 
-                var errors = place % 997 < 997 * (variant == "green" ? errorRate : 0.1) ? 1 : 0;
+                var errors = index % 997 < 997 * (variant == "green" ? errorRate : 0.1) ? 1 : 0;
                 if (errors > 0)
                 {
                     events.Add(

@@ -97,7 +97,7 @@ public class SignificanceTests
         return ResultsCalculator.Make(
             new(
                 // As they came, so that the split is as planned.
-                [.. arms.Select((arm, place) => (keys[place], 100m * arm.N / total))],
+                [.. arms.Select((arm, index) => (keys[index], 100m * arm.N / total))],
                 arms.Index().ToDictionary(arm => ExposureState.InVariant + keys[arm.Index], arm => arm.Item.N),
                 [
                     new(

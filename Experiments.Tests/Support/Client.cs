@@ -117,7 +117,7 @@ public sealed record Reply(
         ContentHeaders.ContentType!.MediaType.ShouldBe("application/problem+json");
         Problem.ShouldBe(code, Text);
         Json!["status"]!.GetValue<int>().ShouldBe(status);
-        Json["type"]!.GetValue<string>().ShouldBe($"urn:experiments:{code}");
+        Json["type"]!.GetValue<string>().ShouldBe($"/errors#{code}");
         Json["title"]!.GetValue<string>().ShouldNotBeEmpty();
         Json["detail"]!.GetValue<string>().ShouldNotBeEmpty();
         Json["trace_id"]!.GetValue<string>().Length.ShouldBe(32);

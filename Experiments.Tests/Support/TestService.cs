@@ -91,6 +91,8 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
             $"--EXPERIMENTS_ADMIN_KEY={AdminKey}",
             "--FeatureManagement:experimental_flags=true",
             "--Requests:Drain=00:00:00",
+            // Tests wait for results by refreshing them.
+            "--Results:MinimumInterval=00:00:00",
             "--Logging:LogLevel:Default=Error",
             "--Logging:LogLevel:Microsoft.AspNetCore.Server.Kestrel=None",
             "--Logging:LogLevel:Microsoft.Hosting.Lifetime=None",

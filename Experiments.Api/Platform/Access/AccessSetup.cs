@@ -105,6 +105,7 @@ internal static class AccessSetup
         services.AddSingleton<IAuthorizationHandler, InstanceAdmin>();
 
         services.AddFeatureManagement();
+        services.AddSingleton<FeatureGate>();
     }
 
     private static AuthorizationPolicyBuilder ForCallers(this AuthorizationPolicyBuilder policy) =>

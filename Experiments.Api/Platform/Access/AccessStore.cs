@@ -1,5 +1,7 @@
+using System.Security.Claims;
 using System.Security.Cryptography;
 using Experiments.Api.Platform.Data;
+using Microsoft.AspNetCore.Authentication;
 using Microsoft.Extensions.Caching.Memory;
 using Npgsql;
 
@@ -8,11 +10,11 @@ namespace Experiments.Api.Platform.Access;
 /// <summary>
 /// Answers who a key is and what a caller may manage. What it grants is remembered for a few seconds, so that a request costs
 /// one round trip to the database; what it denies is asked again each time. A revocation is felt here at once, and within
-/// <see cref="Remembered"/> on other replicas.
+/// <see cref="Lifetime"/> on other replicas.
 /// </summary>
 internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) : IDisposable
 {
-    public static readonly TimeSpan Remembered = TimeSpan.FromSeconds(3);
+    public static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(3);
 
     // Whether an admin "a" is the caller.
     private const string IsCaller =
@@ -20,13 +22,18 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
 
     private readonly MemoryCache _granted = new(new MemoryCacheOptions { SizeLimit = 20_000, Clock = new ElapsedTime(clock) });
 
+    /// <summary>The caller that holds <paramref name="secret"/>, as far as it is remembered.</summary>
+    public AuthenticateResult? Remembered(string secret) => _granted.Get<AuthenticateResult>(secret);
+
+    /// <summary>The environment with this key, as far as it is remembered that the caller is an admin of it.</summary>
+    public EnvironmentScope? Remembered(Actor actor, string environmentKey) => _granted.Get<EnvironmentScope>((actor.Name, environmentKey));
+
     /// <summary>The caller that holds <paramref name="secret"/>, or null when no key in force has it.</summary>
-    public async ValueTask<Actor?> Identify(string secret, CancellationToken ct)
+    public async ValueTask<AuthenticateResult?> Identify(string secret, CancellationToken ct)
     {
-        var hash = Secret.Hash(secret);
-        var remembered = Convert.ToHexString(hash);
-        if (!_granted.TryGetValue(remembered, out KeyRow? key))
+        if (!_granted.TryGetValue(secret, out AuthenticateResult? caller))
         {
+            var hash = Secret.Hash(secret);
             // The index finds keys by half of the hash; only the comparison of the whole, in constant time, decides.
             var candidates = await new Db(source).Rows<KeyRow>(
                 """
@@ -38,32 +45,33 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
                 new { Half = hash[..16] },
                 ct
             );
-            key = candidates.FirstOrDefault(candidate => CryptographicOperations.FixedTimeEquals(candidate.Hash, hash));
+            var key = candidates.FirstOrDefault(candidate => CryptographicOperations.FixedTimeEquals(candidate.Hash, hash));
             if (key is null)
             {
                 return null;
             }
 
-            key.Actor = new Actor($"{Actor.KeyPrefix}{key.Id}", key.EnvironmentId is null, key.EnvironmentId);
-            Remember(
-                remembered,
-                key,
-                key.SecondsLeft is { } left && left < Remembered.TotalSeconds ? TimeSpan.FromSeconds(left) : Remembered
+            var actor = new Actor($"{Actor.KeyPrefix}{key.Id}", key.EnvironmentId is null, key.EnvironmentId);
+            var principal = new ClaimsPrincipal(new ActorIdentity(actor, ApiKeyAuthentication.Scheme));
+            caller = Remember(
+                secret,
+                AuthenticateResult.Success(new AuthenticationTicket(principal, ApiKeyAuthentication.Scheme)),
+                key.SecondsLeft is { } left && left < Lifetime.TotalSeconds ? TimeSpan.FromSeconds(left) : Lifetime
             );
         }
 
-        return key!.Actor;
+        return caller;
     }
 
     /// <summary>The environment with this key, or null when there is none or the caller is not an admin of it.</summary>
     public async ValueTask<EnvironmentScope?> Environment(Actor actor, string environmentKey, CancellationToken ct)
     {
-        if (_granted.TryGetValue((actor.Name, environmentKey), out EnvironmentScope? scope))
+        if (Remembered(actor, environmentKey) is { } remembered)
         {
-            return scope;
+            return remembered;
         }
 
-        scope = await new Db(source).Row<EnvironmentScope>(
+        var scope = await new Db(source).Row<EnvironmentScope>(
             $"""
             SELECT e.id, e.key, p.name AS project, p.organisation
             FROM environments e
@@ -85,7 +93,7 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
             },
             ct
         );
-        return scope is null ? null : Remember((actor.Name, environmentKey), scope, Remembered);
+        return scope is null ? null : Remember((actor.Name, environmentKey), scope, Lifetime);
     }
 
     /// <summary>Whether the caller is an admin of the project, or, where <paramref name="projectId"/> is null, of the instance.</summary>
@@ -132,8 +140,6 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
 
         // By the database's clock, which is the same for all replicas.
         public double? SecondsLeft { get; init; }
-
-        public Actor? Actor { get; set; }
     }
 
     private sealed record Found(bool Yes);

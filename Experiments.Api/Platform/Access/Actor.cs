@@ -45,7 +45,8 @@ internal sealed record Actor(string Name, bool IsInstanceKey = false, long? Envi
     /// What only the caller and not the database knows of this request: an API key. Empty for a token, which is another one
     /// after it was renewed.
     /// </summary>
-    public static string SecretOf(HttpContext http) => Of(http.User).Subject is null ? ApiKeyAuthentication.SecretIn(http.Request) : "";
+    public static string SecretOf(HttpContext http) =>
+        Of(http.User).Subject is null ? ApiKeyAuthentication.TrySecret(http.Request) ?? "" : "";
 
     public static Actor Of(ClaimsPrincipal user) => user.Identity is ActorIdentity caller ? caller.Actor : Nobody;
 }

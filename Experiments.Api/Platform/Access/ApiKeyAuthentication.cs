@@ -1,4 +1,3 @@
-using System.Security.Claims;
 using System.Text.Encodings.Web;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.Extensions.Options;
@@ -16,25 +15,27 @@ internal sealed class ApiKeyAuthentication(
 {
     public new const string Scheme = "Api-Key";
 
-    /// <summary>The secret of a request that has one, however its scheme is spelt.</summary>
-    public static string SecretIn(HttpRequest request) => request.Headers.Authorization.ToString()[(Scheme.Length + 1)..].Trim();
+    private const string Prefix = Scheme + " ";
+
+    /// <summary>The secret of a request whose only credential is an API key, however its scheme is spelt; null of any other.</summary>
+    public static string? TrySecret(HttpRequest request) =>
+        request.Headers.Authorization is [{ } value] && value.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase)
+            ? value[Prefix.Length..].Trim()
+            : null;
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
-        var header = Request.Headers.Authorization;
-        if (header.Count == 0)
+        if (Request.Headers.Authorization.Count == 0)
         {
             return AuthenticateResult.NoResult();
         }
 
-        if (header.Count > 1 || header[0]?.StartsWith(Scheme + " ", StringComparison.OrdinalIgnoreCase) != true)
+        if (TrySecret(Request) is not { } secret)
         {
             return AuthenticateResult.Fail("Not a single Api-Key.");
         }
 
-        return await access.Identify(SecretIn(Request), Context.RequestAborted) is { } actor
-            ? AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(new ActorIdentity(actor, Scheme)), Scheme))
-            : AuthenticateResult.Fail("No such key.");
+        return await access.Identify(secret, Context.RequestAborted) ?? AuthenticateResult.Fail("No such key.");
     }
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)

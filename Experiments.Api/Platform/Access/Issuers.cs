@@ -14,7 +14,7 @@ internal sealed class Issuers
     public Issuers(IConfiguration configuration)
     {
         var bearer = configuration.GetSection("Authentication:Schemes:Bearer");
-        Named =
+        WithOperation =
         [
             .. bearer
                 .GetSection("ValidIssuers")
@@ -32,21 +32,21 @@ internal sealed class Issuers
             .Where(key => key["Issuer"] is not null && key["Value"] is not null)
             .ToLookup(key => key["Issuer"]!, key => (SecurityKey)new SymmetricSecurityKey(Convert.FromBase64String(key["Value"]!)));
         // An authority is an issuer, whose name its own metadata says; a name that has no key here can only be another one of it.
-        var others = Named.Count(issuer => !_keys.Contains(issuer));
-        AreSeveral = Named.Count - others + (_hasAuthority ? Math.Max(1, others) : others) > 1;
+        var others = WithOperation.Count(issuer => !_keys.Contains(issuer));
+        AreSeveral = WithOperation.Count - others + (_hasAuthority ? Math.Max(1, others) : others) > 1;
     }
 
     /// <summary>Those that the configuration names.</summary>
-    public IReadOnlyList<string> Named { get; }
+    public IReadOnlyList<string> WithOperation { get; }
 
     /// <summary>Whether there is more than one, so that a subject alone says nothing.</summary>
     public bool AreSeveral { get; }
 
     /// <summary>Whose subject is meant where none is named; null where that is not known.</summary>
-    public string? Only => AreSeveral || Named.Count == 0 ? null : Named[0];
+    public string? Only => AreSeveral || WithOperation.Count == 0 ? null : WithOperation[0];
 
     /// <summary>Whether this may be one of them; the name of an authority is not known before it is asked.</summary>
-    public bool MayBe(string issuer) => _hasAuthority || Named.Count == 0 || Named.Contains(issuer);
+    public bool MayBe(string issuer) => _hasAuthority || WithOperation.Count == 0 || WithOperation.Contains(issuer);
 
     /// <summary>The person that a valid token is of.</summary>
     public Actor Person(string issuer, string subject) =>
@@ -63,7 +63,7 @@ internal sealed class Issuers
     /// </summary>
     public IEnumerable<SecurityKey> KeysOf(string issuer, string? keyId, BaseConfiguration? metadata) =>
         _keys.Contains(issuer) && metadata?.Issuer != issuer ? _keys[issuer]
-        : metadata is not null && (metadata.Issuer == issuer || Named.Contains(issuer))
+        : metadata is not null && (metadata.Issuer == issuer || WithOperation.Contains(issuer))
             ? [.. _keys[issuer], .. metadata.SigningKeys.Where(key => string.IsNullOrEmpty(keyId) || key.KeyId == keyId)]
         : [];
 }

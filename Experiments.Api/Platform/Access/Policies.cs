@@ -41,8 +41,13 @@ internal sealed class ProjectAdmin(AccessStore access) : AuthorizationHandler<Pr
 {
     protected override async Task HandleRequirementAsync(AuthorizationHandlerContext context, Requirement requirement, HttpContext resource)
     {
-        _ = Http.ObjectId.TryParse(resource.GetRouteValue("id") as string, null, out var id);
-        if (await access.Administers(Actor.Of(context.User), id.Value, resource.RequestAborted))
+        if (
+            await access.Administers(
+                Actor.Of(context.User),
+                Http.ObjectIds.Parse(resource.GetRouteValue("id") as string),
+                resource.RequestAborted
+            )
+        )
         {
             context.Succeed(requirement);
         }

@@ -22,12 +22,12 @@ internal sealed class Db(NpgsqlDataSource source)
     /// <summary>Reads at most one row. Repeated once when it met a connection that had died in the pool.</summary>
     public Task<T?> Row<T>([StringSyntax("PostgreSQL")] string sql, object? parameters, CancellationToken ct)
         where T : class =>
-        Bounded(connection => connection.QueryFirstOrDefaultAsync<T>(new CommandDefinition(sql, parameters)), Failure.IsDeadConnection, ct);
+        Bounded(connection => connection.QueryFirstOrDefaultAsync<T>(PositionalSql.Command(sql, parameters)), Failure.IsDeadConnection, ct);
 
     /// <summary>Reads rows. Repeated once when it met a connection that had died in the pool.</summary>
     public Task<IReadOnlyList<T>> Rows<T>([StringSyntax("PostgreSQL")] string sql, object? parameters, CancellationToken ct) =>
         Bounded(
-            async connection => (IReadOnlyList<T>)(await connection.QueryAsync<T>(new CommandDefinition(sql, parameters))).AsList(),
+            async connection => (IReadOnlyList<T>)(await connection.QueryAsync<T>(PositionalSql.Command(sql, parameters))).AsList(),
             Failure.IsDeadConnection,
             ct
         );
@@ -38,7 +38,7 @@ internal sealed class Db(NpgsqlDataSource source)
     /// </summary>
     public Task<T?> Change<T>([StringSyntax("PostgreSQL")] string sql, object? parameters, CancellationToken ct)
         where T : class =>
-        Bounded(connection => connection.QueryFirstOrDefaultAsync<T>(new CommandDefinition(sql, parameters)), Failure.IsUndone, ct);
+        Bounded(connection => connection.QueryFirstOrDefaultAsync<T>(PositionalSql.Command(sql, parameters)), Failure.IsUndone, ct);
 
     /// <summary>
     /// The same for two statements, of which the first waits for a lock and the second does the rest: one round trip and one

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Experiments.Api.Platform.Data;
 
 /// <summary>Waits for work no longer than a token allows, and leaves it behind then.</summary>
@@ -7,30 +9,32 @@ internal static class Detaching
     /// As <see cref="Task{TResult}.WaitAsync(CancellationToken)"/>, but goes on where the work has ended instead of being queued
     /// to another thread, which a request that costs one round trip would feel.
     /// </summary>
-    public static Task<T> OrDetach<T>(this Task<T> work, CancellationToken ct)
+    public static Task<T> OrDetach<T>(this Task<T> work, CancellationToken ct) =>
+        work.IsCompleted || !ct.CanBeCanceled ? work : new Wait<T>(work, ct).Task;
+
+    private sealed class Wait<T> : TaskCompletionSource<T>
     {
-        if (work.IsCompleted || !ct.CanBeCanceled)
+        private readonly TaskAwaiter<T> _work;
+        private readonly CancellationTokenRegistration _registration;
+
+        public Wait(Task<T> work, CancellationToken ct)
         {
-            return work;
+            _work = work.GetAwaiter();
+            _registration = ct.UnsafeRegister(static (wait, token) => ((Wait<T>)wait!).TrySetCanceled(token), this);
+            _work.UnsafeOnCompleted(End);
         }
 
-        var waiting = new TaskCompletionSource<T>();
-        var registration = ct.UnsafeRegister(static (state, token) => ((TaskCompletionSource<T>)state!).TrySetCanceled(token), waiting);
-        _ = Follow(work, waiting, registration);
-        return waiting.Task;
-    }
-
-    private static async Task Follow<T>(Task<T> work, TaskCompletionSource<T> waiting, CancellationTokenRegistration registration)
-    {
-        try
+        private void End()
         {
-            var result = await work.ConfigureAwait(false);
-            await registration.DisposeAsync().ConfigureAwait(false);
-            waiting.TrySetResult(result);
-        }
-        catch (Exception exception)
-        {
-            waiting.TrySetException(exception);
+            _registration.Unregister();
+            try
+            {
+                TrySetResult(_work.GetResult());
+            }
+            catch (Exception exception)
+            {
+                TrySetException(exception);
+            }
         }
     }
 }

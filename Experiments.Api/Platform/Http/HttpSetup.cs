@@ -32,7 +32,7 @@ internal static class HttpSetup
     }
 
     /// <summary>A route that may take longer than others.</summary>
-    public static RouteHandlerBuilder TakesUpTo(this RouteHandlerBuilder route, TimeSpan limit)
+    public static RouteHandlerBuilder WithTimeLimit(this RouteHandlerBuilder route, TimeSpan limit)
     {
         route.WithRequestTimeout(
             new RequestTimeoutPolicy
@@ -64,8 +64,10 @@ internal static class HttpSetup
             }
         );
         app.UseRequestTimeouts();
+        app.UseRememberedAccess();
         app.UseAuthentication();
         app.UseAuthorization();
+        app.UseFeatureGate();
     }
 
     // The only place that knows how MediatR is registered.

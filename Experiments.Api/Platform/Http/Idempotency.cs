@@ -22,15 +22,15 @@ internal sealed class Idempotency(Db db)
         VALUES (@Caller, @Scope, @Key, @Fingerprint)
         ON CONFLICT (caller, scope, key) DO UPDATE SET
             fingerprint = CASE WHEN k.created_at < now() - interval '24 hours' THEN excluded.fingerprint ELSE k.fingerprint END,
-            answer = CASE WHEN k.created_at < now() - interval '24 hours' THEN NULL ELSE k.answer END,
+            response = CASE WHEN k.created_at < now() - interval '24 hours' THEN NULL ELSE k.response END,
             created_at = CASE WHEN k.created_at < now() - interval '24 hours' THEN excluded.created_at ELSE k.created_at END
-        RETURNING fingerprint, answer::text, body
+        RETURNING fingerprint, response::text, body
         """;
 
     private const string Save = """
-        UPDATE idempotency_keys SET answer = @Answer::jsonb, body = @Body
+        UPDATE idempotency_keys SET response = @Response::jsonb, body = @Body
         WHERE caller = @Caller AND scope = @Scope AND key = @Key
-        RETURNING fingerprint, answer::text, body
+        RETURNING fingerprint, response::text, body
         """;
 
     public static byte[] Fingerprint(HttpRequest request, byte[] body)
@@ -39,7 +39,7 @@ internal sealed class Idempotency(Db db)
         return SHA256.HashData([.. target, .. body]);
     }
 
-    public Task<Answer> Once(Use use, Func<Task<Answer>> act, CancellationToken ct) =>
+    public Task<ApiResponse> Once(Use use, Func<Task<ApiResponse>> act, CancellationToken ct) =>
         db.InTransaction(
             async () =>
             {
@@ -51,15 +51,15 @@ internal sealed class Idempotency(Db db)
                     use.Fingerprint,
                 };
                 var claimed = await db.Change<Row>(Claim, parameters, ct);
-                if (claimed!.Answer is { } kept)
+                if (claimed!.Response is { } kept)
                 {
                     return claimed.Fingerprint.AsSpan().SequenceEqual(use.Fingerprint)
-                        ? JsonSerializer.Deserialize<Answer>(kept)! with
+                        ? JsonSerializer.Deserialize<ApiResponse>(kept)! with
                         {
                             Body = Decrypt(claimed.Body!, use.Cipher),
                             Replayed = true,
                         }
-                        : Answer.Of(Problem.KeyReused);
+                        : ApiResponse.Of(Problem.KeyReused);
                 }
 
                 ct.ThrowIfCancellationRequested();
@@ -74,7 +74,7 @@ internal sealed class Idempotency(Db db)
                             parameters.Caller,
                             parameters.Scope,
                             parameters.Key,
-                            Answer = head,
+                            Response = head,
                             Body = Encrypt(answer.Body.Span, use.Cipher),
                         },
                         ct
@@ -87,7 +87,7 @@ internal sealed class Idempotency(Db db)
             ct
         );
 
-    private static bool IsKept(Answer answer) => answer.Status is not StatusCodes.Status400BadRequest and < 500;
+    private static bool IsKept(ApiResponse answer) => answer.Status is not StatusCodes.Status400BadRequest and < 500;
 
     private static byte[] Hash(string purpose, string key) => SHA256.HashData(Encoding.UTF8.GetBytes($"{purpose}:{key}"));
 
@@ -120,7 +120,7 @@ internal sealed class Idempotency(Db db)
     {
         public byte[] Fingerprint { get; init; } = [];
 
-        public string? Answer { get; init; }
+        public string? Response { get; init; }
 
         public byte[]? Body { get; init; }
     }

@@ -17,7 +17,7 @@ internal static class JsonBody
 
     private static readonly JsonDocumentOptions Syntax = new() { MaxDepth = 64, CommentHandling = JsonCommentHandling.Disallow };
 
-    public static Outcome<T> Read<T>(ReadOnlyMemory<byte> utf8)
+    public static Result<T> Read<T>(ReadOnlyMemory<byte> utf8)
         where T : class
     {
         if (!Utf8.IsValid(utf8.Span))
@@ -45,7 +45,7 @@ internal static class JsonBody
                 Explain(document.RootElement, type, errors);
             }
 
-            return Refusal.Fields(errors.Found);
+            return ProblemResult.Fields(errors.Found);
         }
         catch (JsonException exception)
         {
@@ -53,7 +53,7 @@ internal static class JsonBody
         }
     }
 
-    private static Refusal Unreadable(string detail) => new(Problem.Malformed, detail);
+    private static ProblemResult Unreadable(string detail) => new(Problem.Malformed, detail);
 
     private static T? TryDeserialize<T>(JsonElement element)
         where T : class

@@ -4,7 +4,7 @@ namespace Experiments.Api.Platform.Http;
 internal sealed class JsonErrors
 {
     // One more than are told, by which it is seen that there are more.
-    private const int Most = Refusal.MostErrors + 1;
+    private const int Most = ProblemResult.MostErrors + 1;
 
     private readonly List<(string Path, string Message)> _found = [];
     private readonly HashSet<string> _paths = new(StringComparer.Ordinal);

@@ -62,7 +62,7 @@ internal static class PageRules
 internal static class PageLinks
 {
     /// <summary>The listing of <paramref name="rows"/> out of <paramref name="count"/>, or 404 when there is no such page.</summary>
-    public static Outcome<Listing<T>> Of<T>(this Page page, Uri address, long count, IReadOnlyList<T> rows) =>
+    public static Result<Listing<T>> Of<T>(this Page page, Uri address, long count, IReadOnlyList<T> rows) =>
         page.Links(address, count) is var (exists, next, previous) && exists ? new Listing<T>(count, next, previous, rows) : Problem.NoPage;
 
     public static (bool Exists, string? Next, string? Previous) Links(this Page page, Uri address, long count)

@@ -7,7 +7,7 @@ namespace Experiments.Api.Platform.Http;
 internal static class Preconditions
 {
     /// <summary>The tags of which the object must have one, or null when any will do. A weak tag never matches.</summary>
-    public static Outcome<string[]>? Required(StringValues ifMatch)
+    public static Result<string[]>? Required(StringValues ifMatch)
     {
         if (ifMatch.Count == 0)
         {
@@ -16,7 +16,7 @@ internal static class Preconditions
 
         if (!EntityTagHeaderValue.TryParseStrictList([.. ifMatch.OfType<string>()], out var tags))
         {
-            return Refusal.Field("If-Match", "This must be '*' or a list of quoted ETags.");
+            return ProblemResult.Field("If-Match", "This must be '*' or a list of quoted ETags.");
         }
 
         if (tags.Any(tag => tag.Equals(EntityTagHeaderValue.Any)))

@@ -32,11 +32,11 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
             if (request.ContentLength > RequestBody.Limit && !IsServed(request.Path))
             {
                 await RequestBody.Discard(request, context.RequestAborted);
-                await Answer.Of(Problem.TooLarge).ExecuteAsync(context);
+                await ApiResponse.Of(Problem.TooLarge).ExecuteAsync(context);
             }
             else if (!readiness.HasSchema && NeedsSchema(request.Path))
             {
-                await Answer.Of(Problem.Unavailable).ExecuteAsync(context);
+                await ApiResponse.Of(Problem.Unavailable).ExecuteAsync(context);
             }
             else
             {
@@ -60,7 +60,7 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
         context
             .RequestServices.GetRequiredService<ILogger<ProblemHandlingMiddleware>>()
             .LogWarning("{Method} {Path} timed out", context.Request.Method, context.Request.Path);
-        return Answer.Of(Problem.Unavailable).ExecuteAsync(context);
+        return ApiResponse.Of(Problem.Unavailable).ExecuteAsync(context);
     }
 
     // What applications call refuses what is too large by itself, in its own form and where browsers can read it.
@@ -88,7 +88,7 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
             StatusCodes.Status503ServiceUnavailable => Problem.Unavailable,
             _ => null,
         };
-        return problem is null ? Task.CompletedTask : Answer.Of(problem).ExecuteAsync(context);
+        return problem is null ? Task.CompletedTask : ApiResponse.Of(problem).ExecuteAsync(context);
     }
 
     private Task Fail(HttpContext context, Exception exception)
@@ -115,7 +115,7 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
             logger.LogError(exception, "{Method} {Path} failed", context.Request.Method, context.Request.Path);
         }
 
-        return Answer.Of(problem).ExecuteAsync(context);
+        return ApiResponse.Of(problem).ExecuteAsync(context);
     }
 
     // The framework traces requests only where somebody listens; a trace that the client has begun goes on in any case.

@@ -23,7 +23,7 @@ internal static class RequestBody
     public static readonly byte[] None = "{}"u8.ToArray();
 
     /// <summary>The bytes; an empty object where nothing was sent to a route that needs nothing.</summary>
-    public static async Task<Outcome<byte[]>> Read(HttpRequest request, bool required, CancellationToken ct)
+    public static async Task<Result<byte[]>> Read(HttpRequest request, bool required, CancellationToken ct)
     {
         var sent = request.ContentLength > 0 || request.Headers.TransferEncoding.Count > 0;
         if (!sent && !required)
@@ -64,7 +64,7 @@ internal static class RequestBody
     /// <param name="request">With the body.</param>
     /// <param name="room">Is asked for so many more bytes before they are taken in, and says whether there is room for them.</param>
     /// <param name="ct">Ends it.</param>
-    public static async Task<Outcome<Lent>> ReadEvents(HttpRequest request, Func<int, ValueTask<bool>> room, CancellationToken ct)
+    public static async Task<Result<Lent>> ReadEvents(HttpRequest request, Func<int, ValueTask<bool>> room, CancellationToken ct)
     {
         if (!IsJson(request, IsPacked(request)))
         {
@@ -78,7 +78,7 @@ internal static class RequestBody
         }
 
         var lent = await ReadAll(request.Body, (int)Math.Min(request.ContentLength ?? FirstPiece, FirstPiece), room, ct);
-        if (lent.Refusal?.Problem == Problem.TooLarge)
+        if (lent.Failure?.Problem == Problem.TooLarge)
         {
             await Discard(request, ct);
         }
@@ -91,7 +91,7 @@ internal static class RequestBody
         request.Headers.ContentEncoding is [{ } encoding] && encoding.Equals("gzip", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Unpacks what was packed, and gives the packed back.</summary>
-    public static async Task<Outcome<Lent>> Unpack(Lent packed, CancellationToken ct)
+    public static async Task<Result<Lent>> Unpack(Lent packed, CancellationToken ct)
     {
         using (packed)
         {
@@ -106,7 +106,7 @@ internal static class RequestBody
     // As much as a request of a browser has, which comes in one piece.
     private const int FirstPiece = 4 * 1024;
 
-    private static async Task<Outcome<Lent>> ReadAll(Stream body, int expected, Func<int, ValueTask<bool>> room, CancellationToken ct)
+    private static async Task<Result<Lent>> ReadAll(Stream body, int expected, Func<int, ValueTask<bool>> room, CancellationToken ct)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(Math.Clamp(expected, FirstPiece, EventsLimit));
         var length = 0;
@@ -147,7 +147,7 @@ internal static class RequestBody
             {
                 BadHttpRequestException refused => Why(refused),
                 OperationCanceledException => Problem.TooSlow,
-                InvalidDataException => new Refusal(Problem.Malformed, "The body says that it is gzip, and is not."),
+                InvalidDataException => new ProblemResult(Problem.Malformed, "The body says that it is gzip, and is not."),
                 _ => Problem.Malformed,
             };
         }

@@ -6,13 +6,13 @@ using Microsoft.AspNetCore.Http.Extensions;
 namespace Experiments.Api.Platform.Http;
 
 /// <summary>Where a statement acts, for whom, and on which versions of the object only (null: any).</summary>
-internal sealed record Scope(long EnvironmentId, string Actor, string[]? IfMatch);
+internal sealed record CommandScope(long EnvironmentId, string Actor, string[]? IfMatch);
 
 /// <summary>
 /// One request as a slice sees it. Nothing of the body is read before the slice asks for it, so that authentication,
 /// authorisation and the gate have answered first.
 /// </summary>
-internal sealed class RequestContext(HttpContext http, IMediator mediator)
+internal sealed class RequestContext(HttpContext http)
 {
     public string Actor => Access.Actor.Of(http.User).Name;
 
@@ -20,10 +20,10 @@ internal sealed class RequestContext(HttpContext http, IMediator mediator)
 
     public bool InEnvironment => http.Features.Get<EnvironmentScope>() is not null;
 
-    /// <summary>The id in the route; 0, which no object has, when it is none.</summary>
-    public long RouteId => ObjectId.TryParse(http.GetRouteValue("id") as string, null, out var id) ? id.Value : 0;
+    /// <summary>The id of the object that the route is about; 0, which no object has, when it is none.</summary>
+    public long Id => RouteId("id");
 
-    public Scope Scope => new(Environment.Id, Actor, IfMatch);
+    public CommandScope Scope => new(Environment.Id, Actor, IfMatch);
 
     public IQueryCollection Query => http.Request.Query;
 
@@ -39,21 +39,24 @@ internal sealed class RequestContext(HttpContext http, IMediator mediator)
 
     private string? _list;
 
-    public static ValueTask<RequestContext?> BindAsync(HttpContext context) =>
-        new(new RequestContext(context, context.RequestServices.GetRequiredService<IMediator>()));
+    /// <summary>Another id in the route; 0, which no object has, when it is none.</summary>
+    public long RouteId(string name) => ObjectIds.Parse(http.GetRouteValue(name) as string);
+
+    public T Service<T>()
+        where T : notnull => http.RequestServices.GetRequiredService<T>();
 
     /// <summary>Answers 200 with what the request asks for.</summary>
-    public async Task<IResult> Get<T>(IRequest<Outcome<T>> request)
-        where T : class => Answer(StatusCodes.Status200OK, await mediator.Send(request, http.RequestAborted));
+    public async Task<IResult> Get<T>(IRequest<Result<T>> request)
+        where T : class => ApiResponse(StatusCodes.Status200OK, await Send(request));
 
     /// <summary>What the request asks for, to be answered in a form of its own.</summary>
-    public Task<Outcome<T>> Send<T>(IRequest<Outcome<T>> request)
-        where T : class => mediator.Send(request, http.RequestAborted);
+    public Task<Result<T>> Send<T>(IRequest<Result<T>> request)
+        where T : class => Service<IMediator>().Send(request, http.RequestAborted);
 
     /// <summary>
     /// Answers 201 with the new object and its address: below the route or, where it belongs elsewhere, in that list of the environment.
     /// </summary>
-    public Task<IResult> Create<TBody, T>(Func<TBody, IRequest<Outcome<T>>> command, string? at = null)
+    public Task<IResult> Create<TBody, T>(Func<TBody, IRequest<Result<T>>> command, string? at = null)
         where TBody : class
         where T : class
     {
@@ -62,52 +65,52 @@ internal sealed class RequestContext(HttpContext http, IMediator mediator)
     }
 
     /// <summary>Answers 200 with the object as the action left it. The body may be absent.</summary>
-    public Task<IResult> Act<TBody, T>(Func<TBody, IRequest<Outcome<T>>> command)
+    public Task<IResult> Act<TBody, T>(Func<TBody, IRequest<Result<T>>> command)
         where TBody : class
         where T : class => Change(StatusCodes.Status200OK, required: false, command);
 
     /// <summary>Answers 200 with what is asked for in a body.</summary>
-    public Task<IResult> Ask<TBody, T>(Func<TBody, IRequest<Outcome<T>>> query)
+    public Task<IResult> Compute<TBody, T>(Func<TBody, IRequest<Result<T>>> query)
         where TBody : class
         where T : class => Change(StatusCodes.Status200OK, required: true, query);
 
     /// <summary>Answers 200 with the object as it is now.</summary>
-    public Task<IResult> Patch<TBody, T>(Func<TBody, IRequest<Outcome<T>>> command)
+    public Task<IResult> Patch<TBody, T>(Func<TBody, IRequest<Result<T>>> command)
         where TBody : class
         where T : class => Change(StatusCodes.Status200OK, required: true, command);
 
     /// <summary>Answers 202, with nothing.</summary>
-    public Task<IResult> Accept(Func<IRequest<Outcome<Nothing>>> command) =>
+    public Task<IResult> Accept(Func<IRequest<Result<Nothing>>> command) =>
         Change<NoBody, Nothing>(StatusCodes.Status202Accepted, required: false, _ => command());
 
     /// <summary>Answers 204.</summary>
-    public Task<IResult> Delete(Func<IRequest<Outcome<Nothing>>> command) =>
+    public Task<IResult> Delete(Func<IRequest<Result<Nothing>>> command) =>
         Change<NoBody, Nothing>(StatusCodes.Status204NoContent, required: false, _ => command());
 
-    private async Task<IResult> Change<TBody, T>(int status, bool required, Func<TBody, IRequest<Outcome<T>>> command)
+    private async Task<IResult> Change<TBody, T>(int status, bool required, Func<TBody, IRequest<Result<T>>> command)
         where TBody : class
         where T : class
     {
         var ct = http.RequestAborted;
         // What a DELETE carries means nothing (RFC 9110, section 9.3.5).
         var bytes = HttpMethods.IsDelete(http.Request.Method) ? RequestBody.None : await RequestBody.Read(http.Request, required, ct);
-        if (bytes.Refusal is { } unread)
+        if (bytes.Failure is { } unread)
         {
-            return await Refuse(unread);
+            return await Fail(unread);
         }
 
         var body = JsonBody.Read<TBody>(bytes.Value);
         var conditions = Preconditions.Required(http.Request.Headers.IfMatch);
-        if ((body.Refusal ?? conditions?.Refusal) is { } unreadable)
+        if ((body.Failure ?? conditions?.Failure) is { } unreadable)
         {
-            return await Refuse(unreadable);
+            return await Fail(unreadable);
         }
 
         IfMatch = conditions?.Value;
         if (IfMatch is not null && !IsVersioned)
         {
             // What has no version cannot be of the one that is asked for.
-            return Http.Answer.Of(Problem.Stale);
+            return Http.ApiResponse.Of(Problem.Stale);
         }
 
         var request = command(body.Value!);
@@ -118,8 +121,7 @@ internal sealed class RequestContext(HttpContext http, IMediator mediator)
         }
 
         return key is [{ Length: >= 1 and <= 255 } text] && text.All(c => c is > ' ' and <= '~')
-            ? await http
-                .RequestServices.GetRequiredService<Idempotency>()
+            ? await Service<Idempotency>()
                 .Once(
                     new(
                         Actor,
@@ -131,12 +133,12 @@ internal sealed class RequestContext(HttpContext http, IMediator mediator)
                     Perform,
                     ct
                 )
-            : await Refuse(Refusal.Field("Idempotency-Key", "This must be 1 to 255 visible ASCII characters, given once."));
+            : await Fail(ProblemResult.Field("Idempotency-Key", "This must be 1 to 255 visible ASCII characters, given once."));
 
-        async Task<Answer> Perform()
+        async Task<ApiResponse> Perform()
         {
-            var outcome = await mediator.Send(request, ct);
-            return outcome.Refusal is { } refusal ? await Refuse(refusal) : Answer(status, outcome);
+            var outcome = await Send(request);
+            return outcome.Failure is { } refusal ? await Fail(refusal) : ApiResponse(status, outcome);
         }
     }
 
@@ -144,39 +146,36 @@ internal sealed class RequestContext(HttpContext http, IMediator mediator)
 
     private bool IsVersioned =>
         http.GetEndpoint()!
-            .Metadata.GetOrderedMetadata<Documentation.Refusals>()
+            .Metadata.GetOrderedMetadata<Documentation.Failures>()
             .Any(refusals => refusals.Problems.Contains(Problem.Stale));
 
-    private Answer Answer<T>(int status, Outcome<T> outcome)
+    private ApiResponse ApiResponse<T>(int status, Result<T> outcome)
         where T : class =>
         outcome switch
         {
-            { Refusal: { } refusal } => Http.Answer.Of(refusal),
-            { Value: Nothing } => Http.Answer.Empty(status),
-            { Value: IIdentified created } when status == StatusCodes.Status201Created => Http.Answer.Of(status, outcome.Value) with
+            { Failure: { } refusal } => Http.ApiResponse.Of(refusal),
+            { Value: Nothing } => Http.ApiResponse.Empty(status),
+            { Value: IIdentified created } when status == StatusCodes.Status201Created => Http.ApiResponse.Of(status, outcome.Value) with
             {
                 Location = $"{List}/{created.Id}/",
             },
-            _ => Http.Answer.Of(status, outcome.Value!),
+            _ => Http.ApiResponse.Of(status, outcome.Value!),
         };
 
     // 404 comes before anything that is wrong with a body, and is asked for only when something is.
-    private async Task<Answer> Refuse(Refusal refusal)
+    private async Task<ApiResponse> Fail(ProblemResult refusal)
     {
         if (
             refusal.Problem.Status is StatusCodes.Status400BadRequest or StatusCodes.Status415UnsupportedMediaType
             && http.GetEndpoint()?.Metadata.GetMetadata<ObjectOf>() is { } of
             && http.Request.RouteValues.ContainsKey("id")
-            && await http
-                .RequestServices.GetRequiredService<Db>()
-                .Row<ObjectOf.Found>(of.Sql, new { Id = RouteId, EnvironmentId = Environment.Id }, http.RequestAborted)
-                is null
+            && await Service<Db>().Row<ObjectOf.Found>(of.Sql, new { Id, EnvironmentId = Environment.Id }, http.RequestAborted) is null
         )
         {
-            return Http.Answer.Of(of.NotFound);
+            return Http.ApiResponse.Of(of.NotFound);
         }
 
-        return Http.Answer.Of(refusal);
+        return Http.ApiResponse.Of(refusal);
     }
 
     /// <summary>The body of a request that takes none: only an empty object will do.</summary>

@@ -5,18 +5,23 @@ using MediatR;
 namespace Experiments.Api.Platform.Http;
 
 /// <summary>Runs the validator of a request before its handler, and refuses with the fields' names as they are on the wire.</summary>
-internal sealed class Validation<TRequest, TOutcome>(IEnumerable<IValidator<TRequest>> validators) : IPipelineBehavior<TRequest, TOutcome>
+internal sealed class Validation<TRequest, TResult>(IEnumerable<IValidator<TRequest>> validators) : IPipelineBehavior<TRequest, TResult>
     where TRequest : notnull
-    where TOutcome : IOutcome<TOutcome>
+    where TResult : IFailable<TResult>
 {
-    public async Task<TOutcome> Handle(TRequest request, CancellationToken cancellationToken, RequestHandlerDelegate<TOutcome> next)
+    public Task<TResult> Handle(TRequest request, CancellationToken cancellationToken, RequestHandlerDelegate<TResult> next) =>
+        validators.Any() ? Validate(request, next, cancellationToken) : next();
+
+    private async Task<TResult> Validate(TRequest request, RequestHandlerDelegate<TResult> next, CancellationToken cancellationToken)
     {
         foreach (var validator in validators)
         {
             var result = await validator.ValidateAsync(request, cancellationToken);
             if (!result.IsValid)
             {
-                return TOutcome.Refused(Refusal.Fields(result.Errors.Select(error => (WirePath(error.PropertyName), error.ErrorMessage))));
+                return TResult.Failed(
+                    ProblemResult.Fields(result.Errors.Select(error => (WirePath(error.PropertyName), error.ErrorMessage)))
+                );
             }
         }
 

@@ -28,7 +28,7 @@ internal static class OpenApiSetup
     // Put together once, since it is the same for everyone, and large.
     public static void MapOpenApiDocument(this WebApplication app)
     {
-        Task<Answer>? document = null;
+        Task<ApiResponse>? document = null;
         app.MapGet("/openapi/v1.json", () => document is { IsFaulted: false } built ? built : document = Build(app.Services))
             .RequireAuthorization(Policies.Everyone)
             // The first who asks may have to wait for it, and is not cut off.
@@ -36,7 +36,7 @@ internal static class OpenApiSetup
             .ExcludeFromDescription();
     }
 
-    private static async Task<Answer> Build(IServiceProvider services)
+    private static async Task<ApiResponse> Build(IServiceProvider services)
     {
         await using var scope = services.CreateAsyncScope();
         var document = await scope
@@ -45,7 +45,7 @@ internal static class OpenApiSetup
         new OpenApiWalker(new DescriptionReflow()).Walk(document);
         var text = new StringWriter(CultureInfo.InvariantCulture);
         document.SerializeAsV31(new OpenApiJsonWriter(text));
-        return Answer.OfBytes(StatusCodes.Status200OK, Encoding.UTF8.GetBytes(text.ToString()));
+        return ApiResponse.OfBytes(StatusCodes.Status200OK, Encoding.UTF8.GetBytes(text.ToString()));
     }
 
     public static void MapDocumentationPage(this WebApplication app) =>

@@ -23,7 +23,7 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
     {
         var metadata = context.Description.ActionDescriptor.EndpointMetadata;
         var method = context.Description.HttpMethod ?? HttpMethods.Get;
-        var problems = metadata.OfType<Documentation.Refusals>().SelectMany(refusals => refusals.Problems).ToHashSet();
+        var problems = metadata.OfType<Documentation.Failures>().SelectMany(refusals => refusals.Problems).ToHashSet();
         var isServed = metadata.OfType<EnvironmentKeyRoute>().Any();
         problems.UnionWith(
             isServed
@@ -92,7 +92,7 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
 
         foreach (var byStatus in problems.GroupBy(problem => problem.Status).OrderBy(group => group.Key))
         {
-            operation.Responses[byStatus.Key.ToString(CultureInfo.InvariantCulture)] = Refusal(byStatus);
+            operation.Responses[byStatus.Key.ToString(CultureInfo.InvariantCulture)] = ProblemResult(byStatus);
         }
     }
 
@@ -156,12 +156,12 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
         }
     }
 
-    private static OpenApiParameter Parameter(string name, ParameterLocation place, string description, JsonNode example) =>
+    private static OpenApiParameter Parameter(string name, ParameterLocation location, string description, JsonNode example) =>
         new()
         {
             Name = name,
-            In = place,
-            Required = place == ParameterLocation.Path,
+            In = location,
+            Required = location == ParameterLocation.Path,
             Description = description,
             Schema = SchemaOf(example),
             Example = example,
@@ -207,7 +207,7 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
         }
     }
 
-    private static OpenApiResponse Refusal(IEnumerable<Problem> problems) =>
+    private static OpenApiResponse ProblemResult(IEnumerable<Problem> problems) =>
         new()
         {
             Description = string.Join(" ", problems.Select(problem => $"`{problem.Code}`: {problem.Advice}")),
@@ -236,7 +236,7 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
                     },
                     Examples = problems.ToDictionary(
                         problem => problem.Code,
-                        problem => (IOpenApiExample)new OpenApiExample { Value = JsonNode.Parse(Answer.Example(problem)) }
+                        problem => (IOpenApiExample)new OpenApiExample { Value = JsonNode.Parse(ApiResponse.Example(problem)) }
                     ),
                 },
             },

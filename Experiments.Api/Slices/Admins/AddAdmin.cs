@@ -12,19 +12,15 @@ internal static class AddAdmin
 {
     public static void Map(RouteGroupBuilder admins, string scope) =>
         admins
-            .MapPost(
-                "/",
-                (RequestContext context) =>
-                    context.Create<Body, AdminView>(body => new Command(context.Actor, AdminScope.Of(context), body))
-            )
-            .Named($"add{scope}Admin", $"Make the subject of a token an admin of the {scope.ToLowerInvariant()}")
-            .Takes<Body>("""{"subject": "alice@example.com"}""")
-            .Answers<AdminView>(StatusCodes.Status201Created)
-            .Refuses(Problem.AdminExists);
+            .MapPost("/", context => context.Create<Body, AdminView>(body => new Command(context.Actor, AdminScope.Of(context), body)))
+            .WithOperation($"add{scope}Admin", $"Make the subject of a token an admin of the {scope.ToLowerInvariant()}")
+            .HasBody<Body>("""{"subject": "alice@example.com"}""")
+            .Returns<AdminView>(StatusCodes.Status201Created)
+            .FailsWith(Problem.AdminExists);
 
     internal sealed record Body(string? Subject = null, string? Issuer = null);
 
-    internal sealed record Command(string Actor, AdminScope Scope, Body Body) : IRequest<Outcome<AdminView>>;
+    internal sealed record Command(string Actor, AdminScope Scope, Body Body) : IRequest<Result<AdminView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -37,7 +33,7 @@ internal static class AddAdmin
             RuleFor(c => c.Body.Issuer)
                 .MaxCharacters(255)
                 .Must(issuer => issuer is null || issuers.MayBe(issuer))
-                .WithMessage($"This must be one of: {string.Join(", ", issuers.Named)}.");
+                .WithMessage($"This must be one of: {string.Join(", ", issuers.WithOperation)}.");
             RuleFor(c => c.Body.Issuer)
                 .NotNull()
                 .When(_ => issuers.AreSeveral)
@@ -45,7 +41,7 @@ internal static class AddAdmin
         }
     }
 
-    internal sealed class Handler(Db db, Issuers issuers) : IRequestHandler<Command, Outcome<AdminView>>
+    internal sealed class Handler(Db db, Issuers issuers) : IRequestHandler<Command, Result<AdminView>>
     {
         private const string Sql = $"""
             WITH created AS (
@@ -66,7 +62,7 @@ internal static class AddAdmin
             SELECT {AdminView.Columns} FROM created a
             """;
 
-        public async Task<Outcome<AdminView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<AdminView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var scope = command.Scope;
             var admin = await db.Change<AdminView>(

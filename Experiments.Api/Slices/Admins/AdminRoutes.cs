@@ -6,7 +6,7 @@ namespace Experiments.Api.Slices.Admins;
 internal sealed record AdminScope(long? EnvironmentId, long? ProjectId)
 {
     public static AdminScope Of(RequestContext context) =>
-        context.InEnvironment ? new(context.Environment.Id, null) : new(null, context.RouteId);
+        context.InEnvironment ? new(context.Environment.Id, null) : new(null, context.Id);
 
     public string Word => EnvironmentId is null ? "project" : "environment";
 }

@@ -6,24 +6,24 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Admins;
 
-/// <summary>Lists who was made an admin of the place itself, newest first.</summary>
+/// <summary>Lists the admins of an environment or a project, newest first; those of what it belongs to are not among them.</summary>
 internal static class ListAdmins
 {
     public static void Map(RouteGroupBuilder admins, string scope) =>
         admins
-            .MapGet("/", (RequestContext context) => context.Get(new Query(AdminScope.Of(context), context.Page, context.Address)))
-            .Named($"list{scope}Admins", $"List the admins of the {scope.ToLowerInvariant()}, newest first")
-            .AsksForPage()
-            .Answers<Listing<AdminView>>();
+            .MapGet("/", context => context.Get(new Query(AdminScope.Of(context), context.Page, context.Address)))
+            .WithOperation($"list{scope}Admins", $"List the admins of the {scope.ToLowerInvariant()}, newest first")
+            .HasPaging()
+            .Returns<Listing<AdminView>>();
 
-    internal sealed record Query(AdminScope Scope, Page Page, Uri Address) : IRequest<Outcome<Listing<AdminView>>>, IPaged;
+    internal sealed record Query(AdminScope Scope, Page Page, Uri Address) : IRequest<Result<Listing<AdminView>>>, IPaged;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
         public Validator() => this.RulesForPage();
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<AdminView>>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Listing<AdminView>>>
     {
         private const string Sql = $"""
             WITH found AS MATERIALIZED (
@@ -35,7 +35,7 @@ internal static class ListAdmins
             ORDER BY a.id DESC
             """;
 
-        public async Task<Outcome<Listing<AdminView>>> Handle(Query query, CancellationToken cancellationToken)
+        public async Task<Result<Listing<AdminView>>> Handle(Query query, CancellationToken cancellationToken)
         {
             var rows = await db.Rows<Row>(
                 Sql,

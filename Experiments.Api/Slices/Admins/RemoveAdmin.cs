@@ -6,23 +6,22 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Admins;
 
-/// <summary>Takes the place away from an admin.</summary>
+/// <summary>Removes an admin of an environment or a project.</summary>
 internal static class RemoveAdmin
 {
     public static void Map(RouteGroupBuilder admins, string scope) =>
         admins
             .MapDelete(
                 "/{admin}",
-                (ObjectId admin, RequestContext context) =>
-                    context.Delete(() => new Command(context.Actor, AdminScope.Of(context), admin.Value))
+                context => context.Delete(() => new Command(context.Actor, AdminScope.Of(context), context.RouteId("admin")))
             )
-            .Named($"remove{scope}Admin", $"Remove an admin of the {scope.ToLowerInvariant()}")
-            .AnswersNothing()
-            .Refuses(Problem.NoAdmin);
+            .WithOperation($"remove{scope}Admin", $"Remove an admin of the {scope.ToLowerInvariant()}")
+            .ReturnsNothing()
+            .FailsWith(Problem.NoAdmin);
 
-    internal sealed record Command(string Actor, AdminScope Scope, long Id) : IRequest<Outcome<Nothing>>;
+    internal sealed record Command(string Actor, AdminScope Scope, long Id) : IRequest<Result<Nothing>>;
 
-    internal sealed class Handler(Db db, AccessStore access) : IRequestHandler<Command, Outcome<Nothing>>
+    internal sealed class Handler(Db db, AccessStore access) : IRequestHandler<Command, Result<Nothing>>
     {
         private const string Sql = $"""
             WITH removed AS (
@@ -35,7 +34,7 @@ internal static class RemoveAdmin
             SELECT {AdminView.Columns} FROM removed a
             """;
 
-        public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<Nothing>> Handle(Command command, CancellationToken cancellationToken)
         {
             var scope = command.Scope;
             var removed = await db.Change<AdminView>(

@@ -11,10 +11,10 @@ internal static class AdjustPValues
 {
     public static void Map(RouteGroupBuilder analysis) =>
         analysis
-            .MapPost("/adjust", (RequestContext context) => context.Ask<Body, Adjusted>(body => new Query(body)))
-            .Named("adjustPValues", "Adjust p-values for multiple comparisons")
-            .Takes<Body>("""{"method": "holm", "p_values": [0.01, 0.04, 0.03]}""")
-            .Answers<Adjusted>();
+            .MapPost("/adjust", context => context.Compute<Body, Adjusted>(body => new Query(body)))
+            .WithOperation("adjustPValues", "Adjust p-values for multiple comparisons")
+            .HasBody<Body>("""{"method": "holm", "p_values": [0.01, 0.04, 0.03]}""")
+            .Returns<Adjusted>();
 
     internal sealed record Body(string? Method = null, IReadOnlyList<double>? PValues = null);
 
@@ -22,7 +22,7 @@ internal static class AdjustPValues
     [Example("""{"adjusted": [0.03, 0.06, 0.06]}""")]
     internal sealed record Adjusted([property: System.Text.Json.Serialization.JsonPropertyName("adjusted")] IReadOnlyList<double> Values);
 
-    internal sealed record Query(Body Body) : IRequest<Outcome<Adjusted>>;
+    internal sealed record Query(Body Body) : IRequest<Result<Adjusted>>;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
@@ -46,12 +46,12 @@ internal static class AdjustPValues
         }
     }
 
-    internal sealed class Handler : IRequestHandler<Query, Outcome<Adjusted>>
+    internal sealed class Handler : IRequestHandler<Query, Result<Adjusted>>
     {
-        public Task<Outcome<Adjusted>> Handle(Query query, CancellationToken cancellationToken)
+        public Task<Result<Adjusted>> Handle(Query query, CancellationToken cancellationToken)
         {
             var values = query.Body.PValues!;
-            return Task.FromResult<Outcome<Adjusted>>(
+            return Task.FromResult<Result<Adjusted>>(
                 new Adjusted(query.Body.Method == "holm" ? Adjustment.Holm(values) : Adjustment.BenjaminiHochberg(values))
             );
         }

@@ -12,30 +12,30 @@ internal static class CompareArms
 {
     public static void Map(RouteGroupBuilder analysis) =>
         analysis
-            .MapPost("/compare", (RequestContext context) => context.Ask<ComparisonBody, ComparisonView>(body => new Query(body)))
-            .Named("compareArms", "Compare arms from their summary statistics")
-            .Takes<ComparisonBody>(
+            .MapPost("/compare", context => context.Compute<ComparisonBody, ComparisonView>(body => new Query(body)))
+            .WithOperation("compareArms", "Compare arms from their summary statistics")
+            .HasBody<ComparisonBody>(
                 """
                 {"kind": "proportion", "effect": "relative", "alpha": 0.05, "alternative": "two_sided", "direction": "up",
                  "control": {"key": "control", "n": 1000, "sum": 100}, "treatments": [{"key": "green", "n": 1000, "sum": 120}]}
                 """
             )
-            .Answers<ComparisonView>();
+            .Returns<ComparisonView>();
 
-    internal sealed record Query(ComparisonBody Body) : IRequest<Outcome<ComparisonView>>;
+    internal sealed record Query(ComparisonBody Body) : IRequest<Result<ComparisonView>>;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
         public Validator() => RuleFor(q => q.Body).Custom((body, context) => body.Check(context.AddFailure));
     }
 
-    internal sealed class Handler : IRequestHandler<Query, Outcome<ComparisonView>>
+    internal sealed class Handler : IRequestHandler<Query, Result<ComparisonView>>
     {
-        public Task<Outcome<ComparisonView>> Handle(Query query, CancellationToken cancellationToken)
+        public Task<Result<ComparisonView>> Handle(Query query, CancellationToken cancellationToken)
         {
             var (body, settings) = (query.Body, query.Body.Settings());
             var control = body.Control!.Sums(settings);
-            return Task.FromResult<Outcome<ComparisonView>>(
+            return Task.FromResult<Result<ComparisonView>>(
                 new ComparisonView(
                     [
                         .. body.Treatments!.Select(arm =>

@@ -12,13 +12,13 @@ internal static class PlanSampleSize
 {
     public static void Map(RouteGroupBuilder analysis) =>
         analysis
-            .MapPost("/sample-size", (RequestContext context) => context.Ask<Body, Plan>(body => new Query(body)))
-            .Named("planSampleSize", "Sample size for an effect, or detectable effect for a sample size")
-            .Takes<Body>(
+            .MapPost("/sample-size", context => context.Compute<Body, Plan>(body => new Query(body)))
+            .WithOperation("planSampleSize", "Sample size for an effect, or detectable effect for a sample size")
+            .HasBody<Body>(
                 """{"kind": "proportion", "baseline": {"mean": 0.1}, "minimum_detectable_effect": 0.05, "alpha": 0.05, "power":"""
                     + """ 0.8, "arms": 2, "identities_per_day": 10000}"""
             )
-            .Answers<Plan>();
+            .Returns<Plan>();
 
     internal sealed record Body(
         string? Kind = null,
@@ -46,7 +46,7 @@ internal static class PlanSampleSize
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? MinimumDetectableEffect = null
     );
 
-    internal sealed record Query(Body Body) : IRequest<Outcome<Plan>>;
+    internal sealed record Query(Body Body) : IRequest<Result<Plan>>;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
@@ -87,9 +87,9 @@ internal static class PlanSampleSize
         }
     }
 
-    internal sealed class Handler : IRequestHandler<Query, Outcome<Plan>>
+    internal sealed class Handler : IRequestHandler<Query, Result<Plan>>
     {
-        public Task<Outcome<Plan>> Handle(Query query, CancellationToken cancellationToken)
+        public Task<Result<Plan>> Handle(Query query, CancellationToken cancellationToken)
         {
             var body = query.Body;
             var mean = body.Baseline!.Mean!.Value;
@@ -98,21 +98,25 @@ internal static class PlanSampleSize
             var (wanted, arms) = (body.Power ?? 0.8, body.Arms ?? 2);
             if (body.Total is { } total)
             {
-                return Answer(
+                return ApiResponse(
                     power.MinimumDetectableEffect(total / arms, wanted) is { } effect
                         ? new Plan(MinimumDetectableEffect: effect)
-                        : Refusal.Field("total", "These are too few to show any effect, however large.")
+                        : ProblemResult.Field("total", "These are too few to show any effect, however large.")
                 );
             }
 
             if (power.SampleSize(body.MinimumDetectableEffect!.Value, wanted) is not { } each)
             {
-                return Answer(Refusal.Field("minimum_detectable_effect", "No number of identities shows an effect as small as this."));
+                return ApiResponse(
+                    ProblemResult.Field("minimum_detectable_effect", "No number of identities shows an effect as small as this.")
+                );
             }
 
-            return Answer(new Plan(each, each * arms, body.IdentitiesPerDay is { } daily ? (long)Math.Ceiling(each * arms / daily) : null));
+            return ApiResponse(
+                new Plan(each, each * arms, body.IdentitiesPerDay is { } daily ? (long)Math.Ceiling(each * arms / daily) : null)
+            );
         }
 
-        private static Task<Outcome<Plan>> Answer(Outcome<Plan> plan) => Task.FromResult(plan);
+        private static Task<Result<Plan>> ApiResponse(Result<Plan> plan) => Task.FromResult(plan);
     }
 }

@@ -11,14 +11,14 @@ namespace Experiments.Api.Slices.ApiKeys;
 internal static class CreateApiKey
 {
     public static void Map(RouteGroupBuilder keys) =>
-        keys.MapPost("/", (RequestContext context) => context.Create<Body, Response>(body => new Command(context.Scope, body)))
-            .Named("createApiKey", "Create an API key; the secret is shown only once")
-            .Takes<Body>("""{"name": "deploy", "expires_at": "2030-01-31T12:00:00Z"}""")
-            .Answers<Response>(StatusCodes.Status201Created);
+        keys.MapPost("/", context => context.Create<Body, Response>(body => new Command(context.Scope, body)))
+            .WithOperation("createApiKey", "Create an API key; the secret is shown only once")
+            .HasBody<Body>("""{"name": "deploy", "expires_at": "2030-01-31T12:00:00Z"}""")
+            .Returns<Response>(StatusCodes.Status201Created);
 
     internal sealed record Body(string? Name = null, DateTimeOffset? ExpiresAt = null);
 
-    internal sealed record Command(Scope Scope, Body Body) : IRequest<Outcome<Response>>;
+    internal sealed record Command(CommandScope Scope, Body Body) : IRequest<Result<Response>>;
 
     /// <summary>The new key with its secret.</summary>
     [Example(
@@ -39,7 +39,7 @@ internal static class CreateApiKey
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Response>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<Response>>
     {
         private const string Sql = $"""
             WITH created AS (
@@ -54,7 +54,7 @@ internal static class CreateApiKey
             SELECT {ApiKeyView.Columns} FROM created k
             """;
 
-        public async Task<Outcome<Response>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<Response>> Handle(Command command, CancellationToken cancellationToken)
         {
             var secret = Secret.NewApiKey();
             var key = await db.Change<ApiKeyView>(

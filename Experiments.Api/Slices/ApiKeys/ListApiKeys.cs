@@ -10,19 +10,19 @@ namespace Experiments.Api.Slices.ApiKeys;
 internal static class ListApiKeys
 {
     public static void Map(RouteGroupBuilder keys) =>
-        keys.MapGet("/", (RequestContext context) => context.Get(new Query(context.Environment.Id, context.Page, context.Address)))
-            .Named("listApiKeys", "List the API keys of the environment, without secrets")
-            .AsksForPage()
-            .Answers<Listing<ApiKeyView>>();
+        keys.MapGet("/", context => context.Get(new Query(context.Environment.Id, context.Page, context.Address)))
+            .WithOperation("listApiKeys", "List the API keys of the environment, without secrets")
+            .HasPaging()
+            .Returns<Listing<ApiKeyView>>();
 
-    internal sealed record Query(long EnvironmentId, Page Page, Uri Address) : IRequest<Outcome<Listing<ApiKeyView>>>, IPaged;
+    internal sealed record Query(long EnvironmentId, Page Page, Uri Address) : IRequest<Result<Listing<ApiKeyView>>>, IPaged;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
         public Validator() => this.RulesForPage();
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<ApiKeyView>>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Listing<ApiKeyView>>>
     {
         private const string Sql = $"""
             SELECT total.count, {ApiKeyView.Columns}
@@ -31,7 +31,7 @@ internal static class ListApiKeys
             ORDER BY k.id DESC
             """;
 
-        public async Task<Outcome<Listing<ApiKeyView>>> Handle(Query query, CancellationToken cancellationToken)
+        public async Task<Result<Listing<ApiKeyView>>> Handle(Query query, CancellationToken cancellationToken)
         {
             var rows = await db.Rows<Row>(
                 Sql,

@@ -10,14 +10,14 @@ namespace Experiments.Api.Slices.ApiKeys;
 internal static class RevokeApiKey
 {
     public static void Map(RouteGroupBuilder keys) =>
-        keys.MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
-            .Named("revokeApiKey", "Revoke an API key")
-            .AnswersNothing()
-            .Refuses(Problem.NoApiKey);
+        keys.MapDelete("/{id}", context => context.Delete(() => new Command(context.Scope, context.Id)))
+            .WithOperation("revokeApiKey", "Revoke an API key")
+            .ReturnsNothing()
+            .FailsWith(Problem.NoApiKey);
 
-    internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
+    internal sealed record Command(CommandScope Scope, long Id) : IRequest<Result<Nothing>>;
 
-    internal sealed class Handler(Db db, AccessStore access) : IRequestHandler<Command, Outcome<Nothing>>
+    internal sealed class Handler(Db db, AccessStore access) : IRequestHandler<Command, Result<Nothing>>
     {
         private const string Sql = $"""
             WITH revoked AS (
@@ -31,7 +31,7 @@ internal static class RevokeApiKey
             SELECT {ApiKeyView.Columns} FROM revoked k
             """;
 
-        public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<Nothing>> Handle(Command command, CancellationToken cancellationToken)
         {
             var revoked = await db.Change<ApiKeyView>(
                 Sql,

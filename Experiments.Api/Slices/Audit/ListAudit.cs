@@ -14,7 +14,7 @@ internal static class ListAudit
         environment
             .MapGet(
                 "/audit",
-                (RequestContext context) =>
+                context =>
                     context.Get(
                         new Query(
                             context.Environment.Id,
@@ -26,14 +26,14 @@ internal static class ListAudit
                     )
             )
             .WithTags("Audit")
-            .Named("listAudit", "List the audit log, newest first")
-            .Asks("object_type", "Only changes of this kind of object.", "experiment")
-            .Asks("object_id", "Only changes of the object with this id; goes with object_type.", "1")
-            .AsksForPage()
-            .Answers<Listing<Entry>>();
+            .WithOperation("listAudit", "List the audit log, newest first")
+            .HasQuery("object_type", "Only changes of this kind of object.", "experiment")
+            .HasQuery("object_id", "Only changes of the object with this id; goes with object_type.", "1")
+            .HasPaging()
+            .Returns<Listing<Entry>>();
 
     internal sealed record Query(long EnvironmentId, string? ObjectType, string? ObjectId, Page Page, Uri Address)
-        : IRequest<Outcome<Listing<Entry>>>,
+        : IRequest<Result<Listing<Entry>>>,
             IPaged;
 
     /// <summary>One change: who, what, before, after, when.</summary>
@@ -70,9 +70,7 @@ internal static class ListAudit
             this.RulesForPage();
             RuleFor(query => query.ObjectType)
                 .OneOf("admin", "api_key", "cohort", "environment", "experiment", "feature", "holdout", "metric");
-            RuleFor(query => query.ObjectId)
-                .Must(id => id is null || (Platform.Http.ObjectId.TryParse(id, null, out var read) && read.Value > 0))
-                .WithMessage("This must be an id.");
+            RuleFor(query => query.ObjectId).Must(id => id is null || ObjectIds.In(id) is not null).WithMessage("This must be an id.");
             RuleFor(query => query.ObjectType)
                 .NotNull()
                 .When(query => query.ObjectId is not null)
@@ -80,7 +78,7 @@ internal static class ListAudit
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<Entry>>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Listing<Entry>>>
     {
         private const string Sql = """
             WITH total AS (
@@ -101,16 +99,15 @@ internal static class ListAudit
             ORDER BY a.id DESC
             """;
 
-        public async Task<Outcome<Listing<Entry>>> Handle(Query query, CancellationToken cancellationToken)
+        public async Task<Result<Listing<Entry>>> Handle(Query query, CancellationToken cancellationToken)
         {
-            _ = Platform.Http.ObjectId.TryParse(query.ObjectId, null, out var id);
             var rows = await db.Rows<Row>(
                 Sql,
                 new
                 {
                     query.EnvironmentId,
                     Type = query.ObjectType,
-                    Id = query.ObjectId is null ? (long?)null : id.Value,
+                    Id = ObjectIds.In(query.ObjectId),
                     query.Page.Limit,
                     query.Page.Offset,
                 },

@@ -25,9 +25,9 @@ internal record CohortView : IIdentified
     /// <summary>What the audit log shows of a cohort <c>c</c>.</summary>
     public const string State = "jsonb_build_object('name', c.name, 'experiment', c.experiment_id, 'variant', c.variant)";
 
-    /// <summary>The places of the variants whose identities are members of a cohort <c>c</c>: that of its own, or all.</summary>
-    public const string Places = """
-        ARRAY(SELECT (v.place - 1)::smallint FROM experiments e, jsonb_array_elements(e.variants) WITH ORDINALITY AS v(variant, place)
+    /// <summary>The indexes of the variants whose identities are members of a cohort <c>c</c>: that of its own, or all.</summary>
+    public const string Indexes = """
+        ARRAY(SELECT (v.ordinal - 1)::smallint FROM experiments e, jsonb_array_elements(e.variants) WITH ORDINALITY AS v(variant, ordinal)
               WHERE e.id = c.experiment_id AND (c.variant IS NULL OR v.variant->>'key' = c.variant))
         """;
 

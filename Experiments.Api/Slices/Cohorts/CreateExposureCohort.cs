@@ -15,17 +15,16 @@ internal static class CreateExposureCohort
         experiments
             .MapPost(
                 "/{id}/exposure-cohort",
-                (ObjectId id, RequestContext context) =>
-                    context.Create<Body, CohortView>(body => new Command(context.Scope, id.Value, body), at: "cohorts")
+                context => context.Create<Body, CohortView>(body => new Command(context.Scope, context.Id, body), at: "cohorts")
             )
-            .Named("createExposureCohort", "Create a cohort of the identities exposed to an experiment")
-            .Takes<Body>("""{"variant": "green"}""")
-            .Answers<CohortView>(StatusCodes.Status201Created)
-            .Refuses(Problem.NoExperiment, Problem.Stale, Problem.NeverStarted, Problem.CohortExists);
+            .WithOperation("createExposureCohort", "Create a cohort of the identities exposed to an experiment")
+            .HasBody<Body>("""{"variant": "green"}""")
+            .Returns<CohortView>(StatusCodes.Status201Created)
+            .FailsWith(Problem.NoExperiment, Problem.Stale, Problem.NeverStarted, Problem.CohortExists);
 
     internal sealed record Body(string? Name = null, string? Variant = null);
 
-    internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<CohortView>>;
+    internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<CohortView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -36,7 +35,7 @@ internal static class CreateExposureCohort
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<CohortView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<CohortView>>
     {
         private const string Sql = $"""
             {ExperimentChange.Subject}, allowed AS (
@@ -61,7 +60,7 @@ internal static class CreateExposureCohort
             SELECT v.stale, a.*, {CohortView.Columns} FROM verdict v CROSS JOIN allowed a LEFT JOIN created c ON true
             """;
 
-        public async Task<Outcome<CohortView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<CohortView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var row = await db.ChangeLocked<Row>(
                 Sql,
@@ -80,7 +79,7 @@ internal static class CreateExposureCohort
             return row switch
             {
                 null => Problem.NoExperiment,
-                { HasVariant: false } => Refusal.Field("variant", "The experiment has no variant with this key."),
+                { HasVariant: false } => ProblemResult.Field("variant", "The experiment has no variant with this key."),
                 { Stale: true } => Problem.Stale,
                 { HasStarted: false } => Problem.NeverStarted,
                 { Id: 0 } => Problem.CohortExists,

@@ -10,14 +10,14 @@ internal static class DeleteCohort
 {
     public static void Map(RouteGroupBuilder cohorts) =>
         cohorts
-            .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
-            .Named("deleteCohort", "Delete a cohort")
-            .AnswersNothing()
-            .Refuses(Problem.NoCohort);
+            .MapDelete("/{id}", context => context.Delete(() => new Command(context.Scope, context.Id)))
+            .WithOperation("deleteCohort", "Delete a cohort")
+            .ReturnsNothing()
+            .FailsWith(Problem.NoCohort);
 
-    internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
+    internal sealed record Command(CommandScope Scope, long Id) : IRequest<Result<Nothing>>;
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Nothing>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<Nothing>>
     {
         private const string Sql = $"""
             SELECT f.id
@@ -37,7 +37,7 @@ internal static class DeleteCohort
             SELECT id FROM deleted
             """;
 
-        public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken) =>
+        public async Task<Result<Nothing>> Handle(Command command, CancellationToken cancellationToken) =>
             await db.ChangeLocked<Row>(
                 Sql,
                 new

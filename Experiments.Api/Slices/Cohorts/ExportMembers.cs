@@ -18,36 +18,38 @@ internal static class ExportMembers
         cohorts
             .MapGet("/{id}/export", Send)
             .WithMetadata(new DisableRequestTimeoutAttribute())
-            .Named("exportMembers", "All identities of a cohort, as CSV")
+            .WithOperation("exportMembers", "All identities of a cohort, as CSV")
             .Produces<string>(StatusCodes.Status200OK, "text/csv")
-            .Asks("spreadsheet", "false leaves out the apostrophe before what a spreadsheet would take for a formula.", "false")
-            .Refuses(Problem.NoCohort, Problem.Invalid);
+            .HasQuery("spreadsheet", "false leaves out the apostrophe before what a spreadsheet would take for a formula.", "false")
+            .FailsWith(Problem.NoCohort, Problem.Invalid);
 
-    private static async Task<IResult> Send(ObjectId id, RequestContext context, Db db)
+    private static async Task<IResult> Send(RequestContext context)
     {
-        var outcome = await context.Send(new Query(context.Environment.Id, id.Value, context.Query["spreadsheet"]));
-        return outcome.Refusal is { } refusal ? Answer.Of(refusal) : new Csv(db, outcome.Value!, context.Query["spreadsheet"] != "false");
+        var outcome = await context.Send(new Query(context.Environment.Id, context.Id, context.Query["spreadsheet"]));
+        return outcome.Failure is { } refusal
+            ? ApiResponse.Of(refusal)
+            : new Csv(context.Service<Db>(), outcome.Value!, context.Query["spreadsheet"] != "false");
     }
 
-    internal sealed record Query(long EnvironmentId, long Id, string? Spreadsheet) : IRequest<Outcome<Cohort>>;
+    internal sealed record Query(long EnvironmentId, long Id, string? Spreadsheet) : IRequest<Result<Cohort>>;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
         public Validator() => RuleFor(q => q.Spreadsheet).OneOf("true", "false");
     }
 
-    internal sealed record Cohort(long Id, long ExperimentId, long EnvironmentId, short[] Places);
+    internal sealed record Cohort(long Id, long ExperimentId, long EnvironmentId, short[] Indexes);
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Cohort>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Cohort>>
     {
         private const string Sql = $"""
-            SELECT c.id, c.experiment_id, c.environment_id, {CohortView.Places} AS places
+            SELECT c.id, c.experiment_id, c.environment_id, {CohortView.Indexes} AS indexes
             FROM cohorts c WHERE c.id = @Id AND c.environment_id = @EnvironmentId
             """;
 
-        public async Task<Outcome<Cohort>> Handle(Query query, CancellationToken cancellationToken) =>
+        public async Task<Result<Cohort>> Handle(Query query, CancellationToken cancellationToken) =>
             await db.Row<Row>(Sql, query, cancellationToken) is { } row
-                ? new Cohort(row.Id, row.ExperimentId, row.EnvironmentId, row.Places)
+                ? new Cohort(row.Id, row.ExperimentId, row.EnvironmentId, row.Indexes)
                 : Problem.NoCohort;
 
         private sealed record Row
@@ -58,7 +60,7 @@ internal static class ExportMembers
 
             public long EnvironmentId { get; init; }
 
-            public short[] Places { get; init; } = [];
+            public short[] Indexes { get; init; } = [];
         }
     }
 
@@ -68,11 +70,11 @@ internal static class ExportMembers
 
         private static readonly SearchValues<char> Special = SearchValues.Create(",;\t\"\r\n");
 
-        // Each place on its own, so that the next piece begins in the index where the last one ended.
+        // Each variant by itself, so that the next piece begins in the index where the last one ended.
         private const string Piece = """
             SELECT x.identity, x.identifier, e.variants->x.counts_in->>'key' AS variant, x.enrolled_at AS exposed_at
             FROM exposures x JOIN experiments e ON e.id = x.experiment_id
-            WHERE e.id = @ExperimentId AND e.environment_id = @EnvironmentId AND x.counts_in = @place AND x.identity > @after
+            WHERE e.id = @ExperimentId AND e.environment_id = @EnvironmentId AND x.counts_in = @index AND x.identity > @after
             ORDER BY x.identity LIMIT @Size
             """;
 
@@ -84,7 +86,7 @@ internal static class ExportMembers
             response.Headers.ContentDisposition = $"attachment; filename=\"cohort-{cohort.Id.ToString(CultureInfo.InvariantCulture)}.csv\"";
             await using var text = new StreamWriter(response.Body, leaveOpen: true) { NewLine = "\r\n" };
             await text.WriteLineAsync("identifier,variant,exposed_at".AsMemory(), ct);
-            foreach (var place in cohort.Places)
+            foreach (var index in cohort.Indexes)
             {
                 for (var after = Guid.Empty; ; )
                 {
@@ -94,7 +96,7 @@ internal static class ExportMembers
                         {
                             cohort.ExperimentId,
                             cohort.EnvironmentId,
-                            place,
+                            index,
                             after,
                             Size,
                         },

@@ -11,17 +11,13 @@ internal static class ListCohorts
 {
     public static void Map(RouteGroupBuilder cohorts) =>
         cohorts
-            .MapGet(
-                "/",
-                (RequestContext context) =>
-                    context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address))
-            )
-            .Named("listCohorts", "List cohorts, newest first")
-            .Asks("q", "Only those with this text in their name, in any case.", "green")
-            .AsksForPage()
-            .Answers<Listing<CohortView>>();
+            .MapGet("/", context => context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address)))
+            .WithOperation("listCohorts", "List cohorts, newest first")
+            .HasQuery("q", "Only those with this text in their name, in any case.", "green")
+            .HasPaging()
+            .Returns<Listing<CohortView>>();
 
-    internal sealed record Query(long EnvironmentId, string? Q, Page Page, Uri Address) : IRequest<Outcome<Listing<CohortView>>>, IPaged;
+    internal sealed record Query(long EnvironmentId, string? Q, Page Page, Uri Address) : IRequest<Result<Listing<CohortView>>>, IPaged;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
@@ -32,7 +28,7 @@ internal static class ListCohorts
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<CohortView>>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Listing<CohortView>>>
     {
         private const string Sql = $"""
             WITH found AS MATERIALIZED (
@@ -48,7 +44,7 @@ internal static class ListCohorts
             ORDER BY c.created_at DESC, c.id DESC
             """;
 
-        public async Task<Outcome<Listing<CohortView>>> Handle(Query query, CancellationToken cancellationToken)
+        public async Task<Result<Listing<CohortView>>> Handle(Query query, CancellationToken cancellationToken)
         {
             var rows = await db.Rows<Row>(
                 Sql,

@@ -13,16 +13,15 @@ internal static class ListEventNames
         environment
             .MapGet(
                 "/events/names",
-                (RequestContext context) =>
-                    context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address))
+                context => context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address))
             )
             .WithTags("Events")
-            .Named("listEventNames", "List the names of received events, most recent first")
-            .Asks("q", "Only those with this text in their name, in any case.", "purchase")
-            .AsksForPage()
-            .Answers<Listing<EventName>>();
+            .WithOperation("listEventNames", "List the names of received events, most recent first")
+            .HasQuery("q", "Only those with this text in their name, in any case.", "purchase")
+            .HasPaging()
+            .Returns<Listing<EventName>>();
 
-    internal sealed record Query(long EnvironmentId, string? Q, Page Page, Uri Address) : IRequest<Outcome<Listing<EventName>>>, IPaged;
+    internal sealed record Query(long EnvironmentId, string? Q, Page Page, Uri Address) : IRequest<Result<Listing<EventName>>>, IPaged;
 
     /// <summary>The events of one name: how many, and when the first and the last of them happened.</summary>
     internal sealed record EventName(string Event, long Count, DateTime FirstSeen, DateTime LastSeen);
@@ -36,7 +35,7 @@ internal static class ListEventNames
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<EventName>>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Listing<EventName>>>
     {
         private const string Sql = """
             WITH found AS MATERIALIZED (
@@ -51,7 +50,7 @@ internal static class ListEventNames
             ORDER BY p.last_seen DESC, p.event
             """;
 
-        public async Task<Outcome<Listing<EventName>>> Handle(Query query, CancellationToken cancellationToken)
+        public async Task<Result<Listing<EventName>>> Handle(Query query, CancellationToken cancellationToken)
         {
             var rows = await db.Rows<Row>(
                 Sql,

@@ -14,8 +14,8 @@ internal static class SendEvents
         routes
             .MapServed(HttpMethods.Post, "/events", Handle)
             .WithTags("Events")
-            .Named("sendEvents", "Send exposures and other events")
-            .Takes<Body>(
+            .WithOperation("sendEvents", "Send exposures and other events")
+            .HasBody<Body>(
                 """
                 {"events": [
                     {"event": "$flag_exposure", "feature_name": "button_colour", "identifier": "user-1", "value": "green",
@@ -23,7 +23,7 @@ internal static class SendEvents
                     {"event": "purchase", "identifier": "user-1", "value": "12.50", "timestamp": 1795348805000, "id": "order-4711"}]}
                 """
             )
-            .Answers<Receipt>(StatusCodes.Status202Accepted);
+            .Returns<Receipt>(StatusCodes.Status202Accepted);
 
     internal sealed record Body(IReadOnlyList<Sent> Events);
 
@@ -66,14 +66,14 @@ internal static class SendEvents
                         batch.Accepted,
                         batch.Accepted - added,
                         batch.Rejected.Count,
-                        [.. batch.Rejected.Take(Refusal.MostErrors)]
+                        [.. batch.Rejected.Take(ProblemResult.MostErrors)]
                     );
                 },
                 deadline.Token
             );
-        if (outcome.Refusal is { } refusal)
+        if (outcome.Failure is { } refusal)
         {
-            await Answer.Of(refusal).ExecuteAsync(http);
+            await ApiResponse.Of(refusal).ExecuteAsync(http);
             return;
         }
 

@@ -16,13 +16,12 @@ internal static class AttachMetric
         experiments
             .MapPost(
                 "/{id}/metrics",
-                (ObjectId id, RequestContext context) =>
-                    context.Create<Body, ExperimentMetricView>(body => new Command(context.Scope, id.Value, body))
+                context => context.Create<Body, ExperimentMetricView>(body => new Command(context.Scope, context.Id, body))
             )
-            .Named("attachMetric", "Attach a metric to an experiment")
-            .Takes<Body>("""{"metric": 1, "role": "guardrail", "expected_direction": "not_decrease"}""")
-            .Answers<ExperimentMetricView>(StatusCodes.Status201Created)
-            .Refuses(
+            .WithOperation("attachMetric", "Attach a metric to an experiment")
+            .HasBody<Body>("""{"metric": 1, "role": "guardrail", "expected_direction": "not_decrease"}""")
+            .Returns<ExperimentMetricView>(StatusCodes.Status201Created)
+            .FailsWith(
                 Problem.NoExperiment,
                 Problem.Stale,
                 Problem.ExperimentOver,
@@ -33,7 +32,7 @@ internal static class AttachMetric
 
     internal sealed record Body(long? Metric = null, string? Role = null, string? ExpectedDirection = null, JsonElement? Metadata = null);
 
-    internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<ExperimentMetricView>>;
+    internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<ExperimentMetricView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -49,7 +48,7 @@ internal static class AttachMetric
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentMetricView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ExperimentMetricView>>
     {
         private const string Sql = $"""
             {ExperimentChange.Subject}, metric AS (
@@ -82,7 +81,7 @@ internal static class AttachMetric
             FROM verdict v CROSS JOIN found LEFT JOIN attached l ON true
             """;
 
-        public async Task<Outcome<ExperimentMetricView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<ExperimentMetricView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var body = command.Body;
             var row = await db.ChangeLocked<Row>(
@@ -104,7 +103,7 @@ internal static class AttachMetric
             return row switch
             {
                 null => Problem.NoExperiment,
-                { IsKnown: false } => Refusal.Field("metric", "This environment has no metric with this id."),
+                { IsKnown: false } => ProblemResult.Field("metric", "This environment has no metric with this id."),
                 { Stale: true } => Problem.Stale,
                 { Before: ExperimentStatus.Completed } => Problem.ExperimentOver,
                 { IsAttached: true } => Problem.MetricAttached,

@@ -13,19 +13,15 @@ internal static class CompleteExperiment
 {
     public static void Map(RouteGroupBuilder experiments) =>
         experiments
-            .MapPost(
-                "/{id}/complete",
-                (ObjectId id, RequestContext context) =>
-                    context.Act<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body))
-            )
-            .Named("completeExperiment", "Complete an experiment with a conclusion, and optionally ship a variant")
-            .Takes<Body>("""{"conclusion": "won", "comment": "Two per cent more orders.", "ship": "green"}""", required: false)
-            .Answers<ExperimentView>()
-            .Refuses(Problem.NoExperiment, Problem.Stale, Problem.IllegalTransition);
+            .MapPost("/{id}/complete", context => context.Act<Body, ExperimentView>(body => new Command(context.Scope, context.Id, body)))
+            .WithOperation("completeExperiment", "Complete an experiment with a conclusion, and optionally ship a variant")
+            .HasBody<Body>("""{"conclusion": "won", "comment": "Two per cent more orders.", "ship": "green"}""", required: false)
+            .Returns<ExperimentView>()
+            .FailsWith(Problem.NoExperiment, Problem.Stale, Problem.IllegalTransition);
 
     internal sealed record Body(string? Conclusion = null, string? Comment = null, string? Ship = null);
 
-    internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<ExperimentView>>;
+    internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<ExperimentView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -37,7 +33,7 @@ internal static class CompleteExperiment
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ExperimentView>>
     {
         private const string Sql = $"""
             {ExperimentChange.Subject}, shipped AS (
@@ -63,7 +59,7 @@ internal static class CompleteExperiment
 
         private static readonly string[] From = Lifecycle.Sources(ExperimentAction.Complete);
 
-        public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var (conclusion, comment, ship) = command.Body;
             var row = await db.ChangeLocked<ExperimentChange.Row>(
@@ -84,8 +80,8 @@ internal static class CompleteExperiment
             );
 
             return row is { Changed: false } && ship is not null && !row.Has(ship)
-                    ? Refusal.Field("ship", "The experiment has no variant with this key.")
-                : ExperimentChange.Refused(row, ExperimentAction.Complete) is { } refusal ? refusal
+                    ? ProblemResult.Field("ship", "The experiment has no variant with this key.")
+                : ExperimentChange.Failed(row, ExperimentAction.Complete) is { } refusal ? refusal
                 : row!;
         }
     }

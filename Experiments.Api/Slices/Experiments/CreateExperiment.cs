@@ -14,11 +14,13 @@ internal static class CreateExperiment
 {
     public static void Map(RouteGroupBuilder experiments) =>
         experiments
-            .MapPost("/", (RequestContext context) => context.Create<Body, ExperimentView>(body => new Command(context.Scope, body)))
-            .Named("createExperiment", "Create an experiment on an existing feature, or together with a new one")
-            .Takes<Body>("""{"name": "Green button", "hypothesis": "A green button sells more.", "feature": 1, "rollout_percentage": 50}""")
-            .Answers<ExperimentView>(StatusCodes.Status201Created)
-            .Refuses(Problem.AlreadyActive, Problem.FeatureNameTaken);
+            .MapPost("/", context => context.Create<Body, ExperimentView>(body => new Command(context.Scope, body)))
+            .WithOperation("createExperiment", "Create an experiment on an existing feature, or together with a new one")
+            .HasBody<Body>(
+                """{"name": "Green button", "hypothesis": "A green button sells more.", "feature": 1, "rollout_percentage": 50}"""
+            )
+            .Returns<ExperimentView>(StatusCodes.Status201Created)
+            .FailsWith(Problem.AlreadyActive, Problem.FeatureNameTaken);
 
     internal sealed record Body(
         string? Name = null,
@@ -40,7 +42,7 @@ internal static class CreateExperiment
         JsonElement? Metadata = null
     );
 
-    internal sealed record Command(Scope Scope, Body Body) : IRequest<Outcome<ExperimentView>>;
+    internal sealed record Command(CommandScope Scope, Body Body) : IRequest<Result<ExperimentView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -85,7 +87,7 @@ internal static class CreateExperiment
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ExperimentView>>
     {
         // A refusal leaves nothing behind: a feature is made only where the experiment is.
         private const string Sql = $"""
@@ -133,7 +135,7 @@ internal static class CreateExperiment
             LEFT JOIN created e ON true
             """;
 
-        public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var body = command.Body;
             var made = body.Feature!.New is null
@@ -174,21 +176,21 @@ internal static class CreateExperiment
 
             return row switch
             {
-                { UnknownMetrics: [var metric, ..] } => Refusal.Field(
+                { UnknownMetrics: [var metric, ..] } => ProblemResult.Field(
                     $"metrics[{body.Metrics!.Index().First(asked => asked.Item!.Metric == metric).Index}].metric",
                     "This environment has no metric with this id."
                 ),
-                { HasHoldout: false } => Refusal.Field("holdout", "This environment has no holdout with this id."),
+                { HasHoldout: false } => ProblemResult.Field("holdout", "This environment has no holdout with this id."),
                 { FeatureId: null } => made is null
-                    ? Refusal.Field("feature", "This environment has no feature with this id.")
+                    ? ProblemResult.Field("feature", "This environment has no feature with this id.")
                     : Problem.FeatureNameTaken,
                 { Multivariate: false } => made is null
-                    ? Refusal.Field("feature", "This feature has no options. Add some, so that there is something to compare.")
-                    : Refusal.Field(
+                    ? ProblemResult.Field("feature", "This feature has no options. Add some, so that there is something to compare.")
+                    : ProblemResult.Field(
                         "feature.variants",
                         "There must be another variant besides 'control', so that there is something to compare."
                     ),
-                { SplitFits: false } => Refusal.Field("variants", "These must be 'control' and each option of the feature, once."),
+                { SplitFits: false } => ProblemResult.Field("variants", "These must be 'control' and each option of the feature, once."),
                 { Id: 0 } => Problem.AlreadyActive,
                 _ => row!,
             };

@@ -11,14 +11,14 @@ internal static class DeleteExperiment
 {
     public static void Map(RouteGroupBuilder experiments) =>
         experiments
-            .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
-            .Named("deleteExperiment", "Delete an experiment that is not running")
-            .AnswersNothing()
-            .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentRunning);
+            .MapDelete("/{id}", context => context.Delete(() => new Command(context.Scope, context.Id)))
+            .WithOperation("deleteExperiment", "Delete an experiment that is not running")
+            .ReturnsNothing()
+            .FailsWith(Problem.NoExperiment, Problem.Stale, Problem.ExperimentRunning);
 
-    internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
+    internal sealed record Command(CommandScope Scope, long Id) : IRequest<Result<Nothing>>;
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Nothing>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<Nothing>>
     {
         private const string Sql = $"""
             {ExperimentChange.Subject}, changed AS (
@@ -28,10 +28,10 @@ internal static class DeleteExperiment
                 WHERE e.id = s.id AND NOT v.stale AND s.status <> 'running'
                 RETURNING e.*, NULL::jsonb AS state
             ), {ExperimentChange.Logged}
-            {ExperimentChange.Answer}
+            {ExperimentChange.ApiResponse}
             """;
 
-        public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<Nothing>> Handle(Command command, CancellationToken cancellationToken)
         {
             var row = await db.ChangeLocked<ExperimentChange.Row>(
                 Sql,

@@ -13,16 +13,15 @@ internal static class DetachMetric
         experiments
             .MapDelete(
                 "/{id}/metrics/{link}",
-                (ObjectId id, ObjectId link, RequestContext context) =>
-                    context.Delete(() => new Command(context.Scope, id.Value, link.Value))
+                context => context.Delete(() => new Command(context.Scope, context.Id, context.RouteId("link")))
             )
-            .Named("detachMetric", "Detach a metric from an experiment that has not started")
-            .AnswersNothing()
-            .Refuses(Problem.NoExperiment, Problem.NoExperimentMetric, Problem.Stale, Problem.MetricsFrozen);
+            .WithOperation("detachMetric", "Detach a metric from an experiment that has not started")
+            .ReturnsNothing()
+            .FailsWith(Problem.NoExperiment, Problem.NoExperimentMetric, Problem.Stale, Problem.MetricsFrozen);
 
-    internal sealed record Command(Scope Scope, long Id, long Link) : IRequest<Outcome<Nothing>>;
+    internal sealed record Command(CommandScope Scope, long Id, long Link) : IRequest<Result<Nothing>>;
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Nothing>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<Nothing>>
     {
         private const string Sql = $"""
             {ExperimentChange.Subject}, link AS (
@@ -43,7 +42,7 @@ internal static class DetachMetric
             SELECT v.before, v.stale, EXISTS (SELECT FROM link) AS is_known FROM verdict v
             """;
 
-        public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<Nothing>> Handle(Command command, CancellationToken cancellationToken)
         {
             var row = await db.ChangeLocked<Row>(
                 Sql,

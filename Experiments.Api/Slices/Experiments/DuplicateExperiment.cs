@@ -16,24 +16,23 @@ internal static class DuplicateExperiment
         experiments
             .MapPost(
                 "/{id}/duplicate",
-                (ObjectId id, RequestContext context) =>
-                    context.Create<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body), at: "experiments")
+                context => context.Create<Body, ExperimentView>(body => new Command(context.Scope, context.Id, body), at: "experiments")
             )
-            .Named("duplicateExperiment", "Duplicate an experiment")
-            .Takes<Body>("""{"name": "Green button, again", "feature": 2}""", required: false)
-            .Answers<ExperimentView>(StatusCodes.Status201Created)
-            .Refuses(Problem.NoExperiment, Problem.AlreadyActive);
+            .WithOperation("duplicateExperiment", "Duplicate an experiment")
+            .HasBody<Body>("""{"name": "Green button, again", "feature": 2}""", required: false)
+            .Returns<ExperimentView>(StatusCodes.Status201Created)
+            .FailsWith(Problem.NoExperiment, Problem.AlreadyActive);
 
     internal sealed record Body(string? Name = null, long? Feature = null);
 
-    internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<ExperimentView>>;
+    internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<ExperimentView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
         public Validator() => RuleFor(c => c.Body.Name).Required(255).When(c => c.Body.Name is not null);
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ExperimentView>>
     {
         private const string Sql = $"""
             WITH source AS (
@@ -46,7 +45,7 @@ internal static class DuplicateExperiment
                 WHERE f.id = COALESCE(@Feature, s.feature_id) AND f.environment_id = @EnvironmentId AND f.deleted_at IS NULL
                 FOR SHARE OF f
             ), metric AS (
-                SELECT m.*, l.role, l.expected_direction, l.metadata, l.id AS place
+                SELECT m.*, l.role, l.expected_direction, l.metadata, l.id AS ordinal
                 FROM source s JOIN experiment_metrics l ON l.experiment_id = s.id JOIN metrics m ON m.id = l.metric_id
                 WHERE m.environment_id = @EnvironmentId AND m.deleted_at IS NULL
                 FOR SHARE OF m
@@ -71,7 +70,7 @@ internal static class DuplicateExperiment
                     aggregation, direction, definition)
                 SELECT e.environment_id, e.id, m.id, m.role, m.expected_direction, m.metadata, m.name, m.aggregation, m.direction,
                     m.definition
-                FROM created e, metric m ORDER BY m.place
+                FROM created e, metric m ORDER BY m.ordinal
                 RETURNING l.*
             ), links AS (
                 SELECT COALESCE(jsonb_agg({ExperimentMetricView.State} ORDER BY l.id), '[]') AS metrics FROM attached l
@@ -87,7 +86,7 @@ internal static class DuplicateExperiment
             LEFT JOIN created e ON true
             """;
 
-        public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var row = await db.Change<Row>(
                 Sql,
@@ -105,11 +104,14 @@ internal static class DuplicateExperiment
             return row switch
             {
                 null => Problem.NoExperiment,
-                { FeatureId: null } => Refusal.Field(
+                { FeatureId: null } => ProblemResult.Field(
                     "feature",
                     "This environment has no feature with this id, or that of the experiment is deleted."
                 ),
-                { SplitFits: false } => Refusal.Field("feature", "The options of this feature are not the variants of the experiment."),
+                { SplitFits: false } => ProblemResult.Field(
+                    "feature",
+                    "The options of this feature are not the variants of the experiment."
+                ),
                 { Id: 0 } => Problem.AlreadyActive,
                 _ => row,
             };

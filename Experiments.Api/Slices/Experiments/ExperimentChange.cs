@@ -68,25 +68,25 @@ internal static class ExperimentChange
         """;
 
     /// <summary>The verdict, and the experiment as it is now.</summary>
-    public const string Answer = $"{Outcome} CROSS JOIN flag f";
+    public const string ApiResponse = $"{Result} CROSS JOIN flag f";
 
     /// <summary>The same where the slice may have changed the feature as well.</summary>
     public const string AnswerWithServed =
-        $"{Outcome} CROSS JOIN (SELECT * FROM served UNION ALL SELECT * FROM flag WHERE NOT EXISTS (SELECT FROM served)) f";
+        $"{Result} CROSS JOIN (SELECT * FROM served UNION ALL SELECT * FROM flag WHERE NOT EXISTS (SELECT FROM served)) f";
 
-    private const string Outcome = $"""
+    private const string Result = $"""
         SELECT v.before, v.stale, EXISTS (SELECT FROM changed) AS changed, {ExperimentView.Columns}
         FROM verdict v
         CROSS JOIN (SELECT * FROM changed UNION ALL SELECT * FROM subject WHERE NOT EXISTS (SELECT FROM changed)) e
         """;
 
     /// <summary>The refusal that follows from what the statement found, or null when the change was made.</summary>
-    public static Refusal? Refused(Row? row, ExperimentAction action) =>
+    public static ProblemResult? Failed(Row? row, ExperimentAction action) =>
         row switch
         {
-            null => (Refusal)Problem.NoExperiment,
+            null => (ProblemResult)Problem.NoExperiment,
             { Stale: true } => Problem.Stale,
-            { Changed: false } => new Refusal(Problem.IllegalTransition, IllegalMove(row.Before, action)),
+            { Changed: false } => new ProblemResult(Problem.IllegalTransition, IllegalMove(row.Before, action)),
             _ => null,
         };
 

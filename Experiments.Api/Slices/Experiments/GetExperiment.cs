@@ -10,14 +10,14 @@ internal static class GetExperiment
 {
     public static void Map(RouteGroupBuilder experiments) =>
         experiments
-            .MapGet("/{id}", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
-            .Named("getExperiment", "Read an experiment")
-            .Answers<ExperimentView>()
-            .Refuses(Problem.NoExperiment);
+            .MapGet("/{id}", context => context.Get(new Query(context.Environment.Id, context.Id)))
+            .WithOperation("getExperiment", "Read an experiment")
+            .Returns<ExperimentView>()
+            .FailsWith(Problem.NoExperiment);
 
-    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<ExperimentView>>;
+    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Result<ExperimentView>>;
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<ExperimentView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<ExperimentView>>
     {
         private const string Sql = $"""
             SELECT {ExperimentView.Columns}
@@ -26,7 +26,7 @@ internal static class GetExperiment
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
             """;
 
-        public async Task<Outcome<ExperimentView>> Handle(Query query, CancellationToken cancellationToken) =>
+        public async Task<Result<ExperimentView>> Handle(Query query, CancellationToken cancellationToken) =>
             await db.Row<ExperimentView>(Sql, query, cancellationToken) is { } experiment ? experiment : Problem.NoExperiment;
     }
 }

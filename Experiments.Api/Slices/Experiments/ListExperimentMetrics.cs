@@ -10,14 +10,14 @@ internal static class ListExperimentMetrics
 {
     public static void Map(RouteGroupBuilder experiments) =>
         experiments
-            .MapGet("/{id}/metrics", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
-            .Named("listExperimentMetrics", "List the metrics of an experiment")
-            .Answers<IReadOnlyList<ExperimentMetricView>>()
-            .Refuses(Problem.NoExperiment);
+            .MapGet("/{id}/metrics", context => context.Get(new Query(context.Environment.Id, context.Id)))
+            .WithOperation("listExperimentMetrics", "List the metrics of an experiment")
+            .Returns<IReadOnlyList<ExperimentMetricView>>()
+            .FailsWith(Problem.NoExperiment);
 
-    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<IReadOnlyList<ExperimentMetricView>>>;
+    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Result<IReadOnlyList<ExperimentMetricView>>>;
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<IReadOnlyList<ExperimentMetricView>>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<IReadOnlyList<ExperimentMetricView>>>
     {
         private const string Sql = $"""
             SELECT {ExperimentMetricView.Columns}
@@ -27,13 +27,13 @@ internal static class ListExperimentMetrics
             ORDER BY l.id
             """;
 
-        public async Task<Outcome<IReadOnlyList<ExperimentMetricView>>> Handle(Query query, CancellationToken cancellationToken) =>
+        public async Task<Result<IReadOnlyList<ExperimentMetricView>>> Handle(Query query, CancellationToken cancellationToken) =>
             await db.Rows<ExperimentMetricView>(Sql, query, cancellationToken) is { Count: > 0 } rows
                 ? Found([.. rows.Where(row => row.Id > 0)])
                 : Problem.NoExperiment;
 
         // An interface converts to nothing by itself.
-        private static Outcome<IReadOnlyList<ExperimentMetricView>> Found(ExperimentMetricView[] metrics) =>
-            Outcome<IReadOnlyList<ExperimentMetricView>>.Of(metrics);
+        private static Result<IReadOnlyList<ExperimentMetricView>> Found(ExperimentMetricView[] metrics) =>
+            Result<IReadOnlyList<ExperimentMetricView>>.Of(metrics);
     }
 }

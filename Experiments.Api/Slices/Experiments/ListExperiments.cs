@@ -14,7 +14,7 @@ internal static class ListExperiments
         experiments
             .MapGet(
                 "/",
-                (RequestContext context) =>
+                context =>
                     context.Get(
                         new Query(
                             context.Environment.Id,
@@ -26,15 +26,15 @@ internal static class ListExperiments
                         )
                     )
             )
-            .Named("listExperiments", "List experiments, newest first")
-            .Asks("status", "Only those in this status; may be repeated.", "running", repeatable: true)
-            .Asks("q", "Only those with this text in their own or their feature's name, in any case.", "checkout")
-            .Asks("archived", "true lists the archived ones instead.", "false")
-            .AsksForPage()
-            .Answers<Response>();
+            .WithOperation("listExperiments", "List experiments, newest first")
+            .HasQuery("status", "Only those in this status; may be repeated.", "running", repeatable: true)
+            .HasQuery("q", "Only those with this text in their own or their feature's name, in any case.", "checkout")
+            .HasQuery("archived", "true lists the archived ones instead.", "false")
+            .HasPaging()
+            .Returns<Response>();
 
     internal sealed record Query(long EnvironmentId, string?[] Status, string? Q, string? Archived, Page Page, Uri Address)
-        : IRequest<Outcome<Response>>,
+        : IRequest<Result<Response>>,
             IPaged;
 
     [Example(
@@ -65,7 +65,7 @@ internal static class ListExperiments
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Response>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Response>>
     {
         // The feature is looked at only where the experiment's own name does not match.
         private const string Found = """
@@ -91,7 +91,7 @@ internal static class ListExperiments
             ORDER BY e.created_at DESC, e.id DESC
             """;
 
-        public async Task<Outcome<Response>> Handle(Query query, CancellationToken cancellationToken)
+        public async Task<Result<Response>> Handle(Query query, CancellationToken cancellationToken)
         {
             var statuses = query.Status.Length > 0 ? query.Status : [.. Enum.GetValues<ExperimentStatus>().Select(Lifecycle.Word)];
             var rows = await db.Rows<Row>(

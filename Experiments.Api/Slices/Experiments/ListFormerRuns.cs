@@ -16,15 +16,14 @@ internal static class ListFormerRuns
         experiments
             .MapGet(
                 "/{id}/former-runs",
-                (ObjectId id, RequestContext context) =>
-                    context.Get(new Query(context.Environment.Id, id.Value, context.Page, context.Address))
+                context => context.Get(new Query(context.Environment.Id, context.Id, context.Page, context.Address))
             )
-            .Named("listFormerRuns", "List the former runs of an experiment that was reset")
-            .AsksForPage()
-            .Answers<Listing<FormerRun>>()
-            .Refuses(Problem.NoExperiment);
+            .WithOperation("listFormerRuns", "List the former runs of an experiment that was reset")
+            .HasPaging()
+            .Returns<Listing<FormerRun>>()
+            .FailsWith(Problem.NoExperiment);
 
-    internal sealed record Query(long EnvironmentId, long Id, Page Page, Uri Address) : IRequest<Outcome<Listing<FormerRun>>>, IPaged;
+    internal sealed record Query(long EnvironmentId, long Id, Page Page, Uri Address) : IRequest<Result<Listing<FormerRun>>>, IPaged;
 
     internal record FormerRun
     {
@@ -48,7 +47,7 @@ internal static class ListFormerRuns
         public Validator() => this.RulesForPage();
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<FormerRun>>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Listing<FormerRun>>>
     {
         private const string Sql = """
             SELECT (SELECT count(*) FROM former_runs n WHERE n.experiment_id = e.id) AS count,
@@ -60,7 +59,7 @@ internal static class ListFormerRuns
             ORDER BY r.id DESC
             """;
 
-        public async Task<Outcome<Listing<FormerRun>>> Handle(Query query, CancellationToken cancellationToken)
+        public async Task<Result<Listing<FormerRun>>> Handle(Query query, CancellationToken cancellationToken)
         {
             var rows = await db.Rows<Row>(
                 Sql,

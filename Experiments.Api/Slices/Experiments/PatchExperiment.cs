@@ -16,15 +16,11 @@ internal static class PatchExperiment
 {
     public static void Map(RouteGroupBuilder experiments) =>
         experiments
-            .MapPatch(
-                "/{id}",
-                (ObjectId id, RequestContext context) =>
-                    context.Patch<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body))
-            )
-            .Named("patchExperiment", "Update or archive an experiment; before the first start, also what it compares")
-            .Takes<Body>("""{"name": "Greener button", "archived": false}""")
-            .Answers<ExperimentView>()
-            .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentRunning, Problem.SettingsFrozen);
+            .MapPatch("/{id}", context => context.Patch<Body, ExperimentView>(body => new Command(context.Scope, context.Id, body)))
+            .WithOperation("patchExperiment", "Update or archive an experiment; before the first start, also what it compares")
+            .HasBody<Body>("""{"name": "Greener button", "archived": false}""")
+            .Returns<ExperimentView>()
+            .FailsWith(Problem.NoExperiment, Problem.Stale, Problem.ExperimentRunning, Problem.SettingsFrozen);
 
     internal sealed record Body
     {
@@ -44,7 +40,7 @@ internal static class PatchExperiment
         public Optional<ExposureCriteria> Exposure { get; init; }
     }
 
-    internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<ExperimentView>>;
+    internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<ExperimentView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -69,7 +65,7 @@ internal static class PatchExperiment
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ExperimentView>>
     {
         // What stays as it was is not written, and leaves no entry. Variants are those of the feature, so it follows them.
         private const string Sql = $"""
@@ -128,7 +124,7 @@ internal static class PatchExperiment
             CROSS JOIN (SELECT * FROM served UNION ALL SELECT * FROM flag WHERE NOT EXISTS (SELECT FROM served)) f
             """;
 
-        public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var body = command.Body;
             var variants = body.Variants.Value;
@@ -161,8 +157,8 @@ internal static class PatchExperiment
             return row switch
             {
                 null => Problem.NoExperiment,
-                { HasHoldout: false } => Refusal.Field("holdout", "This environment has no holdout with this id."),
-                { IsWeb: false } => Refusal.Field(
+                { HasHoldout: false } => ProblemResult.Field("holdout", "This environment has no holdout with this id."),
+                { IsWeb: false } => ProblemResult.Field(
                     $"variants[{variants!.Index().First(variant => variant.Item!.Transforms is { Count: > 0 }).Index}].transforms",
                     VariantBody.OnlyOfTheWeb
                 ),

@@ -13,21 +13,17 @@ internal static class PatchRollout
 {
     public static void Map(RouteGroupBuilder experiments) =>
         experiments
-            .MapPatch(
-                "/{id}/rollout",
-                (ObjectId id, RequestContext context) =>
-                    context.Patch<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body))
-            )
-            .Named("patchRollout", "Update the rollout percentage and, before the first start, the split")
-            .Takes<Body>("""{"rollout_percentage": 50, "split": [{"key": "control", "weight": 50}, {"key": "green", "weight": 50}]}""")
-            .Answers<ExperimentView>()
-            .Refuses(Problem.NoExperiment, Problem.Stale, Problem.SplitFrozen, Problem.ExperimentOver);
+            .MapPatch("/{id}/rollout", context => context.Patch<Body, ExperimentView>(body => new Command(context.Scope, context.Id, body)))
+            .WithOperation("patchRollout", "Update the rollout percentage and, before the first start, the split")
+            .HasBody<Body>("""{"rollout_percentage": 50, "split": [{"key": "control", "weight": 50}, {"key": "green", "weight": 50}]}""")
+            .Returns<ExperimentView>()
+            .FailsWith(Problem.NoExperiment, Problem.Stale, Problem.SplitFrozen, Problem.ExperimentOver);
 
     internal sealed record Body(decimal? RolloutPercentage = null, IReadOnlyList<Share?>? Split = null);
 
     internal sealed record Share(string? Key = null, decimal? Weight = null);
 
-    internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<ExperimentView>>;
+    internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<ExperimentView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -40,7 +36,7 @@ internal static class PatchRollout
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ExperimentView>>
     {
         // What the rollout was until now is kept, so that an exposure that arrives late is judged by what was in force when it happened.
         private const string Sql = $"""
@@ -75,7 +71,7 @@ internal static class PatchRollout
             CROSS JOIN (SELECT * FROM changed UNION ALL SELECT * FROM subject WHERE NOT EXISTS (SELECT FROM changed)) e
             """;
 
-        public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var row = await db.ChangeLocked<Row>(
                 Sql,
@@ -97,7 +93,7 @@ internal static class PatchRollout
             return row switch
             {
                 null => Problem.NoExperiment,
-                { SplitFits: false } => Refusal.Field("split", "These must be 'control' and each option of the feature, once."),
+                { SplitFits: false } => ProblemResult.Field("split", "These must be 'control' and each option of the feature, once."),
                 { Stale: true } => Problem.Stale,
                 { Before: ExperimentStatus.Completed } => Problem.ExperimentOver,
                 { Frozen: true } => Problem.SplitFrozen,

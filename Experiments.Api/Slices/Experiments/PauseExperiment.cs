@@ -13,16 +13,15 @@ internal static class PauseExperiment
         experiments
             .MapPost(
                 "/{id}/pause",
-                (ObjectId id, RequestContext context) =>
-                    context.Act<RequestContext.NoBody, ExperimentView>(_ => new Command(context.Scope, id.Value))
+                context => context.Act<RequestContext.NoBody, ExperimentView>(_ => new Command(context.Scope, context.Id))
             )
-            .Named("pauseExperiment", "Pause a running experiment")
-            .Answers<ExperimentView>()
-            .Refuses(Problem.NoExperiment, Problem.Stale, Problem.IllegalTransition);
+            .WithOperation("pauseExperiment", "Pause a running experiment")
+            .Returns<ExperimentView>()
+            .FailsWith(Problem.NoExperiment, Problem.Stale, Problem.IllegalTransition);
 
-    internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<ExperimentView>>;
+    internal sealed record Command(CommandScope Scope, long Id) : IRequest<Result<ExperimentView>>;
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ExperimentView>>
     {
         private const string Sql = $"""
             {ExperimentChange.Subject}, changed AS (
@@ -34,12 +33,12 @@ internal static class PauseExperiment
                 WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From)
                 RETURNING e.*, {ExperimentView.State} AS state
             ), {ExperimentChange.Logged}
-            {ExperimentChange.Answer}
+            {ExperimentChange.ApiResponse}
             """;
 
         private static readonly string[] From = Lifecycle.Sources(ExperimentAction.Pause);
 
-        public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var row = await db.ChangeLocked<ExperimentChange.Row>(
                 Sql,
@@ -55,7 +54,7 @@ internal static class PauseExperiment
                 cancellationToken
             );
 
-            return ExperimentChange.Refused(row, ExperimentAction.Pause) is { } refusal ? refusal : row!;
+            return ExperimentChange.Failed(row, ExperimentAction.Pause) is { } refusal ? refusal : row!;
         }
     }
 }

@@ -21,16 +21,12 @@ internal static class PlanExperiment
 
     public static void Map(RouteGroupBuilder experiments) =>
         experiments
-            .MapPost(
-                "/{id}/plan",
-                (ObjectId id, RequestContext context) =>
-                    context.Act<Body, ExperimentView>(body => new Command(context.Scope, id.Value, body))
-            )
-            .TakesUpTo(TimeSpan.FromSeconds(30))
-            .Named("planExperiment", "Calculate the sample size of an experiment and save it as its plan")
-            .Takes<Body>("""{"minimum_detectable_effect": 0.05, "power": 0.8}""")
-            .Answers<ExperimentView>()
-            .Refuses(Problem.NoExperiment, Problem.Stale, Problem.ExperimentOver, Problem.NoBaseline);
+            .MapPost("/{id}/plan", context => context.Act<Body, ExperimentView>(body => new Command(context.Scope, context.Id, body)))
+            .WithTimeLimit(TimeSpan.FromSeconds(30))
+            .WithOperation("planExperiment", "Calculate the sample size of an experiment and save it as its plan")
+            .HasBody<Body>("""{"minimum_detectable_effect": 0.05, "power": 0.8}""")
+            .Returns<ExperimentView>()
+            .FailsWith(Problem.NoExperiment, Problem.Stale, Problem.ExperimentOver, Problem.NoBaseline);
 
     internal sealed record Body(
         double? MinimumDetectableEffect = null,
@@ -40,7 +36,7 @@ internal static class PlanExperiment
         double? IdentitiesPerDay = null
     );
 
-    internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<ExperimentView>>;
+    internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<ExperimentView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -55,7 +51,7 @@ internal static class PlanExperiment
         }
     }
 
-    internal sealed class Handler(Db db, Baseline baseline) : IRequestHandler<Command, Outcome<ExperimentView>>
+    internal sealed class Handler(Db db, Baseline baseline) : IRequestHandler<Command, Result<ExperimentView>>
     {
         private const string Known = $"""
             SELECT e.status = 'completed' AS is_over, (SELECT min((v->>'weight')::numeric) FROM jsonb_array_elements(e.variants) AS v
@@ -84,10 +80,10 @@ internal static class PlanExperiment
                 WHERE e.id = s.id AND NOT v.stale AND s.status <> 'completed' AND s.plan IS DISTINCT FROM @Plan::jsonb
                 RETURNING e.*, {ExperimentView.State} AS state
             ), {ExperimentChange.Logged}
-            {ExperimentChange.Answer}
+            {ExperimentChange.ApiResponse}
             """;
 
-        public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var known = await db.Row<Row>(Known, new { command.Id, command.Scope.EnvironmentId }, cancellationToken);
             if (known is null or { IsOver: true } or { Aggregation: null })
@@ -119,7 +115,7 @@ internal static class PlanExperiment
             );
             if (power.SampleSize(effect, body.Power ?? 0.8) is not { } each)
             {
-                return Refusal.Field("minimum_detectable_effect", "No number of identities shows an effect as small as this.");
+                return ProblemResult.Field("minimum_detectable_effect", "No number of identities shows an effect as small as this.");
             }
 
             // The smallest arm has to have as many as an even split would give it.

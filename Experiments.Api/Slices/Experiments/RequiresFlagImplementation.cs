@@ -17,16 +17,15 @@ internal static class RequiresFlagImplementation
         experiments
             .MapGet(
                 "/requires-flag-implementation",
-                (RequestContext context) =>
-                    context.Get(new Query(context.Environment.Id, [.. context.Query["event"]], context.Query["feature"]))
+                context => context.Get(new Query(context.Environment.Id, [.. context.Query["event"]], context.Query["feature"]))
             )
-            .Named("requiresFlagImplementation", "Whether applications still have to implement the flag of an experiment")
-            .Asks("event", "The events that the experiment is to be measured by; may be repeated.", "purchase", repeatable: true)
-            .Asks("feature", "The feature, by its id; any without it.", "1")
-            .Answers<Response>()
-            .Refuses(Problem.Invalid);
+            .WithOperation("requiresFlagImplementation", "Whether applications still have to implement the flag of an experiment")
+            .HasQuery("event", "The events that the experiment is to be measured by; may be repeated.", "purchase", repeatable: true)
+            .HasQuery("feature", "The feature, by its id; any without it.", "1")
+            .Returns<Response>()
+            .FailsWith(Problem.Invalid);
 
-    internal sealed record Query(long EnvironmentId, string?[] Events, string? Feature) : IRequest<Outcome<Response>>;
+    internal sealed record Query(long EnvironmentId, string?[] Events, string? Feature) : IRequest<Result<Response>>;
 
     [Example(
         """{"result": false, "days": 7, "events": [{"event": "purchase", "count": 120, "last_seen": "2026-11-22T12:00:00Z","""
@@ -53,12 +52,12 @@ internal static class RequiresFlagImplementation
                 .OverridePropertyName("event")
                 .WithMessage("This is required: 1 to 20 names of events.");
             RuleFor(q => q.Feature)
-                .Must(feature => feature is null || ObjectId.In(feature) is not null)
+                .Must(feature => feature is null || ObjectIds.In(feature) is not null)
                 .WithMessage("This must be the id of a feature.");
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Response>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Response>>
     {
         private const string Sql = """
             WITH flag AS (
@@ -82,14 +81,14 @@ internal static class RequiresFlagImplementation
             ORDER BY a.event
             """;
 
-        public async Task<Outcome<Response>> Handle(Query query, CancellationToken cancellationToken)
+        public async Task<Result<Response>> Handle(Query query, CancellationToken cancellationToken)
         {
             var rows = await db.Rows<Row>(
                 Sql,
                 new
                 {
                     query.EnvironmentId,
-                    Feature = ObjectId.In(query.Feature),
+                    Feature = ObjectIds.In(query.Feature),
                     query.Events,
                     Days,
                 },
@@ -101,7 +100,7 @@ internal static class RequiresFlagImplementation
                     Days,
                     [.. rows.Select(row => new EventSeen(row.Event, row.Count, row.LastSeen, row.FromExposed, row.FromExposedLastSeen))]
                 )
-                : Refusal.Field("feature", "This environment has no feature with this id.");
+                : ProblemResult.Field("feature", "This environment has no feature with this id.");
         }
 
         private sealed record Row(

@@ -16,17 +16,16 @@ internal static class ResetExperiment
         experiments
             .MapPost(
                 "/{id}/reset",
-                (ObjectId id, RequestContext context) =>
-                    context.Act<RequestContext.NoBody, ExperimentView>(_ => new Command(context.Scope, id.Value))
+                context => context.Act<RequestContext.NoBody, ExperimentView>(_ => new Command(context.Scope, context.Id))
             )
-            .TakesUpTo(TimeSpan.FromMinutes(1))
-            .Named("resetExperiment", "Reset an experiment to before its first start")
-            .Answers<ExperimentView>()
-            .Refuses(Problem.NoExperiment, Problem.Stale, Problem.NeverStarted, Problem.ExperimentOver);
+            .WithTimeLimit(TimeSpan.FromMinutes(1))
+            .WithOperation("resetExperiment", "Reset an experiment to before its first start")
+            .Returns<ExperimentView>()
+            .FailsWith(Problem.NoExperiment, Problem.Stale, Problem.NeverStarted, Problem.ExperimentOver);
 
-    internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<ExperimentView>>;
+    internal sealed record Command(CommandScope Scope, long Id) : IRequest<Result<ExperimentView>>;
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ExperimentView>>
     {
         // No aggregation meanwhile: its events would belong to the run that ends here. That lock comes first, as it does in aggregation.
         // Whoever is just keeping results of the run holds the experiment, and what he has kept is seen by the second statement.
@@ -60,6 +59,10 @@ internal static class ResetExperiment
                 SELECT s.id, s.started_at, c.updated_at, @Actor, s.state, (SELECT payload FROM result) FROM subject s, changed c
             ), no_history AS (
                 DELETE FROM results_history h USING changed c WHERE h.experiment_id = c.id
+            ), no_refresh AS (
+                DELETE FROM result_refreshes f USING changed c WHERE f.experiment_id = c.id
+            ), none_unreadable AS (
+                DELETE FROM unreadable_definitions d USING changed c WHERE d.experiment_id = c.id
             ), no_exposures AS (
                 DELETE FROM exposures x USING changed c WHERE x.experiment_id = c.id
             ), no_counts AS (
@@ -83,7 +86,7 @@ internal static class ResetExperiment
             CROSS JOIN flag f
             """;
 
-        public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var row = await db.ChangeLocked<ExperimentChange.Row>(
                 Sql,

@@ -14,16 +14,15 @@ internal static class StartExperiment
         experiments
             .MapPost(
                 "/{id}/start",
-                (ObjectId id, RequestContext context) =>
-                    context.Act<RequestContext.NoBody, ExperimentView>(_ => new Command(context.Scope, id.Value))
+                context => context.Act<RequestContext.NoBody, ExperimentView>(_ => new Command(context.Scope, context.Id))
             )
-            .Named("startExperiment", "Start an experiment, or resume a paused one")
-            .Answers<ExperimentView>()
-            .Refuses(Problem.NoExperiment, Problem.Stale, Problem.IllegalTransition);
+            .WithOperation("startExperiment", "Start an experiment, or resume a paused one")
+            .Returns<ExperimentView>()
+            .FailsWith(Problem.NoExperiment, Problem.Stale, Problem.IllegalTransition);
 
-    internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<ExperimentView>>;
+    internal sealed record Command(CommandScope Scope, long Id) : IRequest<Result<ExperimentView>>;
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ExperimentView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ExperimentView>>
     {
         // Whoever deletes or changes the holdout either comes before, or sees that the experiment has started with it.
         private const string Sql = $"""
@@ -48,7 +47,7 @@ internal static class StartExperiment
 
         private static readonly string[] From = Lifecycle.Sources(ExperimentAction.Start);
 
-        public async Task<Outcome<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var row = await db.ChangeLocked<ExperimentChange.Row>(
                 Sql,
@@ -64,7 +63,7 @@ internal static class StartExperiment
                 cancellationToken
             );
 
-            return ExperimentChange.Refused(row, ExperimentAction.Start) is { } refusal ? refusal : row!;
+            return ExperimentChange.Failed(row, ExperimentAction.Start) is { } refusal ? refusal : row!;
         }
     }
 }

@@ -14,14 +14,14 @@ internal static class GetExposures
 {
     public static void Map(RouteGroupBuilder experiments) =>
         experiments
-            .MapGet("/{id}/exposures", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
-            .Named("getExposures", "Exposures of an experiment by variant, and exclusions by reason")
-            .Answers<ExposuresView>()
-            .Refuses(Problem.NoExperiment);
+            .MapGet("/{id}/exposures", context => context.Get(new Query(context.Environment.Id, context.Id)))
+            .WithOperation("getExposures", "Exposures of an experiment by variant, and exclusions by reason")
+            .Returns<ExposuresView>()
+            .FailsWith(Problem.NoExperiment);
 
-    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<ExposuresView>>;
+    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Result<ExposuresView>>;
 
-    internal sealed class Handler(Db db, AggregationWorker worker) : IRequestHandler<Query, Outcome<ExposuresView>>
+    internal sealed class Handler(Db db, AggregationWorker worker) : IRequestHandler<Query, Result<ExposuresView>>
     {
         // Up to this long, hours; beyond, days.
         private static readonly TimeSpan Hourly = TimeSpan.FromHours(72);
@@ -44,7 +44,7 @@ internal static class GetExposures
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
             """;
 
-        public async Task<Outcome<ExposuresView>> Handle(Query query, CancellationToken cancellationToken)
+        public async Task<Result<ExposuresView>> Handle(Query query, CancellationToken cancellationToken)
         {
             await worker.CatchUp(Patience, cancellationToken);
             var row = await db.Row<Row>(Sql, query, cancellationToken);
@@ -66,13 +66,13 @@ internal static class GetExposures
                 .Select(count =>
                     (
                         Hour: count![0]!.GetValue<DateTimeOffset>().UtcDateTime,
-                        Outcome: count[1]!.GetValue<string>(),
+                        Result: count[1]!.GetValue<string>(),
                         Count: count[2]!.GetValue<long>()
                     )
                 )
                 .ToList();
             var byOutcome = counts
-                .GroupBy(count => count.Outcome)
+                .GroupBy(count => count.Result)
                 .ToDictionary(group => group.Key, group => group.Sum(count => count.Count));
             var identities = variants.Select(variant => byOutcome.GetValueOrDefault(ExposureState.InVariant + variant.Key)).ToList();
             var total = identities.Sum();
@@ -87,13 +87,13 @@ internal static class GetExposures
                 SampleRatioView.Of(identities, variants.Select(variant => variant.Weight)),
                 Series(
                     row,
-                    [.. counts.Where(count => count.Outcome.StartsWith(ExposureState.InVariant, StringComparison.Ordinal))],
+                    [.. counts.Where(count => count.Result.StartsWith(ExposureState.InVariant, StringComparison.Ordinal))],
                     [.. variants.Select(variant => variant.Key)]
                 )
             );
         }
 
-        private static ExposureSeries Series(Row row, List<(DateTime Hour, string Outcome, long Count)> counts, List<string> keys)
+        private static ExposureSeries Series(Row row, List<(DateTime Hour, string Result, long Count)> counts, List<string> keys)
         {
             var isHourly = row.StartedAt is null || (row.EndedAt ?? row.AsOf) - row.StartedAt.Value <= Hourly;
             return new(
@@ -106,7 +106,7 @@ internal static class GetExposures
                             point.Key,
                             keys.ToDictionary(
                                 key => key,
-                                key => point.Where(count => count.Outcome == ExposureState.InVariant + key).Sum(count => count.Count)
+                                key => point.Where(count => count.Result == ExposureState.InVariant + key).Sum(count => count.Count)
                             )
                         )),
                 ]

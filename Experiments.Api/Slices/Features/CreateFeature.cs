@@ -12,14 +12,14 @@ internal static class CreateFeature
 {
     public static void Map(RouteGroupBuilder features) =>
         features
-            .MapPost("/", (RequestContext context) => context.Create<Body, FeatureView>(body => new Command(context.Scope, body)))
-            .Named("createFeature", "Create a feature; with options it is multivariate")
-            .Takes<Body>(
+            .MapPost("/", context => context.Create<Body, FeatureView>(body => new Command(context.Scope, body)))
+            .WithOperation("createFeature", "Create a feature; with options it is multivariate")
+            .HasBody<Body>(
                 """{"name": "button_colour", "initial_value": "blue", "multivariate_options": [{"key": "green", "value": "green","""
                     + """ "default_percentage_allocation": 0}]}"""
             )
-            .Answers<FeatureView>(StatusCodes.Status201Created)
-            .Refuses(Problem.FeatureNameTaken);
+            .Returns<FeatureView>(StatusCodes.Status201Created)
+            .FailsWith(Problem.FeatureNameTaken);
 
     internal sealed record Body(
         string? Name = null,
@@ -28,7 +28,7 @@ internal static class CreateFeature
         IReadOnlyList<OptionBody?>? MultivariateOptions = null
     );
 
-    internal sealed record Command(Scope Scope, Body Body) : IRequest<Outcome<FeatureView>>;
+    internal sealed record Command(CommandScope Scope, Body Body) : IRequest<Result<FeatureView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -40,7 +40,7 @@ internal static class CreateFeature
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<FeatureView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<FeatureView>>
     {
         private const string Sql = $"""
             WITH created AS (
@@ -55,7 +55,7 @@ internal static class CreateFeature
             SELECT {FeatureView.Columns} FROM created f
             """;
 
-        public async Task<Outcome<FeatureView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<FeatureView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var body = command.Body;
             var feature = await db.Change<FeatureView>(

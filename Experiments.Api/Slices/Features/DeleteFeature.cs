@@ -10,14 +10,14 @@ internal static class DeleteFeature
 {
     public static void Map(RouteGroupBuilder features) =>
         features
-            .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
-            .Named("deleteFeature", "Delete a feature that no active experiment uses")
-            .AnswersNothing()
-            .Refuses(Problem.NoFeature, Problem.Stale, Problem.FeatureInUse);
+            .MapDelete("/{id}", context => context.Delete(() => new Command(context.Scope, context.Id)))
+            .WithOperation("deleteFeature", "Delete a feature that no active experiment uses")
+            .ReturnsNothing()
+            .FailsWith(Problem.NoFeature, Problem.Stale, Problem.FeatureInUse);
 
-    internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
+    internal sealed record Command(CommandScope Scope, long Id) : IRequest<Result<Nothing>>;
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Nothing>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<Nothing>>
     {
         private const string Sql = $"""
             {FeatureView.Lock}
@@ -43,7 +43,7 @@ internal static class DeleteFeature
             SELECT v.stale, v.in_use FROM verdict v
             """;
 
-        public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<Nothing>> Handle(Command command, CancellationToken cancellationToken)
         {
             var row = await db.ChangeLocked<Row>(
                 Sql,

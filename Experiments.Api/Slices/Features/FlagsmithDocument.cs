@@ -76,9 +76,9 @@ internal static class FlagsmithDocument
         }
         else if (values.ValueKind == JsonValueKind.Array)
         {
-            foreach (var (place, option) in values.EnumerateArray().Index())
+            foreach (var (index, option) in values.EnumerateArray().Index())
             {
-                Option(option, $"{path}.multivariate_feature_state_values[{place}]", options, wrong);
+                Option(option, $"{path}.multivariate_feature_state_values[{index}]", options, wrong);
             }
 
             if (options.Sum(option => option.DefaultPercentageAllocation) > 100)

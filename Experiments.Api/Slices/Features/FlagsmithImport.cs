@@ -28,14 +28,14 @@ internal sealed class FlagsmithImport(NpgsqlDataSource source)
 
         // Read as a body of a request is, so that the file may hold nothing that a request may not.
         var body = JsonBody.Read<JsonDocumentBody>(bytes);
-        var outcome = body.Refusal is { } unread
+        var outcome = body.Failure is { } unread
             ? unread
             : await new ImportFeatures.Handler(new Db(source)).Handle(new(new(environment.Id, "command line", null), body.Value!.Json), ct);
         return outcome.Value
             ?? throw new InvalidOperationException(
-                outcome.Refusal!.Errors is { } errors
+                outcome.Failure!.Errors is { } errors
                     ? string.Join('\n', errors.Select(error => $"{error.Key}: {string.Join(' ', error.Value)}"))
-                    : outcome.Refusal.Detail
+                    : outcome.Failure.Detail
             );
     }
 }

@@ -10,14 +10,14 @@ internal static class GetFeature
 {
     public static void Map(RouteGroupBuilder features) =>
         features
-            .MapGet("/{id}", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
-            .Named("getFeature", "Read a feature")
-            .Answers<FeatureView>()
-            .Refuses(Problem.NoFeature);
+            .MapGet("/{id}", context => context.Get(new Query(context.Environment.Id, context.Id)))
+            .WithOperation("getFeature", "Read a feature")
+            .Returns<FeatureView>()
+            .FailsWith(Problem.NoFeature);
 
-    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<FeatureView>>;
+    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Result<FeatureView>>;
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<FeatureView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<FeatureView>>
     {
         private const string Sql = $"""
             SELECT {FeatureView.Columns}
@@ -25,7 +25,7 @@ internal static class GetFeature
             WHERE f.id = @Id AND f.environment_id = @EnvironmentId AND f.deleted_at IS NULL
             """;
 
-        public async Task<Outcome<FeatureView>> Handle(Query query, CancellationToken cancellationToken) =>
+        public async Task<Result<FeatureView>> Handle(Query query, CancellationToken cancellationToken) =>
             await db.Row<FeatureView>(Sql, query, cancellationToken) is { } feature ? feature : Problem.NoFeature;
     }
 }

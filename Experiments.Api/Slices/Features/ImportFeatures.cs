@@ -15,12 +15,9 @@ internal static class ImportFeatures
 {
     public static void Map(RouteGroupBuilder features) =>
         features
-            .MapPost(
-                "/import",
-                (RequestContext context) => context.Ask<JsonDocumentBody, Report>(body => new Command(context.Scope, body.Json))
-            )
-            .Named("importFeatures", "Import the features of a Flagsmith environment document")
-            .Takes<JsonDocumentBody>(
+            .MapPost("/import", context => context.Compute<JsonDocumentBody, Report>(body => new Command(context.Scope, body.Json)))
+            .WithOperation("importFeatures", "Import the features of a Flagsmith environment document")
+            .HasBody<JsonDocumentBody>(
                 """
                 {"feature_states": [{"enabled": true, "feature_state_value": "blue",
                     "feature": {"id": 7, "name": "button_colour", "type": "MULTIVARIATE"},
@@ -28,16 +25,16 @@ internal static class ImportFeatures
                       "multivariate_feature_option": {"id": 9, "key": "green", "value": "green"}}]}]}
                 """
             )
-            .Answers<Report>()
-            .Refuses(Problem.ImportRefused);
+            .Returns<Report>()
+            .FailsWith(Problem.ImportRefused);
 
-    internal sealed record Command(Scope Scope, JsonElement Document) : IRequest<Outcome<Report>>;
+    internal sealed record Command(CommandScope Scope, JsonElement Document) : IRequest<Result<Report>>;
 
     /// <summary>The names of the features of the document, by what became of them.</summary>
     [Example("""{"created": ["button_colour"], "updated": [], "unchanged": []}""")]
     internal sealed record Report(IReadOnlyList<string> Created, IReadOnlyList<string> Updated, IReadOnlyList<string> Unchanged);
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Report>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<Report>>
     {
         // An experiment that has started stands on its options, and a draft on there being some; such features refuse what would change
         // that.
@@ -52,11 +49,11 @@ internal static class ImportFeatures
 
             WITH given AS MATERIALIZED (
                 SELECT g->>'name' AS name, (g->>'enabled')::boolean AS enabled, NULLIF(g->'initial_value', 'null') AS initial_value,
-                    g->'multivariate_options' AS options, place
-                FROM jsonb_array_elements(@Features::jsonb) WITH ORDINALITY AS t(g, place)
+                    g->'multivariate_options' AS options, ordinal
+                FROM jsonb_array_elements(@Features::jsonb) WITH ORDINALITY AS t(g, ordinal)
             ), wanted AS MATERIALIZED (
                 SELECT g.name AS given_name, g.enabled AS to_enabled, g.initial_value AS to_value,
-                    options_of(g.options, COALESCE(f.multivariate_options, '[]')) AS to_options, g.place, f.*,
+                    options_of(g.options, COALESCE(f.multivariate_options, '[]')) AS to_options, g.ordinal, f.*,
                        {FeatureView.State} AS state
                 FROM given g
                 LEFT JOIN features f ON f.environment_id = @EnvironmentId AND f.deleted_at IS NULL AND lower(f.name) = lower(g.name)
@@ -68,11 +65,11 @@ internal static class ImportFeatures
                                    FROM (w.to_value, w.to_options)))) AS locked
                 FROM wanted w
             ), refused AS (
-                SELECT given_name, place FROM judged WHERE locked AND NOT same
+                SELECT given_name, ordinal FROM judged WHERE locked AND NOT same
             ), created AS (
                 INSERT INTO features AS f (environment_id, name, enabled, initial_value, multivariate_options)
                 SELECT @EnvironmentId, given_name, to_enabled, to_value, to_options FROM judged
-                WHERE id IS NULL AND NOT EXISTS (SELECT FROM refused) ORDER BY place
+                WHERE id IS NULL AND NOT EXISTS (SELECT FROM refused) ORDER BY ordinal
                 RETURNING f.*, {FeatureView.State} AS after
             ), changed AS (
                 UPDATE features f SET enabled = j.to_enabled, initial_value = j.to_value, multivariate_options = j.to_options,
@@ -97,18 +94,18 @@ internal static class ImportFeatures
                 UNION ALL
                 SELECT @EnvironmentId, @Actor, 'experiment.updated', 'experiment', id, before, after FROM followed
             )
-            SELECT ARRAY(SELECT given_name FROM refused ORDER BY place) AS refused,
-                   ARRAY(SELECT given_name FROM judged WHERE id IS NULL ORDER BY place) AS created,
-                   ARRAY(SELECT given_name FROM judged WHERE id IS NOT NULL AND NOT same ORDER BY place) AS updated,
-                   ARRAY(SELECT given_name FROM judged WHERE same ORDER BY place) AS unchanged
+            SELECT ARRAY(SELECT given_name FROM refused ORDER BY ordinal) AS refused,
+                   ARRAY(SELECT given_name FROM judged WHERE id IS NULL ORDER BY ordinal) AS created,
+                   ARRAY(SELECT given_name FROM judged WHERE id IS NOT NULL AND NOT same ORDER BY ordinal) AS updated,
+                   ARRAY(SELECT given_name FROM judged WHERE same ORDER BY ordinal) AS unchanged
             """;
 
-        public async Task<Outcome<Report>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<Report>> Handle(Command command, CancellationToken cancellationToken)
         {
             var (features, wrong) = FlagsmithDocument.Read(command.Document);
             if (wrong.Count > 0)
             {
-                return Refusal.Fields(wrong);
+                return ProblemResult.Fields(wrong);
             }
 
             var row = await db.ChangeLocked<Row>(
@@ -123,7 +120,7 @@ internal static class ImportFeatures
             );
 
             return row!.Refused.Length > 0
-                ? new Refusal(
+                ? new ProblemResult(
                     Problem.ImportRefused,
                     $"Nothing was imported. Experiments that are not completed stand on: {string.Join(", ", row.Refused)}."
                 )

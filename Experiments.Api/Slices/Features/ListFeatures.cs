@@ -11,17 +11,13 @@ internal static class ListFeatures
 {
     public static void Map(RouteGroupBuilder features) =>
         features
-            .MapGet(
-                "/",
-                (RequestContext context) =>
-                    context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address))
-            )
-            .Named("listFeatures", "List features, newest first")
-            .Asks("q", "Only those with this text in their name, in any case.", "button")
-            .AsksForPage()
-            .Answers<Listing<FeatureView>>();
+            .MapGet("/", context => context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address)))
+            .WithOperation("listFeatures", "List features, newest first")
+            .HasQuery("q", "Only those with this text in their name, in any case.", "button")
+            .HasPaging()
+            .Returns<Listing<FeatureView>>();
 
-    internal sealed record Query(long EnvironmentId, string? Q, Page Page, Uri Address) : IRequest<Outcome<Listing<FeatureView>>>, IPaged;
+    internal sealed record Query(long EnvironmentId, string? Q, Page Page, Uri Address) : IRequest<Result<Listing<FeatureView>>>, IPaged;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
@@ -32,7 +28,7 @@ internal static class ListFeatures
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<FeatureView>>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Listing<FeatureView>>>
     {
         private const string Sql = $"""
             WITH found AS MATERIALIZED (
@@ -48,7 +44,7 @@ internal static class ListFeatures
             ORDER BY f.created_at DESC, f.id DESC
             """;
 
-        public async Task<Outcome<Listing<FeatureView>>> Handle(Query query, CancellationToken cancellationToken)
+        public async Task<Result<Listing<FeatureView>>> Handle(Query query, CancellationToken cancellationToken)
         {
             var rows = await db.Rows<Row>(
                 Sql,

@@ -13,15 +13,11 @@ internal static class PatchFeature
 {
     public static void Map(RouteGroupBuilder features) =>
         features
-            .MapPatch(
-                "/{id}",
-                (ObjectId id, RequestContext context) =>
-                    context.Patch<Body, FeatureView>(body => new Command(context.Scope, id.Value, body))
-            )
-            .Named("patchFeature", "Update a feature; multivariate_options replaces all options")
-            .Takes<Body>("""{"enabled": true}""")
-            .Answers<FeatureView>()
-            .Refuses(Problem.NoFeature, Problem.Stale, Problem.FeatureLocked, Problem.FeatureInUse, Problem.FeatureNameTaken);
+            .MapPatch("/{id}", context => context.Patch<Body, FeatureView>(body => new Command(context.Scope, context.Id, body)))
+            .WithOperation("patchFeature", "Update a feature; multivariate_options replaces all options")
+            .HasBody<Body>("""{"enabled": true}""")
+            .Returns<FeatureView>()
+            .FailsWith(Problem.NoFeature, Problem.Stale, Problem.FeatureLocked, Problem.FeatureInUse, Problem.FeatureNameTaken);
 
     internal sealed record Body
     {
@@ -34,7 +30,7 @@ internal static class PatchFeature
         public Optional<IReadOnlyList<OptionBody?>> MultivariateOptions { get; init; }
     }
 
-    internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<FeatureView>>;
+    internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<FeatureView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -48,7 +44,7 @@ internal static class PatchFeature
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<FeatureView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<FeatureView>>
     {
         private const string Sql = $"""
             {FeatureView.Lock}
@@ -99,7 +95,7 @@ internal static class PatchFeature
             FROM verdict v, (SELECT * FROM changed UNION ALL SELECT * FROM subject WHERE NOT EXISTS (SELECT FROM changed)) f
             """;
 
-        public async Task<Outcome<FeatureView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<FeatureView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var body = command.Body;
             var row = await db.ChangeLocked<Row>(

@@ -11,14 +11,14 @@ internal static class CreateHoldout
 {
     public static void Map(RouteGroupBuilder holdouts) =>
         holdouts
-            .MapPost("/", (RequestContext context) => context.Create<Body, HoldoutView>(body => new Command(context.Scope, body)))
-            .Named("createHoldout", "Create a holdout: a share of identities excluded from experiments")
-            .Takes<Body>("""{"name": "Never in a test", "percentage": 5}""")
-            .Answers<HoldoutView>(StatusCodes.Status201Created);
+            .MapPost("/", context => context.Create<Body, HoldoutView>(body => new Command(context.Scope, body)))
+            .WithOperation("createHoldout", "Create a holdout: a share of identities excluded from experiments")
+            .HasBody<Body>("""{"name": "Never in a test", "percentage": 5}""")
+            .Returns<HoldoutView>(StatusCodes.Status201Created);
 
     internal sealed record Body(string? Name = null, string? Description = null, decimal? Percentage = null);
 
-    internal sealed record Command(Scope Scope, Body Body) : IRequest<Outcome<HoldoutView>>;
+    internal sealed record Command(CommandScope Scope, Body Body) : IRequest<Result<HoldoutView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -31,7 +31,7 @@ internal static class CreateHoldout
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<HoldoutView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<HoldoutView>>
     {
         private const string Sql = $"""
             WITH created AS (
@@ -45,7 +45,7 @@ internal static class CreateHoldout
             SELECT {HoldoutView.Columns} FROM created h
             """;
 
-        public async Task<Outcome<HoldoutView>> Handle(Command command, CancellationToken cancellationToken) =>
+        public async Task<Result<HoldoutView>> Handle(Command command, CancellationToken cancellationToken) =>
             (
                 await db.Change<HoldoutView>(
                     Sql,

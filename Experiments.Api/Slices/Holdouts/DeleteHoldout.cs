@@ -11,14 +11,14 @@ internal static class DeleteHoldout
 {
     public static void Map(RouteGroupBuilder holdouts) =>
         holdouts
-            .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
-            .Named("deleteHoldout", "Delete a holdout that no experiment uses")
-            .AnswersNothing()
-            .Refuses(Problem.NoHoldout, Problem.Stale, Problem.HoldoutInUse);
+            .MapDelete("/{id}", context => context.Delete(() => new Command(context.Scope, context.Id)))
+            .WithOperation("deleteHoldout", "Delete a holdout that no experiment uses")
+            .ReturnsNothing()
+            .FailsWith(Problem.NoHoldout, Problem.Stale, Problem.HoldoutInUse);
 
-    internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
+    internal sealed record Command(CommandScope Scope, long Id) : IRequest<Result<Nothing>>;
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Nothing>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<Nothing>>
     {
         private const string Sql = $"""
             {HoldoutView.Lock}
@@ -49,7 +49,7 @@ internal static class DeleteHoldout
             SELECT s.stale, s.in_use FROM subject s
             """;
 
-        public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<Nothing>> Handle(Command command, CancellationToken cancellationToken)
         {
             var row = await db.ChangeLocked<Row>(
                 Sql,

@@ -16,12 +16,12 @@ internal static class GetHoldoutResults
 {
     public static void Map(RouteGroupBuilder holdouts) =>
         holdouts
-            .MapGet("/{id}/results", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
-            .Named("getHoldoutResults", "Results of a holdout: held-out identities against all others")
-            .Answers<Response>()
-            .Refuses(Problem.NoHoldout);
+            .MapGet("/{id}/results", context => context.Get(new Query(context.Environment.Id, context.Id)))
+            .WithOperation("getHoldoutResults", "Results of a holdout: held-out identities against all others")
+            .Returns<Response>()
+            .FailsWith(Problem.NoHoldout);
 
-    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<Response>>;
+    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Result<Response>>;
 
     [Example(
         """
@@ -56,7 +56,7 @@ internal static class GetHoldoutResults
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? DenominatorSum = null
     );
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Response>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Response>>
     {
         private const string Sql = $"""
             SELECT h.id AS holdout_id, e.id AS experiment_id, e.name, e.status, l.metric_id, l.name AS metric_name, l.aggregation,
@@ -80,7 +80,7 @@ internal static class GetHoldoutResults
             ORDER BY e.id, l.id
             """;
 
-        public async Task<Outcome<Response>> Handle(Query query, CancellationToken cancellationToken)
+        public async Task<Result<Response>> Handle(Query query, CancellationToken cancellationToken)
         {
             var rows = await db.Rows<Row>(Sql, query, cancellationToken);
             return rows.Count == 0

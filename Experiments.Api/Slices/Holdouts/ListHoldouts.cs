@@ -11,17 +11,13 @@ internal static class ListHoldouts
 {
     public static void Map(RouteGroupBuilder holdouts) =>
         holdouts
-            .MapGet(
-                "/",
-                (RequestContext context) =>
-                    context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address))
-            )
-            .Named("listHoldouts", "List holdouts, newest first")
-            .Asks("q", "Only those with this text in their name, in any case.", "never")
-            .AsksForPage()
-            .Answers<Listing<HoldoutView>>();
+            .MapGet("/", context => context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address)))
+            .WithOperation("listHoldouts", "List holdouts, newest first")
+            .HasQuery("q", "Only those with this text in their name, in any case.", "never")
+            .HasPaging()
+            .Returns<Listing<HoldoutView>>();
 
-    internal sealed record Query(long EnvironmentId, string? Q, Page Page, Uri Address) : IRequest<Outcome<Listing<HoldoutView>>>, IPaged;
+    internal sealed record Query(long EnvironmentId, string? Q, Page Page, Uri Address) : IRequest<Result<Listing<HoldoutView>>>, IPaged;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
@@ -32,7 +28,7 @@ internal static class ListHoldouts
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<HoldoutView>>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Listing<HoldoutView>>>
     {
         private const string Sql = $"""
             WITH found AS MATERIALIZED (
@@ -48,7 +44,7 @@ internal static class ListHoldouts
             ORDER BY h.created_at DESC, h.id DESC
             """;
 
-        public async Task<Outcome<Listing<HoldoutView>>> Handle(Query query, CancellationToken cancellationToken)
+        public async Task<Result<Listing<HoldoutView>>> Handle(Query query, CancellationToken cancellationToken)
         {
             var rows = await db.Rows<Row>(
                 Sql,

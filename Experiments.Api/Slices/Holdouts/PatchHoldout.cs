@@ -11,15 +11,11 @@ internal static class PatchHoldout
 {
     public static void Map(RouteGroupBuilder holdouts) =>
         holdouts
-            .MapPatch(
-                "/{id}",
-                (ObjectId id, RequestContext context) =>
-                    context.Patch<Body, HoldoutView>(body => new Command(context.Scope, id.Value, body))
-            )
-            .Named("patchHoldout", "Update a holdout that no started experiment uses")
-            .Takes<Body>("""{"percentage": 10}""")
-            .Answers<HoldoutView>()
-            .Refuses(Problem.NoHoldout, Problem.Stale, Problem.HoldoutInUse);
+            .MapPatch("/{id}", context => context.Patch<Body, HoldoutView>(body => new Command(context.Scope, context.Id, body)))
+            .WithOperation("patchHoldout", "Update a holdout that no started experiment uses")
+            .HasBody<Body>("""{"percentage": 10}""")
+            .Returns<HoldoutView>()
+            .FailsWith(Problem.NoHoldout, Problem.Stale, Problem.HoldoutInUse);
 
     internal sealed record Body
     {
@@ -30,7 +26,7 @@ internal static class PatchHoldout
         public Optional<decimal?> Percentage { get; init; }
     }
 
-    internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<HoldoutView>>;
+    internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<HoldoutView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -47,7 +43,7 @@ internal static class PatchHoldout
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<HoldoutView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<HoldoutView>>
     {
         // Experiments show their holdout, so those that have it are of a new version as well.
         private const string Sql = $"""
@@ -83,7 +79,7 @@ internal static class PatchHoldout
             SELECT s.stale, s.in_use, {HoldoutView.Columns} FROM now h, subject s
             """;
 
-        public async Task<Outcome<HoldoutView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<HoldoutView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var body = command.Body;
             var row = await db.ChangeLocked<Row>(

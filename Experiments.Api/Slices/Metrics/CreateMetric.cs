@@ -12,12 +12,12 @@ internal static class CreateMetric
 {
     public static void Map(RouteGroupBuilder metrics) =>
         metrics
-            .MapPost("/", (RequestContext context) => context.Create<Body, MetricView>(body => new Command(context.Scope, body)))
-            .Named("createMetric", "Create a metric")
-            .Takes<Body>(
+            .MapPost("/", context => context.Create<Body, MetricView>(body => new Command(context.Scope, body)))
+            .WithOperation("createMetric", "Create a metric")
+            .HasBody<Body>(
                 """{"name": "Revenue", "aggregation": "sum", "direction": "up", "definition": {"event": "purchase", "property": "value"}}"""
             )
-            .Answers<MetricView>(StatusCodes.Status201Created);
+            .Returns<MetricView>(StatusCodes.Status201Created);
 
     internal sealed record Body(
         string? Name = null,
@@ -27,7 +27,7 @@ internal static class CreateMetric
         MetricDefinition? Definition = null
     );
 
-    internal sealed record Command(Scope Scope, Body Body) : IRequest<Outcome<MetricView>>;
+    internal sealed record Command(CommandScope Scope, Body Body) : IRequest<Result<MetricView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -44,7 +44,7 @@ internal static class CreateMetric
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<MetricView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<MetricView>>
     {
         private const string Sql = $"""
             WITH m AS (
@@ -58,7 +58,7 @@ internal static class CreateMetric
             SELECT {MetricView.Columns} FROM m
             """;
 
-        public async Task<Outcome<MetricView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<MetricView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var body = command.Body;
             return (

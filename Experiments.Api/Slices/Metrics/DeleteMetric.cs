@@ -10,14 +10,14 @@ internal static class DeleteMetric
 {
     public static void Map(RouteGroupBuilder metrics) =>
         metrics
-            .MapDelete("/{id}", (ObjectId id, RequestContext context) => context.Delete(() => new Command(context.Scope, id.Value)))
-            .Named("deleteMetric", "Delete a metric that no active experiment uses")
-            .AnswersNothing()
-            .Refuses(Problem.NoMetric, Problem.Stale, Problem.MetricInUse);
+            .MapDelete("/{id}", context => context.Delete(() => new Command(context.Scope, context.Id)))
+            .WithOperation("deleteMetric", "Delete a metric that no active experiment uses")
+            .ReturnsNothing()
+            .FailsWith(Problem.NoMetric, Problem.Stale, Problem.MetricInUse);
 
-    internal sealed record Command(Scope Scope, long Id) : IRequest<Outcome<Nothing>>;
+    internal sealed record Command(CommandScope Scope, long Id) : IRequest<Result<Nothing>>;
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<Nothing>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<Nothing>>
     {
         private const string Sql = $"""
             {MetricView.Lock}
@@ -39,7 +39,7 @@ internal static class DeleteMetric
             SELECT s.stale, s.in_use FROM subject s
             """;
 
-        public async Task<Outcome<Nothing>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<Nothing>> Handle(Command command, CancellationToken cancellationToken)
         {
             var row = await db.ChangeLocked<Row>(
                 Sql,

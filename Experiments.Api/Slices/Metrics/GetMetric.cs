@@ -10,19 +10,19 @@ internal static class GetMetric
 {
     public static void Map(RouteGroupBuilder metrics) =>
         metrics
-            .MapGet("/{id}", (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value)))
-            .Named("getMetric", "Read a metric")
-            .Answers<MetricView>()
-            .Refuses(Problem.NoMetric);
+            .MapGet("/{id}", context => context.Get(new Query(context.Environment.Id, context.Id)))
+            .WithOperation("getMetric", "Read a metric")
+            .Returns<MetricView>()
+            .FailsWith(Problem.NoMetric);
 
-    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<MetricView>>;
+    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Result<MetricView>>;
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<MetricView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<MetricView>>
     {
         private const string Sql =
             $"SELECT {MetricView.Columns} FROM metrics m WHERE m.id = @Id AND m.environment_id = @EnvironmentId AND m.deleted_at IS NULL";
 
-        public async Task<Outcome<MetricView>> Handle(Query query, CancellationToken cancellationToken) =>
+        public async Task<Result<MetricView>> Handle(Query query, CancellationToken cancellationToken) =>
             await db.Row<MetricView>(Sql, query, cancellationToken) is { } metric ? metric : Problem.NoMetric;
     }
 }

@@ -11,17 +11,13 @@ internal static class ListMetrics
 {
     public static void Map(RouteGroupBuilder metrics) =>
         metrics
-            .MapGet(
-                "/",
-                (RequestContext context) =>
-                    context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address))
-            )
-            .Named("listMetrics", "List metrics, newest first")
-            .Asks("q", "Only those with this text in their name, in any case.", "revenue")
-            .AsksForPage()
-            .Answers<Listing<MetricView>>();
+            .MapGet("/", context => context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address)))
+            .WithOperation("listMetrics", "List metrics, newest first")
+            .HasQuery("q", "Only those with this text in their name, in any case.", "revenue")
+            .HasPaging()
+            .Returns<Listing<MetricView>>();
 
-    internal sealed record Query(long EnvironmentId, string? Q, Page Page, Uri Address) : IRequest<Outcome<Listing<MetricView>>>, IPaged;
+    internal sealed record Query(long EnvironmentId, string? Q, Page Page, Uri Address) : IRequest<Result<Listing<MetricView>>>, IPaged;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
@@ -32,7 +28,7 @@ internal static class ListMetrics
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<MetricView>>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Listing<MetricView>>>
     {
         private const string Sql = $"""
             WITH found AS MATERIALIZED (
@@ -48,7 +44,7 @@ internal static class ListMetrics
             ORDER BY m.created_at DESC, m.id DESC
             """;
 
-        public async Task<Outcome<Listing<MetricView>>> Handle(Query query, CancellationToken cancellationToken)
+        public async Task<Result<Listing<MetricView>>> Handle(Query query, CancellationToken cancellationToken)
         {
             var rows = await db.Rows<Row>(
                 Sql,

@@ -12,14 +12,11 @@ internal static class PatchMetric
 {
     public static void Map(RouteGroupBuilder metrics) =>
         metrics
-            .MapPatch(
-                "/{id}",
-                (ObjectId id, RequestContext context) => context.Patch<Body, MetricView>(body => new Command(context.Scope, id.Value, body))
-            )
-            .Named("patchMetric", "Update a metric that no active experiment uses")
-            .Takes<Body>("""{"name": "Revenue"}""")
-            .Answers<MetricView>()
-            .Refuses(Problem.NoMetric, Problem.Stale, Problem.MetricInUse);
+            .MapPatch("/{id}", context => context.Patch<Body, MetricView>(body => new Command(context.Scope, context.Id, body)))
+            .WithOperation("patchMetric", "Update a metric that no active experiment uses")
+            .HasBody<Body>("""{"name": "Revenue"}""")
+            .Returns<MetricView>()
+            .FailsWith(Problem.NoMetric, Problem.Stale, Problem.MetricInUse);
 
     internal sealed record Body
     {
@@ -32,7 +29,7 @@ internal static class PatchMetric
         public Optional<MetricDefinition> Definition { get; init; }
     }
 
-    internal sealed record Command(Scope Scope, long Id, Body Body) : IRequest<Outcome<MetricView>>;
+    internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<MetricView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -47,7 +44,7 @@ internal static class PatchMetric
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<MetricView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<MetricView>>
     {
         private const string Sql = $"""
             {MetricView.Lock}
@@ -85,7 +82,7 @@ internal static class PatchMetric
         private const string Aggregation =
             "SELECT aggregation AS text FROM metrics WHERE id = @Id AND environment_id = @EnvironmentId AND deleted_at IS NULL";
 
-        public async Task<Outcome<MetricView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<MetricView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var body = command.Body;
             if (body.Definition.Value is { } definition)
@@ -95,7 +92,7 @@ internal static class PatchMetric
                 MetricRules.Check(aggregation?.Text, definition, (path, message) => wrong.Add((path, message)));
                 if (aggregation is null || wrong.Count > 0)
                 {
-                    return aggregation is null ? Problem.NoMetric : Refusal.Fields(wrong);
+                    return aggregation is null ? Problem.NoMetric : ProblemResult.Fields(wrong);
                 }
             }
 

@@ -14,24 +14,23 @@ internal static class CreateEnvironment
         project
             .MapPost(
                 "/environments",
-                (ObjectId id, RequestContext context) =>
-                    context.Create<Body, EnvironmentView>(body => new Command(context.Actor, id.Value, body))
+                context => context.Create<Body, EnvironmentView>(body => new Command(context.Actor, context.Id, body))
             )
-            .Named("createEnvironment", "Create an environment in a project")
-            .Takes<Body>("""{"name": "production"}""")
-            .Answers<EnvironmentView>(StatusCodes.Status201Created)
-            .Refuses(Problem.EnvironmentNameTaken);
+            .WithOperation("createEnvironment", "Create an environment in a project")
+            .HasBody<Body>("""{"name": "production"}""")
+            .Returns<EnvironmentView>(StatusCodes.Status201Created)
+            .FailsWith(Problem.EnvironmentNameTaken);
 
     internal sealed record Body(string? Name = null);
 
-    internal sealed record Command(string Actor, long ProjectId, Body Body) : IRequest<Outcome<EnvironmentView>>;
+    internal sealed record Command(string Actor, long ProjectId, Body Body) : IRequest<Result<EnvironmentView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
         public Validator() => RuleFor(c => c.Body.Name).Required(255);
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<EnvironmentView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<EnvironmentView>>
     {
         private const string Sql = """
             WITH created AS (
@@ -45,7 +44,7 @@ internal static class CreateEnvironment
             SELECT id, name, key, created_at FROM created
             """;
 
-        public async Task<Outcome<EnvironmentView>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<EnvironmentView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var environment = await db.Change<EnvironmentView>(
                 Sql,

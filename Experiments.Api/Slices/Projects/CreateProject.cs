@@ -11,14 +11,14 @@ internal static class CreateProject
 {
     public static void Map(RouteGroupBuilder projects) =>
         projects
-            .MapPost("/", (RequestContext context) => context.Create<Body, ProjectView>(body => new Command(context.Actor, body)))
-            .Named("createProject", "Create a project (instance admins)")
-            .Takes<Body>("""{"name": "Shop", "organisation": "Acme"}""")
-            .Answers<ProjectView>(StatusCodes.Status201Created);
+            .MapPost("/", context => context.Create<Body, ProjectView>(body => new Command(context.Actor, body)))
+            .WithOperation("createProject", "Create a project (instance admins)")
+            .HasBody<Body>("""{"name": "Shop", "organisation": "Acme"}""")
+            .Returns<ProjectView>(StatusCodes.Status201Created);
 
     internal sealed record Body(string? Name = null, string? Organisation = null);
 
-    internal sealed record Command(string Actor, Body Body) : IRequest<Outcome<ProjectView>>;
+    internal sealed record Command(string Actor, Body Body) : IRequest<Result<ProjectView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -29,7 +29,7 @@ internal static class CreateProject
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Outcome<ProjectView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ProjectView>>
     {
         private const string Sql = """
             WITH created AS (
@@ -41,7 +41,7 @@ internal static class CreateProject
             SELECT id, name, organisation, created_at FROM created
             """;
 
-        public async Task<Outcome<ProjectView>> Handle(Command command, CancellationToken cancellationToken) =>
+        public async Task<Result<ProjectView>> Handle(Command command, CancellationToken cancellationToken) =>
             (
                 await db.Change<ProjectView>(
                     Sql,

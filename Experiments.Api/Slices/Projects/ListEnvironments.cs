@@ -11,22 +11,19 @@ internal static class ListEnvironments
 {
     public static void Map(RouteGroupBuilder project) =>
         project
-            .MapGet(
-                "/environments",
-                (ObjectId id, RequestContext context) => context.Get(new Query(id.Value, context.Page, context.Address))
-            )
-            .Named("listEnvironments", "List the environments of a project, newest first")
-            .AsksForPage()
-            .Answers<Listing<EnvironmentView>>();
+            .MapGet("/environments", context => context.Get(new Query(context.Id, context.Page, context.Address)))
+            .WithOperation("listEnvironments", "List the environments of a project, newest first")
+            .HasPaging()
+            .Returns<Listing<EnvironmentView>>();
 
-    internal sealed record Query(long ProjectId, Page Page, Uri Address) : IRequest<Outcome<Listing<EnvironmentView>>>, IPaged;
+    internal sealed record Query(long ProjectId, Page Page, Uri Address) : IRequest<Result<Listing<EnvironmentView>>>, IPaged;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
         public Validator() => this.RulesForPage();
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<EnvironmentView>>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Listing<EnvironmentView>>>
     {
         private const string Sql = """
             SELECT total.count, e.id, e.name, e.key, e.created_at
@@ -35,7 +32,7 @@ internal static class ListEnvironments
             ORDER BY e.id DESC
             """;
 
-        public async Task<Outcome<Listing<EnvironmentView>>> Handle(Query query, CancellationToken cancellationToken)
+        public async Task<Result<Listing<EnvironmentView>>> Handle(Query query, CancellationToken cancellationToken)
         {
             var rows = await db.Rows<Row>(
                 Sql,

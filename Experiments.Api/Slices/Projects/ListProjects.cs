@@ -11,19 +11,19 @@ internal static class ListProjects
 {
     public static void Map(RouteGroupBuilder projects) =>
         projects
-            .MapGet("/", (RequestContext context) => context.Get(new Query(context.Page, context.Address)))
-            .Named("listProjects", "List projects, newest first (instance admins)")
-            .AsksForPage()
-            .Answers<Listing<ProjectView>>();
+            .MapGet("/", context => context.Get(new Query(context.Page, context.Address)))
+            .WithOperation("listProjects", "List projects, newest first (instance admins)")
+            .HasPaging()
+            .Returns<Listing<ProjectView>>();
 
-    internal sealed record Query(Page Page, Uri Address) : IRequest<Outcome<Listing<ProjectView>>>, IPaged;
+    internal sealed record Query(Page Page, Uri Address) : IRequest<Result<Listing<ProjectView>>>, IPaged;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
         public Validator() => this.RulesForPage();
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<Listing<ProjectView>>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Listing<ProjectView>>>
     {
         private const string Sql = """
             SELECT total.count, p.id, p.name, p.organisation, p.created_at
@@ -32,7 +32,7 @@ internal static class ListProjects
             ORDER BY p.id DESC
             """;
 
-        public async Task<Outcome<Listing<ProjectView>>> Handle(Query query, CancellationToken cancellationToken)
+        public async Task<Result<Listing<ProjectView>>> Handle(Query query, CancellationToken cancellationToken)
         {
             var rows = await db.Rows<Row>(Sql, new { query.Page.Limit, query.Page.Offset }, cancellationToken);
             return query.Page.Of<ProjectView>(query.Address, rows[0].Count, [.. rows.Where(row => row.Id > 0)]);

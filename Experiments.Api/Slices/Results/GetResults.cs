@@ -16,26 +16,20 @@ internal static class GetResults
         experiments
             .MapGet(
                 "/{id}/results",
-                (ObjectId id, RequestContext context) =>
+                context =>
                     context.Get(
-                        new Query(
-                            context.Environment.Id,
-                            id.Value,
-                            context.Query["refresh"],
-                            context.Query["role"],
-                            context.Query["metric"]
-                        )
+                        new Query(context.Scope, context.Id, context.Query["refresh"], context.Query["role"], context.Query["metric"])
                     )
             )
-            .Named("getResults", "Results of an experiment")
-            .Asks("refresh", "true to refresh them first.", "true")
-            .Asks("role", "Only metrics of this role: primary, secondary or guardrail.", "primary")
-            .Asks("metric", "Only this metric, by its id.", "1")
-            .Answers<ResultsView>()
-            .Refuses(Problem.NoExperiment, Problem.NotStarted, Problem.Invalid);
+            .WithOperation("getResults", "Results of an experiment")
+            .HasQuery("refresh", "true to refresh them first, as results/refresh/ does.", "true")
+            .HasQuery("role", "Only metrics of this role: primary, secondary or guardrail.", "primary")
+            .HasQuery("metric", "Only this metric, by its id.", "1")
+            .Returns<ResultsView>()
+            .FailsWith(Problem.NoExperiment, Problem.NotStarted, Problem.Invalid, Problem.TooSoon, Problem.ResultsFailed);
 
-    internal sealed record Query(long EnvironmentId, long Id, string? Refresh, string? Role, string? Metric)
-        : IRequest<Outcome<ResultsView>>;
+    internal sealed record Query(CommandScope Scope, long Id, string? Refresh, string? Role, string? Metric)
+        : IRequest<Result<ResultsView>>;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
@@ -44,18 +38,20 @@ internal static class GetResults
             RuleFor(q => q.Refresh).OneOf("true", "false");
             RuleFor(q => q.Role).OneOf(MetricRules.Roles);
             RuleFor(q => q.Metric)
-                .Must(metric => metric is null || ObjectId.In(metric) is not null)
+                .Must(metric => metric is null || ObjectIds.In(metric) is not null)
                 .WithMessage("This must be the id of a metric.");
         }
     }
 
-    internal sealed class Handler(Db db, AggregationWorker worker, ResultsService results) : IRequestHandler<Query, Outcome<ResultsView>>
+    internal sealed class Handler(Db db, AggregationWorker worker, ResultsService results, ResultsRefresh refresh)
+        : IRequestHandler<Query, Result<ResultsView>>
     {
         private static readonly TimeSpan Stale = TimeSpan.FromHours(1);
         private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(200);
 
         private const string Sql = """
-            SELECT e.started_at, e.ended_at, clock_timestamp() AS now, r.payload::text AS payload, r.as_of, r.refresh_requested_at,
+            SELECT e.started_at, e.ended_at, clock_timestamp() AS now, r.payload::text AS payload, r.as_of,
+                f.requested_at AS refresh_requested_at,
                 r.last_error, r.last_error_at,
                    COALESCE(jsonb_array_length(r.payload->'metrics'), 0) = (SELECT count(*) FROM experiment_metrics l
                        WHERE l.experiment_id = e.id) AS has_all_metrics,
@@ -64,12 +60,13 @@ internal static class GetResults
                    h.since AS held_since, h.reason AS held_reason
             FROM experiments e
             LEFT JOIN results r ON r.experiment_id = e.id
+            LEFT JOIN result_refreshes f ON f.experiment_id = e.id
             LEFT JOIN counting_holds h ON h.environment_id = e.environment_id
                 AND EXISTS (SELECT FROM event_batches b WHERE b.environment_id = e.environment_id AND b.from_at <= clock_timestamp())
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
             """;
 
-        public async Task<Outcome<ResultsView>> Handle(Query query, CancellationToken cancellationToken)
+        public async Task<Result<ResultsView>> Handle(Query query, CancellationToken cancellationToken)
         {
             var row = await Read(query, cancellationToken);
             if (row is null or { StartedAt: null })
@@ -77,11 +74,22 @@ internal static class GetResults
                 return row is null ? Problem.NoExperiment : Problem.NotStarted;
             }
 
+            if (query.Refresh == "true" && !row.IsFinal(results.Late))
+            {
+                // What has become final in between is read as it is.
+                if (await refresh.Run(query.Scope, query.Id, cancellationToken) is { } refused && refused.Problem != Problem.ResultsFinal)
+                {
+                    return refused;
+                }
+
+                row = await Read(query, cancellationToken);
+            }
+
             if (
-                !row.IsFinal(results.Late)
+                row is not null
+                && !row.IsFinal(results.Late)
                 && (
-                    query.Refresh == "true"
-                    || row.Payload is null
+                    row.Payload is null
                     || !row.HasAllMetrics
                     || row.IsPlannedAnew
                     || row.Now - row.AsOf > Stale
@@ -100,6 +108,8 @@ internal static class GetResults
                     return Problem.NoExperiment;
                 case { StartedAt: null }:
                     return Problem.NotStarted;
+                case { Payload: null, LastError: { } error }:
+                    return new ProblemResult(Problem.ResultsFailed, error);
                 case { Payload: null }:
                     return Problem.Unavailable;
             }
@@ -116,7 +126,7 @@ internal static class GetResults
                 [
                     .. view.Metrics.Where(metric =>
                         (query.Role is null || metric.Role == query.Role)
-                        && (query.Metric is null || metric.Metric == ObjectId.In(query.Metric))
+                        && (query.Metric is null || metric.Metric == ObjectIds.In(query.Metric))
                     ),
                 ],
             };
@@ -139,7 +149,7 @@ internal static class GetResults
         }
 
         private Task<ResultsRow?> Read(Query query, CancellationToken ct) =>
-            db.Row<ResultsRow>(Sql, new { query.Id, query.EnvironmentId }, ct);
+            db.Row<ResultsRow>(Sql, new { query.Id, query.Scope.EnvironmentId }, ct);
     }
 }
 

@@ -11,15 +11,12 @@ internal static class GetResultsHistory
 {
     public static void Map(RouteGroupBuilder experiments) =>
         experiments
-            .MapGet(
-                "/{id}/results/history",
-                (ObjectId id, RequestContext context) => context.Get(new Query(context.Environment.Id, id.Value))
-            )
-            .Named("getResultsHistory", "Daily history of the results of an experiment")
-            .Answers<HistoryView>()
-            .Refuses(Problem.NoExperiment, Problem.NotStarted);
+            .MapGet("/{id}/results/history", context => context.Get(new Query(context.Environment.Id, context.Id)))
+            .WithOperation("getResultsHistory", "Daily history of the results of an experiment")
+            .Returns<HistoryView>()
+            .FailsWith(Problem.NoExperiment, Problem.NotStarted);
 
-    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Outcome<HistoryView>>;
+    internal sealed record Query(long EnvironmentId, long Id) : IRequest<Result<HistoryView>>;
 
     /// <summary>One point a day, oldest first.</summary>
     [Example(
@@ -44,7 +41,7 @@ internal static class GetResultsHistory
         string Verdict
     );
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Outcome<HistoryView>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<HistoryView>>
     {
         private const string Sql = """
             SELECT e.started_at, to_char(h.day, 'YYYY-MM-DD') AS day, h.payload::text AS payload
@@ -54,7 +51,7 @@ internal static class GetResultsHistory
             ORDER BY h.day
             """;
 
-        public async Task<Outcome<HistoryView>> Handle(Query query, CancellationToken cancellationToken) =>
+        public async Task<Result<HistoryView>> Handle(Query query, CancellationToken cancellationToken) =>
             await db.Rows<Row>(Sql, query, cancellationToken) switch
             {
                 [] => Problem.NoExperiment,

@@ -9,10 +9,10 @@ internal static class EvaluateFlag
 {
     public static void Map(IEndpointRouteBuilder routes) =>
         routes
-            .MapServed(HttpMethods.Post, "/flags/{key}", Handle, Ofrep.Refuse)
-            .Named("evaluateFlag", "Evaluate one flag (OpenFeature)")
-            .Takes<Body>("""{"context": {"targetingKey": "user-1"}}""")
-            .Answers<Evaluation>();
+            .MapServed(HttpMethods.Post, "/flags/{key}", Handle, Ofrep.Fail)
+            .WithOperation("evaluateFlag", "Evaluate one flag (OpenFeature)")
+            .HasBody<Body>("""{"context": {"targetingKey": "user-1"}}""")
+            .Returns<Evaluation>();
 
     internal sealed record Body(Context Context);
 
@@ -38,12 +38,7 @@ internal static class EvaluateFlag
         var key = (string)http.GetRouteValue("key")!;
         if (snapshot.Flag(key) is not { } flag)
         {
-            await Ofrep.Refuse(
-                http,
-                StatusCodes.Status404NotFound,
-                key,
-                new("FLAG_NOT_FOUND", "This environment has no flag of this name.")
-            );
+            await Ofrep.Fail(http, StatusCodes.Status404NotFound, key, new("FLAG_NOT_FOUND", "This environment has no flag of this name."));
             return;
         }
 
@@ -51,7 +46,7 @@ internal static class EvaluateFlag
         await (
             context is { } known
                 ? ServedResponse.Write(http, flag.Ofrep(flag.Evaluate(known.TargetingKey)))
-                : Ofrep.Refuse(http, StatusCodes.Status400BadRequest, key, error!)
+                : Ofrep.Fail(http, StatusCodes.Status400BadRequest, key, error!)
         );
     }
 }

@@ -8,10 +8,10 @@ internal static class EvaluateFlags
 {
     public static void Map(IEndpointRouteBuilder routes) =>
         routes
-            .MapServed(HttpMethods.Post, "/flags", Handle, Ofrep.Refuse)
-            .Named("evaluateFlags", "Evaluate every flag (OpenFeature)")
-            .Takes<EvaluateFlag.Body>("""{"context": {"targetingKey": "user-1"}}""")
-            .Answers<Evaluations>();
+            .MapServed(HttpMethods.Post, "/flags", Handle, Ofrep.Fail)
+            .WithOperation("evaluateFlags", "Evaluate every flag (OpenFeature)")
+            .HasBody<EvaluateFlag.Body>("""{"context": {"targetingKey": "user-1"}}""")
+            .Returns<Evaluations>();
 
     /// <summary>What came of all of them.</summary>
     [Example(
@@ -39,7 +39,7 @@ internal static class EvaluateFlags
         }
         else
         {
-            await Ofrep.Refuse(http, StatusCodes.Status400BadRequest, null, error!);
+            await Ofrep.Fail(http, StatusCodes.Status400BadRequest, null, error!);
         }
     }
 }

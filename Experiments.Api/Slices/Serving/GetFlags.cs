@@ -9,8 +9,8 @@ internal static class GetFlags
     public static void Map(IEndpointRouteBuilder routes) =>
         routes
             .MapServed(HttpMethods.Get, "/flags", Handle)
-            .Named("getFlags", "All flags, without an identity")
-            .Answers<IReadOnlyList<FlagsmithFlag>>();
+            .WithOperation("getFlags", "All flags, without an identity")
+            .Returns<IReadOnlyList<FlagsmithFlag>>();
 
     private static Task Handle(HttpContext http, Snapshot snapshot)
     {

@@ -12,8 +12,8 @@ internal static class ListWebExperiments
     public static void Map(IEndpointRouteBuilder routes) =>
         routes
             .MapServed(HttpMethods.Get, "/web-experiments", Handle)
-            .Named("listWebExperiments", "Running web experiments, for a page")
-            .Answers<Response>();
+            .WithOperation("listWebExperiments", "Running web experiments, for a page")
+            .Returns<Response>();
 
     [Example(
         """

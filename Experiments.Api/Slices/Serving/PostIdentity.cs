@@ -11,29 +11,29 @@ internal static class PostIdentity
     public static void Map(IEndpointRouteBuilder routes) =>
         routes
             .MapServed(HttpMethods.Post, "/identities", Handle)
-            .Named("postIdentity", "Flags of an identity with traits")
-            .Takes<Body>("""{"identifier": "user-1", "traits": [{"trait_key": "plan", "trait_value": "pro"}]}""")
-            .Answers<FlagsmithIdentity>();
+            .WithOperation("postIdentity", "Flags of an identity with traits")
+            .HasBody<Body>("""{"identifier": "user-1", "traits": [{"trait_key": "plan", "trait_value": "pro"}]}""")
+            .Returns<FlagsmithIdentity>();
 
     internal sealed record Body(string? Identifier = null, IReadOnlyList<Trait?>? Traits = null, bool? Transient = null);
 
     // They are answered as they came.
     private const int MostTraits = 1000;
 
-    private static Refusal? TooMany(IReadOnlyList<Trait?>? traits) =>
-        traits is { Count: > MostTraits } ? Refusal.Field("traits", $"There may be {MostTraits} of these at most.") : null;
+    private static ProblemResult? TooMany(IReadOnlyList<Trait?>? traits) =>
+        traits is { Count: > MostTraits } ? ProblemResult.Field("traits", $"There may be {MostTraits} of these at most.") : null;
 
     private static async Task Handle(HttpContext http, Snapshot snapshot)
     {
         var bytes = await RequestBody.Read(http.Request, required: true, http.RequestAborted);
-        var body = bytes.Refusal is { } unread ? unread : JsonBody.Read<Body>(bytes.Value);
-        if ((body.Refusal ?? IdentityAnswer.Refusal(body.Value!.Identifier) ?? TooMany(body.Value.Traits)) is { } refusal)
+        var body = bytes.Failure is { } unread ? unread : JsonBody.Read<Body>(bytes.Value);
+        if ((body.Failure ?? IdentityResponse.Failure(body.Value!.Identifier) ?? TooMany(body.Value.Traits)) is { } refusal)
         {
-            await Answer.Of(refusal).ExecuteAsync(http);
+            await ApiResponse.Of(refusal).ExecuteAsync(http);
             return;
         }
 
-        IdentityAnswer.Write(
+        IdentityResponse.Write(
             http,
             snapshot,
             body.Value!.Identifier!,

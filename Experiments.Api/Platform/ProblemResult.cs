@@ -1,7 +1,7 @@
 namespace Experiments.Api.Platform;
 
 /// <summary>Why a request was refused: one of the <see cref="Problem"/>s, with what is particular to this request.</summary>
-internal sealed record Refusal(Problem Problem, string Detail)
+internal sealed record ProblemResult(Problem Problem, string Detail)
 {
     /// <summary>How many mistakes are told; whoever makes more is not reading them.</summary>
     public const int MostErrors = 100;
@@ -14,13 +14,13 @@ internal sealed record Refusal(Problem Problem, string Detail)
     /// <summary>After how many seconds to ask again, where that is known.</summary>
     public int? RetryAfter { get; init; }
 
-    public static implicit operator Refusal(Problem problem) => new(problem, problem.Advice);
+    public static implicit operator ProblemResult(Problem problem) => new(problem, problem.Advice);
 
     /// <summary>A single field that breaks a rule.</summary>
-    public static Refusal Field(string path, string message) => Fields([(path, message)]);
+    public static ProblemResult Field(string path, string message) => Fields([(path, message)]);
 
     /// <summary>Several fields, in the order in which they were found wrong; what is said of one field twice is told once.</summary>
-    public static Refusal Fields(IEnumerable<(string Path, string Message)> found)
+    public static ProblemResult Fields(IEnumerable<(string Path, string Message)> found)
     {
         // One more tells that there are more.
         var errors = found.Take(MostErrors + 1).ToList();

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using System.Security.Cryptography;
+using System.IO.Hashing;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.WebUtilities;
@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.WebUtilities;
 namespace Experiments.Api.Platform.Http;
 
 /// <summary>A complete answer, ready to be sent, or to be kept and sent again.</summary>
-internal sealed record Answer(int Status, ReadOnlyMemory<byte> Body) : IResult
+internal sealed record ApiResponse(int Status, ReadOnlyMemory<byte> Body) : IResult
 {
     public string ContentType { get; init; } = "application/json; charset=utf-8";
 
@@ -21,19 +21,19 @@ internal sealed record Answer(int Status, ReadOnlyMemory<byte> Body) : IResult
     public bool Replayed { get; init; }
 
     /// <summary>A representation; its ETag is its own, or else made of its bytes.</summary>
-    public static Answer Of<T>(int status, T value)
+    public static ApiResponse Of<T>(int status, T value)
     {
         var body = JsonSerializer.SerializeToUtf8Bytes(value, ApiJson.Options);
         return new(status, body) { ETag = value is ITagged tagged ? tagged.ETag : Tag(body) };
     }
 
     /// <summary>A representation that stands ready as JSON.</summary>
-    public static Answer OfBytes(int status, byte[] body) => new(status, body) { ETag = Tag(body) };
+    public static ApiResponse OfBytes(int status, byte[] body) => new(status, body) { ETag = Tag(body) };
 
-    public static Answer Empty(int status) => new(status, default);
+    public static ApiResponse Empty(int status) => new(status, default);
 
     /// <summary>A refusal as problem details (RFC 9457).</summary>
-    public static Answer Of(Refusal refusal)
+    public static ApiResponse Of(ProblemResult refusal)
     {
         var problem = refusal.Problem;
         var traceId = Activity.Current?.TraceId.ToHexString() ?? ActivityTraceId.CreateRandom().ToHexString();
@@ -49,7 +49,7 @@ internal sealed record Answer(int Status, ReadOnlyMemory<byte> Body) : IResult
     /// <summary>The body of such a refusal, for the documentation.</summary>
     public static byte[] Example(Problem problem) =>
         Details(
-            problem == Problem.Invalid ? Refusal.Field("name", "This is required and may not be blank.") : problem,
+            problem == Problem.Invalid ? ProblemResult.Field("name", "This is required and may not be blank.") : problem,
             "4bf92f3577b34da6a3ce929d0e0e4736"
         );
 
@@ -86,14 +86,14 @@ internal sealed record Answer(int Status, ReadOnlyMemory<byte> Body) : IResult
         }
     }
 
-    private static string Tag(byte[] body) => $"\"{Convert.ToHexStringLower(SHA256.HashData(body).AsSpan(0, 12))}\"";
+    private static string Tag(byte[] body) => $"\"{XxHash128.HashToUInt128(body):x32}\"";
 
-    private static byte[] Details(Refusal refusal, string traceId)
+    private static byte[] Details(ProblemResult refusal, string traceId)
     {
         var problem = refusal.Problem;
         return JsonSerializer.SerializeToUtf8Bytes(
             new ProblemDetails(
-                $"urn:experiments:{problem.Code}",
+                ErrorCatalogue.TypeOf(problem),
                 ReasonPhrases.GetReasonPhrase(problem.Status),
                 problem.Status,
                 refusal.Detail,

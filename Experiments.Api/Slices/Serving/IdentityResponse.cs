@@ -7,13 +7,13 @@ using Experiments.Api.Platform;
 namespace Experiments.Api.Slices.Serving;
 
 /// <summary>What both ways of asking for an identity answer.</summary>
-internal static class IdentityAnswer
+internal static class IdentityResponse
 {
     /// <summary>What is wrong with an identifier, or null.</summary>
-    public static Refusal? Refusal(string? identifier) =>
+    public static ProblemResult? Failure(string? identifier) =>
         string.IsNullOrEmpty(identifier)
-            ? Platform.Refusal.Field("identifier", "This is required: the identifier of the user, device or whatever is assigned.")
-        : !Identity.Fits(identifier) ? Platform.Refusal.Field("identifier", Identity.TooLong)
+            ? Platform.ProblemResult.Field("identifier", "This is required: the identifier of the user, device or whatever is assigned.")
+        : !Identity.Fits(identifier) ? Platform.ProblemResult.Field("identifier", Identity.TooLong)
         : null;
 
     public static void Write(HttpContext http, Snapshot snapshot, string identifier, ReadOnlySpan<byte> traits)

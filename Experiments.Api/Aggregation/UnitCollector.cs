@@ -1,0 +1,60 @@
+using System.Runtime.InteropServices;
+using Experiments.Api.Domain;
+using Experiments.Api.Metrics;
+
+namespace Experiments.Api.Aggregation;
+
+/// <summary>Collects, from the events of an experiment in whatever order, what they say of each identity.</summary>
+internal sealed class UnitCollector(ExperimentDefinition experiment, IReadOnlyList<MetricLink> links)
+{
+    private readonly MetricEventMatcher _matcher = new(links);
+    private readonly Dictionary<string, int> _indexes = [];
+    private readonly List<(string Identifier, ExposureState? State)> _units = [];
+    private readonly List<(int Unit, long SourceMetric, MetricEvent Event)> _events = [];
+
+    /// <summary>Adds an event. One without an identifier only counts among those excluded.</summary>
+    public void Add(StoredEvent raw, ExposureCounts counts)
+    {
+        if (experiment.IsConcerned(raw))
+        {
+            AddExposure(raw, counts);
+        }
+
+        if (!string.IsNullOrEmpty(raw.Identifier))
+        {
+            _matcher.Take(raw, _ => true, (source, taken) => _events.Add((IndexOf(raw.Identifier), source.Id, taken)));
+        }
+    }
+
+    /// <summary>The identities with all that was added.</summary>
+    public RebuiltUnits Build() => new(experiment, links, _units, _events);
+
+    private void AddExposure(StoredEvent raw, ExposureCounts counts)
+    {
+        if (string.IsNullOrEmpty(raw.Identifier))
+        {
+            if (experiment.Timeline.RanAt(raw.At))
+            {
+                counts.Add(experiment, raw.At, ExposureState.NoIdentifier, 1);
+            }
+        }
+        else if (experiment.Judge(raw) is { } judged)
+        {
+            var index = IndexOf(raw.Identifier);
+            ref var unit = ref CollectionsMarshal.AsSpan(_units)[index];
+            unit.State = unit.State?.Merge(judged) ?? judged;
+        }
+    }
+
+    private int IndexOf(string identifier)
+    {
+        ref var index = ref CollectionsMarshal.GetValueRefOrAddDefault(_indexes, identifier, out var isKnown);
+        if (!isKnown)
+        {
+            index = _units.Count;
+            _units.Add((identifier, null));
+        }
+
+        return index;
+    }
+}

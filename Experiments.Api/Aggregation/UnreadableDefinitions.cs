@@ -1,0 +1,93 @@
+using System.Diagnostics.Metrics;
+using Dapper;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Startup;
+using Npgsql;
+
+namespace Experiments.Api.Aggregation;
+
+/// <summary>
+/// What happens to experiments and metrics whose stored definition this release cannot read: they are skipped while everything else is
+/// aggregated, recorded for their results to show, logged once, and counted.
+/// </summary>
+internal sealed partial class UnreadableDefinitions
+{
+    // The events of a metric are read again once it can be; those of an experiment by a rebuild from events.
+    private const string Record = """
+        WITH recorded AS (
+            INSERT INTO unreadable_definitions (experiment_id, link_id, error)
+            SELECT * FROM unnest(@Experiments, @Links, @Errors) ON CONFLICT DO NOTHING
+            RETURNING experiment_id, link_id, error
+        ), restarted AS (
+            UPDATE experiment_metrics SET backfilled = false, backfilled_to = NULL, backfilled_key = NULL
+            WHERE id IN (SELECT link_id FROM recorded)
+        )
+        SELECT * FROM recorded
+        """;
+
+    private readonly ILogger<UnreadableDefinitions> _logger;
+    private readonly Counter<long> _skipped;
+
+    public UnreadableDefinitions(ILogger<UnreadableDefinitions> logger, IMeterFactory meters)
+    {
+        _logger = logger;
+        _skipped = meters
+            .Create(Telemetry.Meter)
+            .CreateCounter<long>(
+                "experiments.aggregation.unreadable_definitions",
+                "{definition}",
+                "Experiments and metrics that were skipped because their definition can't be read."
+            );
+    }
+
+    /// <summary>Records in the transaction of the batch what was skipped in it.</summary>
+    public async Task Save(NpgsqlConnection connection, IReadOnlyCollection<Unreadable> found)
+    {
+        if (found.Count == 0)
+        {
+            return;
+        }
+
+        _skipped.Add(found.Count);
+        var recorded = await connection.QueryAsync<Unreadable>(
+            Record,
+            new
+            {
+                Experiments = new Column<long>(found.Select(one => one.ExperimentId)),
+                Links = new Column<long?>(found.Select(one => one.LinkId)),
+                Errors = new Column<string>(found.Select(one => one.Error)),
+            }
+        );
+        foreach (var one in recorded)
+        {
+            Skipped(_logger, one.ExperimentId, one.LinkId, one.Error);
+        }
+    }
+
+    [LoggerMessage(
+        LogLevel.Error,
+        "Definition of experiment {ExperimentId} (metric {LinkId}) is unreadable; skipped by aggregation: {Error}"
+    )]
+    private static partial void Skipped(ILogger logger, long experimentId, long? linkId, string error);
+}
+
+/// <summary>A definition that cannot be read: of a metric of an experiment, or, without a link, of the experiment itself.</summary>
+internal sealed record Unreadable(long ExperimentId, long? LinkId, string Error)
+{
+    /// <summary>
+    /// Reads a definition. Where that fails, whatever the reason, it is added to <paramref name="found"/> and null returned.
+    /// </summary>
+    public static T? TryRead<T>(long experimentId, long? linkId, List<Unreadable> found, Func<T> read)
+        where T : class
+    {
+        try
+        {
+            return read();
+        }
+        catch (Exception exception) when (exception is not OutOfMemoryException)
+        {
+            found.Add(new(experimentId, linkId, exception.Message));
+            return null;
+        }
+    }
+}

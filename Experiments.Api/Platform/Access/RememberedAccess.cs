@@ -1,0 +1,35 @@
+using Microsoft.AspNetCore.Authorization;
+
+namespace Experiments.Api.Platform.Access;
+
+/// <summary>
+/// Lets in at once whom <see cref="AccessStore"/> remembers as the holder of an API key and as an admin of the environment: such a request
+/// goes past ASP.NET's authentication and authorisation, which cost more than its statement. These decide about everybody else.
+/// </summary>
+internal static class RememberedAccess
+{
+    public static void UseRememberedAccess(this IApplicationBuilder app)
+    {
+        var access = app.ApplicationServices.GetRequiredService<AccessStore>();
+        var gate = app.ApplicationServices.GetRequiredService<FeatureGate>();
+        app.Use((http, next) => IsGranted(access, http) ? gate.Pass(http, http.GetEndpoint()!.RequestDelegate!) : next(http));
+    }
+
+    private static bool IsGranted(AccessStore access, HttpContext http)
+    {
+        if (
+            http.GetEndpoint()?.Metadata.GetOrderedMetadata<IAuthorizeData>() is not [{ Policy: Policies.EnvironmentAdmin }]
+            || http.GetRouteValue("environment_key") is not string key
+            || ApiKeyAuthentication.TrySecret(http.Request) is not { } secret
+            || access.Remembered(secret) is not { Principal: { } caller }
+            || access.Remembered(Actor.Of(caller), key) is not { } scope
+        )
+        {
+            return false;
+        }
+
+        http.User = caller;
+        http.Features.Set(scope);
+        return true;
+    }
+}

@@ -1,0 +1,53 @@
+using System.Reflection;
+
+namespace Experiments.Api.Platform.Http;
+
+/// <summary>
+/// Maps the routes of slices, whose handlers take a <see cref="RequestContext"/> and read nothing else of the request. They need none of
+/// the framework's binding, which would cost each request several tasks.
+/// </summary>
+internal static class ManagementRoutes
+{
+    // The document describes handlers that have a method; that of these has no parameters, since routes state theirs themselves.
+    private static readonly MethodInfo Described = ((Delegate)Describe).Method;
+
+    public static RouteHandlerBuilder MapGet(this RouteGroupBuilder routes, string pattern, Func<RequestContext, Task<IResult>> handler) =>
+        routes.Map(HttpMethods.Get, pattern, handler);
+
+    public static RouteHandlerBuilder MapPost(this RouteGroupBuilder routes, string pattern, Func<RequestContext, Task<IResult>> handler) =>
+        routes.Map(HttpMethods.Post, pattern, handler);
+
+    public static RouteHandlerBuilder MapPatch(
+        this RouteGroupBuilder routes,
+        string pattern,
+        Func<RequestContext, Task<IResult>> handler
+    ) => routes.Map(HttpMethods.Patch, pattern, handler);
+
+    public static RouteHandlerBuilder MapDelete(
+        this RouteGroupBuilder routes,
+        string pattern,
+        Func<RequestContext, Task<IResult>> handler
+    ) => routes.Map(HttpMethods.Delete, pattern, handler);
+
+    private static RouteHandlerBuilder Map(
+        this RouteGroupBuilder routes,
+        string method,
+        string pattern,
+        Func<RequestContext, Task<IResult>> handler
+    ) =>
+        new([
+            routes
+                .MapMethods(
+                    pattern,
+                    [method],
+                    async http =>
+                    {
+                        var result = await handler(new RequestContext(http));
+                        await result.ExecuteAsync(http);
+                    }
+                )
+                .WithMetadata(Described),
+        ]);
+
+    private static Task<IResult> Describe() => throw new NotSupportedException();
+}

@@ -1,0 +1,173 @@
+using System.Diagnostics.Metrics;
+using Experiments.Api.Aggregation;
+using Experiments.Api.Domain;
+using Experiments.Api.Platform.Startup;
+using Npgsql;
+
+namespace Experiments.Tests.Results;
+
+/// <summary>
+/// An experiment or a metric whose definition cannot be read is skipped, says so in its results, and holds up nobody else.
+/// </summary>
+public class UnreadableDefinitionTests(UnreadableDefinitionTests.Quiet service) : IClassFixture<UnreadableDefinitionTests.Quiet>
+{
+    public sealed class Quiet(TestCluster cluster) : TestService(cluster)
+    {
+        // What is provoked here is an error to whoever operates it.
+        protected override string[] Settings => ["--Logging:LogLevel:Default=Warning"];
+    }
+
+    [Theory]
+    [InlineData("exposure = '{\"event\": 7}'", "exposure = '{}'")]
+    [InlineData("rollouts = '[{\"percentage\": \"all\"}]'", "rollouts = '[]'")]
+    [InlineData("rollouts = '{}'", "rollouts = '[]'")]
+    public async Task An_unreadable_experiment_is_skipped_and_rebuilt_once_it_can_be_read(string breaking, string mending)
+    {
+        var skipped = new List<long>();
+        using var listener = Listen(skipped);
+        var given = await Given.AnEnvironment(service);
+        var (broken, other) = (await Running(given), await Running(given));
+        await service.Execute($"UPDATE experiments SET {breaking} WHERE id = @Id", new { broken.Id });
+
+        await Shown(given, broken, 20);
+        await Shown(given, other, 20);
+
+        (await Results(given, other, total: 20)).Json!["last_error"].ShouldBeNull();
+        var results = await Results(given, broken, total: 0);
+        results["last_error"].GetValue<string>().ShouldContain($"recompute {broken.Id} --from-events");
+        results["events_not_counted"].GetValue<int>().ShouldBe(0);
+        results.Json!["counting_held"].ShouldBeNull();
+        lock (skipped)
+        {
+            skipped.ShouldNotBeEmpty();
+        }
+
+        await using var source = NpgsqlDataSource.Create(service.ConnectionString);
+        var rebuild = new RebuildFromEvents(source, TimeSpan.FromDays(1));
+        await Should.ThrowAsync<InvalidOperationException>(() => Rebuilt(rebuild, broken.Id));
+        await service.Execute($"UPDATE experiments SET {mending} WHERE id = @Id", new { broken.Id });
+        await Rebuilt(rebuild, broken.Id);
+
+        results = await Results(given, broken, total: 20);
+        results.Json!["last_error"].ShouldBeNull();
+        Sum(results).ShouldBe(20);
+    }
+
+    [Theory]
+    [InlineData("'{\"event\": 7}'")]
+    [InlineData("'null'")]
+    public async Task An_unreadable_metric_fails_alone_and_catches_up_by_itself(string definition)
+    {
+        var given = await Given.AnEnvironment(service);
+        var (broken, other) = (await Running(given), await Running(given));
+        await Shown(given, broken, 10);
+        await Results(given, broken, total: 10);
+        await service.Execute($"UPDATE experiment_metrics SET definition = {definition} WHERE experiment_id = @Id", new { broken.Id });
+
+        await Shown(given, broken, 20);
+        await Shown(given, other, 20);
+
+        Sum(await Results(given, other, total: 20)).ShouldBe(20);
+        var results = await Results(given, broken, total: 20);
+        results["metrics"][0]!["error"]!.GetValue<string>().ShouldNotBeEmpty();
+        results["events_not_counted"].GetValue<int>().ShouldBe(0);
+        await service.Execute(
+            "UPDATE experiment_metrics SET definition = '{\"event\": \"purchase\"}' WHERE experiment_id = @Id",
+            new { broken.Id }
+        );
+        await Given.Eventually(async () =>
+            await service.Query<long>("SELECT count(*) FROM unreadable_definitions WHERE experiment_id = @Id", new { broken.Id }) == 0
+        );
+
+        results = await Results(given, broken, total: 20);
+        results["metrics"][0]!.AsObject().ContainsKey("error").ShouldBeFalse();
+        Sum(results).ShouldBe(20);
+    }
+
+    private static double Sum(Reply results) => results["metrics"][0]!["arms"]!.AsArray().Sum(arm => arm!["sum"]!.GetValue<double>());
+
+    private static async Task Rebuilt(RebuildFromEvents rebuild, long experimentId) =>
+        await Given.Eventually(async () => await rebuild.Run(experimentId, CancellationToken.None) is not null);
+
+    private static async Task<Reply> Results(Given given, Reply experiment, int total)
+    {
+        Reply? results = null;
+        await Given.Eventually(async () =>
+            (results = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200))["total"]
+                .GetValue<int>() == total
+            && results["events_not_counted"].GetValue<int>() == 0
+        );
+        return results!;
+    }
+
+    private static MeterListener Listen(List<long> skipped)
+    {
+        var listener = new MeterListener
+        {
+            InstrumentPublished = (instrument, self) =>
+            {
+                if (instrument is { Meter.Name: Telemetry.Meter, Name: "experiments.aggregation.unreadable_definitions" })
+                {
+                    self.EnableMeasurementEvents(instrument);
+                }
+            },
+        };
+        listener.SetMeasurementEventCallback<long>(
+            (_, count, _, _) =>
+            {
+                lock (skipped)
+                {
+                    skipped.Add(count);
+                }
+            }
+        );
+        listener.Start();
+        return listener;
+    }
+
+    private static async Task<Reply> Running(Given given)
+    {
+        var metric = await given.AMetric("occurrence");
+        return await given.Start(
+            await given.AnExperimentWith(
+                new
+                {
+                    metric = metric.Id,
+                    role = "primary",
+                    expected_direction = "increase",
+                }
+            )
+        );
+    }
+
+    // So many identities, each shown its own variant and buying something.
+    private static async Task Shown(Given given, Reply experiment, int identities)
+    {
+        var salt = await given.Salt(experiment);
+        var halves = Assignment.Cumulate([50, 50]);
+        var at = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
+        await given.Send([
+            .. Enumerable
+                .Range(0, identities)
+                .SelectMany(n =>
+                    new object[]
+                    {
+                        new
+                        {
+                            @event = "$flag_exposure",
+                            feature_name = experiment["feature"]["name"]!.GetValue<string>(),
+                            identifier = $"u{n}",
+                            value = Assignment.Variant(salt, $"u{n}", halves) == 0 ? "control" : "green",
+                            timestamp = at,
+                        },
+                        new
+                        {
+                            @event = "purchase",
+                            identifier = $"u{n}",
+                            timestamp = at + 1,
+                        },
+                    }
+                ),
+        ]);
+    }
+}
