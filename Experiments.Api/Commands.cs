@@ -1,7 +1,7 @@
 using System.Globalization;
 using Experiments.Api.Aggregation;
-using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Settings;
 using Experiments.Api.Platform.Startup;
 using Experiments.Api.Slices.Features;
 using Npgsql;
@@ -68,7 +68,7 @@ internal static class Commands
             async (database, configuration) =>
             {
                 await using var source = AggregationWorker.Source(database, null);
-                var late = configuration.LateEvents();
+                var late = configuration.Results().LateEvents;
                 if (fromEvents)
                 {
                     var found = await Turn(() => new RebuildFromEvents(source, late).Run(experimentId, CancellationToken.None));

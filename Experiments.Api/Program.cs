@@ -1,4 +1,5 @@
 using Experiments.Api;
+using Microsoft.Extensions.Options;
 
 if (await Commands.Run(args) is { } exitCode)
 {
@@ -16,7 +17,7 @@ catch (OperationCanceledException) when (Environment.ExitCode != 0)
     // The service stopped itself while it was starting, and has said why.
     return Environment.ExitCode;
 }
-catch (InvalidOperationException exception)
+catch (Exception exception) when (exception is InvalidOperationException or OptionsValidationException)
 {
     // Whatever an operator can mend says how.
     await Console.Error.WriteLineAsync(exception.Message);

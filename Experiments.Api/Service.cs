@@ -5,6 +5,7 @@ using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
 using Experiments.Api.Platform.OpenApi;
+using Experiments.Api.Platform.Settings;
 using Experiments.Api.Platform.Startup;
 using Experiments.Api.Results;
 using Experiments.Api.Slices;
@@ -19,10 +20,11 @@ internal static class Service
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
 
         builder.AddTelemetry();
+        builder.Services.AddSettings();
         builder.AddHttpRules();
         builder.AddAccess();
         builder.AddOpenApi();
-        builder.Services.AddDatabase(Database.Of(builder.Configuration), builder.Configuration.Deadline());
+        builder.Services.AddDatabase(Database.Of(builder.Configuration));
         builder.Services.AddStartup();
         builder.Services.AddEvaluation();
         builder.Services.AddIngestion();

@@ -1,8 +1,9 @@
 using System.Diagnostics;
 using Dapper;
-using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Settings;
 using Experiments.Api.Platform.Startup;
+using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace Experiments.Api.Aggregation;
@@ -11,7 +12,7 @@ namespace Experiments.Api.Aggregation;
 internal sealed class AggregationWorker(
     Database database,
     Readiness readiness,
-    IConfiguration configuration,
+    IOptions<ResultsOptions> options,
     UnreadableDefinitions unreadable,
     ILoggerFactory loggers
 ) : BackgroundService
@@ -115,7 +116,7 @@ internal sealed class AggregationWorker(
     // Whether the queue is empty. False when another replica holds the lock.
     private async Task<bool> AggregateAll(NpgsqlDataSource source, CancellationToken ct)
     {
-        var late = configuration.LateEvents();
+        var late = options.Value.LateEvents;
         await using var connection = await source.OpenConnectionAsync(ct);
         for (var skipped = new HashSet<long>(); ; )
         {

@@ -1,4 +1,6 @@
+using Experiments.Api.Platform.Settings;
 using Experiments.Api.Platform.Startup;
+using Microsoft.Extensions.Options;
 
 namespace Experiments.Api.Ingestion;
 
@@ -8,14 +10,15 @@ namespace Experiments.Api.Ingestion;
 internal sealed class RetentionJob(
     Partitions partitions,
     Readiness readiness,
-    IConfiguration configuration,
+    IOptions<EventOptions> events,
+    IOptions<ResultsOptions> results,
     TimeProvider clock,
     ILogger<RetentionJob> logger
 ) : PeriodicJob(readiness, logger)
 {
-    private readonly TimeSpan _kept = configuration.GetValue("Events:Retention", TimeSpan.FromDays(400));
+    private readonly TimeSpan _kept = events.Value.Retention;
 
-    private readonly TimeSpan _late = configuration.LateEvents();
+    private readonly TimeSpan _late = results.Value.LateEvents;
 
     public override async Task Run(CancellationToken ct)
     {

@@ -2,10 +2,11 @@ using System.Data;
 using System.Text.Json;
 using Dapper;
 using Experiments.Api.Aggregation;
-using Experiments.Api.Ingestion;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
+using Experiments.Api.Platform.Settings;
+using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace Experiments.Api.Results;
@@ -13,7 +14,7 @@ namespace Experiments.Api.Results;
 /// <summary>
 /// Computes the results of an experiment from its sums, one computer at a time, and keeps them; what fails leaves the last ones standing.
 /// </summary>
-internal sealed class ResultsService(NpgsqlDataSource source, IConfiguration configuration, ILogger<ResultsService> logger)
+internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOptions> options, ILogger<ResultsService> logger)
 {
     /// <summary>For how many days an experiment <c>e</c> has shown its variants so far, without its pauses.</summary>
     public const string DaysRun = """
@@ -105,10 +106,10 @@ internal sealed class ResultsService(NpgsqlDataSource source, IConfiguration con
     private const string BeforePart = "before_part";
 
     /// <summary>How long after an experiment's end its late events still count.</summary>
-    public TimeSpan Late { get; } = configuration.LateEvents();
+    public TimeSpan Late { get; } = options.Value.LateEvents;
 
     /// <summary>How long after one refresh the next may be asked for.</summary>
-    public TimeSpan Interval { get; } = configuration.GetValue("Results:MinimumInterval", TimeSpan.FromMinutes(1));
+    public TimeSpan Interval { get; } = options.Value.MinimumInterval;
 
     /// <summary>Computes and keeps. False when somebody else is at it, or when it failed, which is recorded.</summary>
     public async Task<bool> Compute(long experimentId, CancellationToken ct)

@@ -14,7 +14,7 @@ public class UnreadableDefinitionTests(UnreadableDefinitionTests.Quiet service) 
     public sealed class Quiet(TestCluster cluster) : TestService(cluster)
     {
         // What is provoked here is an error to whoever operates it.
-        protected override string[] Settings => ["--Logging:LogLevel:Default=Warning"];
+        protected override string[] Settings => ["--Logging:LogLevel:Default=None"];
     }
 
     [Theory]

@@ -1,3 +1,5 @@
+using Experiments.Api.Platform.Settings;
+using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace Experiments.Api.Platform.Data;
@@ -5,7 +7,7 @@ namespace Experiments.Api.Platform.Data;
 /// <summary>The connections to PostgreSQL.</summary>
 internal static class DatabaseSetup
 {
-    public static void AddDatabase(this IServiceCollection services, Database database, TimeSpan deadline)
+    public static void AddDatabase(this IServiceCollection services, Database database)
     {
         DapperSetup.Run();
         services.AddSingleton(_ => database);
@@ -13,6 +15,7 @@ internal static class DatabaseSetup
         {
             // Asked for before there are connections to it, so that the container disposes it after them.
             _ = provider.GetRequiredService<Database>();
+            var deadline = provider.GetRequiredService<IOptions<RequestOptions>>().Value.Deadline;
             return Source(database.ConnectionString, deadline, provider.GetService<ILoggerFactory>());
         });
         services.AddScoped<Db>();

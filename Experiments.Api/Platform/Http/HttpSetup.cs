@@ -1,7 +1,9 @@
 using Experiments.Api.Platform.Access;
+using Experiments.Api.Platform.Settings;
 using FluentValidation;
 using MediatR;
 using Microsoft.AspNetCore.Http.Timeouts;
+using Microsoft.Extensions.Options;
 
 namespace Experiments.Api.Platform.Http;
 
@@ -20,34 +22,19 @@ internal static class HttpSetup
         services.ConfigureHttpJsonOptions(options => ApiJson.Configure(options.SerializerOptions));
         services.AddSingleton(TimeProvider.System);
         services.AddScoped<Idempotency>();
-        services.AddRequestTimeouts(options =>
-            options.DefaultPolicy = new RequestTimeoutPolicy
-            {
-                Timeout = builder.Configuration.Deadline(),
-                TimeoutStatusCode = StatusCodes.Status503ServiceUnavailable,
-                WriteTimeoutResponse = ProblemHandlingMiddleware.TimeOut,
-            }
-        );
+        services.AddRequestTimeouts();
+        services
+            .AddOptions<RequestTimeoutOptions>()
+            .Configure<IOptions<RequestOptions>>((timeouts, requests) => timeouts.DefaultPolicy = Limit(requests.Value.Deadline));
         services.AddSlices();
     }
 
     /// <summary>A route that may take longer than others.</summary>
     public static RouteHandlerBuilder WithTimeLimit(this RouteHandlerBuilder route, TimeSpan limit)
     {
-        route.WithRequestTimeout(
-            new RequestTimeoutPolicy
-            {
-                Timeout = limit,
-                TimeoutStatusCode = StatusCodes.Status503ServiceUnavailable,
-                WriteTimeoutResponse = ProblemHandlingMiddleware.TimeOut,
-            }
-        );
+        route.WithRequestTimeout(Limit(limit));
         return route;
     }
-
-    /// <summary>How long a request may take as a whole.</summary>
-    public static TimeSpan Deadline(this IConfiguration configuration) =>
-        configuration.GetValue("Requests:Deadline", TimeSpan.FromSeconds(3));
 
     /// <summary>What every request passes through, outermost first.</summary>
     public static void UseHttpRules(this WebApplication app)
@@ -69,6 +56,14 @@ internal static class HttpSetup
         app.UseAuthorization();
         app.UseFeatureGate();
     }
+
+    private static RequestTimeoutPolicy Limit(TimeSpan limit) =>
+        new()
+        {
+            Timeout = limit,
+            TimeoutStatusCode = StatusCodes.Status503ServiceUnavailable,
+            WriteTimeoutResponse = ProblemHandlingMiddleware.TimeOut,
+        };
 
     // The only place that knows how MediatR is registered.
     private static void AddSlices(this IServiceCollection services)

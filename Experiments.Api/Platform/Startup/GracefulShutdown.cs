@@ -1,16 +1,18 @@
+using Experiments.Api.Platform.Settings;
+using Microsoft.Extensions.Options;
+
 namespace Experiments.Api.Platform.Startup;
 
 /// <summary>
 /// Between being told to stop and stopping to listen, says so to balancers and to kept connections, and waits for them to
 /// notice. What was accepted is then finished by the server within its own time-out.
 /// </summary>
-internal sealed class GracefulShutdown(Readiness readiness, IConfiguration configuration) : IHostedLifecycleService
+internal sealed class GracefulShutdown(Readiness readiness, IOptions<RequestOptions> options) : IHostedLifecycleService
 {
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
         readiness.IsDraining = true;
-        await Task.Delay(configuration.GetValue("Requests:Drain", TimeSpan.Zero), cancellationToken)
-            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.Delay(options.Value.Drain, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;

@@ -4,6 +4,8 @@ using Experiments.Api.Evaluation;
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Http;
+using Experiments.Api.Platform.Settings;
+using Microsoft.Extensions.Options;
 
 namespace Experiments.Api.Slices.Events;
 
@@ -52,7 +54,7 @@ internal static class SendEvents
     {
         var services = http.RequestServices;
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
-        deadline.CancelAfter(services.GetRequiredService<IConfiguration>().Deadline());
+        deadline.CancelAfter(services.GetRequiredService<IOptions<RequestOptions>>().Value.Deadline);
         var outcome = await services
             .GetRequiredService<IngestionLimiter>()
             .Take(

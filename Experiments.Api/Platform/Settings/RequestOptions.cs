@@ -1,0 +1,13 @@
+namespace Experiments.Api.Platform.Settings;
+
+/// <summary>The section <c>Requests</c> of the configuration.</summary>
+internal sealed class RequestOptions
+{
+    public const string Section = "Requests";
+
+    /// <summary>How long a request may take. A statement of the database may take as long.</summary>
+    public TimeSpan Deadline { get; set; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>How long to go on answering after the service was told to stop, so that balancers notice.</summary>
+    public TimeSpan Drain { get; set; } = TimeSpan.Zero;
+}
