@@ -101,13 +101,13 @@ internal sealed class AggregationWorker(
             }
             catch (Exception exception) when (Failure.IsUnavailable(exception) && !stoppingToken.IsCancellationRequested)
             {
-                _logger.LogWarning("Aggregation failed: database unavailable ({Reason}); retrying", exception.Message);
+                _logger.DatabaseUnavailable(exception.Message);
                 await Task.Delay(Idle, stoppingToken);
             }
             catch (Exception exception) when (exception is not OperationCanceledException)
             {
                 // The events stay in the queue, so nothing is lost; the operator must hear of it.
-                _logger.LogError(exception, "Aggregation failed; retrying");
+                _logger.AggregationFailed(exception);
                 await Task.Delay(Idle, stoppingToken);
             }
         }
@@ -129,7 +129,14 @@ internal sealed class AggregationWorker(
             catch (Exception exception) when (EnvironmentHolds.MayConcernOne(exception) && !ct.IsCancellationRequested)
             {
                 // It concerns one experiment; the others are aggregated as usual.
-                _logger.Log(Failure.IsLocked(exception) ? LogLevel.Debug : LogLevel.Error, exception, "Metric backfill failed");
+                if (Failure.IsLocked(exception))
+                {
+                    _logger.BackfillLocked(exception);
+                }
+                else
+                {
+                    _logger.BackfillFailed(exception);
+                }
             }
 
             var taken = await Count(new AggregationBatch(source, connection, late, unreadable), connection, ct);
@@ -224,7 +231,7 @@ internal sealed class AggregationWorker(
         }
         catch (PostgresException exception) when (Failure.IsLocked(exception))
         {
-            _logger.LogDebug("A vacuum is summarising the events");
+            _logger.VacuumIsRunning();
             await connection.ExecuteAsync("RESET lock_timeout");
         }
     }

@@ -56,18 +56,11 @@ internal sealed class EnvironmentHolds(ILogger logger)
 
         if (reason == Locked)
         {
-            logger.LogWarning(
-                "Aggregation of environment {EnvironmentId} is on hold: a row is locked. Other environments are not affected",
-                environmentId
-            );
+            logger.EnvironmentLocked(environmentId);
         }
         else
         {
-            logger.LogError(
-                exception,
-                "Aggregation of environment {EnvironmentId} failed; retrying. Other environments are not affected",
-                environmentId
-            );
+            logger.EnvironmentFailed(exception, environmentId);
         }
 
         await connection.ExecuteAsync(Write, new { environmentId, reason });
@@ -78,7 +71,7 @@ internal sealed class EnvironmentHolds(ILogger logger)
     {
         if (_held.Remove(environmentId))
         {
-            logger.LogInformation("Aggregation of environment {EnvironmentId} resumed", environmentId);
+            logger.EnvironmentResumed(environmentId);
             await connection.ExecuteAsync(Remove, new { environmentId });
         }
     }

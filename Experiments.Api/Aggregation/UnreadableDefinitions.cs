@@ -10,7 +10,7 @@ namespace Experiments.Api.Aggregation;
 /// What happens to experiments and metrics whose stored definition this release cannot read: they are skipped while everything else is
 /// aggregated, recorded for their results to show, logged once, and counted.
 /// </summary>
-internal sealed partial class UnreadableDefinitions
+internal sealed class UnreadableDefinitions
 {
     // The events of a metric are read again once it can be; those of an experiment by a rebuild from events.
     private const string Record = """
@@ -60,15 +60,16 @@ internal sealed partial class UnreadableDefinitions
         );
         foreach (var one in recorded)
         {
-            Skipped(_logger, one.ExperimentId, one.LinkId, one.Error);
+            if (one.LinkId is { } link)
+            {
+                _logger.MetricSkipped(link, one.ExperimentId, one.Error);
+            }
+            else
+            {
+                _logger.ExperimentSkipped(one.ExperimentId, one.Error);
+            }
         }
     }
-
-    [LoggerMessage(
-        LogLevel.Error,
-        "Definition of experiment {ExperimentId} (metric {LinkId}) is unreadable; skipped by aggregation: {Error}"
-    )]
-    private static partial void Skipped(ILogger logger, long experimentId, long? linkId, string error);
 }
 
 /// <summary>A definition that cannot be read: of a metric of an experiment, or, without a link, of the experiment itself.</summary>

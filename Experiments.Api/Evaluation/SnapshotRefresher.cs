@@ -37,14 +37,11 @@ internal sealed class SnapshotRefresher(Database database, Snapshots snapshots, 
             {
                 if (!Failure.IsUnavailable(exception))
                 {
-                    logger.LogError(exception, "Snapshot refresh failed");
+                    logger.SnapshotRefreshFailed(exception);
                 }
                 else if (!isAway)
                 {
-                    logger.LogWarning(
-                        "Snapshot refresh failed: database unavailable ({Reason}); serving the last snapshots",
-                        exception.Message
-                    );
+                    logger.DatabaseUnavailable(exception.Message);
                 }
 
                 isAway = true;

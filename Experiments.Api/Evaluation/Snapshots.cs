@@ -184,7 +184,7 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILo
         catch (Exception exception)
             when (exception is System.Text.Json.JsonException or InvalidOperationException or FormatException or ArgumentException)
         {
-            logger.LogError(exception, "Snapshot of environment {EnvironmentId} failed", environmentId);
+            logger.SnapshotFailed(exception, environmentId);
             return null;
         }
     }

@@ -26,7 +26,7 @@ internal sealed class RetentionJob(
         await partitions.Make(now.AddDays(-1), now.AddMonths(2), ct);
         foreach (var name in await partitions.Drop(now - _kept, _late, ct))
         {
-            logger.LogInformation("Dropped {Partition}: its events are older than {Kept}", name, _kept);
+            logger.PartitionDropped(name, _kept);
         }
     }
 }

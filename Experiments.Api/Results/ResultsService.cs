@@ -120,7 +120,7 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
         }
         catch (Exception exception) when (!ct.IsCancellationRequested)
         {
-            logger.LogError(exception, "Results of experiment {ExperimentId} failed", experimentId);
+            logger.ResultsFailed(exception, experimentId);
             await using var connection = await source.OpenConnectionAsync(ct);
             await connection.ExecuteAsync(Blame, new { experimentId, error = Problem.ResultsFailed.Advice });
             return false;
@@ -219,11 +219,7 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
             catch (PostgresException exception) when (!token.IsCancellationRequested)
             {
                 await transaction.RollbackAsync(BeforePart, token);
-                logger.LogError(
-                    exception,
-                    "A part of the results of experiment {ExperimentId} failed; the rest was computed",
-                    experimentId
-                );
+                logger.PartFailed(exception, experimentId);
                 return null;
             }
         }
@@ -235,13 +231,7 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
             : $"The definition of the experiment can't be read, so its exposures have not been counted since {since:yyyy-MM-dd HH:mm} UTC. "
                 + $"Once it can be read again, run: recompute {experimentId} --from-events";
 
-    private void Report(long experimentId, long link, Exception exception) =>
-        logger.LogError(
-            exception,
-            "Metric {Link} of experiment {ExperimentId} failed; the other metrics were computed",
-            link,
-            experimentId
-        );
+    private void Report(long experimentId, long link, Exception exception) => logger.MetricFailed(exception, link, experimentId);
 
     private static async Task<MeasuredMetric> Hold(
         NpgsqlConnection connection,

@@ -59,7 +59,7 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
         Stamp(context);
         context
             .RequestServices.GetRequiredService<ILogger<ProblemHandlingMiddleware>>()
-            .LogWarning("{Method} {Path} timed out", context.Request.Method, context.Request.Path);
+            .RequestTimedOut(context.Request.Method, context.Request.Path);
         return ApiResponse.Of(Problem.Unavailable).ExecuteAsync(context);
     }
 
@@ -103,16 +103,11 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
         };
         if (problem == Problem.Unavailable)
         {
-            logger.LogWarning(
-                "{Method} {Path} failed: database unavailable ({Reason})",
-                context.Request.Method,
-                context.Request.Path,
-                exception.Message
-            );
+            logger.DatabaseUnavailable(context.Request.Method, context.Request.Path, exception.Message);
         }
         else if (problem == Problem.Failed)
         {
-            logger.LogError(exception, "{Method} {Path} failed", context.Request.Method, context.Request.Path);
+            logger.RequestFailed(exception, context.Request.Method, context.Request.Path);
         }
 
         return ApiResponse.Of(problem).ExecuteAsync(context);

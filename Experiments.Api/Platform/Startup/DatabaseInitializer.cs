@@ -45,7 +45,7 @@ internal sealed class DatabaseInitializer(
                 var version = await Migrator.Run(database.ConnectionString, null, stoppingToken);
                 var welcome = await Prepare(stoppingToken);
                 readiness.HasSchema = true;
-                logger.LogInformation("Ready: the schema is {Version}", version);
+                logger.Ready(version);
                 Print(welcome);
                 _done.TrySetResult();
                 await Watch(stoppingToken);
@@ -54,18 +54,14 @@ internal sealed class DatabaseInitializer(
             catch (Exception exception) when (Failure.IsUnavailable(exception) && !stoppingToken.IsCancellationRequested)
             {
                 _done.TrySetResult();
-                logger.LogWarning(
-                    "Database initialization failed: database unavailable ({Reason}); retrying in {Pause}",
-                    exception.Message,
-                    pause
-                );
+                logger.InitializationDelayed(exception.Message, pause);
                 await Task.Delay(pause, stoppingToken);
             }
             catch (Exception exception) when (exception is not OperationCanceledException)
             {
                 // Waiting would mend nothing: say what is wrong and let whoever runs the service see that it failed.
                 _done.TrySetResult();
-                logger.LogCritical(exception, "Database initialization failed");
+                logger.InitializationFailed(exception);
                 Environment.ExitCode = 1;
                 lifetime.StopApplication();
                 return;
@@ -81,7 +77,7 @@ internal sealed class DatabaseInitializer(
             await Task.Delay(TimeSpan.FromSeconds(1), ct);
             if (await embedded.Revive(ct))
             {
-                logger.LogWarning("The embedded PostgreSQL stopped unexpectedly and was restarted");
+                logger.EmbeddedPostgresRestarted();
             }
         }
     }
@@ -102,7 +98,7 @@ internal sealed class DatabaseInitializer(
         }
         else if (await keys.None(ct))
         {
-            logger.LogWarning("No admin key exists yet: start it with EXPERIMENTS_ADMIN_KEY, or run 'keys create --instance-admin'");
+            logger.NoAdminKey();
         }
 
         if (database.Embedded is null || !environment.IsDevelopment())

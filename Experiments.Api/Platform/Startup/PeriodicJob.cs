@@ -34,16 +34,11 @@ internal abstract class PeriodicJob(Readiness readiness, ILogger logger) : Backg
             }
             catch (Exception exception) when (Failure.IsUnavailable(exception))
             {
-                logger.LogWarning(
-                    "{Job} failed: database unavailable ({Reason}); retrying in {Interval}",
-                    GetType().Name,
-                    exception.Message,
-                    Interval
-                );
+                logger.JobDelayed(GetType().Name, exception.Message, Interval);
             }
             catch (Exception exception)
             {
-                logger.LogError(exception, "{Job} failed; retrying in {Interval}", GetType().Name, Interval);
+                logger.JobFailed(exception, GetType().Name, Interval);
             }
         }
     }

@@ -1,0 +1,26 @@
+namespace Experiments.Api.Platform.Startup;
+
+/// <summary>What the log says of starting, and of background jobs.</summary>
+internal static partial class StartupLog
+{
+    [LoggerMessage(LogLevel.Information, "Ready: the schema is {Version}")]
+    public static partial void Ready(this ILogger logger, long version);
+
+    [LoggerMessage(LogLevel.Warning, "Database initialization failed: database unavailable ({Reason}); retrying in {Pause}")]
+    public static partial void InitializationDelayed(this ILogger logger, string reason, TimeSpan pause);
+
+    [LoggerMessage(LogLevel.Critical, "Database initialization failed")]
+    public static partial void InitializationFailed(this ILogger logger, Exception exception);
+
+    [LoggerMessage(LogLevel.Warning, "The embedded PostgreSQL stopped unexpectedly and was restarted")]
+    public static partial void EmbeddedPostgresRestarted(this ILogger logger);
+
+    [LoggerMessage(LogLevel.Warning, "No admin key exists yet: start it with EXPERIMENTS_ADMIN_KEY, or run 'keys create --instance-admin'")]
+    public static partial void NoAdminKey(this ILogger logger);
+
+    [LoggerMessage(LogLevel.Warning, "{Job} failed: database unavailable ({Reason}); retrying in {Interval}")]
+    public static partial void JobDelayed(this ILogger logger, string job, string reason, TimeSpan interval);
+
+    [LoggerMessage(LogLevel.Error, "{Job} failed; retrying in {Interval}")]
+    public static partial void JobFailed(this ILogger logger, Exception exception, string job, TimeSpan interval);
+}
