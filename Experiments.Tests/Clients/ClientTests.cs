@@ -63,7 +63,7 @@ public class ClientTests(TestService service, NodeClients clients) : IClassFixtu
         {
             var expected = variants[evaluation!["identifier"]!.GetValue<string>()];
             evaluation["string"]!["value"]!.GetValue<string>().ShouldBe(expected is null or "control" ? "blue" : expected);
-            evaluation["string"]!["variant"]?.GetValue<string>().ShouldBe(expected);
+            (evaluation["string"]!["variant"]?.GetValue<string>()).ShouldBe(expected);
             evaluation["string"]!["reason"]!.GetValue<string>().ShouldBe(expected is null ? "STATIC" : "SPLIT");
             evaluation["string"]!["flagMetadata"]!["in_experiment"]!.GetValue<bool>().ShouldBe(expected is not null);
             evaluation["number"]!["value"]!.GetValue<double>().ShouldBe(12.5);

@@ -76,7 +76,7 @@ public class ServingTests(TestService service) : IClassFixture<TestService>
             var identity = (await given.Sdk.Get($"/api/v1/identities/?identifier={Uri.EscapeDataString(identifier)}")).Must(200);
             identity["identifier"].GetValue<string>().ShouldBe(identifier);
             var flag = identity["flags"].AsArray().ShouldHaveSingleItem()!;
-            flag["variant"]?.GetValue<string>().ShouldBe(variant);
+            (flag["variant"]?.GetValue<string>()).ShouldBe(variant);
             flag["feature_state_value"]!.GetValue<string>().ShouldBe(value);
             flag["reason"]!.GetValue<string>().ShouldBe(variant is null ? "STATIC" : "SPLIT");
             flag["metadata"]!["experiment"]!
@@ -87,7 +87,7 @@ public class ServingTests(TestService service) : IClassFixture<TestService>
 
             var evaluation = await given.Evaluate(experiment["feature"], identifier);
             evaluation["key"].GetValue<string>().ShouldBe(name);
-            evaluation.Json!["variant"]?.GetValue<string>().ShouldBe(variant);
+            (evaluation.Json!["variant"]?.GetValue<string>()).ShouldBe(variant);
             evaluation["value"].GetValue<string>().ShouldBe(value);
             evaluation["metadata"]
                 .ToJsonString()

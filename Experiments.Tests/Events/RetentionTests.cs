@@ -1,5 +1,7 @@
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 
 namespace Experiments.Tests.Events;
 
@@ -52,6 +54,26 @@ public class RetentionTests(TestService service) : WholeInstanceTests(service)
 
         Task Started(string how) =>
             Service.Execute($"UPDATE experiments SET {how} WHERE id = @Id", new { experiment.Id, at = January.AddDays(5) });
+    }
+
+    [Fact]
+    public async Task The_setting_says_how_old_events_become()
+    {
+        var app = await TestService.Start(Service.ConnectionString, "--Events:Retention=60.00:00:00");
+        var job = app.Services.GetServices<IHostedService>().OfType<RetentionJob>().Single();
+        await using var database = new Database(Service.ConnectionString, null);
+        var (old, recent) = (DateTime.UtcNow.AddDays(-130), DateTime.UtcNow.AddDays(-40));
+        await new Partitions(database).Make(old, old, CancellationToken.None);
+        await new Partitions(database).Make(recent, recent, CancellationToken.None);
+
+        await job.Run(CancellationToken.None);
+
+        (await Months($"begins <= '{old:O}'")).ShouldBe(0);
+        (await Months($"begins <= '{recent:O}'")).ShouldBe(1);
+        await app.StopAsync();
+        await app.DisposeAsync();
+
+        Task<long> Months(string which) => Service.Query<long>($"SELECT count(*) FROM event_partitions WHERE {which}");
     }
 
     [Fact]

@@ -516,23 +516,6 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
     }
 
     [Fact]
-    public async Task Many_large_bodies_at_once_wait_for_their_turn_or_are_refused_for_now()
-    {
-        var given = await Given.AnEnvironment(service);
-        var value = new string('x', 120_000);
-        var events = Enumerable.Range(0, 35).Select(n => $$"""{"event": "e{{n}}", "timestamp": {{Now}}, "value": "{{value}}"}""");
-        var body = Encoding.UTF8.GetBytes($$"""{"events": [{{string.Join(',', events)}}]}""");
-
-        var codes = await Task.WhenAll(
-            Enumerable.Range(0, 40).Select(async _ => (await given.Sdk.Send(HttpMethod.Post, "/v1/events", Packed(body))).Code)
-        );
-
-        codes.ShouldContain(202);
-        codes.ShouldAllBe(code => code == 202 || code == 503);
-        (await given.Stored()).Count.ShouldBe(35);
-    }
-
-    [Fact]
     public async Task Events_of_long_ago_are_kept_in_a_month_of_their_own()
     {
         var given = await Given.AnEnvironment(service);

@@ -172,7 +172,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
             {
                 var flag = flags["flags"].AsArray().ShouldHaveSingleItem()!;
                 flag["feature_state_value"]!.GetValue<string>().ShouldBe(variant == "green" ? """{"a":1}""" : "blue");
-                flag["variant"]?.GetValue<string>().ShouldBe(variant);
+                (flag["variant"]?.GetValue<string>()).ShouldBe(variant);
                 flag["enabled"]!.GetValue<bool>().ShouldBeTrue();
                 flag["metadata"]!["experiment"]!
                     .ToJsonString()
@@ -190,7 +190,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
             )
             {
                 evaluated["value"]!.ToJsonString().ShouldBe(variant == "green" ? """{"a":1}""" : "\"blue\"");
-                evaluated["variant"]?.GetValue<string>().ShouldBe(variant);
+                (evaluated["variant"]?.GetValue<string>()).ShouldBe(variant);
                 evaluated["metadata"]!
                     .ToJsonString()
                     .ShouldBe(

@@ -17,7 +17,7 @@ public class FolderTests
         ("Evaluation", ["Domain", "Platform"]),
         ("Metrics", ["Domain", "Ingestion", "Platform"]),
         ("Aggregation", ["Domain", "Ingestion", "Metrics", "Platform"]),
-        ("Results", ["Domain", "Ingestion", "Aggregation", "Metrics", "Platform", "Statistics"]),
+        ("Results", ["Domain", "Aggregation", "Metrics", "Platform", "Statistics"]),
         ("Slices", ["Domain", "Ingestion", "Aggregation", "Metrics", "Platform", "Results", "Evaluation", "Statistics"]),
         ("(root)", ["Ingestion", "Aggregation", "Platform", "Results", "Evaluation", "Slices"]),
     ];

@@ -122,6 +122,74 @@ public class CommandTests(TestCluster cluster)
         (await TestCluster.Scalar<string>(database, "SELECT name FROM api_keys ORDER BY id LIMIT 1")).ShouldBe("deploy");
     }
 
+    [Theory]
+    [InlineData]
+    [InlineData("--from-events")]
+    public async Task Recompute_corrects_what_differs_and_says_how_much(params string[] options)
+    {
+        var database = await cluster.NewDatabase();
+        var app = await TestService.Start(database);
+        var admin = new Client(new Uri(app.Urls.First()), $"Api-Key {TestService.AdminKey}");
+        var project = (await admin.Post("/api/v1/projects/", new { name = "shop", organisation = "acme" })).Must(201);
+        var key = (await admin.Post($"/api/v1/projects/{project.Id}/environments/", new { name = "production" })).Must(201)["key"];
+        var root = $"/api/v1/environments/{key}";
+        var feature = (
+            await admin.PostText(
+                $"{root}/features/",
+                """{"name": "f", "initial_value": 1, "multivariate_options": [{"key": "test", "value": 2}]}"""
+            )
+        ).Must(201);
+        var experiment = (
+            await admin.Post(
+                $"{root}/experiments/",
+                new
+                {
+                    name = "e",
+                    hypothesis = "h",
+                    feature = feature.Id,
+                }
+            )
+        ).Must(201);
+        (await admin.Post($"{root}/experiments/{experiment.Id}/start/")).Must(200);
+        var events = Enumerable
+            .Range(0, 20)
+            .Select(n => new
+            {
+                @event = "$flag_exposure",
+                feature_name = "f",
+                identifier = $"u{n}",
+                value = "control",
+                timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
+            });
+        var sdk = new Client(new Uri(app.Urls.First()), null).With("X-Environment-Key", key.GetValue<string>());
+        (await sdk.Post("/v1/events", new { events })).Must(202);
+        await Given.Eventually(async () => await TestCluster.Scalar<long>(database, "SELECT count(*) FROM exposures") == 20);
+        var counted = await TestCluster.Scalar<long>(database, "SELECT sum(count)::bigint FROM exposure_counts");
+        _ = await TestCluster.Scalar<long>(database, "WITH d AS (DELETE FROM exposure_counts RETURNING 1) SELECT count(*) FROM d");
+
+        var (code, output, error) = await CommandLine.Run(database, ["recompute", $"{experiment.Id}", .. options]);
+
+        (code, error).ShouldBe((0, ""));
+        output.ShouldStartWith($"Experiment {experiment.Id}: 20 identities rebuilt");
+        (await TestCluster.Scalar<long>(database, "SELECT sum(count)::bigint FROM exposure_counts")).ShouldBe(counted);
+        (await CommandLine.Run(database, "recompute", "987654321")).ShouldBe((1, "", "There is no experiment 987654321."));
+        await app.StopAsync();
+        await app.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Health_tells_whether_the_service_is_ready()
+    {
+        var app = await TestService.Start(await cluster.NewDatabase());
+        var address = app.Urls.First();
+        await Given.Eventually(async () => (await new Client(new Uri(address), null).Get("/health/ready")).Code == 200);
+
+        (await CommandLine.RunWith(("ASPNETCORE_URLS", address), "health")).ExitCode.ShouldBe(0);
+        await app.StopAsync();
+        await app.DisposeAsync();
+        (await CommandLine.RunWith(("ASPNETCORE_URLS", address), "health")).ExitCode.ShouldBe(1);
+    }
+
     [Fact]
     public async Task An_unknown_command_explains_what_there_is()
     {
