@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Experiments.Api.Domain;
 using Experiments.Api.Metrics;
 
 namespace Experiments.Api.Aggregation;
@@ -15,9 +16,13 @@ internal sealed class MetricLink
     private MetricLink(Row row, ExperimentDefinition experiment)
     {
         (Id, Experiment, _definition) = (row.Id, experiment, MetricRules.Read(row.Definition));
-        _formula = new(row.Aggregation, _definition);
+        var aggregation = Words.Parse<MetricAggregation>(row.Aggregation);
+        _formula = new(aggregation, _definition);
         _sources = _definition.Sources;
-        (_hasSteps, _hasDenominator) = (row.Aggregation == "funnel", row.Aggregation is "ratio" or "retention");
+        (_hasSteps, _hasDenominator) = (
+            aggregation == MetricAggregation.Funnel,
+            aggregation is MetricAggregation.Ratio or MetricAggregation.Retention
+        );
         Sources = JsonSerializer.Serialize(
             _sources.Select(source => new
             {

@@ -15,12 +15,9 @@ internal static class Lifecycle
 
     /// <summary>The statuses, as stored, from which <paramref name="action"/> is allowed.</summary>
     public static string[] Sources(ExperimentAction action) =>
-        [.. Enum.GetValues<ExperimentStatus>().Where(status => After(status, action) is not null).Select(Word)];
+        [.. Enum.GetValues<ExperimentStatus>().Where(status => After(status, action) is not null).Select(Words.Of)];
 
     /// <summary>The actions, as on the wire, that are allowed in <paramref name="status"/>.</summary>
     public static string[] Allowed(ExperimentStatus status) =>
-        [.. Enum.GetValues<ExperimentAction>().Where(action => After(status, action) is not null).Select(Word)];
-
-    public static string Word<T>(T value)
-        where T : struct, Enum => value.ToString().ToLowerInvariant();
+        [.. Enum.GetValues<ExperimentAction>().Where(action => After(status, action) is not null).Select(Words.Of)];
 }

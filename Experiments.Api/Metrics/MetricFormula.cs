@@ -6,19 +6,22 @@ namespace Experiments.Api.Metrics;
 /// <summary>How the value of a metric follows from the events of an identity.</summary>
 internal sealed class MetricFormula
 {
-    private readonly string _aggregation;
+    private readonly MetricAggregation _aggregation;
     private readonly MetricDefinition _definition;
     private readonly bool[] _countsEvents;
     private readonly int _steps;
     private readonly IReadOnlyList<MetricSource> _sources;
 
-    public MetricFormula(string aggregation, MetricDefinition definition)
+    public MetricFormula(MetricAggregation aggregation, MetricDefinition definition)
     {
         (_aggregation, _definition, _sources, _steps) = (aggregation, definition, definition.Sources, definition.Steps?.Count ?? 0);
         // Of a ratio a source without a property counts events.
         _countsEvents =
         [
-            .. _sources.Select(source => aggregation is not ("sum" or "mean") && !(aggregation == "ratio" && source.Property is not null)),
+            .. _sources.Select(source =>
+                aggregation is not (MetricAggregation.Sum or MetricAggregation.Mean)
+                && !(aggregation == MetricAggregation.Ratio && source.Property is not null)
+            ),
         ];
     }
 
@@ -57,9 +60,9 @@ internal sealed class MetricFormula
         );
         return _aggregation switch
         {
-            "ratio" => new(after.Total(0).Sum, after.Total(1).Sum, 0, 0),
-            "funnel" => Funnel(after),
-            "retention" => Retention(after),
+            MetricAggregation.Ratio => new(after.Total(0).Sum, after.Total(1).Sum, 0, 0),
+            MetricAggregation.Funnel => Funnel(after),
+            MetricAggregation.Retention => Retention(after),
             _ => new(
                 Plain(after),
                 0,
@@ -74,8 +77,8 @@ internal sealed class MetricFormula
         var (count, sum) = window.Total(0);
         return _aggregation switch
         {
-            "occurrence" => count > 0 ? 1 : 0,
-            "mean" => count > 0 ? sum / count : 0,
+            MetricAggregation.Occurrence => count > 0 ? 1 : 0,
+            MetricAggregation.Mean => count > 0 ? sum / count : 0,
             _ => sum,
         };
     }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Experiments.Api.Domain;
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
@@ -8,17 +9,20 @@ namespace Experiments.Api.Metrics;
 /// <summary>What holds for the definition of a metric.</summary>
 internal static class MetricRules
 {
-    public static readonly string[] Aggregations = ["occurrence", "count", "sum", "mean", "ratio", "funnel", "retention"];
-    public static readonly string[] Directions = ["up", "down", "informational"];
-    public static readonly string[] Roles = ["primary", "secondary", "guardrail"];
-    public static readonly string[] ExpectedDirections = ["increase", "decrease", "not_increase", "not_decrease"];
+    public static readonly string[] Aggregations = Words.All<MetricAggregation>();
+    public static readonly string[] Directions = Words.All<MetricDirection>();
+    public static readonly string[] Roles = Words.All<MetricRole>();
+    public static readonly string[] ExpectedDirections = Words.All<ExpectedDirection>();
 
     private const int MaxFilters = 20;
     private const int MaxSteps = 10;
     private const double MaxHours = 24 * 400;
 
     /// <summary>Reports, by path, what is wrong with a definition for this aggregation.</summary>
-    public static void Check(string? aggregation, MetricDefinition? definition, Action<string, string> wrong)
+    public static void Check(string? aggregation, MetricDefinition? definition, Action<string, string> wrong) =>
+        Check(Words.TryParse<MetricAggregation>(aggregation), definition, wrong);
+
+    private static void Check(MetricAggregation? aggregation, MetricDefinition? definition, Action<string, string> wrong)
     {
         if (definition is null)
         {
@@ -26,7 +30,7 @@ internal static class MetricRules
             return;
         }
 
-        var isFunnel = aggregation == "funnel";
+        var isFunnel = aggregation == MetricAggregation.Funnel;
         Demand(definition.Version is null or 1, "version", "The only version is 1.");
         if (isFunnel)
         {
@@ -50,16 +54,16 @@ internal static class MetricRules
         }
 
         Demand(
-            (aggregation == "ratio") == definition.Denominator is not null,
+            (aggregation == MetricAggregation.Ratio) == definition.Denominator is not null,
             "denominator",
             "A ratio needs this: the event that it is divided by; nothing else has it."
         );
-        if (aggregation == "ratio" && definition.Denominator is { } denominator)
+        if (aggregation == MetricAggregation.Ratio && definition.Denominator is { } denominator)
         {
             Source("denominator", denominator);
         }
 
-        var isRetention = aggregation == "retention";
+        var isRetention = aggregation == MetricAggregation.Retention;
         Demand(
             isRetention
                 ? definition is { FromHours: >= 0, ToHours: <= MaxHours } && definition.ToHours > definition.FromHours
@@ -74,13 +78,22 @@ internal static class MetricRules
         );
         Demand(definition.LookbackDays is null or (> 0 and <= 30), "lookback_days", "This must be above 0 and at most 30.");
         Demand(
-            definition.LookbackDays is null || aggregation is "occurrence" or "count" or "sum" or "mean",
+            definition.LookbackDays is null
+                || aggregation
+                    is MetricAggregation.Occurrence
+                        or MetricAggregation.Count
+                        or MetricAggregation.Sum
+                        or MetricAggregation.Mean,
             "lookback_days",
             "Only an occurrence, a count, a sum or a mean has a covariate."
         );
         if (definition.Winsorize is { } winsorize)
         {
-            Demand(aggregation is "count" or "sum" or "mean", "winsorize", "Only a count, a sum or a mean can be winsorised.");
+            Demand(
+                aggregation is MetricAggregation.Count or MetricAggregation.Sum or MetricAggregation.Mean,
+                "winsorize",
+                "Only a count, a sum or a mean can be winsorised."
+            );
             Demand(
                 (winsorize.Lower ?? 0) is >= 0 and < 1
                     && (winsorize.Upper ?? 1) is > 0 and <= 1
@@ -105,7 +118,7 @@ internal static class MetricRules
                 "This must be 'value', or 'metadata.' and the name of a member."
             );
             Demand(
-                source?.Property is null || aggregation is "sum" or "mean" or "ratio",
+                source?.Property is null || aggregation is MetricAggregation.Sum or MetricAggregation.Mean or MetricAggregation.Ratio,
                 prefix + "property",
                 "Only a sum, a mean or a ratio takes a number from a property."
             );
@@ -179,7 +192,7 @@ internal static class MetricRules
                 wrong($"metrics[{index}].role", $"This must be one of: {string.Join(", ", Roles)}.");
             }
 
-            if (role == "primary" && ++primaries > 1)
+            if (role == Words.Of(MetricRole.Primary) && ++primaries > 1)
             {
                 wrong($"metrics[{index}].role", "There may be one primary metric at most.");
             }
@@ -206,11 +219,11 @@ internal static class MetricRules
     public static string Roled(IEnumerable<(long Metric, string? Role, string ExpectedDirection, JsonElement? Metadata)> metrics)
     {
         var list = metrics.ToList();
-        var isFree = list.All(metric => metric.Role != "primary");
+        var isFree = list.All(metric => metric.Role != Words.Of(MetricRole.Primary));
         return JsonSerializer.Serialize(
             list.Select(metric =>
             {
-                var role = metric.Role ?? (isFree ? "primary" : "secondary");
+                var role = metric.Role ?? Words.Of(isFree ? MetricRole.Primary : MetricRole.Secondary);
                 isFree &= metric.Role is not null;
                 return new
                 {

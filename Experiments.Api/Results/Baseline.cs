@@ -47,7 +47,7 @@ internal sealed class Baseline(NpgsqlDataSource source)
     /// <summary>The sums over all who were active, and how many of them come in a day.</summary>
     public async Task<(SufficientStatistics Sums, double PerDay)> Of(
         long environmentId,
-        string aggregation,
+        MetricAggregation aggregation,
         MetricDefinition definition,
         CancellationToken ct
     )

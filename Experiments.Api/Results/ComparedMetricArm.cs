@@ -1,3 +1,4 @@
+using Experiments.Api.Metrics;
 using Experiments.Api.Statistics;
 
 namespace Experiments.Api.Results;
@@ -7,14 +8,14 @@ namespace Experiments.Api.Results;
 /// <param name="Exact">By the posteriors of the arms themselves, for what is converted or counted.</param>
 /// <param name="Floor">Why there is too little to be tested yet; null where there is enough.</param>
 /// <param name="Share">Where too few identities have a value for their means to be compared: how many have one.</param>
-internal sealed record ComparedMetricArm(Comparison Comparison, ExactChance? Exact, string? Floor, ShareWithValue? Share)
+internal sealed record ComparedMetricArm(Comparison Comparison, ExactChance? Exact, ComparisonReason? Floor, ShareWithValue? Share)
 {
     private const int FewestIdentities = 50;
     private const int FewestConversions = 5;
     private const int FewestValues = 50;
 
     /// <summary>Why there is no verdict on the means; null where there is one.</summary>
-    public string? Reason => Floor ?? Comparison.Reason;
+    public ComparisonReason? Reason => Floor ?? Comparison.Reason;
 
     public static ComparedMetricArm Of(
         MeasuredMetric metric,
@@ -25,30 +26,33 @@ internal sealed record ComparedMetricArm(Comparison Comparison, ExactChance? Exa
     )
     {
         var floor = FloorOf(metric.Kind, control, treatment);
-        var exact = floor is not (null or Comparison.NotEnoughConversions)
+        var exact = floor is not (null or ComparisonReason.NotEnoughConversions)
             ? null
             : metric.Aggregation switch
             {
-                "occurrence" or "funnel" => ExactChance.Compare(
+                MetricAggregation.Occurrence or MetricAggregation.Funnel => ExactChance.Compare(
                     new BetaPosterior(control.N, control.Sum),
                     new BetaPosterior(treatment.N, treatment.Sum)
                 ),
-                "count" => ExactChance.Compare(new GammaPosterior(control.N, control.Sum), new GammaPosterior(treatment.N, treatment.Sum)),
+                MetricAggregation.Count => ExactChance.Compare(
+                    new GammaPosterior(control.N, control.Sum),
+                    new GammaPosterior(treatment.N, treatment.Sum)
+                ),
                 _ => null,
             };
-        var share = floor == Comparison.NotEnoughValues ? ShareWithValue.Of(metric.Kind, control, treatment, treatmentWeight) : null;
+        var share = floor == ComparisonReason.NotEnoughValues ? ShareWithValue.Of(metric.Kind, control, treatment, treatmentWeight) : null;
         return new(Comparison.Between(control, treatment, settings), exact, floor, share);
     }
 
     // The mean of what few identities have follows from those few, so they are what there must be enough of.
-    private static string? FloorOf(MetricKind kind, SufficientStatistics control, SufficientStatistics treatment)
+    private static ComparisonReason? FloorOf(MetricKind kind, SufficientStatistics control, SufficientStatistics treatment)
     {
-        return control.N == 0 ? Comparison.NoControl
-            : Fewest(arm => arm.N) < FewestIdentities ? Comparison.NotEnoughIdentities
-            : kind == MetricKind.Proportion ? (Fewest(arm => arm.Sum) < FewestConversions ? Comparison.NotEnoughConversions : null)
+        return control.N == 0 ? ComparisonReason.NoControl
+            : Fewest(arm => arm.N) < FewestIdentities ? ComparisonReason.NotEnoughIdentities
+            : kind == MetricKind.Proportion ? (Fewest(arm => arm.Sum) < FewestConversions ? ComparisonReason.NotEnoughConversions : null)
             : Fewest(arm => arm.NonZero) < FewestValues
             || (kind == MetricKind.Ratio && Fewest(arm => arm.DenominatorNonZero) < FewestValues)
-                ? Comparison.NotEnoughValues
+                ? ComparisonReason.NotEnoughValues
             : null;
 
         double Fewest(Func<SufficientStatistics, double> of) => Math.Min(of(control), of(treatment));

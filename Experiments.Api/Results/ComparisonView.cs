@@ -35,7 +35,7 @@ internal sealed record ComparedArm(
     SequentialView? Sequential,
     BayesianView? Bayesian,
     CupedView? Cuped,
-    string? Reason
+    ComparisonReason? Reason
 )
 {
     public static ComparedArm Of(string? key, Comparison comparison) =>
@@ -65,12 +65,13 @@ internal sealed record ComparedArm(
                         CiReason = ReasonOf(comparison.CredibleInterval, comparison),
                     },
                 comparison.Theta is { } theta ? new(theta) : null,
-                comparison.Effect is null ? Comparison.ZeroBaseline : null
+                comparison.Effect is null ? ComparisonReason.ZeroBaseline : null
             );
 
     private static IReadOnlyList<double?> Bounds(Interval? interval) => [interval?.Low, interval?.High];
 
-    private static string? ReasonOf(Interval? interval, Comparison comparison) => interval is null ? comparison.UnboundedReason : null;
+    private static ComparisonReason? ReasonOf(Interval? interval, Comparison comparison) =>
+        interval is null ? comparison.UnboundedReason : null;
 }
 
 /// <summary>A test for one look at a time fixed before (Welch).</summary>
@@ -78,7 +79,7 @@ internal sealed record FrequentistView(double PValue, IReadOnlyList<double?> Ci,
 {
     /// <summary>Why the interval has no bounds, where it has none.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public string? CiReason { get; init; }
+    public ComparisonReason? CiReason { get; init; }
 }
 
 /// <summary>A test for any number of looks at any time.</summary>
@@ -86,7 +87,7 @@ internal sealed record SequentialView(double PValue, IReadOnlyList<double?> Ci)
 {
     /// <summary>Why the interval has no bounds, where it has none.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public string? CiReason { get; init; }
+    public ComparisonReason? CiReason { get; init; }
 }
 
 /// <summary>
@@ -96,7 +97,7 @@ internal sealed record BayesianView(double ChanceToWin, IReadOnlyList<double?> C
 {
     /// <summary>Why the interval has no bounds, where it has none.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public string? CiReason { get; init; }
+    public ComparisonReason? CiReason { get; init; }
 }
 
 /// <summary>How much of the covariate was taken off.</summary>

@@ -1,4 +1,5 @@
 using Experiments.Api.Domain;
+using Experiments.Api.Metrics;
 using Experiments.Api.Statistics;
 
 namespace Experiments.Api.Results;
@@ -22,7 +23,7 @@ internal static class ResultsCalculator
         var ratio = SampleRatioView.Of(identities, input.Variants.Select(variant => variant.Weight));
         var isBroken = ratio.IsHealthy is false;
         var compared = input.Metrics.Select(metric => (Metric: metric, Arms: TryCompare(metric, input, failed))).ToList();
-        var tests = new Adjusted(compared.Where(pair => pair.Metric.Role != "guardrail"));
+        var tests = new Adjusted(compared.Where(pair => pair.Metric.Role != MetricRole.Guardrail));
         var metrics = compared
             .Select(pair => new MetricResult(
                 pair.Metric.Metric,
@@ -49,7 +50,7 @@ internal static class ResultsCalculator
                                 )
                         ),
                 ],
-                pair.Arms is null ? MetricFailed : null
+                pair.Arms is null ? Failed : null
             ))
             .ToList();
         var (recommendation, reasons) = Recommend(
@@ -78,7 +79,7 @@ internal static class ResultsCalculator
         );
     }
 
-    private const string MetricFailed = "This metric could not be computed. The log of the service says why.";
+    private const string Failed = "This metric could not be computed. The log of the service says why.";
 
     private static List<ComparedMetricArm>? TryCompare(MeasuredMetric metric, ResultsInput input, Action<long, Exception>? failed)
     {
@@ -177,7 +178,7 @@ internal static class ResultsCalculator
             usesCovariate ? arm.CovariateSum : null,
             usesCovariate ? arm.CovariateSumSquares : null,
             usesCovariate ? arm.CovariateCrossSum : null,
-            metric.Aggregation != "funnel"
+            metric.Aggregation != MetricAggregation.Funnel
                 ? null
                 :
                 [
@@ -207,23 +208,25 @@ internal static class ResultsCalculator
     {
         if (arm is null)
         {
-            return Nothing("invalid", "metric_failed");
+            return Nothing(Verdict.Invalid, VerdictReason.MetricFailed);
         }
 
         if (arm.Reason is { } reason)
         {
-            var (known, because) = isBroken ? ("invalid", Comparison.SampleRatioMismatch) : JudgeWithoutTest(metric, arm, adjusted, reason);
+            var (known, because) = isBroken
+                ? (Verdict.Invalid, VerdictReason.SampleRatioMismatch)
+                : JudgeWithoutTest(metric, arm, adjusted, Because(reason));
             return Nothing(known, because) with
             {
                 AdjustedSequentialPValue = arm.Share is null ? null : adjusted?.Sequential,
-                Exact = because == "guardrail_harmed" ? ExactOf(metric, arm.Exact!) : null,
+                Exact = because == VerdictReason.GuardrailHarmed ? ExactOf(metric, arm.Exact!) : null,
                 ShareWithValue = arm.Share,
             };
         }
 
         var comparison = arm.Comparison;
         var (verdict, why) =
-            isBroken ? ("invalid", Comparison.SampleRatioMismatch)
+            isBroken ? (Verdict.Invalid, VerdictReason.SampleRatioMismatch)
             : metric.IsGuardrail ? Guard(metric, comparison)
             : Judge(metric, comparison, adjusted!.Sequential);
         var view = ComparedArm.Of(key, comparison);
@@ -231,7 +234,7 @@ internal static class ResultsCalculator
             key,
             verdict,
             why,
-            Significance.Of(comparison, fewest),
+            Significances.Of(comparison, fewest),
             view.Effect,
             view.Difference,
             view.StandardError,
@@ -245,16 +248,16 @@ internal static class ResultsCalculator
             view.Cuped
         );
 
-        TreatmentResult Nothing(string verdict, string reason) =>
-            new(key, verdict, reason, Significance.OfNone(fewest), null, null, null, null, null, null, null, null, null, null, null);
+        TreatmentResult Nothing(Verdict verdict, VerdictReason reason) =>
+            new(key, verdict, reason, Significances.OfNone(fewest), null, null, null, null, null, null, null, null, null, null, null);
     }
 
     // Too little for a test of the means. What is lost altogether shows all the same.
-    private static (string Verdict, string Reason) JudgeWithoutTest(
+    private static (Verdict Verdict, VerdictReason Reason) JudgeWithoutTest(
         MeasuredMetric metric,
         ComparedMetricArm arm,
         AdjustedPValues? adjusted,
-        string reason
+        VerdictReason reason
     )
     {
         if (
@@ -263,35 +266,36 @@ internal static class ResultsCalculator
             && (metric.IsGuardrail ? share.PValue : adjusted!.Sequential) < Alpha
         )
         {
-            return ("losing", LostValues);
+            return (Verdict.Losing, VerdictReason.ShareWithValue);
         }
 
         return metric.IsGuardrail && arm.Exact is { } exact && (metric.HigherIsBetter ? exact.ChanceToWin : exact.ChanceToLose) < Collapse
-            ? ("losing", "guardrail_harmed")
-            : ("collecting_data", reason);
+            ? (Verdict.Losing, VerdictReason.GuardrailHarmed)
+            : (Verdict.CollectingData, reason);
     }
 
-    private const string LostValues = "share_with_value";
+    // A comparison's reason is the verdict's.
+    private static VerdictReason Because(ComparisonReason reason) => Words.Parse<VerdictReason>(Words.Of(reason));
 
     private static ExactView ExactOf(MeasuredMetric metric, ExactChance exact) =>
         metric.HigherIsBetter
             ? new(exact.ChanceToWin, [exact.LossOfKeeping, exact.LossOfShipping])
             : new(exact.ChanceToLose, [exact.LossOfShipping, exact.LossOfKeeping]);
 
-    private static (string Verdict, string Reason) Judge(MeasuredMetric metric, Comparison comparison, double adjusted) =>
-        adjusted >= Alpha ? ("inconclusive", "not_significant")
-        : comparison.Difference!.Value > 0 == metric.HigherIsBetter ? ("winning", "significantly_better")
-        : ("losing", "significantly_worse");
+    private static (Verdict Verdict, VerdictReason Reason) Judge(MeasuredMetric metric, Comparison comparison, double adjusted) =>
+        adjusted >= Alpha ? (Verdict.Inconclusive, VerdictReason.NotSignificant)
+        : comparison.Difference!.Value > 0 == metric.HigherIsBetter ? (Verdict.Winning, VerdictReason.SignificantlyBetter)
+        : (Verdict.Losing, VerdictReason.SignificantlyWorse);
 
-    private static (string Verdict, string Reason) Guard(MeasuredMetric metric, Comparison comparison) =>
+    private static (Verdict Verdict, VerdictReason Reason) Guard(MeasuredMetric metric, Comparison comparison) =>
         NonInferiority.Judge(comparison, metric.HigherIsBetter, NonInferiority.DefaultMargin, Alpha) switch
         {
-            GuardrailVerdict.Harmed => ("losing", "guardrail_harmed"),
-            GuardrailVerdict.Safe => ("inconclusive", "guardrail_safe"),
-            _ => ("inconclusive", "guardrail_unclear"),
+            GuardrailVerdict.Harmed => (Verdict.Losing, VerdictReason.GuardrailHarmed),
+            GuardrailVerdict.Safe => (Verdict.Inconclusive, VerdictReason.GuardrailSafe),
+            _ => (Verdict.Inconclusive, VerdictReason.GuardrailUnclear),
         };
 
-    private static (string Recommendation, IReadOnlyList<string> Reasons) Recommend(
+    private static (string Recommendation, IReadOnlyList<VerdictReason> Reasons) Recommend(
         List<MetricResult> metrics,
         bool isBroken,
         HashSet<string> served
@@ -299,45 +303,48 @@ internal static class ResultsCalculator
     {
         if (isBroken)
         {
-            return ("fix_the_experiment", [Comparison.SampleRatioMismatch]);
+            return ("fix_the_experiment", [VerdictReason.SampleRatioMismatch]);
         }
 
-        if (metrics.FirstOrDefault(metric => metric.Role == "primary") is not { } primary)
+        if (metrics.FirstOrDefault(metric => metric.Role == MetricRole.Primary) is not { } primary)
         {
-            return ("keep_running", ["no_primary_metric"]);
+            return ("keep_running", [VerdictReason.NoPrimaryMetric]);
         }
 
         var harmed = metrics
-            .Where(metric => metric.Role == "guardrail")
+            .Where(metric => metric.Role == MetricRole.Guardrail)
             .SelectMany(metric => metric.Treatments)
-            .Where(arm => arm.Verdict == "losing")
+            .Where(arm => arm.Verdict == Verdict.Losing)
             .Select(arm => arm.Key)
             .ToHashSet();
         var lost = metrics
-            .Where(metric => metric.Role == "guardrail")
+            .Where(metric => metric.Role == MetricRole.Guardrail)
             .SelectMany(metric => metric.Treatments)
-            .Where(arm => arm.Reason == LostValues)
+            .Where(arm => arm.Reason == VerdictReason.ShareWithValue)
             .Select(arm => arm.Key)
             .ToHashSet();
         // A guardrail of which nothing can be said yet might be the one that is hurt.
         var unknown = metrics
-            .Where(metric => metric.Role == "guardrail")
+            .Where(metric => metric.Role == MetricRole.Guardrail)
             .SelectMany(metric => metric.Treatments)
-            .Where(arm => arm.Verdict is "collecting_data" or "invalid")
+            .Where(arm => arm.Verdict is Verdict.CollectingData or Verdict.Invalid)
             .Select(arm => arm.Key)
             .ToHashSet();
         var treatments = primary.Treatments.Where(arm => served.Contains(arm.Key)).ToList();
-        var winners = treatments.Where(arm => arm.Verdict == "winning" && !harmed.Contains(arm.Key) && !unknown.Contains(arm.Key)).ToList();
+        var winners = treatments
+            .Where(arm => arm.Verdict == Verdict.Winning && !harmed.Contains(arm.Key) && !unknown.Contains(arm.Key))
+            .ToList();
         if (winners.MaxBy(arm => Math.Abs(arm.Difference!.Value)) is { } best)
         {
             var unclear = metrics.Any(metric =>
-                metric.Role == "guardrail" && metric.Treatments.Any(arm => arm.Key == best.Key && arm.Reason != "guardrail_safe")
+                metric.Role == MetricRole.Guardrail
+                && metric.Treatments.Any(arm => arm.Key == best.Key && arm.Reason != VerdictReason.GuardrailSafe)
             );
-            return ($"ship {best.Key}", unclear ? [best.Reason, "guardrail_unclear"] : [best.Reason]);
+            return ($"ship {best.Key}", unclear ? [best.Reason, VerdictReason.GuardrailUnclear] : [best.Reason]);
         }
 
         // Nothing is left to wait for where every treatment is out.
-        var outOfIt = treatments.Where(arm => harmed.Contains(arm.Key) || arm.Verdict == "losing").ToList();
+        var outOfIt = treatments.Where(arm => harmed.Contains(arm.Key) || arm.Verdict == Verdict.Losing).ToList();
         return treatments.Count > 0 && outOfIt.Count == treatments.Count
             ? (
                 "keep_control",
@@ -345,12 +352,19 @@ internal static class ResultsCalculator
                     .. outOfIt
                         .SelectMany(arm =>
                             harmed.Contains(arm.Key)
-                                ? ["guardrail_harmed", .. lost.Contains(arm.Key) ? [LostValues] : Array.Empty<string>()]
+                                ?
+                                [
+                                    VerdictReason.GuardrailHarmed,
+                                    .. lost.Contains(arm.Key) ? [VerdictReason.ShareWithValue] : Array.Empty<VerdictReason>(),
+                                ]
                                 : new[] { arm.Reason }
                         )
                         .Distinct(),
                 ]
             )
-            : ("keep_running", [.. treatments.Select(arm => arm.Verdict == "winning" ? "guardrail_unknown" : arm.Reason).Distinct()]);
+            : (
+                "keep_running",
+                [.. treatments.Select(arm => arm.Verdict == Verdict.Winning ? VerdictReason.GuardrailUnknown : arm.Reason).Distinct()]
+            );
     }
 }

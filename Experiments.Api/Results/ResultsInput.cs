@@ -89,9 +89,9 @@ internal sealed record ResultsInput(
             metric["index"]!.GetValue<int>(),
             metric["metric"]!.GetValue<long>(),
             metric["name"]!.GetValue<string>(),
-            metric["role"]!.GetValue<string>(),
-            metric["expected_direction"]!.GetValue<string>(),
-            metric["aggregation"]!.GetValue<string>(),
+            Words.Parse<MetricRole>(metric["role"]!.GetValue<string>()),
+            Words.Parse<ExpectedDirection>(metric["expected_direction"]!.GetValue<string>()),
+            Words.Parse<MetricAggregation>(metric["aggregation"]!.GetValue<string>()),
             definition ?? new(),
             metric["added_after_start"]!.GetValue<bool>(),
             [.. sums.Select(arm => arm ?? new double[10])],
@@ -130,9 +130,9 @@ internal sealed record MeasuredMetric(
     int Index,
     long Metric,
     string Name,
-    string Role,
-    string ExpectedDirection,
-    string Aggregation,
+    MetricRole Role,
+    ExpectedDirection ExpectedDirection,
+    MetricAggregation Aggregation,
     MetricDefinition Definition,
     bool AddedAfterStart,
     IReadOnlyList<double[]> Sums,
@@ -143,18 +143,20 @@ internal sealed record MeasuredMetric(
 
     public bool HigherIsBetter => IsHigherBetter(ExpectedDirection);
 
-    public static MetricKind KindOf(string aggregation) =>
+    public static MetricKind KindOf(MetricAggregation aggregation) =>
         aggregation switch
         {
-            "occurrence" or "funnel" => MetricKind.Proportion,
-            "ratio" or "retention" => MetricKind.Ratio,
+            MetricAggregation.Occurrence or MetricAggregation.Funnel => MetricKind.Proportion,
+            MetricAggregation.Ratio or MetricAggregation.Retention => MetricKind.Ratio,
             _ => MetricKind.Mean,
         };
 
-    public static bool IsHigherBetter(string expectedDirection) => expectedDirection is "increase" or "not_decrease";
+    public static bool IsHigherBetter(ExpectedDirection expected) =>
+        expected is ExpectedDirection.Increase or ExpectedDirection.NotDecrease;
 
     /// <summary>Whether it is to be kept from getting worse, rather than to get better.</summary>
-    public bool IsGuardrail => Role == "guardrail" || ExpectedDirection.StartsWith("not_", StringComparison.Ordinal);
+    public bool IsGuardrail =>
+        Role == MetricRole.Guardrail || ExpectedDirection is ExpectedDirection.NotIncrease or ExpectedDirection.NotDecrease;
 
     /// <summary>Whether it could not be read, so that nothing can be said of it.</summary>
     public bool Failed { get; init; }

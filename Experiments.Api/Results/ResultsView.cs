@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Experiments.Api.Metrics;
 using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Results;
@@ -37,7 +38,7 @@ internal sealed record ResultsView(
     string? LastError,
     DateTime? LastErrorAt,
     string Recommendation,
-    IReadOnlyList<string> Reasons,
+    IReadOnlyList<VerdictReason> Reasons,
     long Total,
     IReadOnlyList<ExposedVariant> Variants,
     SampleRatioView SampleRatio,
@@ -58,9 +59,9 @@ internal sealed record ResultsWarning(string Code, long? Identities);
 internal sealed record MetricResult(
     long Metric,
     string Name,
-    string Role,
-    string ExpectedDirection,
-    string Aggregation,
+    MetricRole Role,
+    ExpectedDirection ExpectedDirection,
+    MetricAggregation Aggregation,
     bool AddedAfterStart,
     IReadOnlyList<ArmResult> Arms,
     IReadOnlyList<TreatmentResult> Treatments,
@@ -105,9 +106,9 @@ internal sealed record ProgressView(long Identities, long Needed, double Share, 
 /// </summary>
 internal sealed record TreatmentResult(
     string Key,
-    string Verdict,
-    string Reason,
-    string Significance,
+    Verdict Verdict,
+    VerdictReason Reason,
+    Significance Significance,
     double? Effect,
     double? Difference,
     double? StandardError,

@@ -2,18 +2,22 @@ using Experiments.Api.Statistics;
 
 namespace Experiments.Api.Results;
 
+/// <summary>Whether an effect is significant, in the terms of PostHog's first engine; or why it is not.</summary>
+internal enum Significance
+{
+    Significant,
+    NotEnoughExposure,
+    LowWinProbability,
+    HighLoss,
+    HighPValue,
+}
+
 /// <summary>
 /// Why an effect is not significant, in the words and with the limits of PostHog's first engine, for those who decide by them. They
 /// say nothing of the sequential test and of many comparisons, on which the verdict rests.
 /// </summary>
-internal static class Significance
+internal static class Significances
 {
-    public const string Significant = "significant";
-    public const string NotEnoughExposure = "not_enough_exposure";
-    public const string LowWinProbability = "low_win_probability";
-    public const string HighLoss = "high_loss";
-    public const string HighPValue = "high_p_value";
-
     private const long FewestIdentities = 100;
     private const double LeastChance = 0.9;
 
@@ -22,20 +26,21 @@ internal static class Significance
     private const double Alpha = 0.05;
 
     /// <summary>Where the two cannot be compared.</summary>
-    public static string OfNone(long fewest) => fewest < FewestIdentities ? NotEnoughExposure : LowWinProbability;
+    public static Significance OfNone(long fewest) =>
+        fewest < FewestIdentities ? Significance.NotEnoughExposure : Significance.LowWinProbability;
 
     /// <param name="comparison">Of a treatment with control.</param>
     /// <param name="fewest">The identities of the smaller of the two.</param>
-    public static string Of(Comparison comparison, long fewest)
+    public static Significance Of(Comparison comparison, long fewest)
     {
         var toWin = comparison.ChanceToWin ?? 0.5;
         var chance = Math.Max(toWin, 1 - toWin);
         // Of the better choice of the two; without a mean of control that it could be relative to, any is too high.
         var loss = comparison.ExpectedLoss is { } losses ? Math.Min(losses.Keeping, losses.Shipping) : double.PositiveInfinity;
-        return fewest < FewestIdentities ? NotEnoughExposure
-            : chance < LeastChance ? LowWinProbability
-            : loss >= MostLoss ? HighLoss
-            : comparison.PValue >= Alpha ? HighPValue
-            : Significant;
+        return fewest < FewestIdentities ? Significance.NotEnoughExposure
+            : chance < LeastChance ? Significance.LowWinProbability
+            : loss >= MostLoss ? Significance.HighLoss
+            : comparison.PValue >= Alpha ? Significance.HighPValue
+            : Significance.Significant;
     }
 }

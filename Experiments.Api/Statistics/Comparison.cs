@@ -34,19 +34,10 @@ internal sealed record ComparisonSettings(
 /// </summary>
 internal sealed record Comparison
 {
-    public const string NotEnoughIdentities = "not_enough_identities";
-    public const string NotEnoughConversions = "not_enough_conversions";
-    public const string NotEnoughValues = "not_enough_values";
-    public const string ZeroVariance = "zero_variance";
-    public const string ZeroBaseline = "zero_baseline";
-    public const string ControlNearZero = "control_near_zero";
-    public const string NoControl = "no_control";
-    public const string SampleRatioMismatch = "sample_ratio_mismatch";
-
     /// <summary>The difference of the means, on which every test rests; null with a reason.</summary>
     public Effect? Difference { get; private init; }
 
-    public string? Reason { get; private init; }
+    public ComparisonReason? Reason { get; private init; }
 
     /// <summary>
     /// The effect as it was asked for: the difference, or that in proportion to control's mean; null where that mean is 0.
@@ -76,25 +67,25 @@ internal sealed record Comparison
     public double? Theta { get; private init; }
 
     /// <summary>Why an interval is missing that was asked for.</summary>
-    public string UnboundedReason => Effect is null ? ZeroBaseline : ControlNearZero;
+    public ComparisonReason UnboundedReason => Effect is null ? ComparisonReason.ZeroBaseline : ComparisonReason.ControlNearZero;
 
     public static Comparison Between(SufficientStatistics control, SufficientStatistics treatment, ComparisonSettings settings)
     {
         if (control.N < 2 || treatment.N < 2)
         {
-            return new() { Reason = NotEnoughIdentities };
+            return new() { Reason = ComparisonReason.NotEnoughIdentities };
         }
 
         var (c, t) = (UnitOf(control, settings.Kind), UnitOf(treatment, settings.Kind));
         if (!double.IsFinite(c.Mean) || !double.IsFinite(t.Mean))
         {
             // A ratio that is over nothing.
-            return new() { Reason = ZeroBaseline };
+            return new() { Reason = ComparisonReason.ZeroBaseline };
         }
 
         if (!(c.Variance > 0) || !(t.Variance > 0))
         {
-            return new() { Reason = ZeroVariance };
+            return new() { Reason = ComparisonReason.ZeroVariance };
         }
 
         var cuped = settings.UseCovariate ? Cuped.Between(control, treatment) : null;
@@ -106,7 +97,7 @@ internal sealed record Comparison
             {
                 Theta = cuped?.Theta,
             }
-            : new() { Reason = ZeroVariance };
+            : new() { Reason = ComparisonReason.ZeroVariance };
     }
 
     private static Comparison Of(Effect difference, Effect cautious, NormalPosterior? posterior, ComparisonSettings settings)

@@ -225,7 +225,7 @@ public class MetricValueTests
         MetricEvent[] events,
         DateTime exposed,
         Timeline timeline
-    ) => new MetricFormula(aggregation, definition).Value(events, exposed, timeline);
+    ) => new MetricFormula(Words.Parse<MetricAggregation>(aggregation), definition).Value(events, exposed, timeline);
 
     private static MetricEvent[] Events(params (double Hour, int Slot, double Value)[] events) =>
         [.. events.Select((e, key) => new MetricEvent(Noon.AddHours(e.Hour), key, e.Slot, e.Value)).Order()];

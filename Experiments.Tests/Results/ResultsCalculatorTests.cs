@@ -17,8 +17,8 @@ public class ResultsCalculatorTests
             Metric("guardrail", "not_decrease", [1000, 2], id: 2)
         );
 
-        results.Metrics[0].Treatments[0].Verdict.ShouldBe("winning");
-        results.Metrics[1].Treatments[0].Reason.ShouldBe("guardrail_harmed");
+        Words.Of(results.Metrics[0].Treatments[0].Verdict).ShouldBe("winning");
+        Words.Of(results.Metrics[1].Treatments[0].Reason).ShouldBe("guardrail_harmed");
         results.Recommendation.ShouldBe("keep_control");
     }
 
@@ -32,7 +32,7 @@ public class ResultsCalculatorTests
         );
 
         results.Recommendation.ShouldBe("keep_running");
-        results.Reasons.ShouldBe(["guardrail_unknown"]);
+        results.Reasons.Select(Words.Of).ShouldBe(["guardrail_unknown"]);
     }
 
     [Fact]
@@ -45,7 +45,7 @@ public class ResultsCalculatorTests
         );
 
         results.Recommendation.ShouldBe("ship green");
-        results.Metrics[1].Treatments[0].Reason.ShouldBe("guardrail_safe");
+        Words.Of(results.Metrics[1].Treatments[0].Reason).ShouldBe("guardrail_safe");
     }
 
     [Fact]
@@ -66,7 +66,7 @@ public class ResultsCalculatorTests
             Metric("guardrail", "not_increase", [inControl, 100], id: 2)
         );
 
-        results.Metrics[1].Treatments[0].Reason.ShouldBe("guardrail_harmed");
+        Words.Of(results.Metrics[1].Treatments[0].Reason).ShouldBe("guardrail_harmed");
         results.Recommendation.ShouldBe("keep_control");
     }
 
@@ -79,7 +79,7 @@ public class ResultsCalculatorTests
         // Three buyers against two, or a few whales: whatever the means say, they follow from these few.
         var arm = Make([10_000, 10_000], Values(aggregation, "increase", (inControl, 40), (inTreatment, 3))).Metrics[0].Treatments[0];
 
-        (arm.Verdict, arm.Reason).ShouldBe(
+        (Words.Of(arm.Verdict), Words.Of(arm.Reason)).ShouldBe(
             inTreatment < inControl && inControl == 400 ? ("losing", "share_with_value") : ("collecting_data", "not_enough_values")
         );
         arm.Frequentist.ShouldBeNull();
@@ -90,7 +90,7 @@ public class ResultsCalculatorTests
     {
         var results = Make([10_000, 10_000], Values("sum", "increase", (50, 40), (50, 40))).Metrics[0];
 
-        results.Treatments[0].Reason.ShouldBe("not_significant");
+        Words.Of(results.Treatments[0].Reason).ShouldBe("not_significant");
         results.Arms.Select(arm => arm.NonZero).ShouldBe([50L, 50L]);
     }
 
@@ -118,7 +118,7 @@ public class ResultsCalculatorTests
             ],
         };
 
-        Make([10_000, 10_000], metric).Metrics[0].Treatments[0].Reason.ShouldBe(reason);
+        Words.Of(Make([10_000, 10_000], metric).Metrics[0].Treatments[0].Reason).ShouldBe(reason);
     }
 
     [Theory]
@@ -138,7 +138,7 @@ public class ResultsCalculatorTests
     {
         var arm = Make([10_000, 10_000], Values("sum", direction, (inControl, 10), (inTreatment, 10))).Metrics[0].Treatments[0];
 
-        (arm.Verdict, arm.Reason).ShouldBe((verdict, reason));
+        (Words.Of(arm.Verdict), Words.Of(arm.Reason)).ShouldBe((verdict, reason));
         (arm.ShareWithValue!.Control, arm.ShareWithValue.Treatment).ShouldBe((inControl / 10_000.0, inTreatment / 10_000.0));
     }
 
@@ -152,7 +152,7 @@ public class ResultsCalculatorTests
         );
 
         results.Recommendation.ShouldBe("keep_control");
-        results.Reasons.ShouldBe(["guardrail_harmed", "share_with_value"]);
+        results.Reasons.Select(Words.Of).ShouldBe(["guardrail_harmed", "share_with_value"]);
     }
 
     [Fact]
@@ -180,8 +180,8 @@ public class ResultsCalculatorTests
 
         failures.ShouldBe([2L]);
         results.Metrics[1].Error.ShouldNotBeNullOrEmpty();
-        results.Metrics[1].Treatments[0].Reason.ShouldBe("metric_failed");
-        results.Metrics[0].Treatments[0].Verdict.ShouldBe("winning");
+        Words.Of(results.Metrics[1].Treatments[0].Reason).ShouldBe("metric_failed");
+        Words.Of(results.Metrics[0].Treatments[0].Verdict).ShouldBe("winning");
         results.Recommendation.ShouldBe("ship green");
     }
 
@@ -204,7 +204,7 @@ public class ResultsCalculatorTests
 
         var results = Make([10_000, 10_000], Metric("primary", "increase", [2000, 2600]), told);
 
-        results.Metrics[1].Treatments[0].Reason.ShouldBe("zero_variance");
+        Words.Of(results.Metrics[1].Treatments[0].Reason).ShouldBe("zero_variance");
         results.Recommendation.ShouldBe("ship green");
         Should.NotThrow(() => System.Text.Json.JsonSerializer.Serialize(results));
     }
@@ -255,7 +255,7 @@ public class ResultsCalculatorTests
         var sum = 130_942 * 32.58;
         var metric = Metric("primary", "increase", [0, 0]) with
         {
-            Aggregation = "sum",
+            Aggregation = MetricAggregation.Sum,
             Sums =
             [
                 [sum, 130_942 * 32.58 * 32.58, 0, 0, 0, 0, 0, 0, 130_942, 0],
@@ -265,7 +265,7 @@ public class ResultsCalculatorTests
 
         var result = ResultsCalculator.Make(Input([130_942, 130_942], metric)).Metrics[0];
 
-        result.Treatments[0].Reason.ShouldBe("zero_variance");
+        Words.Of(result.Treatments[0].Reason).ShouldBe("zero_variance");
         result.Arms.ShouldAllBe(arm => arm.StandardError == 0);
     }
 
@@ -300,9 +300,9 @@ public class ResultsCalculatorTests
             0,
             id,
             "m",
-            role,
-            direction,
-            aggregation,
+            Words.Parse<MetricRole>(role),
+            Words.Parse<ExpectedDirection>(direction),
+            Words.Parse<MetricAggregation>(aggregation),
             new MetricDefinition(Event: "e"),
             false,
             [
@@ -319,9 +319,9 @@ public class ResultsCalculatorTests
             0,
             id,
             "m",
-            role,
-            direction,
-            "occurrence",
+            Words.Parse<MetricRole>(role),
+            Words.Parse<ExpectedDirection>(direction),
+            MetricAggregation.Occurrence,
             new MetricDefinition(Event: "e"),
             false,
             [.. conversions.Select(count => new[] { count, count, 0, 0, 0, 0, 0, 0, count, 0 })],

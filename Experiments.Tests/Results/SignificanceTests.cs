@@ -67,7 +67,7 @@ public class SignificanceTests
     {
         var treatments = Make("increase", (10_000, 2000), (10_000, 2600), (99, 20)).Metrics[0].Treatments;
 
-        treatments.Select(treatment => treatment.Significance).ShouldBe(["significant", "not_enough_exposure"]);
+        treatments.Select(treatment => Words.Of(treatment.Significance)).ShouldBe(["significant", "not_enough_exposure"]);
     }
 
     [Fact]
@@ -75,9 +75,9 @@ public class SignificanceTests
     {
         var treatment = Make("increase", (2600, 520), (2600, 590)).Metrics[0].Treatments[0];
 
-        treatment.Significance.ShouldBe("significant");
+        Words.Of(treatment.Significance).ShouldBe("significant");
         treatment.Frequentist!.PValue.ShouldBeLessThan(0.05);
-        treatment.Verdict.ShouldBe("inconclusive");
+        Words.Of(treatment.Verdict).ShouldBe("inconclusive");
     }
 
     [Theory]
@@ -88,7 +88,7 @@ public class SignificanceTests
         Word("increase", (10_000, controlSum), (10_000, treatmentSum)).ShouldBe("low_win_probability");
 
     private static string Word(string direction, params (long N, double Sum)[] arms) =>
-        Make(direction, arms).Metrics[0].Treatments[0].Significance;
+        Words.Of(Make(direction, arms).Metrics[0].Treatments[0].Significance);
 
     private static ResultsView Make(string direction, params (long N, double Sum)[] arms)
     {
@@ -105,9 +105,9 @@ public class SignificanceTests
                         0,
                         1,
                         "m",
-                        "primary",
-                        direction,
-                        "occurrence",
+                        MetricRole.Primary,
+                        Words.Parse<ExpectedDirection>(direction),
+                        MetricAggregation.Occurrence,
                         new MetricDefinition(Event: "e"),
                         false,
                         [.. arms.Select(arm => new[] { arm.Sum, arm.Sum, 0, 0, 0, 0, 0, 0, arm.Sum, 0 })],

@@ -116,39 +116,41 @@ public class VerdictSimulations(ITestOutputHelper output)
     }
 
     private static string Verdict(string aggregation, int treatmentWeight, SufficientStatistics[] arms) =>
-        ResultsCalculator
-            .Make(
-                new(
-                    [("control", 100 - treatmentWeight), ("green", treatmentWeight)],
-                    new Dictionary<string, long>
-                    {
-                        [ExposureState.InVariant + "control"] = (long)arms[0].N,
-                        [ExposureState.InVariant + "green"] = (long)arms[1].N,
-                    },
-                    [
-                        new(
-                            1,
-                            0,
-                            1,
-                            "m",
-                            "primary",
-                            "increase",
-                            aggregation,
-                            new MetricDefinition(Event: "e"),
-                            false,
-                            [.. arms.Select(arm => new[] { arm.Sum, arm.SumSquares, 0, 0, 0, 0, 0, 0, arm.NonZero, 0 })],
-                            []
-                        ),
-                    ],
-                    Noon.AddDays(-3),
-                    null,
-                    Noon,
-                    0
+        Words.Of(
+            ResultsCalculator
+                .Make(
+                    new(
+                        [("control", 100 - treatmentWeight), ("green", treatmentWeight)],
+                        new Dictionary<string, long>
+                        {
+                            [ExposureState.InVariant + "control"] = (long)arms[0].N,
+                            [ExposureState.InVariant + "green"] = (long)arms[1].N,
+                        },
+                        [
+                            new(
+                                1,
+                                0,
+                                1,
+                                "m",
+                                MetricRole.Primary,
+                                ExpectedDirection.Increase,
+                                Words.Parse<MetricAggregation>(aggregation),
+                                new MetricDefinition(Event: "e"),
+                                false,
+                                [.. arms.Select(arm => new[] { arm.Sum, arm.SumSquares, 0, 0, 0, 0, 0, 0, arm.NonZero, 0 })],
+                                []
+                            ),
+                        ],
+                        Noon.AddDays(-3),
+                        null,
+                        Noon,
+                        0
+                    )
                 )
-            )
-            .Metrics[0]
-            .Treatments[0]
-            .Verdict;
+                .Metrics[0]
+                .Treatments[0]
+                .Verdict
+        );
 
     private static double Gaussian(Random random) =>
         Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());

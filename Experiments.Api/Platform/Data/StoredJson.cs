@@ -27,6 +27,20 @@ internal static class StoredJson
     public static T Read<T>(string stored)
         where T : class => JsonSerializer.Deserialize<T>(stored, Lenient) ?? throw new JsonException($"A stored {typeof(T).Name} is null.");
 
+    /// <summary>The same for what can be computed again; null where it is of another shape, or holds a word that is not known here.</summary>
+    public static T? TryRead<T>(string? stored)
+        where T : class
+    {
+        try
+        {
+            return stored is null ? null : Read<T>(stored);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
     public static JsonNode? Parse(string stored) => JsonNode.Parse(stored, documentOptions: Reading);
 
     public static JsonDocument Document(string stored) => JsonDocument.Parse(stored, Reading);

@@ -93,7 +93,7 @@ internal static class AttachMetric
                     command.Scope.Actor,
                     command.Scope.IfMatch,
                     body.Metric,
-                    Role = body.Role ?? "secondary",
+                    Role = body.Role ?? Words.Of(MetricRole.Secondary),
                     body.ExpectedDirection,
                     Metadata = body.Metadata?.GetRawText(),
                 },

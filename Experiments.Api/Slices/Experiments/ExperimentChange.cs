@@ -93,11 +93,9 @@ internal static class ExperimentChange
     private static string IllegalMove(ExperimentStatus status, ExperimentAction action) =>
         Lifecycle.Allowed(status) switch
         {
-            [] =>
-                $"The experiment is {Lifecycle.Word(status)}, so the action '{Lifecycle.Word(action)}' is not allowed. Create another one.",
-            var allowed =>
-                $"The experiment is {Lifecycle.Word(status)}, so the action '{Lifecycle.Word(action)}' is not allowed. Allowed now:"
-                    + $" {string.Join(", ", allowed)}.",
+            [] => $"The experiment is {Words.Of(status)}, so the action '{Words.Of(action)}' is not allowed. Create another one.",
+            var allowed => $"The experiment is {Words.Of(status)}, so the action '{Words.Of(action)}' is not allowed. Allowed now:"
+                + $" {string.Join(", ", allowed)}.",
         };
 
     internal sealed record Row : ExperimentView

@@ -59,7 +59,7 @@ internal static class ListExperiments
         public Validator()
         {
             this.RulesForPage();
-            RuleForEach(query => query.Status).OneOf([.. Enum.GetValues<ExperimentStatus>().Select(Lifecycle.Word)]);
+            RuleForEach(query => query.Status).OneOf(Words.All<ExperimentStatus>());
             RuleFor(query => query.Q).Search();
             RuleFor(query => query.Archived).OneOf("true", "false");
         }
@@ -93,7 +93,7 @@ internal static class ListExperiments
 
         public async Task<Result<Response>> Handle(Query query, CancellationToken cancellationToken)
         {
-            var statuses = query.Status.Length > 0 ? query.Status : [.. Enum.GetValues<ExperimentStatus>().Select(Lifecycle.Word)];
+            var statuses = query.Status.Length > 0 ? query.Status : Words.All<ExperimentStatus>();
             var rows = await db.Rows<Row>(
                 Sql,
                 new

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Experiments.Api.Domain;
 using Experiments.Api.Metrics;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
@@ -100,7 +101,8 @@ internal static class PlanExperiment
                 ? (new SufficientStatistics(known.Control, known.Y, known.YY, known.D, known.DD, known.YD), (double?)null)
                 : await Before(command.Scope.EnvironmentId, known, definition, cancellationToken);
             perDay = known is { Control: >= FewestInControl, Days: > 0 } ? known.Identities / known.Days : perDay;
-            var unit = sums.N < 2 ? default : Comparison.UnitOf(sums, MeasuredMetric.KindOf(known.Aggregation));
+            var unit =
+                sums.N < 2 ? default : Comparison.UnitOf(sums, MeasuredMetric.KindOf(Words.Parse<MetricAggregation>(known.Aggregation)));
             var (body, effect) = (command.Body, command.Body.MinimumDetectableEffect!.Value);
             if (!(unit.Variance > 0) || !double.IsFinite(unit.Variance) || unit.Mean == 0 || !double.IsFinite(unit.Mean))
             {
@@ -153,7 +155,9 @@ internal static class PlanExperiment
             CancellationToken ct
         )
         {
-            var (sums, perDay) = await db.Elsewhere(() => baseline.Of(environmentId, known.Aggregation!, definition, ct).OrDetach(ct));
+            var (sums, perDay) = await db.Elsewhere(() =>
+                baseline.Of(environmentId, Words.Parse<MetricAggregation>(known.Aggregation), definition, ct).OrDetach(ct)
+            );
             return (sums, perDay * known.TakingPart);
         }
 

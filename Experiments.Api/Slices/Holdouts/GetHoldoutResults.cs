@@ -1,4 +1,6 @@
 using System.Text.Json.Serialization;
+using Experiments.Api.Domain;
+using Experiments.Api.Metrics;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
@@ -107,8 +109,11 @@ internal static class GetHoldoutResults
         {
             var first = rows.First();
             var (heldOut, rest) = (Sums(rows, true, first.HeldOut), Sums(rows, false, first.Rest));
-            var kind = MeasuredMetric.KindOf(first.Aggregation!);
-            var settings = new ComparisonSettings(kind, HigherIsBetter: MeasuredMetric.IsHigherBetter(first.ExpectedDirection!));
+            var kind = MeasuredMetric.KindOf(Words.Parse<MetricAggregation>(first.Aggregation));
+            var settings = new ComparisonSettings(
+                kind,
+                HigherIsBetter: MeasuredMetric.IsHigherBetter(Words.Parse<ExpectedDirection>(first.ExpectedDirection))
+            );
             return new(
                 rows.Key,
                 first.MetricName!,

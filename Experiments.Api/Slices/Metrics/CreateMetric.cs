@@ -1,3 +1,4 @@
+using Experiments.Api.Domain;
 using Experiments.Api.Metrics;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
@@ -71,7 +72,7 @@ internal static class CreateMetric
                         Name = body.Name!.Trim(),
                         Description = body.Description?.Trim() ?? "",
                         body.Aggregation,
-                        Direction = body.Direction ?? "up",
+                        Direction = body.Direction ?? Words.Of(MetricDirection.Up),
                         Definition = MetricRules.Stored(body.Definition!),
                     },
                     cancellationToken

@@ -1,4 +1,5 @@
 using Experiments.Api.Aggregation;
+using Experiments.Api.Domain;
 using Experiments.Api.Metrics;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
@@ -89,7 +90,7 @@ internal static class GetResults
                 row is not null
                 && !row.IsFinal(results.Late)
                 && (
-                    row.Payload is null
+                    StoredJson.TryRead<ResultsView>(row.Payload) is null
                     || !row.HasAllMetrics
                     || row.IsPlannedAnew
                     || row.Now - row.AsOf > Stale
@@ -125,7 +126,7 @@ internal static class GetResults
                 Metrics =
                 [
                     .. view.Metrics.Where(metric =>
-                        (query.Role is null || metric.Role == query.Role)
+                        (query.Role is null || Words.Of(metric.Role) == query.Role)
                         && (query.Metric is null || metric.Metric == ObjectIds.In(query.Metric))
                     ),
                 ],

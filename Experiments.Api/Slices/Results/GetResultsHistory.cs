@@ -38,7 +38,7 @@ internal static class GetResultsHistory
         IReadOnlyList<double?>? Ci,
         IReadOnlyList<double?>? SequentialCi,
         double? ChanceToWin,
-        string Verdict
+        Verdict Verdict
     );
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Result<HistoryView>>
@@ -56,12 +56,17 @@ internal static class GetResultsHistory
             {
                 [] => Problem.NoExperiment,
                 [{ StartedAt: null }, ..] => Problem.NotStarted,
-                var rows => new HistoryView([.. rows.Where(row => row.Day is not null).Select(PointOf)]),
+                var rows => new HistoryView([.. rows.Select(PointOf).OfType<Point>()]),
             };
 
-        private static Point PointOf(Row row)
+        // A day that this release cannot read is left out.
+        private static Point? PointOf(Row row)
         {
-            var results = StoredJson.Read<ResultsView>(row.Payload!);
+            if (StoredJson.TryRead<ResultsView>(row.Payload) is not { } results)
+            {
+                return null;
+            }
+
             return new(
                 row.Day!,
                 results.AsOf,
