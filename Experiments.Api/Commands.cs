@@ -8,7 +8,7 @@ using Npgsql;
 
 namespace Experiments.Api;
 
-/// <summary>What can be done from the command line beside serving.</summary>
+/// <summary>The commands of the command line, besides serving.</summary>
 internal static class Commands
 {
     private const string Usage = """
@@ -100,7 +100,7 @@ internal static class Commands
             }
         });
 
-    // The lock is free between two batches of a replica, and once somebody else's change of the experiment has ended.
+    // The lock becomes free between two batches of a replica, or when another change of the experiment has finished.
     private static async Task<T> Turn<T>(Func<Task<T?>> run)
         where T : class
     {
@@ -115,7 +115,7 @@ internal static class Commands
             }
             catch (PostgresException exception) when (Failure.IsLocked(exception))
             {
-                // Then a moment later.
+                // Retry shortly.
             }
         }
     }

@@ -19,7 +19,7 @@ catch (OperationCanceledException) when (Environment.ExitCode != 0)
 }
 catch (Exception exception) when (exception is InvalidOperationException or OptionsValidationException)
 {
-    // Whatever an operator can mend says how.
+    // For errors that the operator can fix, the message says how.
     await Console.Error.WriteLineAsync(exception.Message);
     return 1;
 }

@@ -3,8 +3,8 @@ using FluentMigrator;
 namespace Experiments.Migrations;
 
 /// <summary>
-/// A feature is a flag of one environment. Its options are read and replaced as a whole and mean nothing apart, so they
-/// stand in the row, ordered by id; the check holds their rules.
+/// A feature is a flag of one environment. Its options are read and replaced as a whole and have no meaning on their own. They are
+/// therefore stored in the row, ordered by id, and a check constraint enforces their rules.
 /// </summary>
 [Migration(202611261401, "create features")]
 public sealed class CreateFeatures : TableMigration

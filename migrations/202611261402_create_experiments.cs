@@ -3,9 +3,9 @@ using FluentMigrator;
 namespace Experiments.Migrations;
 
 /// <summary>
-/// An experiment keeps its own copy of the variants, so that nothing that happens to the feature later can contradict what it
-/// ran with. Its runs stand in the row itself, because a statement that had to wait for the row's lock sees the row as it is now,
-/// and any other table as it was before.
+/// An experiment keeps its own copy of the variants, so that later changes to the feature cannot contradict what it ran with. Its runs
+/// are stored in the row itself: a statement that had to wait for the row lock sees the current row, but other tables as they were
+/// before.
 /// </summary>
 [Migration(202611261402, "create experiments")]
 public sealed class CreateExperiments : TableMigration
@@ -89,7 +89,7 @@ public sealed class CreateExperiments : TableMigration
                 deleted_at     timestamptz,
                 CONSTRAINT holdouts_in_environment UNIQUE (id, environment_id)
             );
-            COMMENT ON TABLE holdouts IS 'Shares of all identities that experiments leave alone.';
+            COMMENT ON TABLE holdouts IS 'Shares of all identities that are kept out of experiments.';
             CREATE INDEX holdouts_newest ON holdouts (environment_id, created_at DESC, id DESC) INCLUDE (name) WHERE deleted_at IS NULL;
 
             CREATE TABLE experiments (
@@ -139,7 +139,7 @@ public sealed class CreateExperiments : TableMigration
             COMMENT ON COLUMN experiments.exposure IS
                 'What counts as an exposure: {event?, feature_property?, test_identities?, multiple_variants?}.';
             COMMENT ON COLUMN experiments.salt IS 'Hashed with an identifier to decide enrolment and variant.';
-            COMMENT ON COLUMN experiments.runs IS 'When it was running; what lies between two runs was a pause.';
+            COMMENT ON COLUMN experiments.runs IS 'When it was running; a gap between two runs is a pause.';
             COMMENT ON COLUMN experiments.off IS 'When, since the first start, its feature was switched off.';
             CREATE UNIQUE INDEX experiments_active ON experiments (environment_id, feature_id)
                 WHERE status <> 'completed' AND deleted_at IS NULL;
@@ -175,7 +175,7 @@ public sealed class CreateExperiments : TableMigration
                 state         jsonb NOT NULL,
                 results       jsonb
             );
-            COMMENT ON TABLE former_runs IS 'What an experiment was, and what it came to, each time before it was reset.';
+            COMMENT ON TABLE former_runs IS 'Former runs of experiments: the experiment and its results before each reset.';
             CREATE INDEX former_runs_of ON former_runs (experiment_id, id DESC);
 
             CREATE TABLE cohorts (

@@ -60,7 +60,7 @@ public sealed class CreateEvents : TableMigration
             COMMENT ON COLUMN event_batches.id IS
                 'When it arrived, in milliseconds since 1970, times 2^20, plus a number to tell those of the same millisecond apart.';
             COMMENT ON COLUMN event_batches.from_at IS
-                'Events from here on are still to be aggregated; those of the future wait for their time.';
+                'Events from this instant on are still to be aggregated; events in the future wait until then.';
             CREATE INDEX event_batches_due ON event_batches (from_at);
             CREATE INDEX event_batches_waiting ON event_batches (environment_id, from_at) INCLUDE (received_at, events);
 

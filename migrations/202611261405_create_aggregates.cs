@@ -82,7 +82,7 @@ public sealed class CreateAggregates : TableMigration
                 PRIMARY KEY (experiment_id, identity)
             ) WITH (fillfactor = 70);
             COMMENT ON TABLE unit_metrics IS
-                'The events of an identity that the metrics of an experiment are about, and the values that follow from them.';
+                'The events of an identity that the metrics of an experiment use, and the values computed from them.';
             -- Hashes and instants do not get smaller by being compressed.
             ALTER TABLE unit_metrics ALTER events SET STORAGE EXTERNAL;
             COMMENT ON COLUMN unit_metrics.arm IS 'The index of the variant in which the identity counts.';

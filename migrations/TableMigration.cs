@@ -2,7 +2,7 @@ using FluentMigrator;
 
 namespace Experiments.Migrations;
 
-/// <summary>A step of the schema, in hand-written SQL, that says which tables it is about.</summary>
+/// <summary>A schema migration in hand-written SQL that declares its tables.</summary>
 public abstract class TableMigration : Migration
 {
     /// <summary>

@@ -6,8 +6,8 @@ using Npgsql;
 namespace Experiments.Api.Aggregation;
 
 /// <summary>
-/// Aggregates the oldest batches of the queue in one transaction, and removes them from it. Only one replica does so at a
-/// time, so that nobody else changes what it has read.
+/// Aggregates the oldest batches of the queue in one transaction and removes them from it. Only one replica aggregates at a time, so
+/// nothing that it has read can change under it.
 /// </summary>
 internal sealed class AggregationBatch(
     NpgsqlDataSource source,
@@ -20,7 +20,8 @@ internal sealed class AggregationBatch(
     public const int Size = 20_000;
 
     /// <summary>
-    /// The lag of the environment of an experiment <c>e</c>: when its oldest waiting event was received, and how many wait.
+    /// The aggregation lag of the environment of an experiment <c>e</c>: when its oldest waiting event was received, and how many events
+    /// are waiting.
     /// </summary>
     public const string Pending = """
         SELECT min(received_at) AS oldest, COALESCE(sum(events), 0)::bigint AS events
@@ -43,9 +44,9 @@ internal sealed class AggregationBatch(
         ORDER BY id
         """;
 
-    // Whoever starts, pauses or ends an experiment first locks its feature and then looks at the clock. The lock here waits for
-    // those who are at it, and makes those who come next do so at a later instant than the horizon; up to the horizon, what is
-    // read here of their runs is final. It waits no longer than nobody minds; what is locked for longer holds up its own environment.
+    // A request that starts, pauses or ends an experiment locks the feature first and reads the clock afterwards. Taking the same lock
+    // here waits for requests in progress and ensures that later ones get an instant after the horizon. The runs read here are therefore
+    // final up to the horizon. The wait is short; a lock that is held for longer holds up only its own environment.
     private const string Locked = """
         SET LOCAL lock_timeout = '100ms';
         SELECT f.id FROM features f
@@ -93,7 +94,7 @@ internal sealed class AggregationBatch(
     private const string Waiting =
         "SELECT DISTINCT environment_id FROM event_batches WHERE from_at <= clock_timestamp() AND environment_id <> ALL (@held)";
 
-    // Events of the future stay in the queue until their time has come.
+    // Events with a future timestamp stay in the queue until that time.
     private const string Complete = """
         WITH later AS (
             SELECT batch, min(at) AS at, count(*) AS events
@@ -108,7 +109,7 @@ internal sealed class AggregationBatch(
 
     private const string CompleteAll = "DELETE FROM event_batches WHERE id = ANY (@batches)";
 
-    // Whatever was held, on any replica, has been aggregated with this.
+    // This aggregates everything that was on hold, on any replica.
     private const string Release = "DELETE FROM counting_holds WHERE environment_id = ANY (@environments);";
 
     private readonly List<Unreadable> _unreadable = [];
@@ -116,7 +117,7 @@ internal sealed class AggregationBatch(
     /// <summary>The environments that have events to aggregate.</summary>
     public async Task<IReadOnlyList<long>> Environments(long[] held) => (await connection.QueryAsync<long>(Waiting, new { held })).AsList();
 
-    /// <summary>Aggregates a batch. Returns how many events it read, or null when another replica holds the lock.</summary>
+    /// <summary>Aggregates a batch. Returns the number of events read, or null if another replica holds the lock.</summary>
     /// <param name="held">Environments to leave out.</param>
     /// <param name="among">When given, only these environments.</param>
     /// <param name="ct">Ends it.</param>
@@ -220,7 +221,7 @@ internal sealed class AggregationBatch(
         return due.Values.Sum(batch => batch.Events);
     }
 
-    /// <summary>Refuses work that would be wrong without what was skipped.</summary>
+    /// <summary>Refuses to continue if a definition was skipped, since the result would be wrong without it.</summary>
     /// <exception cref="InvalidOperationException">A definition cannot be read.</exception>
     public void DemandReadable()
     {
@@ -233,18 +234,19 @@ internal sealed class AggregationBatch(
         }
     }
 
-    /// <summary>Records what was skipped, in the transaction that is under way.</summary>
+    /// <summary>Records the skipped definitions in the current transaction.</summary>
     public Task SaveUnreadable() => unreadable?.Save(connection, _unreadable) ?? Task.CompletedTask;
 
     /// <summary>
-    /// Makes this transaction the only one that aggregates; false when another holds the lock. Other locks are waited for 100 ms at most.
+    /// Makes this transaction the only one that aggregates. Returns false if another transaction holds the lock. Waits at most 100 ms for
+    /// any other lock.
     /// </summary>
     public static Task<bool> Begin(NpgsqlConnection connection) =>
         connection.QuerySingleAsync<bool>(
             "SELECT pg_try_advisory_xact_lock(hashtext('aggregation')) AND set_config('lock_timeout', '100ms', true) IS NOT NULL"
         );
 
-    /// <summary>The same for work that takes as long as there are events or identities.</summary>
+    /// <summary>The same for a rebuild, whose duration grows with the number of events or identities.</summary>
     public static async Task<bool> BeginRebuild(NpgsqlConnection connection)
     {
         if (!await Begin(connection))
@@ -256,7 +258,7 @@ internal sealed class AggregationBatch(
         return true;
     }
 
-    /// <summary>One experiment, if it has started, and the instant up to which what is known of its runs is final.</summary>
+    /// <summary>One experiment, if it has started, and the instant up to which its known runs are final.</summary>
     public async Task<(IReadOnlyList<ExperimentDefinition> Experiments, DateTime HighWaterMark)> Experiments(
         long experimentId,
         CancellationToken ct
@@ -292,7 +294,7 @@ internal sealed class AggregationBatch(
         );
     }
 
-    // In a transaction of its own, so that nobody who wants to change an experiment waits longer than it takes to read it.
+    // In its own transaction, so that changes to an experiment wait only while its definition is read.
     private async Task<(IReadOnlyList<ExperimentDefinition> Experiments, DateTime HighWaterMark)> Experiments(
         long[] environments,
         DateTime from,

@@ -1,6 +1,6 @@
 namespace Experiments.Api.Aggregation;
 
-/// <summary>What the log says of aggregation.</summary>
+/// <summary>Log messages of aggregation.</summary>
 internal static partial class AggregationLog
 {
     [LoggerMessage(LogLevel.Warning, "Aggregation failed: database unavailable ({Reason}); retrying")]

@@ -20,8 +20,8 @@ internal sealed class AggregationWorker(
     // Events that arrive within this time of each other are aggregated together.
     private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(20);
 
-    // After so many events the index is told where the latest batches lie, which it would otherwise learn only from the next vacuum;
-    // until then every search looks through all of them.
+    // After this many events, the BRIN index is summarised so that it covers the latest batches. Otherwise it would cover them only after
+    // the next vacuum, and every search would scan all of them until then.
     private const int Summarise = 10_000;
 
     // How often to look for events that other replicas have ingested.
@@ -44,12 +44,12 @@ internal sealed class AggregationWorker(
             }
             catch (SemaphoreFullException)
             {
-                // Another thread woke it at the same moment.
+                // Another thread has just woken the worker.
             }
         }
     }
 
-    /// <summary>Waits until everything ingested before this call is aggregated, but no longer than <paramref name="patience"/>.</summary>
+    /// <summary>Waits at most <paramref name="patience"/> for everything ingested before this call to be aggregated.</summary>
     public async Task CatchUp(TimeSpan patience, CancellationToken ct)
     {
         var caughtUp = _caughtUp.Task;
@@ -57,11 +57,11 @@ internal sealed class AggregationWorker(
         await Task.WhenAny(caughtUp, Task.Delay(patience, ct));
     }
 
-    /// <summary>Connections for statements that take longer than a request may.</summary>
+    /// <summary>Connections for statements that may run longer than the request deadline.</summary>
     public static NpgsqlDataSource Source(Database database, ILoggerFactory? loggers)
     {
-        // Where a batch lies only its own number tells, so that a plan for any number would be a bad one; and none is long enough to be
-        // compiled.
+        // Only the actual batch id tells where a batch is stored, so a generic plan would be a bad one. No statement runs long enough for
+        // JIT compilation to pay off.
         var settings = DatabaseSetup.Settings(
             database.ConnectionString,
             TimeSpan.FromSeconds(60),
@@ -106,7 +106,7 @@ internal sealed class AggregationWorker(
             }
             catch (Exception exception) when (exception is not OperationCanceledException)
             {
-                // The events stay in the queue, so nothing is lost; the operator must hear of it.
+                // The events stay in the queue, so nothing is lost. The operator must be told.
                 _logger.AggregationFailed(exception);
                 await Task.Delay(Idle, stoppingToken);
             }
@@ -120,7 +120,7 @@ internal sealed class AggregationWorker(
         await using var connection = await source.OpenConnectionAsync(ct);
         for (var skipped = new HashSet<long>(); ; )
         {
-            // Backfill and new events take turns, a page and a batch at a time, so that neither waits for all of the other.
+            // Backfill and new events alternate, one page and one batch at a time, so that neither has to wait for the other to finish.
             var isBackfilled = false;
             try
             {
@@ -128,7 +128,7 @@ internal sealed class AggregationWorker(
             }
             catch (Exception exception) when (EnvironmentHolds.MayConcernOne(exception) && !ct.IsCancellationRequested)
             {
-                // It concerns one experiment; the others are aggregated as usual.
+                // This affects one experiment. The others are aggregated as usual.
                 if (Failure.IsLocked(exception))
                 {
                     _logger.BackfillLocked(exception);
@@ -153,7 +153,7 @@ internal sealed class AggregationWorker(
         }
     }
 
-    // Aggregates a batch of all environments together, and retries the held ones whose time has come.
+    // Aggregates one batch for all environments together, and retries the held environments that are due.
     private async Task<int?> Count(AggregationBatch batch, NpgsqlConnection connection, CancellationToken ct)
     {
         var due = _holds.Due;
@@ -175,7 +175,8 @@ internal sealed class AggregationWorker(
         return taken;
     }
 
-    // By halves, so that one in thousands is found in about a dozen batches; the one that fails alone is held.
+    // A binary search: it finds one failing environment among thousands in about a dozen batches. Only the environment that fails on its
+    // own is held.
     private async Task<int?> Search(
         AggregationBatch batch,
         NpgsqlConnection connection,
@@ -220,7 +221,7 @@ internal sealed class AggregationWorker(
     {
         try
         {
-            // A running vacuum does the same, and is not worth waiting for.
+            // A running vacuum does the same work, so do not wait for it.
             await connection.ExecuteAsync(
                 """
                 SET lock_timeout = '50ms';

@@ -6,8 +6,8 @@ using Npgsql;
 namespace Experiments.Api.Aggregation;
 
 /// <summary>
-/// The environments whose events cannot be counted at the moment, because something in them is locked or cannot be read. Their batches stay
-/// where they are and are tried again, apart from the others, which go on.
+/// The environments whose events cannot be counted at the moment, because something in them is locked or unreadable. Their batches stay
+/// in the queue and are retried separately, while the other environments continue.
 /// </summary>
 internal sealed class EnvironmentHolds(ILogger logger)
 {
@@ -21,25 +21,26 @@ internal sealed class EnvironmentHolds(ILogger logger)
 
     private const string Remove = "DELETE FROM counting_holds WHERE environment_id = @environmentId";
 
-    // To try costs the others as long as it takes to fail, so it is tried again after ten times as long, and within these.
+    // A retry delays the other environments for as long as it takes to fail. The next retry is therefore due after ten times that
+    // duration, within these limits.
     private static readonly TimeSpan Soonest = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Latest = TimeSpan.FromMinutes(5);
 
     private readonly Dictionary<long, (Stopwatch Since, TimeSpan Pause, string Reason)> _held = [];
 
-    /// <summary>All that are held.</summary>
+    /// <summary>All held environments.</summary>
     public long[] All => [.. _held.Keys];
 
-    /// <summary>Those that it is time to try again.</summary>
+    /// <summary>The held environments that are due for a retry.</summary>
     public long[] Due => [.. _held.Where(held => held.Value.Since.Elapsed >= held.Value.Pause).Select(held => held.Key)];
 
-    /// <summary>Whether what failed may be the business of one environment, rather than of the database.</summary>
+    /// <summary>Whether the failure may concern a single environment rather than the whole database.</summary>
     public static bool MayConcernOne(Exception exception) =>
         Failure.IsLocked(exception)
         || !Failure.IsUnavailable(exception)
         || exception is PostgresException { SqlState: PostgresErrorCodes.QueryCanceled };
 
-    /// <summary>Holds an environment back after <paramref name="tried"/> was spent on it in vain.</summary>
+    /// <summary>Holds an environment after an attempt that took <paramref name="tried"/> and failed.</summary>
     public async Task Hold(NpgsqlConnection connection, long environmentId, Exception exception, TimeSpan tried)
     {
         var reason = Failure.IsLocked(exception) ? Locked : Failed;
@@ -66,7 +67,7 @@ internal sealed class EnvironmentHolds(ILogger logger)
         await connection.ExecuteAsync(Write, new { environmentId, reason });
     }
 
-    /// <summary>Lets an environment go on with the others.</summary>
+    /// <summary>Ends the hold: the environment is aggregated together with the others again.</summary>
     public async Task Release(NpgsqlConnection connection, long environmentId)
     {
         if (_held.Remove(environmentId))

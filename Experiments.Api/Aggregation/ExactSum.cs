@@ -4,19 +4,19 @@ using System.Numerics;
 namespace Experiments.Api.Aggregation;
 
 /// <summary>
-/// A sum of numbers and of products of two, exact in decimal, so that what is taken off again leaves nothing behind and the order
-/// does not matter. A number counts as the shortest decimal that stands for it, as people write it.
+/// A sum of numbers and of products of two numbers, exact in decimal. Subtracting a value therefore leaves no residue, and the order does
+/// not matter. A number counts as its shortest round-trip decimal form, as people write it.
 /// </summary>
 internal sealed class ExactSum
 {
-    // By the power of ten that it is a multiple of. Whole numbers, which are most, have one of their own.
+    // Keyed by the exponent (a power of ten). Integers, the common case, have a separate field.
     private Int128 _whole;
     private Dictionary<int, BigInteger>? _scaled;
 
-    /// <summary>Adds the number, or takes it off where the sign is negative.</summary>
+    /// <summary>Adds the number, or subtracts it if the sign is negative.</summary>
     public void Add(Decimals number, int sign) => Add(number, Decimals.One, sign);
 
-    /// <summary>Adds the product of two numbers, or takes it off where the sign is negative.</summary>
+    /// <summary>Adds the product of two numbers, or subtracts it if the sign is negative.</summary>
     public void Add(Decimals one, Decimals other, int sign)
     {
         var exponent = one.Exponent + other.Exponent;
@@ -35,7 +35,7 @@ internal sealed class ExactSum
         }
     }
 
-    /// <summary>The sum as PostgreSQL reads a numeric.</summary>
+    /// <summary>The sum in the format of PostgreSQL's numeric type.</summary>
     public override string ToString()
     {
         if (_scaled is null)
@@ -56,7 +56,7 @@ internal sealed class ExactSum
     private void Scaled(int exponent, Int128 sum) => (_scaled ??= [])[exponent] = _scaled.GetValueOrDefault(exponent) + (BigInteger)sum;
 }
 
-/// <summary>A number as a whole number of powers of ten, with 17 digits at most.</summary>
+/// <summary>A number as an integer of at most 17 digits times a power of ten.</summary>
 internal readonly record struct Decimals(long Digits, int Exponent)
 {
     private const double Whole = 1e15;

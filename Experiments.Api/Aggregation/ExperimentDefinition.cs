@@ -6,7 +6,7 @@ using NpgsqlTypes;
 
 namespace Experiments.Api.Aggregation;
 
-/// <summary>An experiment that has started, as much of it as it takes to judge an exposure.</summary>
+/// <summary>An experiment that has started, with everything that is needed to judge an exposure.</summary>
 internal sealed class ExperimentDefinition
 {
     private readonly VariantAssigner _assigner;
@@ -43,10 +43,10 @@ internal sealed class ExperimentDefinition
 
     public Timeline Timeline { get; }
 
-    /// <summary>The event that shows an identity its variant.</summary>
+    /// <summary>The name of the event that counts as an exposure.</summary>
     public string ExposureEvent => _criteria.Event ?? ReceivedEvent.Exposure;
 
-    /// <summary>The events whose traits some of these experiments look at.</summary>
+    /// <summary>The events whose traits at least one of these experiments needs.</summary>
     public static string[] EventsWithTraits(IEnumerable<ExperimentDefinition> experiments) =>
         [
             .. experiments
@@ -55,12 +55,14 @@ internal sealed class ExperimentDefinition
                 .Distinct(),
         ];
 
-    /// <summary>Whether what came in then was too late to count: the experiment had ended, and the time for late events was over.</summary>
+    /// <summary>
+    /// Whether an event received at this time is too late to count: the experiment has ended, and the period for late events is over.
+    /// </summary>
     public bool WasFinal(DateTime receivedAt, TimeSpan late) => Timeline.EndedAt is { } ended && receivedAt > ended + late;
 
     /// <summary>
-    /// Whether an event is an exposure to this experiment. An exposure of the SDKs names it, or else only its feature, on which at
-    /// most one experiment was going on at any time.
+    /// Whether an event is an exposure to this experiment. An exposure from the SDKs names the experiment, or else only its feature. At
+    /// most one experiment was active on a feature at any time.
     /// </summary>
     public bool IsConcerned(StoredEvent raw) =>
         raw.EnvironmentId == EnvironmentId
@@ -78,8 +80,8 @@ internal sealed class ExperimentDefinition
     public double Draw(string identifier) => _assigner.Draw(identifier);
 
     /// <summary>
-    /// What one exposure amounts to, or null when it is none of this experiment: from before its start without naming it, from after its
-    /// end, or without the variant that it should name.
+    /// The state that results from one exposure. Null if the exposure does not belong to this experiment: it precedes the start without
+    /// naming the experiment, follows the end, or lacks the variant that it should name.
     /// </summary>
     public ExposureState? Judge(StoredEvent raw)
     {
@@ -102,12 +104,12 @@ internal sealed class ExperimentDefinition
     /// <summary>Where the identity counts, or why it does not.</summary>
     public Inclusion Include(ExposureState exposures) => exposures.Include(_criteria.MultipleVariants == ExposureCriteria.FirstSeen);
 
-    /// <summary>What the identity is counted as.</summary>
+    /// <summary>The outcome under which the identity is counted.</summary>
     public string Result(Inclusion standing) =>
         standing.Reason
         ?? (standing.Arm == ExposureState.HeldOut ? ExposureState.InHoldout : ExposureState.InVariant + _keys[standing.Arm!.Value]);
 
-    // The index of the variant that the exposure names. Whom a holdout keeps out sees the value of control, under no name.
+    // The index of the variant that the exposure names. A held-out identity sees control's value without a variant name.
     private int? Shown(StoredEvent raw, int assigned)
     {
         if (_criteria.Event is not null && _criteria.FeatureProperty is null)

@@ -6,7 +6,7 @@ using Npgsql;
 
 namespace Experiments.Api.Aggregation;
 
-/// <summary>Takes exposures into the row of each identity, and what that changes into the counts.</summary>
+/// <summary>Merges exposures into the row of each identity, and updates the counts accordingly.</summary>
 internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyList<ExperimentDefinition> experiments)
 {
     private const string Known = """
@@ -40,7 +40,7 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
     private readonly Dictionary<Key, (string Identifier, ExposureState State)> _found = [];
     private readonly ExposureCounts _counts = new();
 
-    /// <summary>Takes them in, and tells what the rows that have changed are now.</summary>
+    /// <summary>Merges the events, and returns the new state of each changed row.</summary>
     public async Task<IReadOnlyDictionary<Key, ExposureState>> Aggregate(
         IEnumerable<StoredEvent> events,
         Func<ExperimentDefinition, long, bool> inTime
@@ -78,7 +78,7 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
         return changed.ToDictionary(row => row.Key, row => row.State);
     }
 
-    /// <summary>What is known of these identities, of those of whom anything is.</summary>
+    /// <summary>The stored states of these identities. Identities without a row are absent.</summary>
     public static async Task<Dictionary<Key, ExposureState>> Read(NpgsqlConnection connection, IReadOnlyCollection<Key> keys)
     {
         var found = new Dictionary<Key, ExposureState>();
@@ -121,7 +121,7 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
         }
     }
 
-    // An environment may have had many experiments, of which an exposure concerns one.
+    // An environment may have had many experiments. An exposure concerns one of them.
     private IEnumerable<ExperimentDefinition> Candidates(StoredEvent raw) =>
         raw.Event != ReceivedEvent.Exposure ? _byEvent[(raw.EnvironmentId, raw.Event)]
         : raw.ExperimentId is { } id ? (_byId.TryGetValue(id, out var named) ? [named] : [])
@@ -153,7 +153,7 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
     /// <summary>From the column draw, at this index.</summary>
     public static double? Draw(NpgsqlDataReader row, int index) => row.IsDBNull(index) ? null : row.GetDouble(index);
 
-    /// <summary>Writes what is known of identities, whether anything was or not.</summary>
+    /// <summary>Inserts or updates the rows of these identities.</summary>
     public static async Task Write(NpgsqlConnection connection, IReadOnlyCollection<Changed> rows)
     {
         if (rows.Count > 0)
@@ -179,12 +179,12 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
         }
     }
 
-    /// <summary>What is known of an identity now.</summary>
+    /// <summary>The current state of an identity.</summary>
     /// <param name="Key">The identity and the experiment.</param>
-    /// <param name="Identifier">What the application calls it.</param>
-    /// <param name="State">What it has seen.</param>
-    /// <param name="CountsIn">The index of the variant that it counts in, where it does.</param>
-    /// <param name="Draw">The number by which a rollout admits it.</param>
+    /// <param name="Identifier">The identifier that the application uses.</param>
+    /// <param name="State">The merged exposures.</param>
+    /// <param name="CountsIn">The index of the variant in which it counts, or null.</param>
+    /// <param name="Draw">The number that a rollout is compared with to include the identity.</param>
     internal sealed record Changed(Key Key, string Identifier, ExposureState State, int? CountsIn, double Draw)
     {
         public static Changed Of(ExperimentDefinition experiment, Key key, string identifier, ExposureState exposures) =>

@@ -5,7 +5,7 @@ using Npgsql;
 
 namespace Experiments.Api.Aggregation;
 
-/// <summary>How many identities are to be counted more, or fewer, by the hour and by what they are counted as.</summary>
+/// <summary>Changes to the identity counts, by hour and by outcome.</summary>
 internal sealed class ExposureCounts
 {
     private const string Count = """
@@ -28,7 +28,7 @@ internal sealed class ExposureCounts
         _counts[index] = _counts.GetValueOrDefault(index) + sign;
     }
 
-    /// <summary>Adds all of it to what is stored.</summary>
+    /// <summary>Adds the changes to the stored counts.</summary>
     public async Task Post(NpgsqlConnection connection)
     {
         var counts = _counts.Where(count => count.Value != 0).OrderBy(count => count.Key).ToList();

@@ -2,10 +2,11 @@ using System.Text.Json;
 
 namespace Experiments.Api.Aggregation;
 
-/// <summary>What shows an identity its variant, who is left out, and what becomes of those who saw several variants.</summary>
-/// <param name="Event">The event that is an exposure instead of <c>$flag_exposure</c>.</param>
-/// <param name="FeatureProperty">The member of its metadata that names the variant; without it whoever sends the event saw its own.</param>
-/// <param name="TestIdentities">Who is left out, by a trait that comes with the exposure.</param>
+/// <summary>What counts as an exposure, which identities are excluded, and how identities that saw several variants are treated.</summary>
+/// <param name="Event">The event that counts as an exposure, instead of <c>$flag_exposure</c>.</param>
+/// <param name="FeatureProperty">The metadata member that names the variant. Without it, an identity that sends the event has seen its
+/// assigned variant.</param>
+/// <param name="TestIdentities">Which identities are excluded, by a trait sent with the exposure.</param>
 /// <param name="MultipleVariants"><c>exclude</c>, or <c>first_seen</c>: they count in the one that they saw first.</param>
 internal sealed record ExposureCriteria(
     string? Event = null,

@@ -5,9 +5,7 @@ using Npgsql;
 
 namespace Experiments.Api.Aggregation;
 
-/// <summary>
-/// Takes events into what is measured of the identities that they are of, and what that changes into the sums of the arms.
-/// </summary>
+/// <summary>Updates the unit metrics with new events, and updates the sums of the arms accordingly.</summary>
 internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyList<MetricLink> links)
 {
     private readonly Dictionary<long, UnitValues> _experiments = links
@@ -17,11 +15,11 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
     private readonly MetricEventMatcher _matcher = new(links);
     private readonly Dictionary<ExposureAggregator.Key, List<(long SourceMetric, MetricEvent Event)>> _taken = [];
 
-    /// <summary>Takes up an event for every metric that is about it.</summary>
+    /// <summary>Collects an event for every metric that uses it.</summary>
     public void Take(StoredEvent raw, Func<ExperimentDefinition, bool> inTime) =>
         _matcher.Take(raw, inTime, (source, taken) => Of(new(source.Experiment.Id, Identity.Key(raw.Identifier!))).Add((source.Id, taken)));
 
-    /// <summary>Has the values of an identity recalculated, because its exposure has changed.</summary>
+    /// <summary>Marks an identity for recalculation, because its exposure has changed.</summary>
     public void Recalculate(ExposureAggregator.Key key)
     {
         if (_experiments.ContainsKey(key.ExperimentId))
@@ -30,8 +28,8 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
         }
     }
 
-    /// <summary>Brings what is measured of everyone who was touched, and the sums, up to date.</summary>
-    /// <param name="known">What is known of some identities already, as it is now.</param>
+    /// <summary>Updates the unit metrics of every affected identity, and the sums.</summary>
+    /// <param name="known">The current exposure state of some of the identities.</param>
     public async Task Aggregate(IReadOnlyDictionary<ExposureAggregator.Key, ExposureState> known)
     {
         if (_taken.Count == 0)
@@ -43,7 +41,7 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
         var exposed = await ExposureAggregator.Read(connection, [.. keys.Where(key => !known.ContainsKey(key))]);
         var before = await UnitMetrics.Read(connection, keys);
         var (changed, delta) = (new List<UnitMetrics>(), new MetricSumsDelta());
-        // Those who have many events take long to be measured.
+        // Identities with many events take a long time to compute.
         await using (Heartbeat.Of(connection))
         {
             keys.ForEach(Values);

@@ -6,9 +6,9 @@ using Npgsql;
 namespace Experiments.Api.Aggregation;
 
 /// <summary>
-/// Takes the events that had come before a metric was there into what is measured, a page at a time in the order of their instants, so
-/// that aggregation goes on between the pages and a stop loses nothing. New events are aggregated as usual; that an event is seen
-/// twice does no harm.
+/// Aggregates the events that arrived before a metric was attached, one page at a time in the order of their timestamps. Regular
+/// aggregation continues between pages, and an interruption loses nothing. New events are aggregated as usual; processing an event twice
+/// is harmless.
 /// </summary>
 internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection connection, TimeSpan late, UnreadableDefinitions unreadable)
 {
@@ -28,7 +28,7 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
         FROM experiment_metrics WHERE experiment_id = @experimentId AND NOT backfilled
         """;
 
-    // So many events are looked through for a page, whoever's they are, so that none takes long.
+    // The number of events scanned per page, whichever experiment they belong to, so that no page takes long.
     private const int Size = 50_000;
 
     private const string Edge = """
@@ -47,9 +47,11 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
         DELETE FROM unreadable_definitions WHERE link_id = ANY (@links) AND @isDone;
         """;
 
-    /// <summary>Aggregates a page of old events. False when there was none, null when another replica holds the lock.</summary>
-    /// <param name="skipped">Experiments whose metrics are left for later; one that fails becomes one of them.</param>
-    /// <param name="held">Environments that are left for later.</param>
+    /// <summary>
+    /// Aggregates a page of old events. Returns false if there was nothing to backfill, or null if another replica holds the lock.
+    /// </summary>
+    /// <param name="skipped">Experiments whose metrics are postponed. An experiment that fails is added.</param>
+    /// <param name="held">Environments that are postponed.</param>
     /// <param name="ct">Ends it.</param>
     public async Task<bool?> Page(HashSet<long> skipped, long[] held, CancellationToken ct)
     {
@@ -60,7 +62,7 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
 
         try
         {
-            // One that was reset in between, or has not run for an instant, has nothing to backfill.
+            // An experiment that was reset in the meantime, or has not run at all, has nothing to backfill.
             if (await Page(experimentId, ct) is not false and var taken)
             {
                 return taken;
@@ -88,7 +90,7 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
         var (experiments, highWaterMark) = await batch.Experiments(experimentId, ct);
         if (experiments is not [var experiment])
         {
-            // It was reset in between, or cannot be read.
+            // The experiment was reset in the meantime, or its definition cannot be read.
             await batch.SaveUnreadable();
             await transaction.CommitAsync(ct);
             return false;
@@ -101,7 +103,7 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
         await batch.SaveUnreadable();
         if (fresh.Count == 0)
         {
-            // Those that are left cannot be read.
+            // The remaining metrics cannot be read.
             await transaction.CommitAsync(ct);
             return false;
         }

@@ -4,7 +4,9 @@ using Experiments.Api.Platform.Data;
 
 namespace Experiments.Api.Aggregation;
 
-/// <summary>Which metrics an event is about, and what it is to them. Metrics that are about the same are asked once.</summary>
+/// <summary>
+/// Finds the metrics that use an event, and what it contributes to each. Metrics with the same sources are evaluated once.
+/// </summary>
 internal sealed class MetricEventMatcher(IReadOnlyList<MetricLink> links)
 {
     private readonly ILookup<(long Environment, string Event), (MetricLink SourceMetric, DateTime From)> _sources = links

@@ -37,25 +37,23 @@ internal sealed class MetricLink
 
     public ExperimentDefinition Experiment { get; }
 
-    /// <summary>What the metric is about. Metrics of an experiment that are about the same share their events.</summary>
+    /// <summary>The sources of the metric. Metrics of one experiment with the same sources share their stored events.</summary>
     public string Sources { get; }
 
-    /// <summary>Under which metric the events are kept: the first that is about the same.</summary>
+    /// <summary>The metric under which the events are stored: the first one with the same sources.</summary>
     public long SourceMetric { get; private set; }
 
     /// <summary>
-    /// Its index among the metrics of the experiment. Once an experiment has started it loses none, so that this never changes.
+    /// Its index among the metrics of the experiment. A started experiment never loses a metric, so the index never changes.
     /// </summary>
     public int Index { get; private set; }
 
     public IEnumerable<string> Events => _sources.Select(source => source.Event!).Distinct();
 
-    /// <summary>From when on its events matter.</summary>
+    /// <summary>The earliest instant from which its events matter.</summary>
     public DateTime From => Experiment.Timeline.Runs[0].From.AddDays(-(_definition.LookbackDays ?? 0)).AddMilliseconds(-1);
 
-    /// <summary>
-    /// The metrics of some experiments, in the order in which they were attached, with their indexes and with who keeps whose events.
-    /// </summary>
+    /// <summary>The metrics of some experiments in the order in which they were attached, with their indexes and source metrics.</summary>
     public static IReadOnlyList<MetricLink> Of(
         IEnumerable<Row> rows,
         Func<long, ExperimentDefinition> experiment,
@@ -66,7 +64,7 @@ internal sealed class MetricLink
         foreach (var ofOne in rows.GroupBy(row => row.ExperimentId))
         {
             var readable = new List<MetricLink>();
-            // One that cannot be read keeps its index, or those after it would be taken for others.
+            // An unreadable metric keeps its index; otherwise, the indexes of the later metrics would shift.
             foreach (var (index, row) in ofOne.OrderBy(row => row.Id).Index())
             {
                 if (
@@ -87,14 +85,15 @@ internal sealed class MetricLink
     }
 
     /// <summary>
-    /// What an event is to this metric: once for each index of the definition that it fits, with its number where it has one.
+    /// What an event contributes to this metric: one entry for each slot of the definition that it matches, with its number if it has
+    /// one.
     /// </summary>
     public IEnumerable<MetricEvent> Take(string name, DateTime at, long key, string? value, JsonElement? metadata) =>
         _formula.Take(name, at, key, value, metadata);
 
     public MetricValue Value(ReadOnlySpan<MetricEvent> events, DateTime exposed) => _formula.Value(events, exposed, Experiment.Timeline);
 
-    /// <summary>Reads the value from an identity's numbers, of which each metric has two: itself, and what goes with it.</summary>
+    /// <summary>Reads the value from the numbers of an identity. Each metric has two: its value, and an accompanying number.</summary>
     public MetricValue Read(double[] numbers)
     {
         var index = Index * 2;

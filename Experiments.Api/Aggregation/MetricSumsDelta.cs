@@ -4,7 +4,7 @@ using Npgsql;
 
 namespace Experiments.Api.Aggregation;
 
-/// <summary>What is to be added to the sums of metrics, by arm: the values of identities, put on or taken off.</summary>
+/// <summary>Pending changes to the metric sums, by arm: values of identities to add or subtract.</summary>
 internal sealed class MetricSumsDelta
 {
     private const string Sum = """
@@ -28,7 +28,7 @@ internal sealed class MetricSumsDelta
     private readonly Dictionary<(long Link, short Arm), Sums> _sums = [];
     private readonly Dictionary<(long Link, short Arm, short Step), long> _steps = [];
 
-    /// <summary>Puts a value on its arm, or takes it off where the sign is negative.</summary>
+    /// <summary>Adds a value to its arm, or subtracts it if the sign is negative.</summary>
     public void Add(long link, short arm, MetricValue value, int sign)
     {
         if (value.IsZero)
@@ -49,7 +49,7 @@ internal sealed class MetricSumsDelta
         }
     }
 
-    /// <summary>Adds all of it to what is stored.</summary>
+    /// <summary>Adds the changes to the stored sums.</summary>
     public async Task Post(NpgsqlConnection connection)
     {
         var sums = _sums.OrderBy(row => row.Key).ToList();

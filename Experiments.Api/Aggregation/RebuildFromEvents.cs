@@ -7,13 +7,12 @@ using Npgsql;
 namespace Experiments.Api.Aggregation;
 
 /// <summary>
-/// Computes everything that is derived for an experiment from the events themselves, as if nothing had been aggregated, and corrects what
-/// differs: exposures, what is measured of each identity, and the sums. Memory bounds how many identities are looked at in one go;
-/// where they do not fit, the events are read several times.
+/// Recomputes all derived data of an experiment from the raw events and corrects what differs: exposures, unit metrics and sums. Memory
+/// limits how many identities are processed in one pass. If they do not fit, the events are read several times.
 /// </summary>
 internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
 {
-    // About what an event takes while its identity is looked at, and what one takes in the database at least.
+    // The approximate size of an event in memory while its identity is processed, and its minimum size in the database.
     private const int BytesInMemory = 150;
     private const int BytesInTable = 100;
 
@@ -49,7 +48,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         DELETE FROM unreadable_definitions WHERE experiment_id = @Id;
         """;
 
-    /// <summary>Rebuilds the experiment. Null when a replica is aggregating at the moment.</summary>
+    /// <summary>Rebuilds the experiment. Returns null if a replica is aggregating at the moment.</summary>
     /// <exception cref="InvalidOperationException">There is no such experiment, or some of its events are gone.</exception>
     public async Task<Report?> Run(long experimentId, CancellationToken ct)
     {
@@ -71,14 +70,14 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
 
         var from = links.Select(link => link.From).Append(experiment.Timeline.Runs[0].From.AddMilliseconds(-1)).Min();
         await Demand(connection, from);
-        // Exposures from just before the start are reported too, as far as their partitions are still there.
+        // Exposures from just before the start are reported too, if their partitions still exist.
         var justBefore = experiment.Timeline.Runs[0].From - Timeline.Slow;
         from = from < justBefore ? from : justBefore;
 
-        // One snapshot, in which no batch is half there.
+        // A single snapshot, in which every batch is either complete or absent.
         await using var reading = await source.OpenConnectionAsync(ct);
         await using var snapshot = await reading.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, ct);
-        // It holds a snapshot and no lock while the other one writes.
+        // This transaction holds only a snapshot, and no lock, while the other one writes.
         await reading.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '10min'");
         var pending = (
             await reading.QueryAsync<(long Id, DateTime From)>(Pending, new { environment = experiment.EnvironmentId })
@@ -99,7 +98,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
                     Events,
                     raw =>
                     {
-                        // Events in the queue have not been aggregated yet, and will be.
+                        // Queued events are skipped: they will be aggregated later.
                         if (
                             (!pending.TryGetValue(raw.Batch, out var waits) || raw.At < waits)
                             && !experiment.WasFinal(BatchId.ReceivedAt(raw.Batch), late)
@@ -140,7 +139,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         return report;
     }
 
-    // What retention has dropped cannot be counted again, so what was counted of it must stay.
+    // Dropped events cannot be counted again, so the counts derived from them must be kept.
     private static async Task Demand(NpgsqlConnection connection, DateTime from)
     {
         var oldest = await connection.QuerySingleAsync<DateTime?>("SELECT min(begins) FROM event_partitions");
@@ -199,7 +198,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         return rows.Surplus.Count + await Write(rows.Differing, chunk => UnitMetrics.Write(connection, chunk));
     }
 
-    // Returns how many were written.
+    // Returns the number of rows written.
     private static async Task<long> Write<TRow>(IEnumerable<TRow> rows, Func<TRow[], Task> write)
     {
         var written = 0L;
@@ -244,9 +243,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         return new(bytes, bigEndian: true);
     }
 
-    /// <summary>
-    /// How many identities there are, and of how many the exposures, and what is measured, were not what they should have been.
-    /// </summary>
+    /// <summary>The number of identities, and for how many of them the exposures and the unit metrics had to be corrected.</summary>
     internal sealed record Report(long Identities, long Exposures, long Units)
     {
         public static Report operator +(Report one, Report other) =>

@@ -5,9 +5,8 @@ using Npgsql;
 namespace Experiments.Api.Aggregation;
 
 /// <summary>
-/// Computes every value and every sum of an experiment from the exposures and the events that are kept by identity, as if nothing had
-/// been added up, and corrects what differs. It reads a row an identity, and so is done long before <see cref="RebuildFromEvents"/>, which
-/// starts from the events as they came.
+/// Recomputes every value and every sum of an experiment from the stored exposures and unit events, and corrects what differs. It reads
+/// one row per identity, so it is much faster than <see cref="RebuildFromEvents"/>, which starts from the raw events.
 /// </summary>
 internal sealed class RebuildFromUnits(NpgsqlDataSource source, TimeSpan late)
 {
@@ -28,7 +27,7 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source, TimeSpan late)
         DELETE FROM metric_steps WHERE link_id = ANY (@links);
         """;
 
-    /// <summary>Rebuilds the sums. Null when a replica is aggregating at the moment.</summary>
+    /// <summary>Rebuilds the sums. Returns null if a replica is aggregating at the moment.</summary>
     /// <exception cref="InvalidOperationException">There is no such experiment.</exception>
     public async Task<Report?> Run(long experimentId, CancellationToken ct)
     {
@@ -104,6 +103,6 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source, TimeSpan late)
 
     private static ExposureState? Shown(NpgsqlDataReader row) => row.IsDBNull(5) ? null : ExposureAggregator.Shown(row, 5);
 
-    /// <summary>How many identities there are, and of how many the values were not what they should have been.</summary>
+    /// <summary>The number of identities, and for how many of them the values had to be corrected.</summary>
     internal sealed record Report(long Identities, long Differing);
 }

@@ -3,7 +3,7 @@ using Experiments.Api.Metrics;
 
 namespace Experiments.Api.Aggregation;
 
-/// <summary>What the events say of identities in one experiment: the rows that should be stored of each, by its index.</summary>
+/// <summary>The identities of one experiment as rebuilt from events: the rows that should be stored for each, by index.</summary>
 internal sealed class RebuiltUnits
 {
     private readonly ExperimentDefinition _experiment;
@@ -12,7 +12,7 @@ internal sealed class RebuiltUnits
     private readonly Guid[] _identities;
     private readonly Dictionary<Guid, int> _indexes;
 
-    // The events of all, one identity after the other; those of identity i begin at _starts[i].
+    // The events of all identities, grouped by identity. Those of identity i start at _starts[i].
     private readonly (long SourceMetric, MetricEvent Event)[] _events;
     private readonly int[] _starts;
 
@@ -47,10 +47,10 @@ internal sealed class RebuiltUnits
 
     public int Count => _units.Count;
 
-    /// <summary>The index of an identity, or null where the events have none like it.</summary>
+    /// <summary>The index of an identity, or null if it does not occur in the events.</summary>
     public int? IndexOf(Guid identity) => _indexes.TryGetValue(identity, out var index) ? index : null;
 
-    /// <summary>Adds all that is exposed to the counts and the sums.</summary>
+    /// <summary>Adds all exposed identities to the counts and the sums.</summary>
     public void AddTo(ExposureCounts counts, MetricSumsDelta delta)
     {
         for (var index = 0; index < Count; index++)
@@ -63,13 +63,13 @@ internal sealed class RebuiltUnits
         }
     }
 
-    /// <summary>Its row of exposures; null where it was never exposed.</summary>
+    /// <summary>Its exposures row, or null if it was never exposed.</summary>
     public ExposureAggregator.Changed? Exposure(int index) =>
         _units[index] is (var identifier, { } state)
             ? ExposureAggregator.Changed.Of(_experiment, new(_experiment.Id, _identities[index]), identifier, state)
             : null;
 
-    /// <summary>Its row of unit metrics; null where no metric is about any of its events.</summary>
+    /// <summary>Its unit_metrics row, or null if no metric uses any of its events.</summary>
     public UnitMetrics? Metrics(int index)
     {
         if (_starts[index] == _starts[index + 1])
@@ -82,7 +82,7 @@ internal sealed class RebuiltUnits
         return new(new(_experiment.Id, _identities[index]), arm, numbers, history.Pack());
     }
 
-    /// <summary>Whether two rows of unit metrics say the same, however many zeros they end on.</summary>
+    /// <summary>Whether two unit_metrics rows are equal, ignoring trailing zeros.</summary>
     public bool AreSame(UnitMetrics one, UnitMetrics other) =>
         !_values.Post(new(), (one.Arm, one.Numbers), (other.Arm, other.Numbers)) && one.Events.AsSpan().SequenceEqual(other.Events);
 

@@ -6,14 +6,14 @@ namespace Experiments.Api.Aggregation;
 internal sealed class StoredEvent
 {
     /// <summary>
-    /// The columns, in the order in which <see cref="Of"/> reads them. No feature and no variant has a longer name; an exposure that names
-    /// no experiment that there could be names -1.
+    /// The columns, in the order in which <see cref="Of"/> reads them. Feature and variant names are never longer than these limits. The
+    /// experiment id is -1 if an exposure names an experiment that cannot exist.
     /// </summary>
     public const string Columns = $"""
         {BeforeTraits}, NULL::text, {AfterTraits}
         """;
 
-    /// <summary>The same with the traits of those events that $7 names; they may be large, and few need them.</summary>
+    /// <summary>The same, plus the traits of the events named in $7. Traits may be large, and few experiments need them.</summary>
     public const string ColumnsWithTraits = $"""
         {BeforeTraits}, CASE WHEN event = ANY ($7) THEN traits::text END, {AfterTraits}
         """;
@@ -47,10 +47,10 @@ internal sealed class StoredEvent
 
     public required string? Metadata { get; init; }
 
-    /// <summary>The experiment that an exposure names; -1 when it names none that there could be, null when it names none.</summary>
+    /// <summary>The experiment that an exposure names; -1 if that experiment cannot exist, null if it names none.</summary>
     public required long? ExperimentId { get; init; }
 
-    /// <summary>Reads what a statement selects.</summary>
+    /// <summary>Reads the result of a statement.</summary>
     public static async Task<List<StoredEvent>> Read(
         NpgsqlConnection connection,
         string sql,
@@ -62,7 +62,7 @@ internal sealed class StoredEvent
         return events;
     }
 
-    /// <summary>Hands over what a statement selects, one after the other, without keeping it.</summary>
+    /// <summary>Streams the result of a statement, one event at a time.</summary>
     public static async Task Each(
         NpgsqlConnection connection,
         string sql,
@@ -74,7 +74,7 @@ internal sealed class StoredEvent
         await using var command = new NpgsqlCommand(sql, connection);
         command.Parameters.AddRange(parameters.ToArray());
         await using var row = await command.ExecuteReaderAsync(ct);
-        // The same few names again and again.
+        // The same few names occur again and again.
         var names = new Dictionary<string, string>();
         while (await row.ReadAsync(ct))
         {

@@ -4,7 +4,7 @@ using Experiments.Api.Metrics;
 
 namespace Experiments.Api.Aggregation;
 
-/// <summary>Collects, from the events of an experiment in whatever order, what they say of each identity.</summary>
+/// <summary>Collects the exposures and metric events of each identity from the events of an experiment, in any order.</summary>
 internal sealed class UnitCollector(ExperimentDefinition experiment, IReadOnlyList<MetricLink> links)
 {
     private readonly MetricEventMatcher _matcher = new(links);
@@ -12,7 +12,7 @@ internal sealed class UnitCollector(ExperimentDefinition experiment, IReadOnlyLi
     private readonly List<(string Identifier, ExposureState? State)> _units = [];
     private readonly List<(int Unit, long SourceMetric, MetricEvent Event)> _events = [];
 
-    /// <summary>Adds an event. One without an identifier only counts among those excluded.</summary>
+    /// <summary>Adds an event. An event without an identifier only adds to the exclusion counts.</summary>
     public void Add(StoredEvent raw, ExposureCounts counts)
     {
         if (experiment.IsConcerned(raw))
@@ -26,7 +26,7 @@ internal sealed class UnitCollector(ExperimentDefinition experiment, IReadOnlyLi
         }
     }
 
-    /// <summary>The identities with all that was added.</summary>
+    /// <summary>The identities with everything that was added.</summary>
     public RebuiltUnits Build() => new(experiment, links, _units, _events);
 
     private void AddExposure(StoredEvent raw, ExposureCounts counts)

@@ -5,16 +5,16 @@ using Experiments.Api.Metrics;
 namespace Experiments.Api.Aggregation;
 
 /// <summary>
-/// The events of one identity that the metrics of an experiment are about, each once and in order, so that a value can be computed
-/// anew from them whatever comes late. They are stored as one value: a version, then for each source metric its id and how many events
-/// follow, and for each event its instant, key, slot and number, in little-endian order.
+/// The events of one identity that the metrics of an experiment use, deduplicated and in order, so that a value can be recomputed when an
+/// event arrives late. Stored as one binary value: a version; then, for each source metric, its id and its number of events; and for each
+/// event its instant, key, slot and number, in little-endian order.
 /// </summary>
 internal sealed class UnitEventHistory
 {
-    /// <summary>How many are kept, the earliest ones, in whatever order they arrive. Only a bot has more.</summary>
+    /// <summary>The maximum number of events kept: the earliest ones, whatever order they arrive in. Only a bot has more.</summary>
     public const int Most = 10_000;
 
-    // The first byte of what is stored. Another format is another number, so that no release misreads what another has written.
+    // The first byte of the stored value. Each format has its own number, so that no release misreads another release's data.
     private const byte Version = 1;
 
     private const int HeadSize = 12;
@@ -34,7 +34,7 @@ internal sealed class UnitEventHistory
         {
             var source = BinaryPrimitives.ReadInt64LittleEndian(rest);
             var count = BinaryPrimitives.ReadInt32LittleEndian(rest[8..]);
-            // With room for the next few.
+            // With some spare capacity for new events.
             var events = new List<MetricEvent>(count + 4);
             rest = rest[HeadSize..];
             for (var left = count; left > 0; left--, rest = rest[EventSize..])
@@ -55,7 +55,7 @@ internal sealed class UnitEventHistory
         return history;
     }
 
-    /// <summary>Adds an event, and tells whether anything has changed by it.</summary>
+    /// <summary>Adds an event. Returns whether anything changed.</summary>
     public bool Add(long source, MetricEvent e)
     {
         var events = Kept(source);
@@ -74,7 +74,7 @@ internal sealed class UnitEventHistory
         return true;
     }
 
-    /// <summary>The events that this metric keeps, in order.</summary>
+    /// <summary>The events of this source metric, in order.</summary>
     public ReadOnlySpan<MetricEvent> Of(long source)
     {
         foreach (var (kept, events) in _kept)
@@ -116,7 +116,7 @@ internal sealed class UnitEventHistory
         return packed;
     }
 
-    // In the order of the metrics, so that the same events are the same bytes.
+    // Ordered by metric, so that equal events yield equal bytes.
     private List<MetricEvent> Kept(long source)
     {
         var index = 0;

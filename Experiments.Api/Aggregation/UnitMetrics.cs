@@ -5,12 +5,12 @@ using Npgsql;
 
 namespace Experiments.Api.Aggregation;
 
-/// <summary>What is measured of one identity in one experiment.</summary>
+/// <summary>The unit metrics of one identity in one experiment.</summary>
 /// <param name="Key">The identity and the experiment.</param>
-/// <param name="Arm">The index of the variant that it counts in, where it does.</param>
-/// <param name="Numbers">The values of the metrics, two numbers each, by index; shorter where metrics came later, and empty while all are
-/// zero.</param>
-/// <param name="Events">The events that they follow from, as <see cref="UnitEventHistory"/> packs them.</param>
+/// <param name="Arm">The index of the variant in which it counts, or null.</param>
+/// <param name="Numbers">The metric values, two numbers each, by index. Shorter if metrics were attached later; empty while all values
+/// are zero.</param>
+/// <param name="Events">The events from which they are computed, as packed by <see cref="UnitEventHistory"/>.</param>
 internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, double[] Numbers, byte[] Events)
 {
     private const string Select = """
@@ -26,7 +26,7 @@ internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, doubl
         ON CONFLICT (experiment_id, identity) DO UPDATE SET arm = excluded.arm, numbers = excluded.numbers, events = excluded.events
         """;
 
-    /// <summary>Of these identities, those of whom anything is measured.</summary>
+    /// <summary>The stored unit metrics of these identities. Identities without a row are absent.</summary>
     public static async Task<Dictionary<ExposureAggregator.Key, UnitMetrics>> Read(
         NpgsqlConnection connection,
         IReadOnlyCollection<ExposureAggregator.Key> keys
@@ -66,7 +66,7 @@ internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, doubl
                     Experiments = new Column<long>(rows.Select(row => row.Key.ExperimentId)),
                     Identities = new Column<Guid>(rows.Select(row => row.Key.Identity)),
                     Arms = new Column<short?>(rows.Select(row => row.Arm)),
-                    // As text, because a list of lists would have to have the same length everywhere.
+                    // As text, because PostgreSQL requires the inner arrays of an array to have equal length.
                     Numbers = new Column<string>(
                         rows.Select(row =>
                             $"{{{string.Join(',', row.Numbers.Select(number => number.ToString("R", CultureInfo.InvariantCulture)))}}}"

@@ -2,13 +2,14 @@ using Experiments.Api.Domain;
 
 namespace Experiments.Api.Aggregation;
 
-/// <summary>The metrics of one experiment, and what they make of an identity.</summary>
+/// <summary>Computes the metric values of an identity for one experiment.</summary>
 internal sealed class UnitValues(ExperimentDefinition experiment, IEnumerable<MetricLink> links)
 {
     private readonly MetricLink[] _links = [.. links.OrderBy(link => link.Index)];
 
     /// <summary>
-    /// The arm of the identity and the values, two numbers each; none while all are zero, which they are for whoever does not count.
+    /// The arm of the identity and its metric values, two numbers each. Empty while all are zero, as they are for an identity that does
+    /// not count.
     /// </summary>
     public (short? Arm, double[] Numbers) Values(UnitEventHistory history, ExposureState? exposures)
     {
@@ -29,7 +30,7 @@ internal sealed class UnitValues(ExperimentDefinition experiment, IEnumerable<Me
         return ((short)arm, numbers ?? []);
     }
 
-    /// <summary>Takes what was off its arm, and puts what is on its own. False where they are the same.</summary>
+    /// <summary>Subtracts the old values from their arm and adds the new values to theirs. Returns false if nothing changed.</summary>
     public bool Post(MetricSumsDelta delta, (short? Arm, double[] Numbers) before, (short? Arm, double[] Numbers) now)
     {
         var isOther = false;

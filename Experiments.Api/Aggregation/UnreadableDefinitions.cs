@@ -7,12 +7,12 @@ using Npgsql;
 namespace Experiments.Api.Aggregation;
 
 /// <summary>
-/// What happens to experiments and metrics whose stored definition this release cannot read: they are skipped while everything else is
-/// aggregated, recorded for their results to show, logged once, and counted.
+/// Handles experiments and metrics whose stored definition this release cannot read. They are skipped while everything else is
+/// aggregated, recorded so that their results can show it, logged once, and counted.
 /// </summary>
 internal sealed class UnreadableDefinitions
 {
-    // The events of a metric are read again once it can be; those of an experiment by a rebuild from events.
+    // When a metric becomes readable again, its events are backfilled. An experiment needs a rebuild from events.
     private const string Record = """
         WITH recorded AS (
             INSERT INTO unreadable_definitions (experiment_id, link_id, error)
@@ -40,7 +40,7 @@ internal sealed class UnreadableDefinitions
             );
     }
 
-    /// <summary>Records in the transaction of the batch what was skipped in it.</summary>
+    /// <summary>Records the skipped definitions in the transaction of the batch.</summary>
     public async Task Save(NpgsqlConnection connection, IReadOnlyCollection<Unreadable> found)
     {
         if (found.Count == 0)
@@ -72,12 +72,10 @@ internal sealed class UnreadableDefinitions
     }
 }
 
-/// <summary>A definition that cannot be read: of a metric of an experiment, or, without a link, of the experiment itself.</summary>
+/// <summary>An unreadable definition: of a metric of an experiment or, without a link id, of the experiment itself.</summary>
 internal sealed record Unreadable(long ExperimentId, long? LinkId, string Error)
 {
-    /// <summary>
-    /// Reads a definition. Where that fails, whatever the reason, it is added to <paramref name="found"/> and null returned.
-    /// </summary>
+    /// <summary>Reads a definition. If that fails for any reason, adds it to <paramref name="found"/> and returns null.</summary>
     public static T? TryRead<T>(long experimentId, long? linkId, List<Unreadable> found, Func<T> read)
         where T : class
     {

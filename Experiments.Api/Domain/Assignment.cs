@@ -1,9 +1,9 @@
 namespace Experiments.Api.Domain;
 
 /// <summary>
-/// Which variant an identity gets: a pure function of an experiment's salt, its rollout and its split. Nothing is stored, so
-/// the same identity gets the same variant everywhere and for ever. Whether it takes part and what it gets are decided by two
-/// independent hashes, so that raising a rollout moves nobody.
+/// The variant of an identity: a pure function of the experiment's salt, rollout and split. Nothing is stored, so the same identity
+/// always gets the same variant, on every replica. Enrolment and variant use two independent hashes, so raising a rollout reassigns
+/// nobody.
 /// </summary>
 internal static class Assignment
 {
@@ -15,12 +15,12 @@ internal static class Assignment
     /// </summary>
     public static double Hash(string text) => Hash(text, "", "");
 
-    /// <summary>The number by which a rollout admits the identity: one of more than this does.</summary>
+    /// <summary>The number that decides enrolment: a rollout above it includes the identity.</summary>
     public static double Draw(string salt, string identifier) => Hash(salt, ".", identifier);
 
     /// <summary>
-    /// Whether the share of <paramref name="percentage"/> (0 to 100) that <paramref name="salt"/> draws has this identity. 0 admits nobody
-    /// and 100 everyone.
+    /// Whether the share of <paramref name="percentage"/> (0 to 100) selected by <paramref name="salt"/> includes this identity. 0
+    /// includes nobody and 100 everyone.
     /// </summary>
     public static bool Admits(string salt, string identifier, decimal percentage) =>
         percentage >= 100 || Draw(salt, identifier) < (double)(percentage / 100);
@@ -39,7 +39,8 @@ internal static class Assignment
             }
         }
 
-        // The hash can be 1, and weights may fall short of 100 by what dividing has lost: the last that has any takes the rest.
+        // The hash can be 1, and weights may sum to slightly less than 100 because of rounding. The last variant with a weight takes the
+        // remainder.
         var last = cumulative.Length - 1;
         while (last > 0 && cumulative[last] <= cumulative[last - 1])
         {

@@ -1,17 +1,16 @@
 namespace Experiments.Api.Domain;
 
 /// <summary>
-/// What the exposures of one identity to one experiment amount to. To merge is to unite what was seen and to keep the earliest
-/// of each instant, which is commutative, associative and idempotent: the result does not depend on the order in which events
-/// arrive, nor on how often.
+/// The merged exposures of one identity to one experiment. Merging unites the variants seen and keeps the earliest of each instant. It is
+/// commutative, associative and idempotent, so the result depends neither on the order in which events arrive nor on how often.
 /// </summary>
 /// <param name="AssignedVariant">The index of the variant that assignment gives to the identity, or <see cref="HeldOut"/>.</param>
 /// <param name="ShownVariants">The variants it was shown while the experiment ran: a bit for each index.</param>
 /// <param name="SeenAt">Its first exposure while the experiment ran.</param>
 /// <param name="First">The index of the variant that it was shown then.</param>
-/// <param name="EnrolledAt">The first of those at which the rollout admitted it.</param>
+/// <param name="EnrolledAt">Its first such exposure at which the rollout included it.</param>
 /// <param name="PausedAt">Its first exposure during a pause.</param>
-/// <param name="BeforeAt">Its first exposure that names the experiment and is from before its start.</param>
+/// <param name="BeforeAt">Its first exposure that names the experiment but precedes its start.</param>
 internal readonly record struct ExposureState(
     int AssignedVariant,
     int ShownVariants,
@@ -30,10 +29,10 @@ internal readonly record struct ExposureState(
     public const string NoIdentifier = "no_identifier";
     public const string TestIdentity = "test_identity";
 
-    /// <summary>What goes before the key of the variant in which an identity counts.</summary>
+    /// <summary>The prefix of the variant key in the outcome of an identity that counts.</summary>
     public const string InVariant = "variant:";
 
-    /// <summary>What an identity counts as that a holdout keeps out.</summary>
+    /// <summary>The outcome of a held-out identity.</summary>
     public const string InHoldout = "held_out";
 
     /// <summary>The index of those whom a holdout keeps out.</summary>
@@ -93,7 +92,9 @@ internal readonly record struct ExposureState(
             : Counting(AssignedVariant);
     }
 
-    /// <summary>The instant under which it is counted, whatever as, where it counts from then.</summary>
+    /// <summary>
+    /// The instant under which it is counted, whatever its outcome: the start of its inclusion if it counts, or else its first exposure.
+    /// </summary>
     public DateTime At(Inclusion standing) => standing.From ?? SeenAt ?? PausedAt ?? BeforeAt!.Value;
 
     private Inclusion Counting(int arm) => EnrolledAt is { } from ? new(null, arm, from) : Inclusion.Excluded(NotEnrolled);

@@ -1,8 +1,8 @@
 namespace Experiments.Api.Domain;
 
 /// <summary>
-/// The first 60 bits of a SHA-1 (FIPS 180-4). An identity with fifty experiments takes a hundred hashes of one block each, and
-/// the platform's own needs twice the time for one, nearly all of it for the way into the library and out again.
+/// The first 60 bits of a SHA-1 (FIPS 180-4). An identity in fifty experiments needs a hundred hashes of one block each. The platform's
+/// implementation takes twice as long per hash, nearly all of it in the call into the native library.
 /// </summary>
 internal static class Sha1
 {

@@ -1,9 +1,9 @@
 namespace Experiments.Api.Domain;
 
-/// <summary>How the identities of an experiment are shared out: a weight in percent for every variant.</summary>
+/// <summary>How the identities of an experiment are allocated: a percentage weight per variant.</summary>
 internal static class Split
 {
-    /// <summary>Weights are decimals, so this forgives only what a client's own division by three has lost.</summary>
+    /// <summary>Weights are decimals, so this only tolerates rounding by the client, such as a division by three.</summary>
     public const decimal Tolerance = 0.000001m;
 
     /// <summary>Control and ten options.</summary>

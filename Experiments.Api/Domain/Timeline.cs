@@ -1,8 +1,8 @@
 namespace Experiments.Api.Domain;
 
 /// <summary>
-/// When an experiment ran, when it was paused, and which rollout was in force. Events know their instant to the millisecond
-/// only, so an experiment ran in a millisecond when it ran in any part of it.
+/// When an experiment ran, when it was paused, and which rollout was in force. Event timestamps have millisecond precision, so an
+/// experiment counts as running in any millisecond in which it ran at least partly.
 /// </summary>
 /// <param name="Runs">The stretches in which it ran, in order, each from its start to its end; null while it is going on.</param>
 /// <param name="FormerRollouts">What the rollout was, in percent, and until when, oldest first.</param>
@@ -15,7 +15,7 @@ internal sealed record Timeline(
     DateTime? EndedAt
 )
 {
-    /// <summary>How far the clock of a client may be behind for its exposures to be told.</summary>
+    /// <summary>How far a client's clock may be behind for its exposures to be reported.</summary>
     public static readonly TimeSpan Slow = TimeSpan.FromHours(24);
 
     private static readonly TimeSpan Precision = TimeSpan.FromMilliseconds(1);
@@ -39,7 +39,9 @@ internal sealed record Timeline(
     public bool WasPausedAt(DateTime at) =>
         Runs.Count > 0 && at + Precision > Runs[0].From && (EndedAt is null || at < EndedAt) && !RanAt(at);
 
-    /// <summary>Whether this is from before the start, by no more than a clock may be slow, though it came in after it.</summary>
+    /// <summary>
+    /// Whether an event precedes the start by no more than a slow clock explains, although it was received after the start.
+    /// </summary>
     public bool IsJustBefore(DateTime at, DateTime receivedAt) =>
         Runs.Count > 0 && at + Precision <= Runs[0].From && at >= Runs[0].From - Slow && receivedAt + Precision > Runs[0].From;
 

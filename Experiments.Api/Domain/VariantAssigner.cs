@@ -1,8 +1,8 @@
 namespace Experiments.Api.Domain;
 
 /// <summary>
-/// Which variant one experiment gives to an identity, and who takes part. Evaluation and aggregation both ask here, so that what
-/// is served and what is counted cannot differ.
+/// Assigns variants for one experiment and decides who takes part. Evaluation and aggregation share this code, so what is served always
+/// matches what is counted.
 /// </summary>
 /// <param name="salt">The salt of the experiment.</param>
 /// <param name="weights">The weights of its variants, in percent, in their order.</param>
@@ -15,9 +15,9 @@ internal sealed class VariantAssigner(string salt, IEnumerable<decimal> weights,
     /// <summary>Whether the holdout keeps the identity out.</summary>
     public bool HoldsOut(string identifier) => holdoutSalt is not null && Assignment.Admits(holdoutSalt, identifier, holdoutPercentage);
 
-    /// <summary>The same, for one who asks several experiments about one identity.</summary>
+    /// <summary>The same, for checking several experiments for one identity.</summary>
     /// <param name="identifier">The identity.</param>
-    /// <param name="known">The last answer. It is used again where the holdout is the same, and replaced where it is another.</param>
+    /// <param name="known">The previous result. It is reused for the same holdout, and replaced otherwise.</param>
     public bool HoldsOut(string identifier, ref HoldoutCheck known)
     {
         if (holdoutSalt is null)

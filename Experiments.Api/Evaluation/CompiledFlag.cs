@@ -5,13 +5,13 @@ using Experiments.Api.Platform.Data;
 namespace Experiments.Api.Evaluation;
 
 /// <summary>
-/// A flag of a snapshot with everything that can come of it, written out in the form of each protocol, so that to answer is to
-/// choose one of a few byte strings. Outcome 0 is the flag's own value, for whoever takes no part; the next are the variants
-/// of its running experiment, and the last is control's value for those whom its holdout keeps out.
+/// A flag of a snapshot with all its possible outcomes, serialised for each protocol, so that serving only selects one of a few byte
+/// strings. Outcome 0 is the flag's own value, for identities that do not take part. The next outcomes are the variants of its running
+/// experiment. The last one is control's value for held-out identities.
 /// </summary>
 internal sealed class CompiledFlag
 {
-    /// <summary>The outcome of everyone who takes no part.</summary>
+    /// <summary>The outcome for identities that do not take part.</summary>
     public const int OwnValue = 0;
 
     private readonly RunningExperiment? _experiment;
@@ -41,7 +41,7 @@ internal sealed class CompiledFlag
 
     public string Name { get; }
 
-    /// <summary>What comes of this flag for an identity.</summary>
+    /// <summary>The outcome of this flag for an identity.</summary>
     public int Evaluate(string identifier)
     {
         var known = default(HoldoutCheck);
@@ -66,7 +66,7 @@ internal sealed class CompiledFlag
             {
                 ["id"] = row.FeatureId,
                 ["enabled"] = row.Enabled,
-                // Its clients know strings, numbers and booleans, and parse an object out of a string when they are asked to.
+                // Flagsmith clients support strings, numbers and booleans, and parse an object from a string on request.
                 ["feature_state_value"] = outcome.Value is JsonObject or JsonArray
                     ? StoredJson.Text(outcome.Value)
                     : outcome.Value?.DeepClone(),
@@ -98,7 +98,7 @@ internal sealed class CompiledFlag
     private static byte[] Ofrep(SnapshotRow row, EvaluatedFlag outcome)
     {
         var answer = new JsonObject { ["key"] = row.FeatureName };
-        // Without a value, the application's default stands.
+        // Without a value, the application uses its default.
         if (outcome.Value is not null)
         {
             answer["value"] = outcome.Value.DeepClone();
@@ -134,6 +134,6 @@ internal sealed class CompiledFlag
         return metadata;
     }
 
-    /// <summary>Something that can come of a flag.</summary>
+    /// <summary>A possible outcome of a flag.</summary>
     private sealed record EvaluatedFlag(JsonNode? Value, string? Variant, string Reason, long? Holdout = null);
 }

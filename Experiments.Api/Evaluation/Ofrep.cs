@@ -9,7 +9,7 @@ using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Evaluation;
 
-/// <summary>What the OpenFeature Remote Evaluation Protocol (0.3.0) asks and how it refuses.</summary>
+/// <summary>The request and error formats of the OpenFeature Remote Evaluation Protocol (0.3.0).</summary>
 internal static class Ofrep
 {
     private static readonly JsonSerializerOptions Sparse = new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
@@ -25,7 +25,7 @@ internal static class Ofrep
         "Send a 'targetingKey' in the context: the identifier of the user, device or whatever is assigned."
     );
 
-    /// <summary>Reads <c>{"context": {"targetingKey": ...}}</c>, or what is wrong with it.</summary>
+    /// <summary>Reads <c>{"context": {"targetingKey": ...}}</c>, or returns the error in it.</summary>
     public static ValueTask<(Context? Context, Error? Error)> Read(HttpRequest request)
     {
         if (request.ContentLength > RequestBody.Limit)
@@ -38,7 +38,7 @@ internal static class Ofrep
         return reader.TryRead(out var read) && read.IsCompleted ? new(Parse(reader, read)) : ReadOn(request, read);
     }
 
-    /// <summary>Writes an error as the protocol has it.</summary>
+    /// <summary>Writes an error in the format of the protocol.</summary>
     public static Task Fail(HttpContext http, int status, string? key, Error error) =>
         ServedResponse.Write(
             http,
@@ -54,7 +54,7 @@ internal static class Ofrep
             status
         );
 
-    /// <summary>Refuses a key of the environment. The protocol asks for no body here; this one tells what to do.</summary>
+    /// <summary>Rejects an environment key. The protocol requires no body here; this one says what to do.</summary>
     public static Task Fail(HttpContext http, ProblemResult refusal) =>
         Fail(http, refusal.Problem.Status, http.GetRouteValue("key") as string, new("GENERAL", refusal.Detail));
 
@@ -116,7 +116,7 @@ internal static class Ofrep
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
-            // The second is what half of a surrogate pair comes out as.
+            // The reader throws the second exception for an unpaired surrogate.
             return (null, NotJson);
         }
     }
@@ -151,7 +151,7 @@ internal static class Ofrep
 
     internal sealed record Error(string Code, string Details);
 
-    /// <summary>Who is asking, and a hash of the context as it came.</summary>
+    /// <summary>The targeting key, and a hash of the context as received.</summary>
     internal readonly record struct Context(string TargetingKey, UInt128 Hash)
     {
         public Context(string targetingKey, ReadOnlySequence<byte> context)

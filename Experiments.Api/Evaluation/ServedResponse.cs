@@ -6,7 +6,7 @@ using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Evaluation;
 
-/// <summary>Writes answers that are put together from bytes that stand ready.</summary>
+/// <summary>Writes responses that are assembled from precomputed bytes.</summary>
 internal static class ServedResponse
 {
     private const string Json = "application/json; charset=utf-8";

@@ -4,7 +4,7 @@ using System.Text;
 
 namespace Experiments.Api.Evaluation;
 
-/// <summary>Everything that one environment serves, as it was at one moment. It never changes; a newer one takes its place.</summary>
+/// <summary>Everything that one environment serves, at one moment. Immutable: a newer snapshot replaces it.</summary>
 internal sealed class Snapshot
 {
     private readonly FrozenDictionary<string, CompiledFlag> _byName;
@@ -26,7 +26,7 @@ internal sealed class Snapshot
     /// <summary>The web experiments that are running, as they are answered.</summary>
     public ReadOnlyMemory<byte> WebExperiments { get; }
 
-    /// <summary>The same for two snapshots that serve the same.</summary>
+    /// <summary>Equal for two snapshots with the same content.</summary>
     public UInt128 Fingerprint { get; }
 
     public CompiledFlag? Flag(string name) => _byName.GetValueOrDefault(name);

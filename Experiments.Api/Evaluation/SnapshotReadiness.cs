@@ -2,7 +2,7 @@ using Experiments.Api.Platform.Startup;
 
 namespace Experiments.Api.Evaluation;
 
-/// <summary>Not ready while the database has not confirmed the snapshots for too long.</summary>
+/// <summary>Not ready if the database has not confirmed the snapshots for too long.</summary>
 internal sealed class SnapshotReadiness(Snapshots snapshots) : IReadinessCheck
 {
     public string? Problem =>

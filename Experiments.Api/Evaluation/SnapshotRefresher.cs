@@ -7,8 +7,8 @@ using Npgsql;
 namespace Experiments.Api.Evaluation;
 
 /// <summary>
-/// Keeps the snapshots true: listens for what the database announces, and reads everything again every ten seconds, in case an
-/// announcement was lost with its connection.
+/// Keeps the snapshots up to date: listens for notifications from the database, and rereads everything every ten seconds in case a
+/// notification was lost with its connection.
 /// </summary>
 internal sealed class SnapshotRefresher(Database database, Snapshots snapshots, Readiness readiness, ILogger<SnapshotRefresher> logger)
     : BackgroundService
@@ -16,7 +16,7 @@ internal sealed class SnapshotRefresher(Database database, Snapshots snapshots, 
     /// <summary>How often everything is read again.</summary>
     public static readonly TimeSpan Poll = TimeSpan.FromSeconds(10);
 
-    /// <summary>Without a word from the database for as long as this, what is served is called stale.</summary>
+    /// <summary>After this long without contact to the database, responses are marked as stale.</summary>
     public static readonly TimeSpan Stale = Poll + TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(50);
@@ -52,7 +52,7 @@ internal sealed class SnapshotRefresher(Database database, Snapshots snapshots, 
         }
     }
 
-    // Returns never; fails when the database goes away.
+    // Never returns. Throws when the database becomes unavailable.
     private async Task Listen(Action connected, CancellationToken ct)
     {
         var settings = DatabaseSetup.Settings(database.ConnectionString, TimeSpan.FromSeconds(5), DatabaseSetup.Idle);
@@ -75,7 +75,7 @@ internal sealed class SnapshotRefresher(Database database, Snapshots snapshots, 
         connected();
         while (true)
         {
-            // What was announced before this connection listened is in this reading of everything.
+            // This full refresh covers everything that was announced before the connection started to listen.
             await snapshots.Refresh(null, ct);
             var since = Stopwatch.StartNew();
             while (Poll - since.Elapsed is { Ticks: > 0 } left)
@@ -85,11 +85,11 @@ internal sealed class SnapshotRefresher(Database database, Snapshots snapshots, 
                     continue;
                 }
 
-                // Announcements come in flocks; a moment later one reading answers them all.
+                // Notifications come in bursts. After a short delay, one refresh handles them all.
                 var flock = Stopwatch.StartNew();
                 while (flock.Elapsed < Settle && await Wait(connection, Settle / 5, ct))
                 {
-                    // Another one.
+                    // Drain further notifications.
                 }
 
                 await snapshots.Refresh([.. changed], ct);
@@ -98,9 +98,10 @@ internal sealed class SnapshotRefresher(Database database, Snapshots snapshots, 
         }
     }
 
-    /// <summary>Waits for an announcement, but no longer than <paramref name="limit"/>; says whether there was one.</summary>
+    /// <summary>Waits at most <paramref name="limit"/> for a notification. Returns whether there was one.</summary>
     /// <remarks>
-    /// Npgsql waits in whole milliseconds, cut off, and takes none of them for ever: what is left of the last one must count as one.
+    /// Npgsql truncates the time-out to whole milliseconds and treats 0 as no limit, so a remainder below one millisecond must count as
+    /// one.
     /// </remarks>
     internal static Task<bool> Wait(NpgsqlConnection connection, TimeSpan limit, CancellationToken ct) =>
         connection.WaitAsync(TimeSpan.FromMilliseconds(Math.Max(1, Math.Ceiling(limit.TotalMilliseconds))), ct);

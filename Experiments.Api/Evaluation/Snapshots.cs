@@ -7,9 +7,8 @@ using Npgsql;
 namespace Experiments.Api.Evaluation;
 
 /// <summary>
-/// The snapshots of the environments that have been asked for, by the environment's key. A request reads memory only; the
-/// database is asked once for a key that was not seen before, and then whenever <see cref="SnapshotRefresher"/> says that something
-/// may have changed.
+/// The snapshots of all environments requested so far, by environment key. A request reads memory only. The database is queried once for
+/// a new key, and then whenever <see cref="SnapshotRefresher"/> reports a possible change.
 /// </summary>
 internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILogger<Snapshots> logger) : IDisposable
 {
@@ -28,32 +27,34 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILo
         ORDER BY n.id, f.id
         """;
 
-    // How long a key that no environment has is not asked for again. A change anywhere makes it be asked for at once.
+    // How long an unknown key is cached. Any change clears the cache.
     private static readonly TimeSpan RememberUnknown = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
     private readonly ConcurrentDictionary<string, Snapshot> _known = new(StringComparer.Ordinal);
 
-    // Few at a time, and apart from the others: whoever makes up keys must not keep those that are known from being read anew.
+    // Limited, and separate from the refresh: made-up keys must not delay the refresh of known environments.
     private readonly SemaphoreSlim _asking = new(4);
 
-    // Readings of the database follow one another, so that what was read later also stands later.
+    // Refreshes run one after the other, so that a later read is never overwritten by an earlier one.
     private readonly SemaphoreSlim _reading = new(1);
     private readonly MemoryCache _unknown = new(new MemoryCacheOptions { SizeLimit = 10_000, Clock = new ElapsedTime(clock) });
     private volatile bool _isCutOff;
     private long _confirmed = clock.GetTimestamp();
 
-    /// <summary>How long ago the snapshots were last known to be what the database holds.</summary>
+    /// <summary>The time since the snapshots were last confirmed to match the database.</summary>
     public TimeSpan Age => clock.GetElapsedTime(Interlocked.Read(ref _confirmed));
 
-    /// <summary>Whether changes may have been missed: nothing is heard from the database, or has not been for too long.</summary>
+    /// <summary>
+    /// Whether changes may have been missed, because the connection to the database is lost or the last confirmation is too old.
+    /// </summary>
     public bool AreStale => _isCutOff || Age > SnapshotRefresher.Stale;
 
-    /// <summary>Says that nothing is heard from the database any more; the next reading of everything takes it back.</summary>
+    /// <summary>Marks the connection to the database as lost. The next full refresh clears the mark.</summary>
     public void CutOff() => _isCutOff = true;
 
-    /// <summary>The snapshot of an environment that has been asked for before; costs nothing.</summary>
+    /// <summary>The snapshot of an environment that was requested before; reads memory only.</summary>
     public Snapshot? Known(string environmentKey) => _known.GetValueOrDefault(environmentKey);
 
     /// <summary>The snapshot of an environment, or null when no environment has this key.</summary>
@@ -71,13 +72,13 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILo
 
         if (!await _asking.WaitAsync(Patience, ct))
         {
-            throw new TimeoutException("Too many ask for environments that were not asked for before.");
+            throw new TimeoutException("Too many requests for environments that are not cached yet.");
         }
 
         long found;
         try
         {
-            // Another request may have been first.
+            // Another request may have loaded it in the meantime.
             if (Known(environmentKey) is { } meanwhile)
             {
                 return meanwhile;
@@ -100,12 +101,12 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILo
             _asking.Release();
         }
 
-        // What changed between the reading and now was announced to nobody who knew of this environment.
+        // A change between that read and now was announced before this environment was known, so refresh it again.
         await Refresh([found], ct);
         return Known(environmentKey);
     }
 
-    /// <summary>Reads all known environments anew, or only those with these ids, and replaces what has changed.</summary>
+    /// <summary>Rereads all known environments, or only those with these ids, and replaces the snapshots that have changed.</summary>
     public Task Refresh(IReadOnlyCollection<long>? environmentIds, CancellationToken ct) =>
         Alone(
             async () =>
@@ -115,7 +116,7 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILo
                     .Where(known => environmentIds?.Contains(known.Value.EnvironmentId) ?? true)
                     .Select(known => known.Key)
                     .ToArray();
-                // Also asked when nothing is known, to hear whether the database is there.
+                // Also queried when no environment is known, to check that the database is available.
                 foreach (var (key, snapshot) in await Load(keys, ct))
                 {
                     if (_known[key].Fingerprint != snapshot.Fingerprint)
@@ -147,7 +148,7 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILo
     {
         if (!await _reading.WaitAsync(Patience, ct))
         {
-            throw new TimeoutException("The database is slow: environments that were not asked for before have to wait.");
+            throw new TimeoutException("The database is slow: environments that are not cached yet have to wait.");
         }
 
         try
@@ -160,7 +161,7 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILo
         }
     }
 
-    // What no key looks like needs no asking.
+    // A text that cannot be a key needs no query.
     private static bool IsKey(string text) => text.Length <= 64 && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_');
 
     private async Task<Dictionary<string, Snapshot>> Load(string[] keys, CancellationToken ct)
@@ -174,7 +175,7 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILo
             .ToDictionary(made => made.Key, made => made.Snapshot!);
     }
 
-    // One environment that cannot be served keeps no other from it.
+    // One environment that fails does not affect the others.
     private Snapshot? Make(long environmentId, IEnumerable<SnapshotRow> rows)
     {
         try

@@ -1,8 +1,8 @@
 namespace Experiments.Api.Ingestion;
 
 /// <summary>
-/// The number of a batch of events, which says when it came in: the milliseconds since 1970, and 20 bits to tell those of the same one
-/// apart.
+/// The id of a batch of events, which encodes its arrival time: the milliseconds since 1970, and 20 bits to distinguish batches of the
+/// same millisecond.
 /// </summary>
 internal static class BatchId
 {

@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Experiments.Api.Ingestion;
 
 /// <summary>
-/// What recognises an event that was sent before. Together with the instant, 64 bits are plenty: two different events would
-/// have to share a millisecond as well. An id alone, without an instant, takes 128.
+/// The key that identifies duplicates of an event. Combined with the timestamp, 64 bits are enough: two different events would also have
+/// to share a millisecond. A client-supplied id is compared without a timestamp, so it takes 128 bits.
 /// </summary>
 internal sealed class DeduplicationKey(long environmentId)
 {
@@ -25,14 +25,14 @@ internal sealed class DeduplicationKey(long environmentId)
         return key;
     }
 
-    /// <summary>The key of what is the same once more in one request.</summary>
+    /// <summary>The key of an event that occurs again in the same request.</summary>
     public static long OfRepeated(long key, int time) => (long)XxHash3.HashToUInt64(MemoryMarshal.AsBytes<long>([key, time]));
 
     public long OfId(string id) => (long)XxHash3.HashToUInt64(MemoryMarshal.AsBytes(id.AsSpan()), seed: environmentId);
 
     public Guid WideOfId(string id) => new(XxHash128.Hash(MemoryMarshal.AsBytes(id.AsSpan()), seed: environmentId));
 
-    // The length goes before the text, so that no two rows of fields run together into the same.
+    // Each text is prefixed with its length, so that different sequences of fields never hash the same input.
     private void Append(string? text)
     {
         ReadOnlySpan<int> length = [text?.Length ?? -1];

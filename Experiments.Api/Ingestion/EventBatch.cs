@@ -1,6 +1,6 @@
 namespace Experiments.Api.Ingestion;
 
-/// <summary>The events of one request: those that are valid, in the order of their index, and what is wrong with the others.</summary>
+/// <summary>The events of one request: the valid ones in order of their index, and the errors of the others.</summary>
 internal sealed class EventBatch
 {
     private readonly List<ReceivedEvent> _events = [];
@@ -11,7 +11,7 @@ internal sealed class EventBatch
 
     public IReadOnlyList<Rejection> Rejected => _rejected;
 
-    /// <summary>How many were valid, those that the request itself repeats included.</summary>
+    /// <summary>The number of valid events, including duplicates within the request.</summary>
     public int Accepted { get; private set; }
 
     public bool HasIds => _ids.Count > 0;
@@ -19,7 +19,7 @@ internal sealed class EventBatch
     public void Accept(ReceivedEvent received)
     {
         Accepted++;
-        // The first of an id stands for all.
+        // Only the first event with a given id is kept.
         if (received.Id is not { } id || _ids.Add(id))
         {
             _events.Add(received);
@@ -29,8 +29,8 @@ internal sealed class EventBatch
     public void Reject(int index, EventError fault) => _rejected.Add(new(index, fault));
 
     /// <summary>
-    /// Puts the events in their order. What is the same twice in one request happened twice, since whoever repeats a request repeats
-    /// all of it: the second has a key of its own, and has the same one again when the request is repeated.
+    /// Sorts the events. Two equal events in one request happened twice, because a retry repeats the whole request. The second one gets
+    /// its own key, which is the same again when the request is retried.
     /// </summary>
     public void Sort()
     {
@@ -55,7 +55,7 @@ internal sealed class EventBatch
         }
     }
 
-    /// <summary>Why the event at this index of the request was not taken.</summary>
+    /// <summary>Why the event at this index of the request was rejected.</summary>
     internal sealed record Rejection(int Index, string Error)
     {
         private readonly EventError _fault;
@@ -63,7 +63,7 @@ internal sealed class EventBatch
         public Rejection(int index, EventError fault)
             : this(index, $"events[{index}]{fault}") => _fault = fault;
 
-        /// <summary>The same as a field and what is wrong with it.</summary>
+        /// <summary>The same as a field path and a message.</summary>
         internal (string Path, string Message) AsField => ($"events[{Index}]{_fault.Path}", _fault.Message);
     }
 }

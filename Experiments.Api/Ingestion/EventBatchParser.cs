@@ -7,8 +7,8 @@ using Experiments.Api.Platform;
 namespace Experiments.Api.Ingestion;
 
 /// <summary>
-/// Reads <c>{"events": [...]}</c> in one pass. What is wrong with one event is said of that event and costs the others nothing;
-/// what is not JSON, or not of this form, is refused as a whole.
+/// Reads <c>{"events": [...]}</c> in one pass. An invalid event is reported individually and does not affect the others. A body that is
+/// not JSON, or has another structure, is rejected as a whole.
 /// </summary>
 internal ref struct EventBatchParser
 {
@@ -88,7 +88,7 @@ internal ref struct EventBatchParser
             }
         }
 
-        // Nothing may follow; the reader fails if something does.
+        // Nothing may follow. Otherwise the reader throws.
         _json.Read();
         return refusal
             ?? (
@@ -185,7 +185,7 @@ internal ref struct EventBatchParser
 
     private bool Next(JsonTokenType end) => _json.Read() && _json.TokenType != end;
 
-    // Most events of a request have the same name, and so the same string.
+    // Most events of a request have the same name, so they share one string.
     private string? Text(string path, int limit, ref string? last, ref EventError? error)
     {
         if (last is not null && _json.TokenType == JsonTokenType.String && !_json.ValueIsEscaped && _json.ValueTextEquals(last))
@@ -218,7 +218,7 @@ internal ref struct EventBatchParser
             return null;
         }
 
-        // A character takes one byte at least, so what is short in bytes needs no counting.
+        // Every character takes at least one byte, so a string that is short in bytes needs no counting.
         var length =
             _json.ValueSpan.Length <= limit ? 0
             : inBytes ? Encoding.UTF8.GetByteCount(text)

@@ -13,13 +13,15 @@ internal static class EventLimits
     /// <summary>How many events one request may have.</summary>
     public const int Batch = 10_000;
 
-    /// <summary>The instant after which events may have happened: 2020 begins.</summary>
+    /// <summary>The earliest valid timestamp: the start of 2020.</summary>
     public static readonly DateTime Earliest = DateTime.UnixEpoch.AddMilliseconds(1_577_836_800_000);
 
     /// <summary>How far the clock of a client may be ahead.</summary>
     public static readonly TimeSpan Ahead = TimeSpan.FromHours(24);
 
-    /// <summary>How deep traits and metadata may be, from the event on; and how deep a body is read at all.</summary>
+    /// <summary>
+    /// The maximum nesting depth of traits and metadata, counted from the event; and the maximum depth at which a body is read at all.
+    /// </summary>
     public const int Depth = 64;
 
     public const int ReadDepth = 512;

@@ -20,7 +20,7 @@ internal enum EventMember
 internal static class EventMembers
 {
     public static EventMember At(ref Utf8JsonReader json) =>
-        // What cannot be read cannot be compared either.
+        // An unreadable name cannot be compared either.
         json.ValueIsEscaped && !JsonText.TryRead(ref json, out _, out _)
             ? EventMember.Unknown
         : json.ValueTextEquals("event"u8) ? EventMember.Event

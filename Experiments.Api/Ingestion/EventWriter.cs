@@ -4,7 +4,7 @@ using NpgsqlTypes;
 
 namespace Experiments.Api.Ingestion;
 
-/// <summary>Adds events to the database: durable when it returns, each once.</summary>
+/// <summary>Stores events in the database. They are durable when it returns, and each is stored once.</summary>
 internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions)
 {
     private const string Columns = "(at, key, batch, environment_id, event, feature_name, identifier, value, traits, metadata)";
@@ -26,7 +26,7 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         ON CONFLICT DO NOTHING
         """;
 
-    // An id that is there already keeps its event out, wherever in time the two are.
+    // An event whose id is already stored is dropped, whatever the timestamps of the two.
     private const string SqlWithIds = $"""
         {Batch}, given AS (
             SELECT *
@@ -62,7 +62,7 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
             catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.CheckViolation && !isMade)
             {
                 isMade = true;
-                // There was no partition yet for some of it.
+                // Some of the events had no partition yet.
                 await partitions.Make(batch.Events[0].At, batch.Events[^1].At, ct);
             }
             catch (PostgresException exception) when (Failure.IsUndone(exception) && attempt < 3)

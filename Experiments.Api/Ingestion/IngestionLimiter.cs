@@ -5,22 +5,22 @@ using Experiments.Api.Platform.Http;
 namespace Experiments.Api.Ingestion;
 
 /// <summary>
-/// Lets in as much at a time as there is memory for. Anyone may send events, so a body costs what has come of it and not what it says will
-/// come, and small ones, which are most, never wait behind large ones.
+/// Limits how much is ingested at a time to the available memory. Anyone may send events, so a body is charged for the bytes received,
+/// not for its declared length. Small bodies, which are the majority, never wait for large ones.
 /// </summary>
 internal sealed class IngestionLimiter : IDisposable
 {
     private const int Unit = 1024;
 
-    // In units: 32 MiB of small bodies, and 64 MiB of what large ones have beyond that.
+    // In units: 32 MiB for small bodies, and 64 MiB for what large bodies need beyond that.
     private readonly ConcurrencyLimiter _small = Limiter(32 * 1024, 64 * 1024);
     private readonly ConcurrencyLimiter _large = Limiter(64 * 1024, 256 * 1024);
 
-    // Sixteen that are being worked on, of 5 MiB at most and what is made of them; of which some are always left for small ones.
+    // At most sixteen bodies are processed at a time, each up to 5 MiB plus its parsed events. Some slots are reserved for small bodies.
     private readonly ConcurrencyLimiter _working = Limiter(16, 512);
     private readonly ConcurrencyLimiter _workingOnLarge = Limiter(12, 512);
 
-    /// <summary>Reads the events of a request, and hands them on while there is a place to work on them.</summary>
+    /// <summary>Reads the events of a request, and passes them on while it holds a processing slot.</summary>
     public async Task<Result<T>> Take<T>(
         HttpRequest request,
         long environmentId,
@@ -40,7 +40,7 @@ internal sealed class IngestionLimiter : IDisposable
                 return unread;
             }
 
-            // What is packed may be large, however small it is.
+            // A compressed body may be large when unpacked, so it never counts as small.
             var isLarge = body.Value!.Length > RequestBody.SmallEvents || RequestBody.IsPacked(request);
             if ((isLarge && !await Wait(_workingOnLarge, 1)) || !await Wait(_working, 1))
             {
@@ -56,8 +56,8 @@ internal sealed class IngestionLimiter : IDisposable
             leases.ForEach(lease => lease.Dispose());
         }
 
-        // A body waits for its first piece beyond a small one's, and for no other: if those that have some waited for more, none would get
-        // it.
+        // A body waits only for its first piece beyond the size of a small body. If bodies waited for more while holding some memory,
+        // they could deadlock.
         ValueTask<bool> Room(int bytes)
         {
             var before = taken;
@@ -67,7 +67,7 @@ internal sealed class IngestionLimiter : IDisposable
                 : new(Keep(_large.AttemptAcquire(Units(bytes))));
         }
 
-        // Whoever has waited in vain was not too slow; there was no room.
+        // A request that times out here was not too slow. There was no capacity for it.
         async ValueTask<bool> Wait(ConcurrencyLimiter limiter, int permits)
         {
             try

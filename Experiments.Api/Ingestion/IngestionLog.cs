@@ -1,6 +1,6 @@
 namespace Experiments.Api.Ingestion;
 
-/// <summary>What the log says of stored events.</summary>
+/// <summary>Log messages of ingestion.</summary>
 internal static partial class IngestionLog
 {
     [LoggerMessage(LogLevel.Information, "Dropped {Partition}: its events are older than {Retention}")]

@@ -1,6 +1,6 @@
 namespace Experiments.Api.Ingestion;
 
-/// <summary>Ingestion: what takes events in, stores them and drops them when they are old.</summary>
+/// <summary>Ingestion: receives events, stores them, and drops them when they are old.</summary>
 internal static class IngestionSetup
 {
     public static void AddIngestion(this IServiceCollection services)

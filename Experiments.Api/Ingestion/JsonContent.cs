@@ -6,12 +6,15 @@ using Experiments.Api.Platform.Http;
 namespace Experiments.Api.Ingestion;
 
 /// <summary>
-/// What a JSON value says, as one number: the same for the same content, however it is spaced, escaped or ordered. Looks on the
-/// way for what the database could not hold.
+/// Hashes the content of a JSON value: the same content has the same hash, however it is spaced, escaped or ordered. Also checks for
+/// content that the database cannot store.
 /// </summary>
 internal static class JsonContent
 {
-    /// <summary>Hashes the value that the reader is at and leaves it at its end; says, from the outside in, what is wrong in it.</summary>
+    /// <summary>
+    /// Hashes the value at the reader's position and leaves the reader at its end. Reports the outermost error in
+    /// <paramref name="wrong"/>.
+    /// </summary>
     public static ulong Hash(ref Utf8JsonReader json, Limits limits, ref EventError? wrong)
     {
         if (json.CurrentDepth > EventLimits.Depth)
@@ -22,7 +25,7 @@ internal static class JsonContent
         switch (json.TokenType)
         {
             case JsonTokenType.StartObject:
-                // Members have no order, so a sum will do.
+                // The order of members is irrelevant, so their hashes are summed.
                 var sum = 1UL;
                 var names = new HashSet<ulong>();
                 while (json.Read() && json.TokenType != JsonTokenType.EndObject)
@@ -86,6 +89,6 @@ internal static class JsonContent
         return XxHash3.HashToUInt64(MemoryMarshal.AsBytes(both));
     }
 
-    /// <summary>How many characters a key, and a string below it, may have at the outermost level.</summary>
+    /// <summary>The maximum number of characters of a top-level key, and of a string value below it.</summary>
     internal sealed record Limits(int Key, int Text);
 }

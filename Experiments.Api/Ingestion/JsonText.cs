@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace Experiments.Api.Ingestion;
 
-/// <summary>Reads a string that the database can hold.</summary>
+/// <summary>Reads a string that the database can store.</summary>
 internal static class JsonText
 {
     public static bool TryRead(ref Utf8JsonReader json, [NotNullWhen(true)] out string? text, [NotNullWhen(false)] out string? why)
@@ -19,7 +19,7 @@ internal static class JsonText
             return false;
         }
 
-        // Only an escape can bring it in.
+        // A NUL character can only come from an escape sequence.
         if (json.ValueIsEscaped && text.Contains('\0', StringComparison.Ordinal))
         {
             why = "holds a NUL character";

@@ -3,10 +3,10 @@ using Npgsql;
 
 namespace Experiments.Api.Ingestion;
 
-/// <summary>The months that events are kept in.</summary>
+/// <summary>The monthly partitions of the events.</summary>
 internal sealed class Partitions(Database database)
 {
-    /// <summary>Makes the partitions that hold these instants.</summary>
+    /// <summary>Creates the partitions that cover these instants.</summary>
     public async Task Make(DateTime first, DateTime last, CancellationToken ct)
     {
         await using var connection = await Connect(ct);
@@ -22,8 +22,8 @@ internal sealed class Partitions(Database database)
     }
 
     /// <summary>
-    /// Drops the partitions older than <paramref name="before"/> that no experiment needs any more, with the ids of their events, and names
-    /// them.
+    /// Drops the partitions older than <paramref name="before"/> that no experiment needs any more, together with the ids of their
+    /// events. Returns their names.
     /// </summary>
     public async Task<IReadOnlyList<string>> Drop(DateTime before, TimeSpan finalAfter, CancellationToken ct)
     {
@@ -55,7 +55,7 @@ internal sealed class Partitions(Database database)
         return dropped;
     }
 
-    // Without the deadline of a request. Who waits here for those that write events must not keep others waiting for long.
+    // Without the request deadline. While this waits for requests that write events, it must not block others for long.
     private async Task<NpgsqlConnection> Connect(CancellationToken ct)
     {
         var settings = DatabaseSetup.Settings(database.ConnectionString, null, DatabaseSetup.Idle, "-c lock_timeout=2s");

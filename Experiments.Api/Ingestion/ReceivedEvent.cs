@@ -1,6 +1,6 @@
 namespace Experiments.Api.Ingestion;
 
-/// <summary>One event that was found valid.</summary>
+/// <summary>A validated event.</summary>
 internal readonly record struct ReceivedEvent(
     DateTime At,
     long Key,
@@ -13,12 +13,12 @@ internal readonly record struct ReceivedEvent(
     string? Metadata
 ) : IComparable<ReceivedEvent>
 {
-    /// <summary>The name of the event that says that an identity was shown a variant.</summary>
+    /// <summary>The name of the event that records that an identity was shown a variant.</summary>
     public const string Exposure = "$flag_exposure";
 
     /// <summary>
-    /// By instant and key: the order of the index that they go into, and, since every request has the same, of the locks that
-    /// requests with the same events wait for.
+    /// Ordered by instant and key. This is the order of the index. All requests share it, so requests with the same events take their
+    /// locks in the same order.
     /// </summary>
     public int CompareTo(ReceivedEvent other) => At != other.At ? At.CompareTo(other.At) : Key.CompareTo(other.Key);
 }

@@ -4,9 +4,7 @@ using Microsoft.Extensions.Options;
 
 namespace Experiments.Api.Ingestion;
 
-/// <summary>
-/// Once an hour, makes the partitions of the months to come and drops those that are old enough and needed by no experiment.
-/// </summary>
+/// <summary>Once an hour, creates the partitions of the coming months and drops old ones that no experiment needs.</summary>
 internal sealed class RetentionJob(
     Partitions partitions,
     Readiness readiness,

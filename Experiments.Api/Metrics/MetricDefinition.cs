@@ -5,18 +5,18 @@ using System.Text.Json.Serialization;
 namespace Experiments.Api.Metrics;
 
 /// <summary>Which events a metric is about and what is taken from them.</summary>
-/// <param name="Version">1, for those who say so.</param>
+/// <param name="Version">The version of the format: 1, or absent.</param>
 /// <param name="Event">The name of the event; of a ratio, of its numerator.</param>
-/// <param name="Filters">What must hold for an event to count.</param>
+/// <param name="Filters">The conditions that an event must meet to count.</param>
 /// <param name="Property">Where the number is: <c>value</c>, or <c>metadata.</c> and a member's name. A ratio without it counts
 /// events.</param>
 /// <param name="Denominator">The other event of a ratio.</param>
 /// <param name="Steps">The events of a funnel, in order.</param>
 /// <param name="WindowHours">Within how many hours of its first step a funnel must be passed.</param>
-/// <param name="FromHours">From how many hours after the first event its return counts for retention.</param>
-/// <param name="ToHours">Until how many hours.</param>
+/// <param name="FromHours">For retention, how many hours after the first event a return starts to count.</param>
+/// <param name="ToHours">For retention, how many hours after the first event a return stops counting.</param>
 /// <param name="ConversionWindowHours">For how many hours after its first exposure an identity's events count.</param>
-/// <param name="Winsorize">Between which percentiles, over all arms together, values are held.</param>
+/// <param name="Winsorize">The percentiles, over all arms together, between which values are clamped.</param>
 /// <param name="LookbackDays">For how many days before its first exposure an identity's values are taken as the covariate (CUPED).</param>
 internal sealed record MetricDefinition(
     int? Version = null,
@@ -52,7 +52,8 @@ internal sealed record MetricSource(string? Event = null, IReadOnlyList<MetricFi
     public double? NumberOf(string? value, JsonElement? metadata) => Number(Read(Property ?? "value", value, metadata));
 
     /// <summary>
-    /// What a text says as a number; null where that is none or too large for its square to be one. What is too small for that is zero.
+    /// Parses a number. Null if the text is not a number, or if its square would overflow. A number whose square would underflow is read
+    /// as zero.
     /// </summary>
     public static double? Number(string? text) =>
         double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && Math.Abs(number) <= 1e64
@@ -71,7 +72,7 @@ internal sealed record MetricSource(string? Event = null, IReadOnlyList<MetricFi
         : null;
 }
 
-/// <summary>What must hold for a property of an event.</summary>
+/// <summary>A condition on a property of an event.</summary>
 internal sealed record MetricFilter(string? Property = null, string? Operator = null, JsonElement? Value = null)
 {
     public bool Holds(string? actual) =>
@@ -95,5 +96,5 @@ internal sealed record MetricFilter(string? Property = null, string? Operator = 
         };
 }
 
-/// <summary>The percentiles, from 0 to 1, below and above which values are held.</summary>
+/// <summary>The percentiles, from 0 to 1, to which values below and above are clamped.</summary>
 internal sealed record Winsorizing(double? Lower = null, double? Upper = null);

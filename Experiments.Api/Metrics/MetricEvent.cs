@@ -1,8 +1,8 @@
 namespace Experiments.Api.Metrics;
 
-/// <summary>An event that a metric is about, as much of it as counts.</summary>
+/// <summary>An event that a metric uses, reduced to the fields that matter.</summary>
 /// <param name="At">When it happened.</param>
-/// <param name="Key">What tells it from others of the same instant.</param>
+/// <param name="Key">The key that distinguishes it from other events of the same instant.</param>
 /// <param name="Slot">Which of the events of the definition it is: 0 the only one or the numerator, 1 the denominator; of a funnel the
 /// step.</param>
 /// <param name="Value">Its number, or NaN where it has none.</param>

@@ -3,7 +3,7 @@ using Experiments.Api.Domain;
 
 namespace Experiments.Api.Metrics;
 
-/// <summary>How the value of a metric follows from the events of an identity.</summary>
+/// <summary>Computes the value of a metric from the events of an identity.</summary>
 internal sealed class MetricFormula
 {
     private readonly MetricAggregation _aggregation;
@@ -15,7 +15,7 @@ internal sealed class MetricFormula
     public MetricFormula(MetricAggregation aggregation, MetricDefinition definition)
     {
         (_aggregation, _definition, _sources, _steps) = (aggregation, definition, definition.Sources, definition.Steps?.Count ?? 0);
-        // Of a ratio a source without a property counts events.
+        // A ratio source without a property counts events.
         _countsEvents =
         [
             .. _sources.Select(source =>
@@ -26,7 +26,7 @@ internal sealed class MetricFormula
     }
 
     /// <summary>
-    /// What an event is to the metric: once for each index of the definition that it fits, with its number where it has one.
+    /// What an event contributes to the metric: one entry for each slot of the definition that it matches, with its number if it has one.
     /// </summary>
     public IEnumerable<MetricEvent> Take(string name, DateTime at, long key, string? value, JsonElement? metadata)
     {
@@ -40,8 +40,8 @@ internal sealed class MetricFormula
     }
 
     /// <summary>
-    /// From the identity's events, in order. Those count that come from its first exposure on, within the conversion window where
-    /// there is one, while the experiment runs; an event that should give a number and gives none does not.
+    /// Computes the value from the identity's events, in order. An event counts if it happened from the first exposure on, within the
+    /// conversion window if there is one, while the experiment was running. An event without its required number does not count.
     /// </summary>
     public MetricValue Value(ReadOnlySpan<MetricEvent> events, DateTime exposed, Timeline timeline)
     {
@@ -110,8 +110,8 @@ internal sealed class MetricFormula
         return new(0, came is null ? 0 : 1, 0, 0);
     }
 
-    // For every number of steps the latest start that has come as far; the latest leaves the most time for the next step. Events of one
-    // instant are in any order, but each of them is one step only, even where the definition has it twice.
+    // For each number of completed steps, the latest start that got that far; the latest leaves the most time for the next step. Events
+    // of the same instant have no order, but each completes at most one step, even if the definition lists it twice.
     private MetricValue Funnel(Window window)
     {
         var reached = new DateTime?[_steps + 1];
@@ -139,7 +139,7 @@ internal sealed class MetricFormula
 
     private void Pass(List<MetricEvent> instant, DateTime?[] reached)
     {
-        // From the furthest back, so that nothing goes on from what this very instant has reached.
+        // From the last step backwards, so that nothing builds on progress made at this same instant.
         for (var passed = instant.Count == 0 ? -1 : _steps - 1; passed >= 0; passed--)
         {
             if (
@@ -160,8 +160,8 @@ internal sealed class MetricFormula
         }
     }
 
-    // How many steps from this one on the events of an instant can be, each another one: the largest matching of steps with events, a step
-    // after the other, by augmenting paths (H. W. Kuhn, 1955).
+    // How many consecutive steps, starting with this one, the events of an instant can complete, one event per step: a maximum matching
+    // of steps to events, extended step by step with augmenting paths (H. W. Kuhn, 1955).
     private int Further(List<MetricEvent> instant, int first)
     {
         var stepOf = new Dictionary<long, int>();

@@ -3,8 +3,8 @@ using Microsoft.Extensions.Internal;
 namespace Experiments.Api.Platform;
 
 /// <summary>
-/// A clock for caches that only ever goes forward: what is remembered for three seconds is remembered for three seconds, whatever
-/// somebody does to the clock of the machine meanwhile.
+/// A monotonic clock for caches: an entry with a lifetime of three seconds lives for three seconds, even if the system clock is changed
+/// in the meantime.
 /// </summary>
 internal sealed class ElapsedTime(TimeProvider clock) : ISystemClock
 {

@@ -3,8 +3,8 @@ using System.Reflection;
 namespace Experiments.Api.Platform;
 
 /// <summary>
-/// A kind of refusal. The code is a promise to clients and never changes; the advice says what to do next. <c>docs/errors.md</c>
-/// and the page <c>/errors</c> are this list.
+/// A kind of error. The code is stable: clients may rely on it. The advice says what to do next. <c>docs/errors.md</c> and the page
+/// <c>/errors</c> are generated from this list.
 /// </summary>
 internal sealed record Problem(int Status, string Code, string Advice)
 {
@@ -57,44 +57,48 @@ internal sealed record Problem(int Status, string Code, string Advice)
     public static readonly Problem NoRoute = new(
         404,
         "route.not_found",
-        "No endpoint has this address. /openapi/v1.json lists those there are."
+        "No endpoint has this address. See /openapi/v1.json for all endpoints."
     );
     public static readonly Problem NoPage = new(404, "page.not_found", "The list has no such page. Start from page 1 and follow 'next'.");
     public static readonly Problem NoExperiment = new(
         404,
         "experiment.not_found",
-        "This environment has no such experiment. List them to see which there are."
+        "This environment has no such experiment. List the experiments to find the right id."
     );
     public static readonly Problem NoFeature = new(
         404,
         "feature.not_found",
-        "This environment has no such feature. List them to see which there are."
+        "This environment has no such feature. List the features to find the right id."
     );
     public static readonly Problem NoMetric = new(
         404,
         "metric.not_found",
-        "This environment has no such metric. List them to see which there are."
+        "This environment has no such metric. List the metrics to find the right id."
     );
     public static readonly Problem NoHoldout = new(
         404,
         "holdout.not_found",
-        "This environment has no such holdout. List them to see which there are."
+        "This environment has no such holdout. List the holdouts to find the right id."
     );
     public static readonly Problem NoCohort = new(
         404,
         "cohort.not_found",
-        "This environment has no such cohort. List them to see which there are."
+        "This environment has no such cohort. List the cohorts to find the right id."
     );
     public static readonly Problem NoExperimentMetric = new(
         404,
         "experiment_metric.not_found",
-        "The experiment has no such metric. Read the experiment's metrics to see which it has."
+        "The experiment has no such metric. List the experiment's metrics to find the right id."
     );
-    public static readonly Problem NoAdmin = new(404, "admin.not_found", "There is no such admin here. List them to see which there are.");
+    public static readonly Problem NoAdmin = new(
+        404,
+        "admin.not_found",
+        "There is no such admin here. List the admins to find the right id."
+    );
     public static readonly Problem NoApiKey = new(
         404,
         "api_key.not_found",
-        "This environment has no such key that could still be revoked. List them to see which there are."
+        "This environment has no active API key with this id. List the API keys to find the right id."
     );
 
     public static readonly Problem WrongMethod = new(
@@ -126,7 +130,7 @@ internal sealed record Problem(int Status, string Code, string Advice)
     public static readonly Problem ExperimentOver = new(
         409,
         "experiment.completed",
-        "The experiment is completed and can't be changed. Create another one."
+        "The experiment is completed, so this is no longer possible. Create another one."
     );
     public static readonly Problem SplitFrozen = new(
         409,
@@ -153,7 +157,7 @@ internal sealed record Problem(int Status, string Code, string Advice)
     public static readonly Problem CohortExists = new(
         409,
         "cohort.already_exists",
-        "The experiment has a cohort. List the cohorts to find it."
+        "The experiment already has a cohort. List the cohorts to find it."
     );
     public static readonly Problem NeverStarted = new(409, "experiment.not_started", "The experiment has not started. Start it first.");
     public static readonly Problem NoBaseline = new(
@@ -169,12 +173,12 @@ internal sealed record Problem(int Status, string Code, string Advice)
     public static readonly Problem MetricAttached = new(
         409,
         "metric.already_attached",
-        "The experiment has this metric. There is nothing to do."
+        "The metric is already attached to the experiment. No action is needed."
     );
     public static readonly Problem PrimaryTaken = new(
         409,
         "metric.primary_taken",
-        "The experiment has a primary metric. Attach this one as secondary or guardrail."
+        "The experiment already has a primary metric. Attach this one as secondary or guardrail."
     );
     public static readonly Problem MetricsFrozen = new(
         409,
@@ -205,17 +209,17 @@ internal sealed record Problem(int Status, string Code, string Advice)
     public static readonly Problem FeatureNameTaken = new(
         409,
         "feature.name_taken",
-        "This environment has a feature of that name. Choose another name, or use that feature."
+        "This environment already has a feature with this name. Choose another name, or use that feature."
     );
     public static readonly Problem AdminExists = new(
         409,
         "admin.already_added",
-        "The subject is an admin here already. There is nothing to do."
+        "The subject is already an admin here. No action is needed."
     );
     public static readonly Problem EnvironmentNameTaken = new(
         409,
         "environment.name_taken",
-        "The project has an environment of that name. Choose another name, or use that environment."
+        "The project already has an environment with this name. Choose another name, or use that environment."
     );
 
     public static readonly Problem Stale = new(
@@ -226,12 +230,12 @@ internal sealed record Problem(int Status, string Code, string Advice)
     public static readonly Problem TooLarge = new(
         413,
         "body.too_large",
-        "A body may have 1 MiB at most, one of events 5 MiB when unpacked. Send less at a time."
+        "A request body can be at most 1 MiB; for events, at most 5 MiB after decompression. Send less at a time."
     );
     public static readonly Problem WrongMediaType = new(
         415,
         "media_type.unsupported",
-        "Send a body of 'Content-Type: application/json' in UTF-8, without Content-Encoding; events may be packed with gzip."
+        "Send a body of 'Content-Type: application/json' in UTF-8, without Content-Encoding; events may be compressed with gzip."
     );
     public static readonly Problem KeyReused = new(
         422,
@@ -248,7 +252,7 @@ internal sealed record Problem(int Status, string Code, string Advice)
     public static readonly Problem ResultsFailed = new(
         500,
         "results.failed",
-        "The results could not be computed. The log of the service says why."
+        "The results could not be computed. See the service log for the reason."
     );
 
     public static readonly Problem Failed = new(500, "service.failed", "An internal error occurred. Report the trace_id to the operator.");

@@ -1,6 +1,6 @@
 namespace Experiments.Api.Platform;
 
-/// <summary>What a handler answers: a value, or the reason why there is none. Expected refusals are values, never exceptions.</summary>
+/// <summary>The result of a handler: a value, or the reason why there is none. Expected failures are values, never exceptions.</summary>
 internal readonly struct Result<T> : IFailable<Result<T>>
     where T : class
 {
@@ -16,19 +16,19 @@ internal readonly struct Result<T> : IFailable<Result<T>>
 
     public static implicit operator Result<T>(Problem problem) => new(null, problem);
 
-    /// <summary>As the conversion, which an interface does not have.</summary>
+    /// <summary>The same as the implicit conversion, which C# does not allow from an interface.</summary>
     public static Result<T> Of(T value) => new(value, null);
 
     public static Result<T> Failed(ProblemResult refusal) => refusal;
 }
 
-/// <summary>Lets the pipeline refuse a request without knowing what it would have answered.</summary>
+/// <summary>Allows the pipeline to reject a request without knowing its response type.</summary>
 internal interface IFailable<TSelf>
 {
     static abstract TSelf Failed(ProblemResult refusal);
 }
 
-/// <summary>The value of a request that answers nothing.</summary>
+/// <summary>The value of a request without a response body.</summary>
 internal sealed class Nothing
 {
     public static readonly Nothing Value = new();

@@ -9,14 +9,14 @@ using Npgsql;
 namespace Experiments.Api.Results;
 
 /// <summary>
-/// What a metric is without the experiment, from the events of an environment in the last days: as if every identity that was active
-/// had been shown something at the beginning of its activity. Where there are many, a share of the identities stands for all.
+/// The baseline of a metric without the experiment, computed from the recent events of an environment as if every active identity had
+/// been exposed at the start of its activity. If there are many identities, a sample is used.
 /// </summary>
 internal sealed class Baseline(NpgsqlDataSource source)
 {
     private const int Days = 14;
 
-    // So many events are enough.
+    // The number of events after which the sample is large enough.
     private const int Enough = 500_000;
 
     private const string Window = """
@@ -44,7 +44,7 @@ internal sealed class Baseline(NpgsqlDataSource source)
         WHERE e.environment_id = @environmentId AND e.at BETWEEN @from AND @until GROUP BY 1
         """;
 
-    /// <summary>The sums over all who were active, and how many of them come in a day.</summary>
+    /// <summary>The sums over all active identities, and the number of new identities per day.</summary>
     public async Task<(SufficientStatistics Sums, double PerDay)> Of(
         long environmentId,
         MetricAggregation aggregation,
@@ -89,7 +89,7 @@ internal sealed class Baseline(NpgsqlDataSource source)
             new NpgsqlParameter<string[]> { TypedValue = names },
             new NpgsqlParameter<long> { TypedValue = share }
         );
-        // With a window it matters when it opens: with the first that is known of the identity.
+        // A conversion window opens with the first known event of the identity.
         var seen = definition.ConversionWindowHours is null
             ? []
             : (
@@ -124,7 +124,7 @@ internal sealed class Baseline(NpgsqlDataSource source)
         return (sums, n * share / Math.Max(1, (until - (first ?? from)).TotalDays));
     }
 
-    // Between the percentiles of all identities, most of whom are zero; the nearest rank, from one, as for results.
+    // Clamped between the percentiles of all identities, most of which are zero. Uses the nearest rank, starting from one, as results do.
     private static IEnumerable<MetricValue> Held(List<MetricValue> values, long n, Winsorizing? held)
     {
         if (held is null || n == 0)

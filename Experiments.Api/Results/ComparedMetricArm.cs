@@ -3,11 +3,11 @@ using Experiments.Api.Statistics;
 
 namespace Experiments.Api.Results;
 
-/// <summary>A treatment beside control by one metric: what can be tested, or which floor is not reached yet.</summary>
-/// <param name="Comparison">By every method.</param>
-/// <param name="Exact">By the posteriors of the arms themselves, for what is converted or counted.</param>
-/// <param name="Floor">Why there is too little to be tested yet; null where there is enough.</param>
-/// <param name="Share">Where too few identities have a value for their means to be compared: how many have one.</param>
+/// <summary>A treatment compared with control on one metric: the tests, or the minimum that has not been reached yet.</summary>
+/// <param name="Comparison">The comparison by every method.</param>
+/// <param name="Exact">The comparison by the exact posteriors of the arms, for conversions and counts.</param>
+/// <param name="Floor">Why there is not enough data for a test yet, or null if there is enough.</param>
+/// <param name="Share">The share of identities with a value, if there are too few to compare means.</param>
 internal sealed record ComparedMetricArm(Comparison Comparison, ExactChance? Exact, ComparisonReason? Floor, ShareWithValue? Share)
 {
     private const int FewestIdentities = 50;
@@ -44,7 +44,7 @@ internal sealed record ComparedMetricArm(Comparison Comparison, ExactChance? Exa
         return new(Comparison.Between(control, treatment, settings), exact, floor, share);
     }
 
-    // The mean of what few identities have follows from those few, so they are what there must be enough of.
+    // If few identities have a value, the mean depends on those few. The minimum therefore applies to their number.
     private static ComparisonReason? FloorOf(MetricKind kind, SufficientStatistics control, SufficientStatistics treatment)
     {
         return control.N == 0 ? ComparisonReason.NoControl
@@ -60,14 +60,14 @@ internal sealed record ComparedMetricArm(Comparison Comparison, ExactChance? Exa
 }
 
 /// <summary>
-/// Which share of the identities has a value at all (of a ratio: a numerator, of those with a denominator). It is tested at any size
-/// (exactly, but for a ratio, whose weights are those of the denominators that came), so that a value that is lost altogether is seen
-/// before there are enough values to compare their means.
+/// The share of identities that have a value at all (for a ratio: a non-zero numerator among those with a denominator). It can be tested
+/// at any size, so that a complete loss of values is detected before there are enough of them to compare means. The test is exact except
+/// for a ratio, whose weights are the observed denominators.
 /// </summary>
 /// <param name="Control">Control's share, from 0 to 1.</param>
 /// <param name="Treatment">The treatment's share.</param>
-/// <param name="PValue">Two-sided, at any number of looks. A tenth of the error is spent on this test, which ends where that of the means
-/// begins.</param>
+/// <param name="PValue">Two-sided and valid at any number of looks. A tenth of the error rate is spent on this test, which ends where the
+/// test of the means begins.</param>
 internal sealed record ShareWithValue(double Control, double Treatment, double PValue)
 {
     private const double ShareOfError = 0.1;
@@ -88,8 +88,6 @@ internal sealed record ShareWithValue(double Control, double Treatment, double P
             );
     }
 
-    /// <summary>
-    /// Whether fewer of the treatment have what is better the more there is of it, or more what is better the less there is.
-    /// </summary>
+    /// <summary>Whether the treatment is worse: a smaller share if higher is better, a larger share if lower is better.</summary>
     public bool IsWorse(bool higherIsBetter) => higherIsBetter ? Treatment < Control : Treatment > Control;
 }

@@ -4,7 +4,7 @@ using Experiments.Api.Statistics;
 
 namespace Experiments.Api.Results;
 
-/// <summary>Each treatment beside control.</summary>
+/// <summary>Each treatment compared with control.</summary>
 [Example(
     """
         {"treatments": [{"key": "green", "effect": 0.2, "difference": 0.02, "standard_error": 0.014,
@@ -22,9 +22,9 @@ internal sealed record ComparisonView(
 internal sealed record SampleRatioOf(double? PValue);
 
 /// <summary>
-/// A treatment beside control, by every method. The difference of the means and its standard error are in units of the metric; the
-/// effect, and all intervals and losses, as they were asked for. All are null, with the reason, where nothing can be said; the effect
-/// alone where it is relative and control's mean is 0.
+/// A treatment compared with control by every method. The difference of the means and its standard error are in units of the metric. The
+/// effect, the intervals and the losses are absolute or relative, as requested. All are null, with the reason, if no comparison is
+/// possible. Only the effect is null if it is relative and control's mean is 0.
 /// </summary>
 internal sealed record ComparedArm(
     string? Key,
@@ -74,7 +74,7 @@ internal sealed record ComparedArm(
         interval is null ? comparison.UnboundedReason : null;
 }
 
-/// <summary>A test for one look at a time fixed before (Welch).</summary>
+/// <summary>A fixed-horizon test (Welch), valid for a single look at a time chosen in advance.</summary>
 internal sealed record FrequentistView(double PValue, IReadOnlyList<double?> Ci, double DegreesOfFreedom)
 {
     /// <summary>Why the interval has no bounds, where it has none.</summary>
@@ -82,7 +82,7 @@ internal sealed record FrequentistView(double PValue, IReadOnlyList<double?> Ci,
     public ComparisonReason? CiReason { get; init; }
 }
 
-/// <summary>A test for any number of looks at any time.</summary>
+/// <summary>A sequential test, valid for any number of looks at any time.</summary>
 internal sealed record SequentialView(double PValue, IReadOnlyList<double?> Ci)
 {
     /// <summary>Why the interval has no bounds, where it has none.</summary>
@@ -91,7 +91,7 @@ internal sealed record SequentialView(double PValue, IReadOnlyList<double?> Ci)
 }
 
 /// <summary>
-/// What is believed of the effect; the expected losses are of keeping control and of shipping the treatment, in units of the effect.
+/// The posterior of the effect. The expected losses are those of keeping control and of shipping the treatment, in units of the effect.
 /// </summary>
 internal sealed record BayesianView(double ChanceToWin, IReadOnlyList<double?> Ci, IReadOnlyList<double>? ExpectedLoss)
 {
@@ -100,5 +100,5 @@ internal sealed record BayesianView(double ChanceToWin, IReadOnlyList<double?> C
     public ComparisonReason? CiReason { get; init; }
 }
 
-/// <summary>How much of the covariate was taken off.</summary>
+/// <summary>The coefficient of the covariate adjustment.</summary>
 internal sealed record CupedView(double Theta);

@@ -1,8 +1,8 @@
 namespace Experiments.Api.Results;
 
 /// <summary>
-/// Since when the events of the environment wait, and why: something in it is <c>locked</c>, or counting them has <c>failed</c>, as the log
-/// of the service says.
+/// Since when the events of the environment have been on hold, and why: something in it is <c>locked</c>, or aggregation has
+/// <c>failed</c>. The service log has the details.
 /// </summary>
 internal sealed record CountingHeld(DateTime Since, string Reason)
 {

@@ -1,6 +1,6 @@
 namespace Experiments.Api.Results;
 
-/// <summary>How many identities count in a variant, and their share of all that count.</summary>
+/// <summary>The number of identities that count in a variant, and their share of all identities that count.</summary>
 internal sealed record ExposedVariant(string Key, decimal Weight, long Identities, double? Share)
 {
     public static IReadOnlyList<ExposedVariant> Of(IEnumerable<(string Key, decimal Weight)> variants, IReadOnlyList<long> identities)

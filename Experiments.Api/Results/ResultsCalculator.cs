@@ -5,18 +5,19 @@ using Experiments.Api.Statistics;
 namespace Experiments.Api.Results;
 
 /// <summary>
-/// Makes results of what was measured: a pure function, so that the same data gives the same digits. Verdicts rest on the sequential
-/// test, adjusted for how many metrics and arms there are, because results are looked at whenever somebody likes to.
+/// Computes results from the measurements. A pure function: the same data gives the same digits. Verdicts are based on the sequential
+/// test, adjusted for the number of metrics and arms, because results may be read at any time.
 /// </summary>
 internal static class ResultsCalculator
 {
     private const double Alpha = 0.05;
 
-    // The chance that a guardrail is no worse, below which it is taken for hurt though there are too few conversions for a test.
+    // If the probability that a guardrail is no worse is below this, it counts as harmed, even if there are too few conversions for a
+    // test.
     private const double Collapse = 0.001;
 
     /// <param name="input">What was measured.</param>
-    /// <param name="failed">Is told of a metric, by its link, that cannot be judged; the others are.</param>
+    /// <param name="failed">Called with the link id of each metric that cannot be judged. The other metrics are still judged.</param>
     public static ResultsView Make(ResultsInput input, Action<long, Exception>? failed = null)
     {
         var identities = input.Identities;
@@ -79,7 +80,7 @@ internal static class ResultsCalculator
         );
     }
 
-    private const string Failed = "This metric could not be computed. The log of the service says why.";
+    private const string Failed = "This metric could not be computed. See the service log for the reason.";
 
     private static List<ComparedMetricArm>? TryCompare(MeasuredMetric metric, ResultsInput input, Action<long, Exception>? failed)
     {
@@ -104,7 +105,7 @@ internal static class ResultsCalculator
         var (identities, weights) = (input.Identities, input.Variants.Select(variant => (double)variant.Weight).ToList());
         var control = metric.Arm(0, identities[0]);
         var usesCovariate = metric.Definition.LookbackDays is not null;
-        // With a covariate a proportion is a mean of zeros and ones.
+        // With a covariate, a proportion is treated as a mean of zeros and ones.
         var settings = new ComparisonSettings(
             usesCovariate ? MetricKind.Mean : metric.Kind,
             Alpha: Alpha,
@@ -127,8 +128,8 @@ internal static class ResultsCalculator
         ];
     }
 
-    // Over the primary and the secondary metrics, times the arms; guardrails are judged one by one, since to miss harm is the worse
-    // mistake.
+    // The family consists of the primary and secondary metrics, for each arm. Guardrails are judged individually, because missing harm is
+    // the worse mistake.
     private sealed class Adjusted
     {
         private readonly Dictionary<(long Link, int Index), AdjustedPValues> _tests;
@@ -139,7 +140,7 @@ internal static class ResultsCalculator
                 .Where(pair => pair.Arms is not null)
                 .SelectMany(pair => pair.Arms!.Select((arm, index) => (Key: (pair.Metric.Link, index), Arm: arm)))
                 .ToList();
-            // What cannot be tested yet is one of those that will be.
+            // Comparisons that cannot be tested yet still count towards the family.
             double[] once = [.. arms.Select(test => test.Arm.Reason is null ? test.Arm.Comparison.PValue : 1)];
             double[] always =
             [
@@ -153,7 +154,7 @@ internal static class ResultsCalculator
                 );
         }
 
-        /// <summary>Null for what is in no family.</summary>
+        /// <summary>Null if the metric is not part of a family.</summary>
         public AdjustedPValues? Of(long link, int index) => _tests.GetValueOrDefault((link, index));
     }
 
@@ -252,7 +253,7 @@ internal static class ResultsCalculator
             new(key, verdict, reason, Significances.OfNone(fewest), null, null, null, null, null, null, null, null, null, null, null);
     }
 
-    // Too little for a test of the means. What is lost altogether shows all the same.
+    // There is not enough data to test the means. A complete loss of values is still detected.
     private static (Verdict Verdict, VerdictReason Reason) JudgeWithoutTest(
         MeasuredMetric metric,
         ComparedMetricArm arm,
@@ -323,7 +324,7 @@ internal static class ResultsCalculator
             .Where(arm => arm.Reason == VerdictReason.ShareWithValue)
             .Select(arm => arm.Key)
             .ToHashSet();
-        // A guardrail of which nothing can be said yet might be the one that is hurt.
+        // A guardrail without a verdict yet may be the one that is harmed.
         var unknown = metrics
             .Where(metric => metric.Role == MetricRole.Guardrail)
             .SelectMany(metric => metric.Treatments)
@@ -343,7 +344,7 @@ internal static class ResultsCalculator
             return ($"ship {best.Key}", unclear ? [best.Reason, VerdictReason.GuardrailUnclear] : [best.Reason]);
         }
 
-        // Nothing is left to wait for where every treatment is out.
+        // There is nothing left to wait for if every treatment is ruled out.
         var outOfIt = treatments.Where(arm => harmed.Contains(arm.Key) || arm.Verdict == Verdict.Losing).ToList();
         return treatments.Count > 0 && outOfIt.Count == treatments.Count
             ? (

@@ -7,7 +7,7 @@ using Experiments.Api.Statistics;
 
 namespace Experiments.Api.Results;
 
-/// <summary>All that results follow from, as it was in the database at one moment.</summary>
+/// <summary>All inputs of the results, as they were in the database at one moment.</summary>
 internal sealed record ResultsInput(
     IReadOnlyList<(string Key, decimal Weight)> Variants,
     IReadOnlyDictionary<string, long> Outcomes,
@@ -20,7 +20,7 @@ internal sealed record ResultsInput(
     double Days = 0
 )
 {
-    /// <summary>How far along it is, where it has been planned.</summary>
+    /// <summary>Its progress, if it has a plan.</summary>
     public ProgressView? Progress =>
         Needed is not { } needed ? null
         : Identities.Sum() is var identities && identities >= needed ? new(identities, needed, 1, 0)
@@ -31,20 +31,20 @@ internal sealed record ResultsInput(
             identities > 0 && Days > 0 && EndedAt is null ? (needed - identities) / (identities / Days) : null
         );
 
-    /// <summary>Since when its exposures are not counted, because its definition cannot be read; null while they are.</summary>
+    /// <summary>Since when its exposures have not been counted because its definition cannot be read, or null.</summary>
     public DateTime? UnreadableSince { get; init; }
 
-    /// <summary>What whoever reads the results should know of how the experiment was run.</summary>
+    /// <summary>Warnings about how the experiment was run.</summary>
     public IReadOnlyList<ResultsWarning> Warnings { get; init; } = [];
 
-    /// <summary>How many the experiment's holdout keeps out.</summary>
+    /// <summary>The number of identities that the experiment's holdout keeps out.</summary>
     public long HeldOut => Outcomes.GetValueOrDefault(ExposureState.InHoldout);
 
     public IReadOnlyList<long> Identities =>
         [.. Variants.Select(variant => Outcomes.GetValueOrDefault(ExposureState.InVariant + variant.Key))];
 
-    /// <param name="row">As it was read.</param>
-    /// <param name="failed">Is told of a metric, by its link, that cannot be read.</param>
+    /// <param name="row">The row from the database.</param>
+    /// <param name="failed">Called with the link id of each metric that cannot be read.</param>
     public static ResultsInput Of(Row row, Action<long, Exception> failed)
     {
         var variants = StoredJson.Variants(row.Variants).Select(variant => (variant.Key, variant.Weight)).ToList();
@@ -67,7 +67,7 @@ internal sealed record ResultsInput(
     private static MeasuredMetric Measured(JsonNode metric, int arms, Action<long, Exception> failed)
     {
         var sums = new double[arms][];
-        // Those who are held out are in none of them.
+        // Held-out identities belong to no arm.
         foreach (var arm in metric["sums"]!.AsArray().Where(arm => arm![0]!.GetValue<int>() >= 0))
         {
             sums[arm![0]!.GetValue<int>()] = [.. arm.AsArray().Skip(1).Select(sum => sum!.GetValue<double>())];
@@ -98,7 +98,7 @@ internal sealed record ResultsInput(
             [.. metric["steps"]!.AsArray().Select(step => (step![0]!.GetValue<int>(), step[1]!.GetValue<int>(), step[2]!.GetValue<long>()))]
         )
         {
-            // Sums that are too large for a number leave nothing to be said.
+            // A metric whose sums overflow a number cannot be evaluated.
             Failed =
                 definition is null
                 || metric["is_unreadable"]!.GetValue<bool>()
@@ -122,8 +122,8 @@ internal sealed record ResultsInput(
 }
 
 /// <summary>
-/// A metric with the sums of its arms (y, y², d, d², yd, x, x², yx, and how many y and d are not 0), by index, and with how many came how
-/// far in a funnel.
+/// A metric with the sums of its arms by index (y, y², d, d², yd, x, x², yx, and how many y and d are not 0), and for a funnel the number
+/// of identities that reached each step.
 /// </summary>
 internal sealed record MeasuredMetric(
     long Link,
@@ -154,11 +154,11 @@ internal sealed record MeasuredMetric(
     public static bool IsHigherBetter(ExpectedDirection expected) =>
         expected is ExpectedDirection.Increase or ExpectedDirection.NotDecrease;
 
-    /// <summary>Whether it is to be kept from getting worse, rather than to get better.</summary>
+    /// <summary>Whether the metric must not get worse, rather than improve.</summary>
     public bool IsGuardrail =>
         Role == MetricRole.Guardrail || ExpectedDirection is ExpectedDirection.NotIncrease or ExpectedDirection.NotDecrease;
 
-    /// <summary>Whether it could not be read, so that nothing can be said of it.</summary>
+    /// <summary>Whether the metric could not be read, so that it cannot be evaluated.</summary>
     public bool Failed { get; init; }
 
     public SufficientStatistics Arm(int index, long n) =>

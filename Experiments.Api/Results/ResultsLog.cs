@@ -1,6 +1,6 @@
 namespace Experiments.Api.Results;
 
-/// <summary>What the log says of results.</summary>
+/// <summary>Log messages of results.</summary>
 internal static partial class ResultsLog
 {
     [LoggerMessage(LogLevel.Error, "Results of experiment {ExperimentId} failed")]

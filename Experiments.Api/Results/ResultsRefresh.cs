@@ -6,12 +6,14 @@ using Experiments.Api.Platform.Http;
 namespace Experiments.Api.Results;
 
 /// <summary>
-/// A refresh that a caller asks for, by whichever route: at most one in <see cref="ResultsService.Interval"/> for each experiment, audited,
-/// and done when it is answered.
+/// A refresh requested by a caller, through either route. There is at most one per <see cref="ResultsService.Interval"/> for each
+/// experiment. It is audited, and complete when the response is sent.
 /// </summary>
 internal sealed class ResultsRefresh(Db db, AggregationWorker worker, ResultsService results)
 {
-    /// <summary>Looks, takes the turn and audits in one statement, so that of many who ask at once one is let in.</summary>
+    /// <summary>
+    /// Checks, claims the refresh and audits it in one statement, so that only one of several concurrent requests succeeds.
+    /// </summary>
     public const string Sql = """
         WITH subject AS (
             SELECT e.id, e.environment_id, e.started_at,
@@ -36,10 +38,10 @@ internal sealed class ResultsRefresh(Db db, AggregationWorker worker, ResultsSer
         FROM subject s
         """;
 
-    // What has just been ingested is worth this much waiting.
+    // How long to wait for events that have just been ingested.
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>Refreshes the results. Returns why not, where they were not.</summary>
+    /// <summary>Refreshes the results. Returns the reason if they were not refreshed.</summary>
     public async Task<ProblemResult?> Run(CommandScope scope, long experimentId, CancellationToken ct)
     {
         var turn = await db.Change<Turn>(

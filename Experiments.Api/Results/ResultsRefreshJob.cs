@@ -5,8 +5,8 @@ using Npgsql;
 namespace Experiments.Api.Results;
 
 /// <summary>
-/// Once an hour, computes the results of every experiment that can still change, so that the history has its days and what is completed
-/// becomes final.
+/// Once an hour, computes the results of every experiment that can still change, so that the history has an entry for each day and
+/// completed experiments become final.
 /// </summary>
 internal sealed class ResultsRefreshJob(
     NpgsqlDataSource source,

@@ -12,11 +12,12 @@ using Npgsql;
 namespace Experiments.Api.Results;
 
 /// <summary>
-/// Computes the results of an experiment from its sums, one computer at a time, and keeps them; what fails leaves the last ones standing.
+/// Computes the results of an experiment from its sums and stores them. Only one process computes them at a time. If a computation fails,
+/// the previous results are kept.
 /// </summary>
 internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOptions> options, ILogger<ResultsService> logger)
 {
-    /// <summary>For how many days an experiment <c>e</c> has shown its variants so far, without its pauses.</summary>
+    /// <summary>How many days an experiment <c>e</c> has run so far, excluding pauses.</summary>
     public const string DaysRun = """
         (SELECT COALESCE(extract(epoch FROM sum(COALESCE(upper(r), now()) - lower(r))), 0)::float8 / 86400
          FROM unnest(e.runs - e.off) AS r)
@@ -52,12 +53,12 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
         WHERE e.id = @experimentId AND e.started_at IS NOT NULL
         """;
 
-    // Who counts and is no longer admitted.
+    // Identities that count but that the current rollout no longer includes.
     private const string WithoutVariant =
         "SELECT count(*) FROM exposures WHERE experiment_id = @experimentId AND counts_in >= 0 AND draw >= (@loweredTo / 100)::float8";
 
-    // The percentile of all identities, most of whom have no row because they are zero: in the order of the negative ones, the
-    // zeros, and the positive ones, the one of that rank; and the sums of what is held between the two.
+    // The percentiles of all identities, most of which have no row because their value is zero: the value at that rank, in the order
+    // negative values, zeros, positive values. Also the sums of the values clamped between the two percentiles.
     private const string Held = """
         WITH measured AS (
             SELECT arm, numbers[2 * @Index + 1] AS y, numbers[2 * @Index + 2] AS x FROM unit_metrics
@@ -108,10 +109,12 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
     /// <summary>How long after an experiment's end its late events still count.</summary>
     public TimeSpan Late { get; } = options.Value.LateEvents;
 
-    /// <summary>How long after one refresh the next may be asked for.</summary>
+    /// <summary>The minimum interval between two refreshes.</summary>
     public TimeSpan Interval { get; } = options.Value.MinimumInterval;
 
-    /// <summary>Computes and keeps. False when somebody else is at it, or when it failed, which is recorded.</summary>
+    /// <summary>
+    /// Computes and stores the results. Returns false if another process is computing them, or if it failed, which is recorded.
+    /// </summary>
     public async Task<bool> Compute(long experimentId, CancellationToken ct)
     {
         try
@@ -127,8 +130,8 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
         }
     }
 
-    // All from one snapshot, so that the identities and the sums are of the same moment. Its transaction also holds the turn, and is never
-    // left waiting for longer than it takes to judge.
+    // Everything is read from one snapshot, so that identities and sums are consistent. Its transaction also holds the lock of this
+    // computation, and is idle for no longer than the calculation takes.
     private async Task<bool> Run(long experimentId, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
@@ -207,7 +210,7 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
             Metrics = metrics,
         };
 
-        // What takes too long, say, leaves everything else as it is.
+        // A part that fails, for example because it takes too long, leaves the other parts unaffected.
         async Task<T?> Attempt<T>(NpgsqlTransaction transaction, Func<Task<T>> part, CancellationToken token)
             where T : class
         {
@@ -266,7 +269,7 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
                     {
                         var row = rows.GetValueOrDefault(arm);
                         var zeros = identities[arm] - (row?.Rows ?? 0);
-                        // The same everywhere, also where an arm has nothing but zeros.
+                        // The clamped value of zero is the same for every arm, including an arm that has only zeros.
                         var zero = rows.Values.FirstOrDefault()?.Zero ?? 0;
                         return (double[])
                             [

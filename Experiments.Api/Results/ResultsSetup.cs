@@ -1,6 +1,6 @@
 namespace Experiments.Api.Results;
 
-/// <summary>What computes results, keeps them, and computes them again every hour.</summary>
+/// <summary>Registers the services that compute results, store them and refresh them every hour.</summary>
 internal static class ResultsSetup
 {
     public static void AddResults(this IServiceCollection services)

@@ -4,7 +4,7 @@ using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Results;
 
-/// <summary>Who won, whether that can be trusted, and every number that it follows from.</summary>
+/// <summary>The verdict, whether it can be trusted, and every number behind it.</summary>
 [Example(
     """
         {"as_of": "2026-11-22T12:00:00Z", "events_not_counted": 0, "counting_held": null, "is_final": false, "refresh_requested_at": null,
@@ -50,12 +50,12 @@ internal sealed record ResultsView(
 );
 
 /// <summary>
-/// What whoever reads the results should know: the rollout was lowered, so that so many identities count in a variant that they no longer
-/// get. Null where they could not be counted.
+/// A warning for the reader of the results: the rollout was lowered, so this many identities count in a variant that they no longer get.
+/// Null if they could not be counted.
 /// </summary>
 internal sealed record ResultsWarning(string Code, long? Identities);
 
-/// <summary>One metric over the arms; with an error, and no sums, where it could not be computed.</summary>
+/// <summary>One metric across the arms. If it could not be computed, it has an error and no sums.</summary>
 internal sealed record MetricResult(
     long Metric,
     string Name,
@@ -68,7 +68,7 @@ internal sealed record MetricResult(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Error = null
 );
 
-/// <summary>The sums of an arm over its identities. What its metric does not have is absent.</summary>
+/// <summary>The sums of an arm over its identities. Members that do not apply to the metric are absent.</summary>
 internal sealed record ArmResult(
     string Key,
     long N,
@@ -85,24 +85,23 @@ internal sealed record ArmResult(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<long>? ReachedSteps = null
 )
 {
-    /// <summary>How many identities have a value other than 0, of which a verdict needs 50 an arm; a proportion's is its sum.</summary>
+    /// <summary>
+    /// The number of identities with a value other than 0. A verdict needs 50 per arm. For a proportion it equals the sum.
+    /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public long? NonZero { get; init; }
 
-    /// <summary>The same of the denominator of a ratio.</summary>
+    /// <summary>The same for the denominator of a ratio.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public long? DenominatorNonZero { get; init; }
 }
 
-/// <summary>
-/// How far along an experiment is that has been planned: how many identities of those that it needs, and how many days are left as they
-/// come now.
-/// </summary>
+/// <summary>The progress of a planned experiment: the identities it has and needs, and the days left at the current rate.</summary>
 internal sealed record ProgressView(long Identities, long Needed, double Share, double? DaysLeft);
 
 /// <summary>
-/// A treatment beside control: a plain verdict, why, and what it follows from; null where nothing can be said. The effect is relative to
-/// control's mean, the difference and its standard error are in units of the metric.
+/// A treatment compared with control: a plain verdict, the reason, and the numbers behind it. Null if no comparison is possible. The
+/// effect is relative to control's mean. The difference and its standard error are in units of the metric.
 /// </summary>
 internal sealed record TreatmentResult(
     string Key,
@@ -122,13 +121,13 @@ internal sealed record TreatmentResult(
     CupedView? Cuped
 )
 {
-    /// <summary>Where too few identities have a value for their means to be compared: which share has one.</summary>
+    /// <summary>The share of identities with a value, if there are too few to compare means.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ShareWithValue? ShareWithValue { get; init; }
 }
 
 /// <summary>
-/// By the posteriors of the arms themselves, for what is converted or counted; losses of keeping control and of shipping, in units of the
-/// metric.
+/// The comparison by the exact posteriors of the arms, for conversions and counts. The losses are those of keeping control and of
+/// shipping the treatment, in units of the metric.
 /// </summary>
 internal sealed record ExactView(double ChanceToWin, IReadOnlyList<double> ExpectedLoss);

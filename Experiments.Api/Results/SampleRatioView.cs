@@ -2,7 +2,7 @@ using Experiments.Api.Statistics;
 
 namespace Experiments.Api.Results;
 
-/// <summary>Whether the variants have the identities that their weights promise. Both are null before anyone has come.</summary>
+/// <summary>Whether the number of identities per variant matches the weights. Both members are null before the first exposure.</summary>
 internal sealed record SampleRatioView(double? PValue, bool? IsHealthy)
 {
     public static SampleRatioView Of(IReadOnlyList<long> identities, IEnumerable<decimal> shares)

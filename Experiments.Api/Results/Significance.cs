@@ -13,29 +13,30 @@ internal enum Significance
 }
 
 /// <summary>
-/// Why an effect is not significant, in the words and with the limits of PostHog's first engine, for those who decide by them. They
-/// say nothing of the sequential test and of many comparisons, on which the verdict rests.
+/// Why an effect is not significant, in the terms and with the thresholds of PostHog's first engine, for users who rely on them. It
+/// ignores the sequential test and the adjustment for multiple comparisons, on which the verdict is based.
 /// </summary>
 internal static class Significances
 {
     private const long FewestIdentities = 100;
     private const double LeastChance = 0.9;
 
-    // Of control's mean, since the effect is relative; PostHog's is in the metric's own units.
+    // A share of control's mean, because the effect is relative. PostHog's threshold is in the metric's own units.
     private const double MostLoss = 0.01;
     private const double Alpha = 0.05;
 
-    /// <summary>Where the two cannot be compared.</summary>
+    /// <summary>The reason if the two arms cannot be compared.</summary>
     public static Significance OfNone(long fewest) =>
         fewest < FewestIdentities ? Significance.NotEnoughExposure : Significance.LowWinProbability;
 
-    /// <param name="comparison">Of a treatment with control.</param>
-    /// <param name="fewest">The identities of the smaller of the two.</param>
+    /// <param name="comparison">The comparison of a treatment with control.</param>
+    /// <param name="fewest">The number of identities in the smaller arm.</param>
     public static Significance Of(Comparison comparison, long fewest)
     {
         var toWin = comparison.ChanceToWin ?? 0.5;
         var chance = Math.Max(toWin, 1 - toWin);
-        // Of the better choice of the two; without a mean of control that it could be relative to, any is too high.
+        // The loss of the better of the two choices. If control's mean is 0, the loss cannot be relative to it, and always counts as too
+        // high.
         var loss = comparison.ExpectedLoss is { } losses ? Math.Min(losses.Keeping, losses.Shipping) : double.PositiveInfinity;
         return fewest < FewestIdentities ? Significance.NotEnoughExposure
             : chance < LeastChance ? Significance.LowWinProbability

@@ -5,7 +5,7 @@ using NpgsqlTypes;
 
 namespace Experiments.Api.Platform.Data;
 
-/// <summary>A value that makes its own parameter.</summary>
+/// <summary>A value that creates its own parameter.</summary>
 internal abstract class Column : SqlMapper.ICustomQueryParameter
 {
     public abstract NpgsqlParameter Parameter();
@@ -18,12 +18,12 @@ internal abstract class Column : SqlMapper.ICustomQueryParameter
     }
 }
 
-/// <summary>A list of values as a parameter of their own type, for statements that take rows by the column.</summary>
+/// <summary>A typed array parameter, for statements that take rows column by column.</summary>
 internal sealed class Column<T>(IEnumerable<T> values) : Column
 {
     public override NpgsqlParameter Parameter()
     {
-        // Left to itself, Npgsql takes a list of instants for instants without a time zone.
+        // By default, Npgsql maps a list of instants to timestamps without a time zone.
         var parameter = new NpgsqlParameter<T[]> { TypedValue = [.. values] };
         if (typeof(T) == typeof(DateTime) || typeof(T) == typeof(DateTime?))
         {

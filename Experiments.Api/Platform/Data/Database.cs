@@ -1,6 +1,6 @@
 namespace Experiments.Api.Platform.Data;
 
-/// <summary>Which database this process works with: the server that was named, or else one of its own.</summary>
+/// <summary>The database of this process: the configured server, or else an embedded one.</summary>
 internal sealed record Database(string ConnectionString, EmbeddedPostgres? Embedded) : IAsyncDisposable
 {
     public ValueTask DisposeAsync() => Embedded?.DisposeAsync() ?? ValueTask.CompletedTask;

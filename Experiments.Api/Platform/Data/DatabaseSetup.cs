@@ -22,15 +22,15 @@ internal static class DatabaseSetup
     }
 
     /// <summary>
-    /// How long a transaction whose client does nothing is left standing, with all its locks: longer than any does here, and as long as
-    /// others can wait.
+    /// How long a transaction may stay idle, with all its locks, before the server ends it. No transaction here is idle for that long,
+    /// and other requests can wait for it.
     /// </summary>
     public static readonly TimeSpan Idle = TimeSpan.FromSeconds(5);
 
-    /// <summary>Connections on which no statement runs longer than <paramref name="deadline"/>, when there is one.</summary>
+    /// <summary>Connections whose statements run no longer than <paramref name="deadline"/>, if there is one.</summary>
     public static NpgsqlDataSource Source(string connectionString, TimeSpan? deadline = null, ILoggerFactory? loggers = null)
     {
-        // Each statement is written to have one good plan; to weigh it anew for every set of values costs more than it can gain.
+        // Every statement is written to have one good plan. Planning it again for each set of values costs more than it could gain.
         var builder = new NpgsqlDataSourceBuilder(
             (
                 deadline is { } limit
@@ -43,11 +43,11 @@ internal static class DatabaseSetup
     }
 
     /// <summary>
-    /// What every connection has: a limit to how long it may hold locks while its client does nothing, or is no longer there. A replica
-    /// that is frozen says nothing, and one whose host is lost cannot even say goodbye; only the server can end what they have begun.
+    /// The settings of every connection: a limit on how long it may hold locks while its client is idle or gone. A frozen replica sends
+    /// nothing, and a lost host cannot even close its connections. Only the server can end their transactions.
     /// </summary>
-    /// <param name="connectionString">As the operator wrote it; what stands there is kept.</param>
-    /// <param name="statement">How long a statement may run; null is for ever.</param>
+    /// <param name="connectionString">The operator's connection string. Its settings take precedence.</param>
+    /// <param name="statement">How long a statement may run; null for no limit.</param>
     /// <param name="idle">How long a transaction may wait for its client.</param>
     /// <param name="options">Other settings of the session.</param>
     public static NpgsqlConnectionStringBuilder Settings(string connectionString, TimeSpan? statement, TimeSpan idle, string options = "")
@@ -59,15 +59,15 @@ internal static class DatabaseSetup
         Default("Auto Prepare Min Usages", 2);
         // Enough to keep a small server busy, and few enough for three replicas on its default of 100 connections.
         Default("Maximum Pool Size", 30);
-        // Nothing here changes the state of a session, so there is nothing to reset.
+        // No statement changes session state, so there is nothing to reset.
         Default("No Reset On Close", true);
-        // A request gives up by its own deadline and leaves its statement behind. The server ends it, because asking the server
-        // to cancel blocks a thread, and where the server hangs they are soon all blocked.
+        // A request stops waiting at its deadline and abandons its statement, which the server ends by its own time-out. Asking the
+        // server to cancel would block a thread, and if the server hangs, soon all of them.
         Default("Timeout", 5);
         Default("Cancellation Timeout", -1);
         if (!(settings.Host ?? "").Split(',').Any(host => host.StartsWith('/') || host.StartsWith('@')))
         {
-            // A server whose host is lost is noticed here by the same means as a client's is there. A Unix socket has no such thing.
+            // TCP keepalives detect a lost server here, as they detect a lost client there. A Unix socket does not need them.
             Default("Tcp Keepalive", true);
             Default("Tcp Keepalive Time", 10);
             Default("Tcp Keepalive Interval", 5);
@@ -80,18 +80,18 @@ internal static class DatabaseSetup
 
         void Default(string name, object value)
         {
-            // What the operator wrote stands.
+            // Keep the operator's setting.
             if (!settings.ShouldSerialize(name))
             {
                 settings[name] = value;
             }
         }
 
-        // To the server 0 means for ever.
+        // To the server, 0 means no limit.
         static long Milliseconds(TimeSpan? limit) => limit is { } some ? Math.Max(1, (long)Math.Ceiling(some.TotalMilliseconds)) : 0;
     }
 
-    // The last also ends a session whose client takes nothing of what it is sent.
+    // The last setting also ends a session whose client does not read what it is sent.
     private const string Keepalives =
         "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=8000";
 }

@@ -6,9 +6,8 @@ using Npgsql;
 namespace Experiments.Api.Platform.Data;
 
 /// <summary>
-/// The way to the database for one request. Each call is one round trip, on a connection of its own unless
-/// <see cref="InTransaction{T}"/> is at work. No call outlives its token: a statement that hangs is left behind without anyone
-/// waiting for it, to be ended by the server's own time-out.
+/// Database access for one request. Each call is one round trip, on its own connection unless it runs inside
+/// <see cref="InTransaction{T}"/>. No call outlives its token: a statement that hangs is abandoned, and the server's time-out ends it.
 /// </summary>
 internal sealed class Db(NpgsqlDataSource source)
 {
@@ -16,15 +15,15 @@ internal sealed class Db(NpgsqlDataSource source)
 
     private NpgsqlConnection? _transactional;
 
-    /// <summary>Whether what is written here is kept only when the whole of a transaction is.</summary>
+    /// <summary>Whether writes are part of a larger transaction and are kept only if all of it commits.</summary>
     public bool IsInTransaction => _transactional is not null;
 
-    /// <summary>Reads at most one row. Repeated once when it met a connection that had died in the pool.</summary>
+    /// <summary>Reads at most one row. Retried once if the pooled connection was dead.</summary>
     public Task<T?> Row<T>([StringSyntax("PostgreSQL")] string sql, object? parameters, CancellationToken ct)
         where T : class =>
         Bounded(connection => connection.QueryFirstOrDefaultAsync<T>(PositionalSql.Command(sql, parameters)), Failure.IsDeadConnection, ct);
 
-    /// <summary>Reads rows. Repeated once when it met a connection that had died in the pool.</summary>
+    /// <summary>Reads rows. Retried once if the pooled connection was dead.</summary>
     public Task<IReadOnlyList<T>> Rows<T>([StringSyntax("PostgreSQL")] string sql, object? parameters, CancellationToken ct) =>
         Bounded(
             async connection => (IReadOnlyList<T>)(await connection.QueryAsync<T>(PositionalSql.Command(sql, parameters))).AsList(),
@@ -33,16 +32,16 @@ internal sealed class Db(NpgsqlDataSource source)
         );
 
     /// <summary>
-    /// Decides, changes and audits in one statement, and reads the row that tells what came of it. Repeated only when the database itself
-    /// says that it undid everything.
+    /// Decides, changes and audits in one statement, and reads the row that describes the outcome. Retried only if the database reports
+    /// that it rolled everything back.
     /// </summary>
     public Task<T?> Change<T>([StringSyntax("PostgreSQL")] string sql, object? parameters, CancellationToken ct)
         where T : class =>
         Bounded(connection => connection.QueryFirstOrDefaultAsync<T>(PositionalSql.Command(sql, parameters)), Failure.IsUndone, ct);
 
     /// <summary>
-    /// The same for two statements, of which the first waits for a lock and the second does the rest: one round trip and one
-    /// transaction, in which the second sees all that was committed during the wait.
+    /// The same for two statements: the first waits for a lock, and the second does the rest. They share one round trip and one
+    /// transaction, and the second sees everything that was committed during the wait.
     /// </summary>
     public Task<T?> ChangeLocked<T>([StringSyntax("PostgreSQL")] string sql, object? parameters, CancellationToken ct)
         where T : class =>
@@ -58,14 +57,12 @@ internal sealed class Db(NpgsqlDataSource source)
         );
 
     /// <summary>
-    /// Runs <paramref name="work"/>, with all calls on this object inside it, in one transaction that is kept when <paramref name="keep"/>
-    /// says so.
+    /// Runs <paramref name="work"/>, including all calls on this object inside it, in one transaction. It is committed if
+    /// <paramref name="keep"/> returns true.
     /// </summary>
     public Task<T> InTransaction<T>(Func<Task<T>> work, Func<T, bool> keep, CancellationToken ct) => Transact(work, keep, ct).OrDetach(ct);
 
-    /// <summary>
-    /// Runs work that takes long and uses other connections; a transaction that is under way here is kept alive meanwhile.
-    /// </summary>
+    /// <summary>Runs long work that uses other connections. If a transaction is open here, it is kept alive in the meantime.</summary>
     public async Task<T> Elsewhere<T>(Func<Task<T>> work)
     {
         if (_transactional is not { } connection)
@@ -82,14 +79,14 @@ internal sealed class Db(NpgsqlDataSource source)
     private async Task<T> Transact<T>(Func<Task<T>> work, Func<T, bool> keep, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
-        // Without the token from here on: to cancel what is under way, Npgsql asks the server, and whoever waits for this waits until it
-        // has answered. What hangs is left behind by OrDetach instead, also where it is the commit that does.
+        // No token from here on: to cancel a statement, Npgsql asks the server and waits for its reply. OrDetach abandons a statement
+        // that hangs instead, even if it is the commit.
         await using var transaction = await connection.BeginTransactionAsync(CancellationToken.None);
         _transactional = connection;
         try
         {
             var result = await work();
-            // Nobody waits for this any more, so it shall not have happened.
+            // Nobody is waiting for this any more, so roll it back.
             ct.ThrowIfCancellationRequested();
             if (keep(result))
             {
@@ -105,7 +102,7 @@ internal sealed class Db(NpgsqlDataSource source)
     }
 
     private Task<T> Bounded<T>(Func<NpgsqlConnection, Task<T>> statement, Func<DbException, bool> mayRepeat, CancellationToken ct) =>
-        // Inside a transaction it is the whole that is left behind; its connection must not be closed under a running statement.
+        // Inside a transaction, the whole transaction is abandoned. Its connection must not be closed while a statement is running.
         _transactional is { } connection
             ? statement(connection)
             : Alone(statement, mayRepeat, ct).OrDetach(ct);

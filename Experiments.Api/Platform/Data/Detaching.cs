@@ -2,12 +2,12 @@ using System.Runtime.CompilerServices;
 
 namespace Experiments.Api.Platform.Data;
 
-/// <summary>Waits for work no longer than a token allows, and leaves it behind then.</summary>
+/// <summary>Waits for work until a token is cancelled, and then abandons the work.</summary>
 internal static class Detaching
 {
     /// <summary>
-    /// As <see cref="Task{TResult}.WaitAsync(CancellationToken)"/>, but goes on where the work has ended instead of being queued
-    /// to another thread, which a request that costs one round trip would feel.
+    /// Like <see cref="Task{TResult}.WaitAsync(CancellationToken)"/>, but continues on the thread that completed the work. Queueing to
+    /// another thread would be noticeable in a request of one round trip.
     /// </summary>
     public static Task<T> OrDetach<T>(this Task<T> work, CancellationToken ct) =>
         work.IsCompleted || !ct.CanBeCanceled ? work : new Wait<T>(work, ct).Task;

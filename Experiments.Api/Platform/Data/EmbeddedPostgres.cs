@@ -6,8 +6,8 @@ using System.Text;
 namespace Experiments.Api.Platform.Data;
 
 /// <summary>
-/// A private PostgreSQL from the binaries on this machine, on a Unix socket that only its owner can open. Processes that use
-/// the same directory share one server, which is adopted when it runs already; the last of them stops it.
+/// A private PostgreSQL that runs the binaries on this machine, on a Unix socket that only its owner can open. Processes with the same
+/// directory share one server. A server that is already running is reused, and the last process stops it.
 /// </summary>
 internal sealed class EmbeddedPostgres : IAsyncDisposable
 {
@@ -26,7 +26,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         _settings = settings;
         _data = Path.Combine(Root, "postgres");
         _log = Path.Combine(Root, "postgres.log");
-        // The path of a socket may have 107 bytes, and its own name needs some of them.
+        // A socket path may have at most 107 bytes, including the file name.
         var socket = Path.Combine(Root, "socket");
         _socket =
             Encoding.UTF8.GetByteCount(socket) <= 80
@@ -40,7 +40,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
 
     public string ConnectionString => $"Host={_socket};Username={Role};Database=postgres";
 
-    /// <summary>Where the database lives when nobody says where.</summary>
+    /// <summary>The data directory if none is configured.</summary>
     public static string DefaultDirectory =>
         Environment.IsPrivilegedProcess
             // The server runs as another user, who cannot look below root's home.
@@ -50,7 +50,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
                 "experiments"
             );
 
-    /// <summary>Starts the server, or joins those who use it already.</summary>
+    /// <summary>Starts the server, or joins the processes that already use it.</summary>
     /// <exception cref="InvalidOperationException">It cannot be started; the message says what to do.</exception>
     public async Task Start(CancellationToken ct)
     {
@@ -62,7 +62,8 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         using var starting = await Alone(ct);
         if (!Directory.Exists(_data))
         {
-            // Made beside its place, so that what a crash leaves half made is never taken for a database.
+            // Created in a temporary directory and then renamed, so that a half-initialised directory left by a crash is never used as a
+            // database.
             var unfinished = _data + ".new";
             await Run("rm", ["-rf", unfinished], ct);
             await Postgres(
@@ -85,7 +86,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         await StartServer();
     }
 
-    /// <summary>Starts the server again when it has died.</summary>
+    /// <summary>Restarts the server if it has died.</summary>
     /// <returns>Whether it had.</returns>
     public async Task<bool> Revive(CancellationToken ct)
     {
@@ -98,7 +99,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         return await StartServer();
     }
 
-    /// <summary>Leaves, and stops the server when nobody else uses it.</summary>
+    /// <summary>Releases the server, and stops it if no other process uses it.</summary>
     public async ValueTask DisposeAsync()
     {
         if (_user is null)
@@ -117,7 +118,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         await Postgres("pg_ctl", ["stop", "-D", _data, "-m", "fast", "-w", "-s"], CancellationToken.None);
     }
 
-    // Never broken off half way: what was started is stopped again by who uses it.
+    // Never cancelled half way. Once started, the server is stopped by the processes that use it.
     private async Task<bool> StartServer()
     {
         if (IsRunning())
@@ -125,11 +126,10 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
             return false;
         }
 
-        // A file left by a crash may name a process that is another one by now, or that nobody has buried,
-        // as it often is in a container.
+        // A PID file left by a crash may name an unrelated process by now, or a zombie, as is common in containers.
         File.Delete(Pid);
         File.Delete(Path.Combine(_socket, ".s.PGSQL.5432.lock"));
-        // pg_ctl gives the options to a shell.
+        // pg_ctl passes the options to a shell.
         var settings = new[] { "listen_addresses=", $"unix_socket_directories={_socket}", "unix_socket_permissions=0700" }
             .Concat(_settings)
             .Select(setting => $"-c '{setting.Replace("'", @"'\''", StringComparison.Ordinal)}'");
@@ -145,7 +145,8 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
 
     private string UsersLock => Path.Combine(Root, "users.lock");
 
-    // Whether any process holds its share of the users' lock; only ever asked before taking, or after giving back, one's own.
+    // Whether any process holds a shared lock on the users file. Only called before this process takes its own lock, or after it has
+    // released it.
     private bool IsUsed()
     {
         try
@@ -172,7 +173,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         }
     }
 
-    // Of the process that the file names, only one that was started for the data directory is this server.
+    // The process in the PID file is this server only if it was started for the data directory.
     private bool IsRunning()
     {
         try
@@ -219,7 +220,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         }
     }
 
-    /// <summary>The programs of a server, and who runs them.</summary>
+    /// <summary>The PostgreSQL programs, and the user who runs them.</summary>
     private sealed record Binaries(string Directory, string[] Launcher, string[] Ownership)
     {
         public static Binaries Find(string data)

@@ -4,10 +4,10 @@ using Npgsql;
 
 namespace Experiments.Api.Platform.Data;
 
-/// <summary>What an exception of the database means for the request that met it.</summary>
+/// <summary>Classifies database exceptions for the request that encountered them.</summary>
 internal static class Failure
 {
-    // The server has ended a transaction whose client did nothing for too long.
+    // The server ended a transaction that was idle for too long.
     private const string IdleInTransaction = "25P03";
 
     /// <summary>The connection had died; a read may be repeated on another one.</summary>
@@ -21,20 +21,22 @@ internal static class Failure
         )
         || IsUndone(exception);
 
-    /// <summary>The database undid the statement (a deadlock, a serialisation failure); it may be repeated.</summary>
+    /// <summary>The database rolled the statement back (a deadlock or a serialisation failure), so it may be retried.</summary>
     public static bool IsUndone(DbException exception) =>
         exception is PostgresException { SqlState: PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure };
 
-    /// <summary>Somebody else holds a lock that was needed, for longer than it was waited for.</summary>
+    /// <summary>Another transaction held a required lock for longer than the lock time-out.</summary>
     public static bool IsLocked(Exception exception) => exception is PostgresException { SqlState: PostgresErrorCodes.LockNotAvailable };
 
-    /// <summary>The database is away, slow, full, starting, stopping or out of connections: 503, try again.</summary>
+    /// <summary>
+    /// The database is unreachable, slow, full, starting, stopping or out of connections: answer 503, so that the client retries.
+    /// </summary>
     public static bool IsUnavailable(Exception exception) =>
         exception switch
         {
             OperationCanceledException or TimeoutException or SocketException => true,
-            // The first two characters are the class: connection, resources, intervention by an operator, system error; then the
-            // rolled back, the read-only standby, and a command sent on a connection that was just broken.
+            // The first two characters are the error class: connection, resources, operator intervention, system error, rollback. Then
+            // lock time-outs, a read-only standby, and a command on a broken connection.
             PostgresException { SqlState: var state } => state[..2] is "08" or "53" or "57" or "58" or "40"
                 || state is PostgresErrorCodes.LockNotAvailable
                 || state is IdleInTransaction

@@ -4,8 +4,8 @@ using Npgsql;
 namespace Experiments.Api.Platform.Data;
 
 /// <summary>
-/// Keeps a transaction that holds a lock from being taken for one whose client is gone, for as long as its owner works elsewhere. Nothing
-/// else may use its connection meanwhile. Where the process freezes the beat stops with it, and the server ends the transaction.
+/// Keeps a transaction that holds a lock from being ended as idle while its owner works elsewhere. Its connection must not be used for
+/// anything else in the meantime. If the process freezes, the heartbeat stops, and the server ends the transaction.
 /// </summary>
 internal sealed class Heartbeat : IAsyncDisposable
 {
@@ -35,7 +35,7 @@ internal sealed class Heartbeat : IAsyncDisposable
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            // The owner is back.
+            // The owner has resumed.
         }
     }
 }

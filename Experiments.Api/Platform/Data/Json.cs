@@ -6,8 +6,8 @@ using Dapper;
 namespace Experiments.Api.Platform.Data;
 
 /// <summary>
-/// JSON of the shape <typeparamref name="T"/> as the database wrote it. It goes into an answer byte by byte: what the service
-/// only passes on, it does not parse. <typeparamref name="T"/> is what the OpenAPI document shows.
+/// JSON of the shape <typeparamref name="T"/>, exactly as the database returned it. It is copied into the response without being parsed.
+/// <typeparamref name="T"/> is the type shown in the OpenAPI document.
 /// </summary>
 [JsonConverter(typeof(JsonConverters))]
 internal readonly record struct Json<T>(string Text)

@@ -7,10 +7,10 @@ using Npgsql;
 
 namespace Experiments.Api.Platform.Data;
 
-/// <summary>Brings the schema to a version, by one replica at a time.</summary>
+/// <summary>Migrates the schema to a version. Only one replica does so at a time.</summary>
 internal static class Migrator
 {
-    // Any number will do as long as nothing else on the server takes it.
+    // An arbitrary number that no other program on the server uses.
     private const long Lock = 0x4578_7065_7269_6D65;
 
     // A table may hold billions of rows, and counting them all would take hours.
@@ -38,7 +38,7 @@ internal static class Migrator
         // Connections of its own: a migration may take longer than a request is allowed to.
         await using var source = DatabaseSetup.Source(connectionString);
 
-        // Most starts have nothing to do, and that takes one query to find out.
+        // Most starts have nothing to migrate, and one query finds that out.
         if (version is null && (await Applied(source, ct)).SequenceEqual(Known.Select(known => known.Number)))
         {
             return Known[^1].Number;
@@ -85,7 +85,7 @@ internal static class Migrator
         return deleted;
     }
 
-    // Each step and its mark in the history are one transaction.
+    // Each step and its history entry are one transaction.
     private static void Migrate(string connectionString, long? version)
     {
         using var services = new ServiceCollection()
@@ -102,7 +102,7 @@ internal static class Migrator
             .BuildServiceProvider();
         var migrations = services.GetRequiredService<IMigrationRunner>();
         migrations.MigrateUp(version ?? Known[^1].Number);
-        // Only who names a version means to go down.
+        // The schema is downgraded only if a version is given explicitly.
         if (version is { } target)
         {
             migrations.MigrateDown(target);

@@ -9,8 +9,8 @@ using NpgsqlTypes;
 namespace Experiments.Api.Platform.Data;
 
 /// <summary>
-/// Lets Dapper send <c>@Name</c> as <c>$1</c>. Npgsql would otherwise parse the text of each statement at each call to do the same, which
-/// costs as much as reading a row. What a text becomes, and how its parameters are read from an object, is found out once.
+/// Makes Dapper send <c>@Name</c> as <c>$1</c>. Otherwise, Npgsql would parse the text of each statement on every call, which costs as
+/// much as reading a row. The translated text and the parameter readers are cached.
 /// </summary>
 internal sealed partial class PositionalSql : SqlMapper.IDynamicParameters
 {
@@ -101,7 +101,7 @@ internal sealed partial class PositionalSql : SqlMapper.IDynamicParameters
             };
     }
 
-    // Where a value is null, its type tells PostgreSQL what it would have been.
+    // The parameter type is sent even if the value is null.
     private static NpgsqlDbType? TypeOf(Type type) =>
         (Nullable.GetUnderlyingType(type) ?? type) switch
         {
@@ -120,7 +120,7 @@ internal sealed partial class PositionalSql : SqlMapper.IDynamicParameters
             _ => null,
         };
 
-    // Text and comments hold no parameters.
+    // String literals and comments contain no parameters.
     [GeneratedRegex(@"'[^']*'|--[^\n]*|@(?<name>[A-Za-z_]\w*)")]
     private static partial Regex ParameterOrText();
 }

@@ -6,7 +6,7 @@ using Experiments.Api.Platform.Http;
 namespace Experiments.Api.Platform.Data;
 
 /// <summary>
-/// Reads and writes JSON that the database holds: as deep as a body may be, and a few levels deeper for what it stands in.
+/// Reads and writes JSON stored in the database. The depth limit is that of a body, plus a few levels for the JSON that surrounds it.
 /// </summary>
 internal static class StoredJson
 {
@@ -14,7 +14,7 @@ internal static class StoredJson
     private static readonly JsonDocumentOptions Reading = new() { MaxDepth = MaxDepth };
     private static readonly JsonSerializerOptions Writing = new() { MaxDepth = MaxDepth };
 
-    // Another release may have written it: what it says more is ignored, and what it does not say has its default.
+    // Another release may have written it: unknown members are ignored, and missing members have their defaults.
     private static readonly JsonSerializerOptions Lenient = new(ApiJson.Options)
     {
         MaxDepth = MaxDepth,
@@ -27,7 +27,7 @@ internal static class StoredJson
     public static T Read<T>(string stored)
         where T : class => JsonSerializer.Deserialize<T>(stored, Lenient) ?? throw new JsonException($"A stored {typeof(T).Name} is null.");
 
-    /// <summary>The same for what can be computed again; null where it is of another shape, or holds a word that is not known here.</summary>
+    /// <summary>The same for data that can be recomputed: returns null if it has another structure or contains an unknown value.</summary>
     public static T? TryRead<T>(string? stored)
         where T : class
     {

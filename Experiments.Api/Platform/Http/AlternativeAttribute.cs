@@ -1,6 +1,6 @@
 namespace Experiments.Api.Platform.Http;
 
-/// <summary>Says of a type that is written in more than one way what an object stands for, and what else there may be.</summary>
+/// <summary>For a type with several JSON forms: the type that an object is read as, and a description of the valid forms.</summary>
 [AttributeUsage(AttributeTargets.Class)]
 internal sealed class AlternativeAttribute(Type type, string expected) : Attribute
 {

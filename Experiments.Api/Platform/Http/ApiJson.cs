@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 
 namespace Experiments.Api.Platform.Http;
 
-/// <summary>JSON as it is spoken here: snake_case, enums as words, nothing unknown, nothing twice.</summary>
+/// <summary>The JSON conventions of the API: snake_case, enums as strings, no unknown members and no duplicates.</summary>
 internal static class ApiJson
 {
     public static JsonSerializerOptions Options { get; } = Configure(new JsonSerializerOptions());

@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.WebUtilities;
 
 namespace Experiments.Api.Platform.Http;
 
-/// <summary>A complete answer, ready to be sent, or to be kept and sent again.</summary>
+/// <summary>A complete response, ready to be sent, or to be stored and replayed.</summary>
 internal sealed record ApiResponse(int Status, ReadOnlyMemory<byte> Body) : IResult
 {
     public string ContentType { get; init; } = "application/json; charset=utf-8";
@@ -17,22 +17,22 @@ internal sealed record ApiResponse(int Status, ReadOnlyMemory<byte> Body) : IRes
 
     public int? RetryAfter { get; init; }
 
-    /// <summary>True when this is what an earlier request with the same Idempotency-Key was answered.</summary>
+    /// <summary>Whether this replays the response to an earlier request with the same Idempotency-Key.</summary>
     public bool Replayed { get; init; }
 
-    /// <summary>A representation; its ETag is its own, or else made of its bytes.</summary>
+    /// <summary>A representation. Its ETag is its own, or else a hash of its bytes.</summary>
     public static ApiResponse Of<T>(int status, T value)
     {
         var body = JsonSerializer.SerializeToUtf8Bytes(value, ApiJson.Options);
         return new(status, body) { ETag = value is ITagged tagged ? tagged.ETag : Tag(body) };
     }
 
-    /// <summary>A representation that stands ready as JSON.</summary>
+    /// <summary>A representation that is already serialised as JSON.</summary>
     public static ApiResponse OfBytes(int status, byte[] body) => new(status, body) { ETag = Tag(body) };
 
     public static ApiResponse Empty(int status) => new(status, default);
 
-    /// <summary>A refusal as problem details (RFC 9457).</summary>
+    /// <summary>An error as problem details (RFC 9457).</summary>
     public static ApiResponse Of(ProblemResult refusal)
     {
         var problem = refusal.Problem;

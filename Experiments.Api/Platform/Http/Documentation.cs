@@ -1,6 +1,6 @@
 namespace Experiments.Api.Platform.Http;
 
-/// <summary>What a slice says of itself for the OpenAPI document, beside its route.</summary>
+/// <summary>What a slice contributes to the OpenAPI document, next to its route.</summary>
 internal static class Documentation
 {
     public static RouteHandlerBuilder WithOperation(this RouteHandlerBuilder route, string operationId, string summary) =>
@@ -32,7 +32,7 @@ internal static class Documentation
 
     public static RouteHandlerBuilder ReturnsNothing(this RouteHandlerBuilder route) => route.Produces(StatusCodes.Status204NoContent);
 
-    /// <summary>The refusals that are this operation's own; those that follow from its group and method are added to them.</summary>
+    /// <summary>The errors specific to this operation. Those that follow from its group and method are added automatically.</summary>
     public static RouteHandlerBuilder FailsWith(this RouteHandlerBuilder route, params Problem[] problems) =>
         route.WithMetadata(new Failures(problems));
 

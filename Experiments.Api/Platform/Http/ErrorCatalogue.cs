@@ -16,7 +16,7 @@ internal static class ErrorCatalogue
 
     private const string Introduction =
         "Errors are problem details (RFC 9457). Branch on the code, which never changes; show or log the detail. "
-        + "Where fields of the request are wrong, 'errors' has messages for each. The trace_id is in the log of the service.";
+        + "If fields of the request are invalid, 'errors' has messages for each. The service log contains the trace_id.";
 
     private static readonly Lazy<byte[]> Page = new(() => Encoding.UTF8.GetBytes(Html()));
 

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Options;
 
 namespace Experiments.Api.Platform.Http;
 
-/// <summary>The rules of the wire, once for all slices.</summary>
+/// <summary>HTTP behaviour that all slices share.</summary>
 internal static class HttpSetup
 {
     public static void AddHttpRules(this WebApplicationBuilder builder)
@@ -41,7 +41,7 @@ internal static class HttpSetup
     {
         app.UseMiddleware<ProblemHandlingMiddleware>();
         app.UseRouting();
-        // What applications call checks the environment's key itself and waits for nothing, so it pays for none of the rest.
+        // Serving routes check the environment key themselves and never wait, so they skip the rest of the pipeline.
         app.UseWhen(
             EnvironmentKeyRoute.IsFor,
             served =>

@@ -6,10 +6,10 @@ using Experiments.Api.Platform.Data;
 namespace Experiments.Api.Platform.Http;
 
 /// <summary>
-/// The same key and request get the first answer again. The key, the change and the answer are one transaction: a twin in
-/// flight waits for it, and a crash leaves none of the three. An answer that wrote nothing because the request was wrong (400)
-/// or the service failed (5xx) is not kept. An answer may hold a secret, so it is kept encrypted with what only the client
-/// knows: its Idempotency-Key, of which the hash is stored, and its API key.
+/// The same key and request get the first response again. The key, the change and the response are one transaction: a concurrent
+/// duplicate waits for it, and a crash leaves none of the three. A response without a change, because the request was invalid (400) or
+/// the service failed (5xx), is not stored. A response may contain a secret, so it is encrypted with values that only the client knows:
+/// its Idempotency-Key, of which only the hash is stored, and its API key.
 /// </summary>
 internal sealed class Idempotency(Db db)
 {
@@ -112,7 +112,7 @@ internal sealed class Idempotency(Db db)
     /// <summary>A use of a key: by whom, in which environment, and for what.</summary>
     internal sealed record Use(string Caller, string Scope, string Key, string Secret, byte[] Fingerprint)
     {
-        /// <summary>The key that encrypts the answer. It takes the caller to make it.</summary>
+        /// <summary>The key that encrypts the response. It can be derived only from the caller's own request.</summary>
         public byte[] Cipher => Hash("body", $"{Secret}:{Key}");
     }
 

@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 
 namespace Experiments.Api.Platform.Http;
 
-/// <summary>Reads an instant as RFC 3339 writes it: a date, a time, and an offset that leaves nothing to guess.</summary>
+/// <summary>Reads an RFC 3339 instant: a date, a time and an explicit offset.</summary>
 internal sealed class InstantConverter : JsonConverter<DateTimeOffset>
 {
     private static readonly string[] Formats = ["yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK", "yyyy-MM-dd'T'HH:mm:ssK"];

@@ -7,12 +7,12 @@ using System.Text.Unicode;
 namespace Experiments.Api.Platform.Http;
 
 /// <summary>
-/// Reads the bytes of a body into <c>T</c>, or names everything in it that cannot be read, by its path. Whether the values
-/// obey the rules of the use case is for its validator.
+/// Reads the bytes of a body into <c>T</c>, or reports everything in it that cannot be read, by path. The validator of the use case
+/// checks the values.
 /// </summary>
 internal static class JsonBody
 {
-    // More than any list may have here; how many a field may have is for its validator.
+    // A global limit on list sizes. The validator checks the limit of each field.
     private const int MostItems = 20_000;
 
     private static readonly JsonDocumentOptions Syntax = new() { MaxDepth = 64, CommentHandling = JsonCommentHandling.Disallow };
@@ -96,7 +96,7 @@ internal static class JsonBody
 
                 break;
             case JsonValueKind.Array when element.GetArrayLength() > MostItems:
-                // Told before it is looked into, since that is what costs.
+                // Reported before the items are inspected, because inspecting them is expensive.
                 errors.AddHere($"may have {MostItems} items at most");
                 break;
             case JsonValueKind.Array:
@@ -142,7 +142,7 @@ internal static class JsonBody
         }
     }
 
-    // Member by member, so that all that is wrong is named at once and not only the first.
+    // Member by member, so that all errors are reported at once, not only the first.
     private static void Explain(JsonElement element, JsonTypeInfo type, JsonErrors errors, string path = "")
     {
         foreach (var member in element.EnumerateObject().TakeWhile(_ => !errors.Enough))

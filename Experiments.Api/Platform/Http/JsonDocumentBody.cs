@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace Experiments.Api.Platform.Http;
 
-/// <summary>A body that is a document of somebody else's: whatever members it has, it is taken as it is.</summary>
+/// <summary>A body in an external format. It is accepted with whatever members it has.</summary>
 [JsonConverter(typeof(Reader))]
 internal sealed record JsonDocumentBody(JsonElement Json)
 {

@@ -3,8 +3,8 @@ using System.Globalization;
 namespace Experiments.Api.Platform.Http;
 
 /// <summary>
-/// Ids of objects in paths and queries. Whatever is not an id is read as one that no object has, so that it is not found like any
-/// other that does not exist, after the caller has been authorised and not before.
+/// Object ids in paths and queries. An invalid id is read as 0, which no object has. It therefore yields the same "not found" response as
+/// any other unknown id, and only after the caller has been authorised.
 /// </summary>
 internal static class ObjectIds
 {

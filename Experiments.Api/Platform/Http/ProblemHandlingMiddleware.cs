@@ -6,8 +6,8 @@ using Npgsql;
 namespace Experiments.Api.Platform.Http;
 
 /// <summary>
-/// What is the same around every request: its id, HEAD served as GET, the refusal of what is too large or came too early, and
-/// an answer to whatever failed.
+/// Common handling of every request: its id, HEAD served as GET, rejection of requests that are too large or too early, and a response to
+/// any failure.
 /// </summary>
 internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness readiness, ILogger<ProblemHandlingMiddleware> logger)
 {
@@ -63,7 +63,7 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
         return ApiResponse.Of(Problem.Unavailable).ExecuteAsync(context);
     }
 
-    // What applications call refuses what is too large by itself, in its own form and where browsers can read it.
+    // Serving routes reject large bodies themselves, in the format of their protocol and with CORS headers.
     private static bool IsServed(PathString path) =>
         path.StartsWithSegments("/v1") || path.StartsWithSegments("/ofrep") || path.StartsWithSegments("/api/v1/identities");
 
@@ -96,7 +96,7 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
         var problem = exception switch
         {
             BadHttpRequestException refused => RequestBody.Why(refused),
-            // A race that the statement could not see and the database has decided.
+            // A race that the statement could not see, resolved by the unique constraint.
             PostgresException { SqlState: PostgresErrorCodes.UniqueViolation, ConstraintName: "features_name" } => Problem.FeatureNameTaken,
             _ when Failure.IsUnavailable(exception) => Problem.Unavailable,
             _ => Problem.Failed,

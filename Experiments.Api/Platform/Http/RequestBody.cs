@@ -14,12 +14,12 @@ internal static class RequestBody
     public const int EventsLimit = 5 * Limit;
 
     /// <summary>
-    /// How many are read to the end nevertheless, because a client that is still sending does not hear that it is too much.
-    /// At more than these the server hangs up.
+    /// How many bytes are read to the end even if the body is too large, because a client that is still sending does not read the
+    /// response. Beyond this, the server closes the connection.
     /// </summary>
     public const int Patience = 8 * Limit;
 
-    /// <summary>What stands for a body that is not there.</summary>
+    /// <summary>The substitute for a missing body.</summary>
     public static readonly byte[] None = "{}"u8.ToArray();
 
     /// <summary>The bytes; an empty object where nothing was sent to a route that needs nothing.</summary>
@@ -38,7 +38,7 @@ internal static class RequestBody
 
         try
         {
-            // It grows with what comes, and not with what the client says will come.
+            // The buffer grows with the bytes received, not with the declared length.
             using var body = new MemoryStream((int)Math.Min(request.ContentLength ?? 0, FirstPiece));
             var length = await Drain(request.Body, body, ct);
             return length > Limit ? Problem.TooLarge
@@ -55,7 +55,7 @@ internal static class RequestBody
         }
         catch (IOException)
         {
-            // A chunk size beyond 64 bits comes out of Kestrel like this.
+            // Kestrel reports a chunk size beyond 64 bits like this.
             return Problem.Malformed;
         }
     }
@@ -153,7 +153,7 @@ internal static class RequestBody
         }
     }
 
-    /// <summary>What the server found wrong with a request.</summary>
+    /// <summary>Maps an error reported by the server to a problem.</summary>
     public static Problem Why(BadHttpRequestException exception) =>
         exception.StatusCode switch
         {
@@ -178,11 +178,11 @@ internal static class RequestBody
         }
         catch (Exception exception) when (exception is OperationCanceledException or IOException)
         {
-            // Then it will not hear.
+            // In that case, the client does not get the response.
         }
     }
 
-    // Keeps no more than is allowed, and returns how much there was.
+    // Keeps at most the allowed number of bytes, and returns the total.
     private static async Task<long> Drain(Stream body, Stream kept, CancellationToken ct)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(16 * 1024);
@@ -219,7 +219,7 @@ internal static class RequestBody
         && (!type.Charset.HasValue || HeaderUtilities.RemoveQuotes(type.Charset).Equals("utf-8", StringComparison.OrdinalIgnoreCase))
         && (packed || request.Headers.ContentEncoding.Count == 0 || request.Headers.ContentEncoding is ["identity"]);
 
-    /// <summary>Bytes in a buffer that goes back to where it came from.</summary>
+    /// <summary>Bytes in a pooled buffer, which is returned on disposal.</summary>
     internal sealed class Lent(byte[] buffer, int length) : IDisposable
     {
         public int Length => length;

@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Http.Extensions;
 
 namespace Experiments.Api.Platform.Http;
 
-/// <summary>Where a statement acts, for whom, and on which versions of the object only (null: any).</summary>
+/// <summary>The scope of a command: its environment, its actor, and the versions of the object it may act on (null: any).</summary>
 internal sealed record CommandScope(long EnvironmentId, string Actor, string[]? IfMatch);
 
 /// <summary>
@@ -92,7 +92,7 @@ internal sealed class RequestContext(HttpContext http)
         where T : class
     {
         var ct = http.RequestAborted;
-        // What a DELETE carries means nothing (RFC 9110, section 9.3.5).
+        // The body of a DELETE has no meaning (RFC 9110, section 9.3.5).
         var bytes = HttpMethods.IsDelete(http.Request.Method) ? RequestBody.None : await RequestBody.Read(http.Request, required, ct);
         if (bytes.Failure is { } unread)
         {
@@ -109,7 +109,7 @@ internal sealed class RequestContext(HttpContext http)
         IfMatch = conditions?.Value;
         if (IfMatch is not null && !IsVersioned)
         {
-            // What has no version cannot be of the one that is asked for.
+            // An object without a version can never match If-Match.
             return Http.ApiResponse.Of(Problem.Stale);
         }
 
@@ -162,7 +162,7 @@ internal sealed class RequestContext(HttpContext http)
             _ => Http.ApiResponse.Of(status, outcome.Value!),
         };
 
-    // 404 comes before anything that is wrong with a body, and is asked for only when something is.
+    // A 404 takes precedence over errors in the body, and is checked only if there is such an error.
     private async Task<ApiResponse> Fail(ProblemResult refusal)
     {
         if (

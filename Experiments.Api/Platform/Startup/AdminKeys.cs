@@ -4,10 +4,10 @@ using Npgsql;
 
 namespace Experiments.Api.Platform.Startup;
 
-/// <summary>Keys that open the whole instance: where the first one comes from, and how to make more.</summary>
+/// <summary>Admin keys of the whole instance: how the first one is created, and how to create more.</summary>
 internal sealed class AdminKeys(NpgsqlDataSource source)
 {
-    /// <summary>Makes a key and returns its secret, which is nowhere else.</summary>
+    /// <summary>Creates a key and returns its secret, which is not stored anywhere.</summary>
     public async Task<string> Create(string name, CancellationToken ct)
     {
         var secret = Secret.NewApiKey();
@@ -15,10 +15,10 @@ internal sealed class AdminKeys(NpgsqlDataSource source)
         return secret;
     }
 
-    /// <summary>Lets the key of this name be <paramref name="secret"/> and no other. Nothing happens when it is already.</summary>
+    /// <summary>Sets the key of this name to <paramref name="secret"/>, replacing any other. Does nothing if it already is.</summary>
     public Task Set(string name, string secret, CancellationToken ct) => Write(name, secret, replaces: true, ct);
 
-    /// <summary>Whether nobody at all could manage the instance.</summary>
+    /// <summary>Whether nobody can manage the instance.</summary>
     public async Task<bool> None(CancellationToken ct) =>
         (
             await new Db(source).Row<Found>(

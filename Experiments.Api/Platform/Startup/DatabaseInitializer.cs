@@ -6,8 +6,8 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 namespace Experiments.Api.Platform.Startup;
 
 /// <summary>
-/// Brings the database to where the service can work with it: the schema, the first admin key and, in Development, the demo.
-/// A database that is away is waited for, while the service already answers that it is not ready.
+/// Prepares the database: the schema, the first admin key and, in Development, the demo. If the database is unavailable, it keeps trying,
+/// while the service already reports that it is not ready.
 /// </summary>
 internal sealed class DatabaseInitializer(
     Database database,
@@ -32,7 +32,7 @@ internal sealed class DatabaseInitializer(
         }
 
         await base.StartAsync(cancellationToken);
-        // Where the database is at hand, the first request meets a service that is ready.
+        // If the database is available, the service is ready before the first request.
         await Task.WhenAny(_done.Task, Task.Delay(Patience, cancellationToken));
     }
 
@@ -59,7 +59,7 @@ internal sealed class DatabaseInitializer(
             }
             catch (Exception exception) when (exception is not OperationCanceledException)
             {
-                // Waiting would mend nothing: say what is wrong and let whoever runs the service see that it failed.
+                // Retrying would not help: log the error, and stop so that the operator sees that it failed.
                 _done.TrySetResult();
                 logger.InitializationFailed(exception);
                 Environment.ExitCode = 1;
@@ -69,7 +69,7 @@ internal sealed class DatabaseInitializer(
         }
     }
 
-    // A server that runs on its own is the business of whoever runs it; ours is started again when it has died.
+    // An external server is the operator's responsibility. The embedded one is restarted if it dies.
     private async Task Watch(CancellationToken ct)
     {
         while (database.Embedded is { } embedded)
@@ -82,7 +82,7 @@ internal sealed class DatabaseInitializer(
         }
     }
 
-    // What there is to tell the operator: a key that was made here, and an environment to try it in.
+    // Returns what to tell the operator: a newly created key, and an environment to try it in.
     private async Task<(string? Key, string? Environment)> Prepare(CancellationToken ct)
     {
         var given = configuration["EXPERIMENTS_ADMIN_KEY"];

@@ -4,8 +4,8 @@ using Microsoft.Extensions.Options;
 namespace Experiments.Api.Platform.Startup;
 
 /// <summary>
-/// Between being told to stop and stopping to listen, says so to balancers and to kept connections, and waits for them to
-/// notice. What was accepted is then finished by the server within its own time-out.
+/// After the stop signal and before the listener closes, signals the shutdown to load balancers and keep-alive connections, and waits for
+/// them to notice. The server then finishes accepted requests within its own time-out.
 /// </summary>
 internal sealed class GracefulShutdown(Readiness readiness, IOptions<RequestOptions> options) : IHostedLifecycleService
 {

@@ -4,7 +4,7 @@ using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Platform.Startup;
 
-/// <summary>Whether the process lives, and whether it should be sent requests.</summary>
+/// <summary>Liveness and readiness endpoints.</summary>
 internal static class Health
 {
     public static void MapHealth(this IEndpointRouteBuilder app)

@@ -1,6 +1,6 @@
 namespace Experiments.Api.Platform.Startup;
 
-/// <summary>What a part of the service needs in order to be sent requests.</summary>
+/// <summary>A readiness condition of one part of the service.</summary>
 internal interface IReadinessCheck
 {
     /// <summary>Why this part is not ready, in a sentence for operators, or null when it is.</summary>

@@ -2,7 +2,7 @@ using Npgsql;
 
 namespace Experiments.Api.Platform.Startup;
 
-/// <summary>Removes, once an hour, the Idempotency-Keys that have outlived their day.</summary>
+/// <summary>Once an hour, removes Idempotency-Keys that are more than a day old.</summary>
 internal sealed class IdempotencyCleanupJob(NpgsqlDataSource source, Readiness readiness, ILogger<IdempotencyCleanupJob> logger)
     : PeriodicJob(readiness, logger)
 {
@@ -18,7 +18,7 @@ internal sealed class IdempotencyCleanupJob(NpgsqlDataSource source, Readiness r
         await using var command = source.CreateCommand(Sql);
         while (await command.ExecuteNonQueryAsync(ct) > 0)
         {
-            // Some at a time, so that no statement takes longer than one may.
+            // In chunks, so that no statement exceeds the time limit.
         }
     }
 }

@@ -2,9 +2,7 @@ using Experiments.Api.Platform.Data;
 
 namespace Experiments.Api.Platform.Startup;
 
-/// <summary>
-/// Work that is done once an hour. A run that fails is logged and tried again at the next hour; whatever it fails with, the host goes on.
-/// </summary>
+/// <summary>A job that runs once an hour. A failed run is logged and retried an hour later. No failure stops the host.</summary>
 internal abstract class PeriodicJob(Readiness readiness, ILogger logger) : BackgroundService
 {
     protected virtual TimeSpan Interval => TimeSpan.FromHours(1);
@@ -21,7 +19,7 @@ internal abstract class PeriodicJob(Readiness readiness, ILogger logger) : Backg
         {
             while (!readiness.HasSchema && await Wait(TimeSpan.FromMilliseconds(100), stoppingToken))
             {
-                // The schema is being migrated, or the database is away.
+                // The schema is being migrated, or the database is unavailable.
             }
 
             try

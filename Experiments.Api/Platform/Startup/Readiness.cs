@@ -1,6 +1,6 @@
 namespace Experiments.Api.Platform.Startup;
 
-/// <summary>How far the service has come, and whether it is about to go.</summary>
+/// <summary>Whether the service has started, and whether it is shutting down.</summary>
 internal sealed class Readiness
 {
     private volatile bool _hasSchema;
@@ -13,7 +13,7 @@ internal sealed class Readiness
         set => _hasSchema = value;
     }
 
-    /// <summary>Whether the service was told to stop: it still answers, but no longer wants to be asked.</summary>
+    /// <summary>Whether the service is draining: it still answers requests, but should not get new ones.</summary>
     public bool IsDraining
     {
         get => _isDraining;

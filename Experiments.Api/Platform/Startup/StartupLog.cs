@@ -1,6 +1,6 @@
 namespace Experiments.Api.Platform.Startup;
 
-/// <summary>What the log says of starting, and of background jobs.</summary>
+/// <summary>Log messages of startup and background jobs.</summary>
 internal static partial class StartupLog
 {
     [LoggerMessage(LogLevel.Information, "Ready: the schema is {Version}")]

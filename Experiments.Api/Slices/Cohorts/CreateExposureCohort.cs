@@ -8,7 +8,7 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Cohorts;
 
-/// <summary>Makes the cohort of an experiment that has started: of all whom it was shown to, or of one variant's.</summary>
+/// <summary>Creates the cohort of a started experiment: all exposed identities, or those of one variant.</summary>
 internal static class CreateExposureCohort
 {
     public static void Map(RouteGroupBuilder experiments) =>

@@ -6,7 +6,7 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Events;
 
-/// <summary>Lists the events that have come, by name, the latest first.</summary>
+/// <summary>Lists the names of received events, most recent first.</summary>
 internal static class ListEventNames
 {
     public static void Map(RouteGroupBuilder environment) =>

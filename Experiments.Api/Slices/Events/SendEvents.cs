@@ -9,7 +9,7 @@ using Microsoft.Extensions.Options;
 
 namespace Experiments.Api.Slices.Events;
 
-/// <summary>Takes in exposures and other events. What is answered 202 is on disk.</summary>
+/// <summary>Receives exposures and other events. A 202 response means that they are on disk.</summary>
 internal static class SendEvents
 {
     public static void Map(IEndpointRouteBuilder routes) =>
@@ -41,9 +41,7 @@ internal static class SendEvents
         string? Id = null
     );
 
-    /// <summary>
-    /// How many were valid, how many of those had come before, how many were not, and what is wrong with the first hundred of these.
-    /// </summary>
+    /// <summary>The numbers of valid, duplicate and rejected events, and the errors of the first hundred rejected ones.</summary>
     [Example(
         """{"accepted": 2, "duplicates": 0, "rejected_count": 1, "rejected": [{"index": 1, "error": "events[1].timestamp is more"""
             + """ than 24 hours ahead"}]}"""

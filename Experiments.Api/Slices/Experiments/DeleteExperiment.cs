@@ -6,7 +6,7 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Experiments;
 
-/// <summary>Takes an experiment out of sight and frees its feature. The row stays, with everything that hangs on it.</summary>
+/// <summary>Soft-deletes an experiment and frees its feature. Its row and all dependent rows are kept.</summary>
 internal static class DeleteExperiment
 {
     public static void Map(RouteGroupBuilder experiments) =>

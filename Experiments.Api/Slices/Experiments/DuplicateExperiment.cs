@@ -7,8 +7,8 @@ using MediatR;
 namespace Experiments.Api.Slices.Experiments;
 
 /// <summary>
-/// Makes a new experiment that asks the same: with the settings of another one and those of its metrics and its holdout that are still
-/// there, by their present definitions, but with a salt of its own.
+/// Creates a copy of an experiment, with its settings and with those of its metrics and its holdout that still exist, in their current
+/// definitions. The copy has its own salt.
 /// </summary>
 internal static class DuplicateExperiment
 {

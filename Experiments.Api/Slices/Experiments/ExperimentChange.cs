@@ -6,10 +6,9 @@ using Experiments.Api.Slices.Features;
 namespace Experiments.Api.Slices.Experiments;
 
 /// <summary>
-/// What every change of an experiment shares. A first statement locks the feature, and so puts the changes of an experiment and
-/// of its feature in a row; the second, in the same round trip and transaction, sees everything as it is after the wait, judges,
-/// changes, logs, and answers with the experiment as it is afterwards. The slice writes the part that is its own, as
-/// <c>changed</c>.
+/// What all changes of an experiment have in common. A first statement locks the feature, which serialises the changes of an experiment
+/// and of its feature. The second, in the same round trip and transaction, sees the state after the wait. It checks, changes and audits,
+/// and returns the updated experiment. Each slice supplies its own part as <c>changed</c>.
 /// </summary>
 internal static class ExperimentChange
 {

@@ -5,7 +5,7 @@ using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Experiments;
 
-/// <summary>A metric as an experiment has it: with its role, and with the definition that the experiment measures by, for ever.</summary>
+/// <summary>A metric of an experiment: its role, and the fixed definition that the experiment measures by.</summary>
 [Example(
     """
         {"id": 1, "metric": 1, "metric_name": "Revenue", "role": "primary", "expected_direction": "increase", "aggregation": "sum",

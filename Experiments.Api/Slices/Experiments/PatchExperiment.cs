@@ -57,7 +57,7 @@ internal static class PatchExperiment
                 .Custom(
                     (body, context) =>
                     {
-                        // Whether the experiment is one of the web only the database knows.
+                        // Only the database knows whether it is a web experiment.
                         VariantBody.Check("variants", body.Variants.Value, isWeb: true, setsValues: true, context.AddFailure);
                         ExperimentRules.CheckExposure(body.Exposure.Value, context.AddFailure);
                     }
@@ -67,7 +67,7 @@ internal static class PatchExperiment
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ExperimentView>>
     {
-        // What stays as it was is not written, and leaves no entry. Variants are those of the feature, so it follows them.
+        // An unchanged value is not written and not audited. The feature's options follow the variants.
         private const string Sql = $"""
             {ExperimentChange.Subject}, holdout AS (
                 SELECT id FROM holdouts WHERE id = @Holdout AND environment_id = @EnvironmentId AND deleted_at IS NULL FOR SHARE

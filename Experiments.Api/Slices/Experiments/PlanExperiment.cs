@@ -12,9 +12,9 @@ using MediatR;
 namespace Experiments.Api.Slices.Experiments;
 
 /// <summary>
-/// Says how many identities an experiment needs, and for how many days, by what its primary metric is without it; and keeps it with the
-/// experiment, whose results then say how far along it is. What the metric is shows in control once it runs, and before in the events of
-/// the last days.
+/// Computes how many identities an experiment needs, and how many days that takes, from the baseline of its primary metric. The plan is
+/// stored with the experiment, and its results report the progress. The baseline comes from control once the experiment runs, and before
+/// that from the events of recent days.
 /// </summary>
 internal static class PlanExperiment
 {
@@ -94,7 +94,7 @@ internal static class PlanExperiment
                     : Problem.NoBaseline;
             }
 
-            // What is held to percentiles has other sums than those that are kept.
+            // The stored sums of a winsorised metric are not winsorised, so they cannot be used.
             var definition = MetricRules.Read(known.Definition!);
             var isKnown = known.IsBackfilled && known.Control >= FewestInControl && definition.Winsorize is null;
             var (sums, perDay) = isKnown
@@ -147,7 +147,7 @@ internal static class PlanExperiment
             };
         }
 
-        // Of those who come, as many take part as the holdout leaves and the rollout admits.
+        // Of the new identities, only those take part that the holdout leaves and the rollout includes.
         private async Task<(SufficientStatistics Sums, double? PerDay)> Before(
             long environmentId,
             Row known,

@@ -7,7 +7,8 @@ using MediatR;
 namespace Experiments.Api.Slices.Experiments;
 
 /// <summary>
-/// Whether an application has still to be taught the flag: none of the events that matter has come, lately, from anyone who was shown it.
+/// Whether applications still have to implement the flag: none of the relevant events has recently come from an identity that was shown
+/// it.
 /// </summary>
 internal static class RequiresFlagImplementation
 {

@@ -7,8 +7,8 @@ using MediatR;
 namespace Experiments.Api.Slices.Experiments;
 
 /// <summary>
-/// Puts an experiment that was started by mistake back before its first start. What its run came to is kept among its former runs; the
-/// results of the next one start empty. Identities keep their variants.
+/// Resets an experiment that was started by mistake to before its first start. The outcome of its run is kept among its former runs, and
+/// the next run starts with empty results. Identities keep their variants.
 /// </summary>
 internal static class ResetExperiment
 {
@@ -27,9 +27,9 @@ internal static class ResetExperiment
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ExperimentView>>
     {
-        // No aggregation meanwhile: its events would belong to the run that ends here. That lock comes first, as it does in aggregation.
-        // Whoever is just keeping results of the run holds the experiment, and what he has kept is seen by the second statement.
-        // Where there are millions of identities the second statement takes some seconds.
+        // Aggregation is locked out, because its events would belong to the run that ends here. That lock is taken first, as in
+        // aggregation. A process that is storing results of the run locks the experiment, and the second statement sees what it stored.
+        // With millions of identities, the second statement takes some seconds.
         private const string Sql = $"""
             DO $$ BEGIN PERFORM set_config('statement_timeout', '60s', true); END $$;
 

@@ -24,7 +24,7 @@ internal static class StartExperiment
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ExperimentView>>
     {
-        // Whoever deletes or changes the holdout either comes before, or sees that the experiment has started with it.
+        // A concurrent change or deletion of the holdout either comes first, or sees that the experiment has started with it.
         private const string Sql = $"""
             {ExperimentChange.Subject}, holdout AS (
                 SELECT h.id FROM holdouts h JOIN subject s ON s.holdout_id = h.id FOR SHARE OF h

@@ -9,7 +9,7 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Exposures;
 
-/// <summary>Counts who was shown what, who is excluded and why, and whether the split is the one that was meant.</summary>
+/// <summary>Counts identities by variant and exclusions by reason, and checks the sample ratio.</summary>
 internal static class GetExposures
 {
     public static void Map(RouteGroupBuilder experiments) =>
@@ -23,13 +23,14 @@ internal static class GetExposures
 
     internal sealed class Handler(Db db, AggregationWorker worker) : IRequestHandler<Query, Result<ExposuresView>>
     {
-        // Up to this long, hours; beyond, days.
+        // Hourly points up to this duration, daily points beyond it.
         private static readonly TimeSpan Hourly = TimeSpan.FromHours(72);
 
-        // What has just been sent is usually counted by then; where more is coming in than can be, the answer says how far it is.
+        // Events that have just been sent are usually counted within this time. If more arrive than can be counted, the response says how
+        // far aggregation has got.
         private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(20);
 
-        // So few are worth waiting for, so that whoever has sent them sees them.
+        // So few pending events are worth waiting for, so that their sender sees them counted.
         private const long Few = 1000;
         private static readonly TimeSpan LongerPatience = TimeSpan.FromMilliseconds(60);
 

@@ -5,7 +5,7 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Features;
 
-/// <summary>Takes a feature out of sight and frees its name. Completed experiments keep it.</summary>
+/// <summary>Soft-deletes a feature and frees its name. Completed experiments keep it.</summary>
 internal static class DeleteFeature
 {
     public static void Map(RouteGroupBuilder features) =>

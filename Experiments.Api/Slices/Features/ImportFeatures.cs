@@ -8,8 +8,8 @@ using MediatR;
 namespace Experiments.Api.Slices.Features;
 
 /// <summary>
-/// Takes over the features of a Flagsmith environment document, by name: those that are not there are created, those that differ are
-/// changed, all or none. A second import of the same document changes nothing.
+/// Imports the features of a Flagsmith environment document by name: new ones are created and different ones are updated, all or none.
+/// Importing the same document again changes nothing.
 /// </summary>
 internal static class ImportFeatures
 {
@@ -36,8 +36,8 @@ internal static class ImportFeatures
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Result<Report>>
     {
-        // An experiment that has started stands on its options, and a draft on there being some; such features refuse what would change
-        // that.
+        // A started experiment depends on the options of its feature, and a draft on there being at least one. An import that would
+        // change this is refused.
         private const string Sql = $"""
             WITH turn AS MATERIALIZED (
                 SELECT pg_advisory_xact_lock(hashtextextended('import', @EnvironmentId))

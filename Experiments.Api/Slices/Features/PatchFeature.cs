@@ -8,7 +8,9 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Features;
 
-/// <summary>Changes a feature. A draft experiment on it follows; one that has started allows nothing but the switch.</summary>
+/// <summary>
+/// Changes a feature. A draft experiment on it follows the change. Once an experiment has started, only 'enabled' may change.
+/// </summary>
 internal static class PatchFeature
 {
     public static void Map(RouteGroupBuilder features) =>

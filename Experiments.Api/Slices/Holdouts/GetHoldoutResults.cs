@@ -11,8 +11,8 @@ using MediatR;
 namespace Experiments.Api.Slices.Holdouts;
 
 /// <summary>
-/// Compares those whom a holdout keeps out with all who take part, by each metric of each experiment that has it: what the experiments
-/// have come to together. Values are not held to percentiles here.
+/// Compares the held-out identities with all others, for each metric of each experiment that uses the holdout: the combined effect of the
+/// experiments. Values are not winsorised here.
 /// </summary>
 internal static class GetHoldoutResults
 {

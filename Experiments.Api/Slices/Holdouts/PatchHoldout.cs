@@ -6,7 +6,7 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Holdouts;
 
-/// <summary>Changes a holdout that no experiment that has started has.</summary>
+/// <summary>Changes a holdout that no started experiment uses.</summary>
 internal static class PatchHoldout
 {
     public static void Map(RouteGroupBuilder holdouts) =>
@@ -45,7 +45,7 @@ internal static class PatchHoldout
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Result<HoldoutView>>
     {
-        // Experiments show their holdout, so those that have it are of a new version as well.
+        // Experiments include their holdout, so the versions of those that use it change as well.
         private const string Sql = $"""
             {HoldoutView.Lock}
 

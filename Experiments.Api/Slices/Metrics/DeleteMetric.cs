@@ -5,7 +5,7 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Metrics;
 
-/// <summary>Takes a metric out of sight. Completed experiments keep their own copy of it.</summary>
+/// <summary>Soft-deletes a metric. Completed experiments keep their own copy of it.</summary>
 internal static class DeleteMetric
 {
     public static void Map(RouteGroupBuilder metrics) =>

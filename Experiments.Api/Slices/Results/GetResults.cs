@@ -10,7 +10,7 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Results;
 
-/// <summary>Reads the results of an experiment as they were last computed; anew where that is long ago, or where it is asked for.</summary>
+/// <summary>Reads the last computed results of an experiment. They are recomputed if they are old, or on request.</summary>
 internal static class GetResults
 {
     public static void Map(RouteGroupBuilder experiments) =>
@@ -77,7 +77,7 @@ internal static class GetResults
 
             if (query.Refresh == "true" && !row.IsFinal(results.Late))
             {
-                // What has become final in between is read as it is.
+                // If the results have become final in the meantime, they are read as they are.
                 if (await refresh.Run(query.Scope, query.Id, cancellationToken) is { } refused && refused.Problem != Problem.ResultsFinal)
                 {
                     return refused;
@@ -104,7 +104,7 @@ internal static class GetResults
 
             switch (row)
             {
-                // It was deleted, or reset, in between.
+                // The experiment was deleted or reset in the meantime.
                 case null:
                     return Problem.NoExperiment;
                 case { StartedAt: null }:
@@ -133,7 +133,7 @@ internal static class GetResults
             };
         }
 
-        // Where another request is computing the first ones, these are waited for.
+        // If another request is computing the first results, wait for them.
         private async Task<ResultsRow?> Compute(Query query, CancellationToken ct)
         {
             for (var attempt = 1; ; attempt++)
@@ -170,12 +170,12 @@ internal sealed record ResultsRow(
     string? HeldReason
 )
 {
-    // What was let in at the last moment is committed by then.
+    // Events accepted at the last moment are committed by then.
     private static readonly TimeSpan Margin = TimeSpan.FromSeconds(10);
 
-    /// <summary>Whether nothing can change them any more: they are from after the time for late events, and of all metrics.</summary>
+    /// <summary>Whether the results are final: computed after the period for late events, and for all metrics.</summary>
     public bool IsFinal(TimeSpan late) => AsOf > EndedAt + late + Margin && HasAllMetrics;
 
-    /// <summary>Whether to compute them once more would make them final.</summary>
+    /// <summary>Whether recomputing the results would make them final.</summary>
     public bool CanBeFinal(TimeSpan late) => !IsFinal(late) && Now > EndedAt + late + Margin;
 }

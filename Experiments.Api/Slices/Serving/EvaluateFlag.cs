@@ -18,7 +18,7 @@ internal static class EvaluateFlag
 
     internal sealed record Context(string TargetingKey);
 
-    /// <summary>What came of it.</summary>
+    /// <summary>The result of the evaluation.</summary>
     [Example(
         """
             {"key": "button_colour", "value": "green", "reason": "SPLIT", "variant": "green",

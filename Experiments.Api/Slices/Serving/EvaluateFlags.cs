@@ -13,7 +13,7 @@ internal static class EvaluateFlags
             .HasBody<EvaluateFlag.Body>("""{"context": {"targetingKey": "user-1"}}""")
             .Returns<Evaluations>();
 
-    /// <summary>What came of all of them.</summary>
+    /// <summary>The results of the evaluation.</summary>
     [Example(
         """
             {"flags": [{"key": "button_colour", "value": "green", "reason": "SPLIT", "variant": "green",

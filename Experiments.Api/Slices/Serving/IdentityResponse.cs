@@ -6,7 +6,7 @@ using Experiments.Api.Platform;
 
 namespace Experiments.Api.Slices.Serving;
 
-/// <summary>What both ways of asking for an identity answer.</summary>
+/// <summary>The response to both identity requests (GET and POST).</summary>
 internal static class IdentityResponse
 {
     /// <summary>What is wrong with an identifier, or null.</summary>
