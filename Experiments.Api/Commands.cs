@@ -4,6 +4,7 @@ using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Settings;
 using Experiments.Api.Platform.Startup;
 using Experiments.Api.Slices.Features;
+using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace Experiments.Api;
@@ -79,7 +80,7 @@ internal static class Commands
                 }
                 else
                 {
-                    var found = await Turn(() => new RebuildFromUnits(source, late).Run(experimentId, CancellationToken.None));
+                    var found = await Turn(() => new RebuildFromUnits(source).Run(experimentId, CancellationToken.None));
                     Console.WriteLine(
                         $"Experiment {experimentId}: {found.Identities} identities rebuilt. Corrected the values of {found.Differing}."
                     );
@@ -145,9 +146,9 @@ internal static class Commands
             Console.WriteLine(await Migrator.Run(database.ConnectionString, version, CancellationToken.None));
         });
 
-    private static Task<int> WithDatabase(Func<Database, Task> command) => WithDatabase((database, _) => command(database));
+    private static Task<int> WithDatabase(Func<DatabaseServer, Task> command) => WithDatabase((database, _) => command(database));
 
-    private static async Task<int> WithDatabase(Func<Database, IConfiguration, Task> command)
+    private static async Task<int> WithDatabase(Func<DatabaseServer, IConfiguration, Task> command)
     {
         DapperSetup.Run();
         var configuration = new ConfigurationBuilder()
@@ -158,7 +159,7 @@ internal static class Commands
             .Build();
         try
         {
-            await using var database = Database.Of(configuration);
+            await using var database = DatabaseServer.Of(configuration);
             if (database.Embedded is { } embedded)
             {
                 await embedded.Start(CancellationToken.None);
@@ -171,6 +172,7 @@ internal static class Commands
             when (exception
                     is ArgumentException
                         or InvalidOperationException
+                        or OptionsValidationException
                         or IOException
                         or System.Text.Json.JsonException
                         or NpgsqlException

@@ -17,9 +17,13 @@ catch (OperationCanceledException) when (Environment.ExitCode != 0)
     // The service stopped itself while it was starting, and has said why.
     return Environment.ExitCode;
 }
-catch (Exception exception) when (exception is InvalidOperationException or OptionsValidationException)
+catch (Exception exception) when (exception is InvalidOperationException or OptionsValidationException or AggregateException)
 {
     // For errors that the operator can fix, the message says how.
-    await Console.Error.WriteLineAsync(exception.Message);
+    foreach (var cause in exception is AggregateException several ? [.. several.InnerExceptions] : new[] { exception })
+    {
+        await Console.Error.WriteLineAsync(cause.Message);
+    }
+
     return 1;
 }

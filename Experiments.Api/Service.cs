@@ -24,7 +24,7 @@ internal static class Service
         builder.AddHttpRules();
         builder.AddAccess();
         builder.AddOpenApi();
-        builder.Services.AddDatabase(Database.Of(builder.Configuration));
+        builder.Services.AddDatabase(DatabaseServer.Of(builder.Configuration));
         builder.Services.AddStartup();
         builder.Services.AddEvaluation();
         builder.Services.AddIngestion();

@@ -98,10 +98,8 @@ internal static class ResultsBenchmark
                 var after = refreshes.Order().ElementAt(2);
                 var plain = Math.Min(await Timed(() => Execute(source, Plain)), await Timed(() => Execute(source, Plain)));
                 var scan = await DuckDb.Scan(source);
-                await using var folding = AggregationWorker.Source(new Database(postgres.ConnectionString, null), null);
-                var anew = await Timed(() =>
-                    Turn(() => new RebuildFromUnits(folding, TimeSpan.FromDays(1)).Run(1, CancellationToken.None))
-                );
+                await using var folding = AggregationWorker.Source(new DatabaseServer(postgres.ConnectionString, null), null);
+                var anew = await Timed(() => Turn(() => new RebuildFromUnits(folding).Run(1, CancellationToken.None)));
                 var whole = await Timed(() =>
                     Turn(() => new RebuildFromEvents(folding, TimeSpan.FromDays(1)).Run(1, CancellationToken.None))
                 );

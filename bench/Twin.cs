@@ -59,12 +59,12 @@ internal static class Twin
         app.MapGet(
             "/api/v1/environments/{key}/experiments/{id:long}",
             (string key, long id, HttpResponse response) =>
-                ApiResponse(source, Statements.Get, response, name => name == "Id" ? id : environments[key], wrap: false)
+                BufferedResponse(source, Statements.Get, response, name => name == "Id" ? id : environments[key], wrap: false)
         );
         app.MapGet(
             "/api/v1/environments/{key}/experiments",
             (string key, HttpResponse response) =>
-                ApiResponse(
+                BufferedResponse(
                     source,
                     Statements.List,
                     response,
@@ -88,7 +88,7 @@ internal static class Twin
                 using var body = await JsonDocument.ParseAsync(request.Body);
                 var root = body.RootElement;
                 response.StatusCode = 201;
-                await ApiResponse(
+                await BufferedResponse(
                     source,
                     Statements.Create,
                     response,
@@ -118,7 +118,7 @@ internal static class Twin
                 using var body = await JsonDocument.ParseAsync(request.Body);
                 var root = body.RootElement;
                 response.StatusCode = 201;
-                await ApiResponse(
+                await BufferedResponse(
                     source,
                     Statements.CreateHoldout,
                     response,
@@ -140,7 +140,7 @@ internal static class Twin
             app.MapGet(
                 $"/api/v1/environments/{{key}}/{path}",
                 (string key, long id, HttpResponse response) =>
-                    ApiResponse(source, sql, response, name => name == "Id" ? id : environments[key], wrap: false)
+                    BufferedResponse(source, sql, response, name => name == "Id" ? id : environments[key], wrap: false)
             );
         }
 
@@ -156,7 +156,7 @@ internal static class Twin
             app.MapGet(
                 $"/api/v1/environments/{{key}}/{path}",
                 (string key, long? id, HttpResponse response) =>
-                    ApiResponse(
+                    BufferedResponse(
                         source,
                         sql,
                         response,
@@ -181,7 +181,7 @@ internal static class Twin
                 using var body = await JsonDocument.ParseAsync(request.Body);
                 var feature = body.RootElement.GetProperty("feature").GetInt64();
                 response.StatusCode = 201;
-                await ApiResponse(
+                await BufferedResponse(
                     source,
                     Statements.Duplicate,
                     response,
@@ -201,7 +201,7 @@ internal static class Twin
         app.MapPost(
             "/api/v1/environments/{key}/experiments/{id:long}/start",
             (string key, long id, HttpResponse response) =>
-                ApiResponse(
+                BufferedResponse(
                     source,
                     Statements.Start,
                     response,
@@ -234,7 +234,13 @@ internal static class Twin
         return found;
     }
 
-    private static async Task ApiResponse(NpgsqlDataSource source, string sql, HttpResponse response, Func<string, object> value, bool wrap)
+    private static async Task BufferedResponse(
+        NpgsqlDataSource source,
+        string sql,
+        HttpResponse response,
+        Func<string, object> value,
+        bool wrap
+    )
     {
         await using var connection = await source.OpenConnectionAsync();
         await using var batch = new NpgsqlBatch(connection);

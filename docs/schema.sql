@@ -116,7 +116,7 @@ CREATE INDEX features_newest ON features USING btree (environment_id, created_at
 CREATE TRIGGER features_are_served AFTER INSERT OR UPDATE ON features FOR EACH ROW EXECUTE FUNCTION announce_serving();
 CREATE TRIGGER features_switched AFTER UPDATE OF enabled ON features FOR EACH ROW WHEN ((old.enabled <> new.enabled)) EXECUTE FUNCTION cut_out_while_off();
 
--- Shares of all identities that experiments leave alone.
+-- Shares of all identities that are kept out of experiments.
 CREATE TABLE holdouts (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     environment_id bigint NOT NULL,
@@ -167,7 +167,7 @@ CREATE TABLE experiments (
     started_at timestamp with time zone,
     ended_at timestamp with time zone,
     deleted_at timestamp with time zone,
-    runs tstzmultirange NOT NULL DEFAULT '{}'::tstzmultirange, -- When it was running; what lies between two runs was a pause.
+    runs tstzmultirange NOT NULL DEFAULT '{}'::tstzmultirange, -- When it was running; a gap between two runs is a pause.
     off tstzmultirange NOT NULL DEFAULT '{}'::tstzmultirange, -- When, since the first start, its feature was switched off.
     PRIMARY KEY (id),
     CHECK (((status = 'completed'::text) OR (num_nonnulls(conclusion, conclusion_comment, shipped_variant) = 0))),
@@ -196,7 +196,7 @@ CREATE INDEX experiments_newest ON experiments USING btree (environment_id, arch
 CREATE INDEX experiments_holdout ON experiments USING btree (holdout_id) WHERE (holdout_id IS NOT NULL);
 CREATE TRIGGER experiments_are_served AFTER UPDATE ON experiments FOR EACH ROW WHEN ((('running'::text = old.status) OR ('running'::text = new.status))) EXECUTE FUNCTION announce_serving();
 
--- What an experiment was, and what it came to, each time before it was reset.
+-- Former runs of experiments: the experiment and its results before each reset.
 CREATE TABLE former_runs (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     experiment_id bigint NOT NULL,
@@ -309,7 +309,7 @@ CREATE TABLE event_batches (
     id bigint NOT NULL DEFAULT next_event_batch(), -- When it arrived, in milliseconds since 1970, times 2^20, plus a number to tell those of the same millisecond apart.
     environment_id bigint NOT NULL,
     events integer NOT NULL,
-    from_at timestamp with time zone NOT NULL, -- Events from here on are still to be aggregated; those of the future wait for their time.
+    from_at timestamp with time zone NOT NULL, -- Events from this instant on are still to be aggregated; events in the future wait until then.
     until_at timestamp with time zone NOT NULL,
     received_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (id),
@@ -366,7 +366,7 @@ CREATE TABLE exposure_counts (
     FOREIGN KEY (experiment_id) REFERENCES experiments(id)
 );
 
--- The events of an identity that the metrics of an experiment are about, and the values that follow from them.
+-- The events of an identity that the metrics of an experiment use, and the values computed from them.
 CREATE TABLE unit_metrics (
     experiment_id bigint NOT NULL,
     identity uuid NOT NULL,

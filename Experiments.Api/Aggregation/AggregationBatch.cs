@@ -19,15 +19,6 @@ internal sealed class AggregationBatch(
     /// <summary>About how many events are aggregated in one transaction.</summary>
     public const int Size = 20_000;
 
-    /// <summary>
-    /// The aggregation lag of the environment of an experiment <c>e</c>: when its oldest waiting event was received, and how many events
-    /// are waiting.
-    /// </summary>
-    public const string Pending = """
-        SELECT min(received_at) AS oldest, COALESCE(sum(events), 0)::bigint AS events
-        FROM event_batches WHERE environment_id = e.environment_id AND from_at <= clock_timestamp()
-        """;
-
     private const string Due = """
         SELECT id, environment_id, events, from_at, until_at
         FROM (
@@ -42,30 +33,6 @@ internal sealed class AggregationBatch(
         -- Neighbours in the table, so that one that has waited for long does not stretch the search over all that came since.
         WHERE before < @Size AND received_at < first + interval '5 s'
         ORDER BY id
-        """;
-
-    // A request that starts, pauses or ends an experiment locks the feature first and reads the clock afterwards. Taking the same lock
-    // here waits for requests in progress and ensures that later ones get an instant after the horizon. The runs read here are therefore
-    // final up to the horizon. The wait is short; a lock that is held for longer holds up only its own environment.
-    private const string Locked = """
-        SET LOCAL lock_timeout = '100ms';
-        SELECT f.id FROM features f
-        WHERE f.environment_id = ANY (@environments)
-          AND EXISTS (SELECT FROM experiments e WHERE e.feature_id = f.id AND e.status <> 'completed' AND e.deleted_at IS NULL)
-        ORDER BY f.id
-        FOR SHARE
-        """;
-
-    private const string Definitions = """
-        SELECT e.id, e.environment_id, f.name AS feature_name, e.salt, e.variants::text AS variants, e.rollouts::text AS rollouts,
-               e.rollout_percentage, e.runs - e.off AS runs, e.ended_at, h.salt AS holdout_salt, h.percentage AS holdout_percentage,
-                   e.exposure::text AS exposure
-        FROM experiments e
-        JOIN features f ON f.id = e.feature_id
-        LEFT JOIN holdouts h ON h.id = e.holdout_id
-        WHERE e.environment_id = ANY (@environments) AND e.started_at - interval '30 days' < @until
-            AND (e.ended_at IS NULL OR e.ended_at >= @from) AND e.deleted_at IS NULL
-        ORDER BY e.id
         """;
 
     private const string Events = $"""
@@ -112,8 +79,6 @@ internal sealed class AggregationBatch(
     // This aggregates everything that was on hold, on any replica.
     private const string Release = "DELETE FROM counting_holds WHERE environment_id = ANY (@environments);";
 
-    private readonly List<Unreadable> _unreadable = [];
-
     /// <summary>The environments that have events to aggregate.</summary>
     public async Task<IReadOnlyList<long>> Environments(long[] held) => (await connection.QueryAsync<long>(Waiting, new { held })).AsList();
 
@@ -124,7 +89,7 @@ internal sealed class AggregationBatch(
     public async Task<int?> Run(long[] held, long[]? among, CancellationToken ct)
     {
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await Begin(connection))
+        if (!await AggregationLock.Take(connection))
         {
             return null;
         }
@@ -145,14 +110,14 @@ internal sealed class AggregationBatch(
             return 0;
         }
 
-        _unreadable.Clear();
+        var definitions = new DefinitionReader(source, connection, unreadable);
         var batches = due.Keys.ToArray();
         var (first, newest) = (batches.Min(), batches.Max());
         var (from, last) = (due.Values.Min(batch => batch.FromAt), due.Values.Max(batch => batch.UntilAt));
         var environments = due.Values.Select(batch => batch.EnvironmentId).Distinct().ToArray();
-        var (experiments, highWaterMark) = await Experiments(environments, from, last, ct);
+        var (experiments, highWaterMark) = await definitions.Experiments(environments, from, last, ct);
         var until = last < highWaterMark ? last : highWaterMark;
-        var links = await Links(experiments);
+        var links = await definitions.Links(experiments);
         var names = links
             .SelectMany(link => link.Events)
             .Concat(experiments.Select(experiment => experiment.ExposureEvent))
@@ -204,7 +169,7 @@ internal sealed class AggregationBatch(
                 until,
             }
         );
-        await SaveUnreadable();
+        await definitions.SaveUnreadable();
         await connection.ExecuteAsync(
             Release + (last <= highWaterMark ? CompleteAll : Complete),
             new
@@ -219,110 +184,6 @@ internal sealed class AggregationBatch(
         );
         await transaction.CommitAsync(ct);
         return due.Values.Sum(batch => batch.Events);
-    }
-
-    /// <summary>Refuses to continue if a definition was skipped, since the result would be wrong without it.</summary>
-    /// <exception cref="InvalidOperationException">A definition cannot be read.</exception>
-    public void DemandReadable()
-    {
-        if (_unreadable is [var one, ..])
-        {
-            throw new InvalidOperationException(
-                $"The definition of experiment {one.ExperimentId}{(one.LinkId is { } link ? $", metric {link}," : "")} can't be "
-                    + $"read: {one.Error}"
-            );
-        }
-    }
-
-    /// <summary>Records the skipped definitions in the current transaction.</summary>
-    public Task SaveUnreadable() => unreadable?.Save(connection, _unreadable) ?? Task.CompletedTask;
-
-    /// <summary>
-    /// Makes this transaction the only one that aggregates. Returns false if another transaction holds the lock. Waits at most 100 ms for
-    /// any other lock.
-    /// </summary>
-    public static Task<bool> Begin(NpgsqlConnection connection) =>
-        connection.QuerySingleAsync<bool>(
-            "SELECT pg_try_advisory_xact_lock(hashtext('aggregation')) AND set_config('lock_timeout', '100ms', true) IS NOT NULL"
-        );
-
-    /// <summary>The same for a rebuild, whose duration grows with the number of events or identities.</summary>
-    public static async Task<bool> BeginRebuild(NpgsqlConnection connection)
-    {
-        if (!await Begin(connection))
-        {
-            return false;
-        }
-
-        await connection.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'");
-        return true;
-    }
-
-    /// <summary>One experiment, if it has started, and the instant up to which its known runs are final.</summary>
-    public async Task<(IReadOnlyList<ExperimentDefinition> Experiments, DateTime HighWaterMark)> Experiments(
-        long experimentId,
-        CancellationToken ct
-    )
-    {
-        var environment =
-            await connection.QuerySingleOrDefaultAsync<long?>(
-                "SELECT environment_id FROM experiments WHERE id = @experimentId",
-                new { experimentId }
-            ) ?? throw new InvalidOperationException($"There is no experiment {experimentId}.");
-        var (experiments, highWaterMark) = await Experiments([environment], DateTime.UnixEpoch, DateTime.MaxValue.AddYears(-1), ct);
-        _unreadable.RemoveAll(one => one.ExperimentId != experimentId);
-        return ([.. experiments.Where(experiment => experiment.Id == experimentId && experiment.Timeline.Runs.Count > 0)], highWaterMark);
-    }
-
-    /// <summary>The metrics of those experiments that have started.</summary>
-    public async Task<IReadOnlyList<MetricLink>> Links(IReadOnlyList<ExperimentDefinition> experiments)
-    {
-        var byId = experiments.ToDictionary(experiment => experiment.Id);
-        return MetricLink.Of(
-            await connection.QueryAsync<MetricLink.Row>(
-                """
-                SELECT id, experiment_id, aggregation, definition::text AS definition
-                FROM experiment_metrics WHERE experiment_id = ANY (@ids)
-                """,
-                new
-                {
-                    ids = byId.Values.Where(experiment => experiment.Timeline.Runs.Count > 0).Select(experiment => experiment.Id).ToArray(),
-                }
-            ),
-            id => byId[id],
-            _unreadable
-        );
-    }
-
-    // In its own transaction, so that changes to an experiment wait only while its definition is read.
-    private async Task<(IReadOnlyList<ExperimentDefinition> Experiments, DateTime HighWaterMark)> Experiments(
-        long[] environments,
-        DateTime from,
-        DateTime until,
-        CancellationToken ct
-    )
-    {
-        await using var beat = Heartbeat.Of(connection);
-        await using var other = await source.OpenConnectionAsync(ct);
-        await using var transaction = await other.BeginTransactionAsync(ct);
-        await other.ExecuteAsync(Locked, new { environments });
-        var rows = await other.QueryAsync<ExperimentDefinition.Row>(
-            Definitions,
-            new
-            {
-                environments,
-                from,
-                until,
-            }
-        );
-        var highWaterMark = await other.QuerySingleAsync<DateTime>("SELECT clock_timestamp()");
-        return (
-            [
-                .. rows.Select(row => Unreadable.TryRead(row.Id, null, _unreadable, () => new ExperimentDefinition(row)))
-                    .OfType<ExperimentDefinition>(),
-            ],
-            highWaterMark
-        );
     }
 
     private static NpgsqlParameter<T> Value<T>(T value) => new() { TypedValue = value };

@@ -10,7 +10,7 @@ namespace Experiments.Api.Aggregation;
 
 /// <summary>The background job that aggregates new events into exposures, unit metrics and sums, whichever replica ingested them.</summary>
 internal sealed class AggregationWorker(
-    Database database,
+    DatabaseServer database,
     Readiness readiness,
     IOptions<ResultsOptions> options,
     UnreadableDefinitions unreadable,
@@ -58,7 +58,7 @@ internal sealed class AggregationWorker(
     }
 
     /// <summary>Connections for statements that may run longer than the request deadline.</summary>
-    public static NpgsqlDataSource Source(Database database, ILoggerFactory? loggers)
+    public static NpgsqlDataSource Source(DatabaseServer database, ILoggerFactory? loggers)
     {
         // Only the actual batch id tells where a batch is stored, so a generic plan would be a bad one. No statement runs long enough for
         // JIT compilation to pay off.

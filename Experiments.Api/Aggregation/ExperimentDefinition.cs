@@ -17,6 +17,11 @@ internal sealed class ExperimentDefinition
     {
         (Id, EnvironmentId, FeatureName) = (row.Id, row.EnvironmentId, row.FeatureName);
         _criteria = StoredJson.Read<ExposureCriteria>(row.Exposure);
+        if (_criteria.TestIdentities is { Trait: null } or { Values: null })
+        {
+            throw new FormatException("exposure.test_identities needs a trait and values.");
+        }
+
         var variants = StoredJson.Variants(row.Variants);
         _keys = [.. variants.Select(variant => variant.Key)];
         _assigner = new(row.Salt, variants.Select(variant => variant.Weight), row.HoldoutSalt, row.HoldoutPercentage ?? 0);

@@ -38,7 +38,7 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
     );
 
     private readonly Dictionary<Key, (string Identifier, ExposureState State)> _found = [];
-    private readonly ExposureCounts _counts = new();
+    private readonly ExposureCountsDelta _counts = new();
 
     /// <summary>Merges the events, and returns the new state of each changed row.</summary>
     public async Task<IReadOnlyDictionary<Key, ExposureState>> Aggregate(

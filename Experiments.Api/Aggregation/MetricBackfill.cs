@@ -44,7 +44,12 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
 
     private const string Move = """
         UPDATE experiment_metrics SET backfilled_to = @at, backfilled_key = @key, backfilled = @isDone WHERE id = ANY (@links);
-        DELETE FROM unreadable_definitions WHERE link_id = ANY (@links) AND @isDone;
+        WITH healed AS (
+            DELETE FROM unreadable_definitions WHERE experiment_id = @experimentId AND link_id IS NOT NULL AND @isDone
+            RETURNING experiment_id
+        )
+        -- So that results are computed again, even final ones.
+        UPDATE results SET as_of = NULL WHERE experiment_id IN (SELECT experiment_id FROM healed);
         """;
 
     /// <summary>
@@ -81,26 +86,26 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
     private async Task<bool?> Page(long experimentId, CancellationToken ct)
     {
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await AggregationBatch.Begin(connection))
+        if (!await AggregationLock.Take(connection))
         {
             return null;
         }
 
-        var batch = new AggregationBatch(source, connection, late, unreadable);
-        var (experiments, highWaterMark) = await batch.Experiments(experimentId, ct);
+        var definitions = new DefinitionReader(source, connection, unreadable);
+        var (experiments, highWaterMark) = await definitions.Experiments(experimentId, ct);
         if (experiments is not [var experiment])
         {
             // The experiment was reset in the meantime, or its definition cannot be read.
-            await batch.SaveUnreadable();
+            await definitions.SaveUnreadable();
             await transaction.CommitAsync(ct);
             return false;
         }
 
-        var links = await batch.Links(experiments);
+        var links = await definitions.Links(experiments);
         var cursor = await connection.QuerySingleAsync<CursorRow>(Cursor, new { experimentId });
         var fresh = links.Where(link => cursor.Links?.Contains(link.Id) == true).ToList();
         var (edge, isDone) = ((At: highWaterMark, Key: long.MaxValue), true);
-        await batch.SaveUnreadable();
+        await definitions.SaveUnreadable();
         if (fresh.Count == 0)
         {
             // The remaining metrics cannot be read.
@@ -157,6 +162,7 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
                 at = edge.At,
                 key = edge.Key,
                 isDone,
+                experimentId,
                 Links = fresh.Select(link => link.Id).ToArray(),
             }
         );

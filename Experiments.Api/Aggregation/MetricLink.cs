@@ -17,6 +17,7 @@ internal sealed class MetricLink
     {
         (Id, Experiment, _definition) = (row.Id, experiment, MetricRules.Read(row.Definition));
         var aggregation = Words.Parse<MetricAggregation>(row.Aggregation);
+        MetricRules.Check(row.Aggregation, _definition, (path, message) => throw new FormatException($"{path}: {message}"));
         _formula = new(aggregation, _definition);
         _sources = _definition.Sources;
         (_hasSteps, _hasDenominator) = (
@@ -57,28 +58,36 @@ internal sealed class MetricLink
     public static IReadOnlyList<MetricLink> Of(
         IEnumerable<Row> rows,
         Func<long, ExperimentDefinition> experiment,
-        List<Unreadable> unreadable
+        List<UnreadableDefinition> unreadable
     )
     {
         var links = new List<MetricLink>();
-        foreach (var ofOne in rows.GroupBy(row => row.ExperimentId))
+        foreach (var rowsOfOne in rows.GroupBy(row => row.ExperimentId))
         {
-            var readable = new List<MetricLink>();
-            // An unreadable metric keeps its index; otherwise, the indexes of the later metrics would shift.
-            foreach (var (index, row) in ofOne.OrderBy(row => row.Id).Index())
-            {
-                if (
-                    Unreadable.TryRead(row.ExperimentId, row.Id, unreadable, () => new MetricLink(row, experiment(row.ExperimentId))) is
-                    { } link
+            // The values of an identity are one row, and metrics share events, so one metric that can't be read holds back the others of
+            // its experiment.
+            var ofOne = rowsOfOne
+                .OrderBy(row => row.Id)
+                .Select(row =>
+                    UnreadableDefinition.TryRead(
+                        row.ExperimentId,
+                        row.Id,
+                        unreadable,
+                        () => new MetricLink(row, experiment(row.ExperimentId))
+                    )
                 )
-                {
-                    link.Index = index;
-                    readable.Add(link);
-                    link.SourceMetric = readable.First(other => other.Sources == link.Sources).Id;
-                }
+                .ToList();
+            if (ofOne.Contains(null))
+            {
+                continue;
             }
 
-            links.AddRange(readable);
+            foreach (var (index, link) in ofOne.OfType<MetricLink>().Index())
+            {
+                link.Index = index;
+                link.SourceMetric = ofOne.OfType<MetricLink>().First(other => other.Sources == link.Sources).Id;
+                links.Add(link);
+            }
         }
 
         return links;

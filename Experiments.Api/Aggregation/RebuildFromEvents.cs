@@ -46,6 +46,8 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         DELETE FROM metric_steps WHERE link_id = ANY (@links);
         UPDATE experiment_metrics SET backfilled = true WHERE id = ANY (@links);
         DELETE FROM unreadable_definitions WHERE experiment_id = @Id;
+        -- So that results are computed again, even final ones.
+        UPDATE results SET as_of = NULL WHERE experiment_id = @Id;
         """;
 
     /// <summary>Rebuilds the experiment. Returns null if a replica is aggregating at the moment.</summary>
@@ -54,15 +56,15 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await AggregationBatch.BeginRebuild(connection))
+        if (!await AggregationLock.TakeForRebuild(connection))
         {
             return null;
         }
 
-        var batch = new AggregationBatch(source, connection, late);
-        var (experiments, highWaterMark) = await batch.Experiments(experimentId, ct);
-        var links = await batch.Links(experiments);
-        batch.DemandReadable();
+        var definitions = new DefinitionReader(source, connection);
+        var (experiments, highWaterMark) = await definitions.Experiments(experimentId, ct);
+        var links = await definitions.Links(experiments);
+        definitions.DemandReadable();
         if (experiments is not [var experiment])
         {
             return new(0, 0, 0);
@@ -86,7 +88,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         var slices =
             (int)Math.Clamp(bytes / BytesInTable * BytesInMemory / (GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4), 0, 255) + 1;
 
-        var (counts, delta) = (new ExposureCounts(), new MetricSumsDelta());
+        var (counts, delta) = (new ExposureCountsDelta(), new MetricSumsDelta());
         var report = new Report(0, 0, 0);
         for (var slice = 0; slice < slices; slice++)
         {

@@ -8,7 +8,7 @@ namespace Experiments.Api.Aggregation;
 /// Recomputes every value and every sum of an experiment from the stored exposures and unit events, and corrects what differs. It reads
 /// one row per identity, so it is much faster than <see cref="RebuildFromEvents"/>, which starts from the raw events.
 /// </summary>
-internal sealed class RebuildFromUnits(NpgsqlDataSource source, TimeSpan late)
+internal sealed class RebuildFromUnits(NpgsqlDataSource source)
 {
     private const int Chunk = 20_000;
 
@@ -25,6 +25,7 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source, TimeSpan late)
         DELETE FROM exposure_counts WHERE experiment_id = @experimentId AND outcome <> @NoIdentifier;
         DELETE FROM metric_sums WHERE link_id = ANY (@links);
         DELETE FROM metric_steps WHERE link_id = ANY (@links);
+        UPDATE results SET as_of = NULL WHERE experiment_id = @experimentId;
         """;
 
     /// <summary>Rebuilds the sums. Returns null if a replica is aggregating at the moment.</summary>
@@ -33,21 +34,21 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source, TimeSpan late)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await AggregationBatch.BeginRebuild(connection))
+        if (!await AggregationLock.TakeForRebuild(connection))
         {
             return null;
         }
 
-        var batch = new AggregationBatch(source, connection, late);
-        var (experiments, _) = await batch.Experiments(experimentId, ct);
-        var links = await batch.Links(experiments);
-        batch.DemandReadable();
+        var definitions = new DefinitionReader(source, connection);
+        var (experiments, _) = await definitions.Experiments(experimentId, ct);
+        var links = await definitions.Links(experiments);
+        definitions.DemandReadable();
         if (experiments is not [var experiment])
         {
             return new(0, 0);
         }
 
-        var (values, counts, delta) = (new UnitValues(experiment, links), new ExposureCounts(), new MetricSumsDelta());
+        var (values, counts, delta) = (new UnitValues(experiment, links), new ExposureCountsDelta(), new MetricSumsDelta());
         var differing = new List<UnitMetrics>();
         var identities = 0L;
         await using (

@@ -51,7 +51,7 @@ internal sealed class RebuiltUnits
     public int? IndexOf(Guid identity) => _indexes.TryGetValue(identity, out var index) ? index : null;
 
     /// <summary>Adds all exposed identities to the counts and the sums.</summary>
-    public void AddTo(ExposureCounts counts, MetricSumsDelta delta)
+    public void AddTo(ExposureCountsDelta counts, MetricSumsDelta delta)
     {
         for (var index = 0; index < Count; index++)
         {

@@ -13,7 +13,7 @@ internal sealed class UnitCollector(ExperimentDefinition experiment, IReadOnlyLi
     private readonly List<(int Unit, long SourceMetric, MetricEvent Event)> _events = [];
 
     /// <summary>Adds an event. An event without an identifier only adds to the exclusion counts.</summary>
-    public void Add(StoredEvent raw, ExposureCounts counts)
+    public void Add(StoredEvent raw, ExposureCountsDelta counts)
     {
         if (experiment.IsConcerned(raw))
         {
@@ -29,7 +29,7 @@ internal sealed class UnitCollector(ExperimentDefinition experiment, IReadOnlyLi
     /// <summary>The identities with everything that was added.</summary>
     public RebuiltUnits Build() => new(experiment, links, _units, _events);
 
-    private void AddExposure(StoredEvent raw, ExposureCounts counts)
+    private void AddExposure(StoredEvent raw, ExposureCountsDelta counts)
     {
         if (string.IsNullOrEmpty(raw.Identifier))
         {

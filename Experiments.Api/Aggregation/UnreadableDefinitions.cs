@@ -20,7 +20,7 @@ internal sealed class UnreadableDefinitions
             RETURNING experiment_id, link_id, error
         ), restarted AS (
             UPDATE experiment_metrics SET backfilled = false, backfilled_to = NULL, backfilled_key = NULL
-            WHERE id IN (SELECT link_id FROM recorded)
+            WHERE experiment_id IN (SELECT experiment_id FROM recorded WHERE link_id IS NOT NULL)
         )
         SELECT * FROM recorded
         """;
@@ -41,7 +41,7 @@ internal sealed class UnreadableDefinitions
     }
 
     /// <summary>Records the skipped definitions in the transaction of the batch.</summary>
-    public async Task Save(NpgsqlConnection connection, IReadOnlyCollection<Unreadable> found)
+    public async Task Save(NpgsqlConnection connection, IReadOnlyCollection<UnreadableDefinition> found)
     {
         if (found.Count == 0)
         {
@@ -49,7 +49,7 @@ internal sealed class UnreadableDefinitions
         }
 
         _skipped.Add(found.Count);
-        var recorded = await connection.QueryAsync<Unreadable>(
+        var recorded = await connection.QueryAsync<UnreadableDefinition>(
             Record,
             new
             {
@@ -73,10 +73,10 @@ internal sealed class UnreadableDefinitions
 }
 
 /// <summary>An unreadable definition: of a metric of an experiment or, without a link id, of the experiment itself.</summary>
-internal sealed record Unreadable(long ExperimentId, long? LinkId, string Error)
+internal sealed record UnreadableDefinition(long ExperimentId, long? LinkId, string Error)
 {
     /// <summary>Reads a definition. If that fails for any reason, adds it to <paramref name="found"/> and returns null.</summary>
-    public static T? TryRead<T>(long experimentId, long? linkId, List<Unreadable> found, Func<T> read)
+    public static T? TryRead<T>(long experimentId, long? linkId, List<UnreadableDefinition> found, Func<T> read)
         where T : class
     {
         try

@@ -22,7 +22,7 @@ internal static class EnvironmentKey
         Func<HttpContext, ProblemResult, Task>? refuse = null
     )
     {
-        refuse ??= static (http, refusal) => ApiResponse.Of(refusal).ExecuteAsync(http);
+        refuse ??= static (http, refusal) => BufferedResponse.Of(refusal).ExecuteAsync(http);
         // Taken here once, so that a request needs no scope of services.
         var snapshots = routes.ServiceProvider.GetRequiredService<Snapshots>();
         return routes

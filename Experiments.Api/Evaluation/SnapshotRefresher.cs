@@ -10,8 +10,12 @@ namespace Experiments.Api.Evaluation;
 /// Keeps the snapshots up to date: listens for notifications from the database, and rereads everything every ten seconds in case a
 /// notification was lost with its connection.
 /// </summary>
-internal sealed class SnapshotRefresher(Database database, Snapshots snapshots, Readiness readiness, ILogger<SnapshotRefresher> logger)
-    : BackgroundService
+internal sealed class SnapshotRefresher(
+    DatabaseServer database,
+    Snapshots snapshots,
+    Readiness readiness,
+    ILogger<SnapshotRefresher> logger
+) : BackgroundService
 {
     /// <summary>How often everything is read again.</summary>
     public static readonly TimeSpan Poll = TimeSpan.FromSeconds(10);

@@ -39,7 +39,7 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILo
 
     // Refreshes run one after the other, so that a later read is never overwritten by an earlier one.
     private readonly SemaphoreSlim _reading = new(1);
-    private readonly MemoryCache _unknown = new(new MemoryCacheOptions { SizeLimit = 10_000, Clock = new ElapsedTime(clock) });
+    private readonly MemoryCache _unknown = new(new MemoryCacheOptions { SizeLimit = 10_000, Clock = new MonotonicClock(clock) });
     private volatile bool _isCutOff;
     private long _confirmed = clock.GetTimestamp();
 

@@ -44,7 +44,7 @@ internal sealed class EventBatch
             }
             else if (_events[index].Id is null)
             {
-                _events[index] = _events[index] with { Key = DeduplicationKey.OfRepeated(_events[first].Key, ++times) };
+                _events[index] = _events[index] with { Key = DeduplicationKeyHasher.OfRepeated(_events[first].Key, ++times) };
                 hasEqual = true;
             }
         }

@@ -12,7 +12,7 @@ namespace Experiments.Api.Ingestion;
 /// </summary>
 internal ref struct EventBatchParser
 {
-    private readonly DeduplicationKey _key;
+    private readonly DeduplicationKeyHasher _key;
     private readonly DateTime _latest;
     private readonly ReadOnlySpan<byte> _body;
     private Utf8JsonReader _json;
@@ -22,9 +22,9 @@ internal ref struct EventBatchParser
     private EventBatchParser(ReadOnlySpan<byte> body, long environmentId, DateTime now)
     {
         _body = body;
-        _json = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = EventLimits.ReadDepth });
-        _key = new DeduplicationKey(environmentId);
-        _latest = now + EventLimits.Ahead;
+        _json = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = EventSizeLimits.ReadDepth });
+        _key = new DeduplicationKeyHasher(environmentId);
+        _latest = now + EventSizeLimits.Ahead;
     }
 
     public static Result<EventBatch> Read(ReadOnlySpan<byte> body, long environmentId, DateTime now)
@@ -79,9 +79,9 @@ internal ref struct EventBatchParser
 
             for (var index = 0; Next(JsonTokenType.EndArray); index++)
             {
-                if (index == EventLimits.Batch)
+                if (index == EventSizeLimits.Batch)
                 {
-                    return ProblemResult.Field("events", $"There may be {EventLimits.Batch} of these at most in one request.");
+                    return ProblemResult.Field("events", $"There may be {EventSizeLimits.Batch} of these at most in one request.");
                 }
 
                 ReadEvent(batch, index);
@@ -134,25 +134,25 @@ internal ref struct EventBatchParser
             switch (member)
             {
                 case EventMember.Event:
-                    name = Text(".event", EventLimits.Event, ref _lastName, ref error);
+                    name = Text(".event", EventSizeLimits.Event, ref _lastName, ref error);
                     break;
                 case EventMember.FeatureName:
-                    feature = Text(".feature_name", EventLimits.FeatureName, ref _lastFeature, ref error);
+                    feature = Text(".feature_name", EventSizeLimits.FeatureName, ref _lastFeature, ref error);
                     break;
                 case EventMember.Identifier:
                     identifier = Text(".identifier", Identity.MaxLength, ref error);
                     break;
                 case EventMember.Value:
-                    value = Text(".value", EventLimits.ValueBytes, ref error, inBytes: true);
+                    value = Text(".value", EventSizeLimits.ValueBytes, ref error, inBytes: true);
                     break;
                 case EventMember.Id:
-                    id = Text(".id", EventLimits.Id, ref error);
+                    id = Text(".id", EventSizeLimits.Id, ref error);
                     break;
                 case EventMember.Traits:
-                    traits = Object(".traits", EventLimits.TraitsBytes, ofTraits: true, ref error);
+                    traits = Object(".traits", EventSizeLimits.TraitsBytes, ofTraits: true, ref error);
                     break;
                 case EventMember.Metadata:
-                    metadata = Object(".metadata", EventLimits.MetadataBytes, ofTraits: false, ref error);
+                    metadata = Object(".metadata", EventSizeLimits.MetadataBytes, ofTraits: false, ref error);
                     break;
                 case EventMember.Timestamp:
                     at = Timestamp(ref error);
@@ -180,7 +180,7 @@ internal ref struct EventBatchParser
         : name == ReceivedEvent.Exposure && string.IsNullOrWhiteSpace(feature)
             ? new(".feature_name", $"is required for '{ReceivedEvent.Exposure}'")
         : (seen & 1 << (int)EventMember.Timestamp) == 0 ? new(".timestamp", "is required: milliseconds since 1970")
-        : (seen & 1 << (int)EventMember.Id) != 0 && string.IsNullOrEmpty(id) ? new(".id", $"must have 1 to {EventLimits.Id} characters")
+        : (seen & 1 << (int)EventMember.Id) != 0 && string.IsNullOrEmpty(id) ? new(".id", $"must have 1 to {EventSizeLimits.Id} characters")
         : null;
 
     private bool Next(JsonTokenType end) => _json.Read() && _json.TokenType != end;
@@ -248,7 +248,7 @@ internal ref struct EventBatchParser
 
         var start = (int)_json.TokenStartIndex;
         EventError? wrong = null;
-        var hash = JsonContent.Hash(ref _json, ofTraits ? EventLimits.Trait : EventLimits.Any, ref wrong);
+        var hash = JsonContent.Hash(ref _json, ofTraits ? EventSizeLimits.Trait : EventSizeLimits.Any, ref wrong);
         var length = (int)_json.BytesConsumed - start;
         if (length > limit)
         {
@@ -273,7 +273,7 @@ internal ref struct EventBatchParser
             {
                 error ??= new(".timestamp", "is more than 24 hours ahead");
             }
-            else if (at <= EventLimits.Earliest)
+            else if (at <= EventSizeLimits.Earliest)
             {
                 error ??= new(".timestamp", "must be after 2020-01-01, in milliseconds since 1970");
             }

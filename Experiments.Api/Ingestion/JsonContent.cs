@@ -17,9 +17,9 @@ internal static class JsonContent
     /// </summary>
     public static ulong Hash(ref Utf8JsonReader json, Limits limits, ref EventError? wrong)
     {
-        if (json.CurrentDepth > EventLimits.Depth)
+        if (json.CurrentDepth > EventSizeLimits.Depth)
         {
-            wrong ??= new("", $"may be {EventLimits.Depth} levels deep at most");
+            wrong ??= new("", $"may be {EventSizeLimits.Depth} levels deep at most");
         }
 
         switch (json.TokenType)

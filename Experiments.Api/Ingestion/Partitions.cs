@@ -4,7 +4,7 @@ using Npgsql;
 namespace Experiments.Api.Ingestion;
 
 /// <summary>The monthly partitions of the events.</summary>
-internal sealed class Partitions(Database database)
+internal sealed class Partitions(DatabaseServer database)
 {
     /// <summary>Creates the partitions that cover these instants.</summary>
     public async Task Make(DateTime first, DateTime last, CancellationToken ct)

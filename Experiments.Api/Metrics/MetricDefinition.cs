@@ -29,7 +29,7 @@ internal sealed record MetricDefinition(
     double? FromHours = null,
     double? ToHours = null,
     double? ConversionWindowHours = null,
-    Winsorizing? Winsorize = null,
+    Winsorization? Winsorize = null,
     double? LookbackDays = null
 )
 {
@@ -97,4 +97,4 @@ internal sealed record MetricFilter(string? Property = null, string? Operator = 
 }
 
 /// <summary>The percentiles, from 0 to 1, to which values below and above are clamped.</summary>
-internal sealed record Winsorizing(double? Lower = null, double? Upper = null);
+internal sealed record Winsorization(double? Lower = null, double? Upper = null);

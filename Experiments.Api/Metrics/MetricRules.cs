@@ -107,7 +107,7 @@ internal static class MetricRules
         {
             var prefix = path.Length == 0 ? "" : path + ".";
             Demand(
-                !string.IsNullOrWhiteSpace(source?.Event) && source.Event.Length <= EventLimits.Event,
+                !string.IsNullOrWhiteSpace(source?.Event) && source.Event.Length <= EventSizeLimits.Event,
                 prefix + "event",
                 "This is required: the name of the event, 256 characters at most."
             );

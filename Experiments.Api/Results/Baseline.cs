@@ -125,7 +125,7 @@ internal sealed class Baseline(NpgsqlDataSource source)
     }
 
     // Clamped between the percentiles of all identities, most of which are zero. Uses the nearest rank, starting from one, as results do.
-    private static IEnumerable<MetricValue> Held(List<MetricValue> values, long n, Winsorizing? held)
+    private static IEnumerable<MetricValue> Held(List<MetricValue> values, long n, Winsorization? held)
     {
         if (held is null || n == 0)
         {

@@ -8,7 +8,7 @@ namespace Experiments.Api.Results;
 /// <param name="Exact">The comparison by the exact posteriors of the arms, for conversions and counts.</param>
 /// <param name="Floor">Why there is not enough data for a test yet, or null if there is enough.</param>
 /// <param name="Share">The share of identities with a value, if there are too few to compare means.</param>
-internal sealed record ComparedMetricArm(Comparison Comparison, ExactChance? Exact, ComparisonReason? Floor, ShareWithValue? Share)
+internal sealed record ComparedMetricArm(Comparison Comparison, PosteriorComparison? Exact, ComparisonReason? Floor, ShareWithValue? Share)
 {
     private const int FewestIdentities = 50;
     private const int FewestConversions = 5;
@@ -30,11 +30,11 @@ internal sealed record ComparedMetricArm(Comparison Comparison, ExactChance? Exa
             ? null
             : metric.Aggregation switch
             {
-                MetricAggregation.Occurrence or MetricAggregation.Funnel => ExactChance.Compare(
+                MetricAggregation.Occurrence or MetricAggregation.Funnel => PosteriorComparison.Compare(
                     new BetaPosterior(control.N, control.Sum),
                     new BetaPosterior(treatment.N, treatment.Sum)
                 ),
-                MetricAggregation.Count => ExactChance.Compare(
+                MetricAggregation.Count => PosteriorComparison.Compare(
                     new GammaPosterior(control.N, control.Sum),
                     new GammaPosterior(treatment.N, treatment.Sum)
                 ),

@@ -24,7 +24,7 @@ internal static class ResultsCalculator
         var ratio = SampleRatioView.Of(identities, input.Variants.Select(variant => variant.Weight));
         var isBroken = ratio.IsHealthy is false;
         var compared = input.Metrics.Select(metric => (Metric: metric, Arms: TryCompare(metric, input, failed))).ToList();
-        var tests = new Adjusted(compared.Where(pair => pair.Metric.Role != MetricRole.Guardrail));
+        var tests = new AdjustedTests(compared.Where(pair => pair.Metric.Role != MetricRole.Guardrail));
         var metrics = compared
             .Select(pair => new MetricResult(
                 pair.Metric.Metric,
@@ -54,7 +54,7 @@ internal static class ResultsCalculator
                 pair.Arms is null ? Failed : null
             ))
             .ToList();
-        var (recommendation, reasons) = Recommend(
+        var (recommendation, reasons) = Recommendation.Of(
             metrics,
             isBroken,
             [.. input.Variants.Where(variant => variant.Weight > 0).Select(variant => variant.Key)]
@@ -70,7 +70,7 @@ internal static class ResultsCalculator
             recommendation,
             reasons,
             identities.Sum(),
-            ExposedVariant.Of(input.Variants, identities),
+            VariantExposures.Of(input.Variants, identities),
             ratio,
             input.HeldOut,
             ExposureState.Reasons.ToDictionary(reason => reason, reason => input.Outcomes.GetValueOrDefault(reason)),
@@ -127,38 +127,6 @@ internal static class ResultsCalculator
                 ),
         ];
     }
-
-    // The family consists of the primary and secondary metrics, for each arm. Guardrails are judged individually, because missing harm is
-    // the worse mistake.
-    private sealed class Adjusted
-    {
-        private readonly Dictionary<(long Link, int Index), AdjustedPValues> _tests;
-
-        public Adjusted(IEnumerable<(MeasuredMetric Metric, List<ComparedMetricArm>? Arms)> family)
-        {
-            var arms = family
-                .Where(pair => pair.Arms is not null)
-                .SelectMany(pair => pair.Arms!.Select((arm, index) => (Key: (pair.Metric.Link, index), Arm: arm)))
-                .ToList();
-            // Comparisons that cannot be tested yet still count towards the family.
-            double[] once = [.. arms.Select(test => test.Arm.Reason is null ? test.Arm.Comparison.PValue : 1)];
-            double[] always =
-            [
-                .. arms.Select(test => test.Arm.Reason is null ? test.Arm.Comparison.SequentialPValue : test.Arm.Share?.PValue ?? 1),
-            ];
-            var (holm, discovery, sequential) = (Adjustment.Holm(once), Adjustment.BenjaminiHochberg(once), Adjustment.Holm(always));
-            _tests = arms.Index()
-                .ToDictionary(
-                    test => test.Item.Key,
-                    test => new AdjustedPValues(holm[test.Index], discovery[test.Index], sequential[test.Index])
-                );
-        }
-
-        /// <summary>Null if the metric is not part of a family.</summary>
-        public AdjustedPValues? Of(long link, int index) => _tests.GetValueOrDefault((link, index));
-    }
-
-    private sealed record AdjustedPValues(double Holm, double BenjaminiHochberg, double Sequential);
 
     private static ArmResult Sums(MeasuredMetric metric, int index, string key, long n)
     {
@@ -278,7 +246,7 @@ internal static class ResultsCalculator
     // A comparison's reason is the verdict's.
     private static VerdictReason Because(ComparisonReason reason) => Words.Parse<VerdictReason>(Words.Of(reason));
 
-    private static ExactView ExactOf(MeasuredMetric metric, ExactChance exact) =>
+    private static ExactView ExactOf(MeasuredMetric metric, PosteriorComparison exact) =>
         metric.HigherIsBetter
             ? new(exact.ChanceToWin, [exact.LossOfKeeping, exact.LossOfShipping])
             : new(exact.ChanceToLose, [exact.LossOfShipping, exact.LossOfKeeping]);
@@ -295,77 +263,4 @@ internal static class ResultsCalculator
             GuardrailVerdict.Safe => (Verdict.Inconclusive, VerdictReason.GuardrailSafe),
             _ => (Verdict.Inconclusive, VerdictReason.GuardrailUnclear),
         };
-
-    private static (string Recommendation, IReadOnlyList<VerdictReason> Reasons) Recommend(
-        List<MetricResult> metrics,
-        bool isBroken,
-        HashSet<string> served
-    )
-    {
-        if (isBroken)
-        {
-            return ("fix_the_experiment", [VerdictReason.SampleRatioMismatch]);
-        }
-
-        if (metrics.FirstOrDefault(metric => metric.Role == MetricRole.Primary) is not { } primary)
-        {
-            return ("keep_running", [VerdictReason.NoPrimaryMetric]);
-        }
-
-        var harmed = metrics
-            .Where(metric => metric.Role == MetricRole.Guardrail)
-            .SelectMany(metric => metric.Treatments)
-            .Where(arm => arm.Verdict == Verdict.Losing)
-            .Select(arm => arm.Key)
-            .ToHashSet();
-        var lost = metrics
-            .Where(metric => metric.Role == MetricRole.Guardrail)
-            .SelectMany(metric => metric.Treatments)
-            .Where(arm => arm.Reason == VerdictReason.ShareWithValue)
-            .Select(arm => arm.Key)
-            .ToHashSet();
-        // A guardrail without a verdict yet may be the one that is harmed.
-        var unknown = metrics
-            .Where(metric => metric.Role == MetricRole.Guardrail)
-            .SelectMany(metric => metric.Treatments)
-            .Where(arm => arm.Verdict is Verdict.CollectingData or Verdict.Invalid)
-            .Select(arm => arm.Key)
-            .ToHashSet();
-        var treatments = primary.Treatments.Where(arm => served.Contains(arm.Key)).ToList();
-        var winners = treatments
-            .Where(arm => arm.Verdict == Verdict.Winning && !harmed.Contains(arm.Key) && !unknown.Contains(arm.Key))
-            .ToList();
-        if (winners.MaxBy(arm => Math.Abs(arm.Difference!.Value)) is { } best)
-        {
-            var unclear = metrics.Any(metric =>
-                metric.Role == MetricRole.Guardrail
-                && metric.Treatments.Any(arm => arm.Key == best.Key && arm.Reason != VerdictReason.GuardrailSafe)
-            );
-            return ($"ship {best.Key}", unclear ? [best.Reason, VerdictReason.GuardrailUnclear] : [best.Reason]);
-        }
-
-        // There is nothing left to wait for if every treatment is ruled out.
-        var outOfIt = treatments.Where(arm => harmed.Contains(arm.Key) || arm.Verdict == Verdict.Losing).ToList();
-        return treatments.Count > 0 && outOfIt.Count == treatments.Count
-            ? (
-                "keep_control",
-                [
-                    .. outOfIt
-                        .SelectMany(arm =>
-                            harmed.Contains(arm.Key)
-                                ?
-                                [
-                                    VerdictReason.GuardrailHarmed,
-                                    .. lost.Contains(arm.Key) ? [VerdictReason.ShareWithValue] : Array.Empty<VerdictReason>(),
-                                ]
-                                : new[] { arm.Reason }
-                        )
-                        .Distinct(),
-                ]
-            )
-            : (
-                "keep_running",
-                [.. treatments.Select(arm => arm.Verdict == Verdict.Winning ? VerdictReason.GuardrailUnknown : arm.Reason).Distinct()]
-            );
-    }
 }

@@ -17,7 +17,10 @@ internal sealed class ResultsRefresh(Db db, AggregationWorker worker, ResultsSer
     public const string Sql = """
         WITH subject AS (
             SELECT e.id, e.environment_id, e.started_at,
-                   COALESCE(r.as_of > e.ended_at + @Late + interval '10 seconds', false) AS is_final
+                   COALESCE(r.as_of > e.ended_at + @Late + interval '10 seconds', false)
+                       AND jsonb_array_length(r.payload->'metrics') = (SELECT count(*) FROM experiment_metrics l
+                           WHERE l.experiment_id = e.id)
+                       AS is_final
             FROM experiments e
             LEFT JOIN results r ON r.experiment_id = e.id
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
@@ -74,7 +77,14 @@ internal sealed class ResultsRefresh(Db db, AggregationWorker worker, ResultsSer
         await db.Elsewhere(async () =>
         {
             await worker.CatchUp(Patience, ct);
-            return await results.Compute(experimentId, ct);
+            // What somebody else is computing may be older than the caller's events.
+            Computation computation;
+            while ((computation = await results.Compute(experimentId, ct)) == Computation.Busy)
+            {
+                await Task.Delay(50, ct);
+            }
+
+            return computation;
         });
         return null;
     }

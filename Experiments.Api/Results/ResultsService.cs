@@ -1,10 +1,8 @@
 using System.Data;
-using System.Text.Json;
 using Dapper;
 using Experiments.Api.Aggregation;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Platform.Http;
 using Experiments.Api.Platform.Settings;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -38,7 +36,8 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
                         s.d_non_zero)), '[]') FROM metric_sums s WHERE s.link_id = l.id),
                     'steps', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.step, s.count)), '[]') FROM metric_steps s
                         WHERE s.link_id = l.id)) ORDER BY l.id), '[]')
-                FROM (SELECT m.*, EXISTS (SELECT FROM unreadable_definitions u WHERE u.link_id = m.id) AS is_unreadable
+                FROM (SELECT m.*, EXISTS (SELECT FROM unreadable_definitions u
+                          WHERE u.experiment_id = m.experiment_id AND u.link_id IS NOT NULL) AS is_unreadable
                       FROM experiment_metrics m) l
                 WHERE l.experiment_id = e.id AND (l.backfilled OR l.is_unreadable))::text AS metrics,
                e.started_at, e.ended_at, COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events AS events_not_counted,
@@ -49,7 +48,7 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
                    FROM jsonb_path_query(e.rollouts, '$[*].percentage ? (@.type() == "number")') AS percentage)
                     THEN e.rollout_percentage END AS lowered_to
         FROM experiments e
-        CROSS JOIN LATERAL ({AggregationBatch.Pending}) p
+        CROSS JOIN LATERAL ({AggregationLag.Sql}) p
         WHERE e.id = @experimentId AND e.started_at IS NOT NULL
         """;
 
@@ -113,9 +112,9 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
     public TimeSpan Interval { get; } = options.Value.MinimumInterval;
 
     /// <summary>
-    /// Computes and stores the results. Returns false if another process is computing them, or if it failed, which is recorded.
+    /// Computes and stores the results, unless somebody else is computing them. A failure is recorded with the results.
     /// </summary>
-    public async Task<bool> Compute(long experimentId, CancellationToken ct)
+    public async Task<Computation> Compute(long experimentId, CancellationToken ct)
     {
         try
         {
@@ -126,13 +125,13 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
             logger.ResultsFailed(exception, experimentId);
             await using var connection = await source.OpenConnectionAsync(ct);
             await connection.ExecuteAsync(Blame, new { experimentId, error = Problem.ResultsFailed.Advice });
-            return false;
+            return Computation.Failed;
         }
     }
 
     // Everything is read from one snapshot, so that identities and sums are consistent. Its transaction also holds the lock of this
     // computation, and is idle for no longer than the calculation takes.
-    private async Task<bool> Run(long experimentId, CancellationToken ct)
+    private async Task<Computation> Run(long experimentId, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var snapshot = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
@@ -143,15 +142,12 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
             )
         )
         {
-            return false;
+            return Computation.Busy;
         }
 
         if (await Read(connection, snapshot, experimentId, ct) is { } input)
         {
-            var payload = JsonSerializer.Serialize(
-                ResultsCalculator.Make(input, (metric, exception) => Report(experimentId, metric, exception)),
-                ApiJson.Options
-            );
+            var payload = StoredJson.Write(ResultsCalculator.Make(input, (metric, exception) => Report(experimentId, metric, exception)));
             await using var keeping = await source.OpenConnectionAsync(ct);
             await keeping.ExecuteAsync(
                 Keep,
@@ -166,7 +162,7 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
             );
         }
 
-        return true;
+        return Computation.Done;
     }
 
     private async Task<ResultsInput?> Read(NpgsqlConnection connection, NpgsqlTransaction snapshot, long experimentId, CancellationToken ct)
@@ -240,7 +236,7 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
         NpgsqlConnection connection,
         long experimentId,
         MeasuredMetric metric,
-        Metrics.Winsorizing held,
+        Metrics.Winsorization held,
         IReadOnlyList<long> identities
     )
     {

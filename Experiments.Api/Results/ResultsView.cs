@@ -40,7 +40,7 @@ internal sealed record ResultsView(
     string Recommendation,
     IReadOnlyList<VerdictReason> Reasons,
     long Total,
-    IReadOnlyList<ExposedVariant> Variants,
+    IReadOnlyList<VariantExposures> Variants,
     SampleRatioView SampleRatio,
     long HeldOut,
     IReadOnlyDictionary<string, long> Excluded,

@@ -1,5 +1,3 @@
-using MathNet.Numerics;
-
 namespace Experiments.Api.Statistics;
 
 /// <summary>
@@ -32,6 +30,5 @@ internal static class ConversionMartingale
         return Math.Min(1, Math.Exp(-log));
     }
 
-    private static double LogBeta(double a, double b) =>
-        SpecialFunctions.GammaLn(a) + SpecialFunctions.GammaLn(b) - SpecialFunctions.GammaLn(a + b);
+    private static double LogBeta(double a, double b) => GammaFunction.Log(a) + GammaFunction.Log(b) - GammaFunction.Log(a + b);
 }

@@ -1,11 +1,9 @@
-using MathNet.Numerics;
-
 namespace Experiments.Api.Statistics;
 
 /// <summary>Binomial and Poisson probabilities that keep their digits for counts of millions.</summary>
 /// <remarks>
 /// C. Loader, Fast and accurate computation of binomial probabilities (2000): Stirling's error and the deviance are computed by
-/// themselves instead of as small differences of large logarithms, which is where MathNet's densities lose theirs.
+/// themselves instead of as small differences of large logarithms.
 /// </remarks>
 internal static class Deviance
 {
@@ -27,7 +25,12 @@ internal static class Deviance
             return Math.Exp(p > 0.9 ? -Of(n, n * p) - (n * (1 - p)) : n * Math.Log(p));
         }
 
-        var log = StirlingError(n) - StirlingError(k) - StirlingError(n - k) - Of(k, n * p) - Of(n - k, n * (1 - p));
+        var log =
+            GammaFunction.StirlingError(n)
+            - GammaFunction.StirlingError(k)
+            - GammaFunction.StirlingError(n - k)
+            - Of(k, n * p)
+            - Of(n - k, n * (1 - p));
         return Math.Exp(log) * Math.Sqrt(n / (2 * Math.PI * k * (n - k)));
     }
 
@@ -35,7 +38,7 @@ internal static class Deviance
     public static double Poisson(double k, double lambda) =>
         lambda <= 0 ? (k == 0 ? 1 : 0)
         : k == 0 ? Math.Exp(-lambda)
-        : Math.Exp(-StirlingError(k) - Of(k, lambda)) / Math.Sqrt(2 * Math.PI * k);
+        : Math.Exp(-GammaFunction.StirlingError(k) - Of(k, lambda)) / Math.Sqrt(2 * Math.PI * k);
 
     // k ln(k / np) + np - k.
     private static double Of(double k, double np)
@@ -59,17 +62,5 @@ internal static class Deviance
 
             sum = next;
         }
-    }
-
-    // ln n! - ln(√(2πn) (n/e)^n).
-    private static double StirlingError(double n)
-    {
-        if (n < 16)
-        {
-            return SpecialFunctions.GammaLn(n + 1) - ((n + 0.5) * Math.Log(n)) + n - (Math.Log(2 * Math.PI) / 2);
-        }
-
-        var square = n * n;
-        return ((1.0 / 12) - (((1.0 / 360) - (((1.0 / 1260) - (((1.0 / 1680) - (1.0 / 1188 / square)) / square)) / square)) / square)) / n;
     }
 }

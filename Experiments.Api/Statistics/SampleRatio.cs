@@ -1,5 +1,3 @@
-using MathNet.Numerics;
-
 namespace Experiments.Api.Statistics;
 
 /// <summary>Whether identities came to the variants in the proportions in which they should have.</summary>
@@ -35,6 +33,6 @@ internal static class SampleRatio
             var expected = arm.Second / weight * total;
             return (arm.First - expected) * (arm.First - expected) / expected;
         });
-        return statistic == 0 ? 1 : SpecialFunctions.GammaUpperRegularized((arms.Count - 1) / 2.0, statistic / 2);
+        return statistic == 0 ? 1 : GammaFunction.UpperRegularized((arms.Count - 1) / 2.0, statistic / 2);
     }
 }

@@ -16,12 +16,12 @@ public class RememberedGrantTests(SharedService service) : IClassFixture<SharedS
         var key = (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "lost" })).Must(201);
         var clock = new SetClock();
         await using var source = DatabaseSetup.Source(service.ConnectionString);
-        using var access = new AccessStore(source, clock);
+        using var access = new AccessCache(source, clock);
         (await access.Identify(key["key"].GetValue<string>(), CancellationToken.None)).ShouldNotBeNull();
 
         clock.Set(TimeSpan.FromHours(hours));
         await service.Execute("UPDATE api_keys SET revoked_at = now() WHERE id = @Id", new { key.Id });
-        clock.Elapse(AccessStore.Lifetime + TimeSpan.FromSeconds(0.1));
+        clock.Elapse(AccessCache.Lifetime + TimeSpan.FromSeconds(0.1));
 
         (await access.Identify(key["key"].GetValue<string>(), CancellationToken.None)).ShouldBeNull();
     }
@@ -33,13 +33,13 @@ public class RememberedGrantTests(SharedService service) : IClassFixture<SharedS
         var admin = (await given.Admin.Post($"{given.Root}/admins/", new { subject = "leaver" })).Must(201);
         var clock = new SetClock();
         await using var source = DatabaseSetup.Source(service.ConnectionString);
-        using var access = new AccessStore(source, clock);
+        using var access = new AccessCache(source, clock);
         var actor = new Actor("leaver") { Subject = "leaver", Issuer = TestService.Issuer };
         (await access.Environment(actor, given.Key, CancellationToken.None)).ShouldNotBeNull();
 
         clock.Set(TimeSpan.FromHours(-1));
         await service.Execute("DELETE FROM admins WHERE id = @Id", new { admin.Id });
-        clock.Elapse(AccessStore.Lifetime + TimeSpan.FromSeconds(0.1));
+        clock.Elapse(AccessCache.Lifetime + TimeSpan.FromSeconds(0.1));
 
         (await access.Environment(actor, given.Key, CancellationToken.None)).ShouldBeNull();
     }
@@ -54,7 +54,7 @@ public class RememberedGrantTests(SharedService service) : IClassFixture<SharedS
         var clock = new SetClock();
         clock.Set(TimeSpan.FromHours(-1));
         await using var source = DatabaseSetup.Source(service.ConnectionString);
-        using var access = new AccessStore(source, clock);
+        using var access = new AccessCache(source, clock);
         await service.Execute("UPDATE api_keys SET expires_at = now() + interval '1 second' WHERE id = @Id", new { key.Id });
         (await access.Identify(key["key"].GetValue<string>(), CancellationToken.None)).ShouldNotBeNull();
 

@@ -264,7 +264,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
             """,
             new { experiment.Id }
         );
-        await using var database = new Database(service.ConnectionString, null);
+        await using var database = new DatabaseServer(service.ConnectionString, null);
         await using var source = AggregationWorker.Source(database, null);
         await Given.Eventually(async () =>
             await new RebuildFromEvents(source, TimeSpan.FromDays(1)).Run(experiment.Id, CancellationToken.None) is { } report

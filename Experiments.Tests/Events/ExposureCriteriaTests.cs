@@ -483,7 +483,7 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
         }
 
         var aggregated = await service.QueryAll<string>(Derived, new { experiment.Id });
-        await using var database = new Database(service.ConnectionString, null);
+        await using var database = new DatabaseServer(service.ConnectionString, null);
         await using var source = AggregationWorker.Source(database, null);
         RebuildFromEvents.Report? report = null;
         await Given.Eventually(async () =>
@@ -493,7 +493,7 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
         (await service.QueryAll<string>(Derived, new { experiment.Id })).ShouldBe(aggregated);
         RebuildFromUnits.Report? sums = null;
         await Given.Eventually(async () =>
-            (sums = await new RebuildFromUnits(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null
+            (sums = await new RebuildFromUnits(source).Run(experiment.Id, CancellationToken.None)) is not null
         );
         sums!.Differing.ShouldBe(0);
         (await service.QueryAll<string>(Derived, new { experiment.Id })).ShouldBe(aggregated);

@@ -14,7 +14,7 @@ public class RetentionTests(TestService service) : WholeInstanceTests(service)
     {
         var given = await Given.AnEnvironment(Service);
         var experiment = await given.AnExperimentThatIs("running");
-        await using var database = new Database(Service.ConnectionString, null);
+        await using var database = new DatabaseServer(Service.ConnectionString, null);
         var partitions = new Partitions(database);
         foreach (var month in new[] { -2, -1, 0, 1, 2 })
         {
@@ -61,7 +61,7 @@ public class RetentionTests(TestService service) : WholeInstanceTests(service)
     {
         var app = await TestService.Start(Service.ConnectionString, "--Events:Retention=60.00:00:00");
         var job = app.Services.GetServices<IHostedService>().OfType<RetentionJob>().Single();
-        await using var database = new Database(Service.ConnectionString, null);
+        await using var database = new DatabaseServer(Service.ConnectionString, null);
         var (old, recent) = (DateTime.UtcNow.AddDays(-130), DateTime.UtcNow.AddDays(-40));
         await new Partitions(database).Make(old, old, CancellationToken.None);
         await new Partitions(database).Make(recent, recent, CancellationToken.None);
@@ -85,7 +85,7 @@ public class RetentionTests(TestService service) : WholeInstanceTests(service)
     [Fact]
     public async Task Many_that_make_the_same_month_at_once_make_it_once()
     {
-        await using var database = new Database(Service.ConnectionString, null);
+        await using var database = new DatabaseServer(Service.ConnectionString, null);
         var partitions = new Partitions(database);
 
         await Task.WhenAll(

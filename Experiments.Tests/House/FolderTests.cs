@@ -23,7 +23,7 @@ public class FolderTests
     ];
 
     // Namespaces that have nothing to do with requests, databases or the host.
-    private static readonly string[] PureLibraries = ["System", "MathNet.Numerics"];
+    private static readonly string[] PureLibraries = ["System"];
 
     private static readonly Lazy<IReadOnlyList<(string File, INamedTypeSymbol Type, string? DeclaredIn)>> Service = new(() =>
         [

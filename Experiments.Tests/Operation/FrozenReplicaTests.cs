@@ -99,10 +99,10 @@ public class FrozenReplicaTests(TestService service) : IClassFixture<TestService
     {
         var given = await Given.AnEnvironment(service);
         var experiment = await given.AnExperimentThatIs("running");
-        await using var source = AggregationWorker.Source(new Database(service.ConnectionString, null), null);
+        await using var source = AggregationWorker.Source(new DatabaseServer(service.ConnectionString, null), null);
         await using var frozen = await source.OpenConnectionAsync();
         await using var transaction = await frozen.BeginTransactionAsync();
-        await Given.Eventually(() => AggregationBatch.Begin(frozen));
+        await Given.Eventually(() => AggregationLock.Take(frozen));
         await given.Send(
             new
             {
@@ -136,7 +136,7 @@ public class FrozenReplicaTests(TestService service) : IClassFixture<TestService
             {
                 DatabaseSetup.Settings(service.ConnectionString, TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(5)),
                 new NpgsqlConnectionStringBuilder(
-                    AggregationWorker.Source(new Database(service.ConnectionString, null), null).ConnectionString
+                    AggregationWorker.Source(new DatabaseServer(service.ConnectionString, null), null).ConnectionString
                 ),
             }
         )

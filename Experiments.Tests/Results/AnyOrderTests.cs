@@ -170,7 +170,7 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
             && incremental["metrics"].AsArray().Count == metrics.Count
         );
         var aggregated = await service.QueryAll<string>(Sums, new { experiment.Id });
-        await using var database = new Database(service.ConnectionString, null);
+        await using var database = new DatabaseServer(service.ConnectionString, null);
         await using var source = AggregationWorker.Source(database, null);
         RebuildFromEvents.Report? report = null;
         await Given.Eventually(async () =>
@@ -183,7 +183,7 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
         aggregated.ShouldBe(recomputed);
         report.ShouldBe(new(60, 0, 0));
         await Given.Eventually(async () =>
-            await new RebuildFromUnits(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None) is { Differing: 0 }
+            await new RebuildFromUnits(source).Run(experiment.Id, CancellationToken.None) is { Differing: 0 }
         );
         (await service.QueryAll<string>(Sums, new { experiment.Id })).ShouldBe(aggregated);
 

@@ -22,6 +22,25 @@ public class StoredDocumentTests(SharedService service) : IClassFixture<SharedSe
         (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/history/")).Must(200);
     }
 
+    [Theory]
+    [InlineData("jsonb_set(payload, '{format}', '2')")]
+    [InlineData("jsonb_set(payload, '{metrics,0,treatments,0,verdict}', '\"undecided\"')")]
+    public async Task Stored_results_that_a_newer_release_means_differently_are_computed_again(string payload)
+    {
+        var (given, experiment) = await AnExperimentWithResults();
+        var path = $"{given.Experiments}{experiment.Id}/results/";
+        var before = (await given.Admin.Get(path)).Must(200)["as_of"].GetValue<string>();
+        await service.Execute($"UPDATE results SET payload = {payload} WHERE experiment_id = @Id", new { experiment.Id });
+        await service.Execute($"UPDATE results_history SET payload = {payload} WHERE experiment_id = @Id", new { experiment.Id });
+
+        (await given.Admin.Get($"{path}history/")).Must(200)["points"].AsArray().ShouldBeEmpty();
+        (await given.Admin.Get(path)).Must(200)["as_of"].GetValue<string>().ShouldNotBe(before);
+
+        (await service.Query<string>("SELECT payload->>'format' FROM results WHERE experiment_id = @Id", new { experiment.Id })).ShouldBe(
+            "1"
+        );
+    }
+
     [Fact]
     public async Task Stored_definitions_and_criteria_with_a_member_more_go_on_counting()
     {

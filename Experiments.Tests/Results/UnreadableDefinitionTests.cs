@@ -84,7 +84,45 @@ public class UnreadableDefinitionTests(UnreadableDefinitionTests.Quiet service) 
         Sum(results).ShouldBe(20);
     }
 
-    private static double Sum(Reply results) => results["metrics"][0]!["arms"]!.AsArray().Sum(arm => arm!["sum"]!.GetValue<double>());
+    [Fact]
+    public async Task A_metric_beside_an_unreadable_one_is_neither_lost_nor_counted_twice()
+    {
+        var given = await Given.AnEnvironment(service);
+        var (first, second) = (await given.AMetric("occurrence", "first"), await given.AMetric("count", "second"));
+        var experiment = await given.Start(
+            await given.AnExperimentWith(
+                new { metric = first.Id, expected_direction = "increase" },
+                new { metric = second.Id, expected_direction = "increase" }
+            )
+        );
+        await Shown(given, experiment, 10);
+        await Results(given, experiment, total: 10);
+        await Break("'{\"event\": \"purchase\", \"filters\": [null]}'");
+        // Some identities are excluded meanwhile, and others come.
+        await Shown(given, experiment, 5, other: true);
+        await Shown(given, experiment, 20);
+        await Results(given, experiment, total: 15);
+
+        await Break("'{\"event\": \"purchase\"}'");
+        await Given.Eventually(async () =>
+            await service.Query<long>("SELECT count(*) FROM unreadable_definitions WHERE experiment_id = @Id", new { experiment.Id }) == 0
+        );
+
+        var results = await Results(given, experiment, total: 15);
+        results["metrics"].AsArray().ShouldAllBe(metric => !metric!.AsObject().ContainsKey("error"));
+        // Fifteen count. Each has bought something; the five that were there at first have done so twice.
+        Sum(results).ShouldBe(15);
+        Sum(results, metric: 1).ShouldBe(20);
+
+        Task Break(string definition) =>
+            service.Execute(
+                $"UPDATE experiment_metrics SET definition = {definition} WHERE experiment_id = @Id AND metric_id = @First",
+                new { experiment.Id, First = first.Id }
+            );
+    }
+
+    private static double Sum(Reply results, int metric = 0) =>
+        results["metrics"][metric]!["arms"]!.AsArray().Sum(arm => arm!["sum"]!.GetValue<double>());
 
     private static async Task Rebuilt(RebuildFromEvents rebuild, long experimentId) =>
         await Given.Eventually(async () => await rebuild.Run(experimentId, CancellationToken.None) is not null);
@@ -141,7 +179,7 @@ public class UnreadableDefinitionTests(UnreadableDefinitionTests.Quiet service) 
     }
 
     // So many identities, each shown its own variant and buying something.
-    private static async Task Shown(Given given, Reply experiment, int identities)
+    private static async Task Shown(Given given, Reply experiment, int identities, bool other = false)
     {
         var salt = await given.Salt(experiment);
         var halves = Assignment.Cumulate([50, 50]);
@@ -157,7 +195,7 @@ public class UnreadableDefinitionTests(UnreadableDefinitionTests.Quiet service) 
                             @event = "$flag_exposure",
                             feature_name = experiment["feature"]["name"]!.GetValue<string>(),
                             identifier = $"u{n}",
-                            value = Assignment.Variant(salt, $"u{n}", halves) == 0 ? "control" : "green",
+                            value = Assignment.Variant(salt, $"u{n}", halves) == 0 != other ? "control" : "green",
                             timestamp = at,
                         },
                         new

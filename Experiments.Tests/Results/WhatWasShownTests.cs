@@ -37,7 +37,7 @@ public class WhatWasShownTests(SharedService service) : IClassFixture<SharedServ
         ).ShouldBeTrue();
 
         // The same as if all was computed anew from the events.
-        await using var source = AggregationWorker.Source(new Database(service.ConnectionString, null), null);
+        await using var source = AggregationWorker.Source(new DatabaseServer(service.ConnectionString, null), null);
         await Given.Eventually(async () =>
             await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)
                 is { Exposures: 0, Units: 0 }
@@ -148,7 +148,7 @@ public class WhatWasShownTests(SharedService service) : IClassFixture<SharedServ
         await Pause();
         (await given.Act(experiment.Id, "start")).Must(200);
 
-        await using var source = AggregationWorker.Source(new Database(service.ConnectionString, null), null);
+        await using var source = AggregationWorker.Source(new DatabaseServer(service.ConnectionString, null), null);
         await Given.Eventually(async () =>
             await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)
                 is { Exposures: 0, Units: 0 }

@@ -188,7 +188,7 @@ public class DifferenceTests
         double.IsNaN(ContinuedFraction.Gamma(2, double.NaN)).ShouldBeTrue();
         double.IsNaN(Deviance.Binomial(5, 10, double.NaN)).ShouldBeTrue();
         double.IsNaN(Deviance.Poisson(5, double.NaN)).ShouldBeTrue();
-        _ = ExactChance.Compare(new GammaPosterior(10, double.NaN), new BetaPosterior(double.NaN, 1));
+        _ = PosteriorComparison.Compare(new GammaPosterior(10, double.NaN), new BetaPosterior(double.NaN, 1));
 
         clock.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(1));
     }

@@ -42,11 +42,7 @@ public class ReferenceTests
     public void Chi_square() =>
         Each(
             "chi_square_upper_tail",
-            (input, check) =>
-                check(
-                    "",
-                    MathNet.Numerics.SpecialFunctions.GammaUpperRegularized(Number(input, "degrees_of_freedom") / 2, Number(input, "x") / 2)
-                )
+            (input, check) => check("", GammaFunction.UpperRegularized(Number(input, "degrees_of_freedom") / 2, Number(input, "x") / 2))
         );
 
     [Fact]
@@ -152,7 +148,7 @@ public class ReferenceTests
             (input, check) =>
                 Chances(
                     check,
-                    ExactChance.Compare(
+                    PosteriorComparison.Compare(
                         new BetaPosterior(Number(input["control"]!, "n"), Number(input["control"]!, "successes")),
                         new BetaPosterior(Number(input["treatment"]!, "n"), Number(input["treatment"]!, "successes"))
                     )
@@ -166,7 +162,7 @@ public class ReferenceTests
             (input, check) =>
                 Chances(
                     check,
-                    ExactChance.Compare(
+                    PosteriorComparison.Compare(
                         new GammaPosterior(Number(input["control"]!, "n"), Number(input["control"]!, "sum")),
                         new GammaPosterior(Number(input["treatment"]!, "n"), Number(input["treatment"]!, "sum"))
                     )
@@ -219,7 +215,7 @@ public class ReferenceTests
             new(Number(input, "mean"), Number(input, "variance"), Number(input, "alpha"), input["tuning"]?.GetValue<double>());
     }
 
-    private static void Chances(Action<string, double> check, ExactChance chance)
+    private static void Chances(Action<string, double> check, PosteriorComparison chance)
     {
         check("chance_to_win", chance.ChanceToWin);
         check("chance_to_lose", chance.ChanceToLose);

@@ -27,7 +27,7 @@ internal static class AccessSetup
     public static void AddAccess(this IHostApplicationBuilder builder)
     {
         var services = builder.Services;
-        services.AddSingleton<AccessStore>();
+        services.AddSingleton<AccessCache>();
         services.AddSingleton<Issuers>();
 
         // No scheme is the default: only a route that asks who is calling looks at the credential, and so at the database.
@@ -94,15 +94,15 @@ internal static class AccessSetup
 
         services
             .AddAuthorizationBuilder()
-            .AddPolicy(Policies.EnvironmentAdmin, policy => policy.ForCallers().AddRequirements(new EnvironmentAdmin.Requirement()))
-            .AddPolicy(Policies.ProjectAdmin, policy => policy.ForCallers().AddRequirements(new ProjectAdmin.Requirement()))
-            .AddPolicy(Policies.InstanceAdmin, policy => policy.ForCallers().AddRequirements(new InstanceAdmin.Requirement()))
+            .AddPolicy(Policies.EnvironmentAdmin, policy => policy.ForCallers().AddRequirements(new EnvironmentAdminHandler.Requirement()))
+            .AddPolicy(Policies.ProjectAdmin, policy => policy.ForCallers().AddRequirements(new ProjectAdminHandler.Requirement()))
+            .AddPolicy(Policies.InstanceAdmin, policy => policy.ForCallers().AddRequirements(new InstanceAdminHandler.Requirement()))
             .AddPolicy(Policies.AnyCaller, policy => policy.ForCallers())
             .AddPolicy(Policies.Everyone, policy => policy.RequireAssertion(_ => true))
             .SetFallbackPolicy(new AuthorizationPolicyBuilder().ForCallers().Build());
-        services.AddSingleton<IAuthorizationHandler, EnvironmentAdmin>();
-        services.AddSingleton<IAuthorizationHandler, ProjectAdmin>();
-        services.AddSingleton<IAuthorizationHandler, InstanceAdmin>();
+        services.AddSingleton<IAuthorizationHandler, EnvironmentAdminHandler>();
+        services.AddSingleton<IAuthorizationHandler, ProjectAdminHandler>();
+        services.AddSingleton<IAuthorizationHandler, InstanceAdminHandler>();
 
         services.AddFeatureManagement();
         services.AddSingleton<FeatureGate>();

@@ -24,7 +24,7 @@ internal sealed class FeatureGate(IFeatureManager features)
         var enabled = features.IsEnabledAsync(gate.Feature, Audience(http));
         return Known(enabled) is { } isKnown ? Enter(isKnown) : Wait();
 
-        Task Enter(bool isEnabled) => isEnabled ? next(http) : ApiResponse.Of(Problem.GateClosed).ExecuteAsync(http);
+        Task Enter(bool isEnabled) => isEnabled ? next(http) : BufferedResponse.Of(Problem.GateClosed).ExecuteAsync(http);
 
         async Task Wait() => await Enter(await enabled);
     }

@@ -19,7 +19,7 @@ internal static class Policies
 }
 
 /// <summary>The caller is an admin of the environment in the route, of its project, or of the instance.</summary>
-internal sealed class EnvironmentAdmin(AccessStore access) : AuthorizationHandler<EnvironmentAdmin.Requirement, HttpContext>
+internal sealed class EnvironmentAdminHandler(AccessCache access) : AuthorizationHandler<EnvironmentAdminHandler.Requirement, HttpContext>
 {
     protected override async Task HandleRequirementAsync(AuthorizationHandlerContext context, Requirement requirement, HttpContext resource)
     {
@@ -37,7 +37,7 @@ internal sealed class EnvironmentAdmin(AccessStore access) : AuthorizationHandle
 }
 
 /// <summary>The caller is an admin of the project in the route, or of the instance.</summary>
-internal sealed class ProjectAdmin(AccessStore access) : AuthorizationHandler<ProjectAdmin.Requirement, HttpContext>
+internal sealed class ProjectAdminHandler(AccessCache access) : AuthorizationHandler<ProjectAdminHandler.Requirement, HttpContext>
 {
     protected override async Task HandleRequirementAsync(AuthorizationHandlerContext context, Requirement requirement, HttpContext resource)
     {
@@ -57,7 +57,7 @@ internal sealed class ProjectAdmin(AccessStore access) : AuthorizationHandler<Pr
 }
 
 /// <summary>The caller is an admin of the instance.</summary>
-internal sealed class InstanceAdmin(AccessStore access) : AuthorizationHandler<InstanceAdmin.Requirement, HttpContext>
+internal sealed class InstanceAdminHandler(AccessCache access) : AuthorizationHandler<InstanceAdminHandler.Requirement, HttpContext>
 {
     protected override async Task HandleRequirementAsync(AuthorizationHandlerContext context, Requirement requirement, HttpContext resource)
     {

@@ -3,19 +3,19 @@ using Microsoft.AspNetCore.Authorization;
 namespace Experiments.Api.Platform.Access;
 
 /// <summary>
-/// Lets in at once whom <see cref="AccessStore"/> remembers as the holder of an API key and as an admin of the environment: such a request
+/// Lets in at once whom <see cref="AccessCache"/> remembers as the holder of an API key and as an admin of the environment: such a request
 /// goes past ASP.NET's authentication and authorisation, which cost more than its statement. These decide about everybody else.
 /// </summary>
 internal static class RememberedAccess
 {
     public static void UseRememberedAccess(this IApplicationBuilder app)
     {
-        var access = app.ApplicationServices.GetRequiredService<AccessStore>();
+        var access = app.ApplicationServices.GetRequiredService<AccessCache>();
         var gate = app.ApplicationServices.GetRequiredService<FeatureGate>();
         app.Use((http, next) => IsGranted(access, http) ? gate.Pass(http, http.GetEndpoint()!.RequestDelegate!) : next(http));
     }
 
-    private static bool IsGranted(AccessStore access, HttpContext http)
+    private static bool IsGranted(AccessCache access, HttpContext http)
     {
         if (
             http.GetEndpoint()?.Metadata.GetOrderedMetadata<IAuthorizeData>() is not [{ Policy: Policies.EnvironmentAdmin }]

@@ -7,14 +7,14 @@ namespace Experiments.Api.Platform.Data;
 /// <summary>The connections to PostgreSQL.</summary>
 internal static class DatabaseSetup
 {
-    public static void AddDatabase(this IServiceCollection services, Database database)
+    public static void AddDatabase(this IServiceCollection services, DatabaseServer database)
     {
         DapperSetup.Run();
         services.AddSingleton(_ => database);
         services.AddSingleton(provider =>
         {
             // Asked for before there are connections to it, so that the container disposes it after them.
-            _ = provider.GetRequiredService<Database>();
+            _ = provider.GetRequiredService<DatabaseServer>();
             var deadline = provider.GetRequiredService<IOptions<RequestOptions>>().Value.Deadline;
             return Source(database.ConnectionString, deadline, provider.GetService<ILoggerFactory>());
         });

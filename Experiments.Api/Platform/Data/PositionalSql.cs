@@ -91,6 +91,11 @@ internal sealed partial class PositionalSql : SqlMapper.IDynamicParameters
     {
         var get = property.GetMethod!.CreateDelegate<Func<TObject, TValue>>();
         var type = TypeOf(typeof(TValue));
+        if ((Nullable.GetUnderlyingType(typeof(TValue)) ?? typeof(TValue)).IsEnum)
+        {
+            throw new ArgumentException($"{property.Name} is an enum. Give its word.");
+        }
+
         return values =>
             get((TObject)values) switch
             {

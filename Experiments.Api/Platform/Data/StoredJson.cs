@@ -11,6 +11,9 @@ namespace Experiments.Api.Platform.Data;
 internal static class StoredJson
 {
     private const int MaxDepth = 256;
+    private const int Format = 1;
+    private const string FormatMember = "format";
+
     private static readonly JsonDocumentOptions Reading = new() { MaxDepth = MaxDepth };
     private static readonly JsonSerializerOptions Writing = new() { MaxDepth = MaxDepth };
 
@@ -25,7 +28,29 @@ internal static class StoredJson
     /// <summary>A document that this release or another has stored.</summary>
     /// <exception cref="JsonException">It is of another shape altogether.</exception>
     public static T Read<T>(string stored)
-        where T : class => JsonSerializer.Deserialize<T>(stored, Lenient) ?? throw new JsonException($"A stored {typeof(T).Name} is null.");
+        where T : class
+    {
+        using var document = Document(stored);
+        if (
+            document.RootElement.ValueKind == JsonValueKind.Object
+            && document.RootElement.TryGetProperty(FormatMember, out var format)
+            && (!format.TryGetInt32(out var number) || number > Format)
+        )
+        {
+            throw new JsonException($"A stored {typeof(T).Name} has format {format}, and this release reads formats up to {Format}.");
+        }
+
+        return document.Deserialize<T>(Lenient) ?? throw new JsonException($"A stored {typeof(T).Name} is null.");
+    }
+
+    /// <summary>A document with the number of its format, which increases when an older release could misread what is stored.</summary>
+    public static string Write<T>(T value)
+        where T : class
+    {
+        var document = JsonSerializer.SerializeToNode(value, ApiJson.Options)!.AsObject();
+        document.Insert(0, FormatMember, Format);
+        return Text(document);
+    }
 
     /// <summary>The same for data that can be recomputed: returns null if it has another structure or contains an unknown value.</summary>
     public static T? TryRead<T>(string? stored)

@@ -24,7 +24,10 @@ internal static class ErrorCatalogue
     public static string TypeOf(Problem problem) => $"{Path}#{problem.Code}";
 
     public static void MapErrorCatalogue(this IEndpointRouteBuilder app) =>
-        app.MapGet(Path, () => ApiResponse.OfBytes(StatusCodes.Status200OK, Page.Value) with { ContentType = "text/html; charset=utf-8" })
+        app.MapGet(
+                Path,
+                () => BufferedResponse.OfBytes(StatusCodes.Status200OK, Page.Value) with { ContentType = "text/html; charset=utf-8" }
+            )
             .RequireAuthorization(Policies.Everyone)
             .ExcludeFromDescription();
 

@@ -39,7 +39,7 @@ internal sealed class Idempotency(Db db)
         return SHA256.HashData([.. target, .. body]);
     }
 
-    public Task<ApiResponse> Once(Use use, Func<Task<ApiResponse>> act, CancellationToken ct) =>
+    public Task<BufferedResponse> Once(Use use, Func<Task<BufferedResponse>> act, CancellationToken ct) =>
         db.InTransaction(
             async () =>
             {
@@ -54,12 +54,12 @@ internal sealed class Idempotency(Db db)
                 if (claimed!.Response is { } kept)
                 {
                     return claimed.Fingerprint.AsSpan().SequenceEqual(use.Fingerprint)
-                        ? JsonSerializer.Deserialize<ApiResponse>(kept)! with
+                        ? JsonSerializer.Deserialize<BufferedResponse>(kept)! with
                         {
                             Body = Decrypt(claimed.Body!, use.Cipher),
                             Replayed = true,
                         }
-                        : ApiResponse.Of(Problem.KeyReused);
+                        : BufferedResponse.Of(Problem.KeyReused);
                 }
 
                 ct.ThrowIfCancellationRequested();
@@ -87,7 +87,7 @@ internal sealed class Idempotency(Db db)
             ct
         );
 
-    private static bool IsKept(ApiResponse answer) => answer.Status is not StatusCodes.Status400BadRequest and < 500;
+    private static bool IsKept(BufferedResponse answer) => answer.Status is not StatusCodes.Status400BadRequest and < 500;
 
     private static byte[] Hash(string purpose, string key) => SHA256.HashData(Encoding.UTF8.GetBytes($"{purpose}:{key}"));
 

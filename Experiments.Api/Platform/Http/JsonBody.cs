@@ -22,7 +22,7 @@ internal static class JsonBody
     {
         if (!Utf8.IsValid(utf8.Span))
         {
-            return Unreadable("The body is not valid UTF-8.");
+            return UnreadableDefinition("The body is not valid UTF-8.");
         }
 
         try
@@ -30,7 +30,7 @@ internal static class JsonBody
             using var document = JsonDocument.Parse(utf8, Syntax);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
             {
-                return Unreadable("The body must be a JSON object.");
+                return UnreadableDefinition("The body must be a JSON object.");
             }
 
             var errors = new JsonErrors();
@@ -49,11 +49,13 @@ internal static class JsonBody
         }
         catch (JsonException exception)
         {
-            return Unreadable($"The body is not JSON: see line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}.");
+            return UnreadableDefinition(
+                $"The body is not JSON: see line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}."
+            );
         }
     }
 
-    private static ProblemResult Unreadable(string detail) => new(Problem.Malformed, detail);
+    private static ProblemResult UnreadableDefinition(string detail) => new(Problem.Malformed, detail);
 
     private static T? TryDeserialize<T>(JsonElement element)
         where T : class
@@ -198,7 +200,7 @@ internal static class JsonBody
         }
     }
 
-    private static AlternativeAttribute? Alternative(Type type) => type.GetCustomAttribute<AlternativeAttribute>();
+    private static JsonUnionAttribute? Alternative(Type type) => type.GetCustomAttribute<JsonUnionAttribute>();
 
     private static string Expected(Type type)
     {

@@ -32,11 +32,11 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
             if (request.ContentLength > RequestBody.Limit && !IsServed(request.Path))
             {
                 await RequestBody.Discard(request, context.RequestAborted);
-                await ApiResponse.Of(Problem.TooLarge).ExecuteAsync(context);
+                await BufferedResponse.Of(Problem.TooLarge).ExecuteAsync(context);
             }
             else if (!readiness.HasSchema && NeedsSchema(request.Path))
             {
-                await ApiResponse.Of(Problem.Unavailable).ExecuteAsync(context);
+                await BufferedResponse.Of(Problem.Unavailable).ExecuteAsync(context);
             }
             else
             {
@@ -60,7 +60,7 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
         context
             .RequestServices.GetRequiredService<ILogger<ProblemHandlingMiddleware>>()
             .RequestTimedOut(context.Request.Method, context.Request.Path);
-        return ApiResponse.Of(Problem.Unavailable).ExecuteAsync(context);
+        return BufferedResponse.Of(Problem.Unavailable).ExecuteAsync(context);
     }
 
     // Serving routes reject large bodies themselves, in the format of their protocol and with CORS headers.
@@ -88,7 +88,7 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
             StatusCodes.Status503ServiceUnavailable => Problem.Unavailable,
             _ => null,
         };
-        return problem is null ? Task.CompletedTask : ApiResponse.Of(problem).ExecuteAsync(context);
+        return problem is null ? Task.CompletedTask : BufferedResponse.Of(problem).ExecuteAsync(context);
     }
 
     private Task Fail(HttpContext context, Exception exception)
@@ -110,7 +110,7 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
             logger.RequestFailed(exception, context.Request.Method, context.Request.Path);
         }
 
-        return ApiResponse.Of(problem).ExecuteAsync(context);
+        return BufferedResponse.Of(problem).ExecuteAsync(context);
     }
 
     // The framework traces requests only where somebody listens; a trace that the client has begun goes on in any case.

@@ -47,7 +47,7 @@ internal sealed class RequestContext(HttpContext http)
 
     /// <summary>Answers 200 with what the request asks for.</summary>
     public async Task<IResult> Get<T>(IRequest<Result<T>> request)
-        where T : class => ApiResponse(StatusCodes.Status200OK, await Send(request));
+        where T : class => BufferedResponse(StatusCodes.Status200OK, await Send(request));
 
     /// <summary>What the request asks for, to be answered in a form of its own.</summary>
     public Task<Result<T>> Send<T>(IRequest<Result<T>> request)
@@ -110,7 +110,7 @@ internal sealed class RequestContext(HttpContext http)
         if (IfMatch is not null && !IsVersioned)
         {
             // An object without a version can never match If-Match.
-            return Http.ApiResponse.Of(Problem.Stale);
+            return Http.BufferedResponse.Of(Problem.Stale);
         }
 
         var request = command(body.Value!);
@@ -135,10 +135,10 @@ internal sealed class RequestContext(HttpContext http)
                 )
             : await Fail(ProblemResult.Field("Idempotency-Key", "This must be 1 to 255 visible ASCII characters, given once."));
 
-        async Task<ApiResponse> Perform()
+        async Task<BufferedResponse> Perform()
         {
             var outcome = await Send(request);
-            return outcome.Failure is { } refusal ? await Fail(refusal) : ApiResponse(status, outcome);
+            return outcome.Failure is { } refusal ? await Fail(refusal) : BufferedResponse(status, outcome);
         }
     }
 
@@ -149,21 +149,24 @@ internal sealed class RequestContext(HttpContext http)
             .Metadata.GetOrderedMetadata<Documentation.Failures>()
             .Any(refusals => refusals.Problems.Contains(Problem.Stale));
 
-    private ApiResponse ApiResponse<T>(int status, Result<T> outcome)
+    private BufferedResponse BufferedResponse<T>(int status, Result<T> outcome)
         where T : class =>
         outcome switch
         {
-            { Failure: { } refusal } => Http.ApiResponse.Of(refusal),
-            { Value: Nothing } => Http.ApiResponse.Empty(status),
-            { Value: IIdentified created } when status == StatusCodes.Status201Created => Http.ApiResponse.Of(status, outcome.Value) with
+            { Failure: { } refusal } => Http.BufferedResponse.Of(refusal),
+            { Value: Nothing } => Http.BufferedResponse.Empty(status),
+            { Value: IIdentified created } when status == StatusCodes.Status201Created => Http.BufferedResponse.Of(
+                status,
+                outcome.Value
+            ) with
             {
                 Location = $"{List}/{created.Id}/",
             },
-            _ => Http.ApiResponse.Of(status, outcome.Value!),
+            _ => Http.BufferedResponse.Of(status, outcome.Value!),
         };
 
     // A 404 takes precedence over errors in the body, and is checked only if there is such an error.
-    private async Task<ApiResponse> Fail(ProblemResult refusal)
+    private async Task<BufferedResponse> Fail(ProblemResult refusal)
     {
         if (
             refusal.Problem.Status is StatusCodes.Status400BadRequest or StatusCodes.Status415UnsupportedMediaType
@@ -172,10 +175,10 @@ internal sealed class RequestContext(HttpContext http)
             && await Service<Db>().Row<ObjectOf.Found>(of.Sql, new { Id, EnvironmentId = Environment.Id }, http.RequestAborted) is null
         )
         {
-            return Http.ApiResponse.Of(of.NotFound);
+            return Http.BufferedResponse.Of(of.NotFound);
         }
 
-        return Http.ApiResponse.Of(refusal);
+        return Http.BufferedResponse.Of(refusal);
     }
 
     /// <summary>The body of a request that takes none: only an empty object will do.</summary>

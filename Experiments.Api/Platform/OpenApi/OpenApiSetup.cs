@@ -19,16 +19,16 @@ internal static class OpenApiSetup
             {
                 options.CreateSchemaReferenceId = type =>
                     type.Type is { IsNested: true, DeclaringType: { } slice } nested ? slice.Name + nested.Name : SchemaName(type.Type);
-                options.AddSchemaTransformer(new SchemaDocumentation());
-                options.AddOperationTransformer(new OperationDocumentation());
-                options.AddDocumentTransformer(new DocumentDocumentation());
+                options.AddSchemaTransformer(new SchemaTransformer());
+                options.AddOperationTransformer(new OperationTransformer());
+                options.AddDocumentTransformer(new DocumentTransformer());
             }
         );
 
     // Put together once, since it is the same for everyone, and large.
     public static void MapOpenApiDocument(this WebApplication app)
     {
-        Task<ApiResponse>? document = null;
+        Task<BufferedResponse>? document = null;
         app.MapGet("/openapi/v1.json", () => document is { IsFaulted: false } built ? built : document = Build(app.Services))
             .RequireAuthorization(Policies.Everyone)
             // The first who asks may have to wait for it, and is not cut off.
@@ -36,7 +36,7 @@ internal static class OpenApiSetup
             .ExcludeFromDescription();
     }
 
-    private static async Task<ApiResponse> Build(IServiceProvider services)
+    private static async Task<BufferedResponse> Build(IServiceProvider services)
     {
         await using var scope = services.CreateAsyncScope();
         var document = await scope
@@ -45,7 +45,7 @@ internal static class OpenApiSetup
         new OpenApiWalker(new DescriptionReflow()).Walk(document);
         var text = new StringWriter(CultureInfo.InvariantCulture);
         document.SerializeAsV31(new OpenApiJsonWriter(text));
-        return ApiResponse.OfBytes(StatusCodes.Status200OK, Encoding.UTF8.GetBytes(text.ToString()));
+        return BufferedResponse.OfBytes(StatusCodes.Status200OK, Encoding.UTF8.GetBytes(text.ToString()));
     }
 
     public static void MapDocumentationPage(this WebApplication app) =>

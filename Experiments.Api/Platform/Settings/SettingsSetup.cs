@@ -5,7 +5,7 @@ namespace Experiments.Api.Platform.Settings;
 /// <summary>Binds the settings, and refuses to start with one that makes no sense.</summary>
 internal static class SettingsSetup
 {
-    public static void AddSettings(this IServiceCollection services)
+    public static IServiceCollection AddSettings(this IServiceCollection services)
     {
         services
             .Bind<RequestOptions>(RequestOptions.Section)
@@ -33,11 +33,17 @@ internal static class SettingsSetup
                 options => options.MinimumInterval >= TimeSpan.Zero && options.MinimumInterval <= TimeSpan.FromDays(1),
                 "Results:MinimumInterval must be from 0 to 1 day, for example 00:01:00."
             );
+        return services;
     }
 
     /// <summary>The settings of a command, which has no host.</summary>
     public static ResultsOptions Results(this IConfiguration configuration) =>
-        configuration.GetSection(ResultsOptions.Section).Get<ResultsOptions>() ?? new();
+        new ServiceCollection()
+            .AddSingleton(configuration)
+            .AddSettings()
+            .BuildServiceProvider()
+            .GetRequiredService<IOptions<ResultsOptions>>()
+            .Value;
 
     private static OptionsBuilder<T> Bind<T>(this IServiceCollection services, string section)
         where T : class => services.AddOptions<T>().BindConfiguration(section).ValidateOnStart();

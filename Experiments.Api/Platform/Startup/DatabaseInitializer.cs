@@ -10,7 +10,7 @@ namespace Experiments.Api.Platform.Startup;
 /// while the service already reports that it is not ready.
 /// </summary>
 internal sealed class DatabaseInitializer(
-    Database database,
+    DatabaseServer database,
     AdminKeys keys,
     Readiness readiness,
     IServiceProvider services,

@@ -10,25 +10,25 @@ internal static class Health
     public static void MapHealth(this IEndpointRouteBuilder app)
     {
         var health = app.MapGroup("/health").RequireAuthorization(Policies.Everyone).ExcludeFromDescription();
-        health.MapGet("/live", () => ApiResponse.Of(StatusCodes.Status200OK, new State("live")));
+        health.MapGet("/live", () => BufferedResponse.Of(StatusCodes.Status200OK, new State("live")));
         health.MapGet(
             "/ready",
             async (Readiness readiness, IEnumerable<IReadinessCheck> checks, Db db, CancellationToken ct) =>
             {
                 if (readiness.IsDraining || !readiness.HasSchema)
                 {
-                    return ApiResponse.Of(Problem.Unavailable);
+                    return BufferedResponse.Of(Problem.Unavailable);
                 }
 
                 if (checks.Select(check => check.Problem).FirstOrDefault(problem => problem is not null) is { } problem)
                 {
-                    return ApiResponse.Of(new ProblemResult(Problem.Unavailable, problem));
+                    return BufferedResponse.Of(new ProblemResult(Problem.Unavailable, problem));
                 }
 
                 using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
                 patience.CancelAfter(TimeSpan.FromSeconds(1));
                 await db.Row<State>("SELECT 'ready' AS status", null, patience.Token);
-                return ApiResponse.Of(StatusCodes.Status200OK, new State("ready"));
+                return BufferedResponse.Of(StatusCodes.Status200OK, new State("ready"));
             }
         );
     }

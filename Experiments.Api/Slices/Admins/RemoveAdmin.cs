@@ -21,7 +21,7 @@ internal static class RemoveAdmin
 
     internal sealed record Command(string Actor, AdminScope Scope, long Id) : IRequest<Result<Nothing>>;
 
-    internal sealed class Handler(Db db, AccessStore access) : IRequestHandler<Command, Result<Nothing>>
+    internal sealed class Handler(Db db, AccessCache access) : IRequestHandler<Command, Result<Nothing>>
     {
         private const string Sql = $"""
             WITH removed AS (

@@ -13,8 +13,8 @@ internal sealed record ComparisonBody(
     PriorBody? Prior = null,
     SequentialBody? Sequential = null,
     bool? Cuped = null,
-    ArmBody? Control = null,
-    IReadOnlyList<ArmBody?>? Treatments = null,
+    ArmStatisticsBody? Control = null,
+    IReadOnlyList<ArmStatisticsBody?>? Treatments = null,
     JsonElement? Weights = null
 )
 {
@@ -129,7 +129,7 @@ internal sealed record PriorBody(double? Mean = null, double? Variance = null, b
 internal sealed record SequentialBody(double? Tuning = null);
 
 /// <summary>The sums of an arm over its identities: of the metric, of the denominator of a ratio, and of the covariate.</summary>
-internal sealed record ArmBody(
+internal sealed record ArmStatisticsBody(
     string? Key = null,
     long? N = null,
     double? Sum = null,

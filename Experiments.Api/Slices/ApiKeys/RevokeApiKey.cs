@@ -17,7 +17,7 @@ internal static class RevokeApiKey
 
     internal sealed record Command(CommandScope Scope, long Id) : IRequest<Result<Nothing>>;
 
-    internal sealed class Handler(Db db, AccessStore access) : IRequestHandler<Command, Result<Nothing>>
+    internal sealed class Handler(Db db, AccessCache access) : IRequestHandler<Command, Result<Nothing>>
     {
         private const string Sql = $"""
             WITH revoked AS (

@@ -38,7 +38,7 @@ internal static class CreateExposureCohort
     internal sealed class Handler(Db db) : IRequestHandler<Command, Result<CohortView>>
     {
         private const string Sql = $"""
-            {ExperimentChange.Subject}, allowed AS (
+            {ExperimentMutation.Subject}, allowed AS (
                 SELECT s.started_at IS NOT NULL AS has_started,
                        @Variant::text IS NULL OR EXISTS (SELECT FROM jsonb_array_elements(s.variants) AS v
                            WHERE v->>'key' = @Variant) AS has_variant

@@ -27,7 +27,7 @@ internal static class ExportMembers
     {
         var outcome = await context.Send(new Query(context.Environment.Id, context.Id, context.Query["spreadsheet"]));
         return outcome.Failure is { } refusal
-            ? ApiResponse.Of(refusal)
+            ? BufferedResponse.Of(refusal)
             : new Csv(context.Service<Db>(), outcome.Value!, context.Query["spreadsheet"] != "false");
     }
 

@@ -73,7 +73,7 @@ internal static class SendEvents
             );
         if (outcome.Failure is { } refusal)
         {
-            await ApiResponse.Of(refusal).ExecuteAsync(http);
+            await BufferedResponse.Of(refusal).ExecuteAsync(http);
             return;
         }
 

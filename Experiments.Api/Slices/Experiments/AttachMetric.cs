@@ -51,7 +51,7 @@ internal static class AttachMetric
     internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ExperimentMetricView>>
     {
         private const string Sql = $"""
-            {ExperimentChange.Subject}, metric AS (
+            {ExperimentMutation.Subject}, metric AS (
                 SELECT m.* FROM metrics m WHERE m.id = @Metric AND m.environment_id = @EnvironmentId AND m.deleted_at IS NULL FOR SHARE
             ), found AS (
                 SELECT EXISTS (SELECT FROM metric) AS is_known,

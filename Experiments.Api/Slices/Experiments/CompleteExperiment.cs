@@ -36,7 +36,7 @@ internal static class CompleteExperiment
     internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ExperimentView>>
     {
         private const string Sql = $"""
-            {ExperimentChange.Subject}, shipped AS (
+            {ExperimentMutation.Subject}, shipped AS (
                 SELECT v->'value' AS value FROM subject s, jsonb_array_elements(s.variants) AS v WHERE v->>'key' = @Ship
             ), changed AS (
                 UPDATE experiments e SET
@@ -53,8 +53,8 @@ internal static class CompleteExperiment
                 CROSS JOIN shipped
                 WHERE f.id = c.feature_id
                 RETURNING f.*, {FeatureView.State} AS state
-            ), {ExperimentChange.LoggedWithServed}
-            {ExperimentChange.AnswerWithServed}
+            ), {ExperimentMutation.LoggedWithServed}
+            {ExperimentMutation.AnswerWithServed}
             """;
 
         private static readonly string[] From = Lifecycle.Sources(ExperimentAction.Complete);
@@ -62,7 +62,7 @@ internal static class CompleteExperiment
         public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var (conclusion, comment, ship) = command.Body;
-            var row = await db.ChangeLocked<ExperimentChange.Row>(
+            var row = await db.ChangeLocked<ExperimentMutation.Row>(
                 Sql,
                 new
                 {
@@ -81,7 +81,7 @@ internal static class CompleteExperiment
 
             return row is { Changed: false } && ship is not null && !row.Has(ship)
                     ? ProblemResult.Field("ship", "The experiment has no variant with this key.")
-                : ExperimentChange.Failed(row, ExperimentAction.Complete) is { } refusal ? refusal
+                : ExperimentMutation.Failed(row, ExperimentAction.Complete) is { } refusal ? refusal
                 : row!;
         }
     }

@@ -21,19 +21,19 @@ internal static class DeleteExperiment
     internal sealed class Handler(Db db) : IRequestHandler<Command, Result<Nothing>>
     {
         private const string Sql = $"""
-            {ExperimentChange.Subject}, changed AS (
+            {ExperimentMutation.Subject}, changed AS (
                 UPDATE experiments e SET deleted_at = v.at, updated_at = v.at, version = e.version + 1
                 FROM subject s
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status <> 'running'
                 RETURNING e.*, NULL::jsonb AS state
-            ), {ExperimentChange.Logged}
-            {ExperimentChange.ApiResponse}
+            ), {ExperimentMutation.Logged}
+            {ExperimentMutation.BufferedResponse}
             """;
 
         public async Task<Result<Nothing>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var row = await db.ChangeLocked<ExperimentChange.Row>(
+            var row = await db.ChangeLocked<ExperimentMutation.Row>(
                 Sql,
                 new
                 {

@@ -24,7 +24,7 @@ internal static class DetachMetric
     internal sealed class Handler(Db db) : IRequestHandler<Command, Result<Nothing>>
     {
         private const string Sql = $"""
-            {ExperimentChange.Subject}, link AS (
+            {ExperimentMutation.Subject}, link AS (
                 SELECT l.*, {ExperimentMetricView.State} AS state FROM experiment_metrics l JOIN subject s ON s.id = l.experiment_id
                 WHERE l.id = @Link
             ), detached AS (

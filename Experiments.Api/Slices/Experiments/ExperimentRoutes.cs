@@ -18,7 +18,7 @@ internal static class ExperimentRoutes
         var experiments = environment.MapGroup("/experiments").WithTags("Experiments").WithMetadata(Experiment);
         ListExperiments.Map(experiments);
         CreateExperiment.Map(experiments);
-        RequiresFlagImplementation.Map(experiments);
+        CheckFlagImplementation.Map(experiments);
         GetExperiment.Map(experiments);
         PatchExperiment.Map(experiments);
         PatchRollout.Map(experiments);

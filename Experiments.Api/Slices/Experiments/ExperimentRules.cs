@@ -16,7 +16,10 @@ internal static class ExperimentRules
             return;
         }
 
-        if (exposure.Event is { } name && (string.IsNullOrWhiteSpace(name) || !Rules.Fits(name, EventLimits.Event) || name.StartsWith('$')))
+        if (
+            exposure.Event is { } name
+            && (string.IsNullOrWhiteSpace(name) || !Rules.Fits(name, EventSizeLimits.Event) || name.StartsWith('$'))
+        )
         {
             wrong("exposure.event", "This must be the name of an event of yours: 256 characters at most, and no '$' before it.");
         }

@@ -7,7 +7,7 @@ namespace Experiments.Api.Slices.Experiments;
 
 /// <summary>The feature of an experiment as it is written: the id of one that is there, or one to be made with the experiment.</summary>
 [JsonConverter(typeof(Reader))]
-[Alternative(typeof(NewFeature), "the id of a feature, or an object that says what to make")]
+[JsonUnion(typeof(NewFeature), "the id of a feature, or an object that says what to make")]
 internal sealed record FeatureChoice(long? Id, NewFeature? New)
 {
     /// <summary>

@@ -69,7 +69,7 @@ internal static class PatchExperiment
     {
         // An unchanged value is not written and not audited. The feature's options follow the variants.
         private const string Sql = $"""
-            {ExperimentChange.Subject}, holdout AS (
+            {ExperimentMutation.Subject}, holdout AS (
                 SELECT id FROM holdouts WHERE id = @Holdout AND environment_id = @EnvironmentId AND deleted_at IS NULL FOR SHARE
             ), options AS (
                 SELECT CASE WHEN @Options::jsonb IS NULL THEN f.multivariate_options
@@ -116,7 +116,7 @@ internal static class PatchExperiment
                 WHERE f.id = c.feature_id AND c.status = 'created' AND (f.initial_value, f.multivariate_options) IS DISTINCT
                     FROM (o.initial_value, o.list)
                 RETURNING f.*, {FeatureView.State} AS state
-            ), {ExperimentChange.LoggedWithServed}
+            ), {ExperimentMutation.LoggedWithServed}
             SELECT v.before, v.stale, a.*, EXISTS (SELECT FROM changed) AS changed, {ExperimentView.Columns}
             FROM verdict v
             CROSS JOIN allowed a

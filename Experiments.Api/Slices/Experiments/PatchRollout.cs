@@ -40,7 +40,7 @@ internal static class PatchRollout
     {
         // What the rollout was until now is kept, so that an exposure that arrives late is judged by what was in force when it happened.
         private const string Sql = $"""
-            {ExperimentChange.Subject}, wanted AS (
+            {ExperimentMutation.Subject}, wanted AS (
                 SELECT s.variants, @Weights::jsonb IS NULL AS split_fits, false AS frozen
                 FROM subject s
                 WHERE @Weights::jsonb IS NULL
@@ -63,7 +63,7 @@ internal static class PatchRollout
                 WHERE e.id = s.id AND NOT v.stale AND w.split_fits AND NOT w.frozen AND s.status <> 'completed'
                   AND (s.rollout_percentage, s.variants) <> (@Rollout, w.variants)
                 RETURNING e.*, {ExperimentView.State} AS state
-            ), {ExperimentChange.Logged}
+            ), {ExperimentMutation.Logged}
             SELECT v.before, v.stale, w.split_fits, w.frozen, {ExperimentView.Columns}
             FROM verdict v
             CROSS JOIN wanted w

@@ -24,7 +24,7 @@ internal static class PauseExperiment
     internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ExperimentView>>
     {
         private const string Sql = $"""
-            {ExperimentChange.Subject}, changed AS (
+            {ExperimentMutation.Subject}, changed AS (
                 UPDATE experiments e SET
                     status = 'paused', runs = s.runs * tstzmultirange(tstzrange(NULL, v.at)),
                     updated_at = v.at, version = e.version + 1
@@ -32,15 +32,15 @@ internal static class PauseExperiment
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From)
                 RETURNING e.*, {ExperimentView.State} AS state
-            ), {ExperimentChange.Logged}
-            {ExperimentChange.ApiResponse}
+            ), {ExperimentMutation.Logged}
+            {ExperimentMutation.BufferedResponse}
             """;
 
         private static readonly string[] From = Lifecycle.Sources(ExperimentAction.Pause);
 
         public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var row = await db.ChangeLocked<ExperimentChange.Row>(
+            var row = await db.ChangeLocked<ExperimentMutation.Row>(
                 Sql,
                 new
                 {
@@ -54,7 +54,7 @@ internal static class PauseExperiment
                 cancellationToken
             );
 
-            return ExperimentChange.Failed(row, ExperimentAction.Pause) is { } refusal ? refusal : row!;
+            return ExperimentMutation.Failed(row, ExperimentAction.Pause) is { } refusal ? refusal : row!;
         }
     }
 }

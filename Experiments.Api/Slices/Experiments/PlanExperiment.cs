@@ -74,14 +74,14 @@ internal static class PlanExperiment
             """;
 
         private const string Sql = $"""
-            {ExperimentChange.Subject}, changed AS (
+            {ExperimentMutation.Subject}, changed AS (
                 UPDATE experiments e SET plan = @Plan::jsonb, updated_at = v.at, version = e.version + 1
                 FROM subject s
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status <> 'completed' AND s.plan IS DISTINCT FROM @Plan::jsonb
                 RETURNING e.*, {ExperimentView.State} AS state
-            ), {ExperimentChange.Logged}
-            {ExperimentChange.ApiResponse}
+            ), {ExperimentMutation.Logged}
+            {ExperimentMutation.BufferedResponse}
             """;
 
         public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
@@ -124,7 +124,7 @@ internal static class PlanExperiment
             var total = (long)Math.Ceiling(each / (double)(known.SmallestWeight / 100));
             var daily = body.IdentitiesPerDay ?? perDay;
             var plan = new ExperimentPlan(effect, total, daily > 0 ? Math.Ceiling(total / daily.Value) : null);
-            var row = await db.ChangeLocked<ExperimentChange.Row>(
+            var row = await db.ChangeLocked<ExperimentMutation.Row>(
                 Sql,
                 new
                 {

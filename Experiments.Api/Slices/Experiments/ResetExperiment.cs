@@ -44,7 +44,7 @@ internal static class ResetExperiment
             )
             SELECT e.id FROM experiments e JOIN standing s ON s.id = e.id WHERE e.environment_id = @EnvironmentId FOR NO KEY UPDATE OF e;
 
-            {ExperimentChange.Found}, changed AS (
+            {ExperimentMutation.Found}, changed AS (
                 UPDATE experiments e SET
                     status = 'created', started_at = NULL, runs = DEFAULT, off = DEFAULT, rollouts = DEFAULT, updated_at = v.at,
                         version = e.version + 1
@@ -56,11 +56,9 @@ internal static class ResetExperiment
                 DELETE FROM results r USING changed c WHERE r.experiment_id = c.id RETURNING r.payload
             ), kept AS (
                 INSERT INTO former_runs (experiment_id, started_at, reset_at, reset_by, state, results)
-                SELECT s.id, s.started_at, c.updated_at, @Actor, s.state, (SELECT payload FROM result) FROM subject s, changed c
+                SELECT s.id, s.started_at, c.updated_at, @Actor, s.state, (SELECT payload - 'format' FROM result) FROM subject s, changed c
             ), no_history AS (
                 DELETE FROM results_history h USING changed c WHERE h.experiment_id = c.id
-            ), no_refresh AS (
-                DELETE FROM result_refreshes f USING changed c WHERE f.experiment_id = c.id
             ), none_unreadable AS (
                 DELETE FROM unreadable_definitions d USING changed c WHERE d.experiment_id = c.id
             ), no_exposures AS (
@@ -76,7 +74,7 @@ internal static class ResetExperiment
                 DELETE FROM metric_sums t USING link WHERE t.link_id = link.id
             ), no_steps AS (
                 DELETE FROM metric_steps t USING link WHERE t.link_id = link.id
-            ), {ExperimentChange.Logged}
+            ), {ExperimentMutation.Logged}
             SELECT v.before, v.stale, EXISTS (SELECT FROM changed) AS changed, {ExperimentView.ColumnsButMetrics},
                    (SELECT COALESCE(jsonb_agg({ExperimentMetricView.State} ORDER BY l.id), '[]')::text
                     FROM (SELECT * FROM link UNION ALL SELECT * FROM experiment_metrics k
@@ -88,7 +86,7 @@ internal static class ResetExperiment
 
         public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var row = await db.ChangeLocked<ExperimentChange.Row>(
+            var row = await db.ChangeLocked<ExperimentMutation.Row>(
                 Sql,
                 new
                 {

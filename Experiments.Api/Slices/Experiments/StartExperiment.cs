@@ -26,7 +26,7 @@ internal static class StartExperiment
     {
         // A concurrent change or deletion of the holdout either comes first, or sees that the experiment has started with it.
         private const string Sql = $"""
-            {ExperimentChange.Subject}, holdout AS (
+            {ExperimentMutation.Subject}, holdout AS (
                 SELECT h.id FROM holdouts h JOIN subject s ON s.holdout_id = h.id FOR SHARE OF h
             ), changed AS (
                 UPDATE experiments e SET
@@ -41,15 +41,15 @@ internal static class StartExperiment
                 FROM changed c
                 WHERE f.id = c.feature_id AND NOT f.enabled
                 RETURNING f.*, {FeatureView.State} AS state
-            ), {ExperimentChange.LoggedWithServed}
-            {ExperimentChange.AnswerWithServed}
+            ), {ExperimentMutation.LoggedWithServed}
+            {ExperimentMutation.AnswerWithServed}
             """;
 
         private static readonly string[] From = Lifecycle.Sources(ExperimentAction.Start);
 
         public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var row = await db.ChangeLocked<ExperimentChange.Row>(
+            var row = await db.ChangeLocked<ExperimentMutation.Row>(
                 Sql,
                 new
                 {
@@ -63,7 +63,7 @@ internal static class StartExperiment
                 cancellationToken
             );
 
-            return ExperimentChange.Failed(row, ExperimentAction.Start) is { } refusal ? refusal : row!;
+            return ExperimentMutation.Failed(row, ExperimentAction.Start) is { } refusal ? refusal : row!;
         }
     }
 }

@@ -20,7 +20,7 @@ internal sealed record ExposuresView(
     long EventsNotCounted,
     CountingHeld? CountingHeld,
     long Total,
-    IReadOnlyList<ExposedVariant> Variants,
+    IReadOnlyList<VariantExposures> Variants,
     long HeldOut,
     IReadOnlyDictionary<string, long> Excluded,
     SampleRatioView SampleRatio,

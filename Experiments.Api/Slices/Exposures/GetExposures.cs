@@ -40,7 +40,7 @@ internal static class GetExposures
                    (SELECT COALESCE(json_agg(json_build_array(c.hour, c.outcome, c.count)), '[]')
                     FROM exposure_counts c WHERE c.experiment_id = e.id AND c.count <> 0)::text AS counts
             FROM experiments e
-            CROSS JOIN LATERAL ({AggregationBatch.Pending}) p
+            CROSS JOIN LATERAL ({AggregationLag.Sql}) p
             LEFT JOIN counting_holds h ON h.environment_id = e.environment_id AND p.events > 0
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
             """;
@@ -82,7 +82,7 @@ internal static class GetExposures
                 row.Events,
                 CountingHeld.Of(row.HeldSince, row.HeldReason),
                 total,
-                ExposedVariant.Of(variants.Select(variant => (variant.Key, variant.Weight)), identities),
+                VariantExposures.Of(variants.Select(variant => (variant.Key, variant.Weight)), identities),
                 byOutcome.GetValueOrDefault(ExposureState.InHoldout),
                 ExposureState.Reasons.ToDictionary(reason => reason, reason => byOutcome.GetValueOrDefault(reason)),
                 SampleRatioView.Of(identities, variants.Select(variant => variant.Weight)),

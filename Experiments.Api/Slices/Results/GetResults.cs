@@ -90,7 +90,8 @@ internal static class GetResults
                 row is not null
                 && !row.IsFinal(results.Late)
                 && (
-                    StoredJson.TryRead<ResultsView>(row.Payload) is null
+                    row.AsOf is null
+                    || StoredJson.TryRead<ResultsView>(row.Payload) is null
                     || !row.HasAllMetrics
                     || row.IsPlannedAnew
                     || row.Now - row.AsOf > Stale
@@ -115,22 +116,24 @@ internal static class GetResults
                     return Problem.Unavailable;
             }
 
-            var view = StoredJson.Read<ResultsView>(row.Payload);
-            return view with
-            {
-                IsFinal = row.IsFinal(results.Late),
-                RefreshRequestedAt = row.RefreshRequestedAt,
-                CountingHeld = CountingHeld.Of(row.HeldSince, row.HeldReason),
-                LastError = row.LastError,
-                LastErrorAt = row.LastErrorAt,
-                Metrics =
-                [
-                    .. view.Metrics.Where(metric =>
-                        (query.Role is null || Words.Of(metric.Role) == query.Role)
-                        && (query.Metric is null || metric.Metric == ObjectIds.In(query.Metric))
-                    ),
-                ],
-            };
+            // Results of another release are computed again, but somebody else may be doing that.
+            return StoredJson.TryRead<ResultsView>(row.Payload) is not { } view
+                ? Problem.Unavailable
+                : view with
+                {
+                    IsFinal = row.IsFinal(results.Late),
+                    RefreshRequestedAt = row.RefreshRequestedAt,
+                    CountingHeld = CountingHeld.Of(row.HeldSince, row.HeldReason),
+                    LastError = row.LastError,
+                    LastErrorAt = row.LastErrorAt,
+                    Metrics =
+                    [
+                        .. view.Metrics.Where(metric =>
+                            (query.Role is null || Words.Of(metric.Role) == query.Role)
+                            && (query.Metric is null || metric.Metric == ObjectIds.In(query.Metric))
+                        ),
+                    ],
+                };
         }
 
         // If another request is computing the first results, wait for them.
@@ -138,7 +141,7 @@ internal static class GetResults
         {
             for (var attempt = 1; ; attempt++)
             {
-                var isDone = await results.Compute(query.Id, ct);
+                var isDone = await results.Compute(query.Id, ct) == Computation.Done;
                 var row = await Read(query, ct);
                 if (isDone || row is null or { StartedAt: null } || row.Payload is not null || row.LastError is not null || attempt == 20)
                 {

@@ -6,8 +6,8 @@ internal static class ServingRoutes
     {
         var flagsmith = app.MapGroup("/api/v1").WithTags("Flags (Flagsmith SDKs)");
         GetFlags.Map(flagsmith);
-        GetIdentity.Map(flagsmith);
-        PostIdentity.Map(flagsmith);
+        GetIdentityFlags.Map(flagsmith);
+        EvaluateIdentity.Map(flagsmith);
 
         ListWebExperiments.Map(app.MapGroup("/api/v1").WithTags("Web experiments"));
 

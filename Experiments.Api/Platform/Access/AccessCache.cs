@@ -12,7 +12,7 @@ namespace Experiments.Api.Platform.Access;
 /// one round trip to the database; what it denies is asked again each time. A revocation is felt here at once, and within
 /// <see cref="Lifetime"/> on other replicas.
 /// </summary>
-internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) : IDisposable
+internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) : IDisposable
 {
     public static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(3);
 
@@ -20,7 +20,7 @@ internal sealed class AccessStore(NpgsqlDataSource source, TimeProvider clock) :
     private const string IsCaller =
         "a.subject = @Subject AND (rtrim(a.issuer, '/') = rtrim(@Issuer, '/') OR (a.issuer IS NULL AND @IsOfOnlyIssuer))";
 
-    private readonly MemoryCache _granted = new(new MemoryCacheOptions { SizeLimit = 20_000, Clock = new ElapsedTime(clock) });
+    private readonly MemoryCache _granted = new(new MemoryCacheOptions { SizeLimit = 20_000, Clock = new MonotonicClock(clock) });
 
     /// <summary>The caller that holds <paramref name="secret"/>, as far as it is remembered.</summary>
     public AuthenticateResult? Remembered(string secret) => _granted.Get<AuthenticateResult>(secret);

@@ -10,7 +10,7 @@ namespace Experiments.Api.Slices.Experiments;
 /// and of its feature. The second, in the same round trip and transaction, sees the state after the wait. It checks, changes and audits,
 /// and returns the updated experiment. Each slice supplies its own part as <c>changed</c>.
 /// </summary>
-internal static class ExperimentChange
+internal static class ExperimentMutation
 {
     /// <summary>The lock, and the experiment with its feature as they are.</summary>
     public const string Subject = $"""
@@ -67,7 +67,7 @@ internal static class ExperimentChange
         """;
 
     /// <summary>The verdict, and the experiment as it is now.</summary>
-    public const string ApiResponse = $"{Result} CROSS JOIN flag f";
+    public const string BufferedResponse = $"{Result} CROSS JOIN flag f";
 
     /// <summary>The same where the slice may have changed the feature as well.</summary>
     public const string AnswerWithServed =

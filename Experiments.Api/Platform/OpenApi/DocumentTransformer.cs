@@ -5,7 +5,7 @@ using Microsoft.OpenApi;
 namespace Experiments.Api.Platform.OpenApi;
 
 /// <summary>What the document says of the service as a whole.</summary>
-internal sealed class DocumentDocumentation : IOpenApiDocumentTransformer
+internal sealed class DocumentTransformer : IOpenApiDocumentTransformer
 {
     public const string ApiKey = "ApiKey";
     public const string Bearer = "Bearer";

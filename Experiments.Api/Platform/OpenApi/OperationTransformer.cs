@@ -13,7 +13,7 @@ namespace Experiments.Api.Platform.OpenApi;
 /// Writes down what a route is known to do from what it is made of: its parameters, its body, and every status that it can
 /// answer with, each with the codes behind it.
 /// </summary>
-internal sealed class OperationDocumentation : IOpenApiOperationTransformer
+internal sealed class OperationTransformer : IOpenApiOperationTransformer
 {
     public async Task TransformAsync(
         OpenApiOperation operation,
@@ -40,8 +40,8 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
             .. Parameters(context.Description.RelativePath!, metadata, method, problems.Contains(Problem.Stale), isServed),
         ];
         operation.Security = isServed
-            ? [Requirement(DocumentDocumentation.EnvironmentKey, context.Document!)]
-            : [Requirement(DocumentDocumentation.ApiKey, context.Document!), Requirement(DocumentDocumentation.Bearer, context.Document!)];
+            ? [Requirement(DocumentTransformer.EnvironmentKey, context.Document!)]
+            : [Requirement(DocumentTransformer.ApiKey, context.Document!), Requirement(DocumentTransformer.Bearer, context.Document!)];
         if (metadata.OfType<Documentation.Body>().LastOrDefault() is { } body)
         {
             operation.RequestBody = new OpenApiRequestBody
@@ -236,7 +236,7 @@ internal sealed class OperationDocumentation : IOpenApiOperationTransformer
                     },
                     Examples = problems.ToDictionary(
                         problem => problem.Code,
-                        problem => (IOpenApiExample)new OpenApiExample { Value = JsonNode.Parse(ApiResponse.Example(problem)) }
+                        problem => (IOpenApiExample)new OpenApiExample { Value = JsonNode.Parse(BufferedResponse.Example(problem)) }
                     ),
                 },
             },

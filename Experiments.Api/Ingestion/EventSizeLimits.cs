@@ -1,7 +1,7 @@
 namespace Experiments.Api.Ingestion;
 
 /// <summary>How much an event may hold: characters, or bytes where the name says so.</summary>
-internal static class EventLimits
+internal static class EventSizeLimits
 {
     public const int Event = 256;
     public const int FeatureName = 2000;

@@ -6,7 +6,7 @@ namespace Experiments.Api.Platform;
 /// A monotonic clock for caches: an entry with a lifetime of three seconds lives for three seconds, even if the system clock is changed
 /// in the meantime.
 /// </summary>
-internal sealed class ElapsedTime(TimeProvider clock) : ISystemClock
+internal sealed class MonotonicClock(TimeProvider clock) : ISystemClock
 {
     private readonly long _start = clock.GetTimestamp();
 

@@ -6,7 +6,7 @@ using Experiments.Api.Platform.Http;
 namespace Experiments.Api.Slices.Serving;
 
 /// <summary>The flags of one identity whose traits the application sends along (the Flagsmith SDK API).</summary>
-internal static class PostIdentity
+internal static class EvaluateIdentity
 {
     public static void Map(IEndpointRouteBuilder routes) =>
         routes
@@ -29,7 +29,7 @@ internal static class PostIdentity
         var body = bytes.Failure is { } unread ? unread : JsonBody.Read<Body>(bytes.Value);
         if ((body.Failure ?? IdentityResponse.Failure(body.Value!.Identifier) ?? TooMany(body.Value.Traits)) is { } refusal)
         {
-            await ApiResponse.Of(refusal).ExecuteAsync(http);
+            await BufferedResponse.Of(refusal).ExecuteAsync(http);
             return;
         }
 

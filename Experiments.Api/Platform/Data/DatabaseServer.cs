@@ -1,11 +1,11 @@
 namespace Experiments.Api.Platform.Data;
 
 /// <summary>The database of this process: the configured server, or else an embedded one.</summary>
-internal sealed record Database(string ConnectionString, EmbeddedPostgres? Embedded) : IAsyncDisposable
+internal sealed record DatabaseServer(string ConnectionString, EmbeddedPostgres? Embedded) : IAsyncDisposable
 {
     public ValueTask DisposeAsync() => Embedded?.DisposeAsync() ?? ValueTask.CompletedTask;
 
-    public static Database Of(IConfiguration configuration)
+    public static DatabaseServer Of(IConfiguration configuration)
     {
         if (configuration.GetConnectionString("Experiments") is { Length: > 0 } given)
         {

@@ -5,7 +5,7 @@ using Experiments.Api.Platform.Http;
 namespace Experiments.Api.Slices.Serving;
 
 /// <summary>The flags of one identity, each with the variant that it is assigned (the Flagsmith SDK API).</summary>
-internal static class GetIdentity
+internal static class GetIdentityFlags
 {
     public static void Map(IEndpointRouteBuilder routes) =>
         routes
@@ -20,7 +20,7 @@ internal static class GetIdentity
         var given = http.Request.Query["identifier"];
         if (IdentityResponse.Failure(given.Count == 1 ? given[0] : null) is { } refusal)
         {
-            return ApiResponse.Of(refusal).ExecuteAsync(http);
+            return BufferedResponse.Of(refusal).ExecuteAsync(http);
         }
 
         IdentityResponse.Write(http, snapshot, given[0]!, "[]"u8);

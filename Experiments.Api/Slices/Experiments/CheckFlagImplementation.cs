@@ -10,7 +10,7 @@ namespace Experiments.Api.Slices.Experiments;
 /// Whether applications still have to implement the flag: none of the relevant events has recently come from an identity that was shown
 /// it.
 /// </summary>
-internal static class RequiresFlagImplementation
+internal static class CheckFlagImplementation
 {
     private const int Days = 7;
 

@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace Experiments.Api.Platform.Data;
 
 /// <summary>Waits for work until a token is cancelled, and then abandons the work.</summary>
-internal static class Detaching
+internal static class DetachingExtensions
 {
     /// <summary>
     /// Like <see cref="Task{TResult}.WaitAsync(CancellationToken)"/>, but continues on the thread that completed the work. Queueing to
@@ -30,6 +30,10 @@ internal static class Detaching
             try
             {
                 TrySetResult(_work.GetResult());
+            }
+            catch (OperationCanceledException canceled)
+            {
+                TrySetCanceled(canceled.CancellationToken);
             }
             catch (Exception exception)
             {

@@ -8,7 +8,7 @@ namespace Experiments.Api.Platform.OpenApi;
 /// <summary>
 /// Shows <see cref="Json{T}"/> and <see cref="Optional{T}"/> as what they hold, and closes nothing but bodies to unknown members.
 /// </summary>
-internal sealed class SchemaDocumentation : IOpenApiSchemaTransformer
+internal sealed class SchemaTransformer : IOpenApiSchemaTransformer
 {
     public async Task TransformAsync(OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken cancellationToken)
     {

@@ -13,9 +13,9 @@ namespace Experiments.Api.Statistics;
 /// counts (which assumes that an identity's events come independently of each other; where they come in bursts, prefer the mean).
 /// Checked against 50-digit values to 1e-10.
 /// </remarks>
-internal sealed record ExactChance(double ChanceToWin, double ChanceToLose, double LossOfKeeping, double LossOfShipping)
+internal sealed record PosteriorComparison(double ChanceToWin, double ChanceToLose, double LossOfKeeping, double LossOfShipping)
 {
-    public static ExactChance Compare(IPosterior control, IPosterior treatment) =>
+    public static PosteriorComparison Compare(IPosterior control, IPosterior treatment) =>
         new(OfWinning(control, treatment), OfWinning(treatment, control), Loss(control, treatment), Loss(treatment, control));
 
     // P(winner > other).

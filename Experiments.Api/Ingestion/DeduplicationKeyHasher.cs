@@ -7,7 +7,7 @@ namespace Experiments.Api.Ingestion;
 /// The key that identifies duplicates of an event. Combined with the timestamp, 64 bits are enough: two different events would also have
 /// to share a millisecond. A client-supplied id is compared without a timestamp, so it takes 128 bits.
 /// </summary>
-internal sealed class DeduplicationKey(long environmentId)
+internal sealed class DeduplicationKeyHasher(long environmentId)
 {
     private readonly XxHash3 _hash = new();
 

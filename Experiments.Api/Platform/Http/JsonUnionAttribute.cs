@@ -2,7 +2,7 @@ namespace Experiments.Api.Platform.Http;
 
 /// <summary>For a type with several JSON forms: the type that an object is read as, and a description of the valid forms.</summary>
 [AttributeUsage(AttributeTargets.Class)]
-internal sealed class AlternativeAttribute(Type type, string expected) : Attribute
+internal sealed class JsonUnionAttribute(Type type, string expected) : Attribute
 {
     /// <summary>What an object is read as.</summary>
     public Type Type { get; } = type;

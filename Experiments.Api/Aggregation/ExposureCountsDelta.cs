@@ -6,7 +6,7 @@ using Npgsql;
 namespace Experiments.Api.Aggregation;
 
 /// <summary>Changes to the identity counts, by hour and by outcome.</summary>
-internal sealed class ExposureCounts
+internal sealed class ExposureCountsDelta
 {
     private const string Count = """
         INSERT INTO exposure_counts AS c (experiment_id, hour, outcome, count)

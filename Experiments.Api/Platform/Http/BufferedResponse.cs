@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.WebUtilities;
 namespace Experiments.Api.Platform.Http;
 
 /// <summary>A complete response, ready to be sent, or to be stored and replayed.</summary>
-internal sealed record ApiResponse(int Status, ReadOnlyMemory<byte> Body) : IResult
+internal sealed record BufferedResponse(int Status, ReadOnlyMemory<byte> Body) : IResult
 {
     public string ContentType { get; init; } = "application/json; charset=utf-8";
 
@@ -21,19 +21,19 @@ internal sealed record ApiResponse(int Status, ReadOnlyMemory<byte> Body) : IRes
     public bool Replayed { get; init; }
 
     /// <summary>A representation. Its ETag is its own, or else a hash of its bytes.</summary>
-    public static ApiResponse Of<T>(int status, T value)
+    public static BufferedResponse Of<T>(int status, T value)
     {
         var body = JsonSerializer.SerializeToUtf8Bytes(value, ApiJson.Options);
         return new(status, body) { ETag = value is ITagged tagged ? tagged.ETag : Tag(body) };
     }
 
     /// <summary>A representation that is already serialised as JSON.</summary>
-    public static ApiResponse OfBytes(int status, byte[] body) => new(status, body) { ETag = Tag(body) };
+    public static BufferedResponse OfBytes(int status, byte[] body) => new(status, body) { ETag = Tag(body) };
 
-    public static ApiResponse Empty(int status) => new(status, default);
+    public static BufferedResponse Empty(int status) => new(status, default);
 
     /// <summary>An error as problem details (RFC 9457).</summary>
-    public static ApiResponse Of(ProblemResult refusal)
+    public static BufferedResponse Of(ProblemResult refusal)
     {
         var problem = refusal.Problem;
         var traceId = Activity.Current?.TraceId.ToHexString() ?? ActivityTraceId.CreateRandom().ToHexString();
