@@ -1,16 +1,16 @@
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Slices.Admins;
-using Experiments.Api.Slices.Analysis;
 using Experiments.Api.Slices.ApiKeys;
 using Experiments.Api.Slices.Audit;
+using Experiments.Api.Slices.Calculators;
 using Experiments.Api.Slices.Cohorts;
 using Experiments.Api.Slices.Events;
 using Experiments.Api.Slices.Experiments;
 using Experiments.Api.Slices.Features;
+using Experiments.Api.Slices.Flags;
 using Experiments.Api.Slices.Holdouts;
 using Experiments.Api.Slices.Metrics;
 using Experiments.Api.Slices.Projects;
-using Experiments.Api.Slices.Serving;
 
 namespace Experiments.Api;
 
@@ -21,7 +21,7 @@ internal static class Api
     {
         var api = app.MapGroup("/api/v1");
         api.MapProjects();
-        api.MapAnalysis();
+        api.MapCalculators();
 
         var environment = api.MapGroup("/environments/{environment_key}")
             .RequireAuthorization(Policies.EnvironmentAdmin)
@@ -36,7 +36,7 @@ internal static class Api
         environment.MapApiKeys();
         ListAudit.Map(environment);
 
-        app.MapServing();
+        app.MapFlags();
         SendEvents.Map(app.MapGroup("/v1"));
     }
 }

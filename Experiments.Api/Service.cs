@@ -1,4 +1,5 @@
 using Experiments.Api.Aggregation;
+using Experiments.Api.Analysis;
 using Experiments.Api.Evaluation;
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Access;
@@ -7,7 +8,6 @@ using Experiments.Api.Platform.Http;
 using Experiments.Api.Platform.OpenApi;
 using Experiments.Api.Platform.Settings;
 using Experiments.Api.Platform.Startup;
-using Experiments.Api.Results;
 using Experiments.Api.Slices;
 
 namespace Experiments.Api;

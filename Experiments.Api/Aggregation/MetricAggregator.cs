@@ -1,5 +1,5 @@
 using Experiments.Api.Domain;
-using Experiments.Api.Metrics;
+using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform.Data;
 using Npgsql;
 

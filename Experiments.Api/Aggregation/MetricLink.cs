@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Experiments.Api.Domain;
-using Experiments.Api.Metrics;
+using Experiments.Api.MetricDefinitions;
 
 namespace Experiments.Api.Aggregation;
 

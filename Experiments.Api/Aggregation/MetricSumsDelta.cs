@@ -1,5 +1,5 @@
 using Dapper;
-using Experiments.Api.Metrics;
+using Experiments.Api.MetricDefinitions;
 using Npgsql;
 
 namespace Experiments.Api.Aggregation;

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 using Experiments.Api.Domain;
-using Experiments.Api.Metrics;
+using Experiments.Api.MetricDefinitions;
 
 namespace Experiments.Api.Aggregation;
 

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
-using Experiments.Api.Metrics;
+using Experiments.Api.MetricDefinitions;
 
 namespace Experiments.Api.Aggregation;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Experiments.Api.Analysis;
 using Experiments.Api.Domain;
-using Experiments.Api.Results;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Experiments.Tests.Results;

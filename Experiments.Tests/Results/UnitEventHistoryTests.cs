@@ -1,5 +1,5 @@
 using Experiments.Api.Aggregation;
-using Experiments.Api.Metrics;
+using Experiments.Api.MetricDefinitions;
 
 namespace Experiments.Tests.Results;
 

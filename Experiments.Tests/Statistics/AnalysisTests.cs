@@ -1,4 +1,4 @@
-using Experiments.Api.Slices.Analysis;
+using Experiments.Api.Slices.Calculators;
 
 namespace Experiments.Tests.Statistics;
 

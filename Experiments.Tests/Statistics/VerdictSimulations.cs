@@ -1,6 +1,6 @@
+using Experiments.Api.Analysis;
 using Experiments.Api.Domain;
-using Experiments.Api.Metrics;
-using Experiments.Api.Results;
+using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Statistics;
 
 namespace Experiments.Tests.Statistics;

@@ -97,7 +97,7 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
             "--Logging:LogLevel:Microsoft.AspNetCore.Server.Kestrel=None",
             "--Logging:LogLevel:Microsoft.Hosting.Lifetime=None",
             // Two tests break the results of an experiment on purpose.
-            "--Logging:LogLevel:Experiments.Api.Results.ResultsService=None",
+            "--Logging:LogLevel:Experiments.Api.Analysis.ResultsService=None",
             // Databases of tests are dropped with connections to them.
             "--Logging:LogLevel:Npgsql.Connection=None",
             "--Logging:LogLevel:Npgsql.Transaction=None",

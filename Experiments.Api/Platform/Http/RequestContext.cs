@@ -42,7 +42,7 @@ internal sealed class RequestContext(HttpContext http)
     /// <summary>Another id in the route; 0, which no object has, when it is none.</summary>
     public long RouteId(string name) => ObjectIds.Parse(http.GetRouteValue(name) as string);
 
-    public T Service<T>()
+    public T Resolve<T>()
         where T : notnull => http.RequestServices.GetRequiredService<T>();
 
     /// <summary>Answers 200 with what the request asks for.</summary>
@@ -51,7 +51,7 @@ internal sealed class RequestContext(HttpContext http)
 
     /// <summary>What the request asks for, to be answered in a form of its own.</summary>
     public Task<Result<T>> Send<T>(IRequest<Result<T>> request)
-        where T : class => Service<IMediator>().Send(request, http.RequestAborted);
+        where T : class => Resolve<IMediator>().Send(request, http.RequestAborted);
 
     /// <summary>
     /// Answers 201 with the new object and its address: below the route or, where it belongs elsewhere, in that list of the environment.
@@ -121,7 +121,7 @@ internal sealed class RequestContext(HttpContext http)
         }
 
         return key is [{ Length: >= 1 and <= 255 } text] && text.All(c => c is > ' ' and <= '~')
-            ? await Service<Idempotency>()
+            ? await Resolve<Idempotency>()
                 .Once(
                     new(
                         Actor,
@@ -172,7 +172,7 @@ internal sealed class RequestContext(HttpContext http)
             refusal.Problem.Status is StatusCodes.Status400BadRequest or StatusCodes.Status415UnsupportedMediaType
             && http.GetEndpoint()?.Metadata.GetMetadata<ObjectOf>() is { } of
             && http.Request.RouteValues.ContainsKey("id")
-            && await Service<Db>().Row<ObjectOf.Found>(of.Sql, new { Id, EnvironmentId = Environment.Id }, http.RequestAborted) is null
+            && await Resolve<Db>().Row<ObjectOf.Found>(of.Sql, new { Id, EnvironmentId = Environment.Id }, http.RequestAborted) is null
         )
         {
             return Http.BufferedResponse.Of(of.NotFound);

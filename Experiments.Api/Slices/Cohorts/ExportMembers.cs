@@ -28,7 +28,7 @@ internal static class ExportMembers
         var outcome = await context.Send(new Query(context.Environment.Id, context.Id, context.Query["spreadsheet"]));
         return outcome.Failure is { } refusal
             ? BufferedResponse.Of(refusal)
-            : new Csv(context.Service<Db>(), outcome.Value!, context.Query["spreadsheet"] != "false");
+            : new Csv(context.Resolve<Db>(), outcome.Value!, context.Query["spreadsheet"] != "false");
     }
 
     internal sealed record Query(long EnvironmentId, long Id, string? Spreadsheet) : IRequest<Result<Cohort>>;

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Experiments.Api.Aggregation;
-using Experiments.Api.Metrics;
+using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;

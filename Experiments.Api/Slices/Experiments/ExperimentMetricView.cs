@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Experiments.Api.Metrics;
+using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
 

@@ -1,5 +1,5 @@
+using Experiments.Api.Analysis;
 using Experiments.Api.Platform.Http;
-using Experiments.Api.Results;
 
 namespace Experiments.Api.Slices.Exposures;
 

@@ -1,10 +1,10 @@
 using System.Text.Json.Nodes;
 using Experiments.Api.Aggregation;
+using Experiments.Api.Analysis;
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
-using Experiments.Api.Results;
 using MediatR;
 
 namespace Experiments.Api.Slices.Exposures;

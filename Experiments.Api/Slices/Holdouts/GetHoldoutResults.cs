@@ -1,10 +1,10 @@
 using System.Text.Json.Serialization;
+using Experiments.Api.Analysis;
 using Experiments.Api.Domain;
-using Experiments.Api.Metrics;
+using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
-using Experiments.Api.Results;
 using Experiments.Api.Statistics;
 using MediatR;
 

@@ -1,4 +1,4 @@
-using Experiments.Api.Metrics;
+using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;

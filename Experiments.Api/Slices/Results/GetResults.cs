@@ -1,10 +1,10 @@
 using Experiments.Api.Aggregation;
+using Experiments.Api.Analysis;
 using Experiments.Api.Domain;
-using Experiments.Api.Metrics;
+using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
-using Experiments.Api.Results;
 using FluentValidation;
 using MediatR;
 

@@ -1,6 +1,6 @@
+using Experiments.Api.Analysis;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Http;
-using Experiments.Api.Results;
 using MediatR;
 
 namespace Experiments.Api.Slices.Results;

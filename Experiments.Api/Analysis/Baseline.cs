@@ -1,0 +1,151 @@
+using Dapper;
+using Experiments.Api.Aggregation;
+using Experiments.Api.Domain;
+using Experiments.Api.MetricDefinitions;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Statistics;
+using Npgsql;
+
+namespace Experiments.Api.Analysis;
+
+/// <summary>
+/// The baseline of a metric without the experiment, computed from the recent events of an environment as if every active identity had
+/// been exposed at the start of its activity. If there are many identities, a sample is used.
+/// </summary>
+internal sealed class Baseline(NpgsqlDataSource source)
+{
+    private const int Days = 14;
+
+    // The number of events after which the sample is large enough.
+    private const int Enough = 500_000;
+
+    private const string Window = """
+        SET LOCAL statement_timeout = '30s';
+        SELECT now() - @Days * interval '1 day' AS from, now() AS until
+        """;
+
+    private const string Found =
+        "SELECT 1 + count(*) / @Enough FROM events WHERE environment_id = @environmentId AND at BETWEEN @from AND @until";
+
+    private const string Active = """
+        SELECT count(DISTINCT identifier) AS identities, min(at) AS first FROM events
+        WHERE environment_id = @environmentId AND at BETWEEN @from AND @until AND identifier <> ''
+            AND (@share = 1 OR abs(hashtext(identifier)::bigint) % @share = 0)
+        """;
+
+    private const string Events = $"""
+        SELECT {StoredEvent.Columns} FROM events
+        WHERE environment_id = $1 AND at BETWEEN $2 AND $3 AND event = ANY ($4) AND identifier <> ''
+            AND ($5 = 1 OR abs(hashtext(identifier)::bigint) % $5 = 0)
+        """;
+
+    private const string First = """
+        SELECT e.identifier, min(e.at) FROM events e JOIN unnest(@identifiers) AS k(identifier) ON k.identifier = e.identifier
+        WHERE e.environment_id = @environmentId AND e.at BETWEEN @from AND @until GROUP BY 1
+        """;
+
+    /// <summary>The sums over all active identities, and the number of new identities per day.</summary>
+    public async Task<(SufficientStatistics Sums, double PerDay)> Of(
+        long environmentId,
+        MetricAggregation aggregation,
+        MetricDefinition definition,
+        CancellationToken ct
+    )
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await using var snapshot = await connection.BeginTransactionAsync(ct);
+        var formula = new MetricFormula(aggregation, definition);
+        var names = definition.Sources.Select(one => one.Event!).Distinct().ToArray();
+        var (from, until) = await connection.QuerySingleAsync<(DateTime, DateTime)>(Window, new { Days });
+        var share = await connection.QuerySingleAsync<long>(
+            Found,
+            new
+            {
+                environmentId,
+                from,
+                until,
+                Enough,
+            }
+        );
+        var (n, first) = await connection.QuerySingleAsync<(long, DateTime?)>(
+            Active,
+            new
+            {
+                environmentId,
+                from,
+                until,
+                share,
+            }
+        );
+        var taken = new Dictionary<string, List<MetricEvent>>();
+        await StoredEvent.Each(
+            connection,
+            Events,
+            raw => Take(raw, formula, taken),
+            ct,
+            new NpgsqlParameter<long> { TypedValue = environmentId },
+            new NpgsqlParameter<DateTime> { TypedValue = from },
+            new NpgsqlParameter<DateTime> { TypedValue = until },
+            new NpgsqlParameter<string[]> { TypedValue = names },
+            new NpgsqlParameter<long> { TypedValue = share }
+        );
+        // A conversion window opens with the first known event of the identity.
+        var seen = definition.ConversionWindowHours is null
+            ? []
+            : (
+                await connection.QueryAsync<(string Identifier, DateTime At)>(
+                    First,
+                    new
+                    {
+                        environmentId,
+                        from,
+                        until,
+                        identifiers = taken.Keys.ToArray(),
+                    }
+                )
+            ).ToDictionary(row => row.Identifier, row => row.At);
+        var timeline = new Timeline([(from, null)], [], 100, null);
+        var values = taken
+            .Select(identity =>
+            {
+                identity.Value.Sort();
+                return formula.Value(
+                    System.Runtime.InteropServices.CollectionsMarshal.AsSpan(identity.Value),
+                    seen.GetValueOrDefault(identity.Key, from),
+                    timeline
+                );
+            })
+            .ToList();
+        var sums = Held(values, n, definition.Winsorize)
+            .Aggregate(
+                new SufficientStatistics(n, 0, 0),
+                (sum, value) => sum + new SufficientStatistics(0, value.Y, value.Y * value.Y, value.D, value.D * value.D, value.Y * value.D)
+            );
+        return (sums, n * share / Math.Max(1, (until - (first ?? from)).TotalDays));
+    }
+
+    // Clamped between the percentiles of all identities, most of which are zero. Uses the nearest rank, starting from one, as results do.
+    private static IEnumerable<MetricValue> Held(List<MetricValue> values, long n, Winsorization? held)
+    {
+        if (held is null || n == 0)
+        {
+            return values;
+        }
+
+        var all = values.Select(value => value.Y).Concat(Enumerable.Repeat(0.0, (int)Math.Max(0, n - values.Count))).Order().ToArray();
+        double At(double share) => all[Math.Clamp((int)Math.Ceiling(share * all.Length), 1, all.Length) - 1];
+        var (lowest, highest) = (At(held.Lower ?? 0), At(held.Upper ?? 1));
+        return values
+            .Concat(Enumerable.Repeat(default(MetricValue), all.Length - values.Count))
+            .Select(value => value with { Y = Math.Clamp(value.Y, lowest, highest) });
+    }
+
+    private static void Take(StoredEvent raw, MetricFormula formula, Dictionary<string, List<MetricEvent>> taken)
+    {
+        using var metadata = raw.Metadata is null ? null : StoredJson.Document(raw.Metadata);
+        foreach (var e in formula.Take(raw.Event, raw.At, raw.Key, raw.Value, metadata?.RootElement))
+        {
+            (taken.TryGetValue(raw.Identifier!, out var events) ? events : taken[raw.Identifier!] = []).Add(e);
+        }
+    }
+}

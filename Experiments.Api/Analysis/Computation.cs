@@ -1,0 +1,13 @@
+namespace Experiments.Api.Analysis;
+
+/// <summary>How an attempt to compute results ended.</summary>
+internal enum Computation
+{
+    Done,
+
+    /// <summary>Somebody else is computing them.</summary>
+    Busy,
+
+    /// <summary>It failed, which is recorded with the results.</summary>
+    Failed,
+}

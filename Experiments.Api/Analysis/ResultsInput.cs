@@ -1,0 +1,166 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Experiments.Api.Domain;
+using Experiments.Api.MetricDefinitions;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Statistics;
+
+namespace Experiments.Api.Analysis;
+
+/// <summary>All inputs of the results, as they were in the database at one moment.</summary>
+internal sealed record ResultsInput(
+    IReadOnlyList<(string Key, decimal Weight)> Variants,
+    IReadOnlyDictionary<string, long> Outcomes,
+    IReadOnlyList<MeasuredMetric> Metrics,
+    DateTime? StartedAt,
+    DateTime? EndedAt,
+    DateTime AsOf,
+    long EventsNotCounted,
+    long? Needed = null,
+    double Days = 0
+)
+{
+    /// <summary>Its progress, if it has a plan.</summary>
+    public ProgressView? Progress =>
+        Needed is not { } needed ? null
+        : Identities.Sum() is var identities && identities >= needed ? new(identities, needed, 1, 0)
+        : new(
+            identities,
+            needed,
+            (double)identities / needed,
+            identities > 0 && Days > 0 && EndedAt is null ? (needed - identities) / (identities / Days) : null
+        );
+
+    /// <summary>Since when its exposures have not been counted because its definition cannot be read, or null.</summary>
+    public DateTime? UnreadableSince { get; init; }
+
+    /// <summary>Warnings about how the experiment was run.</summary>
+    public IReadOnlyList<ResultsWarning> Warnings { get; init; } = [];
+
+    /// <summary>The number of identities that the experiment's holdout keeps out.</summary>
+    public long HeldOut => Outcomes.GetValueOrDefault(ExposureState.InHoldout);
+
+    public IReadOnlyList<long> Identities =>
+        [.. Variants.Select(variant => Outcomes.GetValueOrDefault(ExposureState.InVariant + variant.Key))];
+
+    /// <param name="row">The row from the database.</param>
+    /// <param name="failed">Called with the link id of each metric that cannot be read.</param>
+    public static ResultsInput Of(Row row, Action<long, Exception> failed)
+    {
+        var variants = StoredJson.Variants(row.Variants).Select(variant => (variant.Key, variant.Weight)).ToList();
+        return new(
+            variants,
+            StoredJson.Parse(row.Outcomes)!.AsObject().ToDictionary(outcome => outcome.Key, outcome => outcome.Value!.GetValue<long>()),
+            [.. StoredJson.Parse(row.Metrics)!.AsArray().Select(metric => Measured(metric!, variants.Count, failed))],
+            row.StartedAt,
+            row.EndedAt,
+            row.AsOf,
+            row.EventsNotCounted,
+            row.Needed,
+            row.Days
+        )
+        {
+            UnreadableSince = row.UnreadableSince,
+        };
+    }
+
+    private static MeasuredMetric Measured(JsonNode metric, int arms, Action<long, Exception> failed)
+    {
+        var sums = new double[arms][];
+        // Held-out identities belong to no arm.
+        foreach (var arm in metric["sums"]!.AsArray().Where(arm => arm![0]!.GetValue<int>() >= 0))
+        {
+            sums[arm![0]!.GetValue<int>()] = [.. arm.AsArray().Skip(1).Select(sum => sum!.GetValue<double>())];
+        }
+
+        var link = metric["link"]!.GetValue<long>();
+        MetricDefinition? definition = null;
+        try
+        {
+            definition = MetricRules.Read(metric["definition"]?.ToJsonString() ?? "null");
+        }
+        catch (JsonException exception)
+        {
+            failed(link, exception);
+        }
+
+        return new(
+            link,
+            metric["index"]!.GetValue<int>(),
+            metric["metric"]!.GetValue<long>(),
+            metric["name"]!.GetValue<string>(),
+            Words.Parse<MetricRole>(metric["role"]!.GetValue<string>()),
+            Words.Parse<ExpectedDirection>(metric["expected_direction"]!.GetValue<string>()),
+            Words.Parse<MetricAggregation>(metric["aggregation"]!.GetValue<string>()),
+            definition ?? new(),
+            metric["added_after_start"]!.GetValue<bool>(),
+            [.. sums.Select(arm => arm ?? new double[10])],
+            [.. metric["steps"]!.AsArray().Select(step => (step![0]!.GetValue<int>(), step[1]!.GetValue<int>(), step[2]!.GetValue<long>()))]
+        )
+        {
+            // A metric whose sums overflow a number cannot be evaluated.
+            Failed =
+                definition is null
+                || metric["is_unreadable"]!.GetValue<bool>()
+                || !sums.All(arm => arm is null || arm.All(double.IsFinite)),
+        };
+    }
+
+    internal sealed record Row(
+        string Variants,
+        string Outcomes,
+        string Metrics,
+        DateTime? StartedAt,
+        DateTime? EndedAt,
+        DateTime AsOf,
+        long EventsNotCounted,
+        DateTime? UnreadableSince,
+        long? Needed,
+        double Days,
+        decimal? LoweredTo
+    );
+}
+
+/// <summary>
+/// A metric with the sums of its arms by index (y, y², d, d², yd, x, x², yx, and how many y and d are not 0), and for a funnel the number
+/// of identities that reached each step.
+/// </summary>
+internal sealed record MeasuredMetric(
+    long Link,
+    int Index,
+    long Metric,
+    string Name,
+    MetricRole Role,
+    ExpectedDirection ExpectedDirection,
+    MetricAggregation Aggregation,
+    MetricDefinition Definition,
+    bool AddedAfterStart,
+    IReadOnlyList<double[]> Sums,
+    IReadOnlyList<(int Arm, int Step, long Count)> Steps
+)
+{
+    public MetricKind Kind => KindOf(Aggregation);
+
+    public bool HigherIsBetter => IsHigherBetter(ExpectedDirection);
+
+    public static MetricKind KindOf(MetricAggregation aggregation) =>
+        aggregation switch
+        {
+            MetricAggregation.Occurrence or MetricAggregation.Funnel => MetricKind.Proportion,
+            MetricAggregation.Ratio or MetricAggregation.Retention => MetricKind.Ratio,
+            _ => MetricKind.Mean,
+        };
+
+    public static bool IsHigherBetter(ExpectedDirection expected) =>
+        expected is ExpectedDirection.Increase or ExpectedDirection.NotDecrease;
+
+    /// <summary>Whether the metric must not get worse, rather than improve.</summary>
+    public bool IsGuardrail =>
+        Role == MetricRole.Guardrail || ExpectedDirection is ExpectedDirection.NotIncrease or ExpectedDirection.NotDecrease;
+
+    /// <summary>Whether the metric could not be read, so that it cannot be evaluated.</summary>
+    public bool Failed { get; init; }
+
+    public SufficientStatistics Arm(int index, long n) =>
+        Sums[index] is var s ? new(n, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]) : default;
+}

@@ -1,0 +1,43 @@
+using Dapper;
+using Experiments.Api.Platform.Startup;
+using Npgsql;
+
+namespace Experiments.Api.Analysis;
+
+/// <summary>
+/// Once an hour, computes the results of every experiment that can still change, so that the history has an entry for each day and
+/// completed experiments become final.
+/// </summary>
+internal sealed class ResultsRefreshJob(
+    NpgsqlDataSource source,
+    ResultsService results,
+    Readiness readiness,
+    ILogger<ResultsRefreshJob> logger
+) : PeriodicJob(readiness, logger)
+{
+    private const string Sql = """
+        SELECT e.id
+        FROM experiments e
+        LEFT JOIN results r ON r.experiment_id = e.id
+        WHERE e.started_at IS NOT NULL AND e.deleted_at IS NULL
+          AND (e.ended_at IS NULL OR r.as_of IS NULL OR r.as_of <= e.ended_at + @Late)
+          AND (r.as_of IS NULL OR r.as_of < clock_timestamp() - interval '50 minutes')
+        ORDER BY e.id
+        """;
+
+    protected override TimeSpan FirstRunAfter => TimeSpan.FromMinutes(1);
+
+    public override async Task Run(CancellationToken ct)
+    {
+        List<long> due;
+        await using (var connection = await source.OpenConnectionAsync(ct))
+        {
+            due = (await connection.QueryAsync<long>(Sql, new { results.Late })).AsList();
+        }
+
+        foreach (var experimentId in due)
+        {
+            await results.Compute(experimentId, ct);
+        }
+    }
+}

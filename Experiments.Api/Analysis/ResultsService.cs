@@ -1,0 +1,286 @@
+using System.Data;
+using Dapper;
+using Experiments.Api.Aggregation;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Settings;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace Experiments.Api.Analysis;
+
+/// <summary>
+/// Computes the results of an experiment from its sums and stores them. Only one process computes them at a time. If a computation fails,
+/// the previous results are kept.
+/// </summary>
+internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOptions> options, ILogger<ResultsService> logger)
+{
+    /// <summary>How many days an experiment <c>e</c> has run so far, excluding pauses.</summary>
+    public const string DaysRun = """
+        (SELECT COALESCE(extract(epoch FROM sum(COALESCE(upper(r), now()) - lower(r))), 0)::float8 / 86400
+         FROM unnest(e.runs - e.off) AS r)
+        """;
+
+    private const string Input = $"""
+        SELECT e.variants::text AS variants,
+               (SELECT COALESCE(json_object_agg(outcome, count), json_build_object())
+                   FROM (SELECT outcome, sum(count)::bigint AS count FROM exposure_counts WHERE experiment_id = e.id
+                       GROUP BY 1) c)::text AS outcomes,
+               (SELECT COALESCE(json_agg(json_build_object(
+                    'link', l.id, 'metric', l.metric_id, 'name', l.name, 'role', l.role, 'expected_direction', l.expected_direction,
+                        'aggregation', l.aggregation,
+                    'definition', l.definition, 'is_unreadable', l.is_unreadable, 'added_after_start', l.added_after_start,
+                    -- Among all metrics of the experiment, some of which may not be backfilled yet.
+                    'index', (SELECT count(*) FROM experiment_metrics o WHERE o.experiment_id = e.id AND o.id < l.id),
+                    'sums', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.y, s.yy, s.d, s.dd, s.yd, s.x, s.xx, s.yx, s.y_non_zero,
+                        s.d_non_zero)), '[]') FROM metric_sums s WHERE s.link_id = l.id),
+                    'steps', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.step, s.count)), '[]') FROM metric_steps s
+                        WHERE s.link_id = l.id)) ORDER BY l.id), '[]')
+                FROM (SELECT m.*, EXISTS (SELECT FROM unreadable_definitions u
+                          WHERE u.experiment_id = m.experiment_id AND u.link_id IS NOT NULL) AS is_unreadable
+                      FROM experiment_metrics m) l
+                WHERE l.experiment_id = e.id AND (l.backfilled OR l.is_unreadable))::text AS metrics,
+               e.started_at, e.ended_at, COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events AS events_not_counted,
+               (SELECT u.since FROM unreadable_definitions u WHERE u.experiment_id = e.id AND u.link_id IS NULL) AS unreadable_since,
+               (e.plan->>'recommended_sample_size')::bigint AS needed,
+               {DaysRun} AS days,
+               CASE WHEN e.rollout_percentage < (SELECT max(percentage::numeric)
+                   FROM jsonb_path_query(e.rollouts, '$[*].percentage ? (@.type() == "number")') AS percentage)
+                    THEN e.rollout_percentage END AS lowered_to
+        FROM experiments e
+        CROSS JOIN LATERAL ({AggregationLag.Sql}) p
+        WHERE e.id = @experimentId AND e.started_at IS NOT NULL
+        """;
+
+    // Identities that count but that the current rollout no longer includes.
+    private const string WithoutVariant =
+        "SELECT count(*) FROM exposures WHERE experiment_id = @experimentId AND counts_in >= 0 AND draw >= (@loweredTo / 100)::float8";
+
+    // The percentiles of all identities, most of which have no row because their value is zero: the value at that rank, in the order
+    // negative values, zeros, positive values. Also the sums of the values clamped between the two percentiles.
+    private const string Held = """
+        WITH measured AS (
+            SELECT arm, numbers[2 * @Index + 1] AS y, numbers[2 * @Index + 2] AS x FROM unit_metrics
+            WHERE experiment_id = @experimentId AND arm >= 0 AND numbers <> '{}'
+        ), v AS (
+            SELECT y, row_number() OVER (ORDER BY y) AS rank FROM measured WHERE y <> 0
+        ), c AS (
+            SELECT count(*) FILTER (WHERE y < 0) AS negative, @n - count(*) AS zeros FROM v
+        ), b AS (
+            SELECT (SELECT CASE WHEN @low <= c.negative THEN (SELECT y FROM v WHERE rank = @low)
+                                WHEN @low <= c.negative + c.zeros THEN 0 ELSE (SELECT y FROM v WHERE rank = @low - c.zeros) END) AS lowest,
+                   (SELECT CASE WHEN @high <= c.negative THEN (SELECT y FROM v WHERE rank = @high)
+                                WHEN @high <= c.negative + c.zeros THEN 0 ELSE (SELECT y FROM v
+                                    WHERE rank = @high - c.zeros) END) AS highest
+            FROM c
+        ), held AS (
+            SELECT m.arm, LEAST(GREATEST(m.y, b.lowest), b.highest)::numeric AS y, m.x::numeric AS x FROM measured m, b
+            WHERE m.y <> 0 OR m.x <> 0
+        )
+        SELECT h.arm, sum(h.y)::float8 AS y, sum(h.y * h.y)::float8 AS yy, sum(h.y * h.x)::float8 AS yx, count(*) AS rows,
+            count(*) FILTER (WHERE h.y <> 0) AS non_zero, (SELECT LEAST(GREATEST(0, lowest), highest)::float8 FROM b) AS zero
+        FROM held h GROUP BY h.arm
+        """;
+
+    private const string Keep = """
+        WITH run AS (
+            -- Unless it was reset since.
+            SELECT id FROM experiments WHERE id = @experimentId AND started_at = @startedAt FOR SHARE
+        ), kept AS (
+            INSERT INTO results AS r (experiment_id, payload, as_of, last_error, last_error_at)
+            SELECT id, @payload::jsonb, @asOf, @error, CASE WHEN @error IS NOT NULL THEN clock_timestamp() END FROM run
+            ON CONFLICT (experiment_id) DO UPDATE SET payload = excluded.payload, as_of = excluded.as_of,
+                last_error = excluded.last_error, last_error_at = excluded.last_error_at
+            WHERE r.as_of IS NULL OR r.as_of <= excluded.as_of
+        )
+        INSERT INTO results_history AS h (experiment_id, day, payload, as_of) SELECT id, (@asOf AT TIME ZONE 'UTC')::date, @payload::jsonb,
+            @asOf FROM run
+        ON CONFLICT (experiment_id, day) DO UPDATE SET payload = excluded.payload, as_of = excluded.as_of WHERE h.as_of <= excluded.as_of
+        """;
+
+    private const string Blame = """
+        INSERT INTO results (experiment_id, last_error, last_error_at) VALUES (@experimentId, @error, clock_timestamp())
+        ON CONFLICT (experiment_id) DO UPDATE SET last_error = excluded.last_error, last_error_at = excluded.last_error_at
+        """;
+
+    private const string BeforePart = "before_part";
+
+    /// <summary>How long after an experiment's end its late events still count.</summary>
+    public TimeSpan Late { get; } = options.Value.LateEvents;
+
+    /// <summary>The minimum interval between two refreshes.</summary>
+    public TimeSpan Interval { get; } = options.Value.MinimumInterval;
+
+    /// <summary>
+    /// Computes and stores the results, unless somebody else is computing them. A failure is recorded with the results.
+    /// </summary>
+    public async Task<Computation> Compute(long experimentId, CancellationToken ct)
+    {
+        try
+        {
+            return await Run(experimentId, ct).OrDetach(ct);
+        }
+        catch (Exception exception) when (!ct.IsCancellationRequested)
+        {
+            logger.ResultsFailed(exception, experimentId);
+            await using var connection = await source.OpenConnectionAsync(ct);
+            await connection.ExecuteAsync(Blame, new { experimentId, error = Problem.ResultsFailed.Advice });
+            return Computation.Failed;
+        }
+    }
+
+    // Everything is read from one snapshot, so that identities and sums are consistent. Its transaction also holds the lock of this
+    // computation, and is idle for no longer than the calculation takes.
+    private async Task<Computation> Run(long experimentId, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await using var snapshot = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
+        if (
+            !await connection.QuerySingleAsync<bool>(
+                "SELECT pg_try_advisory_xact_lock(hashtextextended('results', @experimentId))",
+                new { experimentId }
+            )
+        )
+        {
+            return Computation.Busy;
+        }
+
+        if (await Read(connection, snapshot, experimentId, ct) is { } input)
+        {
+            var payload = StoredJson.Write(ResultsCalculator.Make(input, (metric, exception) => Report(experimentId, metric, exception)));
+            await using var keeping = await source.OpenConnectionAsync(ct);
+            await keeping.ExecuteAsync(
+                Keep,
+                new
+                {
+                    experimentId,
+                    payload,
+                    error = Incomplete(experimentId, input.UnreadableSince),
+                    asOf = input.AsOf,
+                    startedAt = input.StartedAt,
+                }
+            );
+        }
+
+        return Computation.Done;
+    }
+
+    private async Task<ResultsInput?> Read(NpgsqlConnection connection, NpgsqlTransaction snapshot, long experimentId, CancellationToken ct)
+    {
+        if (await connection.QueryFirstOrDefaultAsync<ResultsInput.Row>(Input, new { experimentId }) is not { } row)
+        {
+            return null;
+        }
+
+        var input = ResultsInput.Of(row, (metric, exception) => Report(experimentId, metric, exception));
+        var metrics = new List<MeasuredMetric>();
+        foreach (var metric in input.Metrics)
+        {
+            if (metric.Definition.Winsorize is not { } held || input.Identities.Sum() == 0)
+            {
+                metrics.Add(metric);
+                continue;
+            }
+
+            metrics.Add(
+                await Attempt(snapshot, () => Hold(connection, experimentId, metric, held, input.Identities), ct)
+                    ?? metric with
+                    {
+                        Failed = true,
+                    }
+            );
+        }
+
+        if (row.LoweredTo is { } loweredTo)
+        {
+            var without = await Attempt(
+                snapshot,
+                async () => (object)await connection.QuerySingleAsync<long>(WithoutVariant, new { experimentId, loweredTo }),
+                ct
+            );
+            input = input with { Warnings = without is 0L ? [] : [new("rollout_lowered", (long?)without)] };
+        }
+
+        return input with
+        {
+            Metrics = metrics,
+        };
+
+        // A part that fails, for example because it takes too long, leaves the other parts unaffected.
+        async Task<T?> Attempt<T>(NpgsqlTransaction transaction, Func<Task<T>> part, CancellationToken token)
+            where T : class
+        {
+            await transaction.SaveAsync(BeforePart, token);
+            try
+            {
+                return await part();
+            }
+            catch (PostgresException exception) when (!token.IsCancellationRequested)
+            {
+                await transaction.RollbackAsync(BeforePart, token);
+                logger.PartFailed(exception, experimentId);
+                return null;
+            }
+        }
+    }
+
+    private static string? Incomplete(long experimentId, DateTime? since) =>
+        since is null
+            ? null
+            : $"The definition of the experiment can't be read, so its exposures have not been counted since {since:yyyy-MM-dd HH:mm} UTC. "
+                + $"Once it can be read again, run: recompute {experimentId} --from-events";
+
+    private void Report(long experimentId, long link, Exception exception) => logger.MetricFailed(exception, link, experimentId);
+
+    private static async Task<MeasuredMetric> Hold(
+        NpgsqlConnection connection,
+        long experimentId,
+        MeasuredMetric metric,
+        MetricDefinitions.Winsorization held,
+        IReadOnlyList<long> identities
+    )
+    {
+        // The nearest rank, from one.
+        var n = identities.Sum();
+        var (low, high) = (Math.Max(1, (long)Math.Ceiling((held.Lower ?? 0) * n)), Math.Max(1, (long)Math.Ceiling((held.Upper ?? 1) * n)));
+        var rows = (
+            await connection.QueryAsync<WinsorizedRow>(
+                Held,
+                new
+                {
+                    experimentId,
+                    metric.Index,
+                    n,
+                    low,
+                    high,
+                }
+            )
+        ).ToDictionary(row => (int)row.Arm);
+        return metric with
+        {
+            Sums =
+            [
+                .. metric.Sums.Select(
+                    (sums, arm) =>
+                    {
+                        var row = rows.GetValueOrDefault(arm);
+                        var zeros = identities[arm] - (row?.Rows ?? 0);
+                        // The clamped value of zero is the same for every arm, including an arm that has only zeros.
+                        var zero = rows.Values.FirstOrDefault()?.Zero ?? 0;
+                        return (double[])
+                            [
+                                (row?.Y ?? 0) + (zeros * zero),
+                                (row?.Yy ?? 0) + (zeros * zero * zero),
+                                .. sums[2..7],
+                                row?.Yx ?? 0,
+                                (row?.NonZero ?? 0) + (zero == 0 ? 0 : zeros),
+                                sums[9],
+                            ];
+                    }
+                ),
+            ],
+        };
+    }
+
+    private sealed record WinsorizedRow(short Arm, double Y, double Yy, double Yx, long Rows, long NonZero, double Zero);
+}

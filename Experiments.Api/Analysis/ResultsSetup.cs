@@ -1,0 +1,14 @@
+namespace Experiments.Api.Analysis;
+
+/// <summary>Registers the services that compute results, store them and refresh them every hour.</summary>
+internal static class ResultsSetup
+{
+    public static void AddResults(this IServiceCollection services)
+    {
+        services.AddSingleton<ResultsService>();
+        services.AddScoped<ResultsRefresh>();
+        services.AddSingleton<Baseline>();
+        services.AddSingleton<ResultsRefreshJob>();
+        services.AddHostedService(provider => provider.GetRequiredService<ResultsRefreshJob>());
+    }
+}

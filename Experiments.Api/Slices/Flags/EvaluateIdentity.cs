@@ -1,0 +1,43 @@
+using System.Text.Json;
+using Experiments.Api.Evaluation;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Http;
+
+namespace Experiments.Api.Slices.Flags;
+
+/// <summary>The flags of one identity whose traits the application sends along (the Flagsmith SDK API).</summary>
+internal static class EvaluateIdentity
+{
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes
+            .MapServed(HttpMethods.Post, "/identities", Handle)
+            .WithOperation("postIdentity", "Flags of an identity with traits")
+            .HasBody<Body>("""{"identifier": "user-1", "traits": [{"trait_key": "plan", "trait_value": "pro"}]}""")
+            .Returns<FlagsmithIdentity>();
+
+    internal sealed record Body(string? Identifier = null, IReadOnlyList<Trait?>? Traits = null, bool? Transient = null);
+
+    // They are answered as they came.
+    private const int MostTraits = 1000;
+
+    private static ProblemResult? TooMany(IReadOnlyList<Trait?>? traits) =>
+        traits is { Count: > MostTraits } ? ProblemResult.Field("traits", $"There may be {MostTraits} of these at most.") : null;
+
+    private static async Task Handle(HttpContext http, Snapshot snapshot)
+    {
+        var bytes = await RequestBody.Read(http.Request, required: true, http.RequestAborted);
+        var body = bytes.Failure is { } unread ? unread : JsonBody.Read<Body>(bytes.Value);
+        if ((body.Failure ?? IdentityResponse.Failure(body.Value!.Identifier) ?? TooMany(body.Value.Traits)) is { } refusal)
+        {
+            await BufferedResponse.Of(refusal).ExecuteAsync(http);
+            return;
+        }
+
+        IdentityResponse.Write(
+            http,
+            snapshot,
+            body.Value!.Identifier!,
+            JsonSerializer.SerializeToUtf8Bytes(body.Value.Traits ?? [], ApiJson.Options)
+        );
+    }
+}

@@ -1,0 +1,102 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+
+namespace Experiments.Tests.Architecture;
+
+public class OpenApiTests(SharedService service) : IClassFixture<SharedService>
+{
+    [Fact]
+    public async Task The_document_is_the_committed_one()
+    {
+        var served = (await Document()).ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n";
+        await CommittedFile.ShouldBe("docs/openapi.json", served);
+    }
+
+    [Fact]
+    public async Task Every_operation_is_described_with_examples_and_all_its_statuses()
+    {
+        var document = await Document();
+        document["openapi"]!.GetValue<string>().ShouldStartWith("3.1");
+        var ids = new List<string>();
+        foreach (var (path, operations) in document["paths"]!.AsObject())
+        {
+            foreach (var (method, operation) in operations!.AsObject())
+            {
+                var name = $"{method} {path}";
+                ids.Add(operation!["operationId"]!.GetValue<string>());
+                operation["summary"]!.GetValue<string>().ShouldNotBeEmpty(name);
+                operation["tags"]!.AsArray().ShouldNotBeEmpty(name);
+                operation["security"]!.AsArray().Count.ShouldBe(operation["security"]![0]!["EnvironmentKey"] is null ? 2 : 1, name);
+                var statuses = operation["responses"]!.AsObject().Select(response => response.Key).ToList();
+                statuses.ShouldContain(status => status.StartsWith('2'), name);
+                new[] { "401", "403", "503" }.ShouldBeSubsetOf(statuses, name);
+                foreach (var (status, response) in operation["responses"]!.AsObject())
+                {
+                    response!["description"]!.GetValue<string>().ShouldNotBeEmpty($"{name} {status}");
+                    foreach (var (_, content) in response["content"] as JsonObject ?? [])
+                    {
+                        (content!["example"] ?? content["examples"]).ShouldNotBeNull($"{name} {status} has no example");
+                    }
+                }
+
+                foreach (var (_, content) in operation["requestBody"]?["content"] as JsonObject ?? [])
+                {
+                    content!["example"].ShouldNotBeNull(name);
+                }
+
+                foreach (var part in path.Split('/').Where(part => part.StartsWith('{')))
+                {
+                    operation["parameters"]!
+                        .AsArray()
+                        .ShouldContain(parameter => parameter!["name"]!.GetValue<string>() == part.Trim('{', '}'), name);
+                }
+            }
+        }
+
+        ids.ShouldBeUnique();
+    }
+
+    [Fact]
+    public async Task Every_example_of_a_body_is_one_that_is_taken()
+    {
+        var given = await Given.AnEnvironment(service);
+        var document = await Document();
+        foreach (
+            var (path, collection) in new[]
+            {
+                ("features", given.Features),
+                ("admins", $"{given.Root}/admins/"),
+                ("api-keys", $"{given.Root}/api-keys/"),
+                ("experiments", given.Experiments),
+            }
+        )
+        {
+            var body = document["paths"]![$"/api/v1/environments/{{environment_key}}/{path}"]!["post"]!["requestBody"]!["content"]![
+                "application/json"
+            ]!["example"]!;
+            if (path == "experiments")
+            {
+                body["feature"] = (await given.AFeature()).Id;
+            }
+
+            (await given.Admin.PostText(collection, body.ToJsonString())).Must(201);
+        }
+    }
+
+    [Fact]
+    public async Task The_page_to_read_it_is_served_to_everyone_and_loads_nothing_from_elsewhere()
+    {
+        var page = (await service.As(null).Get("/docs/")).Must(200).Text;
+
+        page.ShouldContain("<title>Experiments</title>");
+        page.ShouldContain("openapi/v1.json");
+        Regex
+            .Matches(page, "(?:src|href)=\"(?<address>[^\"]+)\"")
+            .Select(match => match.Groups["address"].Value)
+            .ShouldAllBe(address => !address.Contains("//", StringComparison.Ordinal));
+        (await service.As(null).Get("/docs/scalar.js")).Must(200);
+    }
+
+    private async Task<JsonNode> Document() => (await service.As(null).Get("/openapi/v1.json")).Must(200).Json!;
+}
