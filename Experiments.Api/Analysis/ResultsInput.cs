@@ -66,11 +66,11 @@ internal sealed record ResultsInput(
 
     private static MeasuredMetric Measured(JsonNode metric, int arms, Action<long, Exception> failed)
     {
-        var sums = new double[arms][];
+        var sums = new SufficientStatistics[arms];
         // Held-out identities belong to no arm.
-        foreach (var arm in metric["sums"]!.AsArray().Where(arm => arm![0]!.GetValue<int>() >= 0))
+        foreach (var arm in metric["sums"]!.AsArray().Where(arm => arm!["arm"]!.GetValue<int>() >= 0))
         {
-            sums[arm![0]!.GetValue<int>()] = [.. arm.AsArray().Skip(1).Select(sum => sum!.GetValue<double>())];
+            sums[arm!["arm"]!.GetValue<int>()] = SumsOf(arm);
         }
 
         var link = metric["link"]!.GetValue<long>();
@@ -94,16 +94,32 @@ internal sealed record ResultsInput(
             Words.Parse<MetricAggregation>(metric["aggregation"]!.GetValue<string>()),
             definition ?? new(),
             metric["added_after_start"]!.GetValue<bool>(),
-            [.. sums.Select(arm => arm ?? new double[10])],
+            sums,
             [.. metric["steps"]!.AsArray().Select(step => (step![0]!.GetValue<int>(), step[1]!.GetValue<int>(), step[2]!.GetValue<long>()))]
         )
         {
             // A metric whose sums overflow a number cannot be evaluated.
-            Failed =
-                definition is null
-                || metric["is_unreadable"]!.GetValue<bool>()
-                || !sums.All(arm => arm is null || arm.All(double.IsFinite)),
+            Failed = definition is null || metric["is_unreadable"]!.GetValue<bool>() || !sums.All(arm => arm.AreFinite),
         };
+    }
+
+    private static SufficientStatistics SumsOf(JsonNode arm)
+    {
+        return new(
+            N: 0,
+            Sum: Value("y"),
+            SumSquares: Value("yy"),
+            DenominatorSum: Value("d"),
+            DenominatorSumSquares: Value("dd"),
+            CrossSum: Value("yd"),
+            CovariateSum: Value("x"),
+            CovariateSumSquares: Value("xx"),
+            CovariateCrossSum: Value("yx"),
+            NonZero: Value("y_non_zero"),
+            DenominatorNonZero: Value("d_non_zero")
+        );
+
+        double Value(string sum) => arm[sum]!.GetValue<double>();
     }
 
     internal sealed record Row(
@@ -122,8 +138,8 @@ internal sealed record ResultsInput(
 }
 
 /// <summary>
-/// A metric with the sums of its arms by index (y, y², d, d², yd, x, x², yx, and how many y and d are not 0), and for a funnel the number
-/// of identities that reached each step.
+/// A metric with the sums of its arms, by the index of the variant and without the number of identities, and for a funnel the number of
+/// identities per step.
 /// </summary>
 internal sealed record MeasuredMetric(
     long Link,
@@ -135,7 +151,7 @@ internal sealed record MeasuredMetric(
     MetricAggregation Aggregation,
     MetricDefinition Definition,
     bool AddedAfterStart,
-    IReadOnlyList<double[]> Sums,
+    IReadOnlyList<SufficientStatistics> Sums,
     IReadOnlyList<(int Arm, int Step, long Count)> Steps
 )
 {
@@ -161,6 +177,5 @@ internal sealed record MeasuredMetric(
     /// <summary>Whether the metric could not be read, so that it cannot be evaluated.</summary>
     public bool Failed { get; init; }
 
-    public SufficientStatistics Arm(int index, long n) =>
-        Sums[index] is var s ? new(n, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]) : default;
+    public SufficientStatistics Arm(int index, long n) => Sums[index] with { N = n };
 }

@@ -32,8 +32,9 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
                     'definition', l.definition, 'is_unreadable', l.is_unreadable, 'added_after_start', l.added_after_start,
                     -- Among all metrics of the experiment, some of which may not be backfilled yet.
                     'index', (SELECT count(*) FROM experiment_metrics o WHERE o.experiment_id = e.id AND o.id < l.id),
-                    'sums', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.y, s.yy, s.d, s.dd, s.yd, s.x, s.xx, s.yx, s.y_non_zero,
-                        s.d_non_zero)), '[]') FROM metric_sums s WHERE s.link_id = l.id),
+                    'sums', (SELECT COALESCE(json_agg(json_build_object('arm', s.arm, 'y', s.y, 'yy', s.yy, 'd', s.d, 'dd', s.dd,
+                        'yd', s.yd, 'x', s.x, 'xx', s.xx, 'yx', s.yx, 'y_non_zero', s.y_non_zero, 'd_non_zero', s.d_non_zero)), '[]')
+                        FROM metric_sums s WHERE s.link_id = l.id),
                     'steps', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.step, s.count)), '[]') FROM metric_steps s
                         WHERE s.link_id = l.id)) ORDER BY l.id), '[]')
                 FROM (SELECT m.*, EXISTS (SELECT FROM unreadable_definitions u
@@ -267,15 +268,13 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
                         var zeros = identities[arm] - (row?.Rows ?? 0);
                         // The clamped value of zero is the same for every arm, including an arm that has only zeros.
                         var zero = rows.Values.FirstOrDefault()?.Zero ?? 0;
-                        return (double[])
-                            [
-                                (row?.Y ?? 0) + (zeros * zero),
-                                (row?.Yy ?? 0) + (zeros * zero * zero),
-                                .. sums[2..7],
-                                row?.Yx ?? 0,
-                                (row?.NonZero ?? 0) + (zero == 0 ? 0 : zeros),
-                                sums[9],
-                            ];
+                        return sums with
+                        {
+                            Sum = (row?.Y ?? 0) + (zeros * zero),
+                            SumSquares = (row?.Yy ?? 0) + (zeros * zero * zero),
+                            CovariateCrossSum = row?.Yx ?? 0,
+                            NonZero = (row?.NonZero ?? 0) + (zero == 0 ? 0 : zeros),
+                        };
                     }
                 ),
             ],

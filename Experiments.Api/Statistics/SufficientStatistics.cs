@@ -29,6 +29,17 @@ internal readonly record struct SufficientStatistics(
     double DenominatorNonZero = 0
 )
 {
+    /// <summary>Whether no sum has overflowed.</summary>
+    public bool AreFinite =>
+        double.IsFinite(Sum)
+        && double.IsFinite(SumSquares)
+        && double.IsFinite(DenominatorSum)
+        && double.IsFinite(DenominatorSumSquares)
+        && double.IsFinite(CrossSum)
+        && double.IsFinite(CovariateSum)
+        && double.IsFinite(CovariateSumSquares)
+        && double.IsFinite(CovariateCrossSum);
+
     public static SufficientStatistics operator +(SufficientStatistics one, SufficientStatistics other) =>
         new(
             one.N + other.N,

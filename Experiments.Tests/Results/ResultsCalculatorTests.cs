@@ -113,7 +113,7 @@ public class ResultsCalculatorTests
             Sums =
             [
                 .. new[] { (Y: numerators, D: denominators), (Y: others, D: otherDenominators) }.Select(arm =>
-                    new double[] { arm.Y, arm.Y, arm.D, arm.D, arm.Y, 0, 0, 0, arm.Y, arm.D }
+                    SumsOfArm.Of(arm.Y, arm.Y, arm.D, arm.D, arm.Y, 0, 0, 0, arm.Y, arm.D)
                 ),
             ],
         };
@@ -159,14 +159,7 @@ public class ResultsCalculatorTests
     public void A_metric_that_fails_takes_nothing_but_itself_away()
     {
         var failures = new List<long>();
-        var broken = Metric("secondary", "increase", [0, 0], id: 2) with
-        {
-            Sums =
-            [
-                [1, 1],
-                [1, 1],
-            ],
-        };
+        var broken = Metric("secondary", "increase", [0, 0], id: 2) with { Sums = [] };
 
         var results = ResultsCalculator.Make(
             Input(
@@ -199,7 +192,7 @@ public class ResultsCalculatorTests
         var told = Values("sum", "increase", (0, 0), (0, 0), "secondary", 2) with
         {
             Definition = new MetricDefinition(Event: "e", LookbackDays: 7),
-            Sums = [.. new double[] { 4000, 6000 }.Select(sum => new[] { sum, sum, 0, 0, 0, sum, sum, sum, sum, 0 })],
+            Sums = [.. new double[] { 4000, 6000 }.Select(sum => SumsOfArm.Of(sum, sum, 0, 0, 0, sum, sum, sum, sum, 0))],
         };
 
         var results = Make([10_000, 10_000], Metric("primary", "increase", [2000, 2600]), told);
@@ -258,8 +251,8 @@ public class ResultsCalculatorTests
             Aggregation = MetricAggregation.Sum,
             Sums =
             [
-                [sum, 130_942 * 32.58 * 32.58, 0, 0, 0, 0, 0, 0, 130_942, 0],
-                [sum, 130_942 * 32.58 * 32.58, 0, 0, 0, 0, 0, 0, 130_942, 0],
+                SumsOfArm.Of(sum, 130_942 * 32.58 * 32.58, 0, 0, 0, 0, 0, 0, 130_942, 0),
+                SumsOfArm.Of(sum, 130_942 * 32.58 * 32.58, 0, 0, 0, 0, 0, 0, 130_942, 0),
             ],
         };
 
@@ -307,7 +300,7 @@ public class ResultsCalculatorTests
             false,
             [
                 .. new[] { control, treatment }.Select(arm =>
-                    new[] { arm.Count * arm.Value, arm.Count * arm.Value * arm.Value * 1.25, 0, 0, 0, 0, 0, 0, arm.Count, 0 }
+                    SumsOfArm.Of(arm.Count * arm.Value, arm.Count * arm.Value * arm.Value * 1.25, 0, 0, 0, 0, 0, 0, arm.Count, 0)
                 ),
             ],
             []
@@ -324,7 +317,7 @@ public class ResultsCalculatorTests
             MetricAggregation.Occurrence,
             new MetricDefinition(Event: "e"),
             false,
-            [.. conversions.Select(count => new[] { count, count, 0, 0, 0, 0, 0, 0, count, 0 })],
+            [.. conversions.Select(count => SumsOfArm.Of(count, count, 0, 0, 0, 0, 0, 0, count, 0))],
             []
         );
 }

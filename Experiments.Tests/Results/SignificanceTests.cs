@@ -110,7 +110,7 @@ public class SignificanceTests
                         MetricAggregation.Occurrence,
                         new MetricDefinition(Event: "e"),
                         false,
-                        [.. arms.Select(arm => new[] { arm.Sum, arm.Sum, 0, 0, 0, 0, 0, 0, arm.Sum, 0 })],
+                        [.. arms.Select(arm => SumsOfArm.Of(arm.Sum, arm.Sum, 0, 0, 0, 0, 0, 0, arm.Sum, 0))],
                         []
                     ),
                 ],

@@ -137,7 +137,7 @@ public class VerdictSimulations(ITestOutputHelper output)
                                 Words.Parse<MetricAggregation>(aggregation),
                                 new MetricDefinition(Event: "e"),
                                 false,
-                                [.. arms.Select(arm => new[] { arm.Sum, arm.SumSquares, 0, 0, 0, 0, 0, 0, arm.NonZero, 0 })],
+                                [.. arms.Select(arm => SumsOfArm.Of(arm.Sum, arm.SumSquares, 0, 0, 0, 0, 0, 0, arm.NonZero, 0))],
                                 []
                             ),
                         ],
