@@ -110,7 +110,7 @@ internal sealed class ExperimentDefinition
     public Inclusion Include(ExposureState exposures) => exposures.Include(_criteria.MultipleVariants == ExposureCriteria.FirstSeen);
 
     /// <summary>The outcome under which the identity is counted.</summary>
-    public string Result(Inclusion standing) =>
+    public string OutcomeOf(Inclusion standing) =>
         standing.Reason
         ?? (standing.Arm == ExposureState.HeldOut ? ExposureState.InHoldout : ExposureState.InVariant + _keys[standing.Arm!.Value]);
 

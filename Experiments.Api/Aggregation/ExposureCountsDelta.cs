@@ -19,7 +19,7 @@ internal sealed class ExposureCountsDelta
     public void Add(ExperimentDefinition experiment, ExposureState exposures, int sign)
     {
         var standing = experiment.Include(exposures);
-        Add(experiment, exposures.At(standing), experiment.Result(standing), sign);
+        Add(experiment, exposures.At(standing), experiment.OutcomeOf(standing), sign);
     }
 
     public void Add(ExperimentDefinition experiment, DateTime at, string outcome, int sign)

@@ -34,6 +34,8 @@ internal sealed record Effect(double Value, double Variance, double DegreesOfFre
         );
     }
 
+    private const double Rounding = 1e-9;
+
     /// <summary>The same with the larger of Welch's and the pooled variance, for whatever is to hold at any number of looks.</summary>
     /// <remarks>
     /// Pooled: v = (n_C v_C + n_T v_T) / (n_C + n_T) in both arms, which is the same where the arms are equally large. Where they are
@@ -43,7 +45,9 @@ internal sealed record Effect(double Value, double Variance, double DegreesOfFre
     public static Effect Cautiously(SampleMoments control, SampleMoments treatment)
     {
         var pooled = ((control.N * control.Variance) + (treatment.N * treatment.Variance)) / (control.N + treatment.N);
-        return (pooled / control.N) + (pooled / treatment.N) > (control.Variance / control.N) + (treatment.Variance / treatment.N)
+        var welch = (control.Variance / control.N) + (treatment.Variance / treatment.N);
+        // In arms of the same size the two differ by rounding only, which must not decide.
+        return (pooled / control.N) + (pooled / treatment.N) > welch * (1 + Rounding)
             ? Between(control with { Variance = pooled }, treatment with { Variance = pooled })
             : Between(control, treatment);
     }

@@ -15,7 +15,12 @@ public class SettingsTests
     public async Task A_setting_that_makes_no_sense_ends_the_start_and_says_what_would(string name, string value)
     {
         var failure = await Should.ThrowAsync<OptionsValidationException>(() =>
-            TestService.Start("Host=/nowhere", "--Logging:LogLevel:Default=None", $"--{name}={value}")
+            TestService.Start(
+                "Host=/nowhere",
+                "--Logging:LogLevel:Default=None",
+                "--Logging:LogLevel:Microsoft.Extensions.Hosting.Internal.Host=None",
+                $"--{name}={value}"
+            )
         );
 
         failure.Message.ShouldStartWith($"{name} must be ");
@@ -26,7 +31,12 @@ public class SettingsTests
     public async Task A_setting_that_cannot_be_read_is_named()
     {
         var failure = await Should.ThrowAsync<InvalidOperationException>(() =>
-            TestService.Start("Host=/nowhere", "--Logging:LogLevel:Default=None", "--Requests:Deadline=soon")
+            TestService.Start(
+                "Host=/nowhere",
+                "--Logging:LogLevel:Default=None",
+                "--Logging:LogLevel:Microsoft.Extensions.Hosting.Internal.Host=None",
+                "--Requests:Deadline=soon"
+            )
         );
 
         failure.Message.ShouldContain("Requests:Deadline");

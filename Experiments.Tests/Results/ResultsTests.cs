@@ -334,7 +334,9 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
                 var n = (double)(c.N + t.N);
                 var pooled = ((c.N * c.Variance) + (t.N * t.Variance)) / n;
                 var (cautiousC, cautiousT) =
-                    (pooled / c.N) + (pooled / t.N) > ofControl + ofTreatment ? (pooled / c.N, pooled / t.N) : (ofControl, ofTreatment);
+                    (pooled / c.N) + (pooled / t.N) > (ofControl + ofTreatment) * (1 + 1e-9)
+                        ? (pooled / c.N, pooled / t.N)
+                        : (ofControl, ofTreatment);
                 var rho2 = ((-2 * Math.Log(0.05)) + Math.Log(1 - (2 * Math.Log(0.05)))) / 5000;
                 treatment["sequential"]!["p_value"]!
                     .GetValue<double>()

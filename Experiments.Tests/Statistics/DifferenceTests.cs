@@ -95,6 +95,19 @@ public class DifferenceTests
     }
 
     [Fact]
+    public void In_arms_of_the_same_size_rounding_does_not_choose_the_variance()
+    {
+        var random = new Random(1);
+        for (var n = 50; n < 5000; n++)
+        {
+            SampleMoments Arm() => new(n, random.NextDouble(), random.NextDouble());
+            var (control, treatment) = (Arm(), Arm());
+
+            Effect.Cautiously(control, treatment).ShouldBe(Effect.Between(control, treatment));
+        }
+    }
+
+    [Fact]
     public void At_any_number_of_looks_the_variance_is_the_larger_of_two_and_the_same_where_arms_are_equally_large()
     {
         // The small arm has met no large value yet.

@@ -47,7 +47,7 @@ internal sealed class RequestContext(HttpContext http)
 
     /// <summary>Answers 200 with what the request asks for.</summary>
     public async Task<IResult> Get<T>(IRequest<Result<T>> request)
-        where T : class => BufferedResponse(StatusCodes.Status200OK, await Send(request));
+        where T : class => ToResponse(StatusCodes.Status200OK, await Send(request));
 
     /// <summary>What the request asks for, to be answered in a form of its own.</summary>
     public Task<Result<T>> Send<T>(IRequest<Result<T>> request)
@@ -110,7 +110,7 @@ internal sealed class RequestContext(HttpContext http)
         if (IfMatch is not null && !IsVersioned)
         {
             // An object without a version can never match If-Match.
-            return Http.BufferedResponse.Of(Problem.Stale);
+            return BufferedResponse.Of(Problem.Stale);
         }
 
         var request = command(body.Value!);
@@ -138,7 +138,7 @@ internal sealed class RequestContext(HttpContext http)
         async Task<BufferedResponse> Perform()
         {
             var outcome = await Send(request);
-            return outcome.Failure is { } refusal ? await Fail(refusal) : BufferedResponse(status, outcome);
+            return outcome.Failure is { } refusal ? await Fail(refusal) : ToResponse(status, outcome);
         }
     }
 
@@ -149,20 +149,17 @@ internal sealed class RequestContext(HttpContext http)
             .Metadata.GetOrderedMetadata<Documentation.Failures>()
             .Any(refusals => refusals.Problems.Contains(Problem.Stale));
 
-    private BufferedResponse BufferedResponse<T>(int status, Result<T> outcome)
+    private BufferedResponse ToResponse<T>(int status, Result<T> outcome)
         where T : class =>
         outcome switch
         {
-            { Failure: { } refusal } => Http.BufferedResponse.Of(refusal),
-            { Value: Nothing } => Http.BufferedResponse.Empty(status),
-            { Value: IIdentified created } when status == StatusCodes.Status201Created => Http.BufferedResponse.Of(
-                status,
-                outcome.Value
-            ) with
+            { Failure: { } refusal } => BufferedResponse.Of(refusal),
+            { Value: Nothing } => BufferedResponse.Empty(status),
+            { Value: IIdentified created } when status == StatusCodes.Status201Created => BufferedResponse.Of(status, outcome.Value) with
             {
                 Location = $"{List}/{created.Id}/",
             },
-            _ => Http.BufferedResponse.Of(status, outcome.Value!),
+            _ => BufferedResponse.Of(status, outcome.Value!),
         };
 
     // A 404 takes precedence over errors in the body, and is checked only if there is such an error.
@@ -175,10 +172,10 @@ internal sealed class RequestContext(HttpContext http)
             && await Resolve<Db>().Row<ObjectOf.Found>(of.Sql, new { Id, EnvironmentId = Environment.Id }, http.RequestAborted) is null
         )
         {
-            return Http.BufferedResponse.Of(of.NotFound);
+            return BufferedResponse.Of(of.NotFound);
         }
 
-        return Http.BufferedResponse.Of(refusal);
+        return BufferedResponse.Of(refusal);
     }
 
     /// <summary>The body of a request that takes none: only an empty object will do.</summary>

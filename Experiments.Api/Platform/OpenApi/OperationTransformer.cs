@@ -92,7 +92,7 @@ internal sealed class OperationTransformer : IOpenApiOperationTransformer
 
         foreach (var byStatus in problems.GroupBy(problem => problem.Status).OrderBy(group => group.Key))
         {
-            operation.Responses[byStatus.Key.ToString(CultureInfo.InvariantCulture)] = ProblemResult(byStatus);
+            operation.Responses[byStatus.Key.ToString(CultureInfo.InvariantCulture)] = ErrorResponse(byStatus);
         }
     }
 
@@ -207,7 +207,7 @@ internal sealed class OperationTransformer : IOpenApiOperationTransformer
         }
     }
 
-    private static OpenApiResponse ProblemResult(IEnumerable<Problem> problems) =>
+    private static OpenApiResponse ErrorResponse(IEnumerable<Problem> problems) =>
         new()
         {
             Description = string.Join(" ", problems.Select(problem => $"`{problem.Code}`: {problem.Advice}")),

@@ -98,7 +98,7 @@ internal static class PlanSampleSize
             var (wanted, arms) = (body.Power ?? 0.8, body.Arms ?? 2);
             if (body.Total is { } total)
             {
-                return BufferedResponse(
+                return PlanOf(
                     power.MinimumDetectableEffect(total / arms, wanted) is { } effect
                         ? new Plan(MinimumDetectableEffect: effect)
                         : ProblemResult.Field("total", "These are too few to show any effect, however large.")
@@ -107,16 +107,14 @@ internal static class PlanSampleSize
 
             if (power.SampleSize(body.MinimumDetectableEffect!.Value, wanted) is not { } each)
             {
-                return BufferedResponse(
+                return PlanOf(
                     ProblemResult.Field("minimum_detectable_effect", "No number of identities shows an effect as small as this.")
                 );
             }
 
-            return BufferedResponse(
-                new Plan(each, each * arms, body.IdentitiesPerDay is { } daily ? (long)Math.Ceiling(each * arms / daily) : null)
-            );
+            return PlanOf(new Plan(each, each * arms, body.IdentitiesPerDay is { } daily ? (long)Math.Ceiling(each * arms / daily) : null));
         }
 
-        private static Task<Result<Plan>> BufferedResponse(Result<Plan> plan) => Task.FromResult(plan);
+        private static Task<Result<Plan>> PlanOf(Result<Plan> plan) => Task.FromResult(plan);
     }
 }

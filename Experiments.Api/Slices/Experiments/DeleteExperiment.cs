@@ -28,7 +28,7 @@ internal static class DeleteExperiment
                 WHERE e.id = s.id AND NOT v.stale AND s.status <> 'running'
                 RETURNING e.*, NULL::jsonb AS state
             ), {ExperimentMutation.Logged}
-            {ExperimentMutation.BufferedResponse}
+            {ExperimentMutation.Returned}
             """;
 
         public async Task<Result<Nothing>> Handle(Command command, CancellationToken cancellationToken)

@@ -67,13 +67,13 @@ internal static class ExperimentMutation
         """;
 
     /// <summary>The verdict, and the experiment as it is now.</summary>
-    public const string BufferedResponse = $"{Result} CROSS JOIN flag f";
+    public const string Returned = $"{ChangedOrNot} CROSS JOIN flag f";
 
     /// <summary>The same where the slice may have changed the feature as well.</summary>
     public const string AnswerWithServed =
-        $"{Result} CROSS JOIN (SELECT * FROM served UNION ALL SELECT * FROM flag WHERE NOT EXISTS (SELECT FROM served)) f";
+        $"{ChangedOrNot} CROSS JOIN (SELECT * FROM served UNION ALL SELECT * FROM flag WHERE NOT EXISTS (SELECT FROM served)) f";
 
-    private const string Result = $"""
+    private const string ChangedOrNot = $"""
         SELECT v.before, v.stale, EXISTS (SELECT FROM changed) AS changed, {ExperimentView.Columns}
         FROM verdict v
         CROSS JOIN (SELECT * FROM changed UNION ALL SELECT * FROM subject WHERE NOT EXISTS (SELECT FROM changed)) e

@@ -33,7 +33,7 @@ internal static class PauseExperiment
                 WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From)
                 RETURNING e.*, {ExperimentView.State} AS state
             ), {ExperimentMutation.Logged}
-            {ExperimentMutation.BufferedResponse}
+            {ExperimentMutation.Returned}
             """;
 
         private static readonly string[] From = Lifecycle.Sources(ExperimentAction.Pause);

@@ -61,9 +61,9 @@ internal static class PlanExperiment
                        WHERE h.id = e.holdout_id), 0)::float8 / 100) AS taking_part, COALESCE(l.backfilled, false) AS is_backfilled,
                            l.aggregation, l.definition::text AS definition,
                    (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts
-                       WHERE experiment_id = e.id AND outcome = 'variant:control') AS control,
+                       WHERE experiment_id = e.id AND outcome = '{ExposureState.InVariant}control') AS control,
                    (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts
-                       WHERE experiment_id = e.id AND outcome LIKE 'variant:%') AS identities,
+                       WHERE experiment_id = e.id AND outcome LIKE '{ExposureState.InVariant}%') AS identities,
                    {ResultsService.DaysRun} AS days,
                    COALESCE(s.y, 0)::float8 AS y, COALESCE(s.yy, 0)::float8 AS yy, COALESCE(s.d, 0)::float8 AS d,
                        COALESCE(s.dd, 0)::float8 AS dd, COALESCE(s.yd, 0)::float8 AS yd
@@ -81,7 +81,7 @@ internal static class PlanExperiment
                 WHERE e.id = s.id AND NOT v.stale AND s.status <> 'completed' AND s.plan IS DISTINCT FROM @Plan::jsonb
                 RETURNING e.*, {ExperimentView.State} AS state
             ), {ExperimentMutation.Logged}
-            {ExperimentMutation.BufferedResponse}
+            {ExperimentMutation.Returned}
             """;
 
         public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
@@ -161,21 +161,40 @@ internal static class PlanExperiment
             return (sums, perDay * known.TakingPart);
         }
 
-        private sealed record Row(
-            bool IsOver,
-            decimal SmallestWeight,
-            double TakingPart,
-            bool IsBackfilled,
-            string? Aggregation,
-            string? Definition,
-            long Control,
-            long Identities,
-            double Days,
-            double Y,
-            double YY,
-            double D,
-            double DD,
-            double YD
-        );
+        // What is known of the experiment. The sums are those of the primary metric in control; see metric_sums.
+        private sealed record Row
+        {
+            public bool IsOver { get; init; }
+
+            /// <summary>In per cent.</summary>
+            public decimal SmallestWeight { get; init; }
+
+            /// <summary>The share of identities that neither the rollout nor the holdout leaves out.</summary>
+            public double TakingPart { get; init; }
+
+            public bool IsBackfilled { get; init; }
+
+            public string? Aggregation { get; init; }
+
+            public string? Definition { get; init; }
+
+            /// <summary>The identities in control.</summary>
+            public long Control { get; init; }
+
+            /// <summary>The identities in all variants.</summary>
+            public long Identities { get; init; }
+
+            public double Days { get; init; }
+
+            public double Y { get; init; }
+
+            public double YY { get; init; }
+
+            public double D { get; init; }
+
+            public double DD { get; init; }
+
+            public double YD { get; init; }
+        }
     }
 }
