@@ -5,7 +5,7 @@ internal enum Computation
 {
     Done,
 
-    /// <summary>Somebody else is computing them.</summary>
+    /// <summary>Another request or replica is computing them.</summary>
     Busy,
 
     /// <summary>It failed, which is recorded with the results.</summary>

@@ -203,7 +203,7 @@ internal static class ResultsCalculator
             key,
             verdict,
             why,
-            Significances.Of(comparison, fewest),
+            SignificanceRules.Of(comparison, fewest),
             view.Effect,
             view.Difference,
             view.StandardError,
@@ -218,7 +218,7 @@ internal static class ResultsCalculator
         );
 
         TreatmentResult Nothing(Verdict verdict, VerdictReason reason) =>
-            new(key, verdict, reason, Significances.OfNone(fewest), null, null, null, null, null, null, null, null, null, null, null);
+            new(key, verdict, reason, SignificanceRules.OfNone(fewest), null, null, null, null, null, null, null, null, null, null, null);
     }
 
     // There is not enough data to test the means. A complete loss of values is still detected.

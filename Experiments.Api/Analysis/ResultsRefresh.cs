@@ -77,7 +77,7 @@ internal sealed class ResultsRefresh(Db db, AggregationWorker worker, ResultsSer
         await db.Elsewhere(async () =>
         {
             await worker.CatchUp(Patience, ct);
-            // What somebody else is computing may be older than the caller's events.
+            // A computation that is already running may not include the caller's latest events.
             Computation computation;
             while ((computation = await results.Compute(experimentId, ct)) == Computation.Busy)
             {

@@ -16,7 +16,7 @@ internal enum Significance
 /// Why an effect is not significant, in the terms and with the thresholds of PostHog's first engine, for users who rely on them. It
 /// ignores the sequential test and the adjustment for multiple comparisons, on which the verdict is based.
 /// </summary>
-internal static class Significances
+internal static class SignificanceRules
 {
     private const long FewestIdentities = 100;
     private const double LeastChance = 0.9;

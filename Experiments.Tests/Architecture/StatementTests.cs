@@ -11,6 +11,17 @@ namespace Experiments.Tests.Architecture;
 /// </summary>
 public class StatementTests(TestCluster cluster)
 {
+    private static readonly IReadOnlyList<(string Name, string Sql)> Constants =
+    [
+        .. typeof(Problem)
+            .Assembly.GetTypes()
+            .SelectMany(type =>
+                type.GetFields(BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.DeclaredOnly)
+                    .Where(field => field.IsLiteral && field.FieldType == typeof(string))
+                    .Select(field => ($"{type.FullName}.{field.Name}", (string)field.GetRawConstantValue()!))
+            ),
+    ];
+
     private static readonly string[] DependsOnValues =
     [
         PostgresErrorCodes.IndeterminateDatatype,
@@ -27,7 +38,7 @@ public class StatementTests(TestCluster cluster)
         await connection.OpenAsync();
         var (statements, undecided, wrong) = (0, 0, new List<string>());
 
-        foreach (var (name, sql) in Constants())
+        foreach (var (name, sql) in Constants)
         {
             foreach (var statement in sql.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
             {
@@ -59,17 +70,8 @@ public class StatementTests(TestCluster cluster)
         (statements - undecided).ShouldBeGreaterThanOrEqualTo(70);
     }
 
-    private static IEnumerable<(string Name, string Sql)> Constants() =>
-        typeof(Problem)
-            .Assembly.GetTypes()
-            .SelectMany(type =>
-                type.GetFields(BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.DeclaredOnly)
-                    .Where(field => field.IsLiteral && field.FieldType == typeof(string))
-                    .Select(field => ($"{type.FullName}.{field.Name}", (string)field.GetRawConstantValue()!))
-            );
-
     // A piece is only understood within its statement, which is checked itself.
-    private static bool IsPiece(string text) => Constants().Any(whole => whole.Sql.Length > text.Length && whole.Sql.Contains(text));
+    private static bool IsPiece(string text) => Constants.Any(whole => whole.Sql.Length > text.Length && whole.Sql.Contains(text));
 
     private static string WithoutComments(string text) =>
         string.Join('\n', text.Split('\n').Where(line => !line.TrimStart().StartsWith("--", StringComparison.Ordinal))).TrimStart();

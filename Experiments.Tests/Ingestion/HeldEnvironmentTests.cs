@@ -1,22 +1,15 @@
-using Experiments.Api.Domain;
 using Npgsql;
 
 namespace Experiments.Tests.Ingestion;
 
 /// <summary>What is locked or cannot be read in one environment holds up that one, and is counted once it can be.</summary>
-public class HeldEnvironmentTests(HeldEnvironmentTests.Unheard service) : IClassFixture<HeldEnvironmentTests.Unheard>
+public class HeldEnvironmentTests(QuietService service) : IClassFixture<QuietService>
 {
-    public sealed class Unheard(TestCluster cluster) : TestService(cluster)
-    {
-        // What is provoked here is an error to whoever operates it.
-        protected override string[] Settings => ["--Logging:LogLevel:Default=None"];
-    }
-
     [Fact]
     public async Task A_feature_that_stays_locked_holds_up_its_own_environment_only()
     {
         var (here, there) = (await Given.AnEnvironment(service), await Given.AnEnvironment(service));
-        var (held, free) = (await Running(here), await Running(there));
+        var (held, free) = (await here.ARunningExperimentWithAMetric(), await there.ARunningExperimentWithAMetric());
         await using (var other = new NpgsqlConnection(service.ConnectionString))
         {
             await other.OpenAsync();
@@ -28,8 +21,8 @@ public class HeldEnvironmentTests(HeldEnvironmentTests.Unheard service) : IClass
                 await command.ExecuteNonQueryAsync();
             }
 
-            await Shown(here, held, 30);
-            await Shown(there, free, 30);
+            await here.ExposeAndConvert(held, 30);
+            await there.ExposeAndConvert(free, 30);
 
             await Counted(there, free, 30);
             await Given.Eventually(async () =>
@@ -37,7 +30,7 @@ public class HeldEnvironmentTests(HeldEnvironmentTests.Unheard service) : IClass
             );
             (await here.Exposures(held))["events_not_counted"].GetValue<int>().ShouldBe(60);
             (await there.Exposures(free)).Json!["counting_held"].ShouldBeNull();
-            await Shown(there, free, 60);
+            await there.ExposeAndConvert(free, 60);
             await Counted(there, free, 60);
         }
 
@@ -50,7 +43,7 @@ public class HeldEnvironmentTests(HeldEnvironmentTests.Unheard service) : IClass
     public async Task A_locked_experiment_holds_up_nobody_else_either()
     {
         var (here, there) = (await Given.AnEnvironment(service), await Given.AnEnvironment(service));
-        var (held, free) = (await Running(here), await Running(there));
+        var (held, free) = (await here.ARunningExperimentWithAMetric(), await there.ARunningExperimentWithAMetric());
         await using (var other = new NpgsqlConnection(service.ConnectionString))
         {
             await other.OpenAsync();
@@ -60,8 +53,8 @@ public class HeldEnvironmentTests(HeldEnvironmentTests.Unheard service) : IClass
                 await command.ExecuteNonQueryAsync();
             }
 
-            await Shown(here, held, 30);
-            await Shown(there, free, 30);
+            await here.ExposeAndConvert(held, 30);
+            await there.ExposeAndConvert(free, 30);
             await Counted(there, free, 30);
         }
 
@@ -72,13 +65,13 @@ public class HeldEnvironmentTests(HeldEnvironmentTests.Unheard service) : IClass
     public async Task What_another_replica_has_counted_is_held_no_more()
     {
         var given = await Given.AnEnvironment(service);
-        var experiment = await Running(given);
+        var experiment = await given.ARunningExperimentWithAMetric();
         await service.Execute(
             "INSERT INTO counting_holds (environment_id, reason) SELECT id, 'locked' FROM environments WHERE key = @Key",
             new { given.Key }
         );
 
-        await Shown(given, experiment, 5);
+        await given.ExposeAndConvert(experiment, 5);
         await Counted(given, experiment, 5);
 
         (
@@ -87,52 +80,6 @@ public class HeldEnvironmentTests(HeldEnvironmentTests.Unheard service) : IClass
                 new { given.Key }
             )
         ).ShouldBe(0);
-    }
-
-    private static async Task<Reply> Running(Given given)
-    {
-        var metric = await given.AMetric("occurrence");
-        return await given.Start(
-            await given.AnExperimentWith(
-                new
-                {
-                    metric = metric.Id,
-                    role = "primary",
-                    expected_direction = "increase",
-                }
-            )
-        );
-    }
-
-    // So many identities, each shown its own variant and buying something.
-    private static async Task Shown(Given given, Reply experiment, int identities)
-    {
-        var salt = await given.Salt(experiment);
-        var halves = Assignment.Cumulate([50, 50]);
-        var at = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
-        await given.Send([
-            .. Enumerable
-                .Range(0, identities)
-                .SelectMany(n =>
-                    new object[]
-                    {
-                        new
-                        {
-                            @event = "$flag_exposure",
-                            feature_name = experiment["feature"]["name"]!.GetValue<string>(),
-                            identifier = $"u{n}",
-                            value = Assignment.Variant(salt, $"u{n}", halves) == 0 ? "control" : "green",
-                            timestamp = at,
-                        },
-                        new
-                        {
-                            @event = "purchase",
-                            identifier = $"u{n}",
-                            timestamp = at + 1,
-                        },
-                    }
-                ),
-        ]);
     }
 
     private static async Task Counted(Given given, Reply experiment, int identities)

@@ -1,6 +1,5 @@
 using System.Diagnostics.Metrics;
 using Experiments.Api.Aggregation;
-using Experiments.Api.Domain;
 using Experiments.Api.Platform.Startup;
 using Npgsql;
 
@@ -9,14 +8,8 @@ namespace Experiments.Tests.Results;
 /// <summary>
 /// An experiment or a metric whose definition cannot be read is skipped, says so in its results, and holds up nobody else.
 /// </summary>
-public class UnreadableDefinitionTests(UnreadableDefinitionTests.Quiet service) : IClassFixture<UnreadableDefinitionTests.Quiet>
+public class UnreadableDefinitionTests(QuietService service) : IClassFixture<QuietService>
 {
-    public sealed class Quiet(TestCluster cluster) : TestService(cluster)
-    {
-        // What is provoked here is an error to whoever operates it.
-        protected override string[] Settings => ["--Logging:LogLevel:Default=None"];
-    }
-
     [Theory]
     [InlineData("exposure = '{\"event\": 7}'", "exposure = '{}'")]
     [InlineData("rollouts = '[{\"percentage\": \"all\"}]'", "rollouts = '[]'")]
@@ -26,11 +19,11 @@ public class UnreadableDefinitionTests(UnreadableDefinitionTests.Quiet service) 
         var skipped = new List<long>();
         using var listener = Listen(skipped);
         var given = await Given.AnEnvironment(service);
-        var (broken, other) = (await Running(given), await Running(given));
+        var (broken, other) = (await given.ARunningExperimentWithAMetric(), await given.ARunningExperimentWithAMetric());
         await service.Execute($"UPDATE experiments SET {breaking} WHERE id = @Id", new { broken.Id });
 
-        await Shown(given, broken, 20);
-        await Shown(given, other, 20);
+        await given.ExposeAndConvert(broken, 20);
+        await given.ExposeAndConvert(other, 20);
 
         (await Results(given, other, total: 20)).Json!["last_error"].ShouldBeNull();
         var results = await Results(given, broken, total: 0);
@@ -59,13 +52,13 @@ public class UnreadableDefinitionTests(UnreadableDefinitionTests.Quiet service) 
     public async Task An_unreadable_metric_fails_alone_and_catches_up_by_itself(string definition)
     {
         var given = await Given.AnEnvironment(service);
-        var (broken, other) = (await Running(given), await Running(given));
-        await Shown(given, broken, 10);
+        var (broken, other) = (await given.ARunningExperimentWithAMetric(), await given.ARunningExperimentWithAMetric());
+        await given.ExposeAndConvert(broken, 10);
         await Results(given, broken, total: 10);
         await service.Execute($"UPDATE experiment_metrics SET definition = {definition} WHERE experiment_id = @Id", new { broken.Id });
 
-        await Shown(given, broken, 20);
-        await Shown(given, other, 20);
+        await given.ExposeAndConvert(broken, 20);
+        await given.ExposeAndConvert(other, 20);
 
         Sum(await Results(given, other, total: 20)).ShouldBe(20);
         var results = await Results(given, broken, total: 20);
@@ -95,12 +88,12 @@ public class UnreadableDefinitionTests(UnreadableDefinitionTests.Quiet service) 
                 new { metric = second.Id, expected_direction = "increase" }
             )
         );
-        await Shown(given, experiment, 10);
+        await given.ExposeAndConvert(experiment, 10);
         await Results(given, experiment, total: 10);
         await Break("'{\"event\": \"purchase\", \"filters\": [null]}'");
         // Some identities are excluded meanwhile, and others come.
-        await Shown(given, experiment, 5, other: true);
-        await Shown(given, experiment, 20);
+        await given.ExposeAndConvert(experiment, 5, toTheWrongVariant: true);
+        await given.ExposeAndConvert(experiment, 20);
         await Results(given, experiment, total: 15);
 
         await Break("'{\"event\": \"purchase\"}'");
@@ -161,51 +154,5 @@ public class UnreadableDefinitionTests(UnreadableDefinitionTests.Quiet service) 
         );
         listener.Start();
         return listener;
-    }
-
-    private static async Task<Reply> Running(Given given)
-    {
-        var metric = await given.AMetric("occurrence");
-        return await given.Start(
-            await given.AnExperimentWith(
-                new
-                {
-                    metric = metric.Id,
-                    role = "primary",
-                    expected_direction = "increase",
-                }
-            )
-        );
-    }
-
-    // So many identities, each shown its own variant and buying something.
-    private static async Task Shown(Given given, Reply experiment, int identities, bool other = false)
-    {
-        var salt = await given.Salt(experiment);
-        var halves = Assignment.Cumulate([50, 50]);
-        var at = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
-        await given.Send([
-            .. Enumerable
-                .Range(0, identities)
-                .SelectMany(n =>
-                    new object[]
-                    {
-                        new
-                        {
-                            @event = "$flag_exposure",
-                            feature_name = experiment["feature"]["name"]!.GetValue<string>(),
-                            identifier = $"u{n}",
-                            value = Assignment.Variant(salt, $"u{n}", halves) == 0 != other ? "control" : "green",
-                            timestamp = at,
-                        },
-                        new
-                        {
-                            @event = "purchase",
-                            identifier = $"u{n}",
-                            timestamp = at + 1,
-                        },
-                    }
-                ),
-        ]);
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Experiments.Api.Domain;
 
 namespace Experiments.Tests.Support;
 
@@ -110,6 +111,53 @@ public sealed class Given
                 }
             )
         ).Must(201);
+
+    /// <summary>A running experiment with the variants control and green, and one metric: who has purchased something.</summary>
+    public async Task<Reply> ARunningExperimentWithAMetric()
+    {
+        var metric = await AMetric("occurrence");
+        return await Start(
+            await AnExperimentWith(
+                new
+                {
+                    metric = metric.Id,
+                    role = "primary",
+                    expected_direction = "increase",
+                }
+            )
+        );
+    }
+
+    /// <summary>Exposes the identities u0, u1 and so on to their variants, of two in equal parts. Each then purchases something.</summary>
+    public async Task ExposeAndConvert(Reply experiment, int identities, bool toTheWrongVariant = false)
+    {
+        var salt = await Salt(experiment);
+        var halves = Assignment.Cumulate([50, 50]);
+        var at = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
+        await Send([
+            .. Enumerable
+                .Range(0, identities)
+                .SelectMany(n =>
+                    new object[]
+                    {
+                        new
+                        {
+                            @event = "$flag_exposure",
+                            feature_name = experiment["feature"]["name"]!.GetValue<string>(),
+                            identifier = $"u{n}",
+                            value = Assignment.Variant(salt, $"u{n}", halves) == 0 != toTheWrongVariant ? "control" : "green",
+                            timestamp = at,
+                        },
+                        new
+                        {
+                            @event = "purchase",
+                            identifier = $"u{n}",
+                            timestamp = at + 1,
+                        },
+                    }
+                ),
+        ]);
+    }
 
     /// <summary>An experiment that has come to this status by its own actions.</summary>
     public async Task<Reply> AnExperimentThatIs(string status)

@@ -22,45 +22,45 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
 
     private readonly MemoryCache _granted = new(new MemoryCacheOptions { SizeLimit = 20_000, Clock = new MonotonicClock(clock) });
 
-    /// <summary>The caller that holds <paramref name="secret"/>, as far as it is remembered.</summary>
+    /// <summary>The caller with this API key if it is cached; otherwise null.</summary>
     public AuthenticateResult? Remembered(string secret) => _granted.Get<AuthenticateResult>(secret);
 
-    /// <summary>The environment with this key, as far as it is remembered that the caller is an admin of it.</summary>
+    /// <summary>The environment with this key if it is cached that the caller is an admin of it; otherwise null.</summary>
     public EnvironmentScope? Remembered(Actor actor, string environmentKey) => _granted.Get<EnvironmentScope>((actor.Name, environmentKey));
 
     /// <summary>The caller that holds <paramref name="secret"/>, or null when no key in force has it.</summary>
     public async ValueTask<AuthenticateResult?> Identify(string secret, CancellationToken ct)
     {
-        if (!_granted.TryGetValue(secret, out AuthenticateResult? caller))
+        if (Remembered(secret) is { } remembered)
         {
-            var hash = Secret.Hash(secret);
-            // The index finds keys by half of the hash; only the comparison of the whole, in constant time, decides.
-            var candidates = await new Db(source).Rows<KeyRow>(
-                """
-                SELECT id, hash, environment_id, extract(epoch FROM expires_at - clock_timestamp())::float8 AS seconds_left
-                FROM api_keys
-                WHERE substring(hash FROM 1 FOR 16) = @Half AND revoked_at IS NULL
-                    AND (expires_at IS NULL OR expires_at > clock_timestamp())
-                """,
-                new { Half = hash[..16] },
-                ct
-            );
-            var key = candidates.FirstOrDefault(candidate => CryptographicOperations.FixedTimeEquals(candidate.Hash, hash));
-            if (key is null)
-            {
-                return null;
-            }
-
-            var actor = new Actor($"{Actor.KeyPrefix}{key.Id}", key.EnvironmentId is null, key.EnvironmentId);
-            var principal = new ClaimsPrincipal(new ActorIdentity(actor, ApiKeyAuthentication.Scheme));
-            caller = Remember(
-                secret,
-                AuthenticateResult.Success(new AuthenticationTicket(principal, ApiKeyAuthentication.Scheme)),
-                key.SecondsLeft is { } left && left < Lifetime.TotalSeconds ? TimeSpan.FromSeconds(left) : Lifetime
-            );
+            return remembered;
         }
 
-        return caller;
+        var hash = Secret.Hash(secret);
+        // The index finds keys by half of the hash; only the comparison of the whole, in constant time, decides.
+        var candidates = await new Db(source).Rows<KeyRow>(
+            """
+            SELECT id, hash, environment_id, extract(epoch FROM expires_at - clock_timestamp())::float8 AS seconds_left
+            FROM api_keys
+            WHERE substring(hash FROM 1 FOR 16) = @Half AND revoked_at IS NULL
+                AND (expires_at IS NULL OR expires_at > clock_timestamp())
+            """,
+            new { Half = hash[..16] },
+            ct
+        );
+        var key = candidates.FirstOrDefault(candidate => CryptographicOperations.FixedTimeEquals(candidate.Hash, hash));
+        if (key is null)
+        {
+            return null;
+        }
+
+        var actor = new Actor($"{Actor.KeyPrefix}{key.Id}", key.EnvironmentId is null, key.EnvironmentId);
+        var principal = new ClaimsPrincipal(new ActorIdentity(actor, ApiKeyAuthentication.Scheme));
+        return Remember(
+            secret,
+            AuthenticateResult.Success(new AuthenticationTicket(principal, ApiKeyAuthentication.Scheme)),
+            key.SecondsLeft is { } left && left < Lifetime.TotalSeconds ? TimeSpan.FromSeconds(left) : Lifetime
+        );
     }
 
     /// <summary>The environment with this key, or null when there is none or the caller is not an admin of it.</summary>

@@ -5,14 +5,14 @@ using Microsoft.FeatureManagement.FeatureFilters;
 namespace Experiments.Api.Platform.Access;
 
 /// <summary>
-/// The gate through which the service is rolled out. The library's own filter asks who is calling through an IHttpContextAccessor, which
-/// every await of every request would pay for; this one is told.
+/// The gate through which the service is rolled out. The library's own filter finds the caller through an IHttpContextAccessor, which slows
+/// down every await of every request. Here the caller is passed in.
 /// </summary>
 internal sealed class FeatureGate(IFeatureManager features)
 {
     public const string ExperimentalFlags = "experimental_flags";
 
-    /// <summary>Goes on to <paramref name="next"/>, or answers 404 where the feature of the route is off for the caller.</summary>
+    /// <summary>Calls <paramref name="next"/>, or returns 404 if the feature of the route is off for the caller.</summary>
     public Task Pass(HttpContext http, RequestDelegate next)
     {
         if (http.GetEndpoint()?.Metadata.GetMetadata<Required>() is not { } gate)
@@ -20,7 +20,7 @@ internal sealed class FeatureGate(IFeatureManager features)
             return next(http);
         }
 
-        // Without a task of its own where the answer stands at once, as it does for all but filters that ask somebody else.
+        // Most feature filters complete synchronously. Then no task is needed.
         var enabled = features.IsEnabledAsync(gate.Feature, Audience(http));
         return Known(enabled) is { } isKnown ? Enter(isKnown) : Wait();
 
@@ -40,14 +40,14 @@ internal sealed class FeatureGate(IFeatureManager features)
             : new() { UserId = user };
     }
 
-    /// <summary>Marks a route that stands behind a gate.</summary>
+    /// <summary>Marks a route that requires a feature.</summary>
     internal sealed record Required(string Feature);
 }
 
-/// <summary>Puts routes behind a gate.</summary>
+/// <summary>Adds the gate to routes and to the pipeline.</summary>
 internal static class FeatureGateSetup
 {
-    /// <summary>Answers 404 on every route of the group while the feature is off for the caller.</summary>
+    /// <summary>Returns 404 from every route of the group while the feature is off for the caller.</summary>
     public static RouteGroupBuilder RequireFeature(this RouteGroupBuilder group, string feature) =>
         group.WithMetadata(new FeatureGate.Required(feature));
 

@@ -3,8 +3,8 @@ using Microsoft.AspNetCore.Authorization;
 namespace Experiments.Api.Platform.Access;
 
 /// <summary>
-/// Lets in at once whom <see cref="AccessCache"/> remembers as the holder of an API key and as an admin of the environment: such a request
-/// goes past ASP.NET's authentication and authorisation, which cost more than its statement. These decide about everybody else.
+/// A fast path for requests whose API key and environment are in the <see cref="AccessCache"/>. They skip ASP.NET's authentication and
+/// authorisation, which take longer than a typical query. All other requests go through both.
 /// </summary>
 internal static class RememberedAccess
 {

@@ -3,12 +3,13 @@ using System.Reflection;
 namespace Experiments.Api.Platform.Http;
 
 /// <summary>
-/// Maps the routes of slices, whose handlers take a <see cref="RequestContext"/> and read nothing else of the request. They need none of
-/// the framework's binding, which would cost each request several tasks.
+/// Maps the routes of slices. Their handlers take only a <see cref="RequestContext"/>, so they don't need the parameter binding of minimal
+/// APIs, which allocates several tasks per request.
 /// </summary>
 internal static class ManagementRoutes
 {
-    // The document describes handlers that have a method; that of these has no parameters, since routes state theirs themselves.
+    // OpenAPI only includes endpoints with a method in their metadata. This one has no parameters, because routes declare theirs
+    // themselves.
     private static readonly MethodInfo Described = ((Delegate)Describe).Method;
 
     public static RouteHandlerBuilder MapGet(this RouteGroupBuilder routes, string pattern, Func<RequestContext, Task<IResult>> handler) =>

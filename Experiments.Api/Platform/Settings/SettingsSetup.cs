@@ -2,52 +2,47 @@ using Microsoft.Extensions.Options;
 
 namespace Experiments.Api.Platform.Settings;
 
-/// <summary>Binds the settings, and refuses to start with one that makes no sense.</summary>
+/// <summary>Binds the settings and validates them when the service starts.</summary>
 internal static class SettingsSetup
 {
     public static IServiceCollection AddSettings(this IServiceCollection services)
     {
         services
             .Bind<RequestOptions>(RequestOptions.Section)
-            .Demand(
+            .Validate(
                 options => options.Deadline > TimeSpan.Zero && options.Deadline <= TimeSpan.FromMinutes(10),
                 "Requests:Deadline must be more than 0 and at most 10 minutes, for example 00:00:03."
             )
-            .Demand(
+            .Validate(
                 options => options.Drain >= TimeSpan.Zero && options.Drain <= TimeSpan.FromMinutes(10),
                 "Requests:Drain must be from 0 to 10 minutes, for example 00:00:00.500."
             );
         services
             .Bind<EventOptions>(EventOptions.Section)
-            .Demand(
+            .Validate(
                 options => options.Retention >= TimeSpan.FromDays(1) && options.Retention <= TimeSpan.FromDays(36_500),
                 "Events:Retention must be from 1 day to 100 years, for example 400.00:00:00."
             );
         services
             .Bind<ResultsOptions>(ResultsOptions.Section)
-            .Demand(
+            .Validate(
                 options => options.LateEvents >= TimeSpan.Zero && options.LateEvents <= TimeSpan.FromDays(365),
                 "Results:LateEvents must be from 0 to 365 days, for example 1.00:00:00."
             )
-            .Demand(
+            .Validate(
                 options => options.MinimumInterval >= TimeSpan.Zero && options.MinimumInterval <= TimeSpan.FromDays(1),
                 "Results:MinimumInterval must be from 0 to 1 day, for example 00:01:00."
             );
         return services;
     }
 
-    /// <summary>The settings of a command, which has no host.</summary>
-    public static ResultsOptions Results(this IConfiguration configuration) =>
-        new ServiceCollection()
-            .AddSingleton(configuration)
-            .AddSettings()
-            .BuildServiceProvider()
-            .GetRequiredService<IOptions<ResultsOptions>>()
-            .Value;
+    /// <summary>The validated settings for a command, which has no host.</summary>
+    public static ResultsOptions Results(this IConfiguration configuration)
+    {
+        using var services = new ServiceCollection().AddSingleton(configuration).AddSettings().BuildServiceProvider();
+        return services.GetRequiredService<IOptions<ResultsOptions>>().Value;
+    }
 
     private static OptionsBuilder<T> Bind<T>(this IServiceCollection services, string section)
         where T : class => services.AddOptions<T>().BindConfiguration(section).ValidateOnStart();
-
-    private static OptionsBuilder<T> Demand<T>(this OptionsBuilder<T> options, Func<T, bool> rule, string otherwise)
-        where T : class => options.Validate(rule, otherwise);
 }

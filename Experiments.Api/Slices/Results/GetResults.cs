@@ -86,12 +86,14 @@ internal static class GetResults
                 row = await Read(query, cancellationToken);
             }
 
+            // Null if another release stored them in a format or with words that this one doesn't know.
+            var view = StoredJson.TryRead<ResultsView>(row?.Payload);
             if (
                 row is not null
                 && !row.IsFinal(results.Late)
                 && (
                     row.AsOf is null
-                    || StoredJson.TryRead<ResultsView>(row.Payload) is null
+                    || view is null
                     || !row.HasAllMetrics
                     || row.IsPlannedAnew
                     || row.Now - row.AsOf > Stale
@@ -101,6 +103,7 @@ internal static class GetResults
             {
                 await worker.CatchUp(Patience, cancellationToken);
                 row = await Compute(query, cancellationToken);
+                view = StoredJson.TryRead<ResultsView>(row?.Payload);
             }
 
             switch (row)
@@ -116,8 +119,7 @@ internal static class GetResults
                     return Problem.Unavailable;
             }
 
-            // Results of another release are computed again, but somebody else may be doing that.
-            return StoredJson.TryRead<ResultsView>(row.Payload) is not { } view
+            return view is null
                 ? Problem.Unavailable
                 : view with
                 {
