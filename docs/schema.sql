@@ -234,6 +234,7 @@ CREATE TABLE metrics (
     description text NOT NULL DEFAULT ''::text,
     aggregation text NOT NULL,
     direction text NOT NULL DEFAULT 'up'::text,
+    margin double precision, -- As a guardrail, by which share of control's mean it may get worse and still be called safe; null for the default.
     definition jsonb NOT NULL,
     version bigint NOT NULL DEFAULT 1,
     created_by text NOT NULL,
@@ -244,6 +245,7 @@ CREATE TABLE metrics (
     CHECK ((aggregation = ANY (ARRAY['occurrence'::text, 'count'::text, 'sum'::text, 'mean'::text, 'ratio'::text, 'funnel'::text, 'retention'::text]))),
     CHECK ((char_length(description) <= 10000)),
     CHECK ((direction = ANY (ARRAY['up'::text, 'down'::text, 'informational'::text]))),
+    CHECK (((margin >= (0)::double precision) AND (margin <= (1)::double precision))),
     CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
     FOREIGN KEY (environment_id) REFERENCES environments(id),
     UNIQUE (id, environment_id)
@@ -261,15 +263,19 @@ CREATE TABLE experiment_metrics (
     name text NOT NULL,
     aggregation text NOT NULL,
     direction text NOT NULL,
+    margin double precision NOT NULL, -- By which share of control's mean the metric, if it must not get worse, may do so and still be called safe.
     definition jsonb NOT NULL,
     metadata jsonb NOT NULL DEFAULT '{}'::jsonb, -- Free for the client.
     added_after_start boolean NOT NULL DEFAULT false,
+    corrected_after_start boolean NOT NULL DEFAULT false, -- Whether its direction or its margin was corrected after the experiment had started.
     backfilled boolean NOT NULL DEFAULT false, -- Whether the events that came before the metric was attached have been aggregated.
     backfilled_to timestamp with time zone, -- How far those events have been aggregated, with the key of the last one.
     backfilled_key bigint,
     created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (id),
+    CHECK (directions_agree(direction, expected_direction)),
     CHECK ((expected_direction = ANY (ARRAY['increase'::text, 'decrease'::text, 'not_increase'::text, 'not_decrease'::text]))),
+    CHECK (((margin >= (0)::double precision) AND (margin <= (1)::double precision))),
     CHECK ((jsonb_typeof(metadata) = 'object'::text)),
     CHECK ((role = ANY (ARRAY['primary'::text, 'secondary'::text, 'guardrail'::text]))),
     FOREIGN KEY (experiment_id, environment_id) REFERENCES experiments(id, environment_id),
@@ -426,11 +432,13 @@ CREATE TABLE unreadable_definitions (
     UNIQUE NULLS NOT DISTINCT (experiment_id, link_id)
 );
 
--- The last computed results of each experiment: a cache of what follows from the sums.
+-- The last computed results of each experiment: a cache of what follows from the sums, and what the hourly looks have found.
 CREATE TABLE results (
     experiment_id bigint NOT NULL,
     payload jsonb,
     as_of timestamp with time zone,
+    evidence jsonb, -- The smallest p-values and the intersection of the intervals over the hourly looks.
+    looked_at timestamp with time zone, -- The last of the hourly looks.
     last_error text,
     last_error_at timestamp with time zone,
     PRIMARY KEY (experiment_id),
@@ -478,6 +486,16 @@ BEGIN
     RETURN NULL;
 END $function$;
 
+CREATE OR REPLACE FUNCTION directions_agree(direction text, expected_direction text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+    SELECT CASE direction WHEN 'up' THEN expected_direction IN ('increase', 'not_decrease')
+                          WHEN 'down' THEN expected_direction IN ('decrease', 'not_increase')
+                          ELSE true END
+$function$;
+
 CREATE OR REPLACE FUNCTION drop_events(before timestamp with time zone, final_after interval)
  RETURNS SETOF text
  LANGUAGE plpgsql
@@ -502,6 +520,15 @@ BEGIN
         END IF;
     END LOOP;
 END $function$;
+
+CREATE OR REPLACE FUNCTION expected_direction_of(direction text, role text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+    SELECT CASE WHEN direction = 'down' THEN CASE role WHEN 'guardrail' THEN 'not_increase' ELSE 'decrease' END
+                ELSE CASE role WHEN 'guardrail' THEN 'not_decrease' ELSE 'increase' END END
+$function$;
 
 CREATE OR REPLACE FUNCTION follow(variants jsonb, initial_value jsonb, options jsonb)
  RETURNS jsonb

@@ -18,6 +18,7 @@ public sealed class CreateMetrics : TableMigration
                 description    text NOT NULL DEFAULT '' CHECK (char_length(description) <= 10000),
                 aggregation    text NOT NULL CHECK (aggregation IN ('occurrence', 'count', 'sum', 'mean', 'ratio', 'funnel', 'retention')),
                 direction      text NOT NULL DEFAULT 'up' CHECK (direction IN ('up', 'down', 'informational')),
+                margin         double precision CHECK (margin BETWEEN 0 AND 1),
                 definition     jsonb NOT NULL,
                 version        bigint NOT NULL DEFAULT 1,
                 created_by     text NOT NULL,
@@ -27,7 +28,20 @@ public sealed class CreateMetrics : TableMigration
                 CONSTRAINT metrics_in_environment UNIQUE (id, environment_id)
             );
             COMMENT ON TABLE metrics IS 'What experiments can be measured by: which events, and what to take from them.';
+            COMMENT ON COLUMN metrics.margin IS
+                'As a guardrail, by which share of control''s mean it may get worse and still be called safe; null for the default.';
             CREATE INDEX metrics_newest ON metrics (environment_id, created_at DESC, id DESC) INCLUDE (name) WHERE deleted_at IS NULL;
+
+            -- Nobody expects more of what is better when there is less of it.
+            CREATE FUNCTION directions_agree(direction text, expected_direction text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+                SELECT CASE direction WHEN 'up' THEN expected_direction IN ('increase', 'not_decrease')
+                                      WHEN 'down' THEN expected_direction IN ('decrease', 'not_increase')
+                                      ELSE true END
+            $$;
+            CREATE FUNCTION expected_direction_of(direction text, role text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+                SELECT CASE WHEN direction = 'down' THEN CASE role WHEN 'guardrail' THEN 'not_increase' ELSE 'decrease' END
+                            ELSE CASE role WHEN 'guardrail' THEN 'not_decrease' ELSE 'increase' END END
+            $$;
 
             CREATE TABLE experiment_metrics (
                 id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -39,13 +53,16 @@ public sealed class CreateMetrics : TableMigration
                 name               text NOT NULL,
                 aggregation        text NOT NULL,
                 direction          text NOT NULL,
+                margin             double precision NOT NULL CHECK (margin BETWEEN 0 AND 1),
                 definition         jsonb NOT NULL,
                 metadata           jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(metadata) = 'object'),
                 added_after_start  boolean NOT NULL DEFAULT false,
+                corrected_after_start boolean NOT NULL DEFAULT false,
                 backfilled         boolean NOT NULL DEFAULT false,
                 backfilled_to      timestamptz,
                 backfilled_key     bigint,
                 created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+                CONSTRAINT experiment_metrics_direction CHECK (directions_agree(direction, expected_direction)),
                 CONSTRAINT experiment_metrics_once UNIQUE (experiment_id, metric_id),
                 CONSTRAINT experiment_metrics_experiment FOREIGN KEY (experiment_id, environment_id) REFERENCES experiments (id,
                     environment_id),
@@ -53,6 +70,10 @@ public sealed class CreateMetrics : TableMigration
             );
             COMMENT ON TABLE experiment_metrics IS
                 'The metrics of an experiment, each a copy of the metric as it was when it was attached.';
+            COMMENT ON COLUMN experiment_metrics.margin IS
+                'By which share of control''s mean the metric, if it must not get worse, may do so and still be called safe.';
+            COMMENT ON COLUMN experiment_metrics.corrected_after_start IS
+                'Whether its direction or its margin was corrected after the experiment had started.';
             COMMENT ON COLUMN experiment_metrics.metadata IS 'Free for the client.';
             COMMENT ON COLUMN experiment_metrics.backfilled IS
                 'Whether the events that came before the metric was attached have been aggregated.';
@@ -64,5 +85,9 @@ public sealed class CreateMetrics : TableMigration
             """
         );
 
-    public override void Down() => DropTables();
+    public override void Down()
+    {
+        DropTables();
+        Execute.Sql("DROP FUNCTION expected_direction_of; DROP FUNCTION directions_agree;");
+    }
 }

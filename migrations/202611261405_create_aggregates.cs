@@ -144,10 +144,16 @@ public sealed class CreateAggregates : TableMigration
                 experiment_id        bigint PRIMARY KEY REFERENCES experiments,
                 payload              jsonb,
                 as_of                timestamptz,
+                evidence             jsonb,
+                looked_at            timestamptz,
                 last_error           text,
                 last_error_at        timestamptz
             );
-            COMMENT ON TABLE results IS 'The last computed results of each experiment: a cache of what follows from the sums.';
+            COMMENT ON TABLE results IS
+                'The last computed results of each experiment: a cache of what follows from the sums, and what the hourly looks have found.';
+            COMMENT ON COLUMN results.evidence IS
+                'The smallest p-values and the intersection of the intervals over the hourly looks.';
+            COMMENT ON COLUMN results.looked_at IS 'The last of the hourly looks.';
 
             -- Apart from the results, so that whoever has asked for a refresh holds up nobody who computes them.
             CREATE TABLE result_refreshes (

@@ -47,7 +47,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         UPDATE experiment_metrics SET backfilled = true WHERE id = ANY (@links);
         DELETE FROM unreadable_definitions WHERE experiment_id = @Id;
         -- So that results are computed again, even final ones.
-        UPDATE results SET as_of = NULL WHERE experiment_id = @Id;
+        UPDATE results SET as_of = NULL, evidence = NULL, looked_at = NULL WHERE experiment_id = @Id;
         """;
 
     /// <summary>Rebuilds the experiment. Returns null if a replica is aggregating at the moment.</summary>

@@ -25,7 +25,7 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source)
         DELETE FROM exposure_counts WHERE experiment_id = @experimentId AND outcome <> @NoIdentifier;
         DELETE FROM metric_sums WHERE link_id = ANY (@links);
         DELETE FROM metric_steps WHERE link_id = ANY (@links);
-        UPDATE results SET as_of = NULL WHERE experiment_id = @experimentId;
+        UPDATE results SET as_of = NULL, evidence = NULL, looked_at = NULL WHERE experiment_id = @experimentId;
         """;
 
     /// <summary>Rebuilds the sums. Returns null if a replica is aggregating at the moment.</summary>

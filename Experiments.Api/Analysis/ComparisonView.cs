@@ -19,7 +19,8 @@ internal sealed record ComparisonView(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SampleRatioOf? SampleRatio
 );
 
-internal sealed record SampleRatioOf(double? PValue);
+/// <summary>The p-values of the sample ratio: at one look, and at any number of looks.</summary>
+internal sealed record SampleRatioOf(double? PValue, double? SequentialPValue);
 
 /// <summary>
 /// A treatment compared with control by every method. The difference of the means and its standard error are in units of the metric. The

@@ -1,97 +1,108 @@
 using Experiments.Api.Domain;
-using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Statistics;
 
 namespace Experiments.Api.Analysis;
 
 /// <summary>
-/// Computes results from the measurements. A pure function: the same data gives the same digits. Verdicts are based on the sequential
-/// test, adjusted for the number of metrics and arms, because results may be read at any time.
+/// Computes results from the measurements. A pure function: the same data and the same earlier looks give the same digits. Verdicts are
+/// based on tests that are valid at any number of looks, because results may be read at any time.
 /// </summary>
 internal static class ResultsCalculator
 {
-    private const double Alpha = 0.05;
-
-    // If the probability that a guardrail is no worse is below this, it counts as harmed, even if there are too few conversions for a
-    // test.
-    private const double Collapse = 0.001;
+    private const string Failed = "This metric could not be computed. See the service log for the reason.";
 
     /// <param name="input">What was measured.</param>
     /// <param name="failed">Called with the link id of each metric that cannot be judged. The other metrics are still judged.</param>
-    public static ResultsView Make(ResultsInput input, Action<long, Exception>? failed = null)
+    /// <returns>The results, and the evidence after this look.</returns>
+    public static (ResultsView Results, Evidence Evidence) Make(ResultsInput input, Action<long, Exception>? failed = null)
     {
         var identities = input.Identities;
         var ratio = SampleRatioView.Of(identities, input.Variants.Select(variant => variant.Weight));
-        var isBroken = ratio.IsHealthy is false;
-        var compared = input.Metrics.Select(metric => (Metric: metric, Arms: TryCompare(metric, input, failed))).ToList();
-        var tests = new AdjustedTests(compared.Where(pair => pair.Metric.Role != MetricRole.Guardrail));
-        var metrics = compared
-            .Select(pair => new MetricResult(
-                pair.Metric.Metric,
-                pair.Metric.Name,
-                pair.Metric.Role,
-                pair.Metric.ExpectedDirection,
-                pair.Metric.Aggregation,
-                pair.Metric.AddedAfterStart,
-                pair.Arms is null
-                    ? []
-                    : [.. input.Variants.Select((variant, index) => Sums(pair.Metric, index, variant.Key, identities[index]))],
-                [
-                    .. input
-                        .Variants.Skip(1)
-                        .Select(
-                            (variant, index) =>
-                                Treatment(
-                                    pair.Metric,
-                                    pair.Arms?[index],
-                                    variant.Key,
-                                    Math.Min(identities[0], identities[index + 1]),
-                                    isBroken,
-                                    tests.Of(pair.Metric.Link, index)
-                                )
-                        ),
-                ],
-                pair.Arms is null ? Failed : null
-            ))
-            .ToList();
-        var (recommendation, reasons) = Recommendation.Of(
-            metrics,
-            isBroken,
-            [.. input.Variants.Where(variant => variant.Weight > 0).Select(variant => variant.Key)]
-        );
-        return new(
-            input.AsOf,
-            input.EventsNotCounted,
-            null,
-            false,
-            null,
-            null,
-            null,
-            recommendation,
-            reasons,
-            identities.Sum(),
-            VariantExposures.Of(input.Variants, identities),
-            ratio,
-            input.HeldOut,
-            ExposureState.Reasons.ToDictionary(reason => reason, reason => input.Outcomes.GetValueOrDefault(reason)),
-            input.Warnings,
-            input.Progress,
-            metrics
-        );
+        var compared = input.Metrics.Select(metric => new ComparedMetric(metric, TryCompare(metric, input, failed))).ToList();
+        var families = new TestFamilies(compared, [.. input.Variants.Skip(1).Select(variant => variant.Weight > 0)]);
+        var metrics = compared.Select(metric => ResultOf(metric, input, ratio.IsHealthy is false, families)).ToList();
+        var results = new ResultsView
+        {
+            AsOf = input.AsOf,
+            EventsNotCounted = input.EventsNotCounted,
+            EvidenceSince = input.Evidence?.Since,
+            Recommendation = Recommendation.Of(
+                metrics,
+                input.Variants.Where(variant => variant.Weight > 0).Select(variant => variant.Key).ToHashSet(),
+                ratio.IsHealthy is false,
+                (double)input.EventsNotCounted / Math.Max(1, input.EventsNotCounted + input.EventsCounted)
+            ),
+            Total = identities.Sum(),
+            Variants = VariantExposures.Of(input.Variants, identities),
+            SampleRatio = ratio,
+            HeldOut = input.HeldOut,
+            Excluded = ExposureState.Reasons.ToDictionary(reason => reason, reason => input.Outcomes.GetValueOrDefault(reason)),
+            Warnings = input.Warnings,
+            Progress = input.Progress,
+            Metrics = metrics,
+            Significance = compared.ToDictionary(
+                metric => metric.Metric.Metric,
+                metric =>
+                    (IReadOnlyList<Significance>)
+                        [
+                            .. identities
+                                .Skip(1)
+                                .Select(
+                                    (n, treatment) => SignificanceRules.Of(metric.Arms?[treatment].Comparison, Math.Min(identities[0], n))
+                                ),
+                        ]
+            ),
+        };
+        return (results, EvidenceOf(compared, input));
     }
 
-    private const string Failed = "This metric could not be computed. See the service log for the reason.";
+    private static Evidence EvidenceOf(List<ComparedMetric> compared, ResultsInput input) =>
+        new(
+            input.Evidence?.Since ?? input.AsOf,
+            (input.Evidence?.Looks ?? 0) + 1,
+            compared
+                .Where(metric => metric.Arms is not null)
+                .ToDictionary(
+                    metric => metric.Metric.Link,
+                    metric =>
+                        (IReadOnlyList<ArmEvidence>)
+                            [
+                                .. metric.Arms!.Select(
+                                    (arm, treatment) =>
+                                        new ArmEvidence(
+                                            arm.Tests,
+                                            arm.Share?.PValueOfHarm
+                                                ?? Evidence.Of(input.Evidence, metric.Metric.Link, treatment).PValueOfHarm
+                                        )
+                                ),
+                            ]
+                )
+        );
 
     private static List<ComparedMetricArm>? TryCompare(MeasuredMetric metric, ResultsInput input, Action<long, Exception>? failed)
     {
-        if (metric.Failed)
+        if (metric.Failed || metric.IsBackfilling)
         {
             return null;
         }
 
         try
         {
-            return Compare(metric, input);
+            var weights = input.Variants.Select(variant => (double)variant.Weight).ToList();
+            return
+            [
+                .. Enumerable
+                    .Range(1, input.Variants.Count - 1)
+                    .Select(index =>
+                        ComparedMetricArm.Of(
+                            metric,
+                            metric.Arm(0, input.Identities[0]),
+                            metric.Arm(index, input.Identities[index]),
+                            weights[index] / (weights[0] + weights[index]),
+                            Evidence.Of(input.Evidence, metric.Link, index - 1)
+                        )
+                    ),
+            ];
         }
         catch (Exception exception) when (failed is not null)
         {
@@ -100,167 +111,102 @@ internal static class ResultsCalculator
         }
     }
 
-    private static List<ComparedMetricArm> Compare(MeasuredMetric metric, ResultsInput input)
+    private static MetricResult ResultOf(ComparedMetric compared, ResultsInput input, bool isBroken, TestFamilies families)
     {
-        var (identities, weights) = (input.Identities, input.Variants.Select(variant => (double)variant.Weight).ToList());
-        var control = metric.Arm(0, identities[0]);
-        var usesCovariate = metric.Definition.LookbackDays is not null;
-        // With a covariate, a proportion is treated as a mean of zeros and ones.
-        var settings = new ComparisonSettings(
-            usesCovariate ? MetricKind.Mean : metric.Kind,
-            Alpha: Alpha,
-            HigherIsBetter: metric.HigherIsBetter,
-            UseCovariate: usesCovariate
-        );
-        return
-        [
-            .. Enumerable
-                .Range(1, input.Variants.Count - 1)
-                .Select(index =>
-                    ComparedMetricArm.Of(
-                        metric,
-                        control,
-                        metric.Arm(index, identities[index]),
-                        weights[index] / (weights[0] + weights[index]),
-                        settings
-                    )
-                ),
-        ];
-    }
-
-    private static ArmResult Sums(MeasuredMetric metric, int index, string key, long n)
-    {
-        var arm = metric.Arm(index, n);
-        var isRatio = metric.Kind == MetricKind.Ratio;
-        var usesCovariate = metric.Definition.LookbackDays is not null;
-        var unit = n >= 2 && (!isRatio || arm.DenominatorSum != 0) ? Comparison.UnitOf(arm, metric.Kind) : (SampleMoments?)null;
+        var (metric, identities) = (compared.Metric, input.Identities);
         return new(
-            key,
-            n,
-            arm.Sum,
-            arm.SumSquares,
-            Finite(unit?.Mean),
-            Finite(unit is { } known ? Math.Sqrt(known.Variance / n) : null),
-            isRatio ? arm.DenominatorSum : null,
-            isRatio ? arm.DenominatorSumSquares : null,
-            isRatio ? arm.CrossSum : null,
-            usesCovariate ? arm.CovariateSum : null,
-            usesCovariate ? arm.CovariateSumSquares : null,
-            usesCovariate ? arm.CovariateCrossSum : null,
-            metric.Aggregation != MetricAggregation.Funnel
-                ? null
-                :
-                [
-                    .. Enumerable
-                        .Range(1, metric.Definition.Steps!.Count)
-                        .Select(step =>
-                            metric.Steps.Where(reached => reached.Arm == index && reached.Step >= step).Sum(reached => reached.Count)
-                        ),
-                ]
+            metric.Metric,
+            metric.Name,
+            metric.Role,
+            metric.ExpectedDirection,
+            metric.Aggregation,
+            metric.AddedAfterStart,
+            compared.Arms is null
+                ? []
+                : [.. input.Variants.Select((variant, index) => ArmResults.Of(metric, index, variant.Key, identities[index]))],
+            [
+                .. input
+                    .Variants.Skip(1)
+                    .Select(
+                        (variant, treatment) =>
+                            Treatment(
+                                metric,
+                                compared.Arms?[treatment],
+                                variant.Key,
+                                isBroken,
+                                families.Of(metric.Link, treatment),
+                                families.IsGateOpen(treatment)
+                            )
+                    ),
+            ],
+            compared.Arms is null && !metric.IsBackfilling ? Failed : null
         )
         {
-            NonZero = metric.Kind == MetricKind.Proportion ? null : (long)arm.NonZero,
-            DenominatorNonZero = isRatio ? (long)arm.DenominatorNonZero : null,
+            Margin = metric.IsGuardrail ? metric.Margin : null,
+            IsBackfilling = metric.IsBackfilling ? true : null,
         };
     }
-
-    private static double? Finite(double? value) => value is { } number && double.IsFinite(number) ? number : null;
 
     private static TreatmentResult Treatment(
         MeasuredMetric metric,
         ComparedMetricArm? arm,
         string key,
-        long fewest,
         bool isBroken,
-        AdjustedPValues? adjusted
+        AdjustedPValues? adjusted,
+        bool isGateOpen
     )
     {
         if (arm is null)
         {
-            return Nothing(Verdict.Invalid, VerdictReason.MetricFailed);
+            var (pending, because) = metric.IsBackfilling
+                ? (Verdict.CollectingData, VerdictReason.BackfillPending)
+                : (Verdict.Invalid, VerdictReason.MetricFailed);
+            return new(key, pending, because);
         }
 
-        if (arm.Reason is { } reason)
+        var (verdict, reason) = isBroken
+            ? (Verdict.Invalid, VerdictReason.SampleRatioMismatch)
+            : VerdictRules.Of(metric, arm, adjusted, isGateOpen);
+        // Means are shown once there is enough data for them; conversions at any size, because their test is exact.
+        var view = arm.Reason is null ? ComparedArm.Of(key, arm.Comparison) : null;
+        var (difference, effect) =
+            view is not null || metric.Kind != MetricKind.Proportion ? (view?.Difference, view?.Effect) : DifferenceOf(arm);
+        var isTested = view is not null || arm.Tests != SequentialTests.None;
+        return new(key, verdict, reason)
         {
-            var (known, because) = isBroken
-                ? (Verdict.Invalid, VerdictReason.SampleRatioMismatch)
-                : JudgeWithoutTest(metric, arm, adjusted, Because(reason));
-            return Nothing(known, because) with
-            {
-                AdjustedSequentialPValue = arm.Share is null ? null : adjusted?.Sequential,
-                Exact = because == VerdictReason.GuardrailHarmed ? ExactOf(metric, arm.Exact!) : null,
-                ShareWithValue = arm.Share,
-            };
-        }
-
-        var comparison = arm.Comparison;
-        var (verdict, why) =
-            isBroken ? (Verdict.Invalid, VerdictReason.SampleRatioMismatch)
-            : metric.IsGuardrail ? Guard(metric, comparison)
-            : Judge(metric, comparison, adjusted!.Sequential);
-        var view = ComparedArm.Of(key, comparison);
-        return new(
-            key,
-            verdict,
-            why,
-            SignificanceRules.Of(comparison, fewest),
-            view.Effect,
-            view.Difference,
-            view.StandardError,
-            view.Frequentist,
-            adjusted?.Holm,
-            adjusted?.BenjaminiHochberg,
-            view.Sequential,
-            adjusted?.Sequential,
-            view.Bayesian,
-            arm.Exact is null ? null : ExactOf(metric, arm.Exact),
-            view.Cuped
-        );
-
-        TreatmentResult Nothing(Verdict verdict, VerdictReason reason) =>
-            new(key, verdict, reason, SignificanceRules.OfNone(fewest), null, null, null, null, null, null, null, null, null, null, null);
+            Missing = arm.Floor,
+            Effect = effect,
+            Difference = difference,
+            StandardError = view?.StandardError,
+            Frequentist = view?.Frequentist,
+            AdjustedPValue = view is null ? null : adjusted?.Holm,
+            BenjaminiHochbergPValue = view is null ? null : adjusted?.BenjaminiHochberg,
+            Sequential = isTested ? SequentialOf(arm) : null,
+            AdjustedSequentialPValue = isTested || arm.Share is not null ? adjusted?.Sequential : null,
+            Guardrail = metric.IsGuardrail && isTested ? new(arm.Tests.Harmed, arm.Tests.Safe) : null,
+            Bayesian = view?.Bayesian,
+            Exact = arm.Exact is null ? null : ExactOf(metric, arm.Exact),
+            Cuped = view?.Cuped,
+            ShareWithValue = arm.Share,
+        };
     }
 
-    // There is not enough data to test the means. A complete loss of values is still detected.
-    private static (Verdict Verdict, VerdictReason Reason) JudgeWithoutTest(
-        MeasuredMetric metric,
-        ComparedMetricArm arm,
-        AdjustedPValues? adjusted,
-        VerdictReason reason
-    )
-    {
-        if (
-            arm.Share is { } share
-            && share.IsWorse(metric.HigherIsBetter)
-            && (metric.IsGuardrail ? share.PValue : adjusted!.Sequential) < Alpha
-        )
+    private static (double? Difference, double? Effect) DifferenceOf(ComparedMetricArm arm) =>
+        arm.Rates is not { } rates
+            ? (null, null)
+            : (rates.Treatment - rates.Control, rates.Control == 0 ? null : (rates.Treatment / rates.Control) - 1);
+
+    private static SequentialView SequentialOf(ComparedMetricArm arm) =>
+        new(arm.Tests.PValue, [arm.Tests.Low, arm.Tests.High])
         {
-            return (Verdict.Losing, VerdictReason.ShareWithValue);
-        }
-
-        return metric.IsGuardrail && arm.Exact is { } exact && (metric.HigherIsBetter ? exact.ChanceToWin : exact.ChanceToLose) < Collapse
-            ? (Verdict.Losing, VerdictReason.GuardrailHarmed)
-            : (Verdict.CollectingData, reason);
-    }
-
-    // A comparison's reason is the verdict's.
-    private static VerdictReason Because(ComparisonReason reason) => Words.Parse<VerdictReason>(Words.Of(reason));
+            CiReason =
+                arm.Tests is { Low: not null, High: not null } ? null
+                : arm.Comparison is { Difference: not null, Effect: null } ? ComparisonReason.ZeroBaseline
+                : ComparisonReason.ControlNearZero,
+        };
 
     private static ExactView ExactOf(MeasuredMetric metric, PosteriorComparison exact) =>
         metric.HigherIsBetter
             ? new(exact.ChanceToWin, [exact.LossOfKeeping, exact.LossOfShipping])
             : new(exact.ChanceToLose, [exact.LossOfShipping, exact.LossOfKeeping]);
-
-    private static (Verdict Verdict, VerdictReason Reason) Judge(MeasuredMetric metric, Comparison comparison, double adjusted) =>
-        adjusted >= Alpha ? (Verdict.Inconclusive, VerdictReason.NotSignificant)
-        : comparison.Difference!.Value > 0 == metric.HigherIsBetter ? (Verdict.Winning, VerdictReason.SignificantlyBetter)
-        : (Verdict.Losing, VerdictReason.SignificantlyWorse);
-
-    private static (Verdict Verdict, VerdictReason Reason) Guard(MeasuredMetric metric, Comparison comparison) =>
-        NonInferiority.Judge(comparison, metric.HigherIsBetter, NonInferiority.DefaultMargin, Alpha) switch
-        {
-            GuardrailVerdict.Harmed => (Verdict.Losing, VerdictReason.GuardrailHarmed),
-            GuardrailVerdict.Safe => (Verdict.Inconclusive, VerdictReason.GuardrailSafe),
-            _ => (Verdict.Inconclusive, VerdictReason.GuardrailUnclear),
-        };
 }

@@ -31,6 +31,12 @@ internal sealed record ResultsInput(
             identities > 0 && Days > 0 && EndedAt is null ? (needed - identities) / (identities / Days) : null
         );
 
+    /// <summary>What earlier looks have found.</summary>
+    public Evidence? Evidence { get; init; }
+
+    /// <summary>The number of events of the environment that have been counted.</summary>
+    public long EventsCounted { get; init; }
+
     /// <summary>Since when its exposures have not been counted because its definition cannot be read, or null.</summary>
     public DateTime? UnreadableSince { get; init; }
 
@@ -61,6 +67,8 @@ internal sealed record ResultsInput(
         )
         {
             UnreadableSince = row.UnreadableSince,
+            Evidence = StoredJson.TryRead<Evidence>(row.Evidence),
+            EventsCounted = row.EventsCounted,
         };
     }
 
@@ -98,6 +106,8 @@ internal sealed record ResultsInput(
             [.. metric["steps"]!.AsArray().Select(step => (step![0]!.GetValue<int>(), step[1]!.GetValue<int>(), step[2]!.GetValue<long>()))]
         )
         {
+            IsBackfilling = !metric["backfilled"]!.GetValue<bool>(),
+            Margin = metric["margin"]!.GetValue<double>(),
             // A metric whose sums overflow a number cannot be evaluated.
             Failed = definition is null || metric["is_unreadable"]!.GetValue<bool>() || !sums.All(arm => arm.AreFinite),
         };
@@ -130,6 +140,8 @@ internal sealed record ResultsInput(
         DateTime? EndedAt,
         DateTime AsOf,
         long EventsNotCounted,
+        long EventsCounted,
+        string? Evidence,
         DateTime? UnreadableSince,
         long? Needed,
         double Days,
@@ -171,8 +183,19 @@ internal sealed record MeasuredMetric(
         expected is ExpectedDirection.Increase or ExpectedDirection.NotDecrease;
 
     /// <summary>Whether the metric must not get worse, rather than improve.</summary>
-    public bool IsGuardrail =>
-        Role == MetricRole.Guardrail || ExpectedDirection is ExpectedDirection.NotIncrease or ExpectedDirection.NotDecrease;
+    public bool IsGuardrail => IsGuard(Role, ExpectedDirection);
+
+    public static bool IsGuard(MetricRole role, ExpectedDirection expected) =>
+        role == MetricRole.Guardrail || expected is ExpectedDirection.NotIncrease or ExpectedDirection.NotDecrease;
+
+    /// <summary>By which share of control's mean a metric that must not get worse may still be called safe.</summary>
+    public double Margin { get; init; } = MetricRules.DefaultMargin;
+
+    /// <summary>The margin, negative where lower is better.</summary>
+    public double SignedMargin => HigherIsBetter ? Margin : -Margin;
+
+    /// <summary>Whether the events from before it was attached are still being counted.</summary>
+    public bool IsBackfilling { get; init; }
 
     /// <summary>Whether the metric could not be read, so that it cannot be evaluated.</summary>
     public bool Failed { get; init; }

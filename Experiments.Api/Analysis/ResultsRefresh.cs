@@ -14,13 +14,11 @@ internal sealed class ResultsRefresh(Db db, AggregationWorker worker, ResultsSer
     /// <summary>
     /// Checks, claims the refresh and audits it in one statement, so that only one of several concurrent requests succeeds.
     /// </summary>
-    public const string Sql = """
+    public const string Sql = $"""
         WITH subject AS (
             SELECT e.id, e.environment_id, e.started_at,
                    COALESCE(r.as_of > e.ended_at + @Late + interval '10 seconds', false)
-                       AND jsonb_array_length(r.payload->'metrics') = (SELECT count(*) FROM experiment_metrics l
-                           WHERE l.experiment_id = e.id)
-                       AS is_final
+                       AND {ResultsService.HasAllMetrics} AS is_final
             FROM experiments e
             LEFT JOIN results r ON r.experiment_id = e.id
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
@@ -79,7 +77,7 @@ internal sealed class ResultsRefresh(Db db, AggregationWorker worker, ResultsSer
             await worker.CatchUp(Patience, ct);
             // A computation that is already running may not include the caller's latest events.
             Computation computation;
-            while ((computation = await results.Compute(experimentId, ct)) == Computation.Busy)
+            while ((computation = await results.Compute(experimentId, isLook: false, ct)) == Computation.Busy)
             {
                 await Task.Delay(50, ct);
             }

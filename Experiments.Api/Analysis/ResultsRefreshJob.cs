@@ -21,7 +21,7 @@ internal sealed class ResultsRefreshJob(
         LEFT JOIN results r ON r.experiment_id = e.id
         WHERE e.started_at IS NOT NULL AND e.deleted_at IS NULL
           AND (e.ended_at IS NULL OR r.as_of IS NULL OR r.as_of <= e.ended_at + @Late)
-          AND (r.as_of IS NULL OR r.as_of < clock_timestamp() - interval '50 minutes')
+          AND (r.looked_at IS NULL OR r.looked_at < clock_timestamp() - interval '50 minutes')
         ORDER BY e.id
         """;
 
@@ -37,7 +37,7 @@ internal sealed class ResultsRefreshJob(
 
         foreach (var experimentId in due)
         {
-            await results.Compute(experimentId, ct);
+            await results.Compute(experimentId, isLook: true, ct);
         }
     }
 }

@@ -21,6 +21,12 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
          FROM unnest(e.runs - e.off) AS r)
         """;
 
+    /// <summary>Whether the results <c>r</c> of an experiment <c>e</c> have all its metrics, with all their events.</summary>
+    public const string HasAllMetrics = """
+        COALESCE(jsonb_array_length(jsonb_path_query_array(r.payload, '$.metrics[*] ? (!exists(@.is_backfilling))')), 0)
+            = (SELECT count(*) FROM experiment_metrics l WHERE l.experiment_id = e.id)
+        """;
+
     private const string Input = $"""
         SELECT e.variants::text AS variants,
                (SELECT COALESCE(json_object_agg(outcome, count), json_build_object())
@@ -29,8 +35,7 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
                (SELECT COALESCE(json_agg(json_build_object(
                     'link', l.id, 'metric', l.metric_id, 'name', l.name, 'role', l.role, 'expected_direction', l.expected_direction,
                         'aggregation', l.aggregation,
-                    'definition', l.definition, 'is_unreadable', l.is_unreadable, 'added_after_start', l.added_after_start,
-                    -- Among all metrics of the experiment, some of which may not be backfilled yet.
+                    'definition', l.definition, 'margin', l.margin, 'backfilled', l.backfilled OR l.is_unreadable, 'is_unreadable', l.is_unreadable, 'added_after_start', l.added_after_start,
                     'index', (SELECT count(*) FROM experiment_metrics o WHERE o.experiment_id = e.id AND o.id < l.id),
                     'sums', (SELECT COALESCE(json_agg(json_build_object('arm', s.arm, 'y', s.y, 'yy', s.yy, 'd', s.d, 'dd', s.dd,
                         'yd', s.yd, 'x', s.x, 'xx', s.xx, 'yx', s.yx, 'y_non_zero', s.y_non_zero, 'd_non_zero', s.d_non_zero)), '[]')
@@ -40,8 +45,10 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
                 FROM (SELECT m.*, EXISTS (SELECT FROM unreadable_definitions u
                           WHERE u.experiment_id = m.experiment_id AND u.link_id IS NOT NULL) AS is_unreadable
                       FROM experiment_metrics m) l
-                WHERE l.experiment_id = e.id AND (l.backfilled OR l.is_unreadable))::text AS metrics,
+                WHERE l.experiment_id = e.id)::text AS metrics,
                e.started_at, e.ended_at, COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events AS events_not_counted,
+               (SELECT COALESCE(sum(n.count), 0)::bigint FROM event_names n WHERE n.environment_id = e.environment_id) AS events_counted,
+               (SELECT r.evidence FROM results r WHERE r.experiment_id = e.id)::text AS evidence,
                (SELECT u.since FROM unreadable_definitions u WHERE u.experiment_id = e.id AND u.link_id IS NULL) AS unreadable_since,
                (e.plan->>'recommended_sample_size')::bigint AS needed,
                {DaysRun} AS days,
@@ -88,10 +95,10 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
             -- Unless it was reset since.
             SELECT id FROM experiments WHERE id = @experimentId AND started_at = @startedAt FOR SHARE
         ), kept AS (
-            INSERT INTO results AS r (experiment_id, payload, as_of, last_error, last_error_at)
-            SELECT id, @payload::jsonb, @asOf, @error, CASE WHEN @error IS NOT NULL THEN clock_timestamp() END FROM run
+            INSERT INTO results AS r (experiment_id, payload, as_of, evidence, looked_at, last_error, last_error_at)
+            SELECT id, @payload::jsonb, @asOf, @evidence::jsonb, CASE WHEN @evidence IS NOT NULL THEN clock_timestamp() END, @error, CASE WHEN @error IS NOT NULL THEN clock_timestamp() END FROM run
             ON CONFLICT (experiment_id) DO UPDATE SET payload = excluded.payload, as_of = excluded.as_of,
-                last_error = excluded.last_error, last_error_at = excluded.last_error_at
+                evidence = COALESCE(excluded.evidence, r.evidence), looked_at = COALESCE(excluded.looked_at, r.looked_at), last_error = excluded.last_error, last_error_at = excluded.last_error_at
             WHERE r.as_of IS NULL OR r.as_of <= excluded.as_of
         )
         INSERT INTO results_history AS h (experiment_id, day, payload, as_of) SELECT id, (@asOf AT TIME ZONE 'UTC')::date, @payload::jsonb,
@@ -115,11 +122,14 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
     /// <summary>
     /// Computes and stores the results, unless somebody else is computing them. A failure is recorded with the results.
     /// </summary>
-    public async Task<Computation> Compute(long experimentId, CancellationToken ct)
+    /// <param name="experimentId">The experiment.</param>
+    /// <param name="isLook">Whether the evidence found is kept. Only the hourly looks do, so that results do not depend on readers.</param>
+    /// <param name="ct">Ends it.</param>
+    public async Task<Computation> Compute(long experimentId, bool isLook, CancellationToken ct)
     {
         try
         {
-            return await Run(experimentId, ct).OrDetach(ct);
+            return await Run(experimentId, isLook, ct).OrDetach(ct);
         }
         catch (Exception exception) when (!ct.IsCancellationRequested)
         {
@@ -132,7 +142,7 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
 
     // Everything is read from one snapshot, so that identities and sums are consistent. Its transaction also holds the lock of this
     // computation, and is idle for no longer than the calculation takes.
-    private async Task<Computation> Run(long experimentId, CancellationToken ct)
+    private async Task<Computation> Run(long experimentId, bool isLook, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var snapshot = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
@@ -148,14 +158,15 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
 
         if (await Read(connection, snapshot, experimentId, ct) is { } input)
         {
-            var payload = StoredJson.Write(ResultsCalculator.Make(input, (metric, exception) => Report(experimentId, metric, exception)));
+            var (results, evidence) = ResultsCalculator.Make(input, (metric, exception) => Report(experimentId, metric, exception));
             await using var keeping = await source.OpenConnectionAsync(ct);
             await keeping.ExecuteAsync(
                 Keep,
                 new
                 {
                     experimentId,
-                    payload,
+                    payload = StoredJson.Write(results),
+                    evidence = isLook ? StoredJson.Write(evidence) : null,
                     error = Incomplete(experimentId, input.UnreadableSince),
                     asOf = input.AsOf,
                     startedAt = input.StartedAt,

@@ -25,14 +25,15 @@ internal static class SignificanceRules
     private const double MostLoss = 0.01;
     private const double Alpha = 0.05;
 
-    /// <summary>The reason if the two arms cannot be compared.</summary>
-    public static Significance OfNone(long fewest) =>
-        fewest < FewestIdentities ? Significance.NotEnoughExposure : Significance.LowWinProbability;
-
-    /// <param name="comparison">The comparison of a treatment with control.</param>
+    /// <param name="comparison">The comparison of a treatment with control, or null if there is none.</param>
     /// <param name="fewest">The number of identities in the smaller arm.</param>
-    public static Significance Of(Comparison comparison, long fewest)
+    public static Significance Of(Comparison? comparison, long fewest)
     {
+        if (comparison is not { Difference: not null })
+        {
+            return fewest < FewestIdentities ? Significance.NotEnoughExposure : Significance.LowWinProbability;
+        }
+
         var toWin = comparison.ChanceToWin ?? 0.5;
         var chance = Math.Max(toWin, 1 - toWin);
         // The loss of the better of the two choices. If control's mean is 0, the loss cannot be relative to it, and always counts as too

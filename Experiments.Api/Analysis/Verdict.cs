@@ -16,19 +16,33 @@ internal enum VerdictReason
     SignificantlyBetter,
     SignificantlyWorse,
     NotSignificant,
+
+    /// <summary>A secondary metric improves, but the primary metric is not decided for this variant yet.</summary>
+    PrimaryNotDecided,
     ShareWithValue,
+    ContradictoryEvidence,
     GuardrailHarmed,
     GuardrailSafe,
+
+    /// <summary>Significantly worse, but it is not known yet whether by more than the margin.</summary>
+    GuardrailWorse,
     GuardrailUnclear,
-    GuardrailUnknown,
+    GuardrailNotJudged,
+    GuardrailFailed,
+    SecondaryWorse,
     NoPrimaryMetric,
+    NoTreatment,
+    EventsNotCounted,
+    BackfillPending,
     MetricFailed,
     SampleRatioMismatch,
 
     // Those of a comparison.
     NotEnoughIdentities,
     NotEnoughConversions,
+    NotEnoughNonConversions,
     NotEnoughValues,
+    NotEnoughDenominators,
     ZeroVariance,
     ZeroBaseline,
     ControlNearZero,

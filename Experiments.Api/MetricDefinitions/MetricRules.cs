@@ -163,83 +163,21 @@ internal static class MetricRules
         static IReadOnlyList<T> Few<T>(IReadOnlyList<T>? list, int most) => list is null || list.Count > most ? [] : list;
     }
 
-    /// <summary>Reports what is wrong with the metrics that an experiment is to have.</summary>
-    public static void CheckMetrics(
-        IEnumerable<(long? Metric, string? Role, string? ExpectedDirection, JsonElement? Metadata)>? metrics,
-        Action<string, string> wrong
-    )
-    {
-        var (ids, primaries) = (new HashSet<long>(), 0);
-        var all = (metrics ?? []).Take(101).ToList();
-        if (all.Count > 100)
-        {
-            wrong("metrics", "There may be 100 of these at most.");
-            return;
-        }
-
-        foreach (var (index, (metric, role, direction, metadata)) in all.Index())
-        {
-            if (metric is null || !ids.Add(metric.Value))
-            {
-                wrong(
-                    $"metrics[{index}].metric",
-                    metric is null ? "This is required: the id of a metric." : "A metric can be attached only once."
-                );
-            }
-
-            if (role is not null && !Roles.Contains(role))
-            {
-                wrong($"metrics[{index}].role", $"This must be one of: {string.Join(", ", Roles)}.");
-            }
-
-            if (role == Words.Of(MetricRole.Primary) && ++primaries > 1)
-            {
-                wrong($"metrics[{index}].role", "There may be one primary metric at most.");
-            }
-
-            if (direction is null || !ExpectedDirections.Contains(direction))
-            {
-                wrong(
-                    $"metrics[{index}].expected_direction",
-                    $"This is required and must be one of: {string.Join(", ", ExpectedDirections)}."
-                );
-            }
-
-            if (!IsMetadata(metadata))
-            {
-                wrong($"metrics[{index}].metadata", NoMetadata);
-            }
-        }
-    }
-
     /// <summary>
-    /// The metrics as the statement takes them. Where none is called primary, the first that has no role is; the others without one are
-    /// secondary.
+    /// By which share of control's mean a metric that must not get worse may do so and still be called safe, unless it says otherwise.
     /// </summary>
-    public static string Roled(IEnumerable<(long Metric, string? Role, string ExpectedDirection, JsonElement? Metadata)> metrics)
-    {
-        var list = metrics.ToList();
-        var isFree = list.All(metric => metric.Role != Words.Of(MetricRole.Primary));
-        return JsonSerializer.Serialize(
-            list.Select(metric =>
-            {
-                var role = metric.Role ?? Words.Of(isFree ? MetricRole.Primary : MetricRole.Secondary);
-                isFree &= metric.Role is not null;
-                return new
-                {
-                    metric = metric.Metric,
-                    role,
-                    expected_direction = metric.ExpectedDirection,
-                    metadata = metric.Metadata ?? Empty,
-                };
-            })
-        );
-    }
+    public const double DefaultMargin = 0.1;
+
+    public const string NoMargin = "This is a share of control's mean, from 0 to 1.";
+
+    public const string Contradicts =
+        "This contradicts the direction of the metric: 'up' goes with increase and not_decrease, 'down' with decrease and not_increase.";
+
+    public static bool IsMargin(double? margin) => margin is null or (>= 0 and <= 1);
 
     public const string NoMetadata = "This must be an object of 8 KiB at most.";
 
     private const int MetadataLength = 8 * 1024;
-    private static readonly JsonElement Empty = JsonElement.Parse("{}");
 
     /// <summary>Whether this can go with the metric of an experiment: an object of the client's own, or nothing.</summary>
     public static bool IsMetadata(JsonElement? metadata) =>

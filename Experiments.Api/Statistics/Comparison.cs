@@ -37,6 +37,9 @@ internal sealed record Comparison
     /// <summary>The difference of the means, on which every test rests; null with a reason.</summary>
     public Effect? Difference { get; private init; }
 
+    /// <summary>The same with the larger of Welch's and the pooled variance, on which sequential tests rest.</summary>
+    public Effect? Cautious { get; private init; }
+
     public ComparisonReason? Reason { get; private init; }
 
     /// <summary>
@@ -113,6 +116,7 @@ internal sealed record Comparison
         return new()
         {
             Difference = difference,
+            Cautious = cautious,
             Effect = isRelative ? difference.Relative : difference.Value,
             PValue = FixedHorizon.PValue(difference, alternative),
             Interval = isRelative

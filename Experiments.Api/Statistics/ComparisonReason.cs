@@ -5,7 +5,9 @@ internal enum ComparisonReason
 {
     NotEnoughIdentities,
     NotEnoughConversions,
+    NotEnoughNonConversions,
     NotEnoughValues,
+    NotEnoughDenominators,
     ZeroVariance,
     ZeroBaseline,
     ControlNearZero,

@@ -34,6 +34,22 @@ internal sealed record Effect(double Value, double Variance, double DegreesOfFre
         );
     }
 
+    /// <summary>
+    /// The distance from a margin, a share of the size of control's mean: Δ + m |ȳ_C|, which is ȳ_T - (1 - m) ȳ_C for a positive mean. Its
+    /// variance is V + 2 m c + m² A, with A the variance of control's mean and c its covariance with Δ, so that a test of it agrees with
+    /// Fieller's interval of the relative effect.
+    /// </summary>
+    /// <param name="margin">m; negative for an effect that must stay below it.</param>
+    public Effect Beyond(double margin)
+    {
+        var share = margin * Math.Sign(Control.Value);
+        return this with
+        {
+            Value = Value + (share * Control.Value),
+            Variance = Math.Max(0, Variance + (2 * share * Control.Covariance) + (share * share * Control.Variance)),
+        };
+    }
+
     private const double Rounding = 1e-9;
 
     /// <summary>The same with the larger of Welch's and the pooled variance, for whatever is to hold at any number of looks.</summary>

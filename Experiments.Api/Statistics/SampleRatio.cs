@@ -1,6 +1,9 @@
 namespace Experiments.Api.Statistics;
 
-/// <summary>Whether identities came to the variants in the proportions in which they should have.</summary>
+/// <summary>
+/// Whether identities came to the variants in the configured proportions, at one look. If it is looked at again and again, use
+/// <see cref="SequentialSampleRatio"/>.
+/// </summary>
 /// <remarks>
 /// Pearson's χ² = Σ (o − e)² / e over the arms with weight, e = w / Σw · Σo, on one degree of freedom less than there are arms;
 /// the p-value is its upper tail, computed as such: Q(df/2, χ²/2). It assumes that identities are assigned independently and
@@ -9,15 +12,6 @@ namespace Experiments.Api.Statistics;
 /// </remarks>
 internal static class SampleRatio
 {
-    /// <summary>Below this p-value an experiment is not to be trusted: one false alarm in a thousand.</summary>
-    public const double Alarm = 0.001;
-
-    /// <summary>
-    /// Whether every arm that has weight is expected to have five identities at least, without which the p-value is a rough one.
-    /// </summary>
-    public static bool IsTelling(long total, IReadOnlyList<double> weights) =>
-        weights.Where(weight => weight > 0).All(weight => weight / weights.Sum() * total >= 5);
-
     /// <summary>The p-value, from 0 to 1, or null when fewer than two arms have weight or nobody has come.</summary>
     public static double? PValue(IReadOnlyList<long> observed, IReadOnlyList<double> weights)
     {

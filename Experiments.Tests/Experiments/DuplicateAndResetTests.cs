@@ -21,8 +21,8 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
         var holdout = (await given.Admin.Post($"{given.Root}/holdouts/", new { name = "Nobody's test", percentage = 5 })).Must(201);
         var (converted, revenue, errors) = (
             await given.AMetric("occurrence", "converted"),
-            await given.AMetric("sum", "revenue", new { @event = "purchase", property = "value" }),
-            await given.AMetric("occurrence", "errors", new { @event = "error" })
+            await given.AMetric("sum", "revenue", new { @event = "purchase", property = "value" }, "informational"),
+            await given.AMetric("occurrence", "errors", new { @event = "error" }, "down")
         );
         var source = (
             await given.Admin.Post(
@@ -302,7 +302,7 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
         var experiment = await Measured(given);
         await given.Start(experiment);
         await Purchase(given, experiment, 60);
-        var results = await Results(given, experiment);
+        var results = await given.Results(experiment);
         var before =
             status == "paused"
                 ? (await given.Act(experiment.Id, "pause")).Must(200)
@@ -342,7 +342,7 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
         await given.Start(experiment);
         var salt = await given.Salt(experiment);
         var old = await Purchase(given, experiment, 60);
-        await Results(given, experiment);
+        await given.Results(experiment);
         (await given.Act(experiment.Id, "reset")).Must(200);
         (await Results409(given, experiment)).ShouldBe("results.not_started");
         // While it does not run, one is shown it and buys.
@@ -356,7 +356,7 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
         await Purchase(given, experiment, 10, "tardy", old[0]["timestamp"]!.GetValue<long>());
         await Purchase(given, experiment, 20);
 
-        var results = await Results(given, experiment);
+        var results = await given.Results(experiment);
         results["total"].GetValue<int>().ShouldBe(20);
         results["excluded"].AsObject().ShouldAllBe(reason => reason.Value!.GetValue<int>() == 0);
         results["metrics"][0]!["arms"]!.AsArray().Sum(arm => arm!["sum"]!.GetValue<double>()).ShouldBe(20 * 7);
@@ -492,7 +492,7 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
         await given.Start(experiment);
         await Purchase(given, experiment, 12, variant: "green");
 
-        var results = await Results(given, experiment);
+        var results = await given.Results(experiment);
         results["total"].GetValue<int>().ShouldBe(12);
         var only = results["metrics"].AsArray().ShouldHaveSingleItem()!;
         only["added_after_start"]!.GetValue<bool>().ShouldBeFalse();
@@ -654,18 +654,6 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
         }
 
         return events;
-    }
-
-    private static async Task<Reply> Results(Given given, Reply experiment)
-    {
-        var metrics = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/")).Must(200)["metrics"].AsArray().Count;
-        Reply? results = null;
-        await Given.Eventually(async () =>
-            (results = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200))["events_not_counted"]
-                .GetValue<int>() == 0
-            && results["metrics"].AsArray().Count == metrics
-        );
-        return results!;
     }
 
     private static async Task<string?> Results409(Given given, Reply experiment) =>

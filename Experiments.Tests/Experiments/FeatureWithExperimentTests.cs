@@ -177,7 +177,7 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
     [InlineData("""{"name": "f"}, "holdout": "1" """, "holdout")]
     [InlineData("""{"name": "f"}, "holdout": 1.5""", "holdout")]
     [InlineData("""{"name": "f"}, "metrics": {}""", "metrics")]
-    [InlineData("""{"name": "f"}, "metrics": [null]""", "metrics[0].metric", "metrics[0].expected_direction")]
+    [InlineData("""{"name": "f"}, "metrics": [null]""", "metrics[0].metric")]
     [InlineData("""{"name": "f"}, "metrics": [{"metric": 999999, "expected_direction": "increase"}]""", "metrics[0].metric")]
     [InlineData("""{"name": "f"}, "exposure": {"multiple_variants": "last"}""", "exposure.multiple_variants")]
     [InlineData("""{"name": "f"}, "rollout_percentage": 101""", "rollout_percentage")]

@@ -127,7 +127,7 @@ public class MetricTests(SharedService service) : IClassFixture<SharedService>
     public async Task An_experiment_is_created_with_its_metrics()
     {
         var given = await Given.AnEnvironment(service);
-        var (revenue, errors) = (await given.AMetric("sum"), await given.AMetric("count"));
+        var (revenue, errors) = (await given.AMetric("sum"), await given.AMetric("count", direction: "down"));
 
         var experiment = await given.AnExperimentWith(
             new { metric = revenue.Id, expected_direction = "increase" },
@@ -256,7 +256,9 @@ public class MetricTests(SharedService service) : IClassFixture<SharedService>
             .GetValue<bool>()
             .ShouldBeTrue();
         (await given.Admin.Delete($"{path}{experiment["metrics"][0]!["id"]}/")).MustBe(409, "experiment.metrics_frozen");
-        (await given.Admin.Patch($"{given.Metrics}{one.Id}/", new { name = "x" })).MustBe(409, "metric.in_use");
+        (await given.Admin.Patch($"{given.Metrics}{one.Id}/", new { name = "x", description = "y" })).Must(200);
+        (await given.Admin.Patch($"{given.Metrics}{one.Id}/", new { direction = "down" })).MustBe(409, "metric.in_use");
+        (await given.Admin.Patch($"{given.Metrics}{one.Id}/", new { margin = 0.2 })).MustBe(409, "metric.in_use");
         (await given.Admin.Delete($"{given.Metrics}{one.Id}/")).MustBe(409, "metric.in_use");
 
         (await given.Act(experiment.Id, "complete")).Must(200);

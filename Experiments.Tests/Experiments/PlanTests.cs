@@ -187,7 +187,7 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
         // In control one of four, in the treatment all.
         var buyers = arms["control"].Where((_, place) => place % 4 == 0).ToList();
         await given.Send([.. buyers.Concat(arms["green"]).Select(identity => Event("purchase", identity, Now()))]);
-        (await Results(given, experiment)).Json!["progress"].ShouldBeNull();
+        (await given.Results(experiment)).Json!["progress"].ShouldBeNull();
         await service.Execute(
             "UPDATE experiments SET started_at = now() - interval '2 days', runs = tstzmultirange(tstzrange(now() - interval '2 "
                 + "days', now() - interval '1 day'), tstzrange(now() - interval '12 hours', NULL)) WHERE id = @Id",
@@ -201,14 +201,14 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
         planned["parameters"]["recommended_sample_size"]!.GetValue<long>().ShouldBe(needed);
         // A day and a half it has run.
         planned["parameters"]["recommended_running_time"]!.GetValue<double>().ShouldBe(Math.Ceiling(needed / (300 / 1.5)), 1.5);
-        var progress = (await Results(given, experiment))["progress"];
+        var progress = (await given.Results(experiment))["progress"];
         progress["identities"]!.GetValue<long>().ShouldBe(300);
         progress["needed"]!.GetValue<long>().ShouldBe(needed);
         progress["share"]!.GetValue<double>().ShouldBe(300.0 / needed, 1e-12);
         progress["days_left"]!.GetValue<double>().ShouldBe((needed - 300) / (300 / 1.5), 0.01);
 
         (await Plan(given, experiment, new { minimum_detectable_effect = 5 })).Must(200);
-        progress = (await Results(given, experiment))["progress"];
+        progress = (await given.Results(experiment))["progress"];
         progress["share"]!.GetValue<double>().ShouldBe(1);
         progress["days_left"]!.GetValue<double>().ShouldBe(0);
 
@@ -229,7 +229,7 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
         var experiment = await Measured(given, "occurrence");
         await given.Send([.. Enumerable.Range(0, 100).Select(n => Event(n % 2 == 0 ? "purchase" : "view", n, Now() - Day))]);
         await given.Start(experiment);
-        await Results(given, experiment);
+        await given.Results(experiment);
         (await Plan(given, experiment, new { minimum_detectable_effect = 0.2 })).Must(200);
 
         var results = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/")).Must(200);
@@ -398,16 +398,5 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
             ),
         ]);
         return arms;
-    }
-
-    private static async Task<Reply> Results(Given given, Reply experiment)
-    {
-        Reply? results = null;
-        await Given.Eventually(async () =>
-            (results = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200))["events_not_counted"]
-                .GetValue<int>() == 0
-            && results["metrics"].AsArray().Count == 1
-        );
-        return results!;
     }
 }

@@ -357,16 +357,11 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
         var shuffled = events.ToArray();
         random.Shuffle(shuffled);
         await given.Send(shuffled);
-        Reply? results = null;
-        await Given.Eventually(async () =>
-            (results = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200))["events_not_counted"]
-                .GetValue<int>() == 0
-            && results["metrics"].AsArray().Count == metrics.Length
-        );
+        var results = await given.Results(experiment);
 
         var heldOutCount = people.Count(person => person.Arm == "held_out");
         var exposures = await given.Exposures(experiment);
-        foreach (var reply in new[] { exposures, results! })
+        foreach (var reply in new[] { exposures, results })
         {
             reply["held_out"].GetValue<int>().ShouldBe(heldOutCount);
             reply["total"].GetValue<int>().ShouldBe(240 - heldOutCount);
@@ -389,7 +384,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
         {
             var own = people.Where(person => person.Arm == key).ToList();
             JsonNode Arm(int metric) =>
-                results!["metrics"].AsArray().Single(node => node!["metric"]!.GetValue<long>() == metrics[metric].Id)!["arms"]!
+                results["metrics"].AsArray().Single(node => node!["metric"]!.GetValue<long>() == metrics[metric].Id)!["arms"]!
                     .AsArray()
                     .Single(arm => arm!["key"]!.GetValue<string>() == key)!;
             Arm(0)["sum"]!.GetValue<double>().ShouldBe(own.Count(person => person.Spent > 0));

@@ -460,7 +460,7 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
         // What this is about is there at all.
         Count("held_out").ShouldBeGreaterThan(0);
         Count("test_identity").ShouldBeGreaterThan(0);
-        var revenue = (await Results(given, experiment))["metrics"][0]!["arms"]!.AsArray();
+        var revenue = (await given.Results(experiment))["metrics"][0]!["arms"]!.AsArray();
         foreach (var arm in revenue)
         {
             var counting = outcomes
@@ -564,16 +564,5 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
         Reply? counted = null;
         await Given.Eventually(async () => (counted = await given.Exposures(experiment))["events_not_counted"].GetValue<int>() == 0);
         return counted!;
-    }
-
-    private static async Task<Reply> Results(Given given, Reply experiment)
-    {
-        Reply? results = null;
-        await Given.Eventually(async () =>
-            (results = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200))["events_not_counted"]
-                .GetValue<int>() == 0
-            && results["metrics"].AsArray().Count == experiment["metrics"].AsArray().Count
-        );
-        return results!;
     }
 }

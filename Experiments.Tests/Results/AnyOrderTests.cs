@@ -211,6 +211,6 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
         (await service.QueryAll<string>(Sums, new { experiment.Id })).ShouldBe(aggregated);
         (await Results())["metrics"].ToJsonString().ShouldBe(incremental!["metrics"].ToJsonString());
 
-        async Task<Reply> Results() => (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200);
+        Task<Reply> Results() => given.Results(experiment);
     }
 }

@@ -19,11 +19,11 @@ public class ResultsCalculatorTests
 
         Words.Of(results.Metrics[0].Treatments[0].Verdict).ShouldBe("winning");
         Words.Of(results.Metrics[1].Treatments[0].Reason).ShouldBe("guardrail_harmed");
-        results.Recommendation.ShouldBe("keep_control");
+        Action(results).ShouldBe("keep_control");
     }
 
     [Fact]
-    public void Nothing_is_shipped_while_nothing_can_be_said_of_a_guardrail()
+    public void A_guardrail_that_cannot_be_judged_yet_is_named_beside_what_is_shipped()
     {
         var results = Make(
             [10_000, 10_000],
@@ -31,8 +31,10 @@ public class ResultsCalculatorTests
             Metric("guardrail", "not_increase", [2, 3], id: 2)
         );
 
-        results.Recommendation.ShouldBe("keep_running");
-        results.Reasons.Select(Words.Of).ShouldBe(["guardrail_unknown"]);
+        Action(results).ShouldBe("ship green");
+        Codes(results).ShouldBe(["significantly_better", "guardrail_not_judged"]);
+        results.Recommendation.DecidedBy.Select(metric => metric.Metric).ShouldBe([1L, 2L]);
+        results.Recommendation.Reasons[1].Text.ShouldContain("2 of 25 conversions");
     }
 
     [Fact]
@@ -44,15 +46,15 @@ public class ResultsCalculatorTests
             Metric("guardrail", "not_increase", [20_000, 18_000], id: 2)
         );
 
-        results.Recommendation.ShouldBe("ship green");
+        Action(results).ShouldBe("ship green");
         Words.Of(results.Metrics[1].Treatments[0].Reason).ShouldBe("guardrail_safe");
     }
 
     [Fact]
     public void A_worse_primary_keeps_control_and_where_lower_is_better_lower_wins()
     {
-        Make([10_000, 10_000], Metric("primary", "increase", [2600, 2000])).Recommendation.ShouldBe("keep_control");
-        Make([10_000, 10_000], Metric("primary", "decrease", [2600, 2000])).Recommendation.ShouldBe("ship green");
+        Action(Make([10_000, 10_000], Metric("primary", "increase", [2600, 2000]))).ShouldBe("keep_control");
+        Action(Make([10_000, 10_000], Metric("primary", "decrease", [2600, 2000]))).ShouldBe("ship green");
     }
 
     [Theory]
@@ -67,7 +69,7 @@ public class ResultsCalculatorTests
         );
 
         Words.Of(results.Metrics[1].Treatments[0].Reason).ShouldBe("guardrail_harmed");
-        results.Recommendation.ShouldBe("keep_control");
+        Action(results).ShouldBe("keep_control");
     }
 
     [Theory]
@@ -151,8 +153,8 @@ public class ResultsCalculatorTests
             Values("sum", "not_decrease", (500, 10), (0, 0), "guardrail", 2)
         );
 
-        results.Recommendation.ShouldBe("keep_control");
-        results.Reasons.Select(Words.Of).ShouldBe(["guardrail_harmed", "share_with_value"]);
+        Action(results).ShouldBe("keep_control");
+        Codes(results).ShouldBe(["share_with_value"]);
     }
 
     [Fact]
@@ -161,7 +163,7 @@ public class ResultsCalculatorTests
         var failures = new List<long>();
         var broken = Metric("secondary", "increase", [0, 0], id: 2) with { Sums = [] };
 
-        var results = ResultsCalculator.Make(
+        var (results, _) = ResultsCalculator.Make(
             Input(
                 [10_000, 10_000],
                 Metric("primary", "increase", [2000, 2600]),
@@ -175,7 +177,7 @@ public class ResultsCalculatorTests
         results.Metrics[1].Error.ShouldNotBeNullOrEmpty();
         Words.Of(results.Metrics[1].Treatments[0].Reason).ShouldBe("metric_failed");
         Words.Of(results.Metrics[0].Treatments[0].Verdict).ShouldBe("winning");
-        results.Recommendation.ShouldBe("ship green");
+        Action(results).ShouldBe("ship green");
     }
 
     [Fact]
@@ -183,7 +185,9 @@ public class ResultsCalculatorTests
     {
         var broken = Metric("guardrail", "not_increase", [0, 0], id: 2) with { Failed = true };
 
-        Make([10_000, 10_000], Metric("primary", "increase", [2000, 2600]), broken).Recommendation.ShouldBe("keep_running");
+        var results = Make([10_000, 10_000], Metric("primary", "increase", [2000, 2600]), broken);
+        Action(results).ShouldBe("keep_running");
+        Codes(results).ShouldBe(["guardrail_failed"]);
     }
 
     [Fact]
@@ -198,7 +202,7 @@ public class ResultsCalculatorTests
         var results = Make([10_000, 10_000], Metric("primary", "increase", [2000, 2600]), told);
 
         Words.Of(results.Metrics[1].Treatments[0].Reason).ShouldBe("zero_variance");
-        results.Recommendation.ShouldBe("ship green");
+        Action(results).ShouldBe("ship green");
         Should.NotThrow(() => System.Text.Json.JsonSerializer.Serialize(results));
     }
 
@@ -207,39 +211,55 @@ public class ResultsCalculatorTests
     {
         var input = Input([10_000, 10_000, 0], Metric("primary", "increase", [2600, 2000, 0]));
 
-        ResultsCalculator
-            .Make(input with { Variants = [("control", 50), ("green", 50), ("red", 0)] })
-            .Recommendation.ShouldBe("keep_control");
+        var (results, _) = ResultsCalculator.Make(input with { Variants = [("control", 50), ("green", 50), ("red", 0)] });
+
+        Action(results).ShouldBe("keep_control");
+        results.Metrics[0].Treatments[0].AdjustedSequentialPValue.ShouldBe(results.Metrics[0].Treatments[0].Sequential!.PValue);
     }
 
     [Fact]
-    public void More_tests_make_each_harder_to_pass_whether_or_not_they_can_be_made_yet()
+    public void Secondary_metrics_are_a_family_of_their_own_and_those_without_data_are_in_none()
     {
-        var alone = Make([10_000, 10_000], Metric("primary", "increase", [2000, 2200]));
+        var primary = Metric("primary", "increase", [2000, 2200]);
+        var alone = Make([10_000, 10_000], primary, Metric("secondary", "increase", [2000, 2200], 2)).Metrics;
         var among = Make(
             [10_000, 10_000],
             [
-                Metric("primary", "increase", [2000, 2200]),
-                .. Enumerable.Range(2, 9).Select(id => Metric("secondary", "increase", [1, 1], id)),
+                primary,
+                Metric("secondary", "increase", [2000, 2200], 2),
+                .. Enumerable.Range(3, 4).Select(id => Metric("secondary", "increase", [1, 1], id)),
+                .. Enumerable.Range(7, 4).Select(id => Metric("secondary", "increase", [0, 0], id)),
             ]
-        );
+        ).Metrics;
 
-        among.Metrics[0].Treatments[0].AdjustedPValue!.Value.ShouldBe(10 * alone.Metrics[0].Treatments[0].AdjustedPValue!.Value, 1e-12);
+        among[0].Treatments[0].AdjustedPValue.ShouldBe(alone[0].Treatments[0].AdjustedPValue);
+        among[1].Treatments[0].AdjustedPValue!.Value.ShouldBe(5 * alone[1].Treatments[0].AdjustedPValue!.Value, 1e-12);
     }
 
     [Fact]
-    public void A_broken_split_needs_enough_identities_to_be_called_so()
+    public void A_secondary_metric_wins_only_once_the_primary_is_decided_but_its_harm_is_told_at_once()
     {
-        var few = ResultsCalculator.Make(
-            Input([8, 2], Metric("primary", "increase", [0, 0])) with
-            {
-                Variants = [("control", 99), ("green", 1)],
-            }
-        );
-        few.Recommendation.ShouldBe("keep_running");
-        few.SampleRatio.IsHealthy.ShouldBeNull();
+        var better = Metric("secondary", "increase", [2000, 2600], 2);
+        var worse = Metric("secondary", "increase", [2600, 2000], 3);
 
-        Make([6000, 4000], Metric("primary", "increase", [600, 400])).Recommendation.ShouldBe("fix_the_experiment");
+        var open = Make([10_000, 10_000], Metric("primary", "increase", [2000, 2000]), better, worse);
+        var decided = Make([10_000, 10_000], Metric("primary", "increase", [2000, 2600]), better, worse);
+
+        Reasons(open).ShouldBe(["not_significant", "primary_not_decided", "significantly_worse"]);
+        Reasons(decided).ShouldBe(["significantly_better", "significantly_better", "significantly_worse"]);
+        Codes(decided).ShouldBe(["significantly_better", "secondary_worse"]);
+    }
+
+    [Fact]
+    public void A_broken_split_is_told_from_chance_at_any_size()
+    {
+        var few = Make([8, 2], Metric("primary", "increase", [0, 0]));
+        Action(few).ShouldBe("keep_running");
+        few.SampleRatio.IsHealthy.ShouldBe(true);
+
+        var broken = Make([6000, 4000], Metric("primary", "increase", [600, 400]));
+        Action(broken).ShouldBe("fix_the_experiment");
+        broken.SampleRatio.SequentialPValue!.Value.ShouldBeLessThan(0.001);
     }
 
     [Fact]
@@ -256,14 +276,22 @@ public class ResultsCalculatorTests
             ],
         };
 
-        var result = ResultsCalculator.Make(Input([130_942, 130_942], metric)).Metrics[0];
+        var result = Make([130_942, 130_942], metric).Metrics[0];
 
         Words.Of(result.Treatments[0].Reason).ShouldBe("zero_variance");
         result.Arms.ShouldAllBe(arm => arm.StandardError == 0);
     }
 
     private static ResultsView Make(long[] identities, params MeasuredMetric[] metrics) =>
-        ResultsCalculator.Make(Input(identities, metrics));
+        ResultsCalculator.Make(Input(identities, metrics)).Results;
+
+    private static string Action(ResultsView results) =>
+        $"{Words.Of(results.Recommendation.Action)} {results.Recommendation.Variant}".Trim();
+
+    private static IEnumerable<string> Codes(ResultsView results) => results.Recommendation.Reasons.Select(reason => Words.Of(reason.Code));
+
+    private static IEnumerable<string> Reasons(ResultsView results) =>
+        results.Metrics.Select(metric => Words.Of(metric.Treatments[0].Reason));
 
     private static ResultsInput Input(long[] identities, params MeasuredMetric[] metrics)
     {

@@ -65,17 +65,18 @@ public class SignificanceTests
     [Fact]
     public void Each_treatment_has_its_own_word()
     {
-        var treatments = Make("increase", (10_000, 2000), (10_000, 2600), (99, 20)).Metrics[0].Treatments;
+        var words = Make("increase", (10_000, 2000), (10_000, 2600), (99, 20)).Significance![1];
 
-        treatments.Select(treatment => Words.Of(treatment.Significance)).ShouldBe(["significant", "not_enough_exposure"]);
+        words.Select(Words.Of).ShouldBe(["significant", "not_enough_exposure"]);
     }
 
     [Fact]
     public void The_word_is_of_the_plain_test_and_leaves_the_verdict_alone()
     {
-        var treatment = Make("increase", (2600, 520), (2600, 590)).Metrics[0].Treatments[0];
+        var results = Make("increase", (2600, 520), (2600, 590));
+        var treatment = results.Metrics[0].Treatments[0];
 
-        Words.Of(treatment.Significance).ShouldBe("significant");
+        Words.Of(results.Significance![1][0]).ShouldBe("significant");
         treatment.Frequentist!.PValue.ShouldBeLessThan(0.05);
         Words.Of(treatment.Verdict).ShouldBe("inconclusive");
     }
@@ -87,38 +88,39 @@ public class SignificanceTests
     public void Ten_thousand_identities_are_never_too_few_exposures(double controlSum, double treatmentSum) =>
         Word("increase", (10_000, controlSum), (10_000, treatmentSum)).ShouldBe("low_win_probability");
 
-    private static string Word(string direction, params (long N, double Sum)[] arms) =>
-        Words.Of(Make(direction, arms).Metrics[0].Treatments[0].Significance);
+    private static string Word(string direction, params (long N, double Sum)[] arms) => Words.Of(Make(direction, arms).Significance![1][0]);
 
     private static ResultsView Make(string direction, params (long N, double Sum)[] arms)
     {
         string[] keys = ["control", "green", "red"];
         var total = arms.Sum(arm => arm.N);
-        return ResultsCalculator.Make(
-            new(
-                // As they came, so that the split is as planned.
-                [.. arms.Select((arm, index) => (keys[index], 100m * arm.N / total))],
-                arms.Index().ToDictionary(arm => ExposureState.InVariant + keys[arm.Index], arm => arm.Item.N),
-                [
-                    new(
-                        1,
-                        0,
-                        1,
-                        "m",
-                        MetricRole.Primary,
-                        Words.Parse<ExpectedDirection>(direction),
-                        MetricAggregation.Occurrence,
-                        new MetricDefinition(Event: "e"),
-                        false,
-                        [.. arms.Select(arm => SumsOfArm.Of(arm.Sum, arm.Sum, 0, 0, 0, 0, 0, 0, arm.Sum, 0))],
-                        []
-                    ),
-                ],
-                Noon.AddDays(-3),
-                null,
-                Noon,
-                0
+        return ResultsCalculator
+            .Make(
+                new(
+                    // As they came, so that the split is as planned.
+                    [.. arms.Select((arm, index) => (keys[index], 100m * arm.N / total))],
+                    arms.Index().ToDictionary(arm => ExposureState.InVariant + keys[arm.Index], arm => arm.Item.N),
+                    [
+                        new(
+                            1,
+                            0,
+                            1,
+                            "m",
+                            MetricRole.Primary,
+                            Words.Parse<ExpectedDirection>(direction),
+                            MetricAggregation.Occurrence,
+                            new MetricDefinition(Event: "e"),
+                            false,
+                            [.. arms.Select(arm => SumsOfArm.Of(arm.Sum, arm.Sum, 0, 0, 0, 0, 0, 0, arm.Sum, 0))],
+                            []
+                        ),
+                    ],
+                    Noon.AddDays(-3),
+                    null,
+                    Noon,
+                    0
+                )
             )
-        );
+            .Results;
     }
 }

@@ -71,9 +71,7 @@ public class StoredDocumentTests(SharedService service) : IClassFixture<SharedSe
         var metric = await given.AMetric("count");
         var experiment = await given.Start(await given.AnExperimentWith(new { metric = metric.Id, expected_direction = "increase" }));
         await Shown(given, experiment, "someone");
-        await Given.Eventually(async () =>
-            (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200)["total"].GetValue<int>() == 1
-        );
+        await given.Results(experiment, total: 1);
         return (given, experiment);
     }
 

@@ -120,6 +120,7 @@ public class UnreadableDefinitionTests(QuietService service) : IClassFixture<Qui
     private static async Task Rebuilt(RebuildFromEvents rebuild, long experimentId) =>
         await Given.Eventually(async () => await rebuild.Run(experimentId, CancellationToken.None) is not null);
 
+    // Metrics of an experiment that can't be read are not backfilled, so that is not waited for.
     private static async Task<Reply> Results(Given given, Reply experiment, int total)
     {
         Reply? results = null;

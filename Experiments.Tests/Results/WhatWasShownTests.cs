@@ -26,7 +26,7 @@ public class WhatWasShownTests(SharedService service) : IClassFixture<SharedServ
         await Bought(given, "u2");
         await Shown(given, experiment, "u4");
 
-        var results = await Results(given, experiment, total: 3);
+        var results = await given.Results(experiment, total: 3);
         Sum(results).ShouldBe(2);
         results["excluded"]["while_paused"]!.GetValue<int>().ShouldBe(1);
         (
@@ -42,7 +42,7 @@ public class WhatWasShownTests(SharedService service) : IClassFixture<SharedServ
             await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)
                 is { Exposures: 0, Units: 0 }
         );
-        Sum(await Results(given, experiment, total: 3)).ShouldBe(2);
+        Sum(await given.Results(experiment, total: 3)).ShouldBe(2);
     }
 
     [Fact]
@@ -57,7 +57,7 @@ public class WhatWasShownTests(SharedService service) : IClassFixture<SharedServ
         await Shown(given, experiment, "u1");
         await Bought(given, "u1");
 
-        Sum(await Results(given, experiment, total: 1)).ShouldBe(1);
+        Sum(await given.Results(experiment, total: 1)).ShouldBe(1);
     }
 
     [Fact]
@@ -105,7 +105,7 @@ public class WhatWasShownTests(SharedService service) : IClassFixture<SharedServ
 
         await Bought(given, "u1");
 
-        Sum(await Results(given, experiment, total: 1)).ShouldBe(0);
+        Sum(await given.Results(experiment, total: 1)).ShouldBe(0);
     }
 
     [Fact]
@@ -115,16 +115,16 @@ public class WhatWasShownTests(SharedService service) : IClassFixture<SharedServ
         var salt = await given.Salt(experiment);
         string[] identities = [.. Enumerable.Range(0, 40).Select(n => $"user-{n}")];
         await Shown(given, experiment, identities);
-        (await Results(given, experiment, total: 40))["warnings"].AsArray().ShouldBeEmpty();
+        (await given.Results(experiment, total: 40))["warnings"].AsArray().ShouldBeEmpty();
 
         (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/rollout/", new { rollout_percentage = 10 })).Must(200);
 
-        var warning = (await Results(given, experiment, total: 40))["warnings"].AsArray().ShouldHaveSingleItem()!;
+        var warning = (await given.Results(experiment, total: 40))["warnings"].AsArray().ShouldHaveSingleItem()!;
         warning["code"]!.GetValue<string>().ShouldBe("rollout_lowered");
         warning["identities"]!.GetValue<int>().ShouldBe(identities.Count(identity => !Assignment.Admits(salt, identity, 10)));
 
         (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/rollout/", new { rollout_percentage = 100 })).Must(200);
-        (await Results(given, experiment, total: 40))["warnings"].AsArray().ShouldBeEmpty();
+        (await given.Results(experiment, total: 40))["warnings"].AsArray().ShouldBeEmpty();
     }
 
     [Fact]
@@ -143,7 +143,7 @@ public class WhatWasShownTests(SharedService service) : IClassFixture<SharedServ
                 timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
             };
         await given.Send(Named("u1"), Named("u2"));
-        await Results(given, experiment, total: 2);
+        await given.Results(experiment, total: 2);
         (await given.Act(experiment.Id, "reset")).Must(200);
         await Pause();
         (await given.Act(experiment.Id, "start")).Must(200);
@@ -197,17 +197,6 @@ public class WhatWasShownTests(SharedService service) : IClassFixture<SharedServ
                     }
             ),
         ]);
-
-    private static async Task<Reply> Results(Given given, Reply experiment, int total)
-    {
-        Reply? results = null;
-        await Given.Eventually(async () =>
-            (results = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?refresh=true")).Must(200))["events_not_counted"]
-                .GetValue<int>() == 0
-            && results["total"].GetValue<int>() == total
-        );
-        return results!;
-    }
 
     private static double Sum(Reply results) => results["metrics"][0]!["arms"]!.AsArray().Sum(arm => arm!["sum"]!.GetValue<double>());
 }

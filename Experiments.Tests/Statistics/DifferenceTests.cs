@@ -209,13 +209,15 @@ public class DifferenceTests
     [Fact]
     public void Conversions_that_are_lost_altogether_are_seen_at_once_and_those_that_fall_evenly_never()
     {
-        ConversionMartingale.PValue(500, 0, 0.5).ShouldBeLessThan(1e-100);
-        ConversionMartingale.PValue(0, 12, 0.5).ShouldBe(ConversionMartingale.PValue(12, 0, 0.5), 1e-15);
-        ConversionMartingale.PValue(90, 10, 0.1).ShouldBe(1);
-        ConversionMartingale.PValue(0, 0, 0.3).ShouldBe(1);
+        new ConversionMartingale(500, 0, 0.5).PValue().ShouldBeLessThan(1e-100);
+        new ConversionMartingale(0, 12, 0.5).PValue().ShouldBe(new ConversionMartingale(12, 0, 0.5).PValue(), 1e-15);
+        new ConversionMartingale(90, 10, 0.1).PValue().ShouldBe(1);
+        new ConversionMartingale(0, 0, 0.3).PValue().ShouldBe(1);
         // By hand, from κ = 20: B(10 + 3, 10 + 1) / B(10, 10) · 2⁴ = (10 · 11 · 12 · 10) / (20 · 21 · 22 · 23) · 16.
-        ConversionMartingale.PValue(1, 3, 0.5).ShouldBe(Math.Min(1, 20.0 * 21 * 22 * 23 / (10 * 11 * 12 * 10 * 16)), 1e-12);
-        ConversionMartingale.PValue(0, 9, 0.5).ShouldBe(Product(9), 1e-12);
+        new ConversionMartingale(1, 3, 0.5)
+            .PValue()
+            .ShouldBe(Math.Min(1, 20.0 * 21 * 22 * 23 / (10 * 11 * 12 * 10 * 16)), 1e-12);
+        new ConversionMartingale(0, 9, 0.5).PValue().ShouldBe(Product(9), 1e-12);
 
         static double Product(int conversions) => Enumerable.Range(0, conversions).Aggregate(1.0, (p, i) => p * (20.0 + i) / (10 + i) / 2);
     }

@@ -147,7 +147,7 @@ public class VerdictSimulations(ITestOutputHelper output)
                         0
                     )
                 )
-                .Metrics[0]
+                .Results.Metrics[0]
                 .Treatments[0]
                 .Verdict
         );

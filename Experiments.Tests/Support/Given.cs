@@ -85,7 +85,7 @@ public sealed class Given
         ).Must(201);
 
     /// <summary>A metric on the event "purchase".</summary>
-    public async Task<Reply> AMetric(string aggregation, string name = "m", object? definition = null) =>
+    public async Task<Reply> AMetric(string aggregation, string name = "m", object? definition = null, string direction = "up") =>
         (
             await Admin.Post(
                 Metrics,
@@ -93,6 +93,7 @@ public sealed class Given
                 {
                     name,
                     aggregation,
+                    direction,
                     definition = definition ?? new { @event = "purchase" },
                 }
             )
@@ -215,6 +216,19 @@ public sealed class Given
     public Task<Reply> SendAny(params object[] events) => Sdk.Post("/v1/events", new { events });
 
     public async Task<Reply> Exposures(Reply experiment) => (await Admin.Get($"{Experiments}{experiment.Id}/exposures/")).Must(200);
+
+    /// <summary>The results of an experiment once every event that was sent is counted, for every metric.</summary>
+    public async Task<Reply> Results(Reply experiment, int? total = null)
+    {
+        Reply? results = null;
+        await Eventually(async () =>
+            (results = (await Admin.Get($"{Experiments}{experiment.Id}/results/?refresh=true")).Must(200))["events_not_counted"]
+                .GetValue<int>() == 0
+            && results["metrics"].AsArray().All(metric => metric!["is_backfilling"] is null)
+            && (total is null || results["total"].GetValue<int>() == total)
+        );
+        return results!;
+    }
 
     /// <summary>What the database holds of the environment's events, oldest first.</summary>
     public Task<IReadOnlyList<string>> Stored() =>

@@ -45,13 +45,16 @@ internal static class CompareArms
                             return ComparedArm.Of(arm!.Key, Comparison.Between(control, arm.Sums(settings), settings));
                         }),
                     ],
-                    body.Weights is null
-                        ? null
-                        : new SampleRatioOf(
-                            SampleRatio.PValue([(long)control.N, .. body.Treatments!.Select(arm => arm!.N!.Value)], body.WeightsInOrder())
-                        )
+                    body.Weights is null ? null : SampleRatioOf(body, control)
                 )
             );
+        }
+
+        private static SampleRatioOf SampleRatioOf(ComparisonBody body, SufficientStatistics control)
+        {
+            long[] observed = [(long)control.N, .. body.Treatments!.Select(arm => arm!.N!.Value)];
+            var weights = body.WeightsInOrder();
+            return new(SampleRatio.PValue(observed, weights), SequentialSampleRatio.PValue(observed, weights));
         }
     }
 }

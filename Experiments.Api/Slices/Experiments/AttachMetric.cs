@@ -30,7 +30,13 @@ internal static class AttachMetric
                 Problem.PrimaryTaken
             );
 
-    internal sealed record Body(long? Metric = null, string? Role = null, string? ExpectedDirection = null, JsonElement? Metadata = null);
+    internal sealed record Body(
+        long? Metric = null,
+        string? Role = null,
+        string? ExpectedDirection = null,
+        double? Margin = null,
+        JsonElement? Metadata = null
+    );
 
     internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<ExperimentMetricView>>;
 
@@ -40,10 +46,8 @@ internal static class AttachMetric
         {
             RuleFor(c => c.Body.Metric).NotNull().WithMessage("This is required: the id of a metric.");
             RuleFor(c => c.Body.Role).OneOf(MetricRules.Roles);
-            RuleFor(c => c.Body.ExpectedDirection)
-                .NotNull()
-                .WithMessage($"This is required: {string.Join(", ", MetricRules.ExpectedDirections)}.")
-                .OneOf(MetricRules.ExpectedDirections);
+            RuleFor(c => c.Body.ExpectedDirection).OneOf(MetricRules.ExpectedDirections);
+            RuleFor(c => c.Body.Margin).Must(MetricRules.IsMargin).WithMessage(MetricRules.NoMargin);
             RuleFor(c => c.Body.Metadata).Must(MetricRules.IsMetadata).WithMessage(MetricRules.NoMetadata);
         }
     }
@@ -52,9 +56,11 @@ internal static class AttachMetric
     {
         private const string Sql = $"""
             {ExperimentMutation.Subject}, metric AS (
-                SELECT m.* FROM metrics m WHERE m.id = @Metric AND m.environment_id = @EnvironmentId AND m.deleted_at IS NULL FOR SHARE
+                SELECT m.*, COALESCE(@ExpectedDirection, expected_direction_of(m.direction, @Role)) AS expected_direction
+                FROM metrics m WHERE m.id = @Metric AND m.environment_id = @EnvironmentId AND m.deleted_at IS NULL FOR SHARE
             ), found AS (
                 SELECT EXISTS (SELECT FROM metric) AS is_known,
+                       COALESCE((SELECT directions_agree(direction, expected_direction) FROM metric), true) AS agrees,
                        EXISTS (SELECT FROM experiment_metrics l WHERE l.experiment_id = s.id AND l.metric_id = @Metric) AS is_attached,
                        @Role = 'primary' AND EXISTS (SELECT FROM experiment_metrics l
                            WHERE l.experiment_id = s.id AND l.role = 'primary') AS primary_taken,
@@ -62,12 +68,12 @@ internal static class AttachMetric
                 FROM subject s
             ), attached AS (
                 INSERT INTO experiment_metrics AS l
-                    (environment_id, experiment_id, metric_id, role, expected_direction, metadata, name, aggregation, direction, definition,
+                    (environment_id, experiment_id, metric_id, role, expected_direction, metadata, name, aggregation, direction, margin, definition,
                         added_after_start)
-                SELECT s.environment_id, s.id, m.id, @Role, @ExpectedDirection, COALESCE(@Metadata::jsonb, jsonb_build_object()), m.name,
-                    m.aggregation, m.direction, m.definition, s.status <> 'created'
+                SELECT s.environment_id, s.id, m.id, @Role, m.expected_direction, COALESCE(@Metadata::jsonb, jsonb_build_object()), m.name,
+                    m.aggregation, m.direction, COALESCE(@Margin, m.margin, @DefaultMargin), m.definition, s.status <> 'created'
                 FROM subject s, metric m, found, verdict v
-                WHERE NOT v.stale AND NOT is_attached AND NOT primary_taken AND NOT frozen AND s.status <> 'completed'
+                WHERE NOT v.stale AND NOT is_attached AND NOT primary_taken AND NOT frozen AND agrees AND s.status <> 'completed'
                 RETURNING l.*
             ), changed AS (
                 UPDATE experiments e SET version = e.version + 1, updated_at = v.at FROM subject s, verdict v
@@ -95,6 +101,8 @@ internal static class AttachMetric
                     body.Metric,
                     Role = body.Role ?? Words.Of(MetricRole.Secondary),
                     body.ExpectedDirection,
+                    body.Margin,
+                    MetricRules.DefaultMargin,
                     Metadata = body.Metadata?.GetRawText(),
                 },
                 cancellationToken
@@ -104,6 +112,7 @@ internal static class AttachMetric
             {
                 null => Problem.NoExperiment,
                 { IsKnown: false } => ProblemResult.Field("metric", "This environment has no metric with this id."),
+                { Agrees: false } => ProblemResult.Field("expected_direction", MetricRules.Contradicts),
                 { Stale: true } => Problem.Stale,
                 { Before: ExperimentStatus.Completed } => Problem.ExperimentOver,
                 { IsAttached: true } => Problem.MetricAttached,
@@ -120,6 +129,8 @@ internal static class AttachMetric
             public bool Stale { get; init; }
 
             public bool IsKnown { get; init; }
+
+            public bool Agrees { get; init; }
 
             public bool IsAttached { get; init; }
 

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Experiments.Api.Aggregation;
 using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform;
@@ -30,16 +29,9 @@ internal static class CreateExperiment
         FeatureChoice? Feature = null,
         decimal? RolloutPercentage = null,
         IReadOnlyList<VariantBody?>? Variants = null,
-        IReadOnlyList<Measure?>? Metrics = null,
+        IReadOnlyList<AttachedMetricBody?>? Metrics = null,
         long? Holdout = null,
         ExposureCriteria? Exposure = null
-    );
-
-    internal sealed record Measure(
-        long? Metric = null,
-        string? Role = null,
-        string? ExpectedDirection = null,
-        JsonElement? Metadata = null
     );
 
     internal sealed record Command(CommandScope Scope, Body Body) : IRequest<Result<ExperimentView>>;
@@ -76,14 +68,7 @@ internal static class CreateExperiment
                         ExperimentRules.CheckExposure(body.Exposure, context.AddFailure);
                     }
                 );
-            RuleFor(c => c.Body.Metrics)
-                .Custom(
-                    (metrics, context) =>
-                        MetricRules.CheckMetrics(
-                            metrics?.Select(metric => (metric?.Metric, metric?.Role, metric?.ExpectedDirection, metric?.Metadata)),
-                            context.AddFailure
-                        )
-                );
+            RuleFor(c => c.Body.Metrics).Custom((metrics, context) => AttachedMetricBody.Check(metrics, context.AddFailure));
         }
     }
 
@@ -93,9 +78,12 @@ internal static class CreateExperiment
         private const string Sql = $"""
             WITH asked AS (
                 SELECT * FROM jsonb_to_recordset(COALESCE(@Metrics::jsonb, '[]')) AS a(metric bigint, role text, expected_direction text,
-                    metadata jsonb)
+                    margin double precision, metadata jsonb)
             ), metric AS (
-                SELECT m.*, a.role, a.expected_direction, a.metadata FROM asked a JOIN metrics m ON m.id = a.metric
+                SELECT m.id, m.environment_id, m.name, m.aggregation, m.direction, m.definition, a.role, a.metadata,
+                    COALESCE(a.expected_direction, expected_direction_of(m.direction, a.role)) AS expected_direction,
+                    COALESCE(a.margin, m.margin, @DefaultMargin) AS margin
+                FROM asked a JOIN metrics m ON m.id = a.metric
                 WHERE m.environment_id = @EnvironmentId AND m.deleted_at IS NULL FOR SHARE OF m
             ), {FeatureChoice.Flag}, created AS (
                 INSERT INTO experiments AS e
@@ -111,8 +99,8 @@ internal static class CreateExperiment
                 RETURNING e.*, {ExperimentView.State} AS after
             ), attached AS (
                 INSERT INTO experiment_metrics AS l (environment_id, experiment_id, metric_id, role, expected_direction, metadata, name,
-                    aggregation, direction, definition)
-                SELECT e.environment_id, e.id, m.id, m.role, m.expected_direction, m.metadata, m.name, m.aggregation, m.direction,
+                    aggregation, direction, margin, definition)
+                SELECT e.environment_id, e.id, m.id, m.role, m.expected_direction, m.metadata, m.name, m.aggregation, m.direction, m.margin,
                     m.definition
                 FROM created e, metric m ORDER BY m.role <> 'primary', m.id
                 RETURNING l.*
@@ -129,6 +117,7 @@ internal static class CreateExperiment
             SELECT f.id AS feature_id, COALESCE(f.multivariate, false) AS multivariate, COALESCE(f.split_fits, false) AS split_fits,
                 found.has_holdout,
                    ARRAY(SELECT metric FROM asked WHERE metric NOT IN (SELECT id FROM metric)) AS unknown_metrics,
+                   ARRAY(SELECT id FROM metric WHERE NOT directions_agree(direction, expected_direction)) AS contradicted_metrics,
                    {ExperimentView.ColumnsButMetrics}, (SELECT COALESCE(metrics, '[]')::text FROM links) AS metrics
             FROM found
             LEFT JOIN flag f ON true
@@ -165,11 +154,8 @@ internal static class CreateExperiment
                     Transforms = VariantBody.Changes(variants) ?? "{}",
                     body.Holdout,
                     Exposure = ExperimentRules.Stored(body.Exposure) ?? "{}",
-                    Metrics = body.Metrics is { Count: > 0 } metrics
-                        ? MetricRules.Roled(
-                            metrics.Select(metric => (metric!.Metric!.Value, metric.Role, metric.ExpectedDirection!, metric.Metadata))
-                        )
-                        : null,
+                    Metrics = AttachedMetricBody.WithRoles(body.Metrics),
+                    MetricRules.DefaultMargin,
                 },
                 cancellationToken
             );
@@ -177,8 +163,12 @@ internal static class CreateExperiment
             return row switch
             {
                 { UnknownMetrics: [var metric, ..] } => ProblemResult.Field(
-                    $"metrics[{body.Metrics!.Index().First(asked => asked.Item!.Metric == metric).Index}].metric",
+                    $"metrics[{IndexOf(metric)}].metric",
                     "This environment has no metric with this id."
+                ),
+                { ContradictedMetrics: [var metric, ..] } => ProblemResult.Field(
+                    $"metrics[{IndexOf(metric)}].expected_direction",
+                    MetricRules.Contradicts
                 ),
                 { HasHoldout: false } => ProblemResult.Field("holdout", "This environment has no holdout with this id."),
                 { FeatureId: null } => made is null
@@ -194,6 +184,8 @@ internal static class CreateExperiment
                 { Id: 0 } => Problem.AlreadyActive,
                 _ => row!,
             };
+
+            int IndexOf(long metric) => body.Metrics!.Index().First(asked => asked.Item!.Metric == metric).Index;
         }
 
         private sealed record Row : ExperimentView
@@ -207,6 +199,8 @@ internal static class CreateExperiment
             public bool SplitFits { get; init; }
 
             public long[] UnknownMetrics { get; init; } = [];
+
+            public long[] ContradictedMetrics { get; init; } = [];
         }
     }
 }

@@ -45,7 +45,10 @@ internal static class DuplicateExperiment
                 WHERE f.id = COALESCE(@Feature, s.feature_id) AND f.environment_id = @EnvironmentId AND f.deleted_at IS NULL
                 FOR SHARE OF f
             ), metric AS (
-                SELECT m.*, l.role, l.expected_direction, l.metadata, l.id AS ordinal
+                SELECT m.id, m.name, m.aggregation, m.direction, m.definition, l.role, l.metadata, l.margin, l.id AS ordinal,
+                    -- The metric may have been turned round since.
+                    CASE WHEN directions_agree(m.direction, l.expected_direction) THEN l.expected_direction
+                         ELSE expected_direction_of(m.direction, l.role) END AS expected_direction
                 FROM source s JOIN experiment_metrics l ON l.experiment_id = s.id JOIN metrics m ON m.id = l.metric_id
                 WHERE m.environment_id = @EnvironmentId AND m.deleted_at IS NULL
                 FOR SHARE OF m
@@ -67,8 +70,8 @@ internal static class DuplicateExperiment
                 RETURNING e.*, {ExperimentView.State} AS after
             ), attached AS (
                 INSERT INTO experiment_metrics AS l (environment_id, experiment_id, metric_id, role, expected_direction, metadata, name,
-                    aggregation, direction, definition)
-                SELECT e.environment_id, e.id, m.id, m.role, m.expected_direction, m.metadata, m.name, m.aggregation, m.direction,
+                    aggregation, direction, margin, definition)
+                SELECT e.environment_id, e.id, m.id, m.role, m.expected_direction, m.metadata, m.name, m.aggregation, m.direction, m.margin,
                     m.definition
                 FROM created e, metric m ORDER BY m.ordinal
                 RETURNING l.*

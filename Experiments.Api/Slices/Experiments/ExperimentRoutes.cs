@@ -28,6 +28,8 @@ internal static class ExperimentRoutes
         CompleteExperiment.Map(experiments);
         ListExperimentMetrics.Map(experiments);
         AttachMetric.Map(experiments);
+        GetExperimentMetric.Map(experiments);
+        PatchExperimentMetric.Map(experiments);
         DetachMetric.Map(experiments);
         GetExposures.Map(experiments);
         GetResults.Map(experiments);

@@ -25,7 +25,8 @@ internal sealed record FeatureChoice(long? Id, NewFeature? New)
             SELECT id FROM holdouts WHERE id = @Holdout AND environment_id = @EnvironmentId AND deleted_at IS NULL AND (SELECT count(*)
                 FROM adopted) >= 0 FOR SHARE
         ), found AS (
-            SELECT (SELECT count(*) FROM asked) = (SELECT count(*) FROM metric) AS has_metrics,
+            SELECT (SELECT count(*) FROM asked) = (SELECT count(*) FROM metric
+                       WHERE directions_agree(direction, expected_direction)) AS has_metrics,
                    @Holdout::bigint IS NULL OR EXISTS (SELECT FROM holdout) AS has_holdout
         ), made AS (
             INSERT INTO features AS f (environment_id, name, initial_value, multivariate_options)

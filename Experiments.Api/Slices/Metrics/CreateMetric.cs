@@ -25,6 +25,7 @@ internal static class CreateMetric
         string? Description = null,
         string? Aggregation = null,
         string? Direction = null,
+        double? Margin = null,
         MetricDefinition? Definition = null
     );
 
@@ -41,6 +42,7 @@ internal static class CreateMetric
                 .WithMessage($"This is required: {string.Join(", ", MetricRules.Aggregations)}.")
                 .OneOf(MetricRules.Aggregations);
             RuleFor(c => c.Body.Direction).OneOf(MetricRules.Directions);
+            RuleFor(c => c.Body.Margin).Must(MetricRules.IsMargin).WithMessage(MetricRules.NoMargin);
             RuleFor(c => c.Body).Custom((body, context) => MetricRules.Check(body.Aggregation, body.Definition, context.AddFailure));
         }
     }
@@ -49,8 +51,8 @@ internal static class CreateMetric
     {
         private const string Sql = $"""
             WITH m AS (
-                INSERT INTO metrics (environment_id, name, description, aggregation, direction, definition, created_by)
-                VALUES (@EnvironmentId, @Name, @Description, @Aggregation, @Direction, @Definition::jsonb, @Actor)
+                INSERT INTO metrics (environment_id, name, description, aggregation, direction, margin, definition, created_by)
+                VALUES (@EnvironmentId, @Name, @Description, @Aggregation, @Direction, @Margin, @Definition::jsonb, @Actor)
                 RETURNING *
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
@@ -73,6 +75,7 @@ internal static class CreateMetric
                         Description = body.Description?.Trim() ?? "",
                         body.Aggregation,
                         Direction = body.Direction ?? Words.Of(MetricDirection.Up),
+                        body.Margin,
                         Definition = MetricRules.Stored(body.Definition!),
                     },
                     cancellationToken

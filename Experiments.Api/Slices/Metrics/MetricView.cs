@@ -8,7 +8,7 @@ namespace Experiments.Api.Slices.Metrics;
 /// <summary>A metric as it is read, and the columns that make it.</summary>
 [Example(
     """
-        {"id": 1, "name": "Revenue", "description": "", "aggregation": "sum", "direction": "up",
+        {"id": 1, "name": "Revenue", "description": "", "aggregation": "sum", "direction": "up", "margin": null,
             "definition": {"event": "purchase", "property": "value"},
          "experiments": [{"id": 1, "name": "Green button", "status": "running"}],
          "created_by": "alice@example.com", "created_at": "2026-11-22T12:00:00Z", "updated_at": "2026-11-22T12:00:00Z"}
@@ -24,7 +24,7 @@ internal record MetricView : ITagged, IIdentified
 
     /// <summary>Selects this view from a metric <c>m</c>.</summary>
     public const string Columns = $"""
-        {Tag} AS etag, m.id, m.name, m.description, m.aggregation, m.direction, m.definition::text AS definition,
+        {Tag} AS etag, m.id, m.name, m.description, m.aggregation, m.direction, m.margin, m.definition::text AS definition,
         (SELECT COALESCE(json_agg(json_build_object('id', e.id, 'name', e.name, 'status', e.status) ORDER BY e.id), '[]')
          FROM experiment_metrics l JOIN experiments e ON e.id = l.experiment_id
          WHERE l.metric_id = m.id AND e.deleted_at IS NULL)::text AS experiments,
@@ -34,7 +34,7 @@ internal record MetricView : ITagged, IIdentified
     /// <summary>What the audit log shows of a metric <c>m</c>.</summary>
     public const string State =
         "jsonb_build_object('name', m.name, 'description', m.description, 'aggregation', m.aggregation, 'direction', m.direction, "
-        + "'definition', m.definition)";
+        + "'margin', m.margin, 'definition', m.definition)";
 
     /// <summary>Whether an experiment that is not completed has the metric <c>m</c>.</summary>
     public const string IsMeasuredBy = """
@@ -59,6 +59,11 @@ internal record MetricView : ITagged, IIdentified
     public required string Aggregation { get; init; }
 
     public required string Direction { get; init; }
+
+    /// <summary>
+    /// As a guardrail, by which share of control's mean the metric may get worse and still be called safe, from 0 to 1; null for 0.1.
+    /// </summary>
+    public required double? Margin { get; init; }
 
     public required Json<MetricDefinition> Definition { get; init; }
 

@@ -7,13 +7,16 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Metrics;
 
-/// <summary>Changes a metric that no experiment is measuring by: a definition as a whole, for the aggregation that it has.</summary>
+/// <summary>
+/// Changes a metric: a definition as a whole, for the aggregation that it has. While an experiment measures by it, only its name and
+/// description may change.
+/// </summary>
 internal static class PatchMetric
 {
     public static void Map(RouteGroupBuilder metrics) =>
         metrics
             .MapPatch("/{id}", context => context.Patch<Body, MetricView>(body => new Command(context.Scope, context.Id, body)))
-            .WithOperation("patchMetric", "Update a metric that no active experiment uses")
+            .WithOperation("patchMetric", "Update a metric")
             .HasBody<Body>("""{"name": "Revenue"}""")
             .Returns<MetricView>()
             .FailsWith(Problem.NoMetric, Problem.Stale, Problem.MetricInUse);
@@ -25,6 +28,8 @@ internal static class PatchMetric
         public Optional<string> Description { get; init; }
 
         public Optional<string> Direction { get; init; }
+
+        public Optional<double?> Margin { get; init; }
 
         public Optional<MetricDefinition> Definition { get; init; }
     }
@@ -40,6 +45,7 @@ internal static class PatchMetric
             RuleFor(c => c.Body.Description.Value).MaxCharacters(10_000).OverridePropertyName("description");
             RuleFor(c => c.Body.Direction).NotNullIfPresent();
             RuleFor(c => c.Body.Direction.Value).OneOf(MetricRules.Directions).OverridePropertyName("direction");
+            RuleFor(c => c.Body.Margin.Value).Must(MetricRules.IsMargin).WithMessage(MetricRules.NoMargin).OverridePropertyName("margin");
             RuleFor(c => c.Body.Definition).NotNullIfPresent();
         }
     }
@@ -50,29 +56,32 @@ internal static class PatchMetric
             {MetricView.Lock}
 
             WITH subject AS (
-                SELECT m.*, {MetricView.State} AS state, {MetricView.IsMeasuredBy} AS in_use,
+                SELECT m.*, {MetricView.State} AS state,
+                    -- What experiments have copied may be renamed, but means the same as long as they run.
+                    {MetricView.IsMeasuredBy} AND (@Direction <> m.direction OR @Definition::jsonb <> m.definition
+                        OR (@SetsMargin AND @Margin IS DISTINCT FROM m.margin)) IS TRUE AS in_use,
                     COALESCE({MetricView.Tag} <> ALL (@IfMatch::text[]), false) AS stale
                 FROM metrics m
                 WHERE m.id = @Id AND m.environment_id = @EnvironmentId AND m.deleted_at IS NULL
             ), changed AS (
                 UPDATE metrics m SET
                     name = COALESCE(@Name, s.name), description = COALESCE(@Description, s.description),
-                        direction = COALESCE(@Direction, s.direction),
+                        direction = COALESCE(@Direction, s.direction), margin = CASE WHEN @SetsMargin THEN @Margin ELSE s.margin END,
                     definition = COALESCE(@Definition::jsonb, s.definition), version = s.version + 1,
                         updated_at = GREATEST(clock_timestamp(), s.updated_at)
                 FROM subject s
                 WHERE m.id = s.id AND NOT s.stale AND NOT s.in_use
                   AND (COALESCE(@Name, s.name), COALESCE(@Description, s.description), COALESCE(@Direction, s.direction),
-                      COALESCE(@Definition::jsonb, s.definition))
-                      <> (s.name, s.description, s.direction, s.definition)
+                      COALESCE(@Definition::jsonb, s.definition), CASE WHEN @SetsMargin THEN @Margin ELSE s.margin END)
+                      IS DISTINCT FROM (s.name, s.description, s.direction, s.definition, s.margin)
                 RETURNING m.*
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
                 SELECT m.environment_id, @Actor, 'metric.updated', 'metric', m.id, s.state, {MetricView.State} FROM changed m, subject s
             ), now AS (
-                SELECT id, name, description, aggregation, direction, definition, version, created_by, created_at, updated_at FROM changed
+                SELECT id, name, description, aggregation, direction, margin, definition, version, created_by, created_at, updated_at FROM changed
                 UNION ALL
-                SELECT id, name, description, aggregation, direction, definition, version, created_by, created_at, updated_at FROM subject
+                SELECT id, name, description, aggregation, direction, margin, definition, version, created_by, created_at, updated_at FROM subject
                 WHERE NOT EXISTS (SELECT FROM changed)
             )
             SELECT s.stale, s.in_use, {MetricView.Columns} FROM now m, subject s
@@ -107,6 +116,8 @@ internal static class PatchMetric
                     Name = body.Name.Value?.Trim(),
                     Description = body.Description.Value?.Trim(),
                     Direction = body.Direction.Value,
+                    SetsMargin = body.Margin.IsPresent,
+                    Margin = body.Margin.Value,
                     Definition = body.Definition.Value is { } given ? MetricRules.Stored(given) : null,
                 },
                 cancellationToken

@@ -19,17 +19,25 @@ internal static class GetResults
                 "/{id}/results",
                 context =>
                     context.Get(
-                        new Query(context.Scope, context.Id, context.Query["refresh"], context.Query["role"], context.Query["metric"])
+                        new Query(
+                            context.Scope,
+                            context.Id,
+                            context.Query["refresh"],
+                            context.Query["role"],
+                            context.Query["metric"],
+                            context.Query["significance"]
+                        )
                     )
             )
             .WithOperation("getResults", "Results of an experiment")
             .HasQuery("refresh", "true to refresh them first, as results/refresh/ does.", "true")
             .HasQuery("role", "Only metrics of this role: primary, secondary or guardrail.", "primary")
             .HasQuery("metric", "Only this metric, by its id.", "1")
+            .HasQuery("significance", "true for PostHog's significance codes, which may contradict the verdicts.", "true")
             .Returns<ResultsView>()
             .FailsWith(Problem.NoExperiment, Problem.NotStarted, Problem.Invalid, Problem.TooSoon, Problem.ResultsFailed);
 
-    internal sealed record Query(CommandScope Scope, long Id, string? Refresh, string? Role, string? Metric)
+    internal sealed record Query(CommandScope Scope, long Id, string? Refresh, string? Role, string? Metric, string? Significance)
         : IRequest<Result<ResultsView>>;
 
     internal sealed class Validator : AbstractValidator<Query>
@@ -37,6 +45,7 @@ internal static class GetResults
         public Validator()
         {
             RuleFor(q => q.Refresh).OneOf("true", "false");
+            RuleFor(q => q.Significance).OneOf("true", "false");
             RuleFor(q => q.Role).OneOf(MetricRules.Roles);
             RuleFor(q => q.Metric)
                 .Must(metric => metric is null || ObjectIds.In(metric) is not null)
@@ -50,12 +59,11 @@ internal static class GetResults
         private static readonly TimeSpan Stale = TimeSpan.FromHours(1);
         private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(200);
 
-        private const string Sql = """
+        private const string Sql = $"""
             SELECT e.started_at, e.ended_at, clock_timestamp() AS now, r.payload::text AS payload, r.as_of,
                 f.requested_at AS refresh_requested_at,
                 r.last_error, r.last_error_at,
-                   COALESCE(jsonb_array_length(r.payload->'metrics'), 0) = (SELECT count(*) FROM experiment_metrics l
-                       WHERE l.experiment_id = e.id) AS has_all_metrics,
+                   {ResultsService.HasAllMetrics} AS has_all_metrics,
                    (e.plan->>'recommended_sample_size')::bigint IS DISTINCT
                        FROM (r.payload->'progress'->>'needed')::bigint AS is_planned_anew,
                    h.since AS held_since, h.reason AS held_reason
@@ -130,11 +138,14 @@ internal static class GetResults
                     LastErrorAt = row.LastErrorAt,
                     Metrics =
                     [
-                        .. view.Metrics.Where(metric =>
-                            (query.Role is null || Words.Of(metric.Role) == query.Role)
-                            && (query.Metric is null || metric.Metric == ObjectIds.In(query.Metric))
-                        ),
+                        .. view
+                            .Metrics.Where(metric =>
+                                (query.Role is null || Words.Of(metric.Role) == query.Role)
+                                && (query.Metric is null || metric.Metric == ObjectIds.In(query.Metric))
+                            )
+                            .Select(metric => query.Significance == "true" ? metric.With(view.Significance) : metric),
                     ],
+                    Significance = null,
                 };
         }
 
@@ -143,7 +154,7 @@ internal static class GetResults
         {
             for (var attempt = 1; ; attempt++)
             {
-                var isDone = await results.Compute(query.Id, ct) == Computation.Done;
+                var isDone = await results.Compute(query.Id, isLook: false, ct) == Computation.Done;
                 var row = await Read(query, ct);
                 if (isDone || row is null or { StartedAt: null } || row.Payload is not null || row.LastError is not null || attempt == 20)
                 {

@@ -21,14 +21,21 @@ internal static class GetResultsHistory
     /// <summary>One point a day, oldest first.</summary>
     [Example(
         """
-            {"points": [{"day": "2026-11-22", "as_of": "2026-11-22T12:00:00Z", "total": 2000, "recommendation": "keep_running",
+            {"points": [{"day": "2026-11-22", "as_of": "2026-11-22T12:00:00Z", "total": 2000, "recommendation": {"action": "keep_running",
+                "variant": null, "decided_by": [], "reasons": []},
                 "metrics": [{"metric": 1, "treatments": [{"key": "green", "effect": 0.2, "ci": [-0.1009, 0.5009],
                     "sequential_ci": [-0.3251, 0.7251], "chance_to_win": 0.9038, "verdict": "inconclusive"}]}]}]}
             """
     )]
     internal sealed record HistoryView(IReadOnlyList<Point> Points);
 
-    internal sealed record Point(string Day, DateTime AsOf, long Total, string Recommendation, IReadOnlyList<MetricPoint> Metrics);
+    internal sealed record Point(
+        string Day,
+        DateTime AsOf,
+        long Total,
+        RecommendationView Recommendation,
+        IReadOnlyList<MetricPoint> Metrics
+    );
 
     internal sealed record MetricPoint(long Metric, IReadOnlyList<TreatmentPoint> Treatments);
 
