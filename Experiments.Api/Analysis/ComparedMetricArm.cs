@@ -5,18 +5,16 @@ namespace Experiments.Api.Analysis;
 
 /// <summary>A treatment compared with control on one metric.</summary>
 /// <param name="Comparison">The comparison by every method.</param>
-/// <param name="Exact">The comparison by the exact posteriors of the arms, for conversions and counts.</param>
 /// <param name="Floor">What is still missing before the means can be compared, or null.</param>
 /// <param name="Share">The share of identities with a value, if there are too few values to compare means.</param>
 /// <param name="Tests">What the verdict rests on, including what earlier looks have found.</param>
-internal sealed record ComparedMetricArm(
-    Comparison Comparison,
-    PosteriorComparison? Exact,
-    Floor? Floor,
-    ShareWithValue? Share,
-    SequentialTests Tests
-)
+internal sealed record ComparedMetricArm(Comparison Comparison, Floor? Floor, ShareWithValue? Share, SequentialTests Tests)
 {
+    /// <summary>The comparison by the exact posteriors of the arms, for conversions and counts. It is computed when it is first read.</summary>
+    public PosteriorComparison? Exact => ExactOnDemand.Value;
+
+    private Lazy<PosteriorComparison?> ExactOnDemand { get; init; } = new(() => null);
+
     /// <summary>Why the means are not compared, or null if they are.</summary>
     public ComparisonReason? Reason => Floor?.Reason ?? Comparison.Reason;
 
@@ -61,7 +59,6 @@ internal sealed record ComparedMetricArm(
                 : null;
         return new(
             comparison,
-            ExactOf(metric, control, treatment),
             floor,
             floor?.Reason is ComparisonReason.NotEnoughValues or ComparisonReason.NotEnoughDenominators
                 ? ShareWithValue.Of(metric, control, treatment, treatmentWeight, earlier.PValueOfHarm)
@@ -69,6 +66,7 @@ internal sealed record ComparedMetricArm(
             SequentialTests.Of(metric, conversions, floor is null ? comparison.Cautious : null).With(earlier.Tests)
         )
         {
+            ExactOnDemand = new(() => ExactOf(metric, control, treatment)),
             Rates =
                 metric.Kind == MetricKind.Proportion && control.N > 0 && treatment.N > 0
                     ? (control.Sum / control.N, treatment.Sum / treatment.N)
@@ -79,6 +77,9 @@ internal sealed record ComparedMetricArm(
     // Without prior knowledge, a chance from a handful of identities would only mislead.
     private const double FewestForChances = 50;
 
+    // The time that exact posteriors take grows with the root of the count. With this many events, the normal posterior is the same.
+    private const double MostForExact = 1e6;
+
     private static PosteriorComparison? ExactOf(MeasuredMetric metric, SufficientStatistics control, SufficientStatistics treatment) =>
         Math.Min(control.N, treatment.N) < FewestForChances
             ? null
@@ -88,10 +89,8 @@ internal sealed record ComparedMetricArm(
                     new BetaPosterior(control.N, control.Sum),
                     new BetaPosterior(treatment.N, treatment.Sum)
                 ),
-                MetricAggregation.Count => PosteriorComparison.Compare(
-                    new GammaPosterior(control.N, control.Sum),
-                    new GammaPosterior(treatment.N, treatment.Sum)
-                ),
+                MetricAggregation.Count when control.Sum is >= 0 and <= MostForExact && treatment.Sum is >= 0 and <= MostForExact =>
+                    PosteriorComparison.Compare(new GammaPosterior(control.N, control.Sum), new GammaPosterior(treatment.N, treatment.Sum)),
                 _ => null,
             };
 }

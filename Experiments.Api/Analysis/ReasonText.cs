@@ -39,7 +39,7 @@ internal static class ReasonText
             VerdictReason.BackfillPending => $"The earlier events of {name} are still being counted.",
             VerdictReason.MetricFailed => $"{name} could not be computed.",
             VerdictReason.SampleRatioMismatch =>
-                "Identities did not arrive in the configured proportions, so the arms are not comparable. Find the cause before you read on.",
+                "Identities did not arrive in the configured proportions, so the arms are not comparable. Find the cause first.",
             VerdictReason.ZeroVariance => $"The values of {name} don't vary in {key} or in control, so they can't be compared.",
             VerdictReason.ZeroBaseline or VerdictReason.ControlNearZero => $"Control's value of {name} is zero or close to it.",
             _ => $"There is not enough data yet to compare {key} with control on {name}: {Missing(arm)}.",
