@@ -119,7 +119,18 @@ internal sealed class Baseline(NpgsqlDataSource source)
         var sums = Held(values, n, definition.Winsorize)
             .Aggregate(
                 new SufficientStatistics(n, 0, 0),
-                (sum, value) => sum + new SufficientStatistics(0, value.Y, value.Y * value.Y, value.D, value.D * value.D, value.Y * value.D)
+                (sum, value) =>
+                    sum
+                    + new SufficientStatistics(
+                        0,
+                        value.Y,
+                        value.Y * value.Y,
+                        value.D,
+                        value.D * value.D,
+                        value.Y * value.D,
+                        NonZero: value.Y != 0 ? 1 : 0,
+                        DenominatorNonZero: value.D != 0 ? 1 : 0
+                    )
             );
         return (sums, n * share / Math.Max(1, (until - (first ?? from)).TotalDays));
     }

@@ -19,6 +19,9 @@ internal sealed record Floor(ComparisonReason Reason, long Needed, long Have)
     // If few identities have a value, the mean depends on those few, however many have none.
     private const long Values = 50;
 
+    /// <summary>The minimum of conversions or of values in each arm.</summary>
+    public static long Minimum(MetricKind kind) => kind == MetricKind.Proportion ? Conversions : Values;
+
     /// <summary>The first minimum that has not been reached, or null.</summary>
     public static Floor? Of(MetricKind kind, SufficientStatistics control, SufficientStatistics treatment)
     {

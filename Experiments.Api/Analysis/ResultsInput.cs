@@ -23,13 +23,30 @@ internal sealed record ResultsInput(
     /// <summary>Its progress, if it has a plan.</summary>
     public ProgressView? Progress =>
         Needed is not { } needed ? null
-        : Identities.Sum() is var identities && identities >= needed ? new(identities, needed, 1, 0)
+        : Identities.Sum() is var identities && identities >= needed ? new(identities, needed, 1, 0, PowerAt(identities))
         : new(
             identities,
             needed,
             (double)identities / needed,
-            identities > 0 && Days > 0 && EndedAt is null ? (needed - identities) / (identities / Days) : null
+            identities > 0 && Days > 0 && EndedAt is null ? (needed - identities) / (identities / Days) : null,
+            PowerAt(identities)
         );
+
+    /// <summary>The relative effect that the plan is for, and its error rate.</summary>
+    public (double Effect, double Alpha)? Planned { get; init; }
+
+    // By control as it is now.
+    private double? PowerAt(long identities) =>
+        Planned is { } planned && Metrics.FirstOrDefault(metric => metric.Role == MetricRole.Primary) is { Failed: false } primary
+            ? PlanDesign
+                .Of(
+                    new(primary.Aggregation, primary.Role, primary.ExpectedDirection, primary.Margin),
+                    primary.Arm(0, Identities[0]),
+                    [.. Variants.Select(variant => variant.Weight)],
+                    planned.Alpha
+                )
+                ?.At(identities, planned.Effect)
+            : null;
 
     /// <summary>What earlier looks have found.</summary>
     public Evidence? Evidence { get; init; }
@@ -69,6 +86,7 @@ internal sealed record ResultsInput(
             UnreadableSince = row.UnreadableSince,
             Evidence = StoredJson.TryRead<Evidence>(row.Evidence),
             EventsCounted = row.EventsCounted,
+            Planned = row is { PlannedEffect: { } effect, PlannedAlpha: { } alpha } ? (effect, alpha) : null,
         };
     }
 
@@ -144,6 +162,8 @@ internal sealed record ResultsInput(
         string? Evidence,
         DateTime? UnreadableSince,
         long? Needed,
+        double? PlannedEffect,
+        double? PlannedAlpha,
         double Days,
         decimal? LoweredTo
     );

@@ -51,6 +51,7 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
                (SELECT r.evidence FROM results r WHERE r.experiment_id = e.id)::text AS evidence,
                (SELECT u.since FROM unreadable_definitions u WHERE u.experiment_id = e.id AND u.link_id IS NULL) AS unreadable_since,
                (e.plan->>'recommended_sample_size')::bigint AS needed,
+               (e.plan->>'minimum_detectable_effect')::float8 AS planned_effect, (e.plan->>'alpha')::float8 AS planned_alpha,
                {DaysRun} AS days,
                CASE WHEN e.rollout_percentage < (SELECT max(percentage::numeric)
                    FROM jsonb_path_query(e.rollouts, '$[*].percentage ? (@.type() == "number")') AS percentage)

@@ -8,6 +8,7 @@ internal static class ResultsSetup
         services.AddSingleton<ResultsService>();
         services.AddScoped<ResultsRefresh>();
         services.AddSingleton<Baseline>();
+        services.AddScoped<PlanBaseline>();
         services.AddSingleton<ResultsRefreshJob>();
         services.AddHostedService(provider => provider.GetRequiredService<ResultsRefreshJob>());
     }

@@ -17,7 +17,7 @@ namespace Experiments.Api.Analysis;
          "sample_ratio": {"p_value": 1, "sequential_p_value": 1, "is_healthy": true},
          "held_out": 0, "excluded": {"several_variants": 0, "not_its_own_variant": 0, "not_enrolled": 0, "while_paused": 0,
              "before_start": 0, "no_identifier": 0, "test_identity": 0}, "warnings": [],
-         "progress": {"identities": 1000, "needed": 12600, "share": 0.0794, "days_left": 8.3},
+         "progress": {"identities": 1000, "needed": 12600, "share": 0.0794, "days_left": 8.3, "power": 0.0004},
          "metrics": [{"metric": 1, "name": "Purchases", "role": "primary", "expected_direction": "increase", "aggregation": "occurrence",
              "added_after_start": false,
             "arms": [{"key": "control", "n": 1000, "sum": 100, "sum_squares": 100, "mean": 0.1, "standard_error": 0.0095},
@@ -148,8 +148,11 @@ internal sealed record ArmResult(
     public long? DenominatorNonZero { get; init; }
 }
 
-/// <summary>The progress of a planned experiment: the identities it has and needs, and the days left at the current rate.</summary>
-internal sealed record ProgressView(long Identities, long Needed, double Share, double? DaysLeft);
+/// <summary>
+/// The progress of a planned experiment: the identities it has and needs, the days left at the current rate, and the power to find the
+/// planned effect with the identities that it has.
+/// </summary>
+internal sealed record ProgressView(long Identities, long Needed, double Share, double? DaysLeft, double? Power);
 
 /// <summary>
 /// A treatment compared with control: a plain verdict, the reason, and the numbers behind it. Null if no comparison is possible.

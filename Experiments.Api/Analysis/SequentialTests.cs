@@ -24,7 +24,9 @@ internal sealed record SequentialTests(double Better, double Worse, double Safe,
 {
     public const double Alpha = 0.05;
 
-    private const double ShareOfSequence = 0.9;
+    /// <summary>The share of the error rate that the sequence has for a proportion.</summary>
+    public const double ShareOfSequence = 0.9;
+
     private const double ShareOfMartingale = 0.1;
 
     /// <summary>The tests before any data.</summary>

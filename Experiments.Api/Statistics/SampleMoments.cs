@@ -33,6 +33,19 @@ internal readonly record struct SampleMoments(double N, double Mean, double Vari
         return Math.Abs(covariance) * (n - 1) <= 2e-15 * Math.Abs(cross) ? 0 : covariance;
     }
 
+    /// <summary>
+    /// Whether these could be the sums, the sums of squares and the sum of products of any <paramref name="n"/> pairs of numbers: the
+    /// square of a covariance is at most the product of the variances (Cauchy and Schwarz).
+    /// </summary>
+    public static bool IsPossible(double n, (double Sum, double Squares) one, (double Sum, double Squares) other, double cross)
+    {
+        var (a, b) = (one.Squares - (one.Sum / n * one.Sum), other.Squares - (other.Sum / n * other.Sum));
+        var both = cross - (one.Sum / n * other.Sum);
+        // What rounding of the sums may amount to.
+        var slack = 1e-9 * Math.Sqrt(Math.Abs(one.Squares) * Math.Abs(other.Squares));
+        return Math.Abs(both) <= Math.Sqrt(Math.Max(0, a) * Math.Max(0, b)) + slack;
+    }
+
     /// <summary>Whether these could be the sum and the sum of squares of any <paramref name="n"/> numbers.</summary>
     public static bool IsPossible(double n, double sum, double sumSquares) => sumSquares - (sum / n * sum) >= -1e-9 * Math.Abs(sumSquares);
 }

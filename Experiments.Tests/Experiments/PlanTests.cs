@@ -30,9 +30,14 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
 
         var planned = (await Plan(given, experiment, new { minimum_detectable_effect = 0.1 })).Must(200);
 
-        var needed = 2 * Needed(0.2, 0.2 * 0.8, 0.1);
+        var needed = Needed(0.2, 0.2 * 0.8, 0.1);
         var parameters = planned["parameters"].AsObject();
-        parameters.Count.ShouldBe(3);
+        parameters["test"]!.GetValue<string>().ShouldBe("sequential");
+        parameters["comparisons"]!.GetValue<int>().ShouldBe(1);
+        parameters["baseline"]!["identities"]!.GetValue<int>().ShouldBe(400);
+        parameters["baseline"]!["mean"]!.GetValue<double>().ShouldBe(0.2);
+        parameters["baseline"]!["source"]!.GetValue<string>().ShouldBe("recent_events");
+        parameters["fixed_sample_size"].ShouldBeNull();
         parameters["minimum_detectable_effect"]!.GetValue<double>().ShouldBe(0.1);
         parameters["recommended_sample_size"]!.GetValue<long>().ShouldBe(needed);
         parameters["recommended_running_time"]!
@@ -68,7 +73,7 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
                 }
             )
         ).Must(200);
-        var smaller = 2 * Needed(0.2, 0.2 * 0.8, -0.25, alpha: 0.01, power: 0.9);
+        var smaller = Needed(0.2, 0.2 * 0.8, -0.25, alpha: 0.01, power: 0.9);
         other["parameters"]["recommended_sample_size"]!.GetValue<long>().ShouldBe(smaller);
         other["parameters"]["recommended_running_time"]!.GetValue<double>().ShouldBe(Math.Ceiling(smaller / 250.5));
         (await given.Audit("experiment", experiment.Id)).Count(action => action == "experiment.planned").ShouldBe(2);
@@ -112,7 +117,7 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
 
         await given.Send([.. events]);
 
-        var planned = (await Plan(given, experiment, new { minimum_detectable_effect = 0.05, sequential = true })).Must(200);
+        var planned = (await Plan(given, experiment, new { minimum_detectable_effect = 0.05 })).Must(200);
 
         var (mean, variance) = (y.Average(), Covariance(y, y));
         if (aggregation == "ratio")
@@ -125,7 +130,8 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
         }
 
         // The smallest arm, a third less what control takes of it, has to have as many; to the digit that the order of the sums may touch.
-        long Total(double factor) => (long)Math.Ceiling(Needed(mean, variance * factor, 0.05, tuning: 5000) / 0.3333);
+        var valued = y.Count(value => value != 0) / 300.0;
+        long Total(double factor) => Needed(mean, variance * factor, 0.05, valued: valued, treatments: 2, smallest: 0.3333);
         planned["parameters"]["recommended_sample_size"]!.GetValue<long>().ShouldBeInRange(Total(1 - 1e-9), Total(1 + 1e-9));
     }
 
@@ -152,7 +158,7 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
         var held = values.Select(value => Math.Min(value, values[189])).ToList();
         planned["parameters"]["recommended_sample_size"]!
             .GetValue<long>()
-            .ShouldBe(2 * Needed(held.Average(), Covariance(held, held), 0.1));
+            .ShouldBe(Needed(held.Average(), Covariance(held, held), 0.1, valued: held.Count(value => value != 0) / 200.0));
     }
 
     [Fact]
@@ -173,7 +179,7 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
 
         var planned = (await Plan(given, experiment, new { minimum_detectable_effect = 0.1 })).Must(200);
 
-        planned["parameters"]["recommended_sample_size"]!.GetValue<long>().ShouldBe(2 * Needed(0.25, 0.25 * 0.75, 0.1));
+        planned["parameters"]["recommended_sample_size"]!.GetValue<long>().ShouldBe(Needed(0.25, 0.25 * 0.75, 0.1));
     }
 
     [Fact]
@@ -197,7 +203,7 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
         var planned = (await Plan(given, experiment, new { minimum_detectable_effect = 0.2 })).Must(200);
 
         var rate = (double)buyers.Count / arms["control"].Count;
-        var needed = 2 * Needed(rate, rate * (1 - rate), 0.2);
+        var needed = Needed(rate, rate * (1 - rate), 0.2);
         planned["parameters"]["recommended_sample_size"]!.GetValue<long>().ShouldBe(needed);
         // A day and a half it has run.
         planned["parameters"]["recommended_running_time"]!.GetValue<double>().ShouldBe(Math.Ceiling(needed / (300 / 1.5)), 1.5);
@@ -207,7 +213,7 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
         progress["share"]!.GetValue<double>().ShouldBe(300.0 / needed, 1e-12);
         progress["days_left"]!.GetValue<double>().ShouldBe((needed - 300) / (300 / 1.5), 0.01);
 
-        (await Plan(given, experiment, new { minimum_detectable_effect = 5 })).Must(200);
+        (await Plan(given, experiment, new { minimum_detectable_effect = 1.5 })).Must(200);
         progress = (await given.Results(experiment))["progress"];
         progress["share"]!.GetValue<double>().ShouldBe(1);
         progress["days_left"]!.GetValue<double>().ShouldBe(0);
@@ -219,7 +225,7 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
                 "SELECT (plan->>'minimum_detectable_effect')::float8 FROM experiments WHERE id = @Id",
                 new { experiment.Id }
             )
-        ).ShouldBe(5);
+        ).ShouldBe(1.5);
     }
 
     [Fact]
@@ -234,9 +240,71 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
 
         var results = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/")).Must(200);
 
-        results["progress"]["needed"]!.GetValue<long>().ShouldBe(2 * Needed(0.5, 0.25, 0.2));
+        results["progress"]["needed"]!.GetValue<long>().ShouldBe(Needed(0.5, 0.25, 0.2));
         results["progress"]["share"]!.GetValue<double>().ShouldBe(0);
         results["progress"]["days_left"].ShouldBeNull();
+    }
+
+    [Fact]
+    public async Task A_plan_says_what_one_look_would_take_and_what_each_guardrail_needs()
+    {
+        var given = await Given.AnEnvironment(service);
+        var (bought, left) = (
+            await given.AMetric("occurrence", "bought"),
+            await given.AMetric("occurrence", "left", new { @event = "leave" }, "down")
+        );
+        var experiment = await given.AnExperimentWith(
+            new { metric = bought.Id, role = "primary" },
+            new
+            {
+                metric = left.Id,
+                role = "guardrail",
+                margin = 0.2,
+            }
+        );
+        await given.Send([
+            .. Enumerable
+                .Range(0, 200)
+                .Select(n =>
+                    Event(
+                        n % 4 == 0 ? "purchase"
+                            : n % 4 == 1 ? "leave"
+                            : "view",
+                        n,
+                        Now() - 1000
+                    )
+                ),
+        ]);
+
+        var plan = (
+            await given.Admin.Post($"{given.Experiments}{experiment.Id}/plan/?fixed=true", new { minimum_detectable_effect = 0.1 })
+        ).Must(200)["parameters"];
+
+        plan["recommended_sample_size"]!.GetValue<long>().ShouldBe(Needed(0.25, 0.25 * 0.75, 0.1));
+        // By hand, from (z_0.9775 + z_0.8)² (p_T (1 - p_T) + p (1 - p)) / (p_T - p)² an arm, at α = 0.045.
+        var each = Math.Pow(2.00465 + 0.841621, 2) * ((0.275 * 0.725) + (0.25 * 0.75)) / (0.025 * 0.025);
+        plan["fixed_sample_size"]!.GetValue<long>().ShouldBeInRange((long)(2 * each * 0.999), (long)(2 * each * 1.001));
+        var guardrail = plan["guardrails"]!.AsArray().ShouldHaveSingleItem()!;
+        guardrail["margin"]!.GetValue<double>().ShouldBe(0.2);
+        var expected = new SequentialPower(0.25, 0.25 * 0.75, true, 0.25, 0.5, 0.5, 0.045) { Floor = 25, Margin = -0.2 };
+        guardrail["sample_size"]!.GetValue<long>().ShouldBe(expected.SampleSize(0, 0.8)!.Value);
+        (await given.Admin.Post($"{given.Experiments}{experiment.Id}/plan/?fixed=yes", new { minimum_detectable_effect = 0.1 })).MustName(
+            "fixed"
+        );
+    }
+
+    [Fact]
+    public async Task Fewer_than_a_hundred_identities_are_no_baseline()
+    {
+        var given = await Given.AnEnvironment(service);
+        var experiment = await Measured(given, "occurrence");
+        await given.Send([.. Enumerable.Range(0, 99).Select(n => Event(n < 40 ? "purchase" : "view", n, Now() - 1000))]);
+
+        var refused = (await Plan(given, experiment, new { minimum_detectable_effect = 0.1 })).MustBe(409, "plan.no_baseline");
+
+        refused["detail"].GetValue<string>().ShouldContain("99 identities");
+        await given.Send(Event("purchase", 99, Now() - 1000));
+        (await Plan(given, experiment, new { minimum_detectable_effect = 0.1 })).Must(200);
     }
 
     [Theory]
@@ -260,9 +328,9 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
         {
             await given.Send([
                 .. Enumerable
-                    .Range(0, 60)
+                    .Range(0, 120)
                     .Select(n =>
-                        Event(lacking == "everybody converts" || (lacking == "no primary" && n < 30) ? "purchase" : "view", n, Now() - 1000)
+                        Event(lacking == "everybody converts" || (lacking == "no primary" && n < 60) ? "purchase" : "view", n, Now() - 1000)
                     ),
             ]);
         }
@@ -284,7 +352,9 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
     [InlineData("""{"minimum_detectable_effect": 0.1, "alpha": 0, "power": 1}""", "alpha", "power")]
     [InlineData("""{"minimum_detectable_effect": 0.1, "alpha": 1, "power": 0}""", "alpha", "power")]
     [InlineData("""{"minimum_detectable_effect": 0.1, "identities_per_day": 0}""", "identities_per_day")]
-    [InlineData("""{"minimum_detectable_effect": 0.1, "sequential": "yes"}""", "sequential")]
+    [InlineData("""{"minimum_detectable_effect": 0.1, "sequential": true}""", "sequential")]
+    [InlineData("""{"minimum_detectable_effect": 3}""", "minimum_detectable_effect")]
+    [InlineData("""{"minimum_detectable_effect": 0.1, "alpha": 0.5}""", "alpha")]
     [InlineData("""{"minimum_detectable_effect": 0.1, "identities_per_day": -3}""", "identities_per_day")]
     [InlineData("""{"minimum_detectable_effect": 0.1, "identities_per_day": 1e-306}""", "identities_per_day")]
     [InlineData("""{"minimum_detectable_effect": 0.1, "recommended_sample_size": 5}""", "recommended_sample_size")]
@@ -292,7 +362,7 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
     {
         var given = await Given.AnEnvironment(service);
         var experiment = await Measured(given, "occurrence");
-        await given.Send([.. Enumerable.Range(0, 60).Select(n => Event(n < 20 ? "purchase" : "view", n, Now() - 1000))]);
+        await given.Send([.. Enumerable.Range(0, 120).Select(n => Event(n < 40 ? "purchase" : "view", n, Now() - 1000))]);
 
         (await given.Admin.PostText($"{given.Experiments}{experiment.Id}/plan/", body)).MustName(fields);
 
@@ -305,8 +375,8 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
         var given = await Given.AnEnvironment(service);
         var other = await given.Sibling();
         var experiment = await Measured(given, "occurrence");
-        await given.Send([.. Enumerable.Range(0, 60).Select(n => Event(n < 20 ? "purchase" : "view", n, Now() - 1000))]);
-        await other.Send([.. Enumerable.Range(0, 60).Select(n => Event(n < 20 ? "purchase" : "view", n, Now() - 1000))]);
+        await given.Send([.. Enumerable.Range(0, 120).Select(n => Event(n < 40 ? "purchase" : "view", n, Now() - 1000))]);
+        await other.Send([.. Enumerable.Range(0, 120).Select(n => Event(n < 40 ? "purchase" : "view", n, Now() - 1000))]);
         var body = new { minimum_detectable_effect = 0.1 };
 
         (await given.Act(experiment.Id, "plan", body, ("If-Match", "\"0-0\""))).MustBe(412, "etag.stale");
@@ -331,14 +401,31 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
             value = value?.ToString(CultureInfo.InvariantCulture),
         };
 
+    // As many as the test of the verdict needs; of a mean, as many of the identities have a value.
     private static long Needed(
         double mean,
         double variance,
         double effect,
         double alpha = 0.05,
         double power = 0.8,
-        double? tuning = null
-    ) => new Power(mean, variance, alpha, tuning).SampleSize(effect, power)!.Value;
+        double? valued = null,
+        int treatments = 1,
+        double smallest = 0.5
+    ) =>
+        new SequentialPower(
+            mean,
+            variance,
+            valued is null,
+            valued ?? 0,
+            valued is null || treatments == 1 ? 0.5 : 0.3334,
+            smallest,
+            alpha * (valued is null ? 0.9 : 1) / treatments
+        )
+        {
+            Floor = valued is null ? 25 : 50,
+        }
+            .SampleSize(effect, power)!
+            .Value;
 
     private static double Covariance(List<double> x, List<double> y) =>
         x.Zip(y).Sum(pair => (pair.First - x.Average()) * (pair.Second - y.Average())) / (x.Count - 1);

@@ -177,6 +177,23 @@ internal sealed record ArmStatisticsBody(
             Possible("sum_squares", n, sum, SumSquares);
             Possible("denominator_sum_squares", n, DenominatorSum ?? 0, DenominatorSumSquares);
             Possible("covariate_sum_squares", n, CovariateSum ?? 0, CovariateSumSquares);
+            PossibleCross("cross_sum", n, CrossSum, DenominatorSum, DenominatorSumSquares);
+            PossibleCross("covariate_cross_sum", n, CovariateCrossSum, CovariateSum, CovariateSumSquares);
+        }
+
+        void PossibleCross(string name, double n, double? cross, double? other, double? otherSquares)
+        {
+            var squares = SumSquares ?? (body.Kind == "proportion" ? Sum : null);
+            if (
+                cross is { } given
+                && squares is { } own
+                && other is { } otherSum
+                && otherSquares is { } others
+                && !SampleMoments.IsPossible(n, (Sum!.Value, own), (otherSum, others), given)
+            )
+            {
+                wrong($"{path}.{name}", "No pairs of numbers have these sums, sums of squares and this sum of products.");
+            }
         }
 
         void Possible(string name, double n, double sum, double? squares)

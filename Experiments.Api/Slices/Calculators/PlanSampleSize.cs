@@ -75,6 +75,10 @@ internal static class PlanSampleSize
             RuleFor(q => q.Body.MinimumDetectableEffect)
                 .Must(effect => effect is null || (effect > -1 && effect != 0 && Math.Abs(effect.Value) <= 1e6))
                 .WithMessage("This is relative to the mean, above -1, and not 0.");
+            RuleFor(q => q.Body.MinimumDetectableEffect)
+                .Must((query, effect) => query.Body.Baseline!.Mean * (1 + effect) <= 1)
+                .WithMessage("No proportion is above 1: baseline.mean times 1 plus this.")
+                .When(q => q.Body is { Kind: "proportion", Baseline.Mean: not null, MinimumDetectableEffect: not null });
             RuleFor(q => q.Body.Alpha).ExclusiveBetween(0, 1).WithMessage("This must lie between 0 and 1.");
             RuleFor(q => q.Body.Power).ExclusiveBetween(0, 1).WithMessage("This must lie between 0 and 1.");
             RuleFor(q => q.Body.Arms).InclusiveBetween(2, 100).WithMessage("This must be from 2 to 100.");

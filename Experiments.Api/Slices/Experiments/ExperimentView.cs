@@ -17,7 +17,9 @@ namespace Experiments.Api.Slices.Experiments;
          "rollout_percentage": 50, "variants": [{"key": "control", "value": "blue", "weight": 50},
              {"key": "green", "value": "green", "weight": 50}], "metrics": [],
                  "holdout": {"id": 1, "name": "Nobody's test", "percentage": 5}, "exposure": {"multiple_variants": "exclude"},
-         "parameters": {"minimum_detectable_effect": 0.05, "recommended_sample_size": 12600, "recommended_running_time": 9},
+         "parameters": {"minimum_detectable_effect": 0.05, "recommended_sample_size": 233760, "recommended_running_time": 9,
+             "test": "sequential", "alpha": 0.05, "power": 0.8, "comparisons": 1,
+             "baseline": {"identities": 1000, "mean": 0.1, "variance": 0.09, "source": "recent_events"}, "guardrails": []},
              "exposure_cohort": null, "archived": false, "conclusion": null, "conclusion_comment": null, "shipped_variant": null,
          "created_by": "alice@example.com", "created_at": "2026-11-22T12:00:00Z", "updated_at": "2026-11-22T12:30:00Z",
              "started_at": "2026-11-22T12:30:00Z", "ended_at": null}
@@ -128,7 +130,35 @@ internal sealed record ExperimentHoldout(long Id, string Name, decimal Percentag
 /// <param name="MinimumDetectableEffect">The smallest relative effect that it is to find.</param>
 /// <param name="RecommendedSampleSize">How many identities it takes, over all arms.</param>
 /// <param name="RecommendedRunningTime">How many days that takes, where it is known how many identities come in one.</param>
-internal sealed record ExperimentPlan(double? MinimumDetectableEffect, long? RecommendedSampleSize, double? RecommendedRunningTime);
+internal sealed record ExperimentPlan(double? MinimumDetectableEffect, long? RecommendedSampleSize, double? RecommendedRunningTime)
+{
+    /// <summary>The test that the size is for: the one that the verdict rests on, valid at any number of looks.</summary>
+    public string Test { get; init; } = "sequential";
+
+    public double? Alpha { get; init; }
+
+    public double? Power { get; init; }
+
+    /// <summary>The number of treatments among which the error rate is divided.</summary>
+    public int? Comparisons { get; init; }
+
+    public PlanBaselineView? Baseline { get; init; }
+
+    /// <summary>How many identities a single look at a time fixed in advance would take; only if asked for.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? FixedSampleSize { get; init; }
+
+    /// <summary>How many identities each metric that must not get worse needs to be found safe.</summary>
+    public IReadOnlyList<GuardrailPlan> Guardrails { get; init; } = [];
+}
+
+/// <summary>What a plan is made from: control once it is large enough, or recent events.</summary>
+internal sealed record PlanBaselineView(long Identities, double Mean, double Variance, string Source);
+
+/// <summary>
+/// How many identities in all variants it takes to find a metric safe by its margin if nothing changes; null if its baseline does not say.
+/// </summary>
+internal sealed record GuardrailPlan(long Metric, double Margin, long? SampleSize);
 
 /// <summary>The feature that an experiment stands on.</summary>
 internal sealed record ExperimentFeature(

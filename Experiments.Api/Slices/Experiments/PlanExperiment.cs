@@ -1,30 +1,30 @@
 using System.Text.Json;
 using Experiments.Api.Analysis;
 using Experiments.Api.Domain;
-using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
-using Experiments.Api.Statistics;
 using FluentValidation;
 using MediatR;
 
 namespace Experiments.Api.Slices.Experiments;
 
 /// <summary>
-/// Computes how many identities an experiment needs, and how many days that takes, from the baseline of its primary metric. The plan is
+/// Computes how many identities an experiment needs, and how many days that takes, for the test that its verdict will rest on. The plan is
 /// stored with the experiment, and its results report the progress. The baseline comes from control once the experiment runs, and before
 /// that from the events of recent days.
 /// </summary>
 internal static class PlanExperiment
 {
-    private const int FewestInControl = 50;
-
     public static void Map(RouteGroupBuilder experiments) =>
         experiments
-            .MapPost("/{id}/plan", context => context.Act<Body, ExperimentView>(body => new Command(context.Scope, context.Id, body)))
+            .MapPost(
+                "/{id}/plan",
+                context => context.Act<Body, ExperimentView>(body => new Command(context.Scope, context.Id, context.Query["fixed"], body))
+            )
             .WithTimeLimit(TimeSpan.FromSeconds(30))
             .WithOperation("planExperiment", "Calculate the sample size of an experiment and save it as its plan")
+            .HasQuery("fixed", "true to add the size for a single look at a time fixed in advance.", "true")
             .HasBody<Body>("""{"minimum_detectable_effect": 0.05, "power": 0.8}""")
             .Returns<ExperimentView>()
             .FailsWith(Problem.NoExperiment, Problem.Stale, Problem.ExperimentOver, Problem.NoBaseline);
@@ -33,46 +33,27 @@ internal static class PlanExperiment
         double? MinimumDetectableEffect = null,
         double? Alpha = null,
         double? Power = null,
-        bool? Sequential = null,
         double? IdentitiesPerDay = null
     );
 
-    internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<ExperimentView>>;
+    internal sealed record Command(CommandScope Scope, long Id, string? Fixed, Body Body) : IRequest<Result<ExperimentView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
         public Validator()
         {
+            RuleFor(c => c.Fixed).OneOf("true", "false");
             RuleFor(c => c.Body.MinimumDetectableEffect)
                 .Must(effect => effect is > -1 and not 0 and <= 1e6)
                 .WithMessage("This is required: relative to the mean, above -1, and not 0.");
-            RuleFor(c => c.Body.Alpha).ExclusiveBetween(0, 1).WithMessage("This must lie between 0 and 1.");
+            RuleFor(c => c.Body.Alpha).Must(alpha => alpha is null or (> 0 and < 0.5)).WithMessage("This must lie between 0 and 0.5.");
             RuleFor(c => c.Body.Power).ExclusiveBetween(0, 1).WithMessage("This must lie between 0 and 1.");
             RuleFor(c => c.Body.IdentitiesPerDay).GreaterThan(0).WithMessage("This must be above 0.");
         }
     }
 
-    internal sealed class Handler(Db db, Baseline baseline) : IRequestHandler<Command, Result<ExperimentView>>
+    internal sealed class Handler(Db db, PlanBaseline baselines) : IRequestHandler<Command, Result<ExperimentView>>
     {
-        private const string Known = $"""
-            SELECT e.status = 'completed' AS is_over, (SELECT min((v->>'weight')::numeric) FROM jsonb_array_elements(e.variants) AS v
-                WHERE (v->>'weight')::numeric > 0) AS smallest_weight,
-                   e.rollout_percentage::float8 / 100 * (1 - COALESCE((SELECT h.percentage FROM holdouts h
-                       WHERE h.id = e.holdout_id), 0)::float8 / 100) AS taking_part, COALESCE(l.backfilled, false) AS is_backfilled,
-                           l.aggregation, l.definition::text AS definition,
-                   (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts
-                       WHERE experiment_id = e.id AND outcome = '{ExposureState.InVariant}control') AS control,
-                   (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts
-                       WHERE experiment_id = e.id AND outcome LIKE '{ExposureState.InVariant}%') AS identities,
-                   {ResultsService.DaysRun} AS days,
-                   COALESCE(s.y, 0)::float8 AS y, COALESCE(s.yy, 0)::float8 AS yy, COALESCE(s.d, 0)::float8 AS d,
-                       COALESCE(s.dd, 0)::float8 AS dd, COALESCE(s.yd, 0)::float8 AS yd
-            FROM experiments e
-            LEFT JOIN experiment_metrics l ON l.experiment_id = e.id AND l.role = 'primary'
-            LEFT JOIN metric_sums s ON s.link_id = l.id AND s.arm = 0
-            WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
-            """;
-
         private const string Sql = $"""
             {ExperimentMutation.Subject}, changed AS (
                 UPDATE experiments e SET plan = @Plan::jsonb, updated_at = v.at, version = e.version + 1
@@ -86,44 +67,18 @@ internal static class PlanExperiment
 
         public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var known = await db.Row<Row>(Known, new { command.Id, command.Scope.EnvironmentId }, cancellationToken);
-            if (known is null or { IsOver: true } or { Aggregation: null })
+            var known = await baselines.Of(command.Scope.EnvironmentId, command.Id, cancellationToken);
+            if (known is null or { IsOver: true })
             {
-                return known is null ? Problem.NoExperiment
-                    : known.IsOver ? Problem.ExperimentOver
-                    : Problem.NoBaseline;
+                return known is null ? Problem.NoExperiment : Problem.ExperimentOver;
             }
 
-            // The stored sums of a winsorised metric are not winsorised, so they cannot be used.
-            var definition = MetricRules.Read(known.Definition!);
-            var isKnown = known.IsBackfilled && known.Control >= FewestInControl && definition.Winsorize is null;
-            var (sums, perDay) = isKnown
-                ? (new SufficientStatistics(known.Control, known.Y, known.YY, known.D, known.DD, known.YD), (double?)null)
-                : await Before(command.Scope.EnvironmentId, known, definition, cancellationToken);
-            perDay = known is { Control: >= FewestInControl, Days: > 0 } ? known.Identities / known.Days : perDay;
-            var unit =
-                sums.N < 2 ? default : Comparison.UnitOf(sums, MeasuredMetric.KindOf(Words.Parse<MetricAggregation>(known.Aggregation)));
-            var (body, effect) = (command.Body, command.Body.MinimumDetectableEffect!.Value);
-            if (!(unit.Variance > 0) || !double.IsFinite(unit.Variance) || unit.Mean == 0 || !double.IsFinite(unit.Mean))
+            var planned = Plan(command.Body, command.Fixed == "true", known);
+            if (planned.Value is not { } plan)
             {
-                return Problem.NoBaseline;
+                return planned.Failure!;
             }
 
-            var power = new Power(
-                unit.Mean,
-                unit.Variance,
-                body.Alpha ?? 0.05,
-                body.Sequential is true ? ConfidenceSequence.DefaultTuning : null
-            );
-            if (power.SampleSize(effect, body.Power ?? 0.8) is not { } each)
-            {
-                return ProblemResult.Field("minimum_detectable_effect", "No number of identities shows an effect as small as this.");
-            }
-
-            // The smallest arm has to have as many as an even split would give it.
-            var total = (long)Math.Ceiling(each / (double)(known.SmallestWeight / 100));
-            var daily = body.IdentitiesPerDay ?? perDay;
-            var plan = new ExperimentPlan(effect, total, daily > 0 ? Math.Ceiling(total / daily.Value) : null);
             var row = await db.ChangeLocked<ExperimentMutation.Row>(
                 Sql,
                 new
@@ -142,59 +97,63 @@ internal static class PlanExperiment
             {
                 null => Problem.NoExperiment,
                 { Stale: true } => Problem.Stale,
-                { Before: Domain.ExperimentStatus.Completed } => Problem.ExperimentOver,
+                { Before: ExperimentStatus.Completed } => Problem.ExperimentOver,
                 _ => row,
             };
         }
 
-        // Of the new identities, only those take part that the holdout leaves and the rollout includes.
-        private async Task<(SufficientStatistics Sums, double? PerDay)> Before(
-            long environmentId,
-            Row known,
-            MetricDefinition definition,
-            CancellationToken ct
-        )
+        private static Result<ExperimentPlan> Plan(Body body, bool withFixed, PlanInput known)
         {
-            var (sums, perDay) = await db.Elsewhere(() =>
-                baseline.Of(environmentId, Words.Parse<MetricAggregation>(known.Aggregation), definition, ct).OrDetach(ct)
-            );
-            return (sums, perDay * known.TakingPart);
-        }
+            var (alpha, wanted, effect) = (body.Alpha ?? SequentialTests.Alpha, body.Power ?? 0.8, body.MinimumDetectableEffect!.Value);
+            if (
+                known.Metrics.FirstOrDefault(metric => metric.IsPrimary) is not { } primary
+                || PlanDesign.Of(primary.Planned, primary.Sums, known.Weights, alpha) is not { } test
+            )
+            {
+                return Problem.NoBaseline;
+            }
 
-        // What is known of the experiment. The sums are those of the primary metric in control; see metric_sums.
-        private sealed record Row
-        {
-            public bool IsOver { get; init; }
+            if (primary.Sums.N < PlanBaseline.FewestIdentities)
+            {
+                return new ProblemResult(
+                    Problem.NoBaseline,
+                    $"The baseline has {primary.Sums.N} identities, and a plan needs {PlanBaseline.FewestIdentities}. "
+                        + "Send the events of the primary metric for a few days."
+                );
+            }
 
-            /// <summary>In per cent.</summary>
-            public decimal SmallestWeight { get; init; }
+            if (test is { IsProportion: true, Margin: null } && test.Mean * (1 + effect) >= 1)
+            {
+                return ProblemResult.Field(
+                    "minimum_detectable_effect",
+                    FormattableString.Invariant($"The baseline is {test.Mean:0.####}, and no proportion is above 1.")
+                );
+            }
 
-            /// <summary>The share of identities that neither the rollout nor the holdout leaves out.</summary>
-            public double TakingPart { get; init; }
+            if (test.SampleSize(effect, wanted) is not { } total)
+            {
+                return ProblemResult.Field("minimum_detectable_effect", "No number of identities shows an effect as small as this.");
+            }
 
-            public bool IsBackfilled { get; init; }
-
-            public string? Aggregation { get; init; }
-
-            public string? Definition { get; init; }
-
-            /// <summary>The identities in control.</summary>
-            public long Control { get; init; }
-
-            /// <summary>The identities in all variants.</summary>
-            public long Identities { get; init; }
-
-            public double Days { get; init; }
-
-            public double Y { get; init; }
-
-            public double YY { get; init; }
-
-            public double D { get; init; }
-
-            public double DD { get; init; }
-
-            public double YD { get; init; }
+            var daily = body.IdentitiesPerDay ?? known.PerDay;
+            return new ExperimentPlan(effect, total, daily > 0 ? Math.Ceiling(total / daily.Value) : null)
+            {
+                Alpha = alpha,
+                Power = wanted,
+                Comparisons = known.Weights.Skip(1).Count(weight => weight > 0),
+                Baseline = new((long)primary.Sums.N, test.Mean, test.Variance, primary.Source),
+                FixedSampleSize = withFixed ? (test with { IsFixed = true }).SampleSize(effect, wanted) : null,
+                Guardrails =
+                [
+                    .. known
+                        .Metrics.Where(metric => !metric.IsPrimary)
+                        .Select(metric => new GuardrailPlan(
+                            metric.Metric,
+                            metric.Planned.Margin,
+                            PlanDesign.Of(metric.Planned, metric.Sums, known.Weights, alpha)?.SampleSize(0, wanted)
+                        )),
+                ],
+            };
         }
     }
 }
