@@ -92,11 +92,12 @@ internal sealed record ResultsInput(
 
     private static MeasuredMetric Measured(JsonNode metric, int arms, Action<long, Exception> failed)
     {
-        var sums = new SufficientStatistics[arms];
+        var (sums, exact) = (new SufficientStatistics[arms], new ExactSums?[arms]);
         // Held-out identities belong to no arm.
         foreach (var arm in metric["sums"]!.AsArray().Where(arm => arm!["arm"]!.GetValue<int>() >= 0))
         {
             sums[arm!["arm"]!.GetValue<int>()] = SumsOf(arm);
+            exact[arm["arm"]!.GetValue<int>()] = new(arm);
         }
 
         var link = metric["link"]!.GetValue<long>();
@@ -124,6 +125,7 @@ internal sealed record ResultsInput(
             [.. metric["steps"]!.AsArray().Select(step => (step![0]!.GetValue<int>(), step[1]!.GetValue<int>(), step[2]!.GetValue<long>()))]
         )
         {
+            Exact = exact,
             IsBackfilling = !metric["backfilled"]!.GetValue<bool>(),
             Margin = metric["margin"]!.GetValue<double>(),
             // A metric whose sums overflow a number cannot be evaluated.
@@ -220,5 +222,9 @@ internal sealed record MeasuredMetric(
     /// <summary>Whether the metric could not be read, so that it cannot be evaluated.</summary>
     public bool Failed { get; init; }
 
-    public SufficientStatistics Arm(int index, long n) => Sums[index] with { N = n };
+    /// <summary>The same sums exactly, by the index of the variant; null where they are only known as floating-point numbers.</summary>
+    public IReadOnlyList<ExactSums?> Exact { get; init; } = [];
+
+    public SufficientStatistics Arm(int index, long n) =>
+        Exact.ElementAtOrDefault(index) is { } exact ? Sums[index] with { N = n, Centred = exact.About(n) } : Sums[index] with { N = n };
 }

@@ -271,6 +271,7 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
         ).ToDictionary(row => (int)row.Arm);
         return metric with
         {
+            Exact = [],
             Sums =
             [
                 .. metric.Sums.Select(

@@ -18,11 +18,8 @@ internal sealed record Cuped(double Theta, Effect Effect, Effect Cautious)
 
     public static Cuped Between(SufficientStatistics control, SufficientStatistics treatment)
     {
-        var pooled = control + treatment;
-        var ofX = SampleMoments.Covariance(pooled.N, pooled.CovariateSum, pooled.CovariateSum, pooled.CovariateSumSquares);
-        var ofY = SampleMoments.Covariance(pooled.N, pooled.Sum, pooled.Sum, pooled.SumSquares);
-        var theta =
-            ofX > 0 && ofY > 0 ? SampleMoments.Covariance(pooled.N, pooled.Sum, pooled.CovariateSum, pooled.CovariateCrossSum) / ofX : 0;
+        var pooled = CentredSums.Together(control, treatment);
+        var theta = pooled is { XX: > 0, YY: > 0 } ? pooled.YX / pooled.XX : 0;
         var (c, t) = (Adjust(control, theta), Adjust(treatment, theta));
         var mean = new ControlMean(
             control.Sum / control.N,
@@ -39,11 +36,9 @@ internal sealed record Cuped(double Theta, Effect Effect, Effect Cautious)
         return new(arm.N, (arm.Sum - (theta * arm.CovariateSum)) / arm.N, left > Rounding * (ofY + ofX + Math.Abs(both)) ? left : 0);
     }
 
-    private static double Variance(SufficientStatistics arm) => SampleMoments.Covariance(arm.N, arm.Sum, arm.Sum, arm.SumSquares);
+    private static double Variance(SufficientStatistics arm) => SampleMoments.PerIdentity(arm.N, arm.Centred.YY);
 
-    private static double Covariate(SufficientStatistics arm) =>
-        SampleMoments.Covariance(arm.N, arm.CovariateSum, arm.CovariateSum, arm.CovariateSumSquares);
+    private static double Covariate(SufficientStatistics arm) => SampleMoments.PerIdentity(arm.N, arm.Centred.XX);
 
-    private static double Shared(SufficientStatistics arm) =>
-        SampleMoments.Covariance(arm.N, arm.Sum, arm.CovariateSum, arm.CovariateCrossSum);
+    private static double Shared(SufficientStatistics arm) => SampleMoments.PerIdentity(arm.N, arm.Centred.YX);
 }

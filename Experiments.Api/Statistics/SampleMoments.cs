@@ -8,7 +8,7 @@ namespace Experiments.Api.Statistics;
 internal readonly record struct SampleMoments(double N, double Mean, double Variance)
 {
     public static SampleMoments OfMean(SufficientStatistics arm) =>
-        new(arm.N, arm.Sum / arm.N, Math.Max(0, Covariance(arm.N, arm.Sum, arm.Sum, arm.SumSquares)));
+        new(arm.N, arm.Sum / arm.N, Math.Max(0, PerIdentity(arm.N, arm.Centred.YY)));
 
     public static SampleMoments OfProportion(SufficientStatistics arm)
     {
@@ -19,19 +19,13 @@ internal readonly record struct SampleMoments(double N, double Mean, double Vari
     public static SampleMoments OfRatio(SufficientStatistics arm)
     {
         var (y, d) = (arm.Sum / arm.N, arm.DenominatorSum / arm.N);
-        var ofY = Covariance(arm.N, arm.Sum, arm.Sum, arm.SumSquares);
-        var ofD = Covariance(arm.N, arm.DenominatorSum, arm.DenominatorSum, arm.DenominatorSumSquares);
-        var both = Covariance(arm.N, arm.Sum, arm.DenominatorSum, arm.CrossSum);
+        var centred = arm.Centred;
+        var (ofY, ofD, both) = (PerIdentity(arm.N, centred.YY), PerIdentity(arm.N, centred.DD), PerIdentity(arm.N, centred.YD));
         return new(arm.N, y / d, Math.Max(0, (ofY / (d * d)) + (ofD * y * y / (d * d * d * d)) - (2 * both * y / (d * d * d))));
     }
 
-    /// <summary>The unbiased covariance of two variables; with themselves, their variance.</summary>
-    public static double Covariance(double n, double sum, double other, double cross)
-    {
-        var covariance = n > 1 ? (cross - (sum / n * other)) / (n - 1) : 0;
-        // What is left of two numbers that rounding cannot tell apart is nothing.
-        return Math.Abs(covariance) * (n - 1) <= 2e-15 * Math.Abs(cross) ? 0 : covariance;
-    }
+    /// <summary>An unbiased variance or covariance, from a sum of squares or of products about the means.</summary>
+    public static double PerIdentity(double n, double centred) => n > 1 ? centred / (n - 1) : 0;
 
     /// <summary>
     /// Whether these could be the sums, the sums of squares and the sum of products of any <paramref name="n"/> pairs of numbers: the

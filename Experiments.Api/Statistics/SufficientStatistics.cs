@@ -29,6 +29,15 @@ internal readonly record struct SufficientStatistics(
     double DenominatorNonZero = 0
 )
 {
+    private CentredSums? Given { get; init; }
+
+    /// <summary>The sums about the means: as they were given, or else from the raw sums.</summary>
+    public CentredSums Centred
+    {
+        get => Given ?? CentredSums.Of(this);
+        init => Given = value;
+    }
+
     /// <summary>Whether no sum has overflowed.</summary>
     public bool AreFinite =>
         double.IsFinite(Sum)
@@ -53,7 +62,10 @@ internal readonly record struct SufficientStatistics(
             one.CovariateCrossSum + other.CovariateCrossSum,
             one.NonZero + other.NonZero,
             one.DenominatorNonZero + other.DenominatorNonZero
-        );
+        )
+        {
+            Given = one.Given is null && other.Given is null ? null : CentredSums.Together(one, other),
+        };
 
     public static SufficientStatistics Add(SufficientStatistics left, SufficientStatistics right) => left + right;
 }
