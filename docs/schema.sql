@@ -165,7 +165,9 @@ CREATE TABLE experiments (
     created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     updated_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     started_at timestamp with time zone,
+    events_before bigint NOT NULL DEFAULT 0, -- How many events the environment had counted at the first start.
     ended_at timestamp with time zone,
+    windows_run_on interval NOT NULL DEFAULT '00:00:00'::interval, -- For how long after the end the windows of identities run on. Results are final when that and the period for late events are over.
     deleted_at timestamp with time zone,
     runs tstzmultirange NOT NULL DEFAULT '{}'::tstzmultirange, -- When it was running; a gap between two runs is a pause.
     off tstzmultirange NOT NULL DEFAULT '{}'::tstzmultirange, -- When, since the first start, its feature was switched off.
@@ -187,6 +189,7 @@ CREATE TABLE experiments (
     CHECK ((jsonb_typeof(transforms) = 'object'::text)),
     CHECK ((type = ANY (ARRAY['product'::text, 'web'::text]))),
     CHECK (split_is_valid(variants)),
+    CHECK (((windows_run_on >= '00:00:00'::interval) AND (windows_run_on <= '30 days'::interval))),
     FOREIGN KEY (feature_id, environment_id) REFERENCES features(id, environment_id),
     FOREIGN KEY (holdout_id, environment_id) REFERENCES holdouts(id, environment_id),
     UNIQUE (id, environment_id)
@@ -242,7 +245,7 @@ CREATE TABLE metrics (
     updated_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     deleted_at timestamp with time zone,
     PRIMARY KEY (id),
-    CHECK ((aggregation = ANY (ARRAY['occurrence'::text, 'count'::text, 'sum'::text, 'mean'::text, 'ratio'::text, 'funnel'::text, 'retention'::text]))),
+    CHECK ((aggregation = ANY (ARRAY['occurrence'::text, 'count'::text, 'count_distinct'::text, 'sum'::text, 'max'::text, 'min'::text, 'mean'::text, 'ratio'::text, 'funnel'::text, 'retention'::text]))),
     CHECK ((char_length(description) <= 10000)),
     CHECK ((direction = ANY (ARRAY['up'::text, 'down'::text, 'informational'::text]))),
     CHECK (((margin >= (0)::double precision) AND (margin <= (1)::double precision))),
@@ -360,6 +363,7 @@ CREATE TABLE exposures (
     PRIMARY KEY (experiment_id, identity),
     FOREIGN KEY (experiment_id) REFERENCES experiments(id)
 );
+CREATE INDEX exposures_enrolled ON exposures USING btree (experiment_id, enrolled_at) WHERE (counts_in IS NOT NULL);
 CREATE INDEX exposures_counting ON exposures USING btree (experiment_id, counts_in, identity) WHERE (counts_in IS NOT NULL);
 
 -- How many identities count in each variant, or are excluded and why, by the hour of their first exposure.
@@ -377,11 +381,13 @@ CREATE TABLE unit_metrics (
     experiment_id bigint NOT NULL,
     identity uuid NOT NULL,
     arm smallint, -- The index of the variant in which the identity counts.
-    numbers double precision[] NOT NULL, -- Two per metric, in the order in which they were attached: its value, and what goes with it (a denominator, a covariate, or the steps of a funnel). Empty while all are 0.
+    numbers double precision[] NOT NULL, -- The values of each metric, in the order in which they were attached: the value itself, and what its kind needs beside it (a denominator, a covariate, the steps of a funnel, and so on). Empty while all are 0.
+    due_at timestamp with time zone, -- When the values may change by the passing of time alone, at the earliest: a window is over then. Null if they never do.
     events bytea NOT NULL, -- A binary format of the service.
     PRIMARY KEY (experiment_id, identity),
     FOREIGN KEY (experiment_id) REFERENCES experiments(id)
 );
+CREATE INDEX unit_metrics_due ON unit_metrics USING btree (experiment_id, due_at) WHERE (due_at IS NOT NULL);
 
 -- The sufficient statistics of each metric and arm: sums over identities of the value y, the denominator d and the covariate x. Exact, so that what is subtracted leaves nothing behind.
 CREATE TABLE metric_sums (
@@ -397,7 +403,19 @@ CREATE TABLE metric_sums (
     yx numeric NOT NULL,
     y_non_zero bigint NOT NULL, -- How many identities of the arm have a y other than 0.
     d_non_zero bigint NOT NULL, -- How many have a d other than 0.
+    not_numbers bigint NOT NULL DEFAULT 0, -- How many events have no number where there should be one.
+    waiting bigint NOT NULL DEFAULT 0, -- Of retention, how many identities have started but count only once their window is over.
     PRIMARY KEY (link_id, arm),
+    FOREIGN KEY (link_id) REFERENCES experiment_metrics(id) ON DELETE CASCADE
+);
+
+-- For metrics whose identities count once their windows are over: up to when that has been taken into account.
+CREATE TABLE metric_maturity (
+    link_id bigint NOT NULL,
+    as_of timestamp with time zone NOT NULL, -- The values of all identities are those of this instant.
+    exposed_until timestamp with time zone, -- Identities exposed until then count. Null if there are none, and for retention, whose windows begin with an event.
+    complete_until timestamp with time zone, -- Identities exposed until then have had their whole window; the windows of others that count were cut short at the end.
+    PRIMARY KEY (link_id),
     FOREIGN KEY (link_id) REFERENCES experiment_metrics(id) ON DELETE CASCADE
 );
 
@@ -438,6 +456,7 @@ CREATE TABLE results (
     payload jsonb,
     as_of timestamp with time zone,
     evidence jsonb, -- The smallest p-values and the intersection of the intervals over the hourly looks.
+    epoch integer NOT NULL DEFAULT 0, -- Raised when what was computed or found before is no longer valid, so that a computation in progress does not store it.
     looked_at timestamp with time zone, -- The last of the hourly looks.
     last_error text,
     last_error_at timestamp with time zone,
@@ -513,7 +532,7 @@ BEGIN
            AND NOT EXISTS (
                SELECT FROM experiments
                WHERE started_at < month AND deleted_at IS NULL
-                   AND (ended_at IS NULL OR ended_at + final_after > clock_timestamp()))
+                   AND (ended_at IS NULL OR ended_at + windows_run_on + final_after > clock_timestamp()))
         THEN
             EXECUTE format('DROP TABLE %I', name);
             RETURN NEXT name;
@@ -574,6 +593,26 @@ CREATE OR REPLACE FUNCTION next_event_batch()
  RETURNS bigint
  LANGUAGE sql
 AS $function$SELECT (floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint << 20) | (nextval('event_batch_numbers') & 1048575)$function$;
+
+CREATE OR REPLACE FUNCTION open_window(definition jsonb)
+ RETURNS interval
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+DECLARE
+    hours double precision := 0;
+BEGIN
+    IF definition->>'maturity' = 'all' THEN
+        RETURN interval '0';
+    END IF;
+    IF jsonb_typeof(definition->'conversion_window_hours') = 'number' THEN
+        hours := (definition->>'conversion_window_hours')::double precision;
+    END IF;
+    IF jsonb_typeof(definition->'to_hours') = 'number' THEN
+        hours := hours + (definition->>'to_hours')::double precision;
+    END IF;
+    RETURN hours * interval '1 hour';
+END $function$;
 
 CREATE OR REPLACE FUNCTION options_are_valid(options jsonb)
  RETURNS boolean

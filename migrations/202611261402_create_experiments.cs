@@ -118,7 +118,9 @@ public sealed class CreateExperiments : TableMigration
                 created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
                 updated_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
                 started_at         timestamptz,
+                events_before      bigint NOT NULL DEFAULT 0,
                 ended_at           timestamptz,
+                windows_run_on     interval NOT NULL DEFAULT '0' CHECK (windows_run_on BETWEEN '0' AND '30 days'),
                 deleted_at         timestamptz,
                 runs               tstzmultirange NOT NULL DEFAULT '{}',
                 off                tstzmultirange NOT NULL DEFAULT '{}',
@@ -139,6 +141,10 @@ public sealed class CreateExperiments : TableMigration
             COMMENT ON COLUMN experiments.exposure IS
                 'What counts as an exposure: {event?, feature_property?, test_identities?, multiple_variants?}.';
             COMMENT ON COLUMN experiments.salt IS 'Hashed with an identifier to decide enrolment and variant.';
+            COMMENT ON COLUMN experiments.events_before IS 'How many events the environment had counted at the first start.';
+            COMMENT ON COLUMN experiments.windows_run_on IS
+                'For how long after the end the windows of identities run on. Results are final when that and the period for late events '
+                'are over.';
             COMMENT ON COLUMN experiments.runs IS 'When it was running; a gap between two runs is a pause.';
             COMMENT ON COLUMN experiments.off IS 'When, since the first start, its feature was switched off.';
             CREATE UNIQUE INDEX experiments_active ON experiments (environment_id, feature_id)

@@ -16,7 +16,8 @@ public sealed class CreateMetrics : TableMigration
                 environment_id bigint NOT NULL REFERENCES environments,
                 name           text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 255),
                 description    text NOT NULL DEFAULT '' CHECK (char_length(description) <= 10000),
-                aggregation    text NOT NULL CHECK (aggregation IN ('occurrence', 'count', 'sum', 'mean', 'ratio', 'funnel', 'retention')),
+                aggregation    text NOT NULL CHECK (aggregation IN ('occurrence', 'count', 'count_distinct', 'sum', 'max',
+                    'min', 'mean', 'ratio', 'funnel', 'retention')),
                 direction      text NOT NULL DEFAULT 'up' CHECK (direction IN ('up', 'down', 'informational')),
                 margin         double precision CHECK (margin BETWEEN 0 AND 1),
                 definition     jsonb NOT NULL,
@@ -42,6 +43,23 @@ public sealed class CreateMetrics : TableMigration
                 SELECT CASE WHEN direction = 'down' THEN CASE role WHEN 'guardrail' THEN 'not_increase' ELSE 'decrease' END
                             ELSE CASE role WHEN 'guardrail' THEN 'not_decrease' ELSE 'increase' END END
             $$;
+
+            -- How long after an exposure the value of an identity may be open, where it counts once that is over.
+            CREATE FUNCTION open_window(definition jsonb) RETURNS interval LANGUAGE plpgsql IMMUTABLE AS $$
+            DECLARE
+                hours double precision := 0;
+            BEGIN
+                IF definition->>'maturity' = 'all' THEN
+                    RETURN interval '0';
+                END IF;
+                IF jsonb_typeof(definition->'conversion_window_hours') = 'number' THEN
+                    hours := (definition->>'conversion_window_hours')::double precision;
+                END IF;
+                IF jsonb_typeof(definition->'to_hours') = 'number' THEN
+                    hours := hours + (definition->>'to_hours')::double precision;
+                END IF;
+                RETURN hours * interval '1 hour';
+            END $$;
 
             CREATE TABLE experiment_metrics (
                 id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -88,6 +106,6 @@ public sealed class CreateMetrics : TableMigration
     public override void Down()
     {
         DropTables();
-        Execute.Sql("DROP FUNCTION expected_direction_of; DROP FUNCTION directions_agree;");
+        Execute.Sql("DROP FUNCTION open_window; DROP FUNCTION expected_direction_of; DROP FUNCTION directions_agree;");
     }
 }

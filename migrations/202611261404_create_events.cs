@@ -117,7 +117,7 @@ public sealed class CreateEvents : TableMigration
                        AND NOT EXISTS (
                            SELECT FROM experiments
                            WHERE started_at < month AND deleted_at IS NULL
-                               AND (ended_at IS NULL OR ended_at + final_after > clock_timestamp()))
+                               AND (ended_at IS NULL OR ended_at + windows_run_on + final_after > clock_timestamp()))
                     THEN
                         EXECUTE format('DROP TABLE %I', name);
                         RETURN NEXT name;

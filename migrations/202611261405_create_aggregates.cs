@@ -16,6 +16,7 @@ public sealed class CreateAggregates : TableMigration
             "unit_metrics",
             "metric_sums",
             "metric_steps",
+            "metric_maturity",
             "counting_holds",
             "unreadable_definitions",
             "results",
@@ -58,6 +59,7 @@ public sealed class CreateAggregates : TableMigration
             COMMENT ON COLUMN exposures.counts_in IS
                 'The index of the variant in which it counts, -1 where it counts as held out; null where it is excluded.';
             COMMENT ON COLUMN exposures.draw IS 'A number from 0 to 1: a rollout above it includes the identity.';
+            CREATE INDEX exposures_enrolled ON exposures (experiment_id, enrolled_at) WHERE counts_in IS NOT NULL;
             CREATE INDEX exposures_counting ON exposures (experiment_id, counts_in, identity) WHERE counts_in IS NOT NULL;
 
             CREATE TABLE exposure_counts (
@@ -78,6 +80,7 @@ public sealed class CreateAggregates : TableMigration
                 identity      uuid NOT NULL,
                 arm           smallint,
                 numbers       double precision[] NOT NULL,
+                due_at        timestamptz,
                 events        bytea NOT NULL,
                 PRIMARY KEY (experiment_id, identity)
             ) WITH (fillfactor = 70);
@@ -87,8 +90,11 @@ public sealed class CreateAggregates : TableMigration
             ALTER TABLE unit_metrics ALTER events SET STORAGE EXTERNAL;
             COMMENT ON COLUMN unit_metrics.arm IS 'The index of the variant in which the identity counts.';
             COMMENT ON COLUMN unit_metrics.numbers IS
-                'Two per metric, in the order in which they were attached: its value, and what goes with it (a denominator, a covariate, '
-                'or the steps of a funnel). Empty while all are 0.';
+                'The values of each metric, in the order in which they were attached: the value itself, and what its kind needs beside it '
+                '(a denominator, a covariate, the steps of a funnel, and so on). Empty while all are 0.';
+            COMMENT ON COLUMN unit_metrics.due_at IS
+                'When the values may change by the passing of time alone, at the earliest: a window is over then. Null if they never do.';
+            CREATE INDEX unit_metrics_due ON unit_metrics (experiment_id, due_at) WHERE due_at IS NOT NULL;
             COMMENT ON COLUMN unit_metrics.events IS 'A binary format of the service.';
 
             CREATE TABLE metric_sums (
@@ -104,6 +110,8 @@ public sealed class CreateAggregates : TableMigration
                 yx         numeric NOT NULL,
                 y_non_zero bigint NOT NULL,
                 d_non_zero bigint NOT NULL,
+                not_numbers bigint NOT NULL DEFAULT 0,
+                waiting     bigint NOT NULL DEFAULT 0,
                 PRIMARY KEY (link_id, arm)
             );
             COMMENT ON TABLE metric_sums IS
@@ -111,6 +119,22 @@ public sealed class CreateAggregates : TableMigration
                 'covariate x. Exact, so that what is subtracted leaves nothing behind.';
             COMMENT ON COLUMN metric_sums.y_non_zero IS 'How many identities of the arm have a y other than 0.';
             COMMENT ON COLUMN metric_sums.d_non_zero IS 'How many have a d other than 0.';
+            COMMENT ON COLUMN metric_sums.not_numbers IS 'How many events have no number where there should be one.';
+            COMMENT ON COLUMN metric_sums.waiting IS 'Of retention, how many identities have started but count only once their window is over.';
+
+            CREATE TABLE metric_maturity (
+                link_id        bigint PRIMARY KEY REFERENCES experiment_metrics ON DELETE CASCADE,
+                as_of          timestamptz NOT NULL,
+                exposed_until  timestamptz,
+                complete_until timestamptz
+            );
+            COMMENT ON TABLE metric_maturity IS
+                'For metrics whose identities count once their windows are over: up to when that has been taken into account.';
+            COMMENT ON COLUMN metric_maturity.as_of IS 'The values of all identities are those of this instant.';
+            COMMENT ON COLUMN metric_maturity.exposed_until IS
+                'Identities exposed until then count. Null if there are none, and for retention, whose windows begin with an event.';
+            COMMENT ON COLUMN metric_maturity.complete_until IS
+                'Identities exposed until then have had their whole window; the windows of others that count were cut short at the end.';
 
             CREATE TABLE metric_steps (
                 link_id bigint NOT NULL REFERENCES experiment_metrics ON DELETE CASCADE,
@@ -145,6 +169,7 @@ public sealed class CreateAggregates : TableMigration
                 payload              jsonb,
                 as_of                timestamptz,
                 evidence             jsonb,
+                epoch                integer NOT NULL DEFAULT 0,
                 looked_at            timestamptz,
                 last_error           text,
                 last_error_at        timestamptz
@@ -153,6 +178,8 @@ public sealed class CreateAggregates : TableMigration
                 'The last computed results of each experiment: a cache of what follows from the sums, and what the hourly looks have found.';
             COMMENT ON COLUMN results.evidence IS
                 'The smallest p-values and the intersection of the intervals over the hourly looks.';
+            COMMENT ON COLUMN results.epoch IS
+                'Raised when what was computed or found before is no longer valid, so that a computation in progress does not store it.';
             COMMENT ON COLUMN results.looked_at IS 'The last of the hourly looks.';
 
             -- Apart from the results, so that whoever has asked for a refresh holds up nobody who computes them.

@@ -12,6 +12,9 @@ internal static partial class AggregationLog
     [LoggerMessage(LogLevel.Error, "Metric backfill failed")]
     public static partial void BackfillFailed(this ILogger logger, Exception exception);
 
+    [LoggerMessage(LogLevel.Error, "Windows that are over could not be taken into account; retrying")]
+    public static partial void MaturingFailed(this ILogger logger, Exception exception);
+
     [LoggerMessage(LogLevel.Debug, "Metric backfill waits for a lock")]
     public static partial void BackfillLocked(this ILogger logger, Exception exception);
 

@@ -30,6 +30,7 @@ internal sealed class AggregationWorker(
     private readonly ILogger _logger = loggers.CreateLogger<AggregationWorker>();
     private readonly EnvironmentHolds _holds = new(loggers.CreateLogger<EnvironmentHolds>());
     private readonly SemaphoreSlim _wake = new(0, 1);
+    private readonly Stopwatch _sinceMatured = new();
     private long _unsummarised;
     private volatile TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -118,6 +119,7 @@ internal sealed class AggregationWorker(
     {
         var late = options.Value.LateEvents;
         await using var connection = await source.OpenConnectionAsync(ct);
+        await LetMature(source, connection, ct);
         for (var skipped = new HashSet<long>(); ; )
         {
             // Backfill and new events alternate, one page and one batch at a time, so that neither has to wait for the other to finish.
@@ -149,6 +151,29 @@ internal sealed class AggregationWorker(
             {
                 await SummariseNew(connection);
                 _unsummarised = 0;
+            }
+        }
+    }
+
+    // At most once a second. An experiment that fails holds up no other, and is tried again the next time.
+    private async Task LetMature(NpgsqlDataSource source, NpgsqlConnection connection, CancellationToken ct)
+    {
+        if (_sinceMatured.Elapsed < Idle && _sinceMatured.IsRunning)
+        {
+            return;
+        }
+
+        _sinceMatured.Restart();
+        var skipped = new HashSet<long>();
+        for (var isDue = true; isDue; )
+        {
+            try
+            {
+                isDue = await new WindowClock(source, connection, unreadable).Advance(skipped, _holds.All, ct);
+            }
+            catch (Exception exception) when (EnvironmentHolds.MayConcernOne(exception) && !ct.IsCancellationRequested)
+            {
+                _logger.MaturingFailed(exception);
             }
         }
     }

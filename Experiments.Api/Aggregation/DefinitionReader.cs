@@ -27,13 +27,13 @@ internal sealed class DefinitionReader(NpgsqlDataSource source, NpgsqlConnection
 
     private const string Definitions = """
         SELECT e.id, e.environment_id, f.name AS feature_name, e.salt, e.variants::text AS variants, e.rollouts::text AS rollouts,
-               e.rollout_percentage, e.runs - e.off AS runs, e.ended_at, h.salt AS holdout_salt, h.percentage AS holdout_percentage,
+               e.rollout_percentage, e.runs - e.off AS runs, e.ended_at, e.windows_run_on, h.salt AS holdout_salt, h.percentage AS holdout_percentage,
                    e.exposure::text AS exposure
         FROM experiments e
         JOIN features f ON f.id = e.feature_id
         LEFT JOIN holdouts h ON h.id = e.holdout_id
         WHERE e.environment_id = ANY (@environments) AND e.started_at - interval '30 days' < @until
-            AND (e.ended_at IS NULL OR e.ended_at >= @from) AND e.deleted_at IS NULL
+            AND (e.ended_at IS NULL OR e.ended_at + e.windows_run_on >= @from) AND e.deleted_at IS NULL
         ORDER BY e.id
         """;
 
@@ -62,8 +62,9 @@ internal sealed class DefinitionReader(NpgsqlDataSource source, NpgsqlConnection
         return MetricLink.Of(
             await connection.QueryAsync<MetricLink.Row>(
                 """
-                SELECT id, experiment_id, aggregation, definition::text AS definition
-                FROM experiment_metrics WHERE experiment_id = ANY (@ids)
+                SELECT l.id, l.experiment_id, l.aggregation, l.definition::text AS definition, t.as_of
+                FROM experiment_metrics l LEFT JOIN metric_maturity t ON t.link_id = l.id
+                WHERE l.experiment_id = ANY (@ids)
                 """,
                 new
                 {

@@ -37,7 +37,10 @@ internal sealed class ExperimentDefinition
             ],
             row.RolloutPercentage,
             row.EndedAt
-        );
+        )
+        {
+            WindowsCloseAt = row.EndedAt + row.WindowsRunOn,
+        };
     }
 
     public long Id { get; }
@@ -61,9 +64,9 @@ internal sealed class ExperimentDefinition
         ];
 
     /// <summary>
-    /// Whether an event received at this time is too late to count: the experiment has ended, and the period for late events is over.
+    /// Whether an event received at this time is too late to count: the experiment has ended, its windows are closed, and the period for late events is over.
     /// </summary>
-    public bool WasFinal(DateTime receivedAt, TimeSpan late) => Timeline.EndedAt is { } ended && receivedAt > ended + late;
+    public bool WasFinal(DateTime receivedAt, TimeSpan late) => Timeline.WindowsCloseAt is { } closed && receivedAt > closed + late;
 
     /// <summary>
     /// Whether an event is an exposure to this experiment. An exposure from the SDKs names the experiment, or else only its feature. At
@@ -171,6 +174,8 @@ internal sealed class ExperimentDefinition
         public NpgsqlRange<DateTime>[] Runs { get; init; } = [];
 
         public DateTime? EndedAt { get; init; }
+
+        public TimeSpan WindowsRunOn { get; init; }
 
         public string? HoldoutSalt { get; init; }
 

@@ -64,9 +64,9 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
             ExposureState? exposures = known.TryGetValue(key, out var fresh) || exposed.TryGetValue(key, out fresh) ? fresh : null;
             var experiment = _experiments[key.ExperimentId];
             var now = experiment.Values(history, exposures);
-            if (experiment.Post(delta, (old?.Arm, old?.Numbers ?? []), now) || hasGrown)
+            if (experiment.Post(delta, old?.Values ?? UnitValues.None, now) || hasGrown)
             {
-                changed.Add(new(key, now.Arm, now.Numbers, history.Pack()));
+                changed.Add(UnitMetrics.Of(key, now, history.Pack()));
             }
         }
     }

@@ -49,7 +49,7 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
             RETURNING experiment_id
         )
         -- So that results are computed again, even final ones.
-        UPDATE results SET as_of = NULL WHERE experiment_id IN (SELECT experiment_id FROM healed);
+        UPDATE results SET as_of = NULL, epoch = epoch + 1 WHERE experiment_id IN (SELECT experiment_id FROM healed);
         """;
 
     /// <summary>

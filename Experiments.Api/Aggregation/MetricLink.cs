@@ -10,26 +10,23 @@ internal sealed class MetricLink
     private readonly MetricDefinition _definition;
     private readonly MetricFormula _formula;
     private readonly IReadOnlyList<MetricSource> _sources;
-    private readonly bool _hasSteps;
-    private readonly bool _hasDenominator;
+    private readonly MetricAggregation _aggregation;
 
     private MetricLink(Row row, ExperimentDefinition experiment)
     {
         (Id, Experiment, _definition) = (row.Id, experiment, MetricRules.Read(row.Definition));
-        var aggregation = Words.Parse<MetricAggregation>(row.Aggregation);
+        (_aggregation, AsOf) = (Words.Parse<MetricAggregation>(row.Aggregation), row.AsOf);
         MetricRules.Check(row.Aggregation, _definition, (path, message) => throw new FormatException($"{path}: {message}"));
-        _formula = new(aggregation, _definition);
+        _formula = new(_aggregation, _definition);
+        Layout = MetricLayout.Of(_aggregation, _definition, 0);
         _sources = _definition.Sources;
-        (_hasSteps, _hasDenominator) = (
-            aggregation == MetricAggregation.Funnel,
-            aggregation is MetricAggregation.Ratio or MetricAggregation.Retention
-        );
         Sources = JsonSerializer.Serialize(
             _sources.Select(source => new
             {
                 source.Event,
                 source.Filters,
                 Property = source.Property ?? "value",
+                IsDistinct = _aggregation == MetricAggregation.CountDistinct,
             })
         );
     }
@@ -45,9 +42,24 @@ internal sealed class MetricLink
     public long SourceMetric { get; private set; }
 
     /// <summary>
-    /// Its index among the metrics of the experiment. A started experiment never loses a metric, so the index never changes.
+    /// Where its values stand among the numbers of an identity. A started experiment never loses a metric, so this never changes.
     /// </summary>
-    public int Index { get; private set; }
+    public MetricLayout Layout { get; private set; }
+
+    /// <summary>Up to when the windows of identities that are over have been taken into account; null before the first time.</summary>
+    public DateTime? AsOf { get; private set; }
+
+    /// <summary>Takes the windows into account that are over by then. Time does not go backwards.</summary>
+    public void Mature(DateTime asOf) => AsOf = AsOf > asOf ? AsOf : asOf;
+
+    /// <summary>For how long after its exposure the value of an identity is open, or null.</summary>
+    public TimeSpan? Window => _definition.Window;
+
+    /// <summary>Whether the value of an identity changes when a window is over.</summary>
+    public bool HasWindows => _definition.RunsOn > TimeSpan.Zero;
+
+    /// <summary>Whether identities whose windows were cut short at the end count by what they did until then.</summary>
+    public bool CountsCutShort => _aggregation != MetricAggregation.Retention;
 
     public IEnumerable<string> Events => _sources.Select(source => source.Event!).Distinct();
 
@@ -82,10 +94,12 @@ internal sealed class MetricLink
                 continue;
             }
 
-            foreach (var (index, link) in ofOne.OfType<MetricLink>().Index())
+            var start = 0;
+            foreach (var link in ofOne.OfType<MetricLink>())
             {
-                link.Index = index;
+                link.Layout = MetricLayout.Of(link._aggregation, link._definition, start);
                 link.SourceMetric = ofOne.OfType<MetricLink>().First(other => other.Sources == link.Sources).Id;
+                start = link.Layout.End;
                 links.Add(link);
             }
         }
@@ -100,32 +114,12 @@ internal sealed class MetricLink
     public IEnumerable<MetricEvent> Take(string name, DateTime at, long key, string? value, JsonElement? metadata) =>
         _formula.Take(name, at, key, value, metadata);
 
-    public MetricValue Value(ReadOnlySpan<MetricEvent> events, DateTime exposed) => _formula.Value(events, exposed, Experiment.Timeline);
+    public MetricValue Value(ReadOnlySpan<MetricEvent> events, DateTime exposed) =>
+        _formula.Value(events, exposed, Experiment.Timeline, HasWindows ? AsOf ?? DateTime.MinValue : null);
 
-    /// <summary>Reads the value from the numbers of an identity. Each metric has two: its value, and an accompanying number.</summary>
-    public MetricValue Read(double[] numbers)
-    {
-        var index = Index * 2;
-        if (index + 1 >= numbers.Length)
-        {
-            return default;
-        }
+    /// <summary>When the value may change by the passing of time alone, at the earliest; null if it never does.</summary>
+    public DateTime? DueAt(ReadOnlySpan<MetricEvent> events, DateTime exposed) =>
+        HasWindows ? _formula.DueAt(events, exposed, Experiment.Timeline, AsOf ?? exposed) : null;
 
-        var (y, other) = (numbers[index], numbers[index + 1]);
-        return _hasSteps ? new(y, 0, 0, (int)other)
-            : _hasDenominator ? new(y, other, 0, 0)
-            : new(y, 0, other, 0);
-    }
-
-    /// <summary>Writes the value among an identity's numbers.</summary>
-    public void Write(MetricValue value, double[] numbers)
-    {
-        numbers[Index * 2] = value.Y;
-        numbers[(Index * 2) + 1] =
-            _hasSteps ? value.Steps
-            : _hasDenominator ? value.D
-            : value.X;
-    }
-
-    internal sealed record Row(long Id, long ExperimentId, string Aggregation, string Definition);
+    internal sealed record Row(long Id, long ExperimentId, string Aggregation, string Definition, DateTime? AsOf);
 }

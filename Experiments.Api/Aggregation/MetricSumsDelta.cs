@@ -8,15 +8,16 @@ namespace Experiments.Api.Aggregation;
 internal sealed class MetricSumsDelta
 {
     private const string Sum = """
-        INSERT INTO metric_sums AS s (link_id, arm, y, yy, d, dd, yd, x, xx, yx, y_non_zero, d_non_zero)
+        INSERT INTO metric_sums AS s (link_id, arm, y, yy, d, dd, yd, x, xx, yx, y_non_zero, d_non_zero, not_numbers, waiting)
         SELECT link_id, arm, y::numeric, yy::numeric, d::numeric, dd::numeric, yd::numeric, x::numeric, xx::numeric, yx::numeric,
-            y_non_zero, d_non_zero
-        FROM unnest(@Links, @Arms, @Y, @YY, @D, @DD, @YD, @X, @XX, @YX, @YNonZero, @DNonZero) AS g(link_id, arm, y, yy, d, dd, yd, x, xx,
-            yx, y_non_zero, d_non_zero)
+            y_non_zero, d_non_zero, not_numbers, waiting
+        FROM unnest(@Links, @Arms, @Y, @YY, @D, @DD, @YD, @X, @XX, @YX, @YNonZero, @DNonZero, @NotNumbers, @Waiting)
+            AS g(link_id, arm, y, yy, d, dd, yd, x, xx, yx, y_non_zero, d_non_zero, not_numbers, waiting)
         ON CONFLICT (link_id, arm) DO UPDATE SET
             y = s.y + excluded.y, yy = s.yy + excluded.yy, d = s.d + excluded.d, dd = s.dd + excluded.dd, yd = s.yd + excluded.yd,
             x = s.x + excluded.x, xx = s.xx + excluded.xx, yx = s.yx + excluded.yx,
-            y_non_zero = s.y_non_zero + excluded.y_non_zero, d_non_zero = s.d_non_zero + excluded.d_non_zero
+            y_non_zero = s.y_non_zero + excluded.y_non_zero, d_non_zero = s.d_non_zero + excluded.d_non_zero,
+            not_numbers = s.not_numbers + excluded.not_numbers, waiting = s.waiting + excluded.waiting
         """;
 
     private const string Count = """
@@ -71,6 +72,8 @@ internal sealed class MetricSumsDelta
                     YX = Text(sum => sum.YX),
                     YNonZero = sums.Select(row => row.Value.YNonZero).ToArray(),
                     DNonZero = sums.Select(row => row.Value.DNonZero).ToArray(),
+                    NotNumbers = sums.Select(row => row.Value.NotNumbers).ToArray(),
+                    Waiting = sums.Select(row => row.Value.Waiting).ToArray(),
                 }
             );
         }
@@ -115,6 +118,10 @@ internal sealed class MetricSumsDelta
 
         public long DNonZero { get; private set; }
 
+        public long NotNumbers { get; private set; }
+
+        public long Waiting { get; private set; }
+
         public void Add(MetricValue value, int sign)
         {
             var y = Decimals.Of(value.Y);
@@ -122,6 +129,8 @@ internal sealed class MetricSumsDelta
             YY.Add(y, y, sign);
             YNonZero += value.Y != 0 ? sign : 0;
             DNonZero += value.D != 0 ? sign : 0;
+            NotNumbers += sign * value.NotNumbers;
+            Waiting += sign * value.Waiting;
             if (value.D != 0)
             {
                 var d = Decimals.Of(value.D);

@@ -38,7 +38,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         """;
 
     private const string Metrics =
-        "SELECT experiment_id, identity, arm, numbers, events FROM unit_metrics WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
+        "SELECT experiment_id, identity, arm, numbers, due_at, events FROM unit_metrics WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
 
     private const string Clear = """
         DELETE FROM exposure_counts WHERE experiment_id = @Id;
@@ -47,7 +47,8 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         UPDATE experiment_metrics SET backfilled = true WHERE id = ANY (@links);
         DELETE FROM unreadable_definitions WHERE experiment_id = @Id;
         -- So that results are computed again, even final ones.
-        UPDATE results SET as_of = NULL, evidence = NULL, looked_at = NULL WHERE experiment_id = @Id;
+        INSERT INTO results AS r (experiment_id, epoch) VALUES (@Id, 1)
+        ON CONFLICT (experiment_id) DO UPDATE SET as_of = NULL, evidence = NULL, looked_at = NULL, epoch = r.epoch + 1;
         """;
 
     /// <summary>Rebuilds the experiment. Returns null if a replica is aggregating at the moment.</summary>

@@ -13,7 +13,7 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source)
     private const int Chunk = 20_000;
 
     private const string Identities = """
-        SELECT COALESCE(m.experiment_id, x.experiment_id), COALESCE(m.identity, x.identity), m.arm, COALESCE(m.numbers, '{}'),
+        SELECT COALESCE(m.experiment_id, x.experiment_id), COALESCE(m.identity, x.identity), m.arm, COALESCE(m.numbers, '{}'), m.due_at,
             COALESCE(m.events, ''),
                x.assigned_variant, x.shown_variants, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at, x.before_at,
                    m.identity IS NOT NULL
@@ -25,7 +25,8 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source)
         DELETE FROM exposure_counts WHERE experiment_id = @experimentId AND outcome <> @NoIdentifier;
         DELETE FROM metric_sums WHERE link_id = ANY (@links);
         DELETE FROM metric_steps WHERE link_id = ANY (@links);
-        UPDATE results SET as_of = NULL, evidence = NULL, looked_at = NULL WHERE experiment_id = @experimentId;
+        INSERT INTO results AS r (experiment_id, epoch) VALUES (@experimentId, 1)
+        ON CONFLICT (experiment_id) DO UPDATE SET as_of = NULL, evidence = NULL, looked_at = NULL, epoch = r.epoch + 1;
         """;
 
     /// <summary>Rebuilds the sums. Returns null if a replica is aggregating at the moment.</summary>
@@ -68,16 +69,16 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source)
                     counts.Add(experiment, shown, 1);
                 }
 
-                if (!row.GetBoolean(12))
+                if (!row.GetBoolean(13))
                 {
                     continue;
                 }
 
                 var now = values.Values(UnitEventHistory.Of(stored.Events), exposures);
-                values.Post(delta, (null, []), now);
-                if (values.Post(new(), (stored.Arm, stored.Numbers), now))
+                values.Post(delta, UnitValues.None, now);
+                if (values.Post(new(), stored.Values, now))
                 {
-                    differing.Add(stored with { Arm = now.Arm, Numbers = now.Numbers });
+                    differing.Add(UnitMetrics.Of(stored.Key, now, stored.Events));
                 }
             }
         }
@@ -102,7 +103,7 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source)
         return new(identities, differing.Count);
     }
 
-    private static ExposureState? Shown(NpgsqlDataReader row) => row.IsDBNull(5) ? null : ExposureAggregator.Shown(row, 5);
+    private static ExposureState? Shown(NpgsqlDataReader row) => row.IsDBNull(6) ? null : ExposureAggregator.Shown(row, 6);
 
     /// <summary>The number of identities, and for how many of them the values had to be corrected.</summary>
     internal sealed record Report(long Identities, long Differing);

@@ -58,7 +58,7 @@ internal sealed class RebuiltUnits
             if (_units[index].State is { } state)
             {
                 counts.Add(_experiment, state, 1);
-                _values.Post(delta, (null, []), _values.Values(History(index), state));
+                _values.Post(delta, UnitValues.None, _values.Values(History(index), state));
             }
         }
     }
@@ -78,13 +78,12 @@ internal sealed class RebuiltUnits
         }
 
         var history = History(index);
-        var (arm, numbers) = _values.Values(history, _units[index].State);
-        return new(new(_experiment.Id, _identities[index]), arm, numbers, history.Pack());
+        return UnitMetrics.Of(new(_experiment.Id, _identities[index]), _values.Values(history, _units[index].State), history.Pack());
     }
 
     /// <summary>Whether two unit_metrics rows are equal, ignoring trailing zeros.</summary>
     public bool AreSame(UnitMetrics one, UnitMetrics other) =>
-        !_values.Post(new(), (one.Arm, one.Numbers), (other.Arm, other.Numbers)) && one.Events.AsSpan().SequenceEqual(other.Events);
+        !_values.Post(new(), one.Values, other.Values) && one.Events.AsSpan().SequenceEqual(other.Events);
 
     private UnitEventHistory History(int index)
     {

@@ -8,22 +8,24 @@ namespace Experiments.Api.Aggregation;
 /// <summary>The unit metrics of one identity in one experiment.</summary>
 /// <param name="Key">The identity and the experiment.</param>
 /// <param name="Arm">The index of the variant in which it counts, or null.</param>
-/// <param name="Numbers">The metric values, two numbers each, by index. Shorter if metrics were attached later; empty while all values
-/// are zero.</param>
+/// <param name="Numbers">The metric values; see <see cref="MetricDefinitions.MetricLayout"/>. Shorter if metrics were attached later; empty
+/// while all values are zero.</param>
+/// <param name="DueAt">When the values may change by the passing of time alone, at the earliest, or null.</param>
 /// <param name="Events">The events from which they are computed, as packed by <see cref="UnitEventHistory"/>.</param>
-internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, double[] Numbers, byte[] Events)
+internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, double[] Numbers, DateTime? DueAt, byte[] Events)
 {
     private const string Select = """
-        SELECT m.experiment_id, m.identity, m.arm, m.numbers, m.events
+        SELECT m.experiment_id, m.identity, m.arm, m.numbers, m.due_at, m.events
         FROM unnest($1, $2) AS k(experiment_id, identity)
         JOIN unit_metrics m USING (experiment_id, identity)
         """;
 
     private const string Upsert = """
-        INSERT INTO unit_metrics (experiment_id, identity, arm, numbers, events)
-        SELECT experiment_id, identity, arm, numbers::float8[], events
-        FROM unnest(@Experiments, @Identities, @Arms, @Numbers, @Events) AS g(experiment_id, identity, arm, numbers, events)
-        ON CONFLICT (experiment_id, identity) DO UPDATE SET arm = excluded.arm, numbers = excluded.numbers, events = excluded.events
+        INSERT INTO unit_metrics (experiment_id, identity, arm, numbers, due_at, events)
+        SELECT experiment_id, identity, arm, numbers::float8[], due_at, events
+        FROM unnest(@Experiments, @Identities, @Arms, @Numbers, @DueAt, @Events) AS g(experiment_id, identity, arm, numbers, due_at, events)
+        ON CONFLICT (experiment_id, identity) DO UPDATE SET arm = excluded.arm, numbers = excluded.numbers, due_at = excluded.due_at,
+            events = excluded.events
         """;
 
     /// <summary>The stored unit metrics of these identities. Identities without a row are absent.</summary>
@@ -46,13 +48,20 @@ internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, doubl
         return found;
     }
 
-    /// <summary>From the columns experiment_id, identity, arm, numbers and events.</summary>
+    /// <summary>The computed part.</summary>
+    public UnitValues.Result Values => new(Arm, Numbers, DueAt);
+
+    public static UnitMetrics Of(ExposureAggregator.Key key, UnitValues.Result values, byte[] events) =>
+        new(key, values.Arm, values.Numbers, values.DueAt, events);
+
+    /// <summary>From the columns experiment_id, identity, arm, numbers, due_at and events.</summary>
     public static UnitMetrics Of(NpgsqlDataReader row) =>
         new(
             new(row.GetInt64(0), row.GetGuid(1)),
             row.IsDBNull(2) ? null : row.GetInt16(2),
             row.GetFieldValue<double[]>(3),
-            row.GetFieldValue<byte[]>(4)
+            row.IsDBNull(4) ? null : row.GetDateTime(4),
+            row.GetFieldValue<byte[]>(5)
         );
 
     public static async Task Write(NpgsqlConnection connection, IReadOnlyCollection<UnitMetrics> rows)
@@ -72,6 +81,7 @@ internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, doubl
                             $"{{{string.Join(',', row.Numbers.Select(number => number.ToString("R", CultureInfo.InvariantCulture)))}}}"
                         )
                     ),
+                    DueAt = new Column<DateTime?>(rows.Select(row => row.DueAt)),
                     Events = new Column<byte[]>(rows.Select(row => row.Events)),
                 }
             );

@@ -5,38 +5,45 @@ namespace Experiments.Api.Aggregation;
 /// <summary>Computes the metric values of an identity for one experiment.</summary>
 internal sealed class UnitValues(ExperimentDefinition experiment, IEnumerable<MetricLink> links)
 {
-    private readonly MetricLink[] _links = [.. links.OrderBy(link => link.Index)];
+    private readonly MetricLink[] _links = [.. links.OrderBy(link => link.Layout.Y)];
 
-    /// <summary>
-    /// The arm of the identity and its metric values, two numbers each. Empty while all are zero, as they are for an identity that does
-    /// not count.
-    /// </summary>
-    public (short? Arm, double[] Numbers) Values(UnitEventHistory history, ExposureState? exposures)
+    /// <summary>The values of an identity that does not count.</summary>
+    public static readonly Result None = new(null, [], null);
+
+    /// <summary>The arm of the identity and its metric values, and when they may change by the passing of time.</summary>
+    public Result Values(UnitEventHistory history, ExposureState? exposures)
     {
         if (exposures is not { } shown || experiment.Include(shown) is not { Arm: { } arm, From: { } from })
         {
-            return (null, []);
+            return None;
         }
 
         double[]? numbers = null;
+        DateTime? dueAt = null;
         foreach (var link in _links)
         {
-            if (link.Value(history.Of(link.SourceMetric), from) is { IsZero: false } value)
+            var events = history.Of(link.SourceMetric);
+            if (link.Value(events, from) is { IsZero: false } value)
             {
-                link.Write(value, numbers ??= new double[2 * _links.Length]);
+                link.Layout.Write(value, numbers ??= new double[_links[^1].Layout.End]);
+            }
+
+            if (link.DueAt(events, from) is { } due && !(dueAt <= due))
+            {
+                dueAt = due;
             }
         }
 
-        return ((short)arm, numbers ?? []);
+        return new((short)arm, numbers ?? [], dueAt);
     }
 
     /// <summary>Subtracts the old values from their arm and adds the new values to theirs. Returns false if nothing changed.</summary>
-    public bool Post(MetricSumsDelta delta, (short? Arm, double[] Numbers) before, (short? Arm, double[] Numbers) now)
+    public bool Post(MetricSumsDelta delta, Result before, Result now)
     {
-        var isOther = false;
+        var isOther = before.DueAt != now.DueAt;
         foreach (var link in _links)
         {
-            var (old, value) = (link.Read(before.Numbers), link.Read(now.Numbers));
+            var (old, value) = (link.Layout.Read(before.Numbers), link.Layout.Read(now.Numbers));
             if (old != value || (before.Arm != now.Arm && !old.IsZero))
             {
                 delta.Add(link.Id, before.Arm ?? 0, old, -1);
@@ -47,4 +54,10 @@ internal sealed class UnitValues(ExperimentDefinition experiment, IEnumerable<Me
 
         return isOther;
     }
+
+    /// <summary>What is computed for an identity.</summary>
+    /// <param name="Arm">The index of the variant in which it counts, or null.</param>
+    /// <param name="Numbers">Its values; see <see cref="MetricDefinitions.MetricLayout"/>. Empty while all are 0.</param>
+    /// <param name="DueAt">When they may change by the passing of time alone, at the earliest, or null.</param>
+    internal readonly record struct Result(short? Arm, double[] Numbers, DateTime? DueAt);
 }

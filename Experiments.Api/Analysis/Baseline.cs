@@ -135,7 +135,7 @@ internal sealed class Baseline(NpgsqlDataSource source)
         return (sums, n * share / Math.Max(1, (until - (first ?? from)).TotalDays));
     }
 
-    // Clamped between the percentiles of all identities, most of which are zero. Uses the nearest rank, starting from one, as results do.
+    // Clamped as results do.
     private static IEnumerable<MetricValue> Held(List<MetricValue> values, long n, Winsorization? held)
     {
         if (held is null || n == 0)
@@ -143,12 +143,18 @@ internal sealed class Baseline(NpgsqlDataSource source)
             return values;
         }
 
-        var all = values.Select(value => value.Y).Concat(Enumerable.Repeat(0.0, (int)Math.Max(0, n - values.Count))).Order().ToArray();
+        var zeros = held.CountsZeros ? Enumerable.Repeat(default(MetricValue), (int)Math.Max(0, n - values.Count)) : [];
+        var all = values.Where(value => held.CountsZeros || value.Y != 0).Concat(zeros).Select(value => value.Y).Order().ToArray();
+        if (all.Length == 0)
+        {
+            return values;
+        }
+
         double At(double share) => all[Math.Clamp((int)Math.Ceiling(share * all.Length), 1, all.Length) - 1];
-        var (lowest, highest) = (At(held.Lower ?? 0), At(held.Upper ?? 1));
+        var (lowest, highest) = held.Cap is { } cap ? (double.NegativeInfinity, cap) : (At(held.Lower ?? 0), At(held.Upper ?? 1));
         return values
-            .Concat(Enumerable.Repeat(default(MetricValue), all.Length - values.Count))
-            .Select(value => value with { Y = Math.Clamp(value.Y, lowest, highest) });
+            .Concat(zeros)
+            .Select(value => value.Y == 0 && !held.CountsZeros ? value : value with { Y = Math.Clamp(value.Y, lowest, highest) });
     }
 
     private static void Take(StoredEvent raw, MetricFormula formula, Dictionary<string, List<MetricEvent>> taken)

@@ -18,6 +18,12 @@ internal sealed record ComparedMetricArm(Comparison Comparison, Floor? Floor, Sh
     /// <summary>Why the means are not compared, or null if they are.</summary>
     public ComparisonReason? Reason => Floor?.Reason ?? Comparison.Reason;
 
+    /// <summary>The tests of this look alone.</summary>
+    public SequentialTests Now { get; private init; } = SequentialTests.None;
+
+    /// <summary>Whether the difference now points the other way than when it was significant.</summary>
+    public bool HasReversed { get; private init; }
+
     /// <summary>The conversion rates of control and of the treatment, for a proportion.</summary>
     public (double Control, double Treatment)? Rates { get; private init; }
 
@@ -25,7 +31,12 @@ internal sealed record ComparedMetricArm(Comparison Comparison, Floor? Floor, Sh
     /// The p-value of "not better and not worse", valid at any number of looks: by the tests of the means or of the conversions, or if
     /// there are too few values for them, that of a smaller share with a value.
     /// </summary>
-    public double PValue => Math.Min(Tests.PValue, Share?.PValueOfHarm ?? 1);
+    public double PValue => Math.Min(Tests.PValue, PValueOfHarm);
+
+    /// <summary>
+    /// The smallest p-value of a smaller share of identities with a value, over all looks at which there were too few values; 1 without.
+    /// </summary>
+    public double PValueOfHarm { get; private init; } = 1;
 
     /// <param name="metric">The metric.</param>
     /// <param name="control">Control's sums.</param>
@@ -57,16 +68,20 @@ internal sealed record ComparedMetricArm(Comparison Comparison, Floor? Floor, Sh
             metric.Kind == MetricKind.Proportion && treatmentWeight is > 0 and < 1
                 ? new(control.Sum, treatment.Sum, treatmentWeight)
                 : null;
-        return new(
-            comparison,
-            floor,
-            floor?.Reason is ComparisonReason.NotEnoughValues or ComparisonReason.NotEnoughDenominators
-                ? ShareWithValue.Of(metric, control, treatment, treatmentWeight, earlier.PValueOfHarm)
-                : null,
-            SequentialTests.Of(metric, conversions, floor is null ? comparison.Cautious : null).With(earlier.Tests)
-        )
+        var share = floor?.Reason is ComparisonReason.NotEnoughValues or ComparisonReason.NotEnoughDenominators
+            ? ShareWithValue.Of(metric, control, treatment, treatmentWeight)
+            : null;
+        var hasDifference = floor is null || (conversions is not null && Floor.Expects(control, treatment));
+        var now = SequentialTests.Of(metric, conversions, hasDifference ? comparison.Cautious : null);
+        return new(comparison, floor, share, now.With(earlier.Tests))
         {
             ExactOnDemand = new(() => ExactOf(metric, control, treatment)),
+            Now = now,
+            PValueOfHarm = Math.Min(earlier.PValueOfHarm, share?.IsWorse(metric.HigherIsBetter) == true ? share.PValue : 1),
+            HasReversed =
+                comparison.Cautious is { } difference
+                && Math.Min(earlier.Tests.Better, earlier.Tests.Worse) < SequentialTests.Alpha
+                && (difference.Value > 0 == metric.HigherIsBetter) != (earlier.Tests.Better < earlier.Tests.Worse),
             Rates =
                 metric.Kind == MetricKind.Proportion && control.N > 0 && treatment.N > 0
                     ? (control.Sum / control.N, treatment.Sum / treatment.N)
@@ -83,13 +98,14 @@ internal sealed record ComparedMetricArm(Comparison Comparison, Floor? Floor, Sh
     private static PosteriorComparison? ExactOf(MeasuredMetric metric, SufficientStatistics control, SufficientStatistics treatment) =>
         Math.Min(control.N, treatment.N) < FewestForChances
             ? null
-            : metric.Aggregation switch
+            : metric switch
             {
-                MetricAggregation.Occurrence or MetricAggregation.Funnel => PosteriorComparison.Compare(
+                { Kind: MetricKind.Proportion } => PosteriorComparison.Compare(
                     new BetaPosterior(control.N, control.Sum),
                     new BetaPosterior(treatment.N, treatment.Sum)
                 ),
-                MetricAggregation.Count when control.Sum is >= 0 and <= MostForExact && treatment.Sum is >= 0 and <= MostForExact =>
+                { Aggregation: MetricAggregation.Count, Definition.Winsorize: null }
+                    when control.Sum is >= 0 and <= MostForExact && treatment.Sum is >= 0 and <= MostForExact =>
                     PosteriorComparison.Compare(new GammaPosterior(control.N, control.Sum), new GammaPosterior(treatment.N, treatment.Sum)),
                 _ => null,
             };

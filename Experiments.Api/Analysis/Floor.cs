@@ -22,6 +22,17 @@ internal sealed record Floor(ComparisonReason Reason, long Needed, long Have)
     /// <summary>The minimum of conversions or of values in each arm.</summary>
     public static long Minimum(MetricKind kind) => kind == MetricKind.Proportion ? Conversions : Values;
 
+    /// <summary>
+    /// Whether the difference of two proportions can be tested by the sequence. That depends on what is expected of each arm by the rate of
+    /// both together, not on what was observed, so that a large difference is not hidden because one arm has few or none.
+    /// </summary>
+    public static bool Expects(SufficientStatistics control, SufficientStatistics treatment)
+    {
+        var rate = (control.Sum + treatment.Sum) / (control.N + treatment.N);
+        var fewest = Math.Min(control.N, treatment.N);
+        return fewest * rate >= Conversions && fewest * (1 - rate) >= Conversions;
+    }
+
     /// <summary>The first minimum that has not been reached, or null.</summary>
     public static Floor? Of(MetricKind kind, SufficientStatistics control, SufficientStatistics treatment)
     {

@@ -76,15 +76,16 @@ internal sealed class PlanBaseline(Db db, Baseline recent)
 
     private async Task<(MetricBaseline Baseline, double? PerDay)> Of(long environmentId, Row row, CancellationToken ct)
     {
+        var definition = MetricRules.Read(row.Definition!);
         var metric = new PlannedMetric(
             Words.Parse<MetricAggregation>(row.Aggregation),
+            definition,
             Words.Parse<MetricRole>(row.Role),
             Words.Parse<ExpectedDirection>(row.ExpectedDirection),
             row.Margin
         );
-        // The stored sums of a winsorised metric are not winsorised, so they cannot be used.
-        var definition = MetricRules.Read(row.Definition!);
-        if (row is { IsBackfilled: true, Control: >= FewestIdentities } && definition.Winsorize is null)
+        // The stored sums of a winsorised metric are not winsorised, and those of a metric with windows are not of all identities.
+        if (row is { IsBackfilled: true, Control: >= FewestIdentities } && definition is { Winsorize: null, Window: null })
         {
             var sums = new SufficientStatistics(row.Control, row.Y, row.YY, row.D, row.DD, row.YD)
             {

@@ -6,7 +6,7 @@ namespace Experiments.Api.Analysis;
 /// <summary>The design of an experiment as its plan needs it: the test of one metric, with the sample that its verdict will rest on.</summary>
 internal static class PlanDesign
 {
-    /// <summary>The power of a metric's test, or null if its baseline has no variance or its mean is 0.</summary>
+    /// <summary>The power of a metric's test, or null if its baseline has no variance or its mean is 0, or there is nothing to compare.</summary>
     /// <param name="metric">The metric.</param>
     /// <param name="baseline">The sums of the baseline.</param>
     /// <param name="weights">The weights of the variants, control first.</param>
@@ -18,19 +18,19 @@ internal static class PlanDesign
         double alpha = SequentialTests.Alpha
     )
     {
-        if (baseline.N < 2)
+        var treatments = weights.Skip(1).Where(weight => weight > 0).ToList();
+        if (baseline.N < 2 || treatments.Count == 0 || weights[0] == 0)
         {
             return null;
         }
 
-        var kind = MeasuredMetric.KindOf(metric.Aggregation);
+        var kind = MeasuredMetric.KindOf(metric.Aggregation, metric.Definition);
         var unit = Comparison.UnitOf(baseline, kind);
         if (!(unit.Variance > 0) || !double.IsFinite(unit.Variance) || unit.Mean == 0 || !double.IsFinite(unit.Mean))
         {
             return null;
         }
 
-        var treatments = weights.Skip(1).Where(weight => weight > 0).ToList();
         var (isProportion, total) = (kind == MetricKind.Proportion, (double)weights.Sum());
         var isGuardrail = MeasuredMetric.IsGuard(metric.Role, metric.ExpectedDirection);
         return new(
@@ -44,7 +44,9 @@ internal static class PlanDesign
             (double)weights[0] / total,
             (double)treatments.Min() / total,
             // Holm's first step divides the error rate among the treatments; guardrails are tested on their own.
-            alpha * (isProportion ? SequentialTests.ShareOfSequence : 1) / (isGuardrail ? 1 : treatments.Count)
+            alpha
+                * (isProportion ? SequentialTests.ShareOfSequence : 1)
+                / (isGuardrail && metric.Role != MetricRole.Primary ? 1 : treatments.Count)
         )
         {
             Floor = Analysis.Floor.Minimum(kind),
@@ -57,4 +59,10 @@ internal static class PlanDesign
 }
 
 /// <summary>A metric to plan for.</summary>
-internal sealed record PlannedMetric(MetricAggregation Aggregation, MetricRole Role, ExpectedDirection ExpectedDirection, double Margin);
+internal sealed record PlannedMetric(
+    MetricAggregation Aggregation,
+    MetricDefinition Definition,
+    MetricRole Role,
+    ExpectedDirection ExpectedDirection,
+    double Margin
+);

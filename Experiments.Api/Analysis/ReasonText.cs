@@ -22,11 +22,13 @@ internal static class ReasonText
             VerdictReason.NotSignificant => $"{key} and control can't be told apart on {name} yet.",
             VerdictReason.PrimaryNotDecided => $"{key} improves {name}, but the primary metric is not decided yet.",
             VerdictReason.ShareWithValue =>
-                $"Too few values to compare {name}, but far fewer identities in {key} have one than in control.",
+                $"There are too few values to compare {name}, but far {FewerOrMore(arm)} identities in {key} have one than in control.",
+            VerdictReason.EffectChanged => $"{key} differed from control on {name}, but the difference now points the other way{change}.",
             VerdictReason.ContradictoryEvidence =>
                 $"{key} was better than control on {name} at one time and worse at another. Look for what changed.",
             VerdictReason.GuardrailHarmed => $"{key} harms the guardrail {name}{change} by more than its margin.",
             VerdictReason.GuardrailSafe => $"{key} does not harm {name} by more than its margin.",
+            VerdictReason.GuardrailWithinMargin => $"Note that {key} is worse than control on {name}{change}, within its margin.",
             VerdictReason.GuardrailWorse =>
                 $"{key} is worse than control on the guardrail {name}{change}. It is not known yet whether by more than its margin.",
             VerdictReason.GuardrailUnclear => $"It is not known yet whether {key} harms the guardrail {name}.",
@@ -45,6 +47,9 @@ internal static class ReasonText
             _ => $"There is not enough data yet to compare {key} with control on {name}: {Missing(arm)}.",
         };
     }
+
+    private static string FewerOrMore(TreatmentResult? arm) =>
+        arm?.ShareWithValue is { } share && share.Treatment > share.Control ? "more" : "fewer";
 
     private static string Missing(TreatmentResult? arm) =>
         arm?.Missing is not { } missing

@@ -51,13 +51,13 @@ internal sealed class Recommendation(IReadOnlyList<MetricResult> metrics, IReadO
             ? View(
                 RecommendedAction.KeepControl,
                 null,
-                [.. outOfIt.SelectMany(arm => Harms(arm.Key).DefaultIfEmpty((Metric: primary, Arm: arm)))],
+                [.. outOfIt.SelectMany(arm => Harms(arm.Key).Concat(arm.Verdict == Verdict.Losing ? [(Metric: primary, Arm: arm)] : []))],
                 found => found.Arm.Reason
             )
             : View(
                 RecommendedAction.KeepRunning,
                 null,
-                [.. treatments.SelectMany(arm => IsSuccess(arm) ? Vetoes(arm.Key) : [(primary, arm)])],
+                [.. treatments.SelectMany(arm => IsSuccess(arm) ? Vetoes(arm.Key) : Harms(arm.Key).Prepend((Metric: primary, Arm: arm)))],
                 found => found.Arm.Verdict == Verdict.Invalid && found.Metric != primary ? VerdictReason.GuardrailFailed : found.Arm.Reason
             );
     }
@@ -84,7 +84,8 @@ internal sealed class Recommendation(IReadOnlyList<MetricResult> metrics, IReadO
     }
 
     // A primary metric that must not get worse succeeds when it is safely not worse.
-    private static bool IsSuccess(TreatmentResult arm) => arm.Verdict == Verdict.Winning || arm.Reason == VerdictReason.GuardrailSafe;
+    private static bool IsSuccess(TreatmentResult arm) =>
+        arm.Verdict == Verdict.Winning || arm.Reason is VerdictReason.GuardrailSafe or VerdictReason.GuardrailWithinMargin;
 
     private IEnumerable<(MetricResult Metric, TreatmentResult Arm)> Harms(string key) =>
         Of(key, _guardrails).Where(guardrail => guardrail.Arm.Verdict == Verdict.Losing);

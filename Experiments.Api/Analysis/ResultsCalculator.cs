@@ -13,8 +13,8 @@ internal static class ResultsCalculator
 
     /// <param name="input">What was measured.</param>
     /// <param name="failed">Called with the link id of each metric that cannot be judged. The other metrics are still judged.</param>
-    /// <returns>The results, and the evidence after this look.</returns>
-    public static (ResultsView Results, Evidence Evidence) Make(ResultsInput input, Action<long, Exception>? failed = null)
+    /// <returns>The results, and the evidence after this look; null before the first look that can be trusted.</returns>
+    public static (ResultsView Results, Evidence? Evidence) Make(ResultsInput input, Action<long, Exception>? failed = null)
     {
         var identities = input.Identities;
         var ratio = SampleRatioView.Of(identities, input.Variants.Select(variant => variant.Weight));
@@ -37,7 +37,7 @@ internal static class ResultsCalculator
             SampleRatio = ratio,
             HeldOut = input.HeldOut,
             Excluded = ExposureState.Reasons.ToDictionary(reason => reason, reason => input.Outcomes.GetValueOrDefault(reason)),
-            Warnings = input.Warnings,
+            Warnings = [.. input.Warnings, .. compared.SelectMany(metric => Changed(metric, input))],
             Progress = input.Progress,
             Metrics = metrics,
             Significance = compared.ToDictionary(
@@ -53,31 +53,39 @@ internal static class ResultsCalculator
                         ]
             ),
         };
-        return (results, EvidenceOf(compared, input));
+        return (results, IsTrusted(results, input) ? EvidenceOf(compared, input) : input.Evidence);
     }
 
-    private static Evidence EvidenceOf(List<ComparedMetric> compared, ResultsInput input) =>
-        new(
-            input.Evidence?.Since ?? input.AsOf,
-            (input.Evidence?.Looks ?? 0) + 1,
-            compared
-                .Where(metric => metric.Arms is not null)
-                .ToDictionary(
-                    metric => metric.Metric.Link,
-                    metric =>
-                        (IReadOnlyList<ArmEvidence>)
-                            [
-                                .. metric.Arms!.Select(
-                                    (arm, treatment) =>
-                                        new ArmEvidence(
-                                            arm.Tests,
-                                            arm.Share?.PValueOfHarm
-                                                ?? Evidence.Of(input.Evidence, metric.Metric.Link, treatment).PValueOfHarm
-                                        )
-                                ),
-                            ]
-                )
-        );
+    private static IEnumerable<ResultsWarning> Changed(ComparedMetric metric, ResultsInput input) =>
+        (metric.Arms ?? [])
+            .Index()
+            .Where(arm => arm.Item.Tests.HasChanged)
+            .Select(arm => new ResultsWarning("effect_changed", null)
+            {
+                Metric = metric.Metric.Metric,
+                Variant = input.Variants[arm.Index + 1].Key,
+            });
+
+    // A look that is not to be believed adds no evidence.
+    private static bool IsTrusted(ResultsView results, ResultsInput input) =>
+        results.SampleRatio.IsHealthy is not false
+        && input.UnreadableSince is null
+        && results.Recommendation.Reasons is not [{ Code: VerdictReason.EventsNotCounted }];
+
+    private static Evidence EvidenceOf(List<ComparedMetric> compared, ResultsInput input)
+    {
+        // What a metric that fails for once has found before stands.
+        var metrics = input.Evidence?.Metrics.ToDictionary() ?? [];
+        foreach (var (metric, arms) in compared)
+        {
+            if (arms is not null)
+            {
+                metrics[metric.Link] = [.. arms.Select(arm => new ArmEvidence(arm.Tests, arm.PValueOfHarm))];
+            }
+        }
+
+        return new(input.Evidence?.Since ?? input.AsOf, (input.Evidence?.Looks ?? 0) + 1, metrics);
+    }
 
     private static List<ComparedMetricArm>? TryCompare(MeasuredMetric metric, ResultsInput input, Action<long, Exception>? failed)
     {
@@ -88,6 +96,7 @@ internal static class ResultsCalculator
 
         try
         {
+            var identities = metric.Identities ?? input.Identities;
             var weights = input.Variants.Select(variant => (double)variant.Weight).ToList();
             return
             [
@@ -96,8 +105,8 @@ internal static class ResultsCalculator
                     .Select(index =>
                         ComparedMetricArm.Of(
                             metric,
-                            metric.Arm(0, input.Identities[0]),
-                            metric.Arm(index, input.Identities[index]),
+                            metric.Arm(0, identities[0]),
+                            metric.Arm(index, identities[index]),
                             weights[index] / (weights[0] + weights[index]),
                             Evidence.Of(input.Evidence, metric.Link, index - 1)
                         )
@@ -113,7 +122,7 @@ internal static class ResultsCalculator
 
     private static MetricResult ResultOf(ComparedMetric compared, ResultsInput input, bool isBroken, TestFamilies families)
     {
-        var (metric, identities) = (compared.Metric, input.Identities);
+        var (metric, identities) = (compared.Metric, compared.Metric.Identities ?? input.Identities);
         return new(
             metric.Metric,
             metric.Name,
@@ -143,8 +152,22 @@ internal static class ResultsCalculator
         )
         {
             Margin = metric.IsGuardrail ? metric.Margin : null,
+            CorrectedAfterStart = metric.CorrectedAfterStart ? true : null,
             IsBackfilling = metric.IsBackfilling ? true : null,
+            Windows = WindowsOf(metric, input),
+            NotNumbers = metric.NotNumbers > 0 ? metric.NotNumbers : null,
+            MissingEvents = metric.MissingEvents.Count > 0 ? metric.MissingEvents : null,
+            Winsorized = metric.Winsorized,
         };
+    }
+
+    // After windows are closed nobody waits: those whose window was cut short count, or are left out of retention.
+    private static WindowsView? WindowsOf(MeasuredMetric metric, ResultsInput input)
+    {
+        var waiting = metric.Waiting + (metric.Identities is { } mature ? input.Identities.Sum() - mature.Sum() : 0);
+        return metric.Definition.RunsOn == TimeSpan.Zero ? null
+            : input.WindowsCloseAt <= input.AsOf ? new(0, metric.CutShort + waiting)
+            : new(waiting, metric.CutShort);
     }
 
     private static TreatmentResult Treatment(
@@ -182,7 +205,7 @@ internal static class ResultsCalculator
             AdjustedPValue = view is null ? null : adjusted?.Holm,
             BenjaminiHochbergPValue = view is null ? null : adjusted?.BenjaminiHochberg,
             Sequential = isTested ? SequentialOf(arm) : null,
-            AdjustedSequentialPValue = isTested || arm.Share is not null ? adjusted?.Sequential : null,
+            AdjustedSequentialPValue = (isTested || arm.Share is not null) && !metric.IsGuardrail ? adjusted?.Sequential : null,
             Guardrail = metric.IsGuardrail && isTested ? new(arm.Tests.Harmed, arm.Tests.Safe) : null,
             Bayesian = view?.Bayesian,
             Exact = arm.Exact is null ? null : ExactOf(metric, arm.Exact),
@@ -196,14 +219,18 @@ internal static class ResultsCalculator
             ? (null, null)
             : (rates.Treatment - rates.Control, rates.Control == 0 ? null : (rates.Treatment / rates.Control) - 1);
 
-    private static SequentialView SequentialOf(ComparedMetricArm arm) =>
-        new(arm.Tests.PValue, [arm.Tests.Low, arm.Tests.High])
+    // The intersection of the intervals of all looks; where it is empty, that of this look.
+    private static SequentialView SequentialOf(ComparedMetricArm arm)
+    {
+        var shown = arm.Tests.HasChanged ? arm.Now : arm.Tests;
+        return new(arm.Tests.PValue, [shown.Low, shown.High])
         {
             CiReason =
-                arm.Tests is { Low: not null, High: not null } ? null
-                : arm.Comparison is { Difference: not null, Effect: null } ? ComparisonReason.ZeroBaseline
+                shown is { Low: not null, High: not null } ? null
+                : arm.Comparison is { Difference: not null, Effect: null } || arm.Rates?.Control == 0 ? ComparisonReason.ZeroBaseline
                 : ComparisonReason.ControlNearZero,
         };
+    }
 
     private static ExactView ExactOf(MeasuredMetric metric, PosteriorComparison exact) =>
         metric.HigherIsBetter

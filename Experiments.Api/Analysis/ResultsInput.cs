@@ -1,9 +1,7 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Experiments.Api.Domain;
 using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform.Data;
-using Experiments.Api.Statistics;
 
 namespace Experiments.Api.Analysis;
 
@@ -40,7 +38,7 @@ internal sealed record ResultsInput(
         Planned is { } planned && Metrics.FirstOrDefault(metric => metric.Role == MetricRole.Primary) is { Failed: false } primary
             ? PlanDesign
                 .Of(
-                    new(primary.Aggregation, primary.Role, primary.ExpectedDirection, primary.Margin),
+                    new(primary.Aggregation, primary.Definition, primary.Role, primary.ExpectedDirection, primary.Margin),
                     primary.Arm(0, Identities[0]),
                     [.. Variants.Select(variant => variant.Weight)],
                     planned.Alpha
@@ -48,10 +46,16 @@ internal sealed record ResultsInput(
                 ?.At(identities, planned.Effect)
             : null;
 
+    /// <summary>When the windows of identities are closed, or null while the experiment has not ended.</summary>
+    public DateTime? WindowsCloseAt { get; init; }
+
     /// <summary>What earlier looks have found.</summary>
     public Evidence? Evidence { get; init; }
 
-    /// <summary>The number of events of the environment that have been counted.</summary>
+    /// <summary>How often what was stored has been declared invalid.</summary>
+    public int Epoch { get; init; }
+
+    /// <summary>The number of events of the environment that have been counted since the start.</summary>
     public long EventsCounted { get; init; }
 
     /// <summary>Since when its exposures have not been counted because its definition cannot be read, or null.</summary>
@@ -74,7 +78,7 @@ internal sealed record ResultsInput(
         return new(
             variants,
             StoredJson.Parse(row.Outcomes)!.AsObject().ToDictionary(outcome => outcome.Key, outcome => outcome.Value!.GetValue<long>()),
-            [.. StoredJson.Parse(row.Metrics)!.AsArray().Select(metric => Measured(metric!, variants.Count, failed))],
+            Measured(StoredJson.Parse(row.Metrics)!.AsArray(), [.. variants.Select(variant => variant.Key)], failed),
             row.StartedAt,
             row.EndedAt,
             row.AsOf,
@@ -84,72 +88,25 @@ internal sealed record ResultsInput(
         )
         {
             UnreadableSince = row.UnreadableSince,
+            WindowsCloseAt = row.WindowsCloseAt,
             Evidence = StoredJson.TryRead<Evidence>(row.Evidence),
             EventsCounted = row.EventsCounted,
+            Epoch = row.Epoch,
             Planned = row is { PlannedEffect: { } effect, PlannedAlpha: { } alpha } ? (effect, alpha) : null,
         };
     }
 
-    private static MeasuredMetric Measured(JsonNode metric, int arms, Action<long, Exception> failed)
+    // The metrics in the order in which they were attached, which is that of their numbers.
+    private static List<MeasuredMetric> Measured(JsonArray metrics, IReadOnlyList<string> keys, Action<long, Exception> failed)
     {
-        var (sums, exact) = (new SufficientStatistics[arms], new ExactSums?[arms]);
-        // Held-out identities belong to no arm.
-        foreach (var arm in metric["sums"]!.AsArray().Where(arm => arm!["arm"]!.GetValue<int>() >= 0))
+        var (measured, start) = (new List<MeasuredMetric>(), 0);
+        foreach (var metric in metrics)
         {
-            sums[arm!["arm"]!.GetValue<int>()] = SumsOf(arm);
-            exact[arm["arm"]!.GetValue<int>()] = new(arm);
+            measured.Add(MeasuredMetricReader.Read(metric!, keys, start, failed));
+            start = measured[^1].Layout.End;
         }
 
-        var link = metric["link"]!.GetValue<long>();
-        MetricDefinition? definition = null;
-        try
-        {
-            definition = MetricRules.Read(metric["definition"]?.ToJsonString() ?? "null");
-        }
-        catch (JsonException exception)
-        {
-            failed(link, exception);
-        }
-
-        return new(
-            link,
-            metric["index"]!.GetValue<int>(),
-            metric["metric"]!.GetValue<long>(),
-            metric["name"]!.GetValue<string>(),
-            Words.Parse<MetricRole>(metric["role"]!.GetValue<string>()),
-            Words.Parse<ExpectedDirection>(metric["expected_direction"]!.GetValue<string>()),
-            Words.Parse<MetricAggregation>(metric["aggregation"]!.GetValue<string>()),
-            definition ?? new(),
-            metric["added_after_start"]!.GetValue<bool>(),
-            sums,
-            [.. metric["steps"]!.AsArray().Select(step => (step![0]!.GetValue<int>(), step[1]!.GetValue<int>(), step[2]!.GetValue<long>()))]
-        )
-        {
-            Exact = exact,
-            IsBackfilling = !metric["backfilled"]!.GetValue<bool>(),
-            Margin = metric["margin"]!.GetValue<double>(),
-            // A metric whose sums overflow a number cannot be evaluated.
-            Failed = definition is null || metric["is_unreadable"]!.GetValue<bool>() || !sums.All(arm => arm.AreFinite),
-        };
-    }
-
-    private static SufficientStatistics SumsOf(JsonNode arm)
-    {
-        return new(
-            N: 0,
-            Sum: Value("y"),
-            SumSquares: Value("yy"),
-            DenominatorSum: Value("d"),
-            DenominatorSumSquares: Value("dd"),
-            CrossSum: Value("yd"),
-            CovariateSum: Value("x"),
-            CovariateSumSquares: Value("xx"),
-            CovariateCrossSum: Value("yx"),
-            NonZero: Value("y_non_zero"),
-            DenominatorNonZero: Value("d_non_zero")
-        );
-
-        double Value(string sum) => arm[sum]!.GetValue<double>();
+        return measured;
     }
 
     internal sealed record Row(
@@ -158,10 +115,12 @@ internal sealed record ResultsInput(
         string Metrics,
         DateTime? StartedAt,
         DateTime? EndedAt,
+        DateTime? WindowsCloseAt,
         DateTime AsOf,
         long EventsNotCounted,
         long EventsCounted,
         string? Evidence,
+        int Epoch,
         DateTime? UnreadableSince,
         long? Needed,
         double? PlannedEffect,
@@ -169,62 +128,4 @@ internal sealed record ResultsInput(
         double Days,
         decimal? LoweredTo
     );
-}
-
-/// <summary>
-/// A metric with the sums of its arms, by the index of the variant and without the number of identities, and for a funnel the number of
-/// identities per step.
-/// </summary>
-internal sealed record MeasuredMetric(
-    long Link,
-    int Index,
-    long Metric,
-    string Name,
-    MetricRole Role,
-    ExpectedDirection ExpectedDirection,
-    MetricAggregation Aggregation,
-    MetricDefinition Definition,
-    bool AddedAfterStart,
-    IReadOnlyList<SufficientStatistics> Sums,
-    IReadOnlyList<(int Arm, int Step, long Count)> Steps
-)
-{
-    public MetricKind Kind => KindOf(Aggregation);
-
-    public bool HigherIsBetter => IsHigherBetter(ExpectedDirection);
-
-    public static MetricKind KindOf(MetricAggregation aggregation) =>
-        aggregation switch
-        {
-            MetricAggregation.Occurrence or MetricAggregation.Funnel => MetricKind.Proportion,
-            MetricAggregation.Ratio or MetricAggregation.Retention => MetricKind.Ratio,
-            _ => MetricKind.Mean,
-        };
-
-    public static bool IsHigherBetter(ExpectedDirection expected) =>
-        expected is ExpectedDirection.Increase or ExpectedDirection.NotDecrease;
-
-    /// <summary>Whether the metric must not get worse, rather than improve.</summary>
-    public bool IsGuardrail => IsGuard(Role, ExpectedDirection);
-
-    public static bool IsGuard(MetricRole role, ExpectedDirection expected) =>
-        role == MetricRole.Guardrail || expected is ExpectedDirection.NotIncrease or ExpectedDirection.NotDecrease;
-
-    /// <summary>By which share of control's mean a metric that must not get worse may still be called safe.</summary>
-    public double Margin { get; init; } = MetricRules.DefaultMargin;
-
-    /// <summary>The margin, negative where lower is better.</summary>
-    public double SignedMargin => HigherIsBetter ? Margin : -Margin;
-
-    /// <summary>Whether the events from before it was attached are still being counted.</summary>
-    public bool IsBackfilling { get; init; }
-
-    /// <summary>Whether the metric could not be read, so that it cannot be evaluated.</summary>
-    public bool Failed { get; init; }
-
-    /// <summary>The same sums exactly, by the index of the variant; null where they are only known as floating-point numbers.</summary>
-    public IReadOnlyList<ExactSums?> Exact { get; init; } = [];
-
-    public SufficientStatistics Arm(int index, long n) =>
-        Exact.ElementAtOrDefault(index) is { } exact ? Sums[index] with { N = n, Centred = exact.About(n) } : Sums[index] with { N = n };
 }

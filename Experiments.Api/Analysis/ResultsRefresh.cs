@@ -17,7 +17,7 @@ internal sealed class ResultsRefresh(Db db, AggregationWorker worker, ResultsSer
     public const string Sql = $"""
         WITH subject AS (
             SELECT e.id, e.environment_id, e.started_at,
-                   COALESCE(r.as_of > e.ended_at + @Late + interval '10 seconds', false)
+                   COALESCE(r.as_of > e.ended_at + e.windows_run_on + @Late + interval '10 seconds', false)
                        AND {ResultsService.HasAllMetrics} AS is_final
             FROM experiments e
             LEFT JOIN results r ON r.experiment_id = e.id

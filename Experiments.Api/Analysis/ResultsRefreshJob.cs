@@ -20,7 +20,7 @@ internal sealed class ResultsRefreshJob(
         FROM experiments e
         LEFT JOIN results r ON r.experiment_id = e.id
         WHERE e.started_at IS NOT NULL AND e.deleted_at IS NULL
-          AND (e.ended_at IS NULL OR r.as_of IS NULL OR r.as_of <= e.ended_at + @Late)
+          AND (e.ended_at IS NULL OR r.as_of IS NULL OR r.as_of <= e.ended_at + e.windows_run_on + @Late)
           AND (r.looked_at IS NULL OR r.looked_at < clock_timestamp() - interval '50 minutes')
         ORDER BY e.id
         """;
@@ -37,7 +37,11 @@ internal sealed class ResultsRefreshJob(
 
         foreach (var experimentId in due)
         {
-            await results.Compute(experimentId, isLook: true, ct);
+            // A reader who computes at the same moment takes no look away.
+            for (var attempt = 1; await results.Compute(experimentId, isLook: true, ct) == Computation.Busy && attempt < 20; attempt++)
+            {
+                await Task.Delay(100, ct);
+            }
         }
     }
 }

@@ -36,19 +36,36 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
                     'link', l.id, 'metric', l.metric_id, 'name', l.name, 'role', l.role, 'expected_direction', l.expected_direction,
                         'aggregation', l.aggregation,
                     'definition', l.definition, 'margin', l.margin, 'backfilled', l.backfilled OR l.is_unreadable, 'is_unreadable', l.is_unreadable, 'added_after_start', l.added_after_start,
-                    'index', (SELECT count(*) FROM experiment_metrics o WHERE o.experiment_id = e.id AND o.id < l.id),
+                    'missing_events', (SELECT COALESCE(json_agg(DISTINCT n.name), '[]') FROM (SELECT n #>> ARRAY[]::text[] AS name
+                        FROM jsonb_path_query(l.definition, '$.**.event') AS q(n)) n
+                        WHERE NOT EXISTS (SELECT FROM event_names k WHERE k.environment_id = e.environment_id AND k.event = n.name)),
+                    'exposed_until', t.exposed_until,
+                    'mature_hours', (SELECT json_object_agg(c.outcome, c.count) FROM (SELECT outcome, sum(count)::bigint AS count
+                        FROM exposure_counts WHERE experiment_id = e.id AND hour < date_trunc('hour', t.exposed_until, 'UTC')
+                        GROUP BY 1) c),
+                    'mature_rest', (SELECT json_agg(json_build_array(x.arm, x.count)) FROM (SELECT counts_in AS arm, count(*)
+                        FROM exposures WHERE experiment_id = e.id AND counts_in IS NOT NULL
+                            AND enrolled_at BETWEEN date_trunc('hour', t.exposed_until, 'UTC') AND t.exposed_until GROUP BY 1) x),
+                    'cut_short', CASE WHEN t.complete_until IS DISTINCT FROM t.exposed_until THEN (SELECT count(*) FROM exposures
+                        WHERE experiment_id = e.id AND counts_in >= 0 AND enrolled_at <= t.exposed_until
+                            AND (t.complete_until IS NULL OR enrolled_at > t.complete_until)) END,
+                    'corrected_after_start', l.corrected_after_start,
                     'sums', (SELECT COALESCE(json_agg(json_build_object('arm', s.arm, 'y', s.y, 'yy', s.yy, 'd', s.d, 'dd', s.dd,
-                        'yd', s.yd, 'x', s.x, 'xx', s.xx, 'yx', s.yx, 'y_non_zero', s.y_non_zero, 'd_non_zero', s.d_non_zero)), '[]')
+                        'yd', s.yd, 'x', s.x, 'xx', s.xx, 'yx', s.yx, 'y_non_zero', s.y_non_zero, 'd_non_zero', s.d_non_zero,
+                        'not_numbers', s.not_numbers, 'waiting', s.waiting)), '[]')
                         FROM metric_sums s WHERE s.link_id = l.id),
                     'steps', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.step, s.count)), '[]') FROM metric_steps s
                         WHERE s.link_id = l.id)) ORDER BY l.id), '[]')
                 FROM (SELECT m.*, EXISTS (SELECT FROM unreadable_definitions u
                           WHERE u.experiment_id = m.experiment_id AND u.link_id IS NOT NULL) AS is_unreadable
                       FROM experiment_metrics m) l
+                LEFT JOIN metric_maturity t ON t.link_id = l.id
                 WHERE l.experiment_id = e.id)::text AS metrics,
-               e.started_at, e.ended_at, COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events AS events_not_counted,
-               (SELECT COALESCE(sum(n.count), 0)::bigint FROM event_names n WHERE n.environment_id = e.environment_id) AS events_counted,
+               e.started_at, e.ended_at, e.ended_at + e.windows_run_on AS windows_close_at, COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events AS events_not_counted,
+               (SELECT GREATEST(COALESCE(sum(n.count), 0)::bigint - e.events_before, 0) FROM event_names n
+                   WHERE n.environment_id = e.environment_id) AS events_counted,
                (SELECT r.evidence FROM results r WHERE r.experiment_id = e.id)::text AS evidence,
+               COALESCE((SELECT r.epoch FROM results r WHERE r.experiment_id = e.id), 0) AS epoch,
                (SELECT u.since FROM unreadable_definitions u WHERE u.experiment_id = e.id AND u.link_id IS NULL) AS unreadable_since,
                (e.plan->>'recommended_sample_size')::bigint AS needed,
                (e.plan->>'minimum_detectable_effect')::float8 AS planned_effect, (e.plan->>'alpha')::float8 AS planned_alpha,
@@ -65,45 +82,20 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
     private const string WithoutVariant =
         "SELECT count(*) FROM exposures WHERE experiment_id = @experimentId AND counts_in >= 0 AND draw >= (@loweredTo / 100)::float8";
 
-    // The percentiles of all identities, most of which have no row because their value is zero: the value at that rank, in the order
-    // negative values, zeros, positive values. Also the sums of the values clamped between the two percentiles.
-    private const string Held = """
-        WITH measured AS (
-            SELECT arm, numbers[2 * @Index + 1] AS y, numbers[2 * @Index + 2] AS x FROM unit_metrics
-            WHERE experiment_id = @experimentId AND arm >= 0 AND numbers <> '{}'
-        ), v AS (
-            SELECT y, row_number() OVER (ORDER BY y) AS rank FROM measured WHERE y <> 0
-        ), c AS (
-            SELECT count(*) FILTER (WHERE y < 0) AS negative, @n - count(*) AS zeros FROM v
-        ), b AS (
-            SELECT (SELECT CASE WHEN @low <= c.negative THEN (SELECT y FROM v WHERE rank = @low)
-                                WHEN @low <= c.negative + c.zeros THEN 0 ELSE (SELECT y FROM v WHERE rank = @low - c.zeros) END) AS lowest,
-                   (SELECT CASE WHEN @high <= c.negative THEN (SELECT y FROM v WHERE rank = @high)
-                                WHEN @high <= c.negative + c.zeros THEN 0 ELSE (SELECT y FROM v
-                                    WHERE rank = @high - c.zeros) END) AS highest
-            FROM c
-        ), held AS (
-            SELECT m.arm, LEAST(GREATEST(m.y, b.lowest), b.highest)::numeric AS y, m.x::numeric AS x FROM measured m, b
-            WHERE m.y <> 0 OR m.x <> 0
-        )
-        SELECT h.arm, sum(h.y)::float8 AS y, sum(h.y * h.y)::float8 AS yy, sum(h.y * h.x)::float8 AS yx, count(*) AS rows,
-            count(*) FILTER (WHERE h.y <> 0) AS non_zero, (SELECT LEAST(GREATEST(0, lowest), highest)::float8 FROM b) AS zero
-        FROM held h GROUP BY h.arm
-        """;
-
     private const string Keep = """
         WITH run AS (
             -- Unless it was reset since.
             SELECT id FROM experiments WHERE id = @experimentId AND started_at = @startedAt FOR SHARE
         ), kept AS (
             INSERT INTO results AS r (experiment_id, payload, as_of, evidence, looked_at, last_error, last_error_at)
-            SELECT id, @payload::jsonb, @asOf, @evidence::jsonb, CASE WHEN @evidence IS NOT NULL THEN clock_timestamp() END, @error, CASE WHEN @error IS NOT NULL THEN clock_timestamp() END FROM run
+            SELECT id, @payload::jsonb, @asOf, @evidence::jsonb, CASE WHEN @isLook THEN clock_timestamp() END, @error, CASE WHEN @error IS NOT NULL THEN clock_timestamp() END FROM run
             ON CONFLICT (experiment_id) DO UPDATE SET payload = excluded.payload, as_of = excluded.as_of,
                 evidence = COALESCE(excluded.evidence, r.evidence), looked_at = COALESCE(excluded.looked_at, r.looked_at), last_error = excluded.last_error, last_error_at = excluded.last_error_at
-            WHERE r.as_of IS NULL OR r.as_of <= excluded.as_of
+            WHERE r.epoch = @epoch AND (r.as_of IS NULL OR r.as_of <= excluded.as_of)
+            RETURNING r.experiment_id
         )
-        INSERT INTO results_history AS h (experiment_id, day, payload, as_of) SELECT id, (@asOf AT TIME ZONE 'UTC')::date, @payload::jsonb,
-            @asOf FROM run
+        INSERT INTO results_history AS h (experiment_id, day, payload, as_of) SELECT experiment_id, (@asOf AT TIME ZONE 'UTC')::date,
+            @payload::jsonb, @asOf FROM kept
         ON CONFLICT (experiment_id, day) DO UPDATE SET payload = excluded.payload, as_of = excluded.as_of WHERE h.as_of <= excluded.as_of
         """;
 
@@ -167,7 +159,9 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
                 {
                     experimentId,
                     payload = StoredJson.Write(results),
-                    evidence = isLook ? StoredJson.Write(evidence) : null,
+                    evidence = isLook && evidence is not null ? StoredJson.Write(evidence) : null,
+                    epoch = input.Epoch,
+                    isLook,
                     error = Incomplete(experimentId, input.UnreadableSince),
                     asOf = input.AsOf,
                     startedAt = input.StartedAt,
@@ -196,11 +190,11 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
             }
 
             metrics.Add(
-                await Attempt(snapshot, () => Hold(connection, experimentId, metric, held, input.Identities), ct)
-                    ?? metric with
-                    {
-                        Failed = true,
-                    }
+                await Attempt(
+                    snapshot,
+                    () => WinsorizedSums.Of(connection, experimentId, metric, held, metric.Identities ?? input.Identities),
+                    ct
+                ) ?? metric with { Failed = true }
             );
         }
 
@@ -244,55 +238,4 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
                 + $"Once it can be read again, run: recompute {experimentId} --from-events";
 
     private void Report(long experimentId, long link, Exception exception) => logger.MetricFailed(exception, link, experimentId);
-
-    private static async Task<MeasuredMetric> Hold(
-        NpgsqlConnection connection,
-        long experimentId,
-        MeasuredMetric metric,
-        MetricDefinitions.Winsorization held,
-        IReadOnlyList<long> identities
-    )
-    {
-        // The nearest rank, from one.
-        var n = identities.Sum();
-        var (low, high) = (Math.Max(1, (long)Math.Ceiling((held.Lower ?? 0) * n)), Math.Max(1, (long)Math.Ceiling((held.Upper ?? 1) * n)));
-        var rows = (
-            await connection.QueryAsync<WinsorizedRow>(
-                Held,
-                new
-                {
-                    experimentId,
-                    metric.Index,
-                    n,
-                    low,
-                    high,
-                }
-            )
-        ).ToDictionary(row => (int)row.Arm);
-        return metric with
-        {
-            Exact = [],
-            Sums =
-            [
-                .. metric.Sums.Select(
-                    (sums, arm) =>
-                    {
-                        var row = rows.GetValueOrDefault(arm);
-                        var zeros = identities[arm] - (row?.Rows ?? 0);
-                        // The clamped value of zero is the same for every arm, including an arm that has only zeros.
-                        var zero = rows.Values.FirstOrDefault()?.Zero ?? 0;
-                        return sums with
-                        {
-                            Sum = (row?.Y ?? 0) + (zeros * zero),
-                            SumSquares = (row?.Yy ?? 0) + (zeros * zero * zero),
-                            CovariateCrossSum = row?.Yx ?? 0,
-                            NonZero = (row?.NonZero ?? 0) + (zero == 0 ? 0 : zeros),
-                        };
-                    }
-                ),
-            ],
-        };
-    }
-
-    private sealed record WinsorizedRow(short Arm, double Y, double Yy, double Yx, long Rows, long NonZero, double Zero);
 }

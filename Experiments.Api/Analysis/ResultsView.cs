@@ -80,10 +80,18 @@ internal sealed record ResultsView
 }
 
 /// <summary>
-/// A warning for the reader of the results: the rollout was lowered, so this many identities count in a variant that they no longer get.
-/// Null if they could not be counted.
+/// A warning for the reader of the results. <c>rollout_lowered</c>: so many identities count in a variant that they no longer get, null if
+/// they could not be counted. <c>effect_changed</c>: the intervals of all looks at a metric have nothing in common, so its effect on a
+/// variant has changed.
 /// </summary>
-internal sealed record ResultsWarning(string Code, long? Identities);
+internal sealed record ResultsWarning(string Code, long? Identities)
+{
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? Metric { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Variant { get; init; }
+}
 
 /// <summary>One metric across the arms. If it could not be computed, it has an error and no sums.</summary>
 internal sealed record MetricResult(
@@ -102,6 +110,26 @@ internal sealed record MetricResult(
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? Margin { get; init; }
 
+    /// <summary>True if its direction or margin was corrected after the experiment had started.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public bool? CorrectedAfterStart { get; init; }
+
+    /// <summary>For a metric whose identities count once their windows are over.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public WindowsView? Windows { get; init; }
+
+    /// <summary>How many of its events do not count because they have no number; absent if all have one.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? NotNumbers { get; init; }
+
+    /// <summary>The events of its definition that the environment has never received; absent if it has received all.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? MissingEvents { get; init; }
+
+    /// <summary>The limits to which its values were clamped.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public WinsorizedView? Winsorized { get; init; }
+
     /// <summary>True while the events from before it was attached are still being counted.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public bool? IsBackfilling { get; init; }
@@ -119,6 +147,12 @@ internal sealed record MetricResult(
     [JsonIgnore]
     public bool IsGuardrail => MeasuredMetric.IsGuard(Role, ExpectedDirection);
 }
+
+/// <summary>
+/// How many identities wait for the end of their windows, and how many windows were cut short when they were closed. The latter count by
+/// what they did until then; retention leaves them out.
+/// </summary>
+internal sealed record WindowsView(long Waiting, long CutShort);
 
 /// <summary>The sums of an arm over its identities. Members that do not apply to the metric are absent.</summary>
 internal sealed record ArmResult(

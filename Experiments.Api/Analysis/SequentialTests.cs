@@ -36,7 +36,10 @@ internal sealed record SequentialTests(double Better, double Worse, double Safe,
     public double PValue => Math.Min(Better, Worse);
 
     /// <summary>Whether the evidence points both ways, as when the effect has reversed.</summary>
-    public bool IsContradictory => (Better < Alpha && Worse < Alpha) || (Safe < Alpha && Harmed < Alpha) || Low > High;
+    public bool IsContradictory => Better < Alpha && Worse < Alpha;
+
+    /// <summary>Whether the intervals of all looks have nothing in common, so that the effect must have changed.</summary>
+    public bool HasChanged => Low > High;
 
     /// <param name="metric">The metric.</param>
     /// <param name="conversions">The conversions of both arms, for a proportion.</param>

@@ -17,29 +17,28 @@ internal sealed record ShareWithValue(double Control, double Treatment, double P
 
     private const double FewestDenominators = 50;
 
-    /// <summary>The smallest p-value of all looks at which the treatment was worse, or 1.</summary>
-    [System.Text.Json.Serialization.JsonIgnore]
-    public double PValueOfHarm { get; private init; } = 1;
-
     public static ShareWithValue? Of(
         MeasuredMetric metric,
         SufficientStatistics control,
         SufficientStatistics treatment,
-        double treatmentWeight,
-        double earlier
+        double treatmentWeight
     )
     {
         var isRatio = metric.Kind == MetricKind.Ratio;
         var (ofControl, ofTreatment) = isRatio ? (control.DenominatorNonZero, treatment.DenominatorNonZero) : (control.N, treatment.N);
         var weight = isRatio ? ofTreatment / (ofControl + ofTreatment) : treatmentWeight;
-        if ((isRatio && Math.Min(ofControl, ofTreatment) < FewestDenominators) || weight is not (> 0 and < 1))
+        // Where values may be negative, fewer of them may be better.
+        var hasNegative = Math.Min(control.Sum, treatment.Sum) < 0;
+        if (hasNegative || (isRatio && Math.Min(ofControl, ofTreatment) < FewestDenominators) || weight is not (> 0 and < 1))
         {
             return null;
         }
 
         var (share, other) = (control.NonZero / ofControl, treatment.NonZero / ofTreatment);
         var p = Math.Min(1, new ConversionMartingale(control.NonZero, treatment.NonZero, weight).PValue() / ShareOfError);
-        var isWorse = metric.HigherIsBetter ? other < share : other > share;
-        return new(share, other, p) { PValueOfHarm = Math.Min(earlier, isWorse ? p : 1) };
+        return new(share, other, p);
     }
+
+    /// <summary>Whether the treatment is worse: a smaller share if higher is better, a larger share if lower is better.</summary>
+    public bool IsWorse(bool higherIsBetter) => higherIsBetter ? Treatment < Control : Treatment > Control;
 }

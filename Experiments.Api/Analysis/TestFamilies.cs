@@ -4,7 +4,11 @@ using Experiments.Api.Statistics;
 namespace Experiments.Api.Analysis;
 
 /// <summary>The p-values of one treatment by one metric, adjusted for the number of tests in its family.</summary>
-internal sealed record AdjustedPValues(double Holm, double BenjaminiHochberg, double Sequential);
+/// <param name="Holm">The one-look p-value after Holm's adjustment.</param>
+/// <param name="BenjaminiHochberg">The one-look p-value after that of Benjamini and Hochberg.</param>
+/// <param name="Sequential">The p-value at any number of looks, after Holm's adjustment.</param>
+/// <param name="Safe">For a primary metric that must not get worse: the p-value of "safe", after Holm's adjustment.</param>
+internal sealed record AdjustedPValues(double Holm, double BenjaminiHochberg, double Sequential, double Safe);
 
 /// <summary>
 /// The tests, in families that are adjusted separately: the primary metric by treatments, and after it the secondary metrics by treatments.
@@ -21,7 +25,8 @@ internal sealed class TestFamilies
     public TestFamilies(IReadOnlyList<ComparedMetric> metrics, IReadOnlyList<bool> hasWeight)
     {
         _primary = metrics.FirstOrDefault(metric => metric.Metric.Role == MetricRole.Primary);
-        foreach (var family in metrics.Where(metric => metric.HasData && !metric.Metric.IsGuardrail).GroupBy(metric => metric.Metric.Role))
+        var members = metrics.Where(metric => metric.HasData && (!metric.Metric.IsGuardrail || metric.Metric.Role == MetricRole.Primary));
+        foreach (var family in members.GroupBy(metric => metric.Metric.Role))
         {
             Adjust([
                 .. family.SelectMany(metric =>
@@ -37,15 +42,17 @@ internal sealed class TestFamilies
     public AdjustedPValues? Of(long link, int treatment) => _tests.GetValueOrDefault((link, treatment));
 
     /// <summary>
-    /// Whether secondary metrics may win for this treatment: the primary metric is decided for it, or there is none that could be
+    /// Whether secondary metrics may win for this treatment: the primary metric is decided for it, or there is none
     /// (gatekeeping).
     /// </summary>
     public bool IsGateOpen(int treatment) =>
         _primary switch
         {
-            null or { Arms: null } => true,
-            { Metric.IsGuardrail: true } => _primary.Arms[treatment].Tests is { } tests
-                && Math.Min(tests.Safe, tests.Harmed) < SequentialTests.Alpha,
+            null => true,
+            { Metric.IsGuardrail: true } => Math.Min(
+                Of(_primary.Metric.Link, treatment)?.Safe ?? 1,
+                _primary.Arms?[treatment].Tests.Harmed ?? 1
+            ) < SequentialTests.Alpha,
             _ => Of(_primary.Metric.Link, treatment)?.Sequential < SequentialTests.Alpha,
         };
 
@@ -55,9 +62,10 @@ internal sealed class TestFamilies
         double[] once = [.. tests.Select(test => test.Arm.Reason is null ? test.Arm.Comparison.PValue : 1)];
         var (holm, discovery) = (Adjustment.Holm(once), Adjustment.BenjaminiHochberg(once));
         var sequential = Adjustment.Holm([.. tests.Select(test => test.Arm.PValue)]);
+        var safe = Adjustment.Holm([.. tests.Select(test => test.Arm.Tests.Safe)]);
         foreach (var (index, test) in tests.Index())
         {
-            _tests.Add(test.Key, new(holm[index], discovery[index], sequential[index]));
+            _tests.Add(test.Key, new(holm[index], discovery[index], sequential[index], safe[index]));
         }
     }
 }

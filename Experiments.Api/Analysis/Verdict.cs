@@ -21,8 +21,14 @@ internal enum VerdictReason
     PrimaryNotDecided,
     ShareWithValue,
     ContradictoryEvidence,
+
+    /// <summary>Significant once, but the difference now points the other way.</summary>
+    EffectChanged,
     GuardrailHarmed,
     GuardrailSafe,
+
+    /// <summary>Significantly worse, but not by more than the margin.</summary>
+    GuardrailWithinMargin,
 
     /// <summary>Significantly worse, but it is not known yet whether by more than the margin.</summary>
     GuardrailWorse,

@@ -17,20 +17,21 @@ internal static class VerdictRules
         bool isGateOpen
     )
     {
+        if (metric.IsGuardrail)
+        {
+            return Guard(arm, metric.Role == MetricRole.Primary ? adjusted?.Safe ?? 1 : arm.Tests.Safe);
+        }
+
         if (arm.Tests.IsContradictory)
         {
             return (Verdict.Inconclusive, VerdictReason.ContradictoryEvidence);
         }
 
-        if (metric.IsGuardrail)
-        {
-            return Guard(arm);
-        }
-
         if (adjusted?.Sequential < SequentialTests.Alpha)
         {
-            return arm.Tests.PValue >= arm.PValue && arm.Share is { } share && share.PValueOfHarm < arm.Tests.PValue
-                    ? (Verdict.Losing, VerdictReason.ShareWithValue)
+            // What was found for one direction says nothing of an effect that now points to the other.
+            return arm.Tests.PValue > arm.PValueOfHarm ? (Verdict.Losing, VerdictReason.ShareWithValue)
+                : arm.HasReversed ? (Verdict.Inconclusive, VerdictReason.EffectChanged)
                 : arm.Tests.Worse < arm.Tests.Better ? (Verdict.Losing, VerdictReason.SignificantlyWorse)
                 : metric.Role == MetricRole.Primary || isGateOpen ? (Verdict.Winning, VerdictReason.SignificantlyBetter)
                 : (Verdict.Inconclusive, VerdictReason.PrimaryNotDecided);
@@ -39,11 +40,16 @@ internal static class VerdictRules
         return Waiting(arm) ?? (Verdict.Inconclusive, VerdictReason.NotSignificant);
     }
 
-    // Worse by more than the margin, not worse by more than it, or neither yet.
-    private static (Verdict Verdict, VerdictReason Reason) Guard(ComparedMetricArm arm) =>
+    // Worse by more than the margin, not worse by more than it, or neither yet. Harm comes first, whatever was found before.
+    private static (Verdict Verdict, VerdictReason Reason) Guard(ComparedMetricArm arm, double safe) =>
         arm.Tests.Harmed < SequentialTests.Alpha ? (Verdict.Losing, VerdictReason.GuardrailHarmed)
-        : arm.Share?.PValueOfHarm < SequentialTests.Alpha ? (Verdict.Losing, VerdictReason.ShareWithValue)
-        : arm.Tests.Safe < SequentialTests.Alpha ? (Verdict.Inconclusive, VerdictReason.GuardrailSafe)
+        : arm.PValueOfHarm < SequentialTests.Alpha && arm.Tests.Better >= SequentialTests.Alpha
+            ? (Verdict.Losing, VerdictReason.ShareWithValue)
+        : safe < SequentialTests.Alpha
+            ? (
+                Verdict.Inconclusive,
+                arm.Tests.Worse < SequentialTests.Alpha ? VerdictReason.GuardrailWithinMargin : VerdictReason.GuardrailSafe
+            )
         : arm.Tests.Worse < SequentialTests.Alpha ? (Verdict.Inconclusive, VerdictReason.GuardrailWorse)
         : Waiting(arm) ?? (Verdict.Inconclusive, VerdictReason.GuardrailUnclear);
 

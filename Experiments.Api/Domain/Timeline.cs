@@ -20,6 +20,65 @@ internal sealed record Timeline(
 
     private static readonly TimeSpan Precision = TimeSpan.FromMilliseconds(1);
 
+    /// <summary>
+    /// When the windows of identities are closed: after the end, windows that are open run on until then. Null while it has not ended.
+    /// </summary>
+    public DateTime? WindowsCloseAt { get; init; } = EndedAt;
+
+    /// <summary>
+    /// Whether an event counts for a metric whose windows run on after the end: in a millisecond in which the experiment ran, or later,
+    /// until the windows are closed.
+    /// </summary>
+    public bool RanOrRunsOnAt(DateTime at) => RanAt(at) || (EndedAt <= at && at < WindowsCloseAt);
+
+    /// <summary>
+    /// For how long a window has run between two instants. Pauses do not run a window; after the end it runs on until all are closed.
+    /// </summary>
+    public TimeSpan RunningBetween(DateTime from, DateTime until)
+    {
+        var running = TimeSpan.Zero;
+        for (var index = 0; index < Runs.Count; index++)
+        {
+            running += Overlap(from, until, Runs[index].From, Runs[index].Until ?? until);
+        }
+
+        return EndedAt is { } ended ? running + Overlap(from, until, ended, WindowsCloseAt ?? ended) : running;
+    }
+
+    /// <summary>The latest instant since which a window of this length has run by then, or null if none has.</summary>
+    /// <param name="window">The length of the window.</param>
+    /// <param name="by">The instant by which it is over.</param>
+    /// <param name="closes">Whether windows that were cut short when they were closed are over too.</param>
+    public DateTime? LatestOver(TimeSpan window, DateTime by, bool closes)
+    {
+        if (closes && WindowsCloseAt <= by)
+        {
+            return by;
+        }
+
+        // Backwards, through what runs on after the end and through each run.
+        var rest = window;
+        var stretches = EndedAt is { } ended ? Runs.Append((From: ended, Until: WindowsCloseAt)) : Runs;
+        foreach (var (from, until) in stretches.Reverse())
+        {
+            var last = until is { } end && end < by ? end : by;
+            if (last > from && last - from >= rest)
+            {
+                return last - rest;
+            }
+
+            rest -= last > from ? last - from : TimeSpan.Zero;
+        }
+
+        return null;
+    }
+
+    private static TimeSpan Overlap(DateTime from, DateTime until, DateTime begins, DateTime ends)
+    {
+        var (first, last) = (from > begins ? from : begins, until < ends ? until : ends);
+        return last > first ? last - first : TimeSpan.Zero;
+    }
+
     public bool RanAt(DateTime at)
     {
         // Asked of every event, so without anything to allocate.

@@ -175,8 +175,12 @@ internal ref struct EventBatchParser
 
     private static EventError? Missing(int seen, string? name, string? feature, string? id) =>
         string.IsNullOrWhiteSpace(name) ? new(".event", "is required and may not be blank")
-        : name[0] == '$' && name != ReceivedEvent.Exposure
-            ? new(".event", $"names that start with '$' are reserved; the only one is '{ReceivedEvent.Exposure}'", IsSentence: true)
+        : EventNames.IsReserved(name) && name != ReceivedEvent.Exposure
+            ? new(
+                ".event",
+                $"names that start with '$flag_' or '$experiment_' are reserved; the only one is '{ReceivedEvent.Exposure}'",
+                IsSentence: true
+            )
         : name == ReceivedEvent.Exposure && string.IsNullOrWhiteSpace(feature)
             ? new(".feature_name", $"is required for '{ReceivedEvent.Exposure}'")
         : (seen & 1 << (int)EventMember.Timestamp) == 0 ? new(".timestamp", "is required: milliseconds since 1970")

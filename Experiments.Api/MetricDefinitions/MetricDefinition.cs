@@ -1,100 +1,103 @@
-using System.Globalization;
-using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace Experiments.Api.MetricDefinitions;
 
 /// <summary>Which events a metric is about and what is taken from them.</summary>
 /// <param name="Version">The version of the format: 1, or absent.</param>
-/// <param name="Event">The name of the event; of a ratio, of its numerator.</param>
+/// <param name="Event">The name of the event; of a ratio, of its numerator; of retention, of the first event, or if it starts at the
+/// exposure, of the return.</param>
 /// <param name="Filters">The conditions that an event must meet to count.</param>
 /// <param name="Property">Where the number is: <c>value</c>, or <c>metadata.</c> and a member's name. A ratio without it counts
 /// events.</param>
+/// <param name="AtLeast">The threshold from which on the value of an identity counts as a conversion.</param>
 /// <param name="Denominator">The other event of a ratio.</param>
 /// <param name="Steps">The events of a funnel, in order.</param>
-/// <param name="WindowHours">Within how many hours of its first step a funnel must be passed.</param>
-/// <param name="FromHours">For retention, how many hours after the first event a return starts to count.</param>
-/// <param name="ToHours">For retention, how many hours after the first event a return stops counting.</param>
-/// <param name="ConversionWindowHours">For how many hours after its first exposure an identity's events count.</param>
-/// <param name="Winsorize">The percentiles, over all arms together, between which values are clamped.</param>
+/// <param name="Order">Whether the steps of a funnel must be completed in order: <c>strict</c> (the default) or <c>any</c>.</param>
+/// <param name="Exclusions">Events that break a funnel if they happen between its first and its last step.</param>
+/// <param name="WindowHours">Within how many hours of its first step a funnel must be completed.</param>
+/// <param name="ReturnEvent">For retention, the event that counts as a return; by default the first event again.</param>
+/// <param name="StartsAt">For retention, what the delays are counted from: the first <c>event</c> (the default) or the
+/// <c>exposure</c>.</param>
+/// <param name="FromHours">For retention, how many hours after the start a return begins to count.</param>
+/// <param name="ToHours">For retention, how many hours after the start a return stops counting.</param>
+/// <param name="ConversionWindowHours">For how many hours after its first exposure an identity's events count; for retention, how long
+/// after it the first event counts.</param>
+/// <param name="Maturity">When an identity counts: <c>complete</c> (the default), once its conversion or retention window is over, or
+/// <c>all</c>, at once.</param>
+/// <param name="Winsorize">The limits to which values are clamped.</param>
 /// <param name="LookbackDays">For how many days before its first exposure an identity's values are taken as the covariate (CUPED).</param>
 internal sealed record MetricDefinition(
     int? Version = null,
     string? Event = null,
     IReadOnlyList<MetricFilter?>? Filters = null,
     string? Property = null,
+    double? AtLeast = null,
     MetricSource? Denominator = null,
     IReadOnlyList<MetricSource?>? Steps = null,
+    string? Order = null,
+    IReadOnlyList<MetricSource?>? Exclusions = null,
     double? WindowHours = null,
+    MetricSource? ReturnEvent = null,
+    string? StartsAt = null,
     double? FromHours = null,
     double? ToHours = null,
     double? ConversionWindowHours = null,
+    string? Maturity = null,
     Winsorization? Winsorize = null,
     double? LookbackDays = null
 )
 {
-    /// <summary>The events, by slot.</summary>
-    [JsonIgnore]
-    public IReadOnlyList<MetricSource> Sources =>
-        Steps is { Count: > 0 } steps ? [.. steps.Select(step => step!)]
-        : Denominator is { } denominator ? [new(Event, Filters, Property), denominator]
-        : [new(Event, Filters, Property)];
-}
+    public const string AnyOrder = "any";
+    public const string AtExposure = "exposure";
+    public const string AllIdentities = "all";
 
-/// <summary>One event of a definition.</summary>
-internal sealed record MetricSource(string? Event = null, IReadOnlyList<MetricFilter?>? Filters = null, string? Property = null)
-{
-    /// <summary>Whether all that must hold for an event holds for this one.</summary>
-    public bool Passes(string? value, JsonElement? metadata) =>
-        Filters is null || Filters.All(filter => filter!.Holds(Read(filter.Property!, value, metadata)));
-
-    /// <summary>The number that an event gives, or null when it has none.</summary>
-    public double? NumberOf(string? value, JsonElement? metadata) => Number(Read(Property ?? "value", value, metadata));
+    public static readonly string[] Orders = ["strict", AnyOrder];
+    public static readonly string[] Starts = ["event", AtExposure];
+    public static readonly string[] Maturities = ["complete", AllIdentities];
 
     /// <summary>
-    /// Parses a number. Null if the text is not a number, or if its square would overflow. A number whose square would underflow is read
-    /// as zero.
+    /// The events, by slot: the only one, or numerator and denominator, or the steps and exclusions of a funnel, or the first event and the
+    /// return.
     /// </summary>
-    public static double? Number(string? text) =>
-        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && Math.Abs(number) <= 1e64
-            ? (Math.Abs(number) < 1e-64 ? 0 : number)
-            : null;
+    [JsonIgnore]
+    public IReadOnlyList<MetricSource> Sources =>
+        Steps is { Count: > 0 } steps ? [.. steps.Concat(Exclusions ?? []).Select(step => step!)]
+        : (Denominator ?? ReturnEvent) is { } other ? [new(Event, Filters, Property), other]
+        : [new(Event, Filters, Property)];
 
-    private static string? Read(string property, string? value, JsonElement? metadata) =>
-        property == "value" ? value
-        : metadata is { ValueKind: JsonValueKind.Object } members && members.TryGetProperty(property["metadata.".Length..], out var member)
-            ? member.ValueKind switch
-            {
-                JsonValueKind.String => member.GetString(),
-                JsonValueKind.Null => null,
-                _ => member.GetRawText(),
-            }
+    /// <summary>Whether retention is counted from the exposure, so that every identity can be retained.</summary>
+    [JsonIgnore]
+    public bool StartsAtExposure => StartsAt == AtExposure;
+
+    /// <summary>
+    /// For how long after its exposure the value of an identity is open, while the experiment runs; null if it is so until the end, or if
+    /// identities count at once.
+    /// </summary>
+    [JsonIgnore]
+    public TimeSpan? Window =>
+        Maturity == AllIdentities ? null
+        : StartsAtExposure ? TimeSpan.FromHours(ToHours ?? 0)
+        : ToHours is null && ConversionWindowHours is { } hours ? TimeSpan.FromHours(hours)
         : null;
+
+    /// <summary>For how long windows may run on after the end of the experiment.</summary>
+    [JsonIgnore]
+    public TimeSpan RunsOn =>
+        Maturity == AllIdentities
+            ? TimeSpan.Zero
+            : TimeSpan.FromHours((StartsAtExposure ? 0 : ConversionWindowHours ?? 0) + (ToHours ?? 0));
 }
 
-/// <summary>A condition on a property of an event.</summary>
-internal sealed record MetricFilter(string? Property = null, string? Operator = null, JsonElement? Value = null)
+/// <summary>
+/// The limits to which values are clamped: percentiles from 0 to 1, over all arms together, or an absolute cap. Percentiles are those of the
+/// values other than 0 (<c>non_zero</c>, the default), or of all identities (<c>all</c>).
+/// </summary>
+internal sealed record Winsorization(double? Lower = null, double? Upper = null, double? Cap = null, string? Of = null)
 {
-    public bool Holds(string? actual) =>
-        Operator switch
-        {
-            "exists" => actual is not null,
-            "equals" => actual is not null && Same(actual, Value!.Value),
-            "in" => actual is not null && Value!.Value.EnumerateArray().Any(value => Same(actual, value)),
-            "greater" => MetricSource.Number(actual) > Value!.Value.GetDouble(),
-            "less" => MetricSource.Number(actual) < Value!.Value.GetDouble(),
-            _ => false,
-        };
+    public const string AllValues = "all";
 
-    // A number is the same however it is written.
-    private static bool Same(string actual, JsonElement value) =>
-        value.ValueKind switch
-        {
-            JsonValueKind.String => actual == value.GetString(),
-            JsonValueKind.Number => MetricSource.Number(actual) == value.GetDouble(),
-            _ => actual == value.GetRawText(),
-        };
+    public static readonly string[] Populations = ["non_zero", AllValues];
+
+    [JsonIgnore]
+    public bool CountsZeros => Of == AllValues;
 }
-
-/// <summary>The percentiles, from 0 to 1, to which values below and above are clamped.</summary>
-internal sealed record Winsorization(double? Lower = null, double? Upper = null);

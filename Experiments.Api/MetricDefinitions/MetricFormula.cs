@@ -8,22 +8,29 @@ internal sealed class MetricFormula
 {
     private readonly MetricAggregation _aggregation;
     private readonly MetricDefinition _definition;
-    private readonly bool[] _countsEvents;
-    private readonly int _steps;
+    private readonly bool[] _isNumeric;
     private readonly IReadOnlyList<MetricSource> _sources;
+    private readonly Funnel? _funnel;
+    private readonly TimeSpan? _window;
+    private readonly bool _runsOn;
 
     public MetricFormula(MetricAggregation aggregation, MetricDefinition definition)
     {
-        (_aggregation, _definition, _sources, _steps) = (aggregation, definition, definition.Sources, definition.Steps?.Count ?? 0);
-        // A ratio source without a property counts events.
-        _countsEvents =
-        [
-            .. _sources.Select(source =>
-                aggregation is not (MetricAggregation.Sum or MetricAggregation.Mean)
-                && !(aggregation == MetricAggregation.Ratio && source.Property is not null)
-            ),
-        ];
+        (_aggregation, _definition, _sources) = (aggregation, definition, definition.Sources);
+        _isNumeric = [.. Numeric(aggregation, definition)];
+        _funnel = definition.Steps is { } steps
+            ? new(steps.Count, definition.Order != MetricDefinition.AnyOrder, Hours(definition.WindowHours))
+            : null;
+        _window = Hours(definition.ConversionWindowHours);
+        _runsOn = definition.RunsOn > TimeSpan.Zero;
     }
+
+    /// <summary>Whether an event needs a number to count, by slot. A ratio's source without a property counts events.</summary>
+    public static IEnumerable<bool> Numeric(MetricAggregation aggregation, MetricDefinition definition) =>
+        definition.Sources.Select(source =>
+            aggregation is MetricAggregation.Sum or MetricAggregation.Mean or MetricAggregation.Max or MetricAggregation.Min
+            || (aggregation == MetricAggregation.Ratio && source.Property is not null)
+        );
 
     /// <summary>
     /// What an event contributes to the metric: one entry for each slot of the definition that it matches, with its number if it has one.
@@ -32,18 +39,200 @@ internal sealed class MetricFormula
     {
         for (var slot = 0; slot < _sources.Count; slot++)
         {
-            if (_sources[slot].Event == name && _sources[slot].Passes(value, metadata))
+            var source = _sources[slot];
+            if (source.Event == name && source.Passes(value, metadata))
             {
-                yield return new(at, key, slot, _sources[slot].NumberOf(value, metadata) ?? double.NaN);
+                var number =
+                    _aggregation == MetricAggregation.CountDistinct ? source.DistinctOf(value, metadata) : source.NumberOf(value, metadata);
+                yield return new(at, key, slot, number ?? double.NaN);
             }
         }
     }
 
     /// <summary>
     /// Computes the value from the identity's events, in order. An event counts if it happened from the first exposure on, within the
-    /// conversion window if there is one, while the experiment was running. An event without its required number does not count.
+    /// conversion window if there is one, while the experiment was running or, within a window that runs on, after its end. An event
+    /// without its required number does not count.
     /// </summary>
-    public MetricValue Value(ReadOnlySpan<MetricEvent> events, DateTime exposed, Timeline timeline)
+    /// <param name="events">The events.</param>
+    /// <param name="exposed">The first exposure.</param>
+    /// <param name="timeline">When the experiment ran.</param>
+    /// <param name="now">Up to when events are known, for windows that must be over; null if identities count at once.</param>
+    public MetricValue Value(ReadOnlySpan<MetricEvent> events, DateTime exposed, Timeline timeline, DateTime? now = null)
+    {
+        if (IsOpen(exposed, timeline, now))
+        {
+            return default;
+        }
+
+        var first = 0;
+        while (first < events.Length && events[first].At < exposed)
+        {
+            first++;
+        }
+
+        var after = new EventWindow(events[first..], _isNumeric, exposed, _window, timeline, _runsOn && _window is not null);
+        var covariate = _definition.LookbackDays is { } days
+            ? Plain(new(events[..first], _isNumeric, exposed.AddDays(-days), null, null, false), null).Y
+            : 0;
+        return _aggregation == MetricAggregation.Retention
+            ? Retention(events[first..], after, exposed, timeline, now)
+            : Plain(after, timeline) with
+            {
+                X = covariate,
+            };
+    }
+
+    /// <summary>
+    /// The earliest instant at which the value may change by the passing of time alone, or null if it never does.
+    /// </summary>
+    public DateTime? DueAt(ReadOnlySpan<MetricEvent> events, DateTime exposed, Timeline timeline, DateTime now)
+    {
+        if (_definition.Window is { } window)
+        {
+            return Due(exposed, window, timeline, now);
+        }
+
+        return
+            _aggregation == MetricAggregation.Retention
+            && _definition.Maturity != MetricDefinition.AllIdentities
+            && Start(events, exposed, timeline) is { } start
+            ? Due(start, Hours(_definition.ToHours)!.Value, timeline, now)
+            : null;
+    }
+
+    /// <summary>Whether the identity does not count yet, because its window is not over.</summary>
+    private bool IsOpen(DateTime exposed, Timeline timeline, DateTime? now) =>
+        now is { } known && _definition.Window is { } window && Due(exposed, window, timeline, known) is not null;
+
+    // When a window will be over at the earliest: now and what is left of it. Null if it is over.
+    private static DateTime? Due(DateTime from, TimeSpan window, Timeline timeline, DateTime now)
+    {
+        var left = window - timeline.RunningBetween(from, now);
+        return timeline.WindowsCloseAt <= now || left <= TimeSpan.Zero ? null
+            : timeline.WindowsCloseAt is { } closed && closed < now + left ? closed
+            : now + left;
+    }
+
+    private MetricValue Plain(EventWindow window, Timeline? timeline)
+    {
+        if (_funnel is { } funnel)
+        {
+            var steps = funnel.Completed(window, timeline);
+            return new(steps == _definition.Steps!.Count ? 1 : 0, 0, 0, steps);
+        }
+
+        var (count, sum) = window.Total(0);
+        var y = _aggregation switch
+        {
+            MetricAggregation.Occurrence => count > 0 ? 1 : 0,
+            MetricAggregation.Max or MetricAggregation.Min => Extreme(window),
+            MetricAggregation.CountDistinct => Distinct(window),
+            _ => sum,
+        };
+        return new(
+            _definition.AtLeast is { } threshold ? (count > 0 && y >= threshold ? 1 : 0) : y,
+            _aggregation switch
+            {
+                MetricAggregation.Mean => count,
+                MetricAggregation.Ratio => window.Total(1).Sum,
+                _ => 0,
+            },
+            0,
+            0,
+            NotNumbers(window)
+        );
+    }
+
+    private double Extreme(EventWindow window)
+    {
+        double? extreme = null;
+        foreach (ref readonly var e in window.Events)
+        {
+            if (window.Counts(e))
+            {
+                extreme =
+                    extreme is not { } other ? e.Value
+                    : _aggregation == MetricAggregation.Max ? Math.Max(other, e.Value)
+                    : Math.Min(other, e.Value);
+            }
+        }
+
+        return extreme ?? 0;
+    }
+
+    private static int Distinct(EventWindow window)
+    {
+        var values = new HashSet<double>();
+        foreach (ref readonly var e in window.Events)
+        {
+            if (window.Counts(e) && !double.IsNaN(e.Value))
+            {
+                values.Add(e.Value);
+            }
+        }
+
+        return values.Count;
+    }
+
+    private static int NotNumbers(EventWindow window)
+    {
+        var count = 0;
+        foreach (ref readonly var e in window.Events)
+        {
+            count += window.LacksNumber(e) ? 1 : 0;
+        }
+
+        return count;
+    }
+
+    // The conversion window limits the start and not the return.
+    private MetricValue Retention(ReadOnlySpan<MetricEvent> events, EventWindow starts, DateTime exposed, Timeline timeline, DateTime? now)
+    {
+        if ((_definition.StartsAtExposure ? exposed : FirstOf(starts)) is not { } start)
+        {
+            return default;
+        }
+
+        var isOpen = now is { } known && Due(start, Hours(_definition.ToHours)!.Value, timeline, known) is not null;
+        if (!_definition.StartsAtExposure && isOpen && _definition.Maturity != MetricDefinition.AllIdentities)
+        {
+            return new(0, 0, 0, 0, 0, Waiting: 1);
+        }
+
+        // Of windows that were cut short, those not yet due are left out.
+        var isCutShort =
+            _definition.Maturity != MetricDefinition.AllIdentities
+            && timeline.WindowsCloseAt is { } closed
+            && closed <= now
+            && timeline.RunningBetween(start, closed) < Hours(_definition.ToHours);
+        if (isCutShort)
+        {
+            return default;
+        }
+
+        var (from, to) = (Hours(_definition.FromHours)!.Value, Hours(_definition.ToHours)!.Value);
+        var returns = new EventWindow(events, _isNumeric, start, to, timeline, _runsOn);
+        var slot = _definition.ReturnEvent is null ? 0 : 1;
+        var retained = 0;
+        foreach (ref readonly var e in returns.Events)
+        {
+            if (
+                e.Slot == slot
+                && returns.Counts(e)
+                && (e.At > start || _definition.StartsAtExposure)
+                && timeline.RunningBetween(start, e.At) >= from
+            )
+            {
+                retained = 1;
+                break;
+            }
+        }
+
+        return new(retained, _definition.StartsAtExposure ? 0 : 1, 0, 0);
+    }
+
+    private DateTime? Start(ReadOnlySpan<MetricEvent> events, DateTime exposed, Timeline timeline)
     {
         var first = 0;
         while (first < events.Length && events[first].At < exposed)
@@ -51,170 +240,21 @@ internal sealed class MetricFormula
             first++;
         }
 
-        var after = new Window(
-            this,
-            events[first..],
-            exposed,
-            _definition.ConversionWindowHours is { } hours ? exposed.AddHours(hours) : DateTime.MaxValue,
-            timeline
-        );
-        return _aggregation switch
-        {
-            MetricAggregation.Ratio => new(after.Total(0).Sum, after.Total(1).Sum, 0, 0),
-            MetricAggregation.Funnel => Funnel(after),
-            MetricAggregation.Retention => Retention(after),
-            _ => new(
-                Plain(after),
-                0,
-                _definition.LookbackDays is { } days ? Plain(new(this, events[..first], exposed.AddDays(-days), exposed, null)) : 0,
-                0
-            ),
-        };
+        return FirstOf(new(events[first..], _isNumeric, exposed, _window, timeline, _runsOn && _window is not null));
     }
 
-    private double Plain(Window window)
+    private static DateTime? FirstOf(EventWindow window)
     {
-        var (count, sum) = window.Total(0);
-        return _aggregation switch
-        {
-            MetricAggregation.Occurrence => count > 0 ? 1 : 0,
-            MetricAggregation.Mean => count > 0 ? sum / count : 0,
-            _ => sum,
-        };
-    }
-
-    private MetricValue Retention(Window window)
-    {
-        DateTime? came = null;
         foreach (ref readonly var e in window.Events)
         {
-            if (!window.Counts(e))
+            if (e.Slot == 0 && window.Counts(e))
             {
-                continue;
-            }
-
-            if (came is not { } start)
-            {
-                came = e.At;
-            }
-            else if (
-                e.At > start
-                && e.At >= start.AddHours(_definition.FromHours!.Value)
-                && e.At < start.AddHours(_definition.ToHours!.Value)
-            )
-            {
-                return new(1, 1, 0, 0);
+                return e.At;
             }
         }
 
-        return new(0, came is null ? 0 : 1, 0, 0);
+        return null;
     }
 
-    // For each number of completed steps, the latest start that got that far; the latest leaves the most time for the next step. Events
-    // of the same instant have no order, but each completes at most one step, even if the definition lists it twice.
-    private MetricValue Funnel(Window window)
-    {
-        var reached = new DateTime?[_steps + 1];
-        var instant = new List<MetricEvent>();
-        foreach (ref readonly var e in window.Events)
-        {
-            if (!window.Counts(e))
-            {
-                continue;
-            }
-
-            if (instant.Count > 0 && instant[0].At != e.At)
-            {
-                Pass(instant, reached);
-                instant.Clear();
-            }
-
-            instant.Add(e);
-        }
-
-        Pass(instant, reached);
-        var steps = Math.Max(0, Array.FindLastIndex(reached, start => start is not null));
-        return new(steps == _steps ? 1 : 0, 0, 0, steps);
-    }
-
-    private void Pass(List<MetricEvent> instant, DateTime?[] reached)
-    {
-        // From the last step backwards, so that nothing builds on progress made at this same instant.
-        for (var passed = instant.Count == 0 ? -1 : _steps - 1; passed >= 0; passed--)
-        {
-            if (
-                !instant.Exists(e => e.Slot == passed)
-                || (passed == 0 ? instant[0].At : reached[passed]) is not { } start
-                || (_definition.WindowHours is { } hours && instant[0].At > start.AddHours(hours))
-            )
-            {
-                continue;
-            }
-
-            // Most instants have one event.
-            var further = instant.Count == 1 ? 1 : Further(instant, passed);
-            for (var step = passed + 1; step <= passed + further; step++)
-            {
-                reached[step] = reached[step] is { } other && other > start ? other : start;
-            }
-        }
-    }
-
-    // How many consecutive steps, starting with this one, the events of an instant can complete, one event per step: a maximum matching
-    // of steps to events, extended step by step with augmenting paths (H. W. Kuhn, 1955).
-    private int Further(List<MetricEvent> instant, int first)
-    {
-        var stepOf = new Dictionary<long, int>();
-        var step = first;
-        while (step < _steps && Find(step, []))
-        {
-            step++;
-        }
-
-        return step - first;
-
-        bool Find(int wanted, HashSet<long> tried)
-        {
-            foreach (var e in instant)
-            {
-                if (e.Slot == wanted && tried.Add(e.Key) && (!stepOf.TryGetValue(e.Key, out var taken) || Find(taken, tried)))
-                {
-                    stepOf[e.Key] = wanted;
-                    return true;
-                }
-            }
-
-            return false;
-        }
-    }
-
-    // The events from one instant until before another; while the experiment ran, where that is asked.
-    private readonly ref struct Window(
-        MetricFormula formula,
-        ReadOnlySpan<MetricEvent> events,
-        DateTime from,
-        DateTime until,
-        Timeline? timeline
-    )
-    {
-        public ReadOnlySpan<MetricEvent> Events { get; } = events;
-
-        public bool Counts(in MetricEvent e) => e.At >= from && e.At < until && timeline?.RanAt(e.At) != false && !double.IsNaN(Number(e));
-
-        public (int Count, double Sum) Total(int slot)
-        {
-            var (count, sum) = (0, 0.0);
-            foreach (ref readonly var e in Events)
-            {
-                if (e.Slot == slot && Counts(e))
-                {
-                    (count, sum) = (count + 1, sum + Number(e));
-                }
-            }
-
-            return (count, sum);
-        }
-
-        private double Number(in MetricEvent e) => formula._countsEvents[e.Slot] ? 1 : e.Value;
-    }
+    private static TimeSpan? Hours(double? hours) => hours is { } given ? TimeSpan.FromHours(given) : null;
 }

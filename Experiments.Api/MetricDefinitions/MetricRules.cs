@@ -31,24 +31,17 @@ internal static class MetricRules
         }
 
         var isFunnel = aggregation == MetricAggregation.Funnel;
+        var isRetention = aggregation == MetricAggregation.Retention;
         Demand(definition.Version is null or 1, "version", "The only version is 1.");
         if (isFunnel)
         {
-            Demand(definition.Steps is { Count: >= 2 and <= MaxSteps }, "steps", $"A funnel has 2 to {MaxSteps} steps.");
-            Demand(
-                definition.Event is null && definition.Filters is null && definition.Property is null,
-                "event",
-                "A funnel names its events in 'steps'."
-            );
-            Demand(definition.WindowHours is null or (> 0 and <= MaxHours), "window_hours", "This must be above 0 and at most 9600.");
-            foreach (var (index, step) in Few(definition.Steps, MaxSteps).Index())
-            {
-                Source($"steps[{index}]", step);
-            }
+            CheckFunnel();
         }
         else
         {
             Demand(definition.Steps is null, "steps", "Only a funnel has steps.");
+            Demand(definition.Order is null, "order", "Only a funnel has this.");
+            Demand(definition.Exclusions is null, "exclusions", "Only a funnel has these.");
             Demand(definition.WindowHours is null, "window_hours", "Only a funnel has a window.");
             Source("", new(definition.Event, definition.Filters, definition.Property));
         }
@@ -63,36 +56,111 @@ internal static class MetricRules
             Source("denominator", denominator);
         }
 
-        var isRetention = aggregation == MetricAggregation.Retention;
-        Demand(
-            isRetention
-                ? definition is { FromHours: >= 0, ToHours: <= MaxHours } && definition.ToHours > definition.FromHours
-                : definition.FromHours is null && definition.ToHours is null,
-            "from_hours",
-            "Retention needs from_hours and to_hours, 0 <= from < to <= 9600; nothing else has them."
-        );
+        CheckRetention();
         Demand(
             definition.ConversionWindowHours is null or (> 0 and <= MaxHours),
             "conversion_window_hours",
             "This must be above 0 and at most 9600."
         );
+        OneOf("maturity", definition.Maturity, MetricDefinition.Maturities);
+        Demand(
+            definition.Maturity is null || isRetention || definition.ConversionWindowHours is not null,
+            "maturity",
+            "Only retention and metrics with conversion_window_hours have a window that can be over."
+        );
+        Demand(
+            definition.AtLeast is null
+                || (
+                    double.IsFinite(definition.AtLeast.Value)
+                    && aggregation
+                        is MetricAggregation.Count
+                            or MetricAggregation.CountDistinct
+                            or MetricAggregation.Sum
+                            or MetricAggregation.Max
+                            or MetricAggregation.Min
+                ),
+            "at_least",
+            "Only a count, a count_distinct, a sum, a max or a min has a threshold."
+        );
         Demand(definition.LookbackDays is null or (> 0 and <= 30), "lookback_days", "This must be above 0 and at most 30.");
         Demand(
             definition.LookbackDays is null
-                || aggregation
-                    is MetricAggregation.Occurrence
-                        or MetricAggregation.Count
-                        or MetricAggregation.Sum
-                        or MetricAggregation.Mean,
+                || aggregation is not (MetricAggregation.Ratio or MetricAggregation.Mean or MetricAggregation.Retention),
             "lookback_days",
-            "Only an occurrence, a count, a sum or a mean has a covariate."
+            "A ratio, a mean and retention have no covariate."
         );
-        if (definition.Winsorize is { } winsorize)
+        CheckWinsorization();
+
+        void CheckFunnel()
+        {
+            Demand(definition.Steps is { Count: >= 2 and <= MaxSteps }, "steps", $"A funnel has 2 to {MaxSteps} steps.");
+            Demand(
+                definition.Event is null && definition.Filters is null && definition.Property is null,
+                "event",
+                "A funnel names its events in 'steps'."
+            );
+            Demand(definition.WindowHours is null or (> 0 and <= MaxHours), "window_hours", "This must be above 0 and at most 9600.");
+            OneOf("order", definition.Order, MetricDefinition.Orders);
+            foreach (var (index, step) in Few(definition.Steps, MaxSteps).Index())
+            {
+                Source($"steps[{index}]", step);
+            }
+
+            Demand(
+                definition.Exclusions is null or { Count: >= 1 and <= MaxSteps },
+                "exclusions",
+                $"There may be 1 to {MaxSteps} of these."
+            );
+            foreach (var (index, exclusion) in Few(definition.Exclusions, MaxSteps).Index())
+            {
+                Source($"exclusions[{index}]", exclusion);
+            }
+        }
+
+        void CheckRetention()
         {
             Demand(
-                aggregation is MetricAggregation.Count or MetricAggregation.Sum or MetricAggregation.Mean,
+                isRetention
+                    ? definition is { FromHours: >= 0, ToHours: <= MaxHours } && definition.ToHours > definition.FromHours
+                    : definition.FromHours is null && definition.ToHours is null,
+                "from_hours",
+                "Retention needs from_hours and to_hours, 0 <= from < to <= 9600; nothing else has them."
+            );
+            Demand(
+                definition.ReturnEvent is null || (isRetention && !definition.StartsAtExposure),
+                "return_event",
+                "Only retention that starts at an event has this."
+            );
+            Demand(definition.StartsAt is null || isRetention, "starts_at", "Only retention has this.");
+            OneOf("starts_at", definition.StartsAt, MetricDefinition.Starts);
+            Demand(
+                !definition.StartsAtExposure || definition.ConversionWindowHours is null,
+                "conversion_window_hours",
+                "Retention that starts at the exposure has its window in from_hours and to_hours."
+            );
+            if (isRetention && definition.ReturnEvent is { } back)
+            {
+                Source("return_event", back);
+            }
+        }
+
+        void CheckWinsorization()
+        {
+            if (definition.Winsorize is not { } winsorize)
+            {
+                return;
+            }
+
+            Demand(
+                definition.AtLeast is null
+                    && aggregation
+                        is MetricAggregation.Count
+                            or MetricAggregation.CountDistinct
+                            or MetricAggregation.Sum
+                            or MetricAggregation.Max
+                            or MetricAggregation.Min,
                 "winsorize",
-                "Only a count, a sum or a mean can be winsorised."
+                "Only a count, a sum, a max or a min without a threshold can be winsorised."
             );
             Demand(
                 (winsorize.Lower ?? 0) is >= 0 and < 1
@@ -101,7 +169,16 @@ internal static class MetricRules
                 "winsorize",
                 "These are percentiles: 0 <= lower < upper <= 1."
             );
+            Demand(
+                winsorize.Cap is null || (winsorize is { Lower: null, Upper: null, Of: null } && winsorize.Cap > 0),
+                "winsorize.cap",
+                "A cap is a number above 0, and there are no percentiles beside it."
+            );
+            OneOf("winsorize.of", winsorize.Of, Winsorization.Populations);
         }
+
+        void OneOf(string field, string? word, string[] words) =>
+            Demand(word is null || words.Contains(word), field, $"This must be one of: {string.Join(", ", words)}.");
 
         void Source(string path, MetricSource? source)
         {
@@ -111,44 +188,34 @@ internal static class MetricRules
                 prefix + "event",
                 "This is required: the name of the event, 256 characters at most."
             );
-            Demand(source?.Event?.StartsWith('$') != true, prefix + "event", "Names that start with '$' are reserved.");
+            Demand(!EventNames.IsReserved(source?.Event), prefix + "event", EventNames.Reserved);
             Demand(
                 source?.Property is null || IsProperty(source.Property),
                 prefix + "property",
                 "This must be 'value', or 'metadata.' and the name of a member."
             );
             Demand(
-                source?.Property is null || aggregation is MetricAggregation.Sum or MetricAggregation.Mean or MetricAggregation.Ratio,
+                source?.Property is null
+                    || aggregation
+                        is MetricAggregation.Sum
+                            or MetricAggregation.Mean
+                            or MetricAggregation.Max
+                            or MetricAggregation.Min
+                            or MetricAggregation.CountDistinct
+                            or MetricAggregation.Ratio,
                 prefix + "property",
-                "Only a sum, a mean or a ratio takes a number from a property."
+                "Only a sum, a mean, a max, a min, a count_distinct or a ratio takes something from a property."
             );
             Demand(source?.Filters is null or { Count: <= MaxFilters }, prefix + "filters", $"There may be {MaxFilters} of these at most.");
             foreach (var (index, filter) in Few(source?.Filters, MaxFilters).Index())
             {
-                Filter($"{prefix}filters[{index}]", filter);
+                Demand(
+                    filter?.Property is not null && IsProperty(filter.Property),
+                    $"{prefix}filters[{index}].property",
+                    "This is required: 'value', or 'metadata.' and the name of a member."
+                );
+                Demand(filter?.Error is null, $"{prefix}filters[{index}].operator", filter?.Error ?? "This may not be null.");
             }
-        }
-
-        void Filter(string path, MetricFilter? filter)
-        {
-            Demand(
-                filter?.Property is not null && IsProperty(filter.Property),
-                path + ".property",
-                "This is required: 'value', or 'metadata.' and the name of a member."
-            );
-            var kind = filter?.Value?.ValueKind;
-            Demand(
-                filter?.Operator switch
-                {
-                    "exists" => kind is null or JsonValueKind.Null,
-                    "equals" => kind is JsonValueKind.String or JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False,
-                    "in" => kind is JsonValueKind.Array && filter.Value!.Value.GetArrayLength() is >= 1 and <= 1000,
-                    "greater" or "less" => kind is JsonValueKind.Number,
-                    _ => false,
-                },
-                path + ".operator",
-                "This must be exists (without a value), equals (a value), in (a list), greater or less (a number)."
-            );
         }
 
         void Demand(bool holds, string field, string message)

@@ -86,21 +86,17 @@ internal sealed record Comparison
             return new() { Reason = ComparisonReason.ZeroBaseline };
         }
 
-        if (!(c.Variance > 0) || !(t.Variance > 0))
-        {
-            return new() { Reason = ComparisonReason.ZeroVariance };
-        }
-
         var cuped = settings.UseCovariate ? Cuped.Between(control, treatment) : null;
         var (difference, cautious) = cuped is { Theta: not 0 }
             ? (cuped.Effect, cuped.Cautious)
             : (Statistics.Effect.Between(c, t), Statistics.Effect.Cautiously(c, t));
-        return IsKnown(difference) && IsKnown(cautious)
+        // With one arm that does not vary, the difference can still be tested by the pooled variance.
+        return c.Variance > 0 && t.Variance > 0 && IsKnown(difference) && IsKnown(cautious)
             ? Of(difference, cautious, NormalPosterior.Of(difference, settings.Prior), settings) with
             {
                 Theta = cuped?.Theta,
             }
-            : new() { Reason = ComparisonReason.ZeroVariance };
+            : new() { Reason = ComparisonReason.ZeroVariance, Cautious = IsKnown(cautious) ? cautious : null };
     }
 
     private static Comparison Of(Effect difference, Effect cautious, NormalPosterior? posterior, ComparisonSettings settings)

@@ -23,7 +23,7 @@ internal static class ConfidenceSequence
             return Math.Min(1, Math.Exp((Math.Log(scale) / 2) - x));
         }
 
-        var points = alternative == Alternative.Greater ? effect.Value > 0 : effect.Value < 0;
+        var points = x > 0 && (alternative == Alternative.Greater ? effect.Value > 0 : effect.Value < 0);
         // 1 / (e^x - 1) = e^-x / (1 - e^-x), which does not overflow.
         return points ? Math.Min(1, Math.Exp((Math.Log(scale) / 2) - x) / (2 * -ExpM1(-x))) : 1;
     }

@@ -40,15 +40,17 @@ internal readonly record struct ConversionMartingale(double Control, double Trea
     }
 
     /// <summary>
-    /// The confidence sequence of the relative effect, ρ - 1; one bound is null where an arm has no conversions, and both are where
-    /// neither has.
+    /// The confidence sequence of the relative effect, ρ - 1, which is never below -1. There is no upper bound where control has no
+    /// conversions, and no bound where neither arm has any.
     /// </summary>
     public Interval Interval(double alpha)
     {
         // M falls to its minimum at the observed share and rises on both sides of it.
         var observed = Control + Treatment > 0 ? Treatment / (Control + Treatment) : Share;
         return new(
-            Treatment > 0 ? EffectOf(Edge(observed, 0, -Math.Log(alpha))) : null,
+            Treatment > 0 ? EffectOf(Edge(observed, 0, -Math.Log(alpha)))
+                : Control > 0 ? -1
+                : null,
             Control > 0 ? EffectOf(Edge(observed, 1, -Math.Log(alpha))) : null
         );
     }

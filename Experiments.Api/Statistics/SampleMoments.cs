@@ -7,6 +7,8 @@ namespace Experiments.Api.Statistics;
 /// </remarks>
 internal readonly record struct SampleMoments(double N, double Mean, double Variance)
 {
+    private const double Rounding = 1e-12;
+
     public static SampleMoments OfMean(SufficientStatistics arm) =>
         new(arm.N, arm.Sum / arm.N, Math.Max(0, PerIdentity(arm.N, arm.Centred.YY)));
 
@@ -21,7 +23,10 @@ internal readonly record struct SampleMoments(double N, double Mean, double Vari
         var (y, d) = (arm.Sum / arm.N, arm.DenominatorSum / arm.N);
         var centred = arm.Centred;
         var (ofY, ofD, both) = (PerIdentity(arm.N, centred.YY), PerIdentity(arm.N, centred.DD), PerIdentity(arm.N, centred.YD));
-        return new(arm.N, y / d, Math.Max(0, (ofY / (d * d)) + (ofD * y * y / (d * d * d * d)) - (2 * both * y / (d * d * d))));
+        var (a, b, c) = (ofY / (d * d), ofD * y * y / (d * d * d * d), 2 * both * y / (d * d * d));
+        var left = a + b - c;
+        // What is left of terms that cancel is rounding.
+        return new(arm.N, y / d, left > Rounding * (a + b + Math.Abs(c)) ? left : 0);
     }
 
     /// <summary>An unbiased variance or covariance, from a sum of squares or of products about the means.</summary>

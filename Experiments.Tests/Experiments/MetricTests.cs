@@ -28,6 +28,27 @@ public class MetricTests(SharedService service) : IClassFixture<SharedService>
             + """ "buy"}], "window_hours": 24}}"""
     )]
     [InlineData("""{"name": "m", "aggregation": "retention", "definition": {"event": "visit", "from_hours": 24, "to_hours": 48}}""")]
+    [InlineData(
+        """{"name": "m", "aggregation": "retention", "definition": {"event": "signup", "return_event": {"event": "visit", "filters":"""
+            + """ [{"property": "value", "operator": "not_exists"}]}, "from_hours": 24, "to_hours": 48, "maturity": "all"}}"""
+    )]
+    [InlineData(
+        """{"name": "m", "aggregation": "retention", "definition": {"event": "visit", "starts_at": "exposure", "from_hours": 0,"""
+            + """ "to_hours": 48}}"""
+    )]
+    [InlineData(
+        """{"name": "m", "aggregation": "funnel", "definition": {"steps": [{"event": "a"}, {"event": "b"}], "order": "any","""
+            + """ "exclusions": [{"event": "c"}]}}"""
+    )]
+    [InlineData("""{"name": "m", "aggregation": "count_distinct", "definition": {"event": "$pageview", "property": "metadata.page"}}""")]
+    [InlineData("""{"name": "m", "aggregation": "max", "definition": {"event": "load", "at_least": 3, "property": "metadata.ms"}}""")]
+    [InlineData("""{"name": "m", "aggregation": "sum", "definition": {"event": "purchase", "winsorize": {"cap": 500}}}""")]
+    [InlineData("""{"name": "m", "aggregation": "sum", "definition": {"event": "e", "winsorize": {"upper": 0.99, "of": "all"}}}""")]
+    [InlineData(
+        """{"name": "m", "aggregation": "count", "definition": {"event": "e", "filters": [{"property": "metadata.page", "operator":"""
+            + """ "matches", "value": "^/shop/[0-9]+$"}, {"property": "metadata.page", "operator": "not_contains", "value": "x"},"""
+            + """ {"property": "value", "operator": "at_least", "value": 3}, {"property": "value", "operator": "not_in", "value": [7]}]}}"""
+    )]
     public async Task Each_aggregation_can_be_defined_and_is_read_as_it_was(string body)
     {
         var given = await Given.AnEnvironment(service);
@@ -52,6 +73,24 @@ public class MetricTests(SharedService service) : IClassFixture<SharedService>
     [InlineData("""{"name": "m", "aggregation": "count", "definition": {"event": "$flag_exposure"}}""", "definition.event")]
     [InlineData("""{"name": "m", "aggregation": "count", "definition": {"event": "e", "version": 2}}""", "definition.version")]
     [InlineData("""{"name": "m", "aggregation": "count", "definition": {"event": "e", "colour": 2}}""", "definition.colour")]
+    [InlineData("""{"name": "m", "aggregation": "count", "definition": {"event": "$experiment_x"}}""", "definition.event")]
+    [InlineData("""{"name": "m", "aggregation": "count", "definition": {"event": "e", "maturity": "all"}}""", "definition.maturity")]
+    [InlineData("""{"name": "m", "aggregation": "occurrence", "definition": {"event": "e", "at_least": 2}}""", "definition.at_least")]
+    [InlineData("""{"name": "m", "aggregation": "count", "definition": {"event": "e", "order": "any"}}""", "definition.order")]
+    [InlineData("""{"name": "m", "aggregation": "count", "definition": {"event": "e", "starts_at": "event"}}""", "definition.starts_at")]
+    [InlineData(
+        """{"name": "m", "aggregation": "sum", "definition": {"event": "e", "winsorize": {"upper": 0.9, "cap": 5}}}""",
+        "definition.winsorize.cap"
+    )]
+    [InlineData(
+        """{"name": "m", "aggregation": "count", "definition": {"event": "e", "filters": [{"property": "value", "operator": "matches","""
+            + """ "value": "(a)\\1"}]}}""",
+        "definition.filters[0].operator"
+    )]
+    [InlineData(
+        """{"name": "m", "aggregation": "retention", "definition": {"event": "e", "return_event": {}, "from_hours": 1, "to_hours": 2}}""",
+        "definition.return_event.event"
+    )]
     [InlineData("""{"name": "m", "aggregation": "count", "definition": {"event": "e", "property": "value"}}""", "definition.property")]
     [InlineData("""{"name": "m", "aggregation": "sum", "definition": {"event": "e", "property": "traits.x"}}""", "definition.property")]
     [InlineData(

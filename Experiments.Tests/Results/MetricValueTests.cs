@@ -19,12 +19,143 @@ public class MetricValueTests
     [InlineData("occurrence", 1)]
     [InlineData("count", 3)]
     [InlineData("sum", 60)]
-    [InlineData("mean", 20)]
+    [InlineData("mean", 60)]
+    [InlineData("max", 30)]
+    [InlineData("min", 10)]
+    [InlineData("count_distinct", 3)]
     public void Events_from_the_exposure_on_count_while_the_experiment_runs(string aggregation, double expected)
     {
         var events = Events((-1, 0, 100), (0, 0, 10), (0.5, 0, 20), (1.5, 0, 1000), (2.5, 0, 30), (3.5, 0, 1000));
 
         ValueOf(aggregation, new(Event: "e"), events, Noon, Timeline).Y.ShouldBe(expected);
+    }
+
+    [Fact]
+    public void A_mean_is_over_events()
+    {
+        var value = ValueOf("mean", new(Event: "e"), Events((0, 0, 10), (0.5, 0, 20), (0.6, 0, double.NaN)), Noon, Timeline);
+
+        (value.Y, value.D, value.NotNumbers).ShouldBe((30, 2, 1));
+    }
+
+    [Theory]
+    [InlineData("count", 2, 1)]
+    [InlineData("count", 3, 0)]
+    [InlineData("sum", 30, 1)]
+    [InlineData("sum", 30.5, 0)]
+    [InlineData("max", 20, 1)]
+    [InlineData("min", 11, 0)]
+    [InlineData("count_distinct", 2, 1)]
+    public void A_threshold_makes_a_conversion_of_a_value(string aggregation, double threshold, double expected) =>
+        ValueOf(aggregation, new(Event: "e", AtLeast: threshold), Events((0, 0, 10), (0.5, 0, 20)), Noon, Timeline).Y.ShouldBe(expected);
+
+    [Theory]
+    [InlineData(3, 1, 0.2, 2.0, 0.1, 0.0, 0.3, 1.0)]
+    [InlineData(2, 0, 0.2, 2.0, 0.1, 2.0, 0.3, 1.0)]
+    [InlineData(2, 0, 0.0, 0.0, 0.3, 1.0, 0.6, 2.0)]
+    [InlineData(3, 1, 0.0, 0.0, 0.4, 0.0, 0.5, 1.0, 0.6, 2.0)]
+    public void A_funnel_in_any_order_needs_all_its_steps_within_its_window(int steps, double passed, params double[] hoursAndSlots)
+    {
+        var events = hoursAndSlots.Chunk(2).Select(pair => (pair[0], (int)pair[1], 1.0)).ToArray();
+        var definition = new MetricDefinition(Steps: [new("a"), new("b"), new("c")], Order: "any", WindowHours: 0.5);
+
+        ValueOf("funnel", definition, Events(events), Noon, Timeline).ShouldBe(new MetricValue(passed, 0, 0, steps));
+    }
+
+    [Theory]
+    [InlineData("strict", 1, 0.0, 0.0, 0.1, 3.0, 0.2, 1.0, 0.3, 2.0)]
+    [InlineData("strict", 3, 0.0, 0.0, 0.1, 1.0, 0.2, 2.0, 0.3, 3.0)]
+    [InlineData("strict", 3, 0.0, 3.0, 0.1, 0.0, 0.2, 1.0, 0.3, 2.0)]
+    [InlineData("strict", 3, 0.0, 0.0, 0.1, 3.0, 0.2, 0.0, 0.3, 1.0, 0.4, 2.0)]
+    [InlineData("any", 2, 0.0, 2.0, 0.1, 3.0, 0.2, 0.0, 0.3, 1.0)]
+    [InlineData("any", 3, 0.0, 2.0, 0.2, 0.0, 0.3, 1.0, 0.4, 3.0)]
+    public void An_exclusion_breaks_what_was_begun_before_it(string order, int steps, params double[] hoursAndSlots)
+    {
+        var events = hoursAndSlots.Chunk(2).Select(pair => (pair[0], (int)pair[1], 1.0)).ToArray();
+        var definition = new MetricDefinition(Steps: [new("a"), new("b"), new("c")], Order: order, Exclusions: [new("x")]);
+
+        ValueOf("funnel", definition, Events(events), Noon, Timeline).Steps.ShouldBe(steps);
+    }
+
+    [Fact]
+    public void Whoever_comes_back_by_another_event_is_retained()
+    {
+        var definition = new MetricDefinition(Event: "e", ReturnEvent: new("r"), FromHours: 0.1, ToHours: 0.6, Maturity: "all");
+
+        ValueOf("retention", definition, Events((0, 0, 1), (0.2, 0, 1)), Noon, Timeline).ShouldBe(new MetricValue(0, 1, 0, 0));
+        ValueOf("retention", definition, Events((0, 0, 1), (0.2, 1, 1)), Noon, Timeline).ShouldBe(new MetricValue(1, 1, 0, 0));
+        ValueOf("retention", definition, Events((0.2, 1, 1)), Noon, Timeline).IsZero.ShouldBeTrue();
+    }
+
+    [Fact]
+    public void Retention_may_be_counted_from_the_exposure()
+    {
+        var definition = new MetricDefinition(Event: "e", StartsAt: "exposure", FromHours: 0.1, ToHours: 0.6, Maturity: "all");
+
+        ValueOf("retention", definition, Events((0.05, 0, 1)), Noon, Timeline).Y.ShouldBe(0);
+        ValueOf("retention", definition, Events((0.1, 0, 1)), Noon, Timeline).Y.ShouldBe(1);
+        ValueOf("retention", definition, Events((0.6, 0, 1)), Noon, Timeline).Y.ShouldBe(0);
+    }
+
+    [Fact]
+    public void A_conversion_window_limits_the_start_of_a_retention_and_not_the_return()
+    {
+        var definition = new MetricDefinition(Event: "e", FromHours: 0.5, ToHours: 1, ConversionWindowHours: 0.1, Maturity: "all");
+
+        ValueOf("retention", definition, Events((0.05, 0, 1), (0.7, 0, 1)), Noon, Timeline).ShouldBe(new MetricValue(1, 1, 0, 0));
+        ValueOf("retention", definition, Events((0.1, 0, 1), (0.7, 0, 1)), Noon, Timeline).IsZero.ShouldBeTrue();
+    }
+
+    [Fact]
+    public void A_pause_does_not_run_a_window()
+    {
+        // Exposed half an hour before the pause of an hour: of an hour's window, half is left after it.
+        var exposed = Noon.AddHours(0.5);
+        var definition = new MetricDefinition(Event: "e", ConversionWindowHours: 1);
+
+        ValueOf("count", definition, Events((0.9, 0, 1), (1.5, 0, 1), (2.4, 0, 1), (2.5, 0, 1)), exposed, Timeline).Y.ShouldBe(2);
+    }
+
+    [Theory]
+    [InlineData(0.4, false)]
+    [InlineData(0.5, true)]
+    public void An_identity_counts_once_its_window_is_over(double now, bool counts)
+    {
+        var formula = new MetricFormula(MetricAggregation.Count, new(Event: "e", ConversionWindowHours: 0.5));
+        var events = Events((0.1, 0, 1));
+
+        formula.Value(events, Noon, Timeline, Noon.AddHours(now)).Y.ShouldBe(counts ? 1 : 0);
+        formula.DueAt(events, Noon, Timeline, Noon.AddHours(now)).ShouldBe(counts ? null : Noon.AddHours(0.5));
+    }
+
+    [Fact]
+    public void An_identity_that_has_started_waits_for_the_end_of_its_retention()
+    {
+        var formula = new MetricFormula(MetricAggregation.Retention, new(Event: "e", FromHours: 0.1, ToHours: 0.5));
+        var events = Events((0.1, 0, 1), (0.3, 0, 1));
+
+        formula.Value(events, Noon, Timeline, Noon.AddHours(0.5)).ShouldBe(new MetricValue(0, 0, 0, 0, 0, Waiting: 1));
+        formula.DueAt(events, Noon, Timeline, Noon.AddHours(0.5)).ShouldBe(Noon.AddHours(0.6));
+        formula.Value(events, Noon, Timeline, Noon.AddHours(0.6)).ShouldBe(new MetricValue(1, 1, 0, 0));
+        formula.DueAt(events, Noon, Timeline, Noon.AddHours(0.6)).ShouldBeNull();
+    }
+
+    [Fact]
+    public void After_the_end_windows_run_on_until_they_are_closed()
+    {
+        var exposed = Noon.AddHours(2.75);
+        var events = Events((2.8, 0, 1), (3.2, 0, 1), (3.8, 0, 1));
+        var formula = new MetricFormula(MetricAggregation.Count, new(Event: "e", ConversionWindowHours: 1));
+        var open = Timeline with { WindowsCloseAt = Noon.AddHours(4) };
+
+        formula.Value(events, exposed, open, Noon.AddHours(3.5)).Y.ShouldBe(0);
+        formula.Value(events, exposed, open, Noon.AddHours(3.75)).Y.ShouldBe(2);
+        // Cut short, it counts by what was done until then.
+        formula.Value(events, exposed, Timeline, Noon.AddHours(3)).Y.ShouldBe(1);
+        // Of a retention that was cut short nothing is known.
+        new MetricFormula(MetricAggregation.Retention, new(Event: "e", FromHours: 0.1, ToHours: 1))
+            .Value(events, exposed, Timeline, Noon.AddHours(3.1))
+            .D.ShouldBe(0);
     }
 
     [Fact]
@@ -147,7 +278,7 @@ public class MetricValueTests
             ];
             var definition = new MetricDefinition(
                 Steps: [.. steps.Select(name => new MetricSource(name))],
-                WindowHours: random.Next(2) == 0 ? null : 1 / 60.0
+                WindowHours: random.Next(2) == 0 ? null : 1.5 / 60
             );
             MetricEvent[] events =
             [
@@ -176,7 +307,7 @@ public class MetricValueTests
                     if (
                         name == steps[step]
                         && at >= minute
-                        && (step == 0 || definition.WindowHours is null || at <= started + 1)
+                        && (step == 0 || definition.WindowHours is null || at < started + 1.5)
                         && used.Add(key)
                     )
                     {

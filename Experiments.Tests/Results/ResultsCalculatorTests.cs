@@ -318,7 +318,6 @@ public class ResultsCalculatorTests
     ) =>
         new(
             id,
-            0,
             id,
             "m",
             Words.Parse<MetricRole>(role),
@@ -337,7 +336,6 @@ public class ResultsCalculatorTests
     private static MeasuredMetric Metric(string role, string direction, double[] conversions, long id = 1) =>
         new(
             id,
-            0,
             id,
             "m",
             Words.Parse<MetricRole>(role),

@@ -103,7 +103,6 @@ public class SignificanceTests
                     [
                         new(
                             1,
-                            0,
                             1,
                             "m",
                             MetricRole.Primary,

@@ -141,7 +141,7 @@ public class VerdictTests
     }
 
     [Theory]
-    [InlineData(0.3, "guardrail_safe")]
+    [InlineData(0.3, "guardrail_within_margin")]
     [InlineData(0.12, "guardrail_worse")]
     [InlineData(0.02, "guardrail_harmed")]
     public void A_guardrail_is_judged_against_its_own_margin(double margin, string reason)
@@ -157,7 +157,7 @@ public class VerdictTests
             .ShouldBe(
                 reason switch
                 {
-                    "guardrail_safe" => "ship",
+                    "guardrail_within_margin" => "ship",
                     "guardrail_harmed" => "keep_control",
                     _ => "keep_running",
                 }
@@ -210,8 +210,163 @@ public class VerdictTests
         Words.Of(results.Metrics[0].Treatments[0].Verdict).ShouldBe("winning");
         results.Metrics[0].Treatments[0].Sequential!.PValue.ShouldBe(first.Metrics[0].Treatments[0].Sequential!.PValue);
         results.EvidenceSince.ShouldBe(before.AsOf);
-        (next.Looks, next.Since).ShouldBe((2, before.AsOf));
+        (next!.Looks, next.Since).ShouldBe((2, before.AsOf));
         ResultsCalculator.Make(after with { Evidence = next }).Results.Metrics.ShouldBeEquivalentTo(results.Metrics);
+    }
+
+    [Fact]
+    public void A_win_does_not_outlive_a_difference_that_now_points_the_other_way()
+    {
+        var (_, evidence) = ResultsCalculator.Make(Input([1000, 1000], Conversions("primary", "increase", 100, 160)));
+
+        var (results, _) = ResultsCalculator.Make(
+            Input([5000, 5000], Conversions("primary", "increase", 500, 495)) with
+            {
+                Evidence = evidence,
+            }
+        );
+
+        Words.Of(results.Metrics[0].Treatments[0].Reason).ShouldBe("effect_changed");
+        Words.Of(results.Recommendation.Action).ShouldBe("keep_running");
+    }
+
+    [Fact]
+    public void An_effect_that_fades_keeps_its_verdict_and_is_warned_of()
+    {
+        var (_, evidence) = ResultsCalculator.Make(Input([5000, 5000], Conversions("primary", "increase", 500, 700)));
+
+        var (results, _) = ResultsCalculator.Make(
+            Input([100_000, 100_000], Conversions("primary", "increase", 10_000, 10_700)) with
+            {
+                Evidence = evidence,
+            }
+        );
+
+        Words.Of(results.Metrics[0].Treatments[0].Verdict).ShouldBe("winning");
+        results.Warnings.ShouldHaveSingleItem().ShouldBe(new ResultsWarning("effect_changed", null) { Metric = 1, Variant = "green" });
+        var interval = results.Metrics[0].Treatments[0].Sequential!.Ci;
+        interval[0]!.Value.ShouldBeLessThan(interval[1]!.Value);
+    }
+
+    [Fact]
+    public void A_guardrail_that_was_safe_can_still_be_harmed()
+    {
+        var (_, evidence) = ResultsCalculator.Make(Input([20_000, 20_000], Conversions("guardrail", "not_decrease", 2000, 2000)));
+
+        var (results, _) = ResultsCalculator.Make(
+            Input([60_000, 60_000], Conversions("guardrail", "not_decrease", 6000, 4500)) with
+            {
+                Evidence = evidence,
+            }
+        );
+
+        Words.Of(results.Metrics[0].Treatments[0].Reason).ShouldBe("guardrail_harmed");
+    }
+
+    [Fact]
+    public void A_look_at_a_broken_split_adds_no_evidence_and_a_metric_that_fails_once_keeps_its_own()
+    {
+        var (_, evidence) = ResultsCalculator.Make(Input([1000, 1000], Conversions("primary", "increase", 100, 160)));
+        var broken = Input([300, 600], Conversions("primary", "increase", 90, 180)) with { Variants = [("control", 50), ("green", 50)] };
+        var failing = Input([1000, 1000], Conversions("primary", "increase", 100, 160) with { Failed = true });
+
+        ResultsCalculator.Make(broken).Evidence.ShouldBeNull();
+        ResultsCalculator.Make(broken with { Evidence = evidence }).Evidence.ShouldBe(evidence);
+        ResultsCalculator.Make(failing with { Evidence = evidence }).Evidence!.Metrics[1].ShouldBe(evidence!.Metrics[1]);
+    }
+
+    [Theory]
+    [InlineData(495, 400, 500)]
+    [InlineData(998, 900, 1000)]
+    [InlineData(9980, 8000, 10_000)]
+    public void Successes_that_turn_into_failures_are_seen_as_failures_are(double control, double treatment, long n)
+    {
+        var guardrail = Conversions("guardrail", "not_decrease", control, treatment, 2) with { Margin = 0.02 };
+
+        var results = Make([n, n], Conversions("primary", "increase", n / 5, n / 2), guardrail);
+
+        Words.Of(results.Metrics[1].Treatments[0].Reason).ShouldBe("guardrail_harmed");
+        Words.Of(results.Recommendation.Action).ShouldBe("keep_control");
+    }
+
+    [Fact]
+    public void A_guardrail_that_is_worse_within_its_margin_is_named_beside_what_is_shipped()
+    {
+        var results = Make(
+            [200_000, 200_000],
+            Conversions("primary", "increase", 20_000, 24_000),
+            Conversions("guardrail", "not_decrease", 20_000, 18_800, 2)
+        );
+
+        results
+            .Recommendation.Reasons.Select(reason => Words.Of(reason.Code))
+            .ShouldBe(["significantly_better", "guardrail_within_margin"]);
+    }
+
+    [Fact]
+    public void A_loss_of_values_is_not_forgotten_once_there_are_enough_of_them()
+    {
+        double[] Buyers(int count, double last) => [.. Enumerable.Range(0, count).Select(i => i == count - 1 ? last : 40 + (i % 7))];
+        var (_, evidence) = ResultsCalculator.Make(Input([5000, 5000], Sum("primary", "increase", Buyers(400, 40), Buyers(49, 40))));
+
+        var (results, _) = ResultsCalculator.Make(
+            Input([5000, 5000], Sum("primary", "increase", Buyers(400, 40), Buyers(50, 20_000))) with
+            {
+                Evidence = evidence,
+            }
+        );
+
+        Words.Of(results.Metrics[0].Treatments[0].Verdict).ShouldBe("losing");
+    }
+
+    [Fact]
+    public void Fewer_negative_values_are_no_harm()
+    {
+        double[] Refunds(int count) => [.. Enumerable.Range(0, count).Select(i => -10.0 - (i % 3))];
+
+        Words.Of(Judge([1000, 1000], Sum("primary", "increase", Refunds(48), Refunds(5))).Verdict).ShouldBe("collecting_data");
+    }
+
+    [Fact]
+    public void Harm_is_told_though_the_primary_is_undecided()
+    {
+        var results = Make(
+            [10_000, 10_000],
+            Conversions("primary", "increase", 2000, 2010),
+            Conversions("guardrail", "not_increase", 500, 1500, 2)
+        );
+
+        Words.Of(results.Recommendation.Action).ShouldBe("keep_control");
+        results.Recommendation.Reasons.Select(reason => Words.Of(reason.Code)).ShouldBe(["guardrail_harmed"]);
+    }
+
+    [Fact]
+    public void A_ratio_of_an_arm_that_does_not_vary_is_judged_all_the_same()
+    {
+        // All calls of control succeed; of the treatment's every third one fails.
+        var metric = Conversions("guardrail", "not_decrease", 0, 0) with
+        {
+            Aggregation = MetricAggregation.Ratio,
+            Sums =
+            [
+                .. new[] { 0, 1 }.Select(arm =>
+                    Enumerable
+                        .Range(0, 600)
+                        .Aggregate(
+                            default(SufficientStatistics),
+                            (sum, i) =>
+                            {
+                                double d = 1 + (i % 7);
+                                var y = arm == 0 || i % 3 > 0 ? d : 0;
+                                return sum
+                                    + new SufficientStatistics(0, y, y * y, d, d * d, y * d, NonZero: y > 0 ? 1 : 0, DenominatorNonZero: 1);
+                            }
+                        )
+                ),
+            ],
+        };
+
+        Words.Of(Judge([600, 600], metric).Reason).ShouldBe("guardrail_harmed");
     }
 
     [Fact]
@@ -368,7 +523,6 @@ public class VerdictTests
     ) =>
         new(
             id,
-            0,
             id,
             "m",
             Words.Parse<MetricRole>(role),

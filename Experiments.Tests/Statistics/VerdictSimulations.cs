@@ -104,7 +104,7 @@ public class VerdictSimulations(ITestOutputHelper output)
             // An arm of a tenth needs more identities to have enough values for a test.
             population.Come(arms, treatmentWeight, population.Identities * (treatmentWeight == 0.5 ? 1 : 4) / looks, random);
             var arm = ComparedMetricArm.Of(metric, arms[0], arms[1], treatmentWeight, ArmEvidence.None);
-            var (verdict, _) = VerdictRules.Of(metric, arm, new(1, 1, arm.PValue), isGateOpen: true);
+            var (verdict, _) = VerdictRules.Of(metric, arm, new(1, 1, arm.PValue, 1), isGateOpen: true);
             if (verdict is Verdict.Winning or Verdict.Losing)
             {
                 return verdict;
@@ -152,7 +152,6 @@ public class VerdictSimulations(ITestOutputHelper output)
         public MeasuredMetric Metric { get; } =
             new(
                 1,
-                0,
                 1,
                 "m",
                 MetricRole.Primary,

@@ -92,7 +92,7 @@ internal sealed record ComparisonBody(
         Demand(
             Weights is null || AreWeights(Weights.Value),
             "weights",
-            "These must be numbers from 0 on: a list for control and the treatments in order, or an object by their keys."
+            "These must be 0 or numbers from 1e-9 to 1e9: a list for control and the treatments in order, or an object by their keys."
         );
 
         void Demand(bool holds, string field, string message)
@@ -119,7 +119,8 @@ internal sealed record ComparisonBody(
             JsonValueKind.Object => [.. weights.EnumerateObject().Select(member => member.Value)],
             _ => [],
         };
-        return values.Count > 0 && values.All(value => value.ValueKind == JsonValueKind.Number && value.GetDouble() >= 0);
+        return values.Count > 0
+            && values.All(value => value.ValueKind == JsonValueKind.Number && value.GetDouble() is 0 or (>= 1e-9 and <= 1e9));
     }
 }
 

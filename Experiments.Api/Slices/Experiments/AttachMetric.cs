@@ -64,7 +64,8 @@ internal static class AttachMetric
                        EXISTS (SELECT FROM experiment_metrics l WHERE l.experiment_id = s.id AND l.metric_id = @Metric) AS is_attached,
                        @Role = 'primary' AND EXISTS (SELECT FROM experiment_metrics l
                            WHERE l.experiment_id = s.id AND l.role = 'primary') AS primary_taken,
-                       s.status <> 'created' AND @Role <> 'secondary' AS frozen
+                       s.status <> 'created' AND (@Role <> 'secondary' OR EXISTS (SELECT FROM metric
+                           WHERE expected_direction IN ('not_increase', 'not_decrease'))) AS frozen
                 FROM subject s
             ), attached AS (
                 INSERT INTO experiment_metrics AS l

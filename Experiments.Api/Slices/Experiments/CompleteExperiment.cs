@@ -8,7 +8,10 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Experiments;
 
-/// <summary>Ends an experiment for good and, when asked to, makes one variant's value the feature's own.</summary>
+/// <summary>
+/// Ends an experiment for good and, when asked to, makes one variant's value the feature's own. Windows of identities that are open run on,
+/// unless a variant is shipped or they are to be closed.
+/// </summary>
 internal static class CompleteExperiment
 {
     public static void Map(RouteGroupBuilder experiments) =>
@@ -19,7 +22,7 @@ internal static class CompleteExperiment
             .Returns<ExperimentView>()
             .FailsWith(Problem.NoExperiment, Problem.Stale, Problem.IllegalTransition);
 
-    internal sealed record Body(string? Conclusion = null, string? Comment = null, string? Ship = null);
+    internal sealed record Body(string? Conclusion = null, string? Comment = null, string? Ship = null, bool? CloseWindows = null);
 
     internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<ExperimentView>>;
 
@@ -40,7 +43,11 @@ internal static class CompleteExperiment
                 SELECT v->'value' AS value FROM subject s, jsonb_array_elements(s.variants) AS v WHERE v->>'key' = @Ship
             ), changed AS (
                 UPDATE experiments e SET
-                    status = 'completed', ended_at = v.at, conclusion = @Conclusion, conclusion_comment = @Comment,
+                    status = 'completed', ended_at = v.at,
+                    windows_run_on = CASE WHEN @Ship IS NOT NULL OR @CloseWindows THEN interval '0'
+                        ELSE LEAST(interval '30 days', COALESCE((SELECT max(open_window(l.definition)) FROM experiment_metrics l
+                            WHERE l.experiment_id = s.id), interval '0')) END,
+                    conclusion = @Conclusion, conclusion_comment = @Comment,
                     shipped_variant = @Ship, runs = s.runs * tstzmultirange(tstzrange(NULL, v.at)), updated_at = v.at,
                         version = e.version + 1
                 FROM subject s
@@ -61,7 +68,7 @@ internal static class CompleteExperiment
 
         public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var (conclusion, comment, ship) = command.Body;
+            var (conclusion, comment, ship, closeWindows) = command.Body;
             var row = await db.ChangeLocked<ExperimentMutation.Row>(
                 Sql,
                 new
@@ -75,6 +82,7 @@ internal static class CompleteExperiment
                     Conclusion = conclusion,
                     Comment = comment?.Trim(),
                     Ship = ship,
+                    CloseWindows = closeWindows is true,
                 },
                 cancellationToken
             );

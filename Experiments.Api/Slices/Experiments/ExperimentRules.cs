@@ -18,10 +18,10 @@ internal static class ExperimentRules
 
         if (
             exposure.Event is { } name
-            && (string.IsNullOrWhiteSpace(name) || !Rules.Fits(name, EventSizeLimits.Event) || name.StartsWith('$'))
+            && (string.IsNullOrWhiteSpace(name) || !Rules.Fits(name, EventSizeLimits.Event) || EventNames.IsReserved(name))
         )
         {
-            wrong("exposure.event", "This must be the name of an event of yours: 256 characters at most, and no '$' before it.");
+            wrong("exposure.event", "This must be the name of an event of yours: 256 characters at most, and not one of the service's.");
         }
 
         if (

@@ -78,10 +78,11 @@ internal static class PatchExperimentMetric
                 UPDATE experiments e SET version = e.version + 1, updated_at = v.at FROM subject s, verdict v
                 WHERE e.id = s.id AND EXISTS (SELECT FROM corrected)
             ), judged_anew AS (
-                UPDATE results r SET as_of = NULL, evidence = r.evidence #- ARRAY['metrics', l.id::text]
-                FROM corrected l JOIN link k ON k.id = l.id
-                WHERE r.experiment_id = l.experiment_id
-                    AND (k.expected_direction, k.margin) <> (l.expected_direction, l.margin)
+                INSERT INTO results AS r (experiment_id, epoch)
+                SELECT l.experiment_id, 1 FROM corrected l JOIN link k ON k.id = l.id JOIN subject s ON s.id = l.experiment_id
+                WHERE s.status <> 'created' AND (k.expected_direction, k.margin) <> (l.expected_direction, l.margin)
+                ON CONFLICT (experiment_id) DO UPDATE SET as_of = NULL, epoch = r.epoch + 1,
+                    evidence = r.evidence #- ARRAY['metrics', @Link::text]
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
                 SELECT l.environment_id, @Actor, 'experiment.metric_corrected', 'experiment', l.experiment_id, k.state,

@@ -68,10 +68,13 @@ internal static class ResetExperiment
             ), no_measurements AS (
                 DELETE FROM unit_metrics m USING changed c WHERE m.experiment_id = c.id
             ), link AS (
-                UPDATE experiment_metrics l SET backfilled = false, backfilled_to = NULL, backfilled_key = NULL, added_after_start = false
+                UPDATE experiment_metrics l SET backfilled = false, backfilled_to = NULL, backfilled_key = NULL, added_after_start = false,
+                    corrected_after_start = false
                 FROM changed c WHERE l.experiment_id = c.id RETURNING l.*
             ), no_sums AS (
                 DELETE FROM metric_sums t USING link WHERE t.link_id = link.id
+            ), no_maturity AS (
+                DELETE FROM metric_maturity t USING link WHERE t.link_id = link.id
             ), no_steps AS (
                 DELETE FROM metric_steps t USING link WHERE t.link_id = link.id
             ), {ExperimentMutation.Logged}

@@ -30,7 +30,10 @@ internal static class StartExperiment
                 SELECT h.id FROM holdouts h JOIN subject s ON s.holdout_id = h.id FOR SHARE OF h
             ), changed AS (
                 UPDATE experiments e SET
-                    status = 'running', started_at = COALESCE(s.started_at, v.at), runs = s.runs + tstzmultirange(tstzrange(v.at, NULL)),
+                    status = 'running', started_at = COALESCE(s.started_at, v.at),
+                    events_before = CASE WHEN s.started_at IS NULL THEN (SELECT COALESCE(sum(n.count), 0)::bigint FROM event_names n
+                        WHERE n.environment_id = s.environment_id) ELSE s.events_before END,
+                    runs = s.runs + tstzmultirange(tstzrange(v.at, NULL)),
                     archived = false, updated_at = v.at, version = e.version + 1
                 FROM subject s
                 CROSS JOIN verdict v

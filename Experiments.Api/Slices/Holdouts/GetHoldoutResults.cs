@@ -61,7 +61,7 @@ internal static class GetHoldoutResults
     internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Response>>
     {
         private const string Sql = $"""
-            SELECT h.id AS holdout_id, e.id AS experiment_id, e.name, e.status, l.metric_id, l.name AS metric_name, l.aggregation,
+            SELECT h.id AS holdout_id, e.id AS experiment_id, e.name, e.status, l.metric_id, l.name AS metric_name, l.aggregation, l.definition::text AS definition,
                 l.expected_direction,
                    n.held_out, n.rest, s.is_held_out, s.y, s.yy, s.d, s.dd, s.yd
             FROM holdouts h
@@ -109,7 +109,7 @@ internal static class GetHoldoutResults
         {
             var first = rows.First();
             var (heldOut, rest) = (Sums(rows, true, first.HeldOut), Sums(rows, false, first.Rest));
-            var kind = MeasuredMetric.KindOf(Words.Parse<MetricAggregation>(first.Aggregation));
+            var kind = MeasuredMetric.KindOf(Words.Parse<MetricAggregation>(first.Aggregation), MetricRules.Read(first.Definition!));
             var settings = new ComparisonSettings(
                 kind,
                 HigherIsBetter: MeasuredMetric.IsHigherBetter(Words.Parse<ExpectedDirection>(first.ExpectedDirection))
@@ -146,6 +146,8 @@ internal static class GetHoldoutResults
             public string? MetricName { get; init; }
 
             public string? Aggregation { get; init; }
+
+            public string? Definition { get; init; }
 
             public string? ExpectedDirection { get; init; }
 

@@ -60,7 +60,7 @@ internal static class GetResults
         private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(200);
 
         private const string Sql = $"""
-            SELECT e.started_at, e.ended_at, clock_timestamp() AS now, r.payload::text AS payload, r.as_of,
+            SELECT e.started_at, e.ended_at + e.windows_run_on AS windows_close_at, clock_timestamp() AS now, r.payload::text AS payload, r.as_of,
                 f.requested_at AS refresh_requested_at,
                 r.last_error, r.last_error_at,
                    {ResultsService.HasAllMetrics} AS has_all_metrics,
@@ -173,7 +173,7 @@ internal static class GetResults
 /// <summary>What is kept of an experiment's results.</summary>
 internal sealed record ResultsRow(
     DateTime? StartedAt,
-    DateTime? EndedAt,
+    DateTime? WindowsCloseAt,
     DateTime Now,
     string? Payload,
     DateTime? AsOf,
@@ -189,9 +189,11 @@ internal sealed record ResultsRow(
     // Events accepted at the last moment are committed by then.
     private static readonly TimeSpan Margin = TimeSpan.FromSeconds(10);
 
-    /// <summary>Whether the results are final: computed after the period for late events, and for all metrics.</summary>
-    public bool IsFinal(TimeSpan late) => AsOf > EndedAt + late + Margin && HasAllMetrics;
+    /// <summary>
+    /// Whether the results are final: computed after the windows were closed and the period for late events was over, and for all metrics.
+    /// </summary>
+    public bool IsFinal(TimeSpan late) => AsOf > WindowsCloseAt + late + Margin && HasAllMetrics;
 
     /// <summary>Whether recomputing the results would make them final.</summary>
-    public bool CanBeFinal(TimeSpan late) => !IsFinal(late) && Now > EndedAt + late + Margin;
+    public bool CanBeFinal(TimeSpan late) => !IsFinal(late) && Now > WindowsCloseAt + late + Margin;
 }
