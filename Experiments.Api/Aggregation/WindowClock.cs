@@ -17,9 +17,11 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
         LEFT JOIN metric_maturity t ON t.link_id = l.id
         WHERE open_window(l.definition) > interval '0' AND e.started_at IS NOT NULL AND e.deleted_at IS NULL
             AND e.environment_id <> ALL (@held) AND e.id <> ALL (@skipped)
-            AND (t.as_of IS NULL OR (
-                t.as_of < clock_timestamp() - LEAST(interval '5 min', GREATEST(interval '1 s', open_window(l.definition) / 200))
-                AND (e.ended_at IS NULL OR t.as_of < e.ended_at + e.windows_run_on)))
+            AND (t.as_of IS NULL
+                -- When windows are closed, at once; after that, no more.
+                OR (t.as_of < e.ended_at + e.windows_run_on AND e.ended_at + e.windows_run_on <= clock_timestamp())
+                OR (t.as_of < clock_timestamp() - LEAST(interval '5 min', GREATEST(interval '1 s', open_window(l.definition) / 200))
+                    AND (e.ended_at IS NULL OR t.as_of < e.ended_at + e.windows_run_on)))
         ORDER BY t.as_of NULLS FIRST, e.id
         LIMIT 1
         """;
@@ -27,7 +29,8 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
     private const int Size = 20_000;
 
     private const string Units = """
-        SELECT identity, due_at FROM unit_metrics WHERE experiment_id = @Id AND due_at <= @asOf ORDER BY due_at LIMIT @Size
+        SELECT identity, due_at FROM unit_metrics
+        WHERE experiment_id = @Id AND due_at IS NOT NULL AND (due_at <= @asOf OR @isClosed) ORDER BY due_at LIMIT @Size
         """;
 
     private const string Record = """
@@ -70,6 +73,8 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
 
     private async Task Advance(ExperimentDefinition experiment, IReadOnlyList<MetricLink> links, DateTime asOf)
     {
+        // When windows are closed, all that are open are over, whenever they were due.
+        var isClosed = experiment.Timeline.WindowsCloseAt <= asOf;
         var due = (
             await connection.QueryAsync<(Guid Identity, DateTime DueAt)>(
                 Units,
@@ -77,12 +82,14 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
                 {
                     experiment.Id,
                     asOf,
+                    isClosed,
                     Size,
                 }
             )
         ).AsList();
         // The rest follows the next time.
-        asOf = due.Count == Size ? due[^1].DueAt : asOf;
+        var isComplete = due.Count < Size;
+        asOf = isComplete || isClosed ? asOf : due[^1].DueAt;
         var windowed = links.Where(link => link.HasWindows).ToList();
         windowed.ForEach(link => link.Mature(asOf));
         var aggregator = new MetricAggregator(connection, links);
@@ -92,6 +99,11 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
         }
 
         await aggregator.Aggregate(new Dictionary<ExposureAggregator.Key, Domain.ExposureState>());
+        if (isClosed && !isComplete)
+        {
+            return;
+        }
+
         await connection.ExecuteAsync(
             Record,
             new

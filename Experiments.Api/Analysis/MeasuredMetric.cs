@@ -62,6 +62,9 @@ internal sealed record MeasuredMetric(
     /// </summary>
     public IReadOnlyList<long>? Identities { get; init; }
 
+    /// <summary>Up to when windows that are over have been taken into account.</summary>
+    public DateTime? MaturedTo { get; init; }
+
     /// <summary>How many identities have started but wait for the end of their retention window, in all variants.</summary>
     public long Waiting { get; init; }
 

@@ -52,6 +52,7 @@ internal static class MeasuredMetricReader
             Exact = exact,
             Layout = MetricLayout.Of(aggregation, definition ?? new(), start),
             Identities = definition?.Window is null ? null : Mature(metric, keys),
+            MaturedTo = metric["matured_to"]?.GetValue<DateTimeOffset>().UtcDateTime,
             Waiting = arms.Sum(arm => arm["waiting"]!.GetValue<long>()),
             CutShort = metric["cut_short"]?.GetValue<long>() ?? 0,
             NotNumbers = arms.Sum(arm => arm["not_numbers"]!.GetValue<long>()),

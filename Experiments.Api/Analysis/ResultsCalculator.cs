@@ -166,7 +166,7 @@ internal static class ResultsCalculator
     {
         var waiting = metric.Waiting + (metric.Identities is { } mature ? input.Identities.Sum() - mature.Sum() : 0);
         return metric.Definition.RunsOn == TimeSpan.Zero ? null
-            : input.WindowsCloseAt <= input.AsOf ? new(0, metric.CutShort + waiting)
+            : input.WindowsCloseAt <= metric.MaturedTo ? new(0, metric.CutShort + waiting)
             : new(waiting, metric.CutShort);
     }
 

@@ -35,11 +35,15 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
                (SELECT COALESCE(json_agg(json_build_object(
                     'link', l.id, 'metric', l.metric_id, 'name', l.name, 'role', l.role, 'expected_direction', l.expected_direction,
                         'aggregation', l.aggregation,
-                    'definition', l.definition, 'margin', l.margin, 'backfilled', l.backfilled OR l.is_unreadable, 'is_unreadable', l.is_unreadable, 'added_after_start', l.added_after_start,
+                    'definition', l.definition, 'margin', l.margin, 'is_unreadable', l.is_unreadable,
+                    'backfilled', l.is_unreadable
+                        OR (l.backfilled AND (open_window(l.definition) = interval '0' OR (t.as_of IS NOT NULL
+                            AND (t.as_of >= e.ended_at + e.windows_run_on
+                                OR clock_timestamp() < e.ended_at + e.windows_run_on) IS NOT false))), 'added_after_start', l.added_after_start,
                     'missing_events', (SELECT COALESCE(json_agg(DISTINCT n.name), '[]') FROM (SELECT n #>> ARRAY[]::text[] AS name
                         FROM jsonb_path_query(l.definition, '$.**.event') AS q(n)) n
                         WHERE NOT EXISTS (SELECT FROM event_names k WHERE k.environment_id = e.environment_id AND k.event = n.name)),
-                    'exposed_until', t.exposed_until,
+                    'matured_to', t.as_of,
                     'mature_hours', (SELECT json_object_agg(c.outcome, c.count) FROM (SELECT outcome, sum(count)::bigint AS count
                         FROM exposure_counts WHERE experiment_id = e.id AND hour < date_trunc('hour', t.exposed_until, 'UTC')
                         GROUP BY 1) c),

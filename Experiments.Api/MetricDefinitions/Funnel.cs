@@ -4,8 +4,8 @@ namespace Experiments.Api.MetricDefinitions;
 
 /// <summary>How many steps of a funnel an identity has completed within the funnel's window.</summary>
 /// <remarks>
-/// Events of the same instant have no order, but each completes at most one step, even if the definition lists it twice. An exclusion breaks
-/// everything that was begun before it.
+/// Events of the same instant have no order, but each completes at most one step, even if the definition lists it twice. An exclusion
+/// breaks everything that was begun before it.
 /// </remarks>
 internal sealed class Funnel(int steps, bool isInOrder, TimeSpan? window)
 {

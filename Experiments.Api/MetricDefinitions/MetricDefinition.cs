@@ -89,8 +89,8 @@ internal sealed record MetricDefinition(
 }
 
 /// <summary>
-/// The limits to which values are clamped: percentiles from 0 to 1, over all arms together, or an absolute cap. Percentiles are those of the
-/// values other than 0 (<c>non_zero</c>, the default), or of all identities (<c>all</c>).
+/// The limits to which values are clamped: percentiles from 0 to 1, over all arms together, or an absolute cap. Percentiles are those of
+/// the values other than 0 (<c>non_zero</c>, the default), or of all identities (<c>all</c>).
 /// </summary>
 internal sealed record Winsorization(double? Lower = null, double? Upper = null, double? Cap = null, string? Of = null)
 {

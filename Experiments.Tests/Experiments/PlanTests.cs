@@ -101,18 +101,17 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
         var experiment = await Measured(given, aggregation, definition, "green", "red");
         var (random, now) = (new Random(7), Now());
         var (events, y, d) = (new List<object>(), new List<double>(), new List<double>());
+        var (sums, counts) = (new List<double>(), new List<double>());
         for (var n = 0; n < 300; n++)
         {
             var prices = Enumerable.Range(0, random.Next(4)).Select(_ => random.Next(100, 10_000) / 100.0).ToList();
             var views = 1 + random.Next(5);
             events.AddRange(prices.Select((price, i) => Event("purchase", n, now - 1000 - i, price)));
             events.AddRange(Enumerable.Range(0, views).Select(i => Event("view", n, now - 2000 - i)));
-            y.Add(
-                aggregation == "count" ? prices.Count
-                : aggregation == "mean" ? prices.DefaultIfEmpty().Average()
-                : prices.Sum()
-            );
+            y.Add(aggregation == "count" ? prices.Count : prices.Sum());
             d.Add(views);
+            sums.Add(prices.Sum());
+            counts.Add(prices.Count);
         }
 
         await given.Send([.. events]);
@@ -120,7 +119,13 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
         var planned = (await Plan(given, experiment, new { minimum_detectable_effect = 0.05 })).Must(200);
 
         var (mean, variance) = (y.Average(), Covariance(y, y));
-        if (aggregation == "ratio")
+        if (aggregation == "mean")
+        {
+            // Over events, of which each identity has some.
+            (y, d) = (sums, counts);
+        }
+
+        if (aggregation is "ratio" or "mean")
         {
             (var numerator, var denominator, mean) = (y.Average(), d.Average(), y.Average() / d.Average());
             variance =
@@ -146,7 +151,7 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
             {
                 @event = "purchase",
                 property = "value",
-                winsorize = new { upper = 0.95 },
+                winsorize = new { upper = 0.95, of = "all" },
             }
         );
         await given.Send([.. Enumerable.Range(0, 200).Select(n => Event("purchase", n, Now() - 1000, n < 4 ? 1_000_000 : n % 100))]);

@@ -252,7 +252,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
                 {
                     @event = "purchase",
                     property = "value",
-                    winsorize = new { upper = 0.8 },
+                    winsorize = new { upper = 0.8, of = "all" },
                 }
             ),
         };

@@ -25,7 +25,7 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
     [InlineData("""{"event": ""}""", "exposure.event")]
     [InlineData("""{"event": "  "}""", "exposure.event")]
     [InlineData("""{"event": "$flag_exposure"}""", "exposure.event")]
-    [InlineData("""{"event": "$else"}""", "exposure.event")]
+    [InlineData("""{"event": "$flag_else"}""", "exposure.event")]
     [InlineData("""{"event": "a\u0000b"}""", "exposure.event")]
     [InlineData("""{"feature_property": "variant"}""", "exposure.feature_property")]
     [InlineData("""{"event": "page_view", "feature_property": ""}""", "exposure.feature_property")]

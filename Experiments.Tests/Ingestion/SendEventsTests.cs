@@ -44,7 +44,8 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
     [InlineData("""{"event": null, "timestamp": NOW}""", "event")]
     [InlineData("""{"event": " ", "timestamp": NOW}""", "event")]
     [InlineData("""{"event": 7, "timestamp": NOW}""", "event")]
-    [InlineData("""{"event": "$pageview", "timestamp": NOW}""", "event")]
+    [InlineData("""{"event": "$flag_shown", "timestamp": NOW}""", "event")]
+    [InlineData("""{"event": "$experiment_started", "timestamp": NOW}""", "event")]
     [InlineData("""{"event": "$flag_exposure", "timestamp": NOW}""", "feature_name")]
     [InlineData("""{"event": "$flag_exposure", "feature_name": "", "timestamp": NOW}""", "feature_name")]
     [InlineData("""{"event": "e", "feature_name": [], "timestamp": NOW}""", "feature_name")]
@@ -395,9 +396,9 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
         "This must be a whole number: milliseconds since 1970."
     )]
     [InlineData(
-        """{"event": "$pageview", "timestamp": 1795348800000}""",
+        """{"event": "$flag_shown", "timestamp": 1795348800000}""",
         "events[0].event",
-        "Names that start with '$' are reserved; the only one is '$flag_exposure'."
+        "Names that start with '$flag_' or '$experiment_' are reserved; the only one is '$flag_exposure'."
     )]
     [InlineData(
         """{"event": "buy", "traits": {"a": {"b": 1, "b": 2}}, "timestamp": 1795348800000}""",
