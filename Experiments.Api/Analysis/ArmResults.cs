@@ -6,7 +6,7 @@ namespace Experiments.Api.Analysis;
 /// <summary>The sums of an arm as they are shown.</summary>
 internal static class ArmResults
 {
-    public static ArmResult Of(MeasuredMetric metric, int index, string key, long n)
+    public static ArmResult Of(MeasuredMetric metric, int index, string key, long n, double? chanceToBeBest)
     {
         var arm = metric.Arm(index, n);
         var isRatio = metric.Kind == MetricKind.Ratio;
@@ -28,6 +28,7 @@ internal static class ArmResults
             metric.Aggregation != MetricAggregation.Funnel ? null : ReachedSteps(metric, index)
         )
         {
+            ChanceToBeBest = chanceToBeBest,
             NonZero = metric.Kind == MetricKind.Proportion ? null : (long)arm.NonZero,
             DenominatorNonZero = isRatio ? (long)arm.DenominatorNonZero : null,
         };

@@ -24,6 +24,11 @@ internal sealed record ComparedMetricArm(Comparison Comparison, Floor? Floor, Sh
     /// <summary>Whether the difference now points the other way than when it was significant.</summary>
     public bool HasReversed { get; private init; }
 
+    /// <summary>
+    /// Whether the covariate, which is from before the exposure, differs between the arms. That is not by chance, so they are not comparable.
+    /// </summary>
+    public bool DifferedBefore { get; private init; }
+
     /// <summary>The conversion rates of control and of the treatment, for a proportion.</summary>
     public (double Control, double Treatment)? Rates { get; private init; }
 
@@ -82,6 +87,7 @@ internal sealed record ComparedMetricArm(Comparison Comparison, Floor? Floor, Sh
                 comparison.Cautious is { } difference
                 && Math.Min(earlier.Tests.Better, earlier.Tests.Worse) < SequentialTests.Alpha
                 && (difference.Value > 0 == metric.HigherIsBetter) != (earlier.Tests.Better < earlier.Tests.Worse),
+            DifferedBefore = usesCovariate && PrePeriod.Differs(control, treatment),
             Rates =
                 metric.Kind == MetricKind.Proportion && control.N > 0 && treatment.N > 0
                     ? (control.Sum / control.N, treatment.Sum / treatment.N)

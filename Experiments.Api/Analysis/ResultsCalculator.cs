@@ -37,7 +37,7 @@ internal static class ResultsCalculator
             SampleRatio = ratio,
             HeldOut = input.HeldOut,
             Excluded = ExposureState.Reasons.ToDictionary(reason => reason, reason => input.Outcomes.GetValueOrDefault(reason)),
-            Warnings = [.. input.Warnings, .. compared.SelectMany(metric => Changed(metric, input))],
+            Warnings = [.. input.Warnings, .. compared.SelectMany(metric => WarningsOf(metric, input))],
             Progress = input.Progress,
             Metrics = metrics,
             Significance = compared.ToDictionary(
@@ -56,15 +56,22 @@ internal static class ResultsCalculator
         return (results, IsTrusted(results, input) ? EvidenceOf(compared, input) : input.Evidence);
     }
 
-    private static IEnumerable<ResultsWarning> Changed(ComparedMetric metric, ResultsInput input) =>
+    private static IEnumerable<ResultsWarning> WarningsOf(ComparedMetric metric, ResultsInput input) =>
         (metric.Arms ?? [])
             .Index()
-            .Where(arm => arm.Item.Tests.HasChanged)
-            .Select(arm => new ResultsWarning("effect_changed", null)
-            {
-                Metric = metric.Metric.Metric,
-                Variant = input.Variants[arm.Index + 1].Key,
-            });
+            .SelectMany(arm =>
+                new[]
+                {
+                    (Code: "effect_changed", Holds: arm.Item.Tests.HasChanged),
+                    (Code: "pre_period_difference", Holds: arm.Item.DifferedBefore),
+                }
+                    .Where(warning => warning.Holds)
+                    .Select(warning => new ResultsWarning(warning.Code, null)
+                    {
+                        Metric = metric.Metric.Metric,
+                        Variant = input.Variants[arm.Index + 1].Key,
+                    })
+            );
 
     // A look that is not to be believed adds no evidence.
     private static bool IsTrusted(ResultsView results, ResultsInput input) =>
@@ -123,6 +130,7 @@ internal static class ResultsCalculator
     private static MetricResult ResultOf(ComparedMetric compared, ResultsInput input, bool isBroken, TestFamilies families)
     {
         var (metric, identities) = (compared.Metric, compared.Metric.Identities ?? input.Identities);
+        var best = compared.Arms is null ? [] : BestArm.Of(metric, identities, [.. input.Variants.Select(variant => variant.Weight)]);
         return new(
             metric.Metric,
             metric.Name,
@@ -132,7 +140,7 @@ internal static class ResultsCalculator
             metric.AddedAfterStart,
             compared.Arms is null
                 ? []
-                : [.. input.Variants.Select((variant, index) => ArmResults.Of(metric, index, variant.Key, identities[index]))],
+                : [.. input.Variants.Select((variant, index) => ArmResults.Of(metric, index, variant.Key, identities[index], best[index]))],
             [
                 .. input
                     .Variants.Skip(1)

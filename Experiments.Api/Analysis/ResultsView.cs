@@ -82,7 +82,8 @@ internal sealed record ResultsView
 /// <summary>
 /// A warning for the reader of the results. <c>rollout_lowered</c>: so many identities count in a variant that they no longer get, null if
 /// they could not be counted. <c>effect_changed</c>: the intervals of all looks at a metric have nothing in common, so its effect on a
-/// variant has changed.
+/// variant has changed. <c>pre_period_difference</c>: the values from before the exposure differ between control and a variant, so the
+/// two are not comparable.
 /// </summary>
 internal sealed record ResultsWarning(string Code, long? Identities)
 {
@@ -171,6 +172,9 @@ internal sealed record ArmResult(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<long>? ReachedSteps = null
 )
 {
+    /// <summary>The chance that the mean of this variant is the best of all, control included; null if there is too little data.</summary>
+    public double? ChanceToBeBest { get; init; }
+
     /// <summary>
     /// The number of identities with a value other than 0. A verdict needs 50 per arm. For a proportion it equals the sum.
     /// </summary>

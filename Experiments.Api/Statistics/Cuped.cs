@@ -29,6 +29,18 @@ internal sealed record Cuped(double Theta, Effect Effect, Effect Cautious)
         return new(theta, Effect.Between(c, t) with { Control = mean }, Effect.Cautiously(c, t) with { Control = mean });
     }
 
+    /// <summary>The adjusted means of several arms, with one θ for all of them; relative to the mean of the covariate over all.</summary>
+    public static List<SampleMoments> Adjusted(IReadOnlyList<SufficientStatistics> arms)
+    {
+        var all = arms.Aggregate((one, other) => one + other);
+        var centred = all.Centred;
+        var theta = centred is { XX: > 0, YY: > 0 } ? centred.YX / centred.XX : 0;
+        return
+        [
+            .. arms.Select(arm => Adjust(arm, theta)).Select(unit => unit with { Mean = unit.Mean + (theta * all.CovariateSum / all.N) }),
+        ];
+    }
+
     private static SampleMoments Adjust(SufficientStatistics arm, double theta)
     {
         var (ofY, ofX, both) = (Variance(arm), theta * theta * Covariate(arm), 2 * theta * Shared(arm));

@@ -5,6 +5,9 @@ internal interface IPosterior
 {
     double Mean { get; }
 
+    /// <summary>Where the density begins on the left.</summary>
+    double Start => 0;
+
     /// <summary>Where the density ends on the right.</summary>
     double End { get; }
 

@@ -407,6 +407,57 @@ public class VerdictTests
     }
 
     [Fact]
+    public void The_chances_to_be_best_sum_to_one_and_are_those_of_winning_where_there_are_two_arms()
+    {
+        foreach (var direction in new[] { "increase", "decrease" })
+        {
+            var metric = Make([400, 500], Conversions("primary", direction, 40, 62)).Metrics[0];
+            metric.Arms.Sum(arm => arm.ChanceToBeBest!.Value).ShouldBe(1, 1e-12);
+            metric.Arms[1].ChanceToBeBest!.Value.ShouldBe(metric.Treatments[0].Exact!.ChanceToWin, 1e-9);
+        }
+
+        // Three equal arms have equal chances. Those of three unequal ones come from a trapezoidal sum of 40 000 steps.
+        IPosterior Arm(double mean) => new MeanPosterior(mean, 1);
+        ChanceToBeBest.Of([Arm(0), Arm(0), Arm(0)], true).ShouldAllBe(chance => Math.Abs(chance - (1.0 / 3)) < 1e-9);
+        double[] expected = [0.007139139977, 0.237233876929, 0.755626983094];
+        foreach (var (chance, other) in ChanceToBeBest.Of([Arm(0), Arm(2), Arm(3)], true).Zip(expected))
+        {
+            chance.ShouldBe(other, 1e-8);
+        }
+    }
+
+    [Fact]
+    public void Arms_that_differed_before_the_exposure_are_warned_of()
+    {
+        var metric = Sum("primary", "increase", [.. Enumerable.Repeat(1.0, 300), 0], [.. Enumerable.Repeat(1.0, 290), 0]) with
+        {
+            Definition = new(Event: "e", LookbackDays: 7),
+        };
+        MeasuredMetric With(double before) =>
+            metric with
+            {
+                Sums =
+                [
+                    metric.Sums[0] with
+                    {
+                        CovariateSum = 200,
+                        CovariateSumSquares = 200,
+                        CovariateCrossSum = 190,
+                    },
+                    metric.Sums[1] with
+                    {
+                        CovariateSum = before,
+                        CovariateSumSquares = before,
+                        CovariateCrossSum = before - 5,
+                    },
+                ],
+            };
+
+        Make([1000, 1000], With(210)).Warnings.ShouldBeEmpty();
+        Make([1000, 1000], With(400)).Warnings.Select(warning => warning.Code).ShouldContain("pre_period_difference");
+    }
+
+    [Fact]
     public void Nothing_but_finite_numbers_or_null_leaves_the_statistics()
     {
         var random = new Random(2026);

@@ -1,0 +1,28 @@
+using Experiments.Api.Statistics;
+
+namespace Experiments.Api.Analysis;
+
+/// <summary>Whether two arms already differed before the exposure, by the covariate; tested at any number of looks.</summary>
+internal static class PrePeriod
+{
+    // A false alarm in a thousand, as for the sample ratio.
+    private const double Alarm = 0.001;
+
+    private const double FewestIdentities = 100;
+
+    public static bool Differs(SufficientStatistics control, SufficientStatistics treatment)
+    {
+        if (Math.Min(control.N, treatment.N) < FewestIdentities)
+        {
+            return false;
+        }
+
+        var difference = Effect.Cautiously(Moments(control), Moments(treatment));
+        return difference.Variance > 0
+            && double.IsFinite(difference.Variance)
+            && ConfidenceSequence.PValue(difference, Alternative.TwoSided, Alarm, ConfidenceSequence.DefaultTuning) < Alarm;
+    }
+
+    private static SampleMoments Moments(SufficientStatistics arm) =>
+        new(arm.N, arm.CovariateSum / arm.N, Math.Max(0, SampleMoments.PerIdentity(arm.N, arm.Centred.XX)));
+}
