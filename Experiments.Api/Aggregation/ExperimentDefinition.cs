@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Experiments.Api.Domain;
 using Experiments.Api.Ingestion;
+using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform.Data;
 using NpgsqlTypes;
 
@@ -12,6 +13,7 @@ internal sealed class ExperimentDefinition
     private readonly VariantAssigner _assigner;
     private readonly string[] _keys;
     private readonly ExposureCriteria _criteria;
+    private readonly MetricSource? _filtered;
 
     public ExperimentDefinition(Row row)
     {
@@ -20,6 +22,16 @@ internal sealed class ExperimentDefinition
         if (_criteria.TestIdentities is { Trait: null } or { Values: null })
         {
             throw new FormatException("exposure.test_identities needs a trait and values.");
+        }
+
+        if (_criteria.Filters is { } filters)
+        {
+            if (filters.Any(filter => filter?.Property is null || filter.Error is not null))
+            {
+                throw new FormatException("exposure.filters need a property, an operator and a value that goes with it.");
+            }
+
+            _filtered = new(_criteria.Event, filters);
         }
 
         var variants = StoredJson.Variants(row.Variants);
@@ -82,7 +94,19 @@ internal sealed class ExperimentDefinition
                     ? named == Id
                     : string.Equals(raw.FeatureName, FeatureName, StringComparison.OrdinalIgnoreCase)
             )
-        );
+        )
+        && Passes(raw);
+
+    private bool Passes(StoredEvent raw)
+    {
+        if (_filtered is null)
+        {
+            return true;
+        }
+
+        using var metadata = raw.Metadata is null ? null : StoredJson.Document(raw.Metadata);
+        return _filtered.Passes(raw.Value, metadata?.RootElement);
+    }
 
     /// <inheritdoc cref="VariantAssigner.Draw"/>
     public double Draw(string identifier) => _assigner.Draw(identifier);

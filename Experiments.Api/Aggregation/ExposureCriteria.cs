@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Experiments.Api.MetricDefinitions;
 
 namespace Experiments.Api.Aggregation;
 
@@ -7,12 +8,14 @@ namespace Experiments.Api.Aggregation;
 /// <param name="FeatureProperty">The metadata member that names the variant. Without it, an identity that sends the event has seen its
 /// assigned variant.</param>
 /// <param name="TestIdentities">Which identities are excluded, by a trait sent with the exposure.</param>
+/// <param name="Filters">The conditions that <paramref name="Event"/> must meet to count as an exposure.</param>
 /// <param name="MultipleVariants"><c>exclude</c>, or <c>first_seen</c>: they count in the one that they saw first.</param>
 internal sealed record ExposureCriteria(
     string? Event = null,
     string? FeatureProperty = null,
     TestIdentities? TestIdentities = null,
-    string? MultipleVariants = null
+    string? MultipleVariants = null,
+    IReadOnlyList<MetricFilter?>? Filters = null
 )
 {
     public const string Exclude = "exclude";

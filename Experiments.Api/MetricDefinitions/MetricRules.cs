@@ -14,7 +14,7 @@ internal static class MetricRules
     public static readonly string[] Roles = Words.All<MetricRole>();
     public static readonly string[] ExpectedDirections = Words.All<ExpectedDirection>();
 
-    private const int MaxFilters = 20;
+    public const int MaxFilters = 20;
     private const int MaxSteps = 10;
     private const double MaxHours = 24 * 400;
 
@@ -207,15 +207,7 @@ internal static class MetricRules
                 "Only a sum, a mean, a max, a min, a count_distinct or a ratio takes something from a property."
             );
             Demand(source?.Filters is null or { Count: <= MaxFilters }, prefix + "filters", $"There may be {MaxFilters} of these at most.");
-            foreach (var (index, filter) in Few(source?.Filters, MaxFilters).Index())
-            {
-                Demand(
-                    filter?.Property is not null && IsProperty(filter.Property),
-                    $"{prefix}filters[{index}].property",
-                    "This is required: 'value', or 'metadata.' and the name of a member."
-                );
-                Demand(filter?.Error is null, $"{prefix}filters[{index}].operator", filter?.Error ?? "This may not be null.");
-            }
+            CheckFilters($"definition.{prefix}", Few(source?.Filters, MaxFilters), wrong);
         }
 
         void Demand(bool holds, string field, string message)
@@ -228,6 +220,23 @@ internal static class MetricRules
 
         // What is too long is not looked into.
         static IReadOnlyList<T> Few<T>(IReadOnlyList<T>? list, int most) => list is null || list.Count > most ? [] : list;
+    }
+
+    /// <summary>Reports what is wrong with conditions on an event.</summary>
+    public static void CheckFilters(string prefix, IReadOnlyList<MetricFilter?> filters, Action<string, string> wrong)
+    {
+        foreach (var (index, filter) in filters.Index())
+        {
+            if (filter?.Property is null || !IsProperty(filter.Property))
+            {
+                wrong($"{prefix}filters[{index}].property", "This is required: 'value', or 'metadata.' and the name of a member.");
+            }
+
+            if (filter is null || filter.Error is not null)
+            {
+                wrong($"{prefix}filters[{index}].operator", filter?.Error ?? "This may not be null.");
+            }
+        }
     }
 
     /// <summary>

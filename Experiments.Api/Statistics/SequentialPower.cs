@@ -44,7 +44,8 @@ internal sealed record SequentialPower(
     {
         var (n, m) = (total * ControlShare, total * TreatmentShare);
         var treated = Mean + ((Margin is null ? effect : 0) * Math.Abs(Mean));
-        var variance = IsProportion ? treated * (1 - treated) : Variance;
+        // Values that grow also spread: as if each were multiplied by the same factor.
+        var variance = IsProportion ? treated * (1 - treated) : Variance * Math.Max(1, treated / Mean * (treated / Mean));
         // Of a proportion, both conversions and non-conversions have to reach the minimum.
         var fewest = IsProportion
             ? Math.Min(Math.Min(n * Mean, n * (1 - Mean)), Math.Min(m * treated, m * (1 - treated)))

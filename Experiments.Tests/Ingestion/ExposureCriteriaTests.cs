@@ -42,6 +42,13 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
     [InlineData("""{"multiple_variants": "last_seen"}""", "exposure.multiple_variants")]
     [InlineData("""{"multiple_variants": true}""", "exposure.multiple_variants")]
     [InlineData("""{"events": ["page_view"]}""", "exposure.events")]
+    [InlineData("""{"filters": [{"property": "value", "operator": "exists"}]}""", "exposure.filters")]
+    [InlineData("""{"event": "page_view", "filters": []}""", "exposure.filters")]
+    [InlineData(
+        """{"event": "page_view", "filters": [{"property": "page", "operator": "is"}]}""",
+        "exposure.filters[0].property",
+        "exposure.filters[0].operator"
+    )]
     public async Task What_is_wrong_with_the_criteria_is_named_and_nothing_is_written(string exposure, params string[] fields)
     {
         var given = await Given.AnEnvironment(service);
@@ -95,6 +102,35 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
             """{"event": "seen"}"""
         );
         (await given.Audit("experiment", experiment.Id)).ShouldBe(["experiment.created", "experiment.updated", "experiment.started"]);
+    }
+
+    [Fact]
+    public async Task Only_events_that_meet_the_conditions_are_exposures()
+    {
+        var given = await Given.AnEnvironment(service);
+        var (experiment, own) = await Running(
+            given,
+            """{"event": "page_view", "filters": [{"property": "metadata.page", "operator": "matches", "value": "^/shop"}]}"""
+        );
+        var at = Now();
+
+        await given.Send([
+            .. Enumerable
+                .Range(0, 30)
+                .Select(n =>
+                    (object)
+                        new
+                        {
+                            @event = "page_view",
+                            identifier = $"user-{n}",
+                            metadata = new { page = n % 3 == 0 ? "/shop/1" : "/home" },
+                            timestamp = at,
+                        }
+                ),
+        ]);
+
+        (await Counted(given, experiment))["total"].GetValue<int>().ShouldBe(10);
+        own("user-1").ShouldNotBeEmpty();
     }
 
     [Fact]

@@ -49,6 +49,64 @@ public class VerdictSimulations(ITestOutputHelper output)
     [MemberData(nameof(Rows))]
     public void The_same_of_two_thousand_experiments(string population) => Simulate(population, experiments: 2000, Looks);
 
+    // For docs/statistics.md as well: experiments of the size that the plan recommends, with the effect that they are planned for.
+    [Theory(Explicit = true)]
+    [Trait("speed", "slow")]
+    [InlineData("conversion of 2 %", 0.3, 0.5)]
+    [InlineData("conversion of 10 %", 0.15, 0.5)]
+    [InlineData("conversion of 10 %", 0.15, 0.9)]
+    [InlineData("conversion of 10 %", -0.15, 0.5)]
+    [InlineData("conversion of 50 %", 0.06, 0.5)]
+    [InlineData("revenue, 10 % buy, σ = 1", 0.3, 0.5)]
+    [InlineData("revenue, 10 % buy, σ = 1", 0.3, 0.1)]
+    [InlineData("lognormal, σ = 1.5, everyone", 0.25, 0.5)]
+    [InlineData("ratio", 0.05, 0.5)]
+    public void A_planned_effect_is_found_with_the_power_of_the_plan_and_covered_by_the_intervals(
+        string name,
+        double effect,
+        double treatmentWeight
+    )
+    {
+        const int Experiments = 1000;
+        var population = Populations[name];
+        var total = population.Plan(effect, treatmentWeight);
+        var (found, covered, coveredOnce, judged) = (0, 0, 0, 0);
+        Parallel.For(
+            0,
+            Experiments,
+            number =>
+            {
+                var random = new Random((number * 7_000_003) + (int)(1000 * effect));
+                var arms = new SufficientStatistics[2];
+                var (isFound, isCovered, isCoveredOnce) = (false, true, true);
+                for (var look = 0; look < Looks / 2; look++)
+                {
+                    population.Come(arms, treatmentWeight, (int)(total / (Looks / 2)), random, 1 + effect);
+                    var arm = ComparedMetricArm.Of(population.Metric, arms[0], arms[1], treatmentWeight, ArmEvidence.None);
+                    isFound |= effect > 0 ? arm.Tests.Better < 0.05 : arm.Tests.Worse < 0.05;
+                    isCovered &= !(arm.Tests.Low > effect) && !(arm.Tests.High < effect);
+                    isCoveredOnce = arm.Comparison.Interval is not { } interval || (interval.Low <= effect && interval.High >= effect);
+                }
+
+                Interlocked.Add(ref found, isFound ? 1 : 0);
+                Interlocked.Add(ref covered, isCovered ? 1 : 0);
+                Interlocked.Add(ref coveredOnce, isCoveredOnce ? 1 : 0);
+                Interlocked.Increment(ref judged);
+            }
+        );
+
+        output.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"| {name}, {effect:+0 %;-0 %}, treatment {treatmentWeight:0 %} | {total} | {found / 10.0:0.0} % | {covered / 10.0:0.0} % | "
+                    + $"{coveredOnce / 10.0:0.0} % |"
+            )
+        );
+        found.ShouldBeGreaterThanOrEqualTo(770);
+        covered.ShouldBeGreaterThanOrEqualTo(Experiments - Bound(Experiments, 0.05));
+        judged.ShouldBe(Experiments);
+    }
+
     private void Simulate(string name, int experiments, int looks)
     {
         var population = Populations[name];
@@ -149,6 +207,8 @@ public class VerdictSimulations(ITestOutputHelper output)
         bool UsesCovariate = false
     )
     {
+        private bool IsConversion => Aggregation == "occurrence";
+
         public MeasuredMetric Metric { get; } =
             new(
                 1,
@@ -163,16 +223,45 @@ public class VerdictSimulations(ITestOutputHelper output)
                 []
             );
 
-        public void Come(SufficientStatistics[] arms, double treatmentWeight, int identities, Random random)
+        /// <summary>The size that the plan recommends for this effect, from a large sample of the population.</summary>
+        public long Plan(double effect, double treatmentWeight)
+        {
+            var baseline = new SufficientStatistics[2];
+            Come(baseline, 0, 200_000, new Random(1));
+            return PlanDesign
+                .Of(
+                    new(Metric.Aggregation, Metric.Definition, MetricRole.Primary, ExpectedDirection.Increase, 0.1),
+                    baseline[0],
+                    [(decimal)(1 - treatmentWeight), (decimal)treatmentWeight]
+                )!
+                .SampleSize(effect, 0.8)!
+                .Value;
+        }
+
+        public void Come(SufficientStatistics[] arms, double treatmentWeight, int identities, Random random, double factor = 1)
         {
             var ofTreatment = 0;
             for (var identity = 0; identity < identities; identity++)
             {
                 var arm = random.NextDouble() < treatmentWeight ? 1 : 0;
                 ofTreatment += arm;
-                if (ShareWithValue == 1 || random.NextDouble() < ShareWithValue)
+                // Of conversions, more identities have a value; otherwise, values are larger.
+                var (share, times) =
+                    arm == 0 ? (ShareWithValue, 1)
+                    : IsConversion ? (ShareWithValue * factor, 1)
+                    : (ShareWithValue, factor);
+                if (share == 1 || random.NextDouble() < share)
                 {
-                    arms[arm] += Value(random);
+                    var value = Value(random);
+                    arms[arm] +=
+                        times == 1
+                            ? value
+                            : value with
+                            {
+                                Sum = value.Sum * times,
+                                SumSquares = value.SumSquares * times * times,
+                                CrossSum = value.CrossSum * times,
+                            };
                 }
             }
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Experiments.Api.Aggregation;
 using Experiments.Api.Ingestion;
+using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Experiments;
@@ -48,6 +49,21 @@ internal static class ExperimentRules
             )
             {
                 wrong("exposure.test_identities.values", "This is required: 1 to 100 strings, numbers or booleans.");
+            }
+        }
+
+        if (exposure.Filters is { } filters)
+        {
+            if (exposure.Event is null || filters.Count is 0 or > MetricRules.MaxFilters)
+            {
+                wrong(
+                    "exposure.filters",
+                    $"These are 1 to {MetricRules.MaxFilters} conditions on 'exposure.event', which is needed as well."
+                );
+            }
+            else
+            {
+                MetricRules.CheckFilters("exposure.", filters, wrong);
             }
         }
 

@@ -63,7 +63,7 @@ internal static class GetHoldoutResults
         private const string Sql = $"""
             SELECT h.id AS holdout_id, e.id AS experiment_id, e.name, e.status, l.metric_id, l.name AS metric_name, l.aggregation, l.definition::text AS definition,
                 l.expected_direction,
-                   n.held_out, n.rest, s.is_held_out, s.y, s.yy, s.d, s.dd, s.yd
+                   n.held_out, n.rest, m.held_out AS mature_held_out, m.rest AS mature_rest, s.is_held_out, s.y, s.yy, s.d, s.dd, s.yd
             FROM holdouts h
             LEFT JOIN experiments e ON e.holdout_id = h.id AND e.environment_id = h.environment_id AND e.started_at IS NOT NULL
                 AND e.deleted_at IS NULL
@@ -73,6 +73,21 @@ internal static class GetHoldoutResults
                 FROM exposure_counts c WHERE c.experiment_id = e.id
             ) n ON true
             LEFT JOIN experiment_metrics l ON l.experiment_id = e.id AND l.backfilled
+            LEFT JOIN metric_maturity t ON t.link_id = l.id
+            LEFT JOIN LATERAL (
+                SELECT sum(x.held_out)::bigint AS held_out, sum(x.rest)::bigint AS rest
+                FROM (
+                    SELECT COALESCE(sum(c.count) FILTER (WHERE c.outcome = '{Domain.ExposureState.InHoldout}'), 0) AS held_out,
+                           COALESCE(sum(c.count) FILTER (WHERE c.outcome LIKE '{Domain.ExposureState.InVariant}%'), 0) AS rest
+                    FROM exposure_counts c
+                    WHERE c.experiment_id = e.id AND c.hour < date_trunc('hour', t.exposed_until, 'UTC')
+                    UNION ALL
+                    SELECT count(*) FILTER (WHERE x.counts_in < 0), count(*) FILTER (WHERE x.counts_in >= 0)
+                    FROM exposures x
+                    WHERE x.experiment_id = e.id AND x.counts_in IS NOT NULL
+                        AND x.enrolled_at BETWEEN date_trunc('hour', t.exposed_until, 'UTC') AND t.exposed_until
+                ) x
+            ) m ON true
             LEFT JOIN LATERAL (
                 SELECT arm < 0 AS is_held_out, sum(y)::float8 AS y, sum(yy)::float8 AS yy, sum(d)::float8 AS d, sum(dd)::float8 AS dd,
                     sum(yd)::float8 AS yd
@@ -108,8 +123,12 @@ internal static class GetHoldoutResults
         private static MetricOf OfMetric(IGrouping<long, Row> rows)
         {
             var first = rows.First();
-            var (heldOut, rest) = (Sums(rows, true, first.HeldOut), Sums(rows, false, first.Rest));
-            var kind = MeasuredMetric.KindOf(Words.Parse<MetricAggregation>(first.Aggregation), MetricRules.Read(first.Definition!));
+            var definition = MetricRules.Read(first.Definition!);
+            // Only identities whose windows are over count, in the sums and in the number.
+            var (heldOut, rest) = definition.Window is null
+                ? (Sums(rows, true, first.HeldOut), Sums(rows, false, first.Rest))
+                : (Sums(rows, true, first.MatureHeldOut), Sums(rows, false, first.MatureRest));
+            var kind = MeasuredMetric.KindOf(Words.Parse<MetricAggregation>(first.Aggregation), definition);
             var settings = new ComparisonSettings(
                 kind,
                 HigherIsBetter: MeasuredMetric.IsHigherBetter(Words.Parse<ExpectedDirection>(first.ExpectedDirection))
@@ -154,6 +173,10 @@ internal static class GetHoldoutResults
             public long HeldOut { get; init; }
 
             public long Rest { get; init; }
+
+            public long MatureHeldOut { get; init; }
+
+            public long MatureRest { get; init; }
 
             public bool? IsHeldOut { get; init; }
 

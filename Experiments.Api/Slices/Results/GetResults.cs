@@ -127,8 +127,13 @@ internal static class GetResults
                     return Problem.Unavailable;
             }
 
-            return view is null
-                ? Problem.Unavailable
+            if (view is null)
+            {
+                return Problem.Unavailable;
+            }
+
+            return query.Metric is not null && view.Metrics.All(metric => metric.Metric != ObjectIds.In(query.Metric))
+                ? ProblemResult.Field("metric", "The experiment has no metric with this id.")
                 : view with
                 {
                     IsFinal = row.IsFinal(results.Late),
