@@ -189,7 +189,7 @@ CREATE TABLE experiments (
     CHECK ((jsonb_typeof(transforms) = 'object'::text)),
     CHECK ((type = ANY (ARRAY['product'::text, 'web'::text]))),
     CHECK (split_is_valid(variants)),
-    CHECK (((windows_run_on >= '00:00:00'::interval) AND (windows_run_on <= '30 days'::interval))),
+    CHECK (((windows_run_on >= '00:00:00'::interval) AND (windows_run_on <= '720:00:00'::interval))),
     FOREIGN KEY (feature_id, environment_id) REFERENCES features(id, environment_id),
     FOREIGN KEY (holdout_id, environment_id) REFERENCES holdouts(id, environment_id),
     UNIQUE (id, environment_id)
@@ -271,6 +271,7 @@ CREATE TABLE experiment_metrics (
     metadata jsonb NOT NULL DEFAULT '{}'::jsonb, -- Free for the client.
     added_after_start boolean NOT NULL DEFAULT false,
     corrected_after_start boolean NOT NULL DEFAULT false, -- Whether its direction or its margin was corrected after the experiment had started.
+    window_length interval NOT NULL DEFAULT open_window(definition), -- How long after an exposure the value of an identity may be open, where it counts once that is over.
     backfilled boolean NOT NULL DEFAULT false, -- Whether the events that came before the metric was attached have been aggregated.
     backfilled_to timestamp with time zone, -- How far those events have been aggregated, with the key of the last one.
     backfilled_key bigint,
@@ -287,6 +288,7 @@ CREATE TABLE experiment_metrics (
 );
 CREATE UNIQUE INDEX experiment_metrics_primary ON experiment_metrics USING btree (experiment_id) WHERE (role = 'primary'::text);
 CREATE INDEX experiment_metrics_metric ON experiment_metrics USING btree (metric_id);
+CREATE INDEX experiment_metrics_windowed ON experiment_metrics USING btree (experiment_id) WHERE (window_length > '00:00:00'::interval);
 CREATE INDEX experiment_metrics_new ON experiment_metrics USING btree (id) WHERE (NOT backfilled);
 
 -- Events and exposures as applications sent them, each once; a partition per month.
@@ -363,7 +365,7 @@ CREATE TABLE exposures (
     PRIMARY KEY (experiment_id, identity),
     FOREIGN KEY (experiment_id) REFERENCES experiments(id)
 );
-CREATE INDEX exposures_enrolled ON exposures USING btree (experiment_id, enrolled_at) WHERE (counts_in IS NOT NULL);
+CREATE INDEX exposures_enrolled ON exposures USING btree (experiment_id, enrolled_at) INCLUDE (counts_in) WHERE (counts_in IS NOT NULL);
 CREATE INDEX exposures_counting ON exposures USING btree (experiment_id, counts_in, identity) WHERE (counts_in IS NOT NULL);
 
 -- How many identities count in each variant, or are excluded and why, by the hour of their first exposure.
@@ -382,12 +384,12 @@ CREATE TABLE unit_metrics (
     identity uuid NOT NULL,
     arm smallint, -- The index of the variant in which the identity counts.
     numbers double precision[] NOT NULL, -- The values of each metric, in the order in which they were attached: the value itself, and what its kind needs beside it (a denominator, a covariate, the steps of a funnel, and so on). Empty while all are 0.
-    due_at timestamp with time zone, -- When the values may change by the passing of time alone, at the earliest: a window is over then. Null if they never do.
+    due_after bigint, -- After how much running time of the experiment, in units of 100 ns, a window is over and the values may change. Null if none is open.
     events bytea NOT NULL, -- A binary format of the service.
     PRIMARY KEY (experiment_id, identity),
     FOREIGN KEY (experiment_id) REFERENCES experiments(id)
 );
-CREATE INDEX unit_metrics_due ON unit_metrics USING btree (experiment_id, due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX unit_metrics_due ON unit_metrics USING btree (experiment_id, due_after) WHERE (due_after IS NOT NULL);
 
 -- The sufficient statistics of each metric and arm: sums over identities of the value y, the denominator d and the covariate x. Exact, so that what is subtracted leaves nothing behind.
 CREATE TABLE metric_sums (
@@ -404,7 +406,8 @@ CREATE TABLE metric_sums (
     y_non_zero bigint NOT NULL, -- How many identities of the arm have a y other than 0.
     d_non_zero bigint NOT NULL, -- How many have a d other than 0.
     not_numbers bigint NOT NULL DEFAULT 0, -- How many events have no number where there should be one.
-    waiting bigint NOT NULL DEFAULT 0, -- Of retention, how many identities have started but count only once their window is over.
+    waiting bigint NOT NULL DEFAULT 0, -- Of retention,
+    how many identities have started but count only once their window is over.
     PRIMARY KEY (link_id, arm),
     FOREIGN KEY (link_id) REFERENCES experiment_metrics(id) ON DELETE CASCADE
 );
@@ -450,7 +453,7 @@ CREATE TABLE unreadable_definitions (
     UNIQUE NULLS NOT DISTINCT (experiment_id, link_id)
 );
 
--- The last computed results of each experiment: a cache of what follows from the sums, and what the hourly looks have found.
+-- The last computed results of each experiment: a cache of what follows from the sums, and what the hourly looks found.
 CREATE TABLE results (
     experiment_id bigint NOT NULL,
     payload jsonb,
@@ -549,6 +552,24 @@ AS $function$
                 ELSE CASE role WHEN 'guardrail' THEN 'not_decrease' ELSE 'increase' END END
 $function$;
 
+CREATE OR REPLACE FUNCTION exposed_until(experiment bigint, until timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+DECLARE
+    last timestamptz := date_trunc('hour', until, 'UTC');
+BEGIN
+    RETURN jsonb_build_object(
+        'hours', (SELECT COALESCE(jsonb_object_agg(h.outcome, h.count), '{}') FROM (
+            SELECT c.outcome, sum(c.count)::bigint AS count FROM exposure_counts c
+            WHERE c.experiment_id = experiment AND c.hour < last GROUP BY 1) h),
+        'rest', (SELECT COALESCE(jsonb_object_agg(r.counts_in, r.count), '{}') FROM (
+            SELECT x.counts_in, count(*) AS count FROM exposures x
+            WHERE x.experiment_id = experiment AND x.counts_in IS NOT NULL
+                AND x.enrolled_at BETWEEN last AND until GROUP BY 1) r));
+END $function$;
+
 CREATE OR REPLACE FUNCTION follow(variants jsonb, initial_value jsonb, options jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -611,7 +632,8 @@ BEGIN
     IF jsonb_typeof(definition->'to_hours') = 'number' THEN
         hours := hours + (definition->>'to_hours')::double precision;
     END IF;
-    RETURN hours * interval '1 hour';
+    -- Whatever is stored, this is an interval.
+    RETURN round(LEAST(GREATEST(hours, 0), 100000) * 3600000) * interval '1 millisecond';
 END $function$;
 
 CREATE OR REPLACE FUNCTION options_are_valid(options jsonb)

@@ -120,7 +120,7 @@ public sealed class CreateExperiments : TableMigration
                 started_at         timestamptz,
                 events_before      bigint NOT NULL DEFAULT 0,
                 ended_at           timestamptz,
-                windows_run_on     interval NOT NULL DEFAULT '0' CHECK (windows_run_on BETWEEN '0' AND '30 days'),
+                windows_run_on     interval NOT NULL DEFAULT '0' CHECK (windows_run_on BETWEEN '0' AND '720 hours'),
                 deleted_at         timestamptz,
                 runs               tstzmultirange NOT NULL DEFAULT '{}',
                 off                tstzmultirange NOT NULL DEFAULT '{}',

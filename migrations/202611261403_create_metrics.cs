@@ -58,7 +58,8 @@ public sealed class CreateMetrics : TableMigration
                 IF jsonb_typeof(definition->'to_hours') = 'number' THEN
                     hours := hours + (definition->>'to_hours')::double precision;
                 END IF;
-                RETURN hours * interval '1 hour';
+                -- Whatever is stored, this is an interval.
+                RETURN round(LEAST(GREATEST(hours, 0), 100000) * 3600000) * interval '1 millisecond';
             END $$;
 
             CREATE TABLE experiment_metrics (
@@ -76,6 +77,7 @@ public sealed class CreateMetrics : TableMigration
                 metadata           jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(metadata) = 'object'),
                 added_after_start  boolean NOT NULL DEFAULT false,
                 corrected_after_start boolean NOT NULL DEFAULT false,
+                window_length      interval NOT NULL GENERATED ALWAYS AS (open_window(definition)) STORED,
                 backfilled         boolean NOT NULL DEFAULT false,
                 backfilled_to      timestamptz,
                 backfilled_key     bigint,
@@ -88,6 +90,8 @@ public sealed class CreateMetrics : TableMigration
             );
             COMMENT ON TABLE experiment_metrics IS
                 'The metrics of an experiment, each a copy of the metric as it was when it was attached.';
+            COMMENT ON COLUMN experiment_metrics.window_length IS
+                'How long after an exposure the value of an identity may be open, where it counts once that is over.';
             COMMENT ON COLUMN experiment_metrics.margin IS
                 'By which share of control''s mean the metric, if it must not get worse, may do so and still be called safe.';
             COMMENT ON COLUMN experiment_metrics.corrected_after_start IS
@@ -99,6 +103,7 @@ public sealed class CreateMetrics : TableMigration
                 'How far those events have been aggregated, with the key of the last one.';
             CREATE UNIQUE INDEX experiment_metrics_primary ON experiment_metrics (experiment_id) WHERE role = 'primary';
             CREATE INDEX experiment_metrics_metric ON experiment_metrics (metric_id);
+            CREATE INDEX experiment_metrics_windowed ON experiment_metrics (experiment_id) WHERE window_length > '0';
             CREATE INDEX experiment_metrics_new ON experiment_metrics (id) WHERE NOT backfilled;
             """
         );

@@ -59,7 +59,7 @@ public sealed class CreateAggregates : TableMigration
             COMMENT ON COLUMN exposures.counts_in IS
                 'The index of the variant in which it counts, -1 where it counts as held out; null where it is excluded.';
             COMMENT ON COLUMN exposures.draw IS 'A number from 0 to 1: a rollout above it includes the identity.';
-            CREATE INDEX exposures_enrolled ON exposures (experiment_id, enrolled_at) WHERE counts_in IS NOT NULL;
+            CREATE INDEX exposures_enrolled ON exposures (experiment_id, enrolled_at) INCLUDE (counts_in) WHERE counts_in IS NOT NULL;
             CREATE INDEX exposures_counting ON exposures (experiment_id, counts_in, identity) WHERE counts_in IS NOT NULL;
 
             CREATE TABLE exposure_counts (
@@ -75,12 +75,28 @@ public sealed class CreateAggregates : TableMigration
                 'The key of a variant after "variant:", "held_out", or the reason why these are excluded.';
             COMMENT ON COLUMN exposure_counts.count IS 'Identities; for exposures without an identifier, exposures.';
 
+            -- How many identities that count were exposed until an instant: in whole hours by outcome, and in the rest of the last one by
+            -- the index of the variant.
+            CREATE FUNCTION exposed_until(experiment bigint, until timestamptz) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+            DECLARE
+                last timestamptz := date_trunc('hour', until, 'UTC');
+            BEGIN
+                RETURN jsonb_build_object(
+                    'hours', (SELECT COALESCE(jsonb_object_agg(h.outcome, h.count), '{}') FROM (
+                        SELECT c.outcome, sum(c.count)::bigint AS count FROM exposure_counts c
+                        WHERE c.experiment_id = experiment AND c.hour < last GROUP BY 1) h),
+                    'rest', (SELECT COALESCE(jsonb_object_agg(r.counts_in, r.count), '{}') FROM (
+                        SELECT x.counts_in, count(*) AS count FROM exposures x
+                        WHERE x.experiment_id = experiment AND x.counts_in IS NOT NULL
+                            AND x.enrolled_at BETWEEN last AND until GROUP BY 1) r));
+            END $$;
+
             CREATE TABLE unit_metrics (
                 experiment_id bigint NOT NULL REFERENCES experiments,
                 identity      uuid NOT NULL,
                 arm           smallint,
                 numbers       double precision[] NOT NULL,
-                due_at        timestamptz,
+                due_after     bigint,
                 events        bytea NOT NULL,
                 PRIMARY KEY (experiment_id, identity)
             ) WITH (fillfactor = 70);
@@ -92,9 +108,10 @@ public sealed class CreateAggregates : TableMigration
             COMMENT ON COLUMN unit_metrics.numbers IS
                 'The values of each metric, in the order in which they were attached: the value itself, and what its kind needs beside it '
                 '(a denominator, a covariate, the steps of a funnel, and so on). Empty while all are 0.';
-            COMMENT ON COLUMN unit_metrics.due_at IS
-                'When the values may change by the passing of time alone, at the earliest: a window is over then. Null if they never do.';
-            CREATE INDEX unit_metrics_due ON unit_metrics (experiment_id, due_at) WHERE due_at IS NOT NULL;
+            COMMENT ON COLUMN unit_metrics.due_after IS
+                'After how much running time of the experiment, in units of 100 ns, a window is over and the values may change. Null if '
+                'none is open.';
+            CREATE INDEX unit_metrics_due ON unit_metrics (experiment_id, due_after) WHERE due_after IS NOT NULL;
             COMMENT ON COLUMN unit_metrics.events IS 'A binary format of the service.';
 
             CREATE TABLE metric_sums (
@@ -120,7 +137,8 @@ public sealed class CreateAggregates : TableMigration
             COMMENT ON COLUMN metric_sums.y_non_zero IS 'How many identities of the arm have a y other than 0.';
             COMMENT ON COLUMN metric_sums.d_non_zero IS 'How many have a d other than 0.';
             COMMENT ON COLUMN metric_sums.not_numbers IS 'How many events have no number where there should be one.';
-            COMMENT ON COLUMN metric_sums.waiting IS 'Of retention, how many identities have started but count only once their window is over.';
+            COMMENT ON COLUMN metric_sums.waiting IS 'Of retention,
+                how many identities have started but count only once their window is over.';
 
             CREATE TABLE metric_maturity (
                 link_id        bigint PRIMARY KEY REFERENCES experiment_metrics ON DELETE CASCADE,
@@ -175,7 +193,7 @@ public sealed class CreateAggregates : TableMigration
                 last_error_at        timestamptz
             );
             COMMENT ON TABLE results IS
-                'The last computed results of each experiment: a cache of what follows from the sums, and what the hourly looks have found.';
+                'The last computed results of each experiment: a cache of what follows from the sums, and what the hourly looks found.';
             COMMENT ON COLUMN results.evidence IS
                 'The smallest p-values and the intersection of the intervals over the hourly looks.';
             COMMENT ON COLUMN results.epoch IS
@@ -200,5 +218,9 @@ public sealed class CreateAggregates : TableMigration
             """
         );
 
-    public override void Down() => DropTables();
+    public override void Down()
+    {
+        DropTables();
+        Execute.Sql("DROP FUNCTION exposed_until;");
+    }
 }

@@ -27,10 +27,17 @@ internal sealed class AggregationWorker(
     // How often to look for events that other replicas have ingested.
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
 
+    // How long windows that are over may be taken into account before it is the events' turn again.
+    private static readonly TimeSpan Budget = TimeSpan.FromMilliseconds(200);
+
+    private static readonly TimeSpan Unreadable = TimeSpan.FromMinutes(5);
+
     private readonly ILogger _logger = loggers.CreateLogger<AggregationWorker>();
     private readonly EnvironmentHolds _holds = new(loggers.CreateLogger<EnvironmentHolds>());
     private readonly SemaphoreSlim _wake = new(0, 1);
+    private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly Stopwatch _sinceMatured = new();
+    private readonly Dictionary<long, TimeSpan> _postponed = [];
     private long _unsummarised;
     private volatile TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -119,9 +126,9 @@ internal sealed class AggregationWorker(
     {
         var late = options.Value.LateEvents;
         await using var connection = await source.OpenConnectionAsync(ct);
-        await LetMature(source, connection, ct);
         for (var skipped = new HashSet<long>(); ; )
         {
+            await LetMature(source, connection, ct);
             // Backfill and new events alternate, one page and one batch at a time, so that neither has to wait for the other to finish.
             var isBackfilled = false;
             try
@@ -155,25 +162,48 @@ internal sealed class AggregationWorker(
         }
     }
 
-    // At most once a second. An experiment that fails holds up no other, and is tried again the next time.
+    // At most once a second, and for a short while, so that events are aggregated in between. An experiment that fails holds up no other:
+    // it is tried again after ten times as long as that took, and one that can't be read after some minutes.
     private async Task LetMature(NpgsqlDataSource source, NpgsqlConnection connection, CancellationToken ct)
     {
-        if (_sinceMatured.Elapsed < Idle && _sinceMatured.IsRunning)
+        if (_sinceMatured.IsRunning && _sinceMatured.Elapsed < Idle)
         {
             return;
         }
 
         _sinceMatured.Restart();
-        var skipped = new HashSet<long>();
-        for (var isDue = true; isDue; )
+        foreach (var (experimentId, until) in _postponed.ToList())
         {
+            if (until <= _clock.Elapsed)
+            {
+                _postponed.Remove(experimentId);
+            }
+        }
+
+        var windows = new WindowClock(source, connection, unreadable);
+        foreach (var experimentId in await windows.Experiments([.. _postponed.Keys], _holds.All))
+        {
+            var began = _clock.Elapsed;
             try
             {
-                isDue = await new WindowClock(source, connection, unreadable).Advance(skipped, _holds.All, ct);
+                switch (await windows.Advance(experimentId, ct))
+                {
+                    case null:
+                        return;
+                    case false:
+                        _postponed[experimentId] = began + Unreadable;
+                        break;
+                }
             }
             catch (Exception exception) when (EnvironmentHolds.MayConcernOne(exception) && !ct.IsCancellationRequested)
             {
                 _logger.MaturingFailed(exception);
+                _postponed[experimentId] = _clock.Elapsed + (10 * (_clock.Elapsed - began)) + Idle;
+            }
+
+            if (_sinceMatured.Elapsed > Budget)
+            {
+                return;
             }
         }
     }

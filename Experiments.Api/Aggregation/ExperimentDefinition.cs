@@ -26,7 +26,7 @@ internal sealed class ExperimentDefinition
 
         if (_criteria.Filters is { } filters)
         {
-            if (filters.Any(filter => filter?.Property is null || filter.Error is not null))
+            if (filters.Any(filter => !MetricRules.IsProperty(filter?.Property) || filter?.Error is not null))
             {
                 throw new FormatException("exposure.filters need a property, an operator and a value that goes with it.");
             }
@@ -76,7 +76,8 @@ internal sealed class ExperimentDefinition
         ];
 
     /// <summary>
-    /// Whether an event received at this time is too late to count: the experiment has ended, its windows are closed, and the period for late events is over.
+    /// Whether an event received at this time is too late to count: the experiment has ended, its windows are closed, and the period for
+    /// late events is over.
     /// </summary>
     public bool WasFinal(DateTime receivedAt, TimeSpan late) => Timeline.WindowsCloseAt is { } closed && receivedAt > closed + late;
 

@@ -6,7 +6,10 @@ using Npgsql;
 namespace Experiments.Api.Aggregation;
 
 /// <summary>Updates the unit metrics with new events, and updates the sums of the arms accordingly.</summary>
-internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyList<MetricLink> links)
+/// <param name="connection">The connection of the aggregating transaction.</param>
+/// <param name="links">The metrics.</param>
+/// <param name="isBackfill">Whether events that are known already may be new to one of the metrics.</param>
+internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyList<MetricLink> links, bool isBackfill = false)
 {
     private readonly Dictionary<long, UnitValues> _experiments = links
         .GroupBy(link => link.Experiment.Id)
@@ -14,6 +17,7 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
 
     private readonly MetricEventMatcher _matcher = new(links);
     private readonly Dictionary<ExposureAggregator.Key, List<(long SourceMetric, MetricEvent Event)>> _taken = [];
+    private readonly HashSet<ExposureAggregator.Key> _forced = [];
 
     /// <summary>Collects an event for every metric that uses it.</summary>
     public void Take(StoredEvent raw, Func<ExperimentDefinition, bool> inTime) =>
@@ -24,6 +28,7 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
     {
         if (_experiments.ContainsKey(key.ExperimentId))
         {
+            _forced.Add(key);
             Of(key);
         }
     }
@@ -48,6 +53,7 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
         }
 
         _taken.Clear();
+        _forced.Clear();
         await UnitMetrics.Write(connection, changed);
         await delta.Post(connection);
 
@@ -59,6 +65,12 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
             foreach (var (source, taken) in _taken[key])
             {
                 hasGrown |= history.Add(source, taken);
+            }
+
+            // An event that was already known changes nothing, unless the identity is to be recalculated for another reason.
+            if (!isBackfill && !hasGrown && _taken[key].Count > 0 && !known.ContainsKey(key) && !_forced.Contains(key))
+            {
+                return;
             }
 
             ExposureState? exposures = known.TryGetValue(key, out var fresh) || exposed.TryGetValue(key, out fresh) ? fresh : null;

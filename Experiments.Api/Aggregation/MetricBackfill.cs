@@ -134,7 +134,7 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
             (edge, isDone) = (next, false);
         }
 
-        var aggregator = new MetricAggregator(connection, links);
+        var aggregator = new MetricAggregator(connection, links, isBackfill: true);
         await StoredEvent.Each(
             connection,
             Events,

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 using Experiments.Api.Domain;
 using Experiments.Api.MetricDefinitions;
@@ -7,6 +8,11 @@ namespace Experiments.Api.Aggregation;
 /// <summary>A metric of an experiment that has started, ready to be aggregated.</summary>
 internal sealed class MetricLink
 {
+    // Definitions that hold what the rules ask for, which need not be checked again for every batch.
+    private static readonly ConcurrentDictionary<(string Aggregation, string Definition), bool> Checked = new();
+
+    private const int MostChecked = 10_000;
+
     private readonly MetricDefinition _definition;
     private readonly MetricFormula _formula;
     private readonly IReadOnlyList<MetricSource> _sources;
@@ -16,7 +22,17 @@ internal sealed class MetricLink
     {
         (Id, Experiment, _definition) = (row.Id, experiment, MetricRules.Read(row.Definition));
         (_aggregation, AsOf) = (Words.Parse<MetricAggregation>(row.Aggregation), row.AsOf);
-        MetricRules.Check(row.Aggregation, _definition, (path, message) => throw new FormatException($"{path}: {message}"));
+        if (!Checked.ContainsKey((row.Aggregation, row.Definition)))
+        {
+            MetricRules.Check(row.Aggregation, _definition, (path, message) => throw new FormatException($"{path}: {message}"));
+            if (Checked.Count >= MostChecked)
+            {
+                Checked.Clear();
+            }
+
+            Checked.TryAdd((row.Aggregation, row.Definition), true);
+        }
+
         _formula = new(_aggregation, _definition);
         Layout = MetricLayout.Of(_aggregation, _definition, 0);
         _sources = _definition.Sources;
@@ -117,9 +133,11 @@ internal sealed class MetricLink
     public MetricValue Value(ReadOnlySpan<MetricEvent> events, DateTime exposed) =>
         _formula.Value(events, exposed, Experiment.Timeline, HasWindows ? AsOf ?? DateTime.MinValue : null);
 
-    /// <summary>When the value may change by the passing of time alone, at the earliest; null if it never does.</summary>
-    public DateTime? DueAt(ReadOnlySpan<MetricEvent> events, DateTime exposed) =>
-        HasWindows ? _formula.DueAt(events, exposed, Experiment.Timeline, AsOf ?? exposed) : null;
+    /// <summary>
+    /// After how much running time, in ticks, the value may change by the passing of time alone; null if it never does.
+    /// </summary>
+    public long? DueAfter(ReadOnlySpan<MetricEvent> events, DateTime exposed) =>
+        HasWindows ? _formula.DueAfter(events, exposed, Experiment.Timeline, AsOf)?.Ticks : null;
 
     internal sealed record Row(long Id, long ExperimentId, string Aggregation, string Definition, DateTime? AsOf);
 }

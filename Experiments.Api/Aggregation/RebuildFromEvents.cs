@@ -38,7 +38,8 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         """;
 
     private const string Metrics =
-        "SELECT experiment_id, identity, arm, numbers, due_at, events FROM unit_metrics WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3";
+        "SELECT experiment_id, identity, arm, numbers, due_after, events FROM unit_metrics WHERE experiment_id = $1 AND identity BETWEEN $2"
+        + " AND $3";
 
     private const string Clear = """
         DELETE FROM exposure_counts WHERE experiment_id = @Id;

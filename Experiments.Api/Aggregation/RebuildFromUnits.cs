@@ -13,7 +13,7 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source)
     private const int Chunk = 20_000;
 
     private const string Identities = """
-        SELECT COALESCE(m.experiment_id, x.experiment_id), COALESCE(m.identity, x.identity), m.arm, COALESCE(m.numbers, '{}'), m.due_at,
+        SELECT COALESCE(m.experiment_id, x.experiment_id), COALESCE(m.identity, x.identity), m.arm, COALESCE(m.numbers, '{}'), m.due_after,
             COALESCE(m.events, ''),
                x.assigned_variant, x.shown_variants, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at, x.before_at,
                    m.identity IS NOT NULL

@@ -10,21 +10,22 @@ namespace Experiments.Api.Aggregation;
 /// <param name="Arm">The index of the variant in which it counts, or null.</param>
 /// <param name="Numbers">The metric values; see <see cref="MetricDefinitions.MetricLayout"/>. Shorter if metrics were attached later; empty
 /// while all values are zero.</param>
-/// <param name="DueAt">When the values may change by the passing of time alone, at the earliest, or null.</param>
+/// <param name="DueAfter">After how much running time, in ticks, the values may change by the passing of time alone, or null.</param>
 /// <param name="Events">The events from which they are computed, as packed by <see cref="UnitEventHistory"/>.</param>
-internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, double[] Numbers, DateTime? DueAt, byte[] Events)
+internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, double[] Numbers, long? DueAfter, byte[] Events)
 {
     private const string Select = """
-        SELECT m.experiment_id, m.identity, m.arm, m.numbers, m.due_at, m.events
+        SELECT m.experiment_id, m.identity, m.arm, m.numbers, m.due_after, m.events
         FROM unnest($1, $2) AS k(experiment_id, identity)
         JOIN unit_metrics m USING (experiment_id, identity)
         """;
 
     private const string Upsert = """
-        INSERT INTO unit_metrics (experiment_id, identity, arm, numbers, due_at, events)
-        SELECT experiment_id, identity, arm, numbers::float8[], due_at, events
-        FROM unnest(@Experiments, @Identities, @Arms, @Numbers, @DueAt, @Events) AS g(experiment_id, identity, arm, numbers, due_at, events)
-        ON CONFLICT (experiment_id, identity) DO UPDATE SET arm = excluded.arm, numbers = excluded.numbers, due_at = excluded.due_at,
+        INSERT INTO unit_metrics (experiment_id, identity, arm, numbers, due_after, events)
+        SELECT experiment_id, identity, arm, numbers::float8[], due_after, events
+        FROM unnest(@Experiments, @Identities, @Arms, @Numbers, @DueAfter, @Events)
+            AS g(experiment_id, identity, arm, numbers, due_after, events)
+        ON CONFLICT (experiment_id, identity) DO UPDATE SET arm = excluded.arm, numbers = excluded.numbers, due_after = excluded.due_after,
             events = excluded.events
         """;
 
@@ -49,18 +50,18 @@ internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, doubl
     }
 
     /// <summary>The computed part.</summary>
-    public UnitValues.Result Values => new(Arm, Numbers, DueAt);
+    public UnitValues.Result Values => new(Arm, Numbers, DueAfter);
 
     public static UnitMetrics Of(ExposureAggregator.Key key, UnitValues.Result values, byte[] events) =>
-        new(key, values.Arm, values.Numbers, values.DueAt, events);
+        new(key, values.Arm, values.Numbers, values.DueAfter, events);
 
-    /// <summary>From the columns experiment_id, identity, arm, numbers, due_at and events.</summary>
+    /// <summary>From the columns experiment_id, identity, arm, numbers, due_after and events.</summary>
     public static UnitMetrics Of(NpgsqlDataReader row) =>
         new(
             new(row.GetInt64(0), row.GetGuid(1)),
             row.IsDBNull(2) ? null : row.GetInt16(2),
             row.GetFieldValue<double[]>(3),
-            row.IsDBNull(4) ? null : row.GetDateTime(4),
+            row.IsDBNull(4) ? null : row.GetInt64(4),
             row.GetFieldValue<byte[]>(5)
         );
 
@@ -81,7 +82,7 @@ internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, doubl
                             $"{{{string.Join(',', row.Numbers.Select(number => number.ToString("R", CultureInfo.InvariantCulture)))}}}"
                         )
                     ),
-                    DueAt = new Column<DateTime?>(rows.Select(row => row.DueAt)),
+                    DueAfter = new Column<long?>(rows.Select(row => row.DueAfter)),
                     Events = new Column<byte[]>(rows.Select(row => row.Events)),
                 }
             );

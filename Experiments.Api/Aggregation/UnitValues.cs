@@ -19,7 +19,7 @@ internal sealed class UnitValues(ExperimentDefinition experiment, IEnumerable<Me
         }
 
         double[]? numbers = null;
-        DateTime? dueAt = null;
+        long? dueAfter = null;
         foreach (var link in _links)
         {
             var events = history.Of(link.SourceMetric);
@@ -28,19 +28,19 @@ internal sealed class UnitValues(ExperimentDefinition experiment, IEnumerable<Me
                 link.Layout.Write(value, numbers ??= new double[_links[^1].Layout.End]);
             }
 
-            if (link.DueAt(events, from) is { } due && !(dueAt <= due))
+            if (link.DueAfter(events, from) is { } due && !(dueAfter <= due))
             {
-                dueAt = due;
+                dueAfter = due;
             }
         }
 
-        return new((short)arm, numbers ?? [], dueAt);
+        return new((short)arm, numbers ?? [], dueAfter);
     }
 
     /// <summary>Subtracts the old values from their arm and adds the new values to theirs. Returns false if nothing changed.</summary>
     public bool Post(MetricSumsDelta delta, Result before, Result now)
     {
-        var isOther = before.DueAt != now.DueAt;
+        var isOther = before.DueAfter != now.DueAfter;
         foreach (var link in _links)
         {
             var (old, value) = (link.Layout.Read(before.Numbers), link.Layout.Read(now.Numbers));
@@ -58,6 +58,6 @@ internal sealed class UnitValues(ExperimentDefinition experiment, IEnumerable<Me
     /// <summary>What is computed for an identity.</summary>
     /// <param name="Arm">The index of the variant in which it counts, or null.</param>
     /// <param name="Numbers">Its values; see <see cref="MetricDefinitions.MetricLayout"/>. Empty while all are 0.</param>
-    /// <param name="DueAt">When they may change by the passing of time alone, at the earliest, or null.</param>
-    internal readonly record struct Result(short? Arm, double[] Numbers, DateTime? DueAt);
+    /// <param name="DueAfter">After how much running time, in ticks, they may change by the passing of time alone, or null.</param>
+    internal readonly record struct Result(short? Arm, double[] Numbers, long? DueAfter);
 }

@@ -15,22 +15,29 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
         FROM experiment_metrics l
         JOIN experiments e ON e.id = l.experiment_id
         LEFT JOIN metric_maturity t ON t.link_id = l.id
-        WHERE open_window(l.definition) > interval '0' AND e.started_at IS NOT NULL AND e.deleted_at IS NULL
+        WHERE l.window_length > '0' AND e.started_at IS NOT NULL AND e.deleted_at IS NULL
             AND e.environment_id <> ALL (@held) AND e.id <> ALL (@skipped)
             AND (t.as_of IS NULL
                 -- When windows are closed, at once; after that, no more.
                 OR (t.as_of < e.ended_at + e.windows_run_on AND e.ended_at + e.windows_run_on <= clock_timestamp())
-                OR (t.as_of < clock_timestamp() - LEAST(interval '5 min', GREATEST(interval '1 s', open_window(l.definition) / 200))
+                OR (t.as_of < clock_timestamp() - LEAST(interval '5 min', GREATEST(interval '1 s', l.window_length / 200))
                     AND (e.ended_at IS NULL OR t.as_of < e.ended_at + e.windows_run_on)))
-        ORDER BY t.as_of NULLS FIRST, e.id
-        LIMIT 1
+        GROUP BY e.id
+        ORDER BY min(COALESCE(t.as_of, '-infinity')), e.id
+        LIMIT 1000
         """;
 
     private const int Size = 20_000;
 
     private const string Units = """
-        SELECT identity, due_at FROM unit_metrics
-        WHERE experiment_id = @Id AND due_at IS NOT NULL AND (due_at <= @asOf OR @isClosed) ORDER BY due_at LIMIT @Size
+        SELECT identity, due_after FROM unit_metrics
+        WHERE experiment_id = @Id AND due_after IS NOT NULL AND (due_after <= @running OR @isClosed)
+        ORDER BY due_after FETCH FIRST @Size ROWS WITH TIES
+        """;
+
+    // Events that wait are of the time before: windows are not over before those are counted.
+    private const string Waiting = """
+        SELECT min(received_at) FROM event_batches WHERE environment_id = @EnvironmentId AND from_at <= clock_timestamp()
         """;
 
     private const string Record = """
@@ -40,56 +47,56 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
             complete_until = excluded.complete_until
         """;
 
-    /// <summary>Advances the experiment that has waited longest. Returns false if none is due, or if another replica aggregates.</summary>
-    /// <param name="skipped">Experiments that are postponed. One that fails or cannot be read is added.</param>
+    /// <summary>The experiments that are due, first those that have waited longest.</summary>
+    /// <param name="skipped">Experiments that are postponed.</param>
     /// <param name="held">Environments that are postponed.</param>
-    /// <param name="ct">Ends it.</param>
-    public async Task<bool> Advance(HashSet<long> skipped, long[] held, CancellationToken ct)
-    {
-        if (await connection.QueryFirstOrDefaultAsync<long?>(Due, new { skipped = skipped.ToArray(), held }) is not { } experimentId)
-        {
-            return false;
-        }
+    public async Task<IReadOnlyList<long>> Experiments(long[] skipped, long[] held) =>
+        (await connection.QueryAsync<long>(Due, new { skipped, held })).AsList();
 
-        skipped.Add(experimentId);
+    /// <summary>Advances an experiment. Returns false if it cannot be read, or null if another replica aggregates.</summary>
+    public async Task<bool?> Advance(long experimentId, CancellationToken ct)
+    {
         await using var transaction = await connection.BeginTransactionAsync(ct);
         if (!await AggregationLock.Take(connection))
         {
-            return false;
+            return null;
         }
 
         var definitions = new DefinitionReader(source, connection, unreadable);
         var (experiments, highWaterMark) = await definitions.Experiments(experimentId, ct);
         var links = await definitions.Links(experiments);
-        if (experiments is [var experiment] && links.Any(link => link.HasWindows))
+        var isReadable = experiments is [_] && links.Any(link => link.HasWindows);
+        if (isReadable)
         {
-            await Advance(experiment, links, highWaterMark);
+            var waiting = await connection.QuerySingleAsync<DateTime?>(Waiting, new { experiments[0].EnvironmentId });
+            await Advance(experiments[0], links, waiting < highWaterMark ? waiting.Value : highWaterMark);
         }
 
         await definitions.SaveUnreadable();
         await transaction.CommitAsync(ct);
-        return true;
+        return isReadable;
     }
 
     private async Task Advance(ExperimentDefinition experiment, IReadOnlyList<MetricLink> links, DateTime asOf)
     {
+        var timeline = experiment.Timeline;
         // When windows are closed, all that are open are over, whenever they were due.
-        var isClosed = experiment.Timeline.WindowsCloseAt <= asOf;
+        var isClosed = timeline.WindowsCloseAt <= asOf;
         var due = (
-            await connection.QueryAsync<(Guid Identity, DateTime DueAt)>(
+            await connection.QueryAsync<(Guid Identity, long DueAfter)>(
                 Units,
                 new
                 {
                     experiment.Id,
-                    asOf,
+                    running = timeline.RunningAt(asOf).Ticks,
                     isClosed,
                     Size,
                 }
             )
         ).AsList();
-        // The rest follows the next time.
+        // If there are more, the rest follows the next time: only what was due until then is over.
         var isComplete = due.Count < Size;
-        asOf = isComplete || isClosed ? asOf : due[^1].DueAt;
+        asOf = isComplete || isClosed ? asOf : timeline.At(TimeSpan.FromTicks(due[^1].DueAfter)) ?? asOf;
         var windowed = links.Where(link => link.HasWindows).ToList();
         windowed.ForEach(link => link.Mature(asOf));
         var aggregator = new MetricAggregator(connection, links);
@@ -116,6 +123,6 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
         );
 
         DateTime? LatestOver(MetricLink link, bool closes) =>
-            link.Window is { } window ? experiment.Timeline.LatestOver(window, link.AsOf!.Value, closes) : null;
+            link.Window is { } window ? timeline.LatestOver(window, link.AsOf!.Value, closes) : null;
     }
 }

@@ -28,9 +28,14 @@ internal sealed class Baseline(NpgsqlDataSource source)
         "SELECT 1 + count(*) / @Enough FROM events WHERE environment_id = @environmentId AND at BETWEEN @from AND @until";
 
     private const string Active = """
-        SELECT count(DISTINCT identifier) AS identities, min(at) AS first FROM events
-        WHERE environment_id = @environmentId AND at BETWEEN @from AND @until AND identifier <> ''
-            AND (@share = 1 OR abs(hashtext(identifier)::bigint) % @share = 0)
+        SELECT count(*) AS identities, min(first) AS first
+        FROM (
+            SELECT min(at) AS first FROM events
+            WHERE environment_id = @environmentId AND at BETWEEN @from AND @until AND identifier <> ''
+                AND (@share = 1 OR abs(hashtext(identifier)::bigint) % @share = 0)
+            GROUP BY identifier
+        ) i
+        WHERE first <= @latest
         """;
 
     private const string Events = $"""
@@ -67,6 +72,8 @@ internal sealed class Baseline(NpgsqlDataSource source)
                 Enough,
             }
         );
+        // Those whose window is still open are left out, as they are in an experiment.
+        var latest = until - (definition.Window ?? TimeSpan.Zero);
         var (n, first) = await connection.QuerySingleAsync<(long, DateTime?)>(
             Active,
             new
@@ -75,6 +82,7 @@ internal sealed class Baseline(NpgsqlDataSource source)
                 from,
                 until,
                 share,
+                latest,
             }
         );
         var taken = new Dictionary<string, List<MetricEvent>>();
@@ -89,8 +97,8 @@ internal sealed class Baseline(NpgsqlDataSource source)
             new NpgsqlParameter<string[]> { TypedValue = names },
             new NpgsqlParameter<long> { TypedValue = share }
         );
-        // A conversion window opens with the first known event of the identity.
-        var seen = definition.ConversionWindowHours is null
+        // A window opens with the first known event of the identity.
+        var seen = definition is { ConversionWindowHours: null, StartsAtExposure: false }
             ? []
             : (
                 await connection.QueryAsync<(string Identifier, DateTime At)>(
@@ -106,6 +114,7 @@ internal sealed class Baseline(NpgsqlDataSource source)
             ).ToDictionary(row => row.Identifier, row => row.At);
         var timeline = new Timeline([(from, null)], [], 100, null);
         var values = taken
+            .Where(identity => seen.GetValueOrDefault(identity.Key, from) <= latest)
             .Select(identity =>
             {
                 identity.Value.Sort();
@@ -132,7 +141,7 @@ internal sealed class Baseline(NpgsqlDataSource source)
                         DenominatorNonZero: value.D != 0 ? 1 : 0
                     )
             );
-        return (sums, n * share / Math.Max(1, (until - (first ?? from)).TotalDays));
+        return (sums, n * share / Math.Max(1, (latest - (first ?? from)).TotalDays));
     }
 
     // Clamped as results do.

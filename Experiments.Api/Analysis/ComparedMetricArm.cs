@@ -10,7 +10,9 @@ namespace Experiments.Api.Analysis;
 /// <param name="Tests">What the verdict rests on, including what earlier looks have found.</param>
 internal sealed record ComparedMetricArm(Comparison Comparison, Floor? Floor, ShareWithValue? Share, SequentialTests Tests)
 {
-    /// <summary>The comparison by the exact posteriors of the arms, for conversions and counts. It is computed when it is first read.</summary>
+    /// <summary>
+    /// The comparison by the exact posteriors of the arms, for conversions and counts. It is computed when it is first read.
+    /// </summary>
     public PosteriorComparison? Exact => ExactOnDemand.Value;
 
     private Lazy<PosteriorComparison?> ExactOnDemand { get; init; } = new(() => null);
@@ -25,7 +27,8 @@ internal sealed record ComparedMetricArm(Comparison Comparison, Floor? Floor, Sh
     public bool HasReversed { get; private init; }
 
     /// <summary>
-    /// Whether the covariate, which is from before the exposure, differs between the arms. That is not by chance, so they are not comparable.
+    /// Whether the covariate, which is from before the exposure, differs between the arms. That is not by chance, so they are not
+    /// comparable.
     /// </summary>
     public bool DifferedBefore { get; private init; }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Experiments.Api.Domain;
@@ -51,10 +52,10 @@ internal static class MeasuredMetricReader
         {
             Exact = exact,
             Layout = MetricLayout.Of(aggregation, definition ?? new(), start),
-            Identities = definition?.Window is null ? null : Mature(metric, keys),
+            Identities = definition?.Window is null ? null : Exposed(metric["mature"], keys),
             MaturedTo = metric["matured_to"]?.GetValue<DateTimeOffset>().UtcDateTime,
             Waiting = arms.Sum(arm => arm["waiting"]!.GetValue<long>()),
-            CutShort = metric["cut_short"]?.GetValue<long>() ?? 0,
+            CutShort = metric["complete"] is { } complete ? Exposed(metric["mature"], keys).Sum() - Exposed(complete, keys).Sum() : 0,
             NotNumbers = arms.Sum(arm => arm["not_numbers"]!.GetValue<long>()),
             MissingEvents = [.. metric["missing_events"]!.AsArray().Select(name => name!.GetValue<string>())],
             CorrectedAfterStart = metric["corrected_after_start"]!.GetValue<bool>(),
@@ -65,20 +66,15 @@ internal static class MeasuredMetricReader
         };
     }
 
-    // Whole hours by their counts, and the rest one by one.
-    private static long[] Mature(JsonNode metric, IReadOnlyList<string> keys)
-    {
-        long[] identities = [.. keys.Select(key => metric["mature_hours"]?[ExposureState.InVariant + key]?.GetValue<long>() ?? 0)];
-        foreach (var rest in metric["mature_rest"]?.AsArray() ?? [])
-        {
-            if (rest![0]!.GetValue<int>() is >= 0 and var arm)
-            {
-                identities[arm] += rest[1]!.GetValue<long>();
-            }
-        }
-
-        return identities;
-    }
+    // In whole hours by outcome, and in the rest of the last hour by the index of the variant.
+    private static long[] Exposed(JsonNode? until, IReadOnlyList<string> keys) =>
+        [
+            .. keys.Select(
+                (key, index) =>
+                    (until?["hours"]?[ExposureState.InVariant + key]?.GetValue<long>() ?? 0)
+                    + (until?["rest"]?[index.ToString(CultureInfo.InvariantCulture)]?.GetValue<long>() ?? 0)
+            ),
+        ];
 
     private static SufficientStatistics SumsOf(JsonNode arm)
     {

@@ -3,10 +3,14 @@ using Experiments.Api.Statistics;
 
 namespace Experiments.Api.Analysis;
 
-/// <summary>The design of an experiment as its plan needs it: the test of one metric, with the sample that its verdict will rest on.</summary>
+/// <summary>
+/// The design of an experiment as its plan needs it: the test of one metric, with the sample that its verdict will rest on.
+/// </summary>
 internal static class PlanDesign
 {
-    /// <summary>The power of a metric's test, or null if its baseline has no variance or its mean is 0, or there is nothing to compare.</summary>
+    /// <summary>
+    /// The power of a metric's test, or null if its baseline has no variance or its mean is 0, or there is nothing to compare.
+    /// </summary>
     /// <param name="metric">The metric.</param>
     /// <param name="baseline">The sums of the baseline.</param>
     /// <param name="weights">The weights of the variants, control first.</param>

@@ -45,10 +45,14 @@ internal static class ResultsCalculator
                 metric =>
                     (IReadOnlyList<Significance>)
                         [
-                            .. identities
+                            .. (metric.Metric.Identities ?? identities)
                                 .Skip(1)
                                 .Select(
-                                    (n, treatment) => SignificanceRules.Of(metric.Arms?[treatment].Comparison, Math.Min(identities[0], n))
+                                    (n, treatment) =>
+                                        SignificanceRules.Of(
+                                            metric.Arms?[treatment].Comparison,
+                                            Math.Min((metric.Metric.Identities ?? identities)[0], n)
+                                        )
                                 ),
                         ]
             ),

@@ -21,29 +21,33 @@ internal sealed record ResultsInput(
     /// <summary>Its progress, if it has a plan.</summary>
     public ProgressView? Progress =>
         Needed is not { } needed ? null
-        : Identities.Sum() is var identities && identities >= needed ? new(identities, needed, 1, 0, PowerAt(identities))
+        : Counting is var identities && identities >= needed ? new(identities, needed, 1, 0, Power)
         : new(
             identities,
             needed,
             (double)identities / needed,
             identities > 0 && Days > 0 && EndedAt is null ? (needed - identities) / (identities / Days) : null,
-            PowerAt(identities)
+            Power
         );
+
+    // Those who count for the primary metric.
+    private long Counting => (Metrics.FirstOrDefault(metric => metric.Role == MetricRole.Primary)?.Identities ?? Identities).Sum();
 
     /// <summary>The relative effect that the plan is for, and its error rate.</summary>
     public (double Effect, double Alpha)? Planned { get; init; }
 
     // By control as it is now.
-    private double? PowerAt(long identities) =>
-        Planned is { } planned && Metrics.FirstOrDefault(metric => metric.Role == MetricRole.Primary) is { Failed: false } primary
+    private double? Power =>
+        Planned is { } planned
+        && Metrics.FirstOrDefault(metric => metric.Role == MetricRole.Primary) is { Failed: false, IsBackfilling: false } primary
             ? PlanDesign
                 .Of(
                     new(primary.Aggregation, primary.Definition, primary.Role, primary.ExpectedDirection, primary.Margin),
-                    primary.Arm(0, Identities[0]),
+                    primary.Arm(0, (primary.Identities ?? Identities)[0]),
                     [.. Variants.Select(variant => variant.Weight)],
                     planned.Alpha
                 )
-                ?.At(identities, planned.Effect)
+                ?.At((primary.Identities ?? Identities).Sum(), planned.Effect)
             : null;
 
     /// <summary>When the windows of identities are closed, or null while the experiment has not ended.</summary>

@@ -15,12 +15,13 @@ internal sealed class ResultsRefreshJob(
     ILogger<ResultsRefreshJob> logger
 ) : PeriodicJob(readiness, logger)
 {
-    private const string Sql = """
+    private const string Sql = $"""
         SELECT e.id
         FROM experiments e
         LEFT JOIN results r ON r.experiment_id = e.id
         WHERE e.started_at IS NOT NULL AND e.deleted_at IS NULL
-          AND (e.ended_at IS NULL OR r.as_of IS NULL OR r.as_of <= e.ended_at + e.windows_run_on + @Late)
+          AND (e.ended_at IS NULL OR r.as_of IS NULL OR r.as_of <= e.ended_at + e.windows_run_on + @Late + interval '10 seconds'
+              OR NOT {ResultsService.HasAllMetrics})
           AND (r.looked_at IS NULL OR r.looked_at < clock_timestamp() - interval '50 minutes')
         ORDER BY e.id
         """;

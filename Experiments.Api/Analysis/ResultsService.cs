@@ -37,22 +37,17 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
                         'aggregation', l.aggregation,
                     'definition', l.definition, 'margin', l.margin, 'is_unreadable', l.is_unreadable,
                     'backfilled', l.is_unreadable
-                        OR (l.backfilled AND (open_window(l.definition) = interval '0' OR (t.as_of IS NOT NULL
+                        OR (l.backfilled AND (l.window_length = interval '0' OR (t.as_of IS NOT NULL
                             AND (t.as_of >= e.ended_at + e.windows_run_on
-                                OR clock_timestamp() < e.ended_at + e.windows_run_on) IS NOT false))), 'added_after_start', l.added_after_start,
+                                OR clock_timestamp() < e.ended_at + e.windows_run_on) IS NOT false))), 'added_after_start',
+                                    l.added_after_start,
                     'missing_events', (SELECT COALESCE(json_agg(DISTINCT n.name), '[]') FROM (SELECT n #>> ARRAY[]::text[] AS name
                         FROM jsonb_path_query(l.definition, '$.**.event') AS q(n)) n
                         WHERE NOT EXISTS (SELECT FROM event_names k WHERE k.environment_id = e.environment_id AND k.event = n.name)),
                     'matured_to', t.as_of,
-                    'mature_hours', (SELECT json_object_agg(c.outcome, c.count) FROM (SELECT outcome, sum(count)::bigint AS count
-                        FROM exposure_counts WHERE experiment_id = e.id AND hour < date_trunc('hour', t.exposed_until, 'UTC')
-                        GROUP BY 1) c),
-                    'mature_rest', (SELECT json_agg(json_build_array(x.arm, x.count)) FROM (SELECT counts_in AS arm, count(*)
-                        FROM exposures WHERE experiment_id = e.id AND counts_in IS NOT NULL
-                            AND enrolled_at BETWEEN date_trunc('hour', t.exposed_until, 'UTC') AND t.exposed_until GROUP BY 1) x),
-                    'cut_short', CASE WHEN t.complete_until IS DISTINCT FROM t.exposed_until THEN (SELECT count(*) FROM exposures
-                        WHERE experiment_id = e.id AND counts_in >= 0 AND enrolled_at <= t.exposed_until
-                            AND (t.complete_until IS NULL OR enrolled_at > t.complete_until)) END,
+                    'mature', exposed_until(e.id, t.exposed_until),
+                    'complete', CASE WHEN t.complete_until IS DISTINCT FROM t.exposed_until
+                        THEN exposed_until(e.id, COALESCE(t.complete_until, e.started_at)) END,
                     'corrected_after_start', l.corrected_after_start,
                     'sums', (SELECT COALESCE(json_agg(json_build_object('arm', s.arm, 'y', s.y, 'yy', s.yy, 'd', s.d, 'dd', s.dd,
                         'yd', s.yd, 'x', s.x, 'xx', s.xx, 'yx', s.yx, 'y_non_zero', s.y_non_zero, 'd_non_zero', s.d_non_zero,
@@ -65,7 +60,8 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
                       FROM experiment_metrics m) l
                 LEFT JOIN metric_maturity t ON t.link_id = l.id
                 WHERE l.experiment_id = e.id)::text AS metrics,
-               e.started_at, e.ended_at, e.ended_at + e.windows_run_on AS windows_close_at, COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events AS events_not_counted,
+               e.started_at, e.ended_at, e.ended_at + e.windows_run_on AS windows_close_at, COALESCE(p.oldest,
+                   clock_timestamp()) AS as_of, p.events AS events_not_counted,
                (SELECT GREATEST(COALESCE(sum(n.count), 0)::bigint - e.events_before, 0) FROM event_names n
                    WHERE n.environment_id = e.environment_id) AS events_counted,
                (SELECT r.evidence FROM results r WHERE r.experiment_id = e.id)::text AS evidence,
@@ -92,9 +88,11 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
             SELECT id FROM experiments WHERE id = @experimentId AND started_at = @startedAt FOR SHARE
         ), kept AS (
             INSERT INTO results AS r (experiment_id, payload, as_of, evidence, looked_at, last_error, last_error_at)
-            SELECT id, @payload::jsonb, @asOf, @evidence::jsonb, CASE WHEN @isLook THEN clock_timestamp() END, @error, CASE WHEN @error IS NOT NULL THEN clock_timestamp() END FROM run
+            SELECT id, @payload::jsonb, @asOf, @evidence::jsonb, CASE WHEN @isLook THEN clock_timestamp() END, @error,
+                CASE WHEN @error IS NOT NULL THEN clock_timestamp() END FROM run
             ON CONFLICT (experiment_id) DO UPDATE SET payload = excluded.payload, as_of = excluded.as_of,
-                evidence = COALESCE(excluded.evidence, r.evidence), looked_at = COALESCE(excluded.looked_at, r.looked_at), last_error = excluded.last_error, last_error_at = excluded.last_error_at
+                evidence = COALESCE(excluded.evidence, r.evidence), looked_at = COALESCE(excluded.looked_at, r.looked_at),
+                    last_error = excluded.last_error, last_error_at = excluded.last_error_at
             WHERE r.epoch = @epoch AND (r.as_of IS NULL OR r.as_of <= excluded.as_of)
             RETURNING r.experiment_id
         )

@@ -4,7 +4,9 @@ using Npgsql;
 
 namespace Experiments.Api.Analysis;
 
-/// <summary>The sums of a metric whose values are clamped: to percentiles over all arms together, by the nearest rank, or to a cap.</summary>
+/// <summary>
+/// The sums of a metric whose values are clamped: to percentiles over all arms together, by the nearest rank, or to a cap.
+/// </summary>
 internal static class WinsorizedSums
 {
     // Percentiles are taken in the order negative values, zeros, positive values. Zeros count only if asked for; most identities have no
@@ -39,7 +41,7 @@ internal static class WinsorizedSums
         ), held AS (
             SELECT m.arm, m.y AS raw,
                 CASE WHEN m.y = 0 AND NOT @countsZeros THEN 0 ELSE LEAST(GREATEST(m.y, y.lowest), y.highest) END AS y,
-                CASE WHEN m.x = 0 AND NOT @countsZeros THEN 0 ELSE LEAST(GREATEST(m.x, x.lowest), x.highest) END AS x
+                CASE WHEN m.x = 0 THEN 0 ELSE LEAST(GREATEST(m.x, x.lowest), x.highest) END AS x
             FROM measured m
             LEFT JOIN limits y ON y.kind = 'y'
             LEFT JOIN limits x ON x.kind = 'x'

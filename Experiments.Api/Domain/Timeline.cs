@@ -45,6 +45,28 @@ internal sealed record Timeline(
         return EndedAt is { } ended ? running + Overlap(from, until, ended, WindowsCloseAt ?? ended) : running;
     }
 
+    /// <summary>For how long the experiment, and windows after its end, had run by then since the first start.</summary>
+    public TimeSpan RunningAt(DateTime at) => RunningBetween(Runs[0].From, at);
+
+    /// <summary>
+    /// The first instant at which the experiment, and windows after its end, have run for so long; null if they have not.
+    /// </summary>
+    public DateTime? At(TimeSpan running)
+    {
+        var rest = running;
+        foreach (var (from, until) in EndedAt is { } ended ? Runs.Append((From: ended, Until: WindowsCloseAt)) : Runs)
+        {
+            if (until is null || until - from >= rest)
+            {
+                return from + rest;
+            }
+
+            rest -= until.Value - from;
+        }
+
+        return null;
+    }
+
     /// <summary>The latest instant since which a window of this length has run by then, or null if none has.</summary>
     /// <param name="window">The length of the window.</param>
     /// <param name="by">The instant by which it is over.</param>

@@ -41,7 +41,11 @@ internal sealed class Funnel(int steps, bool isInOrder, TimeSpan? window)
             most = Math.Max(most, Math.Max(0, Array.FindLastIndex(reached, start => start is not null)));
             if (instant.Exists(e => e.Slot >= steps))
             {
-                Array.Clear(reached);
+                var at = instant[0].At;
+                for (var step = 0; step < reached.Length; step++)
+                {
+                    reached[step] = reached[step] < at ? null : reached[step];
+                }
             }
 
             instant.Clear();
@@ -83,25 +87,39 @@ internal sealed class Funnel(int steps, bool isInOrder, TimeSpan? window)
             }
         }
 
-        var (most, end) = (0, 0);
+        // From each start: up to the end of its window, and before the first later exclusion. All three only move forward.
+        var (most, end, exclusion) = (0, 0, 0);
+        var perSlot = new int[steps];
+        var different = 0;
         for (var first = 0; first < counted.Count && most < steps; first++)
         {
-            if (counted[first].Slot >= steps || (first > 0 && counted[first - 1].At == counted[first].At))
+            exclusion = Math.Max(exclusion, first);
+            while (exclusion < counted.Count && (counted[exclusion].Slot < steps || counted[exclusion].At <= counted[first].At))
             {
-                continue;
+                exclusion++;
             }
 
-            end = Math.Max(end, first);
-            while (end < counted.Count && IsWithin(counted[first].At, counted[end].At, timeline))
+            while (end < exclusion && IsWithin(counted[first].At, counted[end].At, timeline))
             {
+                different += counted[end].Slot < steps && ++perSlot[counted[end].Slot] == 1 ? 1 : 0;
                 end++;
             }
 
-            var stop = counted.FindIndex(first, end - first, e => e.Slot >= steps && e.At > counted[first].At);
-            var among = counted.GetRange(first, (stop < 0 ? end : stop) - first).Where(e => e.Slot < steps).ToList();
-            if (among.DistinctBy(e => e.Slot).Count() > most)
+            // One event may be several steps, so that they are matched; only where that can be more than before.
+            if (different > most)
             {
+                var among = counted[first..end];
+                among.RemoveAll(e => e.Slot >= steps);
                 most = Math.Max(most, Matched(among, 0, stopsAtFirstGap: false));
+            }
+
+            if (first < end)
+            {
+                different -= counted[first].Slot < steps && --perSlot[counted[first].Slot] == 0 ? 1 : 0;
+            }
+            else
+            {
+                end = first + 1;
             }
         }
 

@@ -76,16 +76,17 @@ internal sealed record MetricDefinition(
     [JsonIgnore]
     public TimeSpan? Window =>
         Maturity == AllIdentities ? null
-        : StartsAtExposure ? TimeSpan.FromHours(ToHours ?? 0)
-        : ToHours is null && ConversionWindowHours is { } hours ? TimeSpan.FromHours(hours)
+        : StartsAtExposure ? Hours(ToHours)
+        : ToHours is null && ConversionWindowHours is not null ? Hours(ConversionWindowHours)
         : null;
 
     /// <summary>For how long windows may run on after the end of the experiment.</summary>
     [JsonIgnore]
     public TimeSpan RunsOn =>
-        Maturity == AllIdentities
-            ? TimeSpan.Zero
-            : TimeSpan.FromHours((StartsAtExposure ? 0 : ConversionWindowHours ?? 0) + (ToHours ?? 0));
+        Maturity == AllIdentities ? TimeSpan.Zero : Hours((StartsAtExposure ? 0 : ConversionWindowHours ?? 0) + (ToHours ?? 0))!.Value;
+
+    /// <summary>A length of time, to the millisecond like the timestamps of events.</summary>
+    public static TimeSpan? Hours(double? hours) => hours is { } given ? TimeSpan.FromMilliseconds(Math.Round(given * 3_600_000)) : null;
 }
 
 /// <summary>

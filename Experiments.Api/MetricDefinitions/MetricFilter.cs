@@ -12,7 +12,9 @@ internal sealed record MetricFilter(string? Property = null, string? Operator = 
     // Patterns come from definitions, of which there are few.
     private static readonly ConcurrentDictionary<string, Regex> Patterns = new();
 
-    private const int LongestPattern = 1000;
+    private const int LongestPattern = 200;
+    private const int LongestText = 1000;
+    private const int MostPatterns = 1000;
 
     /// <summary>What is wrong with the operator and its value, or null.</summary>
     public string? Error =>
@@ -42,8 +44,8 @@ internal sealed record MetricFilter(string? Property = null, string? Operator = 
             "not_in" => actual is null || !IsAmong(actual),
             "contains" => actual?.Contains(Value!.Value.GetString()!, StringComparison.OrdinalIgnoreCase) == true,
             "not_contains" => actual?.Contains(Value!.Value.GetString()!, StringComparison.OrdinalIgnoreCase) != true,
-            "matches" => actual is not null && Pattern.IsMatch(actual),
-            "not_matches" => actual is null || !Pattern.IsMatch(actual),
+            "matches" => actual is not null && Matches(actual),
+            "not_matches" => actual is null || !Matches(actual),
             "greater" => MetricSource.Number(actual) > Value!.Value.GetDouble(),
             "at_least" => MetricSource.Number(actual) >= Value!.Value.GetDouble(),
             "less" => MetricSource.Number(actual) < Value!.Value.GetDouble(),
@@ -51,16 +53,25 @@ internal sealed record MetricFilter(string? Property = null, string? Operator = 
             _ => false,
         };
 
-    private Regex Pattern => Patterns.GetOrAdd(Value!.Value.GetString()!, Compile);
+    private bool Matches(string actual) =>
+        Compiled(Value!.Value.GetString()!).IsMatch(actual.Length <= LongestText ? actual : actual[..LongestText]);
 
     // Time linear in the length of the text, whatever the pattern.
-    private static Regex Compile(string pattern) => new(pattern, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
+    private static Regex Compiled(string pattern)
+    {
+        if (Patterns.Count >= MostPatterns)
+        {
+            Patterns.Clear();
+        }
+
+        return Patterns.GetOrAdd(pattern, static text => new(text, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant));
+    }
 
     private static bool IsPattern(string pattern)
     {
         try
         {
-            return pattern.Length <= LongestPattern && Compile(pattern) is not null;
+            return pattern.Length <= LongestPattern && Compiled(pattern) is not null;
         }
         catch (Exception exception) when (exception is ArgumentException or NotSupportedException)
         {

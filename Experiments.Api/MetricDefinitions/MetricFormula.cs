@@ -12,6 +12,7 @@ internal sealed class MetricFormula
     private readonly IReadOnlyList<MetricSource> _sources;
     private readonly Funnel? _funnel;
     private readonly TimeSpan? _window;
+    private readonly TimeSpan? _to;
     private readonly bool _runsOn;
 
     public MetricFormula(MetricAggregation aggregation, MetricDefinition definition)
@@ -19,9 +20,10 @@ internal sealed class MetricFormula
         (_aggregation, _definition, _sources) = (aggregation, definition, definition.Sources);
         _isNumeric = [.. Numeric(aggregation, definition)];
         _funnel = definition.Steps is { } steps
-            ? new(steps.Count, definition.Order != MetricDefinition.AnyOrder, Hours(definition.WindowHours))
+            ? new(steps.Count, definition.Order != MetricDefinition.AnyOrder, MetricDefinition.Hours(definition.WindowHours))
             : null;
-        _window = Hours(definition.ConversionWindowHours);
+        _window = MetricDefinition.Hours(definition.ConversionWindowHours);
+        _to = MetricDefinition.Hours(definition.ToHours);
         _runsOn = definition.RunsOn > TimeSpan.Zero;
     }
 
@@ -84,35 +86,37 @@ internal sealed class MetricFormula
     }
 
     /// <summary>
-    /// The earliest instant at which the value may change by the passing of time alone, or null if it never does.
+    /// After how much running time of the experiment the value may change by the passing of time alone, for the first time after
+    /// <paramref name="now"/>; null if it never does. It does not depend on when that is computed, and pauses do not move it.
     /// </summary>
-    public DateTime? DueAt(ReadOnlySpan<MetricEvent> events, DateTime exposed, Timeline timeline, DateTime now)
+    /// <param name="events">The events.</param>
+    /// <param name="exposed">The first exposure.</param>
+    /// <param name="timeline">When the experiment ran.</param>
+    /// <param name="now">Up to when windows that are over have been taken into account, or null before the first time.</param>
+    public TimeSpan? DueAfter(ReadOnlySpan<MetricEvent> events, DateTime exposed, Timeline timeline, DateTime? now)
     {
-        if (_definition.Window is { } window)
+        // Without events the value is 0 before and after.
+        if (events.Length == 0 || timeline.WindowsCloseAt <= now)
         {
-            return Due(exposed, window, timeline, now);
+            return null;
         }
 
-        return
-            _aggregation == MetricAggregation.Retention
-            && _definition.Maturity != MetricDefinition.AllIdentities
-            && Start(events, exposed, timeline) is { } start
-            ? Due(start, Hours(_definition.ToHours)!.Value, timeline, now)
+        var (start, window) =
+            _definition.Window is { } whole ? (exposed, whole)
+            : _aggregation == MetricAggregation.Retention && _definition.Maturity != MetricDefinition.AllIdentities
+                ? (Start(events, exposed, timeline), _to!.Value)
+            : ((DateTime?)null, TimeSpan.Zero);
+        return start is { } from && timeline.RunningAt(from) + window is var due && !(now is { } known && due <= timeline.RunningAt(known))
+            ? due
             : null;
     }
 
-    /// <summary>Whether the identity does not count yet, because its window is not over.</summary>
+    // Whether the identity does not count yet, because its window is not over.
     private bool IsOpen(DateTime exposed, Timeline timeline, DateTime? now) =>
-        now is { } known && _definition.Window is { } window && Due(exposed, window, timeline, known) is not null;
+        now is { } known && _definition.Window is { } window && !IsOver(exposed, window, timeline, known);
 
-    // When a window will be over at the earliest: now and what is left of it. Null if it is over.
-    private static DateTime? Due(DateTime from, TimeSpan window, Timeline timeline, DateTime now)
-    {
-        var left = window - timeline.RunningBetween(from, now);
-        return timeline.WindowsCloseAt <= now || left <= TimeSpan.Zero ? null
-            : timeline.WindowsCloseAt is { } closed && closed < now + left ? closed
-            : now + left;
-    }
+    private static bool IsOver(DateTime from, TimeSpan window, Timeline timeline, DateTime now) =>
+        timeline.WindowsCloseAt <= now || timeline.RunningBetween(from, now) >= window;
 
     private MetricValue Plain(EventWindow window, Timeline? timeline)
     {
@@ -194,7 +198,7 @@ internal sealed class MetricFormula
             return default;
         }
 
-        var isOpen = now is { } known && Due(start, Hours(_definition.ToHours)!.Value, timeline, known) is not null;
+        var isOpen = now is { } known && !IsOver(start, _to!.Value, timeline, known);
         if (!_definition.StartsAtExposure && isOpen && _definition.Maturity != MetricDefinition.AllIdentities)
         {
             return new(0, 0, 0, 0, 0, Waiting: 1);
@@ -205,13 +209,13 @@ internal sealed class MetricFormula
             _definition.Maturity != MetricDefinition.AllIdentities
             && timeline.WindowsCloseAt is { } closed
             && closed <= now
-            && timeline.RunningBetween(start, closed) < Hours(_definition.ToHours);
+            && timeline.RunningBetween(start, closed) < _to;
         if (isCutShort)
         {
             return default;
         }
 
-        var (from, to) = (Hours(_definition.FromHours)!.Value, Hours(_definition.ToHours)!.Value);
+        var (from, to) = (MetricDefinition.Hours(_definition.FromHours)!.Value, _to!.Value);
         var returns = new EventWindow(events, _isNumeric, start, to, timeline, _runsOn);
         var slot = _definition.ReturnEvent is null ? 0 : 1;
         var retained = 0;
@@ -255,6 +259,4 @@ internal sealed class MetricFormula
 
         return null;
     }
-
-    private static TimeSpan? Hours(double? hours) => hours is { } given ? TimeSpan.FromHours(given) : null;
 }

@@ -18,6 +18,9 @@ internal static class MetricRules
     private const int MaxSteps = 10;
     private const double MaxHours = 24 * 400;
 
+    // A second.
+    private const double LeastHours = 1 / 3601.0;
+
     /// <summary>Reports, by path, what is wrong with a definition for this aggregation.</summary>
     public static void Check(string? aggregation, MetricDefinition? definition, Action<string, string> wrong) =>
         Check(Words.TryParse<MetricAggregation>(aggregation), definition, wrong);
@@ -58,9 +61,9 @@ internal static class MetricRules
 
         CheckRetention();
         Demand(
-            definition.ConversionWindowHours is null or (> 0 and <= MaxHours),
+            definition.ConversionWindowHours is null or (>= LeastHours and <= MaxHours),
             "conversion_window_hours",
-            "This must be above 0 and at most 9600."
+            "This must be a second at least (0.0003), and at most 9600."
         );
         OneOf("maturity", definition.Maturity, MetricDefinition.Maturities);
         Demand(
@@ -99,7 +102,11 @@ internal static class MetricRules
                 "event",
                 "A funnel names its events in 'steps'."
             );
-            Demand(definition.WindowHours is null or (> 0 and <= MaxHours), "window_hours", "This must be above 0 and at most 9600.");
+            Demand(
+                definition.WindowHours is null or (>= LeastHours and <= MaxHours),
+                "window_hours",
+                "This must be a second at least (0.0003), and at most 9600."
+            );
             OneOf("order", definition.Order, MetricDefinition.Orders);
             foreach (var (index, step) in Few(definition.Steps, MaxSteps).Index())
             {
@@ -121,10 +128,10 @@ internal static class MetricRules
         {
             Demand(
                 isRetention
-                    ? definition is { FromHours: >= 0, ToHours: <= MaxHours } && definition.ToHours > definition.FromHours
+                    ? definition is { FromHours: >= 0, ToHours: <= MaxHours } && definition.ToHours - definition.FromHours >= LeastHours
                     : definition.FromHours is null && definition.ToHours is null,
                 "from_hours",
-                "Retention needs from_hours and to_hours, 0 <= from < to <= 9600; nothing else has them."
+                "Retention needs from_hours and to_hours, 0 <= from < to <= 9600, a second apart at least; nothing else has them."
             );
             Demand(
                 definition.ReturnEvent is null || (isRetention && !definition.StartsAtExposure),
@@ -275,6 +282,7 @@ internal static class MetricRules
         DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull,
     };
 
-    private static bool IsProperty(string property) =>
-        property == "value" || (property.StartsWith("metadata.", StringComparison.Ordinal) && property.Length is > 9 and <= 200);
+    /// <summary>Whether this names a property of an event.</summary>
+    public static bool IsProperty(string? property) =>
+        property == "value" || (property?.StartsWith("metadata.", StringComparison.Ordinal) == true && property.Length is > 9 and <= 200);
 }

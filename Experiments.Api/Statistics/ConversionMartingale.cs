@@ -26,7 +26,9 @@ internal readonly record struct ConversionMartingale(double Control, double Trea
     /// <summary>The two-sided p-value of equal rates, from 0 to 1.</summary>
     public double PValue() => Math.Min(1, Math.Exp(-LogRatio(Share)));
 
-    /// <summary>The p-value of one side: that the treatment's rate is more, or less, than <paramref name="ratio"/> times control's.</summary>
+    /// <summary>
+    /// The p-value of one side: that the treatment's rate is more, or less, than <paramref name="ratio"/> times control's.
+    /// </summary>
     /// <param name="ratio">The ratio of the rates at the edge of the hypothesis, above 0; 1 for equal rates.</param>
     /// <param name="alternative">Greater or less.</param>
     public double PValue(double ratio, Alternative alternative)

@@ -5,12 +5,15 @@ namespace Experiments.Api.Statistics;
 /// The Bayes factor of a Dirichlet(κ w) mixture against the configured shares w: with n_i identities of N,
 /// ln BF = ln Γ(κ) - ln Γ(κ + N) + Σ [ln Γ(κ w_i + n_i) - ln Γ(κ w_i) - n_i ln w_i]. A large κ is sensitive to small deviations among
 /// many identities, a small κ to large deviations among few, so the factor is averaged over κ of 100, 1 000 and 10 000. Under the
-/// configured shares it is a martingale that starts at 1, so p = min(1, 1/BF) is below α with a probability of α at most, over any number of looks. Variants without weight are left
+/// configured shares it is a martingale that starts at 1, so p = min(1, 1/BF) is below α with a probability of α at most, over any number
+/// of looks. Variants without weight are left
 /// out. M. Lindon and A. Malek, Anytime-valid inference for multinomial count data, NeurIPS 2022.
 /// </remarks>
 internal static class SequentialSampleRatio
 {
-    /// <summary>Below this p-value an experiment is not to be trusted: at most one sound experiment in a thousand ever gets there.</summary>
+    /// <summary>
+    /// Below this p-value an experiment is not to be trusted: at most one sound experiment in a thousand ever gets there.
+    /// </summary>
     public const double Alarm = 0.001;
 
     private static readonly double[] Concentrations = [100, 1_000, 10_000];

@@ -171,7 +171,7 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
     {
         var given = await Given.AnEnvironment(service);
         var experiment = await Measured(given, "occurrence", new { @event = "purchase", conversion_window_hours = 24 });
-        // Each is there for a minute, one of four buys in it, on any of ten days.
+        // Each is there for a minute, one of four buys in it, on any of ten days; the window of those of the last day is open.
         await given.Send([
             .. Enumerable
                 .Range(0, 400)
@@ -184,7 +184,7 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
 
         var planned = (await Plan(given, experiment, new { minimum_detectable_effect = 0.1 })).Must(200);
 
-        planned["parameters"]["recommended_sample_size"]!.GetValue<long>().ShouldBe(Needed(0.25, 0.25 * 0.75, 0.1));
+        planned["parameters"]["recommended_sample_size"]!.GetValue<long>().ShouldBe(Needed(80 / 360.0, 80 / 360.0 * (280 / 360.0), 0.1));
     }
 
     [Fact]

@@ -68,6 +68,8 @@ public class MetricValueTests
     [InlineData("strict", 3, 0.0, 3.0, 0.1, 0.0, 0.2, 1.0, 0.3, 2.0)]
     [InlineData("strict", 3, 0.0, 0.0, 0.1, 3.0, 0.2, 0.0, 0.3, 1.0, 0.4, 2.0)]
     [InlineData("any", 2, 0.0, 2.0, 0.1, 3.0, 0.2, 0.0, 0.3, 1.0)]
+    [InlineData("strict", 3, 0.0, 0.0, 0.0, 3.0, 0.1, 1.0, 0.2, 2.0)]
+    [InlineData("any", 3, 0.0, 0.0, 0.0, 3.0, 0.1, 1.0, 0.2, 2.0)]
     [InlineData("any", 3, 0.0, 2.0, 0.2, 0.0, 0.3, 1.0, 0.4, 3.0)]
     public void An_exclusion_breaks_what_was_begun_before_it(string order, int steps, params double[] hoursAndSlots)
     {
@@ -125,7 +127,8 @@ public class MetricValueTests
         var events = Events((0.1, 0, 1));
 
         formula.Value(events, Noon, Timeline, Noon.AddHours(now)).Y.ShouldBe(counts ? 1 : 0);
-        formula.DueAt(events, Noon, Timeline, Noon.AddHours(now)).ShouldBe(counts ? null : Noon.AddHours(0.5));
+        formula.DueAfter(events, Noon, Timeline, Noon.AddHours(now)).ShouldBe(counts ? null : TimeSpan.FromHours(3.5));
+        formula.DueAfter([], Noon, Timeline, Noon.AddHours(now)).ShouldBeNull();
     }
 
     [Fact]
@@ -135,9 +138,9 @@ public class MetricValueTests
         var events = Events((0.1, 0, 1), (0.3, 0, 1));
 
         formula.Value(events, Noon, Timeline, Noon.AddHours(0.5)).ShouldBe(new MetricValue(0, 0, 0, 0, 0, Waiting: 1));
-        formula.DueAt(events, Noon, Timeline, Noon.AddHours(0.5)).ShouldBe(Noon.AddHours(0.6));
+        formula.DueAfter(events, Noon, Timeline, Noon.AddHours(0.5)).ShouldBe(TimeSpan.FromHours(3.6));
         formula.Value(events, Noon, Timeline, Noon.AddHours(0.6)).ShouldBe(new MetricValue(1, 1, 0, 0));
-        formula.DueAt(events, Noon, Timeline, Noon.AddHours(0.6)).ShouldBeNull();
+        formula.DueAfter(events, Noon, Timeline, Noon.AddHours(0.6)).ShouldBeNull();
     }
 
     [Fact]

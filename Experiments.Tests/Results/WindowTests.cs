@@ -29,7 +29,7 @@ public class WindowTests(SharedService service) : IClassFixture<SharedService>
         over["arms"]!.AsArray().Sum(arm => arm!["sum"]!.GetValue<double>()).ShouldBe(20);
         (
             await service.Query<long>(
-                "SELECT count(*) FROM unit_metrics WHERE experiment_id = @Id AND due_at IS NOT NULL",
+                "SELECT count(*) FROM unit_metrics WHERE experiment_id = @Id AND due_after IS NOT NULL",
                 new { experiment.Id }
             )
         ).ShouldBe(0);

@@ -187,7 +187,7 @@ public class DifferenceTests
         }
 
         // No loop runs on what is no number: twenty thousand take a second or two, and one that did took ten.
-        clock.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(20));
+        clock.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(60));
     }
 
     [Fact]

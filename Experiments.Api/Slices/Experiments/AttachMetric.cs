@@ -69,7 +69,8 @@ internal static class AttachMetric
                 FROM subject s
             ), attached AS (
                 INSERT INTO experiment_metrics AS l
-                    (environment_id, experiment_id, metric_id, role, expected_direction, metadata, name, aggregation, direction, margin, definition,
+                    (environment_id, experiment_id, metric_id, role, expected_direction, metadata, name, aggregation, direction, margin,
+                        definition,
                         added_after_start)
                 SELECT s.environment_id, s.id, m.id, @Role, m.expected_direction, COALESCE(@Metadata::jsonb, jsonb_build_object()), m.name,
                     m.aggregation, m.direction, COALESCE(@Margin, m.margin, @DefaultMargin), m.definition, s.status <> 'created'

@@ -45,7 +45,7 @@ internal static class CompleteExperiment
                 UPDATE experiments e SET
                     status = 'completed', ended_at = v.at,
                     windows_run_on = CASE WHEN @Ship IS NOT NULL OR @CloseWindows THEN interval '0'
-                        ELSE LEAST(interval '30 days', COALESCE((SELECT max(open_window(l.definition)) FROM experiment_metrics l
+                        ELSE LEAST(interval '720 hours', COALESCE((SELECT max(l.window_length) FROM experiment_metrics l
                             WHERE l.experiment_id = s.id), interval '0')) END,
                     conclusion = @Conclusion, conclusion_comment = @Comment,
                     shipped_variant = @Ship, runs = s.runs * tstzmultirange(tstzrange(NULL, v.at)), updated_at = v.at,

@@ -10,7 +10,8 @@ namespace Experiments.Api.Slices.Experiments;
     """
         {"id": 1, "metric": 1, "metric_name": "Revenue", "role": "primary", "expected_direction": "increase", "aggregation": "sum",
             "direction": "up", "margin": 0.1,
-         "definition": {"event": "purchase", "property": "value"}, "metadata": {}, "added_after_start": false, "corrected_after_start": false,
+         "definition": {"event": "purchase", "property": "value"}, "metadata": {}, "added_after_start": false,
+             "corrected_after_start": false,
              "created_at": "2026-11-22T12:00:00Z"}
         """
 )]
@@ -27,7 +28,8 @@ internal record ExperimentMetricView : IIdentified
     public const string State = """
         jsonb_build_object('id', l.id, 'metric', l.metric_id, 'metric_name', l.name, 'role', l.role, 'expected_direction',
             l.expected_direction,
-            'aggregation', l.aggregation, 'direction', l.direction, 'margin', l.margin, 'definition', l.definition, 'metadata', l.metadata, 'added_after_start',
+            'aggregation', l.aggregation, 'direction', l.direction, 'margin', l.margin, 'definition', l.definition, 'metadata', l.metadata,
+            'added_after_start',
                 l.added_after_start, 'corrected_after_start', l.corrected_after_start, 'created_at', instant(l.created_at))
         """;
 

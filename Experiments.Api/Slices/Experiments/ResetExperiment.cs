@@ -56,7 +56,8 @@ internal static class ResetExperiment
                 DELETE FROM results r USING changed c WHERE r.experiment_id = c.id RETURNING r.payload
             ), kept AS (
                 INSERT INTO former_runs (experiment_id, started_at, reset_at, reset_by, state, results)
-                SELECT s.id, s.started_at, c.updated_at, @Actor, s.state, (SELECT payload - 'format' - 'significance' FROM result) FROM subject s, changed c
+                SELECT s.id, s.started_at, c.updated_at, @Actor, s.state,
+                    (SELECT payload - 'format' - 'significance' FROM result) FROM subject s, changed c
             ), no_history AS (
                 DELETE FROM results_history h USING changed c WHERE h.experiment_id = c.id
             ), none_unreadable AS (

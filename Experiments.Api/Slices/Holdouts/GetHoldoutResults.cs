@@ -61,7 +61,8 @@ internal static class GetHoldoutResults
     internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Response>>
     {
         private const string Sql = $"""
-            SELECT h.id AS holdout_id, e.id AS experiment_id, e.name, e.status, l.metric_id, l.name AS metric_name, l.aggregation, l.definition::text AS definition,
+            SELECT h.id AS holdout_id, e.id AS experiment_id, e.name, e.status, l.metric_id, l.name AS metric_name, l.aggregation,
+                l.definition::text AS definition,
                 l.expected_direction,
                    n.held_out, n.rest, m.held_out AS mature_held_out, m.rest AS mature_rest, s.is_held_out, s.y, s.yy, s.d, s.dd, s.yd
             FROM holdouts h
@@ -73,20 +74,16 @@ internal static class GetHoldoutResults
                 FROM exposure_counts c WHERE c.experiment_id = e.id
             ) n ON true
             LEFT JOIN experiment_metrics l ON l.experiment_id = e.id AND l.backfilled
+                AND NOT EXISTS (SELECT FROM unreadable_definitions u WHERE u.link_id = l.id)
             LEFT JOIN metric_maturity t ON t.link_id = l.id
             LEFT JOIN LATERAL (
-                SELECT sum(x.held_out)::bigint AS held_out, sum(x.rest)::bigint AS rest
-                FROM (
-                    SELECT COALESCE(sum(c.count) FILTER (WHERE c.outcome = '{Domain.ExposureState.InHoldout}'), 0) AS held_out,
-                           COALESCE(sum(c.count) FILTER (WHERE c.outcome LIKE '{Domain.ExposureState.InVariant}%'), 0) AS rest
-                    FROM exposure_counts c
-                    WHERE c.experiment_id = e.id AND c.hour < date_trunc('hour', t.exposed_until, 'UTC')
-                    UNION ALL
-                    SELECT count(*) FILTER (WHERE x.counts_in < 0), count(*) FILTER (WHERE x.counts_in >= 0)
-                    FROM exposures x
-                    WHERE x.experiment_id = e.id AND x.counts_in IS NOT NULL
-                        AND x.enrolled_at BETWEEN date_trunc('hour', t.exposed_until, 'UTC') AND t.exposed_until
-                ) x
+                SELECT COALESCE((x.n->'hours'->>'{Domain.ExposureState.InHoldout}')::bigint, 0) + COALESCE((x.n->'rest'->>'-1')::bigint, 0)
+                           AS held_out,
+                       COALESCE((SELECT sum(value::bigint) FROM jsonb_each_text(x.n->'hours') AS h(key, value)
+                           WHERE key LIKE '{Domain.ExposureState.InVariant}%'), 0)::bigint
+                       + COALESCE((SELECT sum(value::bigint) FROM jsonb_each_text(x.n->'rest') AS r(key, value)
+                           WHERE key <> '-1'), 0)::bigint AS rest
+                FROM (SELECT exposed_until(e.id, t.exposed_until) AS n WHERE l.window_length > '0') x
             ) m ON true
             LEFT JOIN LATERAL (
                 SELECT arm < 0 AS is_held_out, sum(y)::float8 AS y, sum(yy)::float8 AS yy, sum(d)::float8 AS d, sum(dd)::float8 AS dd,

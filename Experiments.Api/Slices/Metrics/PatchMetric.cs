@@ -79,9 +79,11 @@ internal static class PatchMetric
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
                 SELECT m.environment_id, @Actor, 'metric.updated', 'metric', m.id, s.state, {MetricView.State} FROM changed m, subject s
             ), now AS (
-                SELECT id, name, description, aggregation, direction, margin, definition, version, created_by, created_at, updated_at FROM changed
+                SELECT id, name, description, aggregation, direction, margin, definition, version, created_by, created_at,
+                    updated_at FROM changed
                 UNION ALL
-                SELECT id, name, description, aggregation, direction, margin, definition, version, created_by, created_at, updated_at FROM subject
+                SELECT id, name, description, aggregation, direction, margin, definition, version, created_by, created_at,
+                    updated_at FROM subject
                 WHERE NOT EXISTS (SELECT FROM changed)
             )
             SELECT s.stale, s.in_use, {MetricView.Columns} FROM now m, subject s

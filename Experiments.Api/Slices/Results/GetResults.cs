@@ -60,7 +60,8 @@ internal static class GetResults
         private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(200);
 
         private const string Sql = $"""
-            SELECT e.started_at, e.ended_at + e.windows_run_on AS windows_close_at, clock_timestamp() AS now, r.payload::text AS payload, r.as_of,
+            SELECT e.started_at, e.ended_at + e.windows_run_on AS windows_close_at, clock_timestamp() AS now, r.payload::text AS payload,
+                r.as_of,
                 f.requested_at AS refresh_requested_at,
                 r.last_error, r.last_error_at,
                    {ResultsService.HasAllMetrics} AS has_all_metrics,
