@@ -26,7 +26,7 @@ internal sealed class ExperimentDefinition
 
         if (_criteria.Filters is { } filters)
         {
-            if (filters.Any(filter => !MetricRules.IsProperty(filter?.Property) || filter?.Error is not null))
+            if (filters.Any(filter => !FilterRules.IsProperty(filter?.Property) || filter?.Error is not null))
             {
                 throw new FormatException("exposure.filters need a property, an operator and a value that goes with it.");
             }

@@ -80,6 +80,9 @@ internal sealed record MeasuredMetric(
     /// <summary>Whether its direction or margin was corrected after the start.</summary>
     public bool CorrectedAfterStart { get; init; }
 
+    /// <summary>The quantiles of each arm, by the index of the variant; null without.</summary>
+    public IReadOnlyList<IReadOnlyList<QuantileView>>? Quantiles { get; init; }
+
     /// <summary>The limits to which values were clamped, or null.</summary>
     public WinsorizedView? Winsorized { get; init; }
 

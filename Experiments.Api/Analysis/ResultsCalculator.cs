@@ -157,7 +157,10 @@ internal static class ResultsCalculator
                                 isBroken,
                                 families.Of(metric.Link, treatment),
                                 families.IsGateOpen(treatment)
-                            )
+                            ) with
+                            {
+                                Quantiles = Quantiles.Differences(metric.Quantiles, treatment + 1),
+                            }
                     ),
             ],
             compared.Arms is null && !metric.IsBackfilling ? Failed : null

@@ -185,19 +185,25 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
         var metrics = new List<MeasuredMetric>();
         foreach (var metric in input.Metrics)
         {
-            if (metric.Definition.Winsorize is not { } held || input.Identities.Sum() == 0)
+            var identities = metric.Identities ?? input.Identities;
+            var measured = metric;
+            if (metric.Definition.Winsorize is { } held && identities.Sum() > 0)
             {
-                metrics.Add(metric);
-                continue;
+                measured =
+                    await Attempt(snapshot, () => WinsorizedSums.Of(connection, experimentId, metric, held, identities), ct)
+                    ?? metric with
+                    {
+                        Failed = true,
+                    };
             }
 
-            metrics.Add(
-                await Attempt(
-                    snapshot,
-                    () => WinsorizedSums.Of(connection, experimentId, metric, held, metric.Identities ?? input.Identities),
-                    ct
-                ) ?? metric with { Failed = true }
-            );
+            if (metric.Definition.Quantiles is not null)
+            {
+                var quantiles = await Attempt(snapshot, () => Quantiles.Of(connection, experimentId, metric, identities), ct);
+                measured = measured with { Quantiles = quantiles };
+            }
+
+            metrics.Add(measured);
         }
 
         if (row.LoweredTo is { } loweredTo)

@@ -175,6 +175,10 @@ internal sealed record ArmResult(
     /// <summary>The chance that the mean of this variant is the best of all, control included; null if there is too little data.</summary>
     public double? ChanceToBeBest { get; init; }
 
+    /// <summary>The quantiles that the metric asks for.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<QuantileView>? Quantiles { get; init; }
+
     /// <summary>
     /// The number of identities with a value other than 0. A verdict needs 50 per arm. For a proportion it equals the sum.
     /// </summary>
@@ -234,6 +238,10 @@ internal sealed record TreatmentResult(string Key, Verdict Verdict, VerdictReaso
     public ExactView? Exact { get; init; }
 
     public CupedView? Cuped { get; init; }
+
+    /// <summary>How the quantiles that the metric asks for differ from those of control.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<QuantileDifference>? Quantiles { get; init; }
 
     /// <summary>The share of identities with a value, if there are too few to compare means.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

@@ -25,6 +25,7 @@ namespace Experiments.Api.MetricDefinitions;
 /// <param name="Maturity">When an identity counts: <c>complete</c> (the default), once its conversion or retention window is over, or
 /// <c>all</c>, at once.</param>
 /// <param name="Winsorize">The limits to which values are clamped.</param>
+/// <param name="Quantiles">The quantiles of the values that results show, from 0 to 1.</param>
 /// <param name="LookbackDays">For how many days before its first exposure an identity's values are taken as the covariate (CUPED).</param>
 internal sealed record MetricDefinition(
     int? Version = null,
@@ -44,6 +45,7 @@ internal sealed record MetricDefinition(
     double? ConversionWindowHours = null,
     string? Maturity = null,
     Winsorization? Winsorize = null,
+    IReadOnlyList<double>? Quantiles = null,
     double? LookbackDays = null
 )
 {

@@ -14,8 +14,8 @@ internal static class MetricRules
     public static readonly string[] Roles = Words.All<MetricRole>();
     public static readonly string[] ExpectedDirections = Words.All<ExpectedDirection>();
 
-    public const int MaxFilters = 20;
     private const int MaxSteps = 10;
+    private const int MaxQuantiles = 5;
     private const double MaxHours = 24 * 400;
 
     // A second.
@@ -93,6 +93,30 @@ internal static class MetricRules
             "A ratio, a mean and retention have no covariate."
         );
         CheckWinsorization();
+        Demand(
+            definition.Quantiles is null
+                || (
+                    definition.AtLeast is null
+                    && aggregation
+                        is MetricAggregation.Count
+                            or MetricAggregation.CountDistinct
+                            or MetricAggregation.Sum
+                            or MetricAggregation.Max
+                            or MetricAggregation.Min
+                ),
+            "quantiles",
+            "Only a count, a sum, a max or a min without a threshold has quantiles."
+        );
+        Demand(
+            definition.Quantiles is null
+                || (
+                    definition.Quantiles is { Count: >= 1 and <= MaxQuantiles }
+                    && definition.Quantiles.All(quantile => quantile is > 0 and < 1)
+                    && definition.Quantiles.Distinct().Count() == definition.Quantiles.Count
+                ),
+            "quantiles",
+            $"These are 1 to {MaxQuantiles} different numbers between 0 and 1."
+        );
 
         void CheckFunnel()
         {
@@ -197,7 +221,7 @@ internal static class MetricRules
             );
             Demand(!EventNames.IsReserved(source?.Event), prefix + "event", EventNames.Reserved);
             Demand(
-                source?.Property is null || IsProperty(source.Property),
+                source?.Property is null || FilterRules.IsProperty(source.Property),
                 prefix + "property",
                 "This must be 'value', or 'metadata.' and the name of a member."
             );
@@ -213,8 +237,12 @@ internal static class MetricRules
                 prefix + "property",
                 "Only a sum, a mean, a max, a min, a count_distinct or a ratio takes something from a property."
             );
-            Demand(source?.Filters is null or { Count: <= MaxFilters }, prefix + "filters", $"There may be {MaxFilters} of these at most.");
-            CheckFilters($"definition.{prefix}", Few(source?.Filters, MaxFilters), wrong);
+            Demand(
+                source?.Filters is null or { Count: <= FilterRules.Most },
+                prefix + "filters",
+                $"There may be {FilterRules.Most} of these at most."
+            );
+            FilterRules.Check($"definition.{prefix}", Few(source?.Filters, FilterRules.Most), wrong);
         }
 
         void Demand(bool holds, string field, string message)
@@ -227,23 +255,6 @@ internal static class MetricRules
 
         // What is too long is not looked into.
         static IReadOnlyList<T> Few<T>(IReadOnlyList<T>? list, int most) => list is null || list.Count > most ? [] : list;
-    }
-
-    /// <summary>Reports what is wrong with conditions on an event.</summary>
-    public static void CheckFilters(string prefix, IReadOnlyList<MetricFilter?> filters, Action<string, string> wrong)
-    {
-        foreach (var (index, filter) in filters.Index())
-        {
-            if (filter?.Property is null || !IsProperty(filter.Property))
-            {
-                wrong($"{prefix}filters[{index}].property", "This is required: 'value', or 'metadata.' and the name of a member.");
-            }
-
-            if (filter is null || filter.Error is not null)
-            {
-                wrong($"{prefix}filters[{index}].operator", filter?.Error ?? "This may not be null.");
-            }
-        }
     }
 
     /// <summary>
@@ -281,8 +292,4 @@ internal static class MetricRules
     {
         DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull,
     };
-
-    /// <summary>Whether this names a property of an event.</summary>
-    public static bool IsProperty(string? property) =>
-        property == "value" || (property?.StartsWith("metadata.", StringComparison.Ordinal) == true && property.Length is > 9 and <= 200);
 }

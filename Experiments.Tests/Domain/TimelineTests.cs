@@ -29,6 +29,64 @@ public class TimelineTests
         Timeline.WasPausedAt(Start.AddHours(hours)).ShouldBe(paused);
     }
 
+    [Theory]
+    [InlineData(0, 1, 1)]
+    [InlineData(0.5, 1.5, 0.5)]
+    [InlineData(0.5, 2.5, 1)]
+    [InlineData(-1, 9, 2.5)]
+    [InlineData(3.2, 9, 0.5)]
+    [InlineData(3.2, 3.75, 0.25)]
+    [InlineData(1.2, 1.8, 0)]
+    public void Windows_run_while_the_experiment_does_and_after_its_end_until_they_are_closed(double from, double until, double hours)
+    {
+        var timeline = Timeline with { WindowsCloseAt = Start.AddHours(4) };
+
+        timeline.RunningBetween(Start.AddHours(from), Start.AddHours(until)).ShouldBe(TimeSpan.FromHours(hours));
+    }
+
+    [Theory]
+    [InlineData(0.5, 0.7, 0.2)]
+    [InlineData(0.5, 2.2, 0.7)]
+    [InlineData(1, 2.5, 0.5)]
+    [InlineData(0.2, 1.5, 0.8)]
+    [InlineData(0.75, 3.75, 2.5)]
+    public void The_latest_window_that_is_over_is_the_one_that_has_just_run(double window, double by, double since)
+    {
+        var timeline = Timeline with { WindowsCloseAt = Start.AddHours(4) };
+
+        timeline
+            .LatestOver(TimeSpan.FromHours(window), Start.AddHours(by), closes: true)!
+            .Value.ShouldBe(Start.AddHours(since), TimeSpan.FromMilliseconds(1));
+        timeline
+            .RunningBetween(Start.AddHours(since), Start.AddHours(by))
+            .ShouldBe(TimeSpan.FromHours(window), TimeSpan.FromMilliseconds(1));
+    }
+
+    [Fact]
+    public void Windows_that_are_closed_are_all_over_but_were_not_all_complete()
+    {
+        var timeline = Timeline with { WindowsCloseAt = Start.AddHours(4) };
+
+        timeline.LatestOver(TimeSpan.FromHours(1), Start.AddHours(5), closes: true).ShouldBe(Start.AddHours(5));
+        timeline
+            .LatestOver(TimeSpan.FromHours(1), Start.AddHours(5), closes: false)!
+            .Value.ShouldBe(Start.AddHours(2.5), TimeSpan.FromMilliseconds(1));
+        timeline.LatestOver(TimeSpan.FromHours(9), Start.AddHours(3), closes: true).ShouldBeNull();
+    }
+
+    [Theory]
+    [InlineData(0.5, 0.5)]
+    [InlineData(1.5, 2.5)]
+    [InlineData(2.25, 3.75)]
+    public void An_instant_is_found_by_how_long_it_had_run(double running, double at)
+    {
+        var timeline = Timeline with { WindowsCloseAt = Start.AddHours(4) };
+
+        timeline.At(TimeSpan.FromHours(running)).ShouldBe(Start.AddHours(at));
+        timeline.RunningAt(Start.AddHours(at)).ShouldBe(TimeSpan.FromHours(running));
+        timeline.At(TimeSpan.FromHours(3)).ShouldBeNull();
+    }
+
     [Fact]
     public void An_experiment_ran_in_the_millisecond_in_which_it_started()
     {

@@ -77,6 +77,9 @@ public class MetricTests(SharedService service) : IClassFixture<SharedService>
     [InlineData("""{"name": "m", "aggregation": "count", "definition": {"event": "e", "maturity": "all"}}""", "definition.maturity")]
     [InlineData("""{"name": "m", "aggregation": "occurrence", "definition": {"event": "e", "at_least": 2}}""", "definition.at_least")]
     [InlineData("""{"name": "m", "aggregation": "count", "definition": {"event": "e", "order": "any"}}""", "definition.order")]
+    [InlineData("""{"name": "m", "aggregation": "sum", "definition": {"event": "e", "quantiles": [0.5, 1]}}""", "definition.quantiles")]
+    [InlineData("""{"name": "m", "aggregation": "sum", "definition": {"event": "e", "quantiles": []}}""", "definition.quantiles")]
+    [InlineData("""{"name": "m", "aggregation": "mean", "definition": {"event": "e", "quantiles": [0.5]}}""", "definition.quantiles")]
     [InlineData("""{"name": "m", "aggregation": "count", "definition": {"event": "e", "starts_at": "event"}}""", "definition.starts_at")]
     [InlineData(
         """{"name": "m", "aggregation": "sum", "definition": {"event": "e", "winsorize": {"upper": 0.9, "cap": 5}}}""",

@@ -161,6 +161,12 @@ public class VerdictSimulations(ITestOutputHelper output)
         {
             // An arm of a tenth needs more identities to have enough values for a test.
             population.Come(arms, treatmentWeight, population.Identities * (treatmentWeight == 0.5 ? 1 : 4) / looks, random);
+            // The rest of a comparison costs most of the time and decides nothing.
+            if (!MaySignify(metric, arms, treatmentWeight))
+            {
+                continue;
+            }
+
             var arm = ComparedMetricArm.Of(metric, arms[0], arms[1], treatmentWeight, ArmEvidence.None);
             var (verdict, _) = VerdictRules.Of(metric, arm, new(1, 1, arm.PValue, 1), isGateOpen: true);
             if (verdict is Verdict.Winning or Verdict.Losing)
@@ -170,6 +176,22 @@ public class VerdictSimulations(ITestOutputHelper output)
         }
 
         return null;
+    }
+
+    // Whether one of the tests that a verdict rests on would be significant if there were no minimum of data.
+    private static bool MaySignify(MeasuredMetric metric, SufficientStatistics[] arms, double treatmentWeight)
+    {
+        if (Math.Min(arms[0].N, arms[1].N) < 2)
+        {
+            return false;
+        }
+
+        var difference = metric.Definition.LookbackDays is null
+            ? Effect.Cautiously(Comparison.UnitOf(arms[0], metric.Kind), Comparison.UnitOf(arms[1], metric.Kind))
+            : global::Experiments.Api.Statistics.Cuped.Between(arms[0], arms[1]).Cautious;
+        ConversionMartingale? conversions = metric.Kind == MetricKind.Proportion ? new(arms[0].Sum, arms[1].Sum, treatmentWeight) : null;
+        return !(SequentialTests.Of(metric, conversions, difference).PValue >= SequentialTests.Alpha)
+            || ShareWithValue.Of(metric, arms[0], arms[1], treatmentWeight)?.PValue < SequentialTests.Alpha;
     }
 
     private static Population Conversion(double rate, int identities) => new("occurrence", rate, identities, _ => Of(1));

@@ -34,6 +34,7 @@ internal static class ExperimentRoutes
         GetExposures.Map(experiments);
         GetResults.Map(experiments);
         RefreshResults.Map(experiments);
+        ListUnits.Map(experiments);
         GetResultsHistory.Map(experiments);
         PlanExperiment.Map(experiments);
         CreateExposureCohort.Map(experiments);

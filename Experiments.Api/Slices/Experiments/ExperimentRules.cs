@@ -54,16 +54,13 @@ internal static class ExperimentRules
 
         if (exposure.Filters is { } filters)
         {
-            if (exposure.Event is null || filters.Count is 0 or > MetricRules.MaxFilters)
+            if (exposure.Event is null || filters.Count is 0 or > FilterRules.Most)
             {
-                wrong(
-                    "exposure.filters",
-                    $"These are 1 to {MetricRules.MaxFilters} conditions on 'exposure.event', which is needed as well."
-                );
+                wrong("exposure.filters", $"These are 1 to {FilterRules.Most} conditions on 'exposure.event', which is needed as well.");
             }
             else
             {
-                MetricRules.CheckFilters("exposure.", filters, wrong);
+                FilterRules.Check("exposure.", filters, wrong);
             }
         }
 
