@@ -68,7 +68,7 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
             }
 
             // An event that was already known changes nothing, unless the identity is to be recalculated for another reason.
-            if (!isBackfill && !hasGrown && _taken[key].Count > 0 && !known.ContainsKey(key) && !_forced.Contains(key))
+            if (!isBackfill && !hasGrown && !_forced.Contains(key))
             {
                 return;
             }

@@ -5,15 +5,13 @@ namespace Experiments.Api.Analysis;
 /// <summary>The chance of each variant to be the best of all, control included.</summary>
 internal static class BestArm
 {
-    private const double FewestIdentities = 50;
-
     /// <summary>By the index of the variant; null for a variant without weight, and for all if one of them has too little data.</summary>
     public static double?[] Of(MeasuredMetric metric, IReadOnlyList<long> identities, IReadOnlyList<decimal> weights)
     {
         var arms = Enumerable.Range(0, weights.Count).Where(index => weights[index] > 0).ToList();
         var chances = new double?[weights.Count];
         var sums = arms.Select(index => metric.Arm(index, identities[index])).ToList();
-        if (arms.Count < 2 || sums.Any(arm => arm.N < FewestIdentities || !arm.AreFinite))
+        if (arms.Count < 2 || sums.Any(arm => arm.N < Floor.Identities || !arm.AreFinite))
         {
             return chances;
         }

@@ -98,14 +98,12 @@ internal sealed record ComparedMetricArm(Comparison Comparison, Floor? Floor, Sh
         };
     }
 
-    // Without prior knowledge, a chance from a handful of identities would only mislead.
-    private const double FewestForChances = 50;
-
     // The time that exact posteriors take grows with the root of the count. With this many events, the normal posterior is the same.
     private const double MostForExact = 1e6;
 
     private static PosteriorComparison? ExactOf(MeasuredMetric metric, SufficientStatistics control, SufficientStatistics treatment) =>
-        Math.Min(control.N, treatment.N) < FewestForChances
+        // Without prior knowledge, a chance from a handful of identities would only mislead.
+        Math.Min(control.N, treatment.N) < Floor.Identities
             ? null
             : metric switch
             {

@@ -11,7 +11,8 @@ namespace Experiments.Api.Analysis;
 /// <param name="Have">What the arm with the fewest has.</param>
 internal sealed record Floor(ComparisonReason Reason, long Needed, long Have)
 {
-    private const long Identities = 50;
+    /// <summary>With fewer identities in an arm than this, nothing is said of it but its sums.</summary>
+    public const long Identities = 50;
 
     // Conversions, and identities without one: the normal approximation of a proportion needs both.
     private const long Conversions = 25;

@@ -15,8 +15,6 @@ namespace Experiments.Api.Analysis;
 /// </remarks>
 internal static class Quantiles
 {
-    private const double FewestIdentities = 50;
-
     private static readonly double Z = -Normal.Quantile(0.025);
 
     // Most identities have no row, because their value is zero. The order is negative values, zeros, positive values.
@@ -50,7 +48,7 @@ internal static class Quantiles
     {
         var wanted = identities
             .Index()
-            .Where(arm => arm.Item >= FewestIdentities)
+            .Where(arm => arm.Item >= Floor.Identities)
             .SelectMany(arm =>
                 metric.Definition.Quantiles!.SelectMany(quantile => Ranks(quantile, arm.Item).Select(rank => (arm.Index, rank, arm.Item)))
             )
@@ -74,7 +72,7 @@ internal static class Quantiles
             .. identities.Select(n =>
                 (IReadOnlyList<QuantileView>)
                     [
-                        .. n < FewestIdentities
+                        .. n < Floor.Identities
                             ? []
                             : metric.Definition.Quantiles!.Select(quantile => new QuantileView(
                                 quantile,

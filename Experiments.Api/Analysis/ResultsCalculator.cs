@@ -40,24 +40,20 @@ internal static class ResultsCalculator
             Warnings = [.. input.Warnings, .. compared.SelectMany(metric => WarningsOf(metric, input))],
             Progress = input.Progress,
             Metrics = metrics,
-            Significance = compared.ToDictionary(
-                metric => metric.Metric.Metric,
-                metric =>
-                    (IReadOnlyList<Significance>)
-                        [
-                            .. (metric.Metric.Identities ?? identities)
-                                .Skip(1)
-                                .Select(
-                                    (n, treatment) =>
-                                        SignificanceRules.Of(
-                                            metric.Arms?[treatment].Comparison,
-                                            Math.Min((metric.Metric.Identities ?? identities)[0], n)
-                                        )
-                                ),
-                        ]
-            ),
+            Significance = compared.ToDictionary(metric => metric.Metric.Metric, metric => SignificanceOf(metric, input)),
         };
         return (results, IsTrusted(results, input) ? EvidenceOf(compared, input) : input.Evidence);
+    }
+
+    private static IReadOnlyList<Significance> SignificanceOf(ComparedMetric metric, ResultsInput input)
+    {
+        var identities = input.IdentitiesOf(metric.Metric);
+        return
+        [
+            .. identities
+                .Skip(1)
+                .Select((n, treatment) => SignificanceRules.Of(metric.Arms?[treatment].Comparison, Math.Min(identities[0], n))),
+        ];
     }
 
     private static IEnumerable<ResultsWarning> WarningsOf(ComparedMetric metric, ResultsInput input) =>
@@ -107,7 +103,7 @@ internal static class ResultsCalculator
 
         try
         {
-            var identities = metric.Identities ?? input.Identities;
+            var identities = input.IdentitiesOf(metric);
             var weights = input.Variants.Select(variant => (double)variant.Weight).ToList();
             return
             [
@@ -133,7 +129,7 @@ internal static class ResultsCalculator
 
     private static MetricResult ResultOf(ComparedMetric compared, ResultsInput input, bool isBroken, TestFamilies families)
     {
-        var (metric, identities) = (compared.Metric, compared.Metric.Identities ?? input.Identities);
+        var (metric, identities) = (compared.Metric, input.IdentitiesOf(compared.Metric));
         var best = compared.Arms is null ? [] : BestArm.Of(metric, identities, [.. input.Variants.Select(variant => variant.Weight)]);
         return new(
             metric.Metric,

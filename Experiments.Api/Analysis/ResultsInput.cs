@@ -21,7 +21,7 @@ internal sealed record ResultsInput(
     /// <summary>Its progress, if it has a plan.</summary>
     public ProgressView? Progress =>
         Needed is not { } needed ? null
-        : Counting is var identities && identities >= needed ? new(identities, needed, 1, 0, Power)
+        : IdentitiesOf(Primary).Sum() is var identities && identities >= needed ? new(identities, needed, 1, 0, Power)
         : new(
             identities,
             needed,
@@ -30,24 +30,25 @@ internal sealed record ResultsInput(
             Power
         );
 
-    // Those who count for the primary metric.
-    private long Counting => (Metrics.FirstOrDefault(metric => metric.Role == MetricRole.Primary)?.Identities ?? Identities).Sum();
+    /// <summary>Those who count for a metric: all, or those whose windows are over.</summary>
+    public IReadOnlyList<long> IdentitiesOf(MeasuredMetric? metric) => metric?.Identities ?? Identities;
+
+    private MeasuredMetric? Primary => Metrics.FirstOrDefault(metric => metric.Role == MetricRole.Primary);
 
     /// <summary>The relative effect that the plan is for, and its error rate.</summary>
     public (double Effect, double Alpha)? Planned { get; init; }
 
     // By control as it is now.
     private double? Power =>
-        Planned is { } planned
-        && Metrics.FirstOrDefault(metric => metric.Role == MetricRole.Primary) is { Failed: false, IsBackfilling: false } primary
+        Planned is { } planned && Primary is { Failed: false, IsBackfilling: false } primary
             ? PlanDesign
                 .Of(
                     new(primary.Aggregation, primary.Definition, primary.Role, primary.ExpectedDirection, primary.Margin),
-                    primary.Arm(0, (primary.Identities ?? Identities)[0]),
+                    primary.Arm(0, IdentitiesOf(primary)[0]),
                     [.. Variants.Select(variant => variant.Weight)],
                     planned.Alpha
                 )
-                ?.At((primary.Identities ?? Identities).Sum(), planned.Effect)
+                ?.At(IdentitiesOf(primary).Sum(), planned.Effect)
             : null;
 
     /// <summary>When the windows of identities are closed, or null while the experiment has not ended.</summary>

@@ -185,7 +185,7 @@ internal sealed class ResultsService(NpgsqlDataSource source, IOptions<ResultsOp
         var metrics = new List<MeasuredMetric>();
         foreach (var metric in input.Metrics)
         {
-            var identities = metric.Identities ?? input.Identities;
+            var identities = input.IdentitiesOf(metric);
             var measured = metric;
             if (metric.Definition.Winsorize is { } held && identities.Sum() > 0)
             {

@@ -54,7 +54,7 @@ internal sealed record Timeline(
     public DateTime? At(TimeSpan running)
     {
         var rest = running;
-        foreach (var (from, until) in EndedAt is { } ended ? Runs.Append((From: ended, Until: WindowsCloseAt)) : Runs)
+        foreach (var (from, until) in Stretches)
         {
             if (until is null || until - from >= rest)
             {
@@ -80,8 +80,7 @@ internal sealed record Timeline(
 
         // Backwards, through what runs on after the end and through each run.
         var rest = window;
-        var stretches = EndedAt is { } ended ? Runs.Append((From: ended, Until: WindowsCloseAt)) : Runs;
-        foreach (var (from, until) in stretches.Reverse())
+        foreach (var (from, until) in Stretches.Reverse())
         {
             var last = until is { } end && end < by ? end : by;
             if (last > from && last - from >= rest)
@@ -94,6 +93,9 @@ internal sealed record Timeline(
 
         return null;
     }
+
+    // The runs, and what runs on after the end.
+    private IEnumerable<(DateTime From, DateTime? Until)> Stretches => EndedAt is { } ended ? Runs.Append((ended, WindowsCloseAt)) : Runs;
 
     private static TimeSpan Overlap(DateTime from, DateTime until, DateTime begins, DateTime ends)
     {

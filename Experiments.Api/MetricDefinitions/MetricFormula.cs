@@ -67,13 +67,8 @@ internal sealed class MetricFormula
             return default;
         }
 
-        var first = 0;
-        while (first < events.Length && events[first].At < exposed)
-        {
-            first++;
-        }
-
-        var after = new EventWindow(events[first..], _isNumeric, exposed, _window, timeline, _runsOn && _window is not null);
+        var first = FirstSince(events, exposed);
+        var after = Since(exposed, events[first..], timeline);
         var covariate = _definition.LookbackDays is { } days
             ? Plain(new(events[..first], _isNumeric, exposed.AddDays(-days), null, null, false), null).Y
             : 0;
@@ -236,7 +231,14 @@ internal sealed class MetricFormula
         return new(retained, _definition.StartsAtExposure ? 0 : 1, 0, 0);
     }
 
-    private DateTime? Start(ReadOnlySpan<MetricEvent> events, DateTime exposed, Timeline timeline)
+    private DateTime? Start(ReadOnlySpan<MetricEvent> events, DateTime exposed, Timeline timeline) =>
+        FirstOf(Since(exposed, events[FirstSince(events, exposed)..], timeline));
+
+    // The events that count from the exposure on, within the conversion window if there is one.
+    private EventWindow Since(DateTime exposed, ReadOnlySpan<MetricEvent> events, Timeline timeline) =>
+        new(events, _isNumeric, exposed, _window, timeline, _runsOn && _window is not null);
+
+    private static int FirstSince(ReadOnlySpan<MetricEvent> events, DateTime exposed)
     {
         var first = 0;
         while (first < events.Length && events[first].At < exposed)
@@ -244,7 +246,7 @@ internal sealed class MetricFormula
             first++;
         }
 
-        return FirstOf(new(events[first..], _isNumeric, exposed, _window, timeline, _runsOn && _window is not null));
+        return first;
     }
 
     private static DateTime? FirstOf(EventWindow window)

@@ -40,25 +40,3 @@ internal static class ChanceToBeBest
             };
     }
 }
-
-/// <summary>N(mean, σ²): what is believed of the mean of an arm, from a flat prior.</summary>
-internal sealed class MeanPosterior(double mean, double standardDeviation) : IPosterior
-{
-    public double Mean => mean;
-
-    public double Start => double.NegativeInfinity;
-
-    public double End => double.PositiveInfinity;
-
-    public double StandardDeviation => standardDeviation;
-
-    public double Density(double x) => Normal.Density((x - mean) / standardDeviation) / standardDeviation;
-
-    public double LogDensity(double x) => -(x - mean) * (x - mean) / (2 * standardDeviation * standardDeviation);
-
-    public (double Lower, double Upper) Tails(double x)
-    {
-        var z = (x - mean) / standardDeviation;
-        return (Normal.UpperTail(-z), Normal.UpperTail(z));
-    }
-}

@@ -133,7 +133,8 @@ internal static class GetResults
                 return Problem.Unavailable;
             }
 
-            return query.Metric is not null && view.Metrics.All(metric => metric.Metric != ObjectIds.In(query.Metric))
+            var wanted = query.Metric is null ? null : ObjectIds.In(query.Metric);
+            return wanted is not null && view.Metrics.All(metric => metric.Metric != wanted)
                 ? ProblemResult.Field("metric", "The experiment has no metric with this id.")
                 : view with
                 {
@@ -146,8 +147,7 @@ internal static class GetResults
                     [
                         .. view
                             .Metrics.Where(metric =>
-                                (query.Role is null || Words.Of(metric.Role) == query.Role)
-                                && (query.Metric is null || metric.Metric == ObjectIds.In(query.Metric))
+                                (query.Role is null || Words.Of(metric.Role) == query.Role) && (wanted is null || metric.Metric == wanted)
                             )
                             .Select(metric => query.Significance == "true" ? metric.With(view.Significance) : metric),
                     ],
