@@ -154,6 +154,7 @@ CREATE TABLE experiments (
     variants jsonb NOT NULL, -- [{key, value, weight}], control first; the weights are percentages that sum to 100.
     transforms jsonb NOT NULL DEFAULT '{}'::jsonb, -- Of a web experiment, by variant key: [{selector, text?, html?, css?}].
     exposure jsonb NOT NULL DEFAULT '{}'::jsonb, -- What counts as an exposure: {event?, feature_property?, test_identities?, multiple_variants?}.
+    breakdowns text[] NOT NULL DEFAULT '{}'::text[], -- The traits by whose values at the first exposure results are broken down.
     plan jsonb,
     salt text NOT NULL DEFAULT replace((gen_random_uuid())::text, '-'::text, ''::text), -- Hashed with an identifier to decide enrolment and variant.
     archived boolean NOT NULL DEFAULT false,
@@ -172,6 +173,7 @@ CREATE TABLE experiments (
     runs tstzmultirange NOT NULL DEFAULT '{}'::tstzmultirange, -- When it was running; a gap between two runs is a pause.
     off tstzmultirange NOT NULL DEFAULT '{}'::tstzmultirange, -- When, since the first start, its feature was switched off.
     PRIMARY KEY (id),
+    CHECK (((cardinality(breakdowns) <= 3) AND (array_position(breakdowns, NULL::text) IS NULL))),
     CHECK (((status = 'completed'::text) OR (num_nonnulls(conclusion, conclusion_comment, shipped_variant) = 0))),
     CHECK ((conclusion = ANY (ARRAY['won'::text, 'lost'::text, 'inconclusive'::text, 'stopped_early'::text, 'invalid'::text]))),
     CHECK ((char_length(conclusion_comment) <= 10000)),
@@ -360,6 +362,7 @@ CREATE TABLE exposures (
     enrolled_at timestamp with time zone, -- Its first exposure at which the rollout included it.
     paused_at timestamp with time zone, -- Its first exposure during a pause.
     before_at timestamp with time zone, -- Its first exposure that names the experiment and lies before its start.
+    levels jsonb, -- Its levels for the breakdowns of the experiment, in their order, at enrolled_at.
     counts_in smallint, -- The index of the variant in which it counts, -1 where it counts as held out; null where it is excluded.
     draw double precision, -- A number from 0 to 1: a rollout above it includes the identity.
     PRIMARY KEY (experiment_id, identity),

@@ -107,6 +107,8 @@ public sealed class CreateExperiments : TableMigration
                 variants           jsonb NOT NULL CHECK (split_is_valid(variants)),
                 transforms         jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(transforms) = 'object'),
                 exposure           jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(exposure) = 'object'),
+                breakdowns         text[] NOT NULL DEFAULT '{}'
+                    CHECK (cardinality(breakdowns) <= 3 AND array_position(breakdowns, NULL) IS NULL),
                 plan               jsonb CHECK (jsonb_typeof(plan) = 'object'),
                 salt               text NOT NULL DEFAULT replace(gen_random_uuid()::text, '-', ''),
                 archived           boolean NOT NULL DEFAULT false,
@@ -138,6 +140,7 @@ public sealed class CreateExperiments : TableMigration
             COMMENT ON COLUMN experiments.rollouts IS 'Earlier rollouts since the first start, oldest first: [{percentage, until}].';
             COMMENT ON COLUMN experiments.variants IS '[{key, value, weight}], control first; the weights are percentages that sum to 100.';
             COMMENT ON COLUMN experiments.transforms IS 'Of a web experiment, by variant key: [{selector, text?, html?, css?}].';
+            COMMENT ON COLUMN experiments.breakdowns IS 'The traits by whose values at the first exposure results are broken down.';
             COMMENT ON COLUMN experiments.exposure IS
                 'What counts as an exposure: {event?, feature_property?, test_identities?, multiple_variants?}.';
             COMMENT ON COLUMN experiments.salt IS 'Hashed with an identifier to decide enrolment and variant.';

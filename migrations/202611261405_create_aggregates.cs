@@ -40,6 +40,7 @@ public sealed class CreateAggregates : TableMigration
                 enrolled_at   timestamptz,
                 paused_at     timestamptz,
                 before_at     timestamptz,
+                levels        jsonb,
                 counts_in     smallint,
                 draw          double precision,
                 PRIMARY KEY (experiment_id, identity)
@@ -56,6 +57,7 @@ public sealed class CreateAggregates : TableMigration
             COMMENT ON COLUMN exposures.enrolled_at IS 'Its first exposure at which the rollout included it.';
             COMMENT ON COLUMN exposures.paused_at IS 'Its first exposure during a pause.';
             COMMENT ON COLUMN exposures.before_at IS 'Its first exposure that names the experiment and lies before its start.';
+            COMMENT ON COLUMN exposures.levels IS 'Its levels for the breakdowns of the experiment, in their order, at enrolled_at.';
             COMMENT ON COLUMN exposures.counts_in IS
                 'The index of the variant in which it counts, -1 where it counts as held out; null where it is excluded.';
             COMMENT ON COLUMN exposures.draw IS 'A number from 0 to 1: a rollout above it includes the identity.';

@@ -25,17 +25,26 @@ internal sealed class DefinitionReader(NpgsqlDataSource source, NpgsqlConnection
         FOR SHARE
         """;
 
-    private const string Definitions = """
-        SELECT e.id, e.environment_id, f.name AS feature_name, e.salt, e.variants::text AS variants, e.rollouts::text AS rollouts,
-               e.rollout_percentage, e.runs - e.off AS runs, e.ended_at, e.windows_run_on,
-               h.salt AS holdout_salt, h.percentage AS holdout_percentage,
-               e.exposure::text AS exposure
-        FROM experiments e
-        JOIN features f ON f.id = e.feature_id
-        LEFT JOIN holdouts h ON h.id = e.holdout_id
+    private const string Definition = $"""
+        {Columns}
+        WHERE e.id = @experimentId AND e.started_at IS NOT NULL
+        """;
+
+    private const string Definitions = $"""
+        {Columns}
         WHERE e.environment_id = ANY (@environments) AND e.started_at - interval '30 days' < @until
             AND (e.ended_at IS NULL OR e.ended_at + e.windows_run_on >= @from) AND e.deleted_at IS NULL
         ORDER BY e.id
+        """;
+
+    private const string Columns = """
+        SELECT e.id, e.environment_id, f.name AS feature_name, e.salt, e.variants::text AS variants, e.rollouts::text AS rollouts,
+               e.rollout_percentage, e.runs - e.off AS runs, e.ended_at, e.windows_run_on,
+               h.salt AS holdout_salt, h.percentage AS holdout_percentage,
+               e.exposure::text AS exposure, e.breakdowns
+        FROM experiments e
+        JOIN features f ON f.id = e.feature_id
+        LEFT JOIN holdouts h ON h.id = e.holdout_id
         """;
 
     private readonly List<UnreadableDefinition> _unreadable = [];
@@ -55,6 +64,15 @@ internal sealed class DefinitionReader(NpgsqlDataSource source, NpgsqlConnection
         _unreadable.RemoveAll(one => one.ExperimentId != experimentId);
         return ([.. experiments.Where(experiment => experiment.Id == experimentId && experiment.Timeline.Runs.Count > 0)], highWaterMark);
     }
+
+    /// <summary>
+    /// One experiment as it is in the snapshot of the connection, without waiting for changes in progress; null if it has not started or
+    /// cannot be read.
+    /// </summary>
+    public async Task<ExperimentDefinition?> Snapshot(long experimentId) =>
+        await connection.QueryFirstOrDefaultAsync<ExperimentDefinition.Row>(Definition, new { experimentId }) is { } row
+            ? UnreadableDefinition.TryRead(row.Id, null, _unreadable, () => new ExperimentDefinition(row))
+            : null;
 
     /// <summary>The metrics of those experiments that have started.</summary>
     public async Task<IReadOnlyList<MetricLink>> Links(IReadOnlyList<ExperimentDefinition> experiments)

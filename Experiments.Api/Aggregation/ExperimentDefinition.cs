@@ -14,11 +14,12 @@ internal sealed class ExperimentDefinition
     private readonly string[] _keys;
     private readonly ExposureCriteria _criteria;
     private readonly MetricSource? _filtered;
+    private readonly string[] _breakdowns;
 
     public ExperimentDefinition(Row row)
     {
         (Id, EnvironmentId, FeatureName) = (row.Id, row.EnvironmentId, row.FeatureName);
-        _criteria = StoredJson.Read<ExposureCriteria>(row.Exposure);
+        (_criteria, _breakdowns) = (StoredJson.Read<ExposureCriteria>(row.Exposure), row.Breakdowns);
         if (_criteria.TestIdentities is { Trait: null } or { Values: null })
         {
             throw new FormatException("exposure.test_identities needs a trait and values.");
@@ -70,7 +71,7 @@ internal sealed class ExperimentDefinition
     public static string[] EventsWithTraits(IEnumerable<ExperimentDefinition> experiments) =>
         [
             .. experiments
-                .Where(experiment => experiment._criteria.TestIdentities is not null)
+                .Where(experiment => experiment._criteria.TestIdentities is not null || experiment._breakdowns.Length > 0)
                 .Select(experiment => experiment.ExposureEvent)
                 .Distinct(),
         ];
@@ -120,7 +121,8 @@ internal sealed class ExperimentDefinition
     {
         var (identifier, at) = (raw.Identifier!, raw.At);
         var assigned = AssignedVariant(identifier);
-        var isTest = _criteria.TestIdentities is { } tests && raw.Traits is { } traits && Holds(traits, tests.Have);
+        using var traits = raw.Traits is null ? null : StoredJson.Document(raw.Traits);
+        var isTest = _criteria.TestIdentities is { } tests && traits is not null && tests.Have(traits.RootElement);
         if (!Timeline.RanAt(at))
         {
             return Timeline.WasPausedAt(at) ? ExposureState.DuringPause(assigned, at, isTest)
@@ -130,7 +132,14 @@ internal sealed class ExperimentDefinition
         }
 
         return Shown(raw, assigned) is { } shown
-            ? ExposureState.WhileRunning(assigned, shown, at, _assigner.IsIncluded(identifier, Timeline.RolloutAt(at)), isTest)
+            ? ExposureState.WhileRunning(
+                assigned,
+                shown,
+                at,
+                _assigner.IsIncluded(identifier, Timeline.RolloutAt(at)),
+                isTest,
+                _breakdowns is [] ? null : TraitLevels.Of(traits?.RootElement, _breakdowns)
+            )
             : null;
     }
 
@@ -162,12 +171,6 @@ internal sealed class ExperimentDefinition
 
     private int AssignedVariant(string identifier) =>
         _assigner.HoldsOut(identifier) ? ExposureState.HeldOut : _assigner.Variant(identifier);
-
-    private static bool Holds(string json, Func<JsonElement, bool> holds)
-    {
-        using var document = StoredJson.Document(json);
-        return holds(document.RootElement);
-    }
 
     private static string? Member(string? json, string name)
     {
@@ -207,5 +210,7 @@ internal sealed class ExperimentDefinition
         public decimal? HoldoutPercentage { get; init; }
 
         public string Exposure { get; init; } = "{}";
+
+        public string[] Breakdowns { get; init; } = [];
     }
 }

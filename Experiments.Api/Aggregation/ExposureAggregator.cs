@@ -11,22 +11,25 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
 {
     private const string Known = """
         SELECT x.experiment_id, x.identity, x.assigned_variant, x.shown_variants, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at,
-            x.before_at
+            x.before_at, x.levels::text
         FROM unnest($1, $2) AS k(experiment_id, identity)
         JOIN exposures x USING (experiment_id, identity)
         """;
 
     private const string Upsert = """
         INSERT INTO exposures (experiment_id, identity, identifier, assigned_variant, shown_variants, seen_at, first_shown, enrolled_at,
-            paused_at, before_at,
-            counts_in, draw)
-        SELECT * FROM unnest(@Experiments, @Identities, @Identifiers, @AssignedVariant, @ShownVariants, @SeenAt, @First, @EnrolledAt,
-            @PausedAt, @BeforeAt, @CountsIn, @Draw)
+            paused_at, before_at, levels, counts_in, draw)
+        SELECT experiment_id, identity, identifier, assigned_variant, shown_variants, seen_at, first_shown, enrolled_at, paused_at,
+            before_at, levels::jsonb, counts_in, draw
+        FROM unnest(@Experiments, @Identities, @Identifiers, @AssignedVariant, @ShownVariants, @SeenAt, @First, @EnrolledAt,
+            @PausedAt, @BeforeAt, @Levels, @CountsIn, @Draw)
+            AS g(experiment_id, identity, identifier, assigned_variant, shown_variants, seen_at, first_shown, enrolled_at, paused_at,
+                before_at, levels, counts_in, draw)
         ON CONFLICT (experiment_id, identity) DO UPDATE SET
             assigned_variant = excluded.assigned_variant, shown_variants = excluded.shown_variants, seen_at = excluded.seen_at,
                 first_shown = excluded.first_shown,
             enrolled_at = excluded.enrolled_at, paused_at = excluded.paused_at, before_at = excluded.before_at,
-            counts_in = excluded.counts_in, draw = excluded.draw
+            levels = excluded.levels, counts_in = excluded.counts_in, draw = excluded.draw
         """;
 
     private readonly Dictionary<long, ExperimentDefinition> _byId = experiments.ToDictionary(experiment => experiment.Id);
@@ -129,8 +132,8 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
         : [];
 
     /// <summary>
-    /// From the columns assigned_variant, shown_variants, seen_at, first_shown, enrolled_at, paused_at and before_at, which begin at this
-    /// index.
+    /// From the columns assigned_variant, shown_variants, seen_at, first_shown, enrolled_at, paused_at, before_at and levels as text,
+    /// which begin at this index.
     /// </summary>
     public static ExposureState Shown(NpgsqlDataReader row, int index)
     {
@@ -141,7 +144,8 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
             row.IsDBNull(index + 3) ? null : row.GetInt16(index + 3),
             Instant(index + 4),
             Instant(index + 5),
-            Instant(index + 6)
+            Instant(index + 6),
+            row.IsDBNull(index + 7) ? null : TraitLevels.Parse(row.GetString(index + 7))
         );
 
         DateTime? Instant(int at) => row.IsDBNull(at) ? null : row.GetDateTime(at);
@@ -172,6 +176,7 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
                     EnrolledAt = new Column<DateTime?>(rows.Select(row => row.State.EnrolledAt)),
                     PausedAt = new Column<DateTime?>(rows.Select(row => row.State.PausedAt)),
                     BeforeAt = new Column<DateTime?>(rows.Select(row => row.State.BeforeAt)),
+                    Levels = new Column<string?>(rows.Select(row => row.State.Levels?.ToString())),
                     CountsIn = new Column<short?>(rows.Select(row => (short?)row.CountsIn)),
                     Draw = new Column<double>(rows.Select(row => row.Draw)),
                 }

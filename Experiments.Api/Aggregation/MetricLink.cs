@@ -133,6 +133,25 @@ internal sealed class MetricLink
     public MetricValue Value(ReadOnlySpan<MetricEvent> events, DateTime exposed) =>
         _formula.Value(events, exposed, Experiment.Timeline, HasWindows ? AsOf ?? DateTime.MinValue : null);
 
+    /// <summary>When the value was first other than 0, by the events that count for it; null if it is 0.</summary>
+    public DateTime? ConvertedAt(ReadOnlySpan<MetricEvent> events, DateTime exposed)
+    {
+        if (Value(events, exposed).Y == 0)
+        {
+            return null;
+        }
+
+        for (var count = 1; count < events.Length; count++)
+        {
+            if (events[count - 1].At >= exposed && Value(events[..count], exposed).Y != 0)
+            {
+                return events[count - 1].At;
+            }
+        }
+
+        return events[^1].At;
+    }
+
     /// <summary>
     /// After how much running time, in ticks, the value may change by the passing of time alone; null if it never does.
     /// </summary>

@@ -33,7 +33,8 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         """;
 
     private const string Exposures = """
-        SELECT identity, assigned_variant, shown_variants, seen_at, first_shown, enrolled_at, paused_at, before_at, counts_in, draw
+        SELECT identity, assigned_variant, shown_variants, seen_at, first_shown, enrolled_at, paused_at, before_at, levels::text,
+            counts_in, draw
         FROM exposures WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3
         """;
 
@@ -169,8 +170,8 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         {
             while (await row.ReadAsync(ct))
             {
-                var (state, countsIn) = (ExposureAggregator.Shown(row, 1), ExposureAggregator.CountsIn(row, 8));
-                var draw = ExposureAggregator.Draw(row, 9);
+                var (state, countsIn) = (ExposureAggregator.Shown(row, 1), ExposureAggregator.CountsIn(row, 9));
+                var draw = ExposureAggregator.Draw(row, 10);
                 rows.Compare(row.GetGuid(0), expected => (expected.State, expected.CountsIn, expected.Draw) == (state, countsIn, draw));
             }
         }

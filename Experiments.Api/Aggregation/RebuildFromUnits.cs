@@ -16,7 +16,7 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source)
         SELECT COALESCE(m.experiment_id, x.experiment_id), COALESCE(m.identity, x.identity), m.arm, COALESCE(m.numbers, '{}'), m.due_after,
             COALESCE(m.events, ''),
                x.assigned_variant, x.shown_variants, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at, x.before_at,
-                   m.identity IS NOT NULL
+               x.levels::text, m.identity IS NOT NULL
         FROM (SELECT * FROM unit_metrics WHERE experiment_id = $1) m
         FULL JOIN (SELECT * FROM exposures WHERE experiment_id = $1) x ON x.identity = m.identity
         """;
@@ -69,7 +69,7 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source)
                     counts.Add(experiment, shown, 1);
                 }
 
-                if (!row.GetBoolean(13))
+                if (!row.GetBoolean(14))
                 {
                     continue;
                 }

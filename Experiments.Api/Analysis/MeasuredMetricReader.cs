@@ -76,7 +76,8 @@ internal static class MeasuredMetricReader
             ),
         ];
 
-    private static SufficientStatistics SumsOf(JsonNode arm)
+    /// <summary>The sums of an arm, without the number of identities.</summary>
+    public static SufficientStatistics SumsOf(JsonNode arm)
     {
         return new(
             N: 0,

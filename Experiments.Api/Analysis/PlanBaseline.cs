@@ -22,7 +22,7 @@ internal sealed class PlanBaseline(Db db, Baseline recent)
                    WHERE experiment_id = e.id AND outcome = '{ExposureState.InVariant}control') AS control,
                (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts
                    WHERE experiment_id = e.id AND outcome LIKE '{ExposureState.InVariant}%') AS identities,
-               {ResultsService.DaysRun} AS days,
+               {ResultsReader.DaysRun} AS days,
                l.metric_id, l.role, l.expected_direction, l.margin, l.aggregation, l.definition::text AS definition,
                COALESCE(l.backfilled, false) AS is_backfilled,
                COALESCE(s.y, 0)::float8 AS y, COALESCE(s.yy, 0)::float8 AS yy, COALESCE(s.d, 0)::float8 AS d,

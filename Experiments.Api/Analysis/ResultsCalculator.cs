@@ -201,45 +201,25 @@ internal static class ResultsCalculator
         var (verdict, reason) = isBroken
             ? (Verdict.Invalid, VerdictReason.SampleRatioMismatch)
             : VerdictRules.Of(metric, arm, adjusted, isGateOpen);
-        // Means are shown once there is enough data for them; conversions at any size, because their test is exact.
-        var view = arm.Reason is null ? ComparedArm.Of(key, arm.Comparison) : null;
-        var (difference, effect) =
-            view is not null || metric.Kind != MetricKind.Proportion ? (view?.Difference, view?.Effect) : DifferenceOf(arm);
-        var isTested = view is not null || arm.Tests != SequentialTests.None;
+        var shown = ShownEffect.Of(metric, arm, key);
+        var view = shown.View;
         return new(key, verdict, reason)
         {
             Missing = arm.Floor,
-            Effect = effect,
-            Difference = difference,
+            Effect = shown.Effect,
+            Difference = shown.Difference,
             StandardError = view?.StandardError,
             Frequentist = view?.Frequentist,
             AdjustedPValue = view is null ? null : adjusted?.Holm,
             BenjaminiHochbergPValue = view is null ? null : adjusted?.BenjaminiHochberg,
-            Sequential = isTested ? SequentialOf(arm) : null,
-            AdjustedSequentialPValue = (isTested || arm.Share is not null) && !metric.IsGuardrail ? adjusted?.Sequential : null,
-            Guardrail = metric.IsGuardrail && isTested ? new(arm.Tests.Harmed, arm.Tests.Safe) : null,
+            Sequential = shown.Sequential,
+            AdjustedSequentialPValue =
+                (shown.Sequential is not null || arm.Share is not null) && !metric.IsGuardrail ? adjusted?.Sequential : null,
+            Guardrail = metric.IsGuardrail && shown.Sequential is not null ? new(arm.Tests.Harmed, arm.Tests.Safe) : null,
             Bayesian = view?.Bayesian,
             Exact = arm.Exact is null ? null : ExactOf(metric, arm.Exact),
             Cuped = view?.Cuped,
             ShareWithValue = arm.Share,
-        };
-    }
-
-    private static (double? Difference, double? Effect) DifferenceOf(ComparedMetricArm arm) =>
-        arm.Rates is not { } rates
-            ? (null, null)
-            : (rates.Treatment - rates.Control, rates.Control == 0 ? null : (rates.Treatment / rates.Control) - 1);
-
-    // The intersection of the intervals of all looks; where it is empty, that of this look.
-    private static SequentialView SequentialOf(ComparedMetricArm arm)
-    {
-        var shown = arm.Tests.HasChanged ? arm.Now : arm.Tests;
-        return new(arm.Tests.PValue, [shown.Low, shown.High])
-        {
-            CiReason =
-                shown is { Low: not null, High: not null } ? null
-                : arm.Comparison is { Difference: not null, Effect: null } || arm.Rates?.Control == 0 ? ComparisonReason.ZeroBaseline
-                : ComparisonReason.ControlNearZero,
         };
     }
 

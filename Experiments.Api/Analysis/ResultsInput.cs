@@ -66,6 +66,9 @@ internal sealed record ResultsInput(
     /// <summary>Since when its exposures have not been counted because its definition cannot be read, or null.</summary>
     public DateTime? UnreadableSince { get; init; }
 
+    /// <summary>The rollout, if it is lower than it has been; null otherwise.</summary>
+    public decimal? LoweredTo { get; init; }
+
     /// <summary>Warnings about how the experiment was run.</summary>
     public IReadOnlyList<ResultsWarning> Warnings { get; init; } = [];
 
@@ -97,6 +100,7 @@ internal sealed record ResultsInput(
             Evidence = StoredJson.TryRead<Evidence>(row.Evidence),
             EventsCounted = row.EventsCounted,
             Epoch = row.Epoch,
+            LoweredTo = row.LoweredTo,
             Planned = row is { PlannedEffect: { } effect, PlannedAlpha: { } alpha } ? (effect, alpha) : null,
         };
     }

@@ -1,5 +1,7 @@
 using Dapper;
+using Experiments.Api.Platform.Settings;
 using Experiments.Api.Platform.Startup;
+using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace Experiments.Api.Analysis;
@@ -12,6 +14,7 @@ internal sealed class ResultsRefreshJob(
     NpgsqlDataSource source,
     ResultsService results,
     Readiness readiness,
+    IOptions<ResultsOptions> options,
     ILogger<ResultsRefreshJob> logger
 ) : PeriodicJob(readiness, logger)
 {
@@ -26,7 +29,7 @@ internal sealed class ResultsRefreshJob(
         ORDER BY e.id
         """;
 
-    protected override TimeSpan FirstRunAfter => TimeSpan.FromMinutes(1);
+    protected override TimeSpan FirstRunAfter => options.Value.FirstLookAfter;
 
     public override async Task Run(CancellationToken ct)
     {
@@ -38,11 +41,17 @@ internal sealed class ResultsRefreshJob(
 
         foreach (var experimentId in due)
         {
-            // A reader who computes at the same moment takes no look away.
-            for (var attempt = 1; await results.Compute(experimentId, isLook: true, ct) == Computation.Busy && attempt < 20; attempt++)
-            {
-                await Task.Delay(100, ct);
-            }
+            await Look(experimentId, ct);
+        }
+    }
+
+    /// <summary>Computes the results of one experiment and keeps their evidence.</summary>
+    public async Task Look(long experimentId, CancellationToken ct)
+    {
+        // A reader who computes at the same moment takes no look away.
+        for (var attempt = 1; await results.Compute(experimentId, isLook: true, ct) == Computation.Busy && attempt < 20; attempt++)
+        {
+            await Task.Delay(100, ct);
         }
     }
 }

@@ -5,7 +5,10 @@ internal static class ResultsSetup
 {
     public static void AddResults(this IServiceCollection services)
     {
+        services.AddSingleton<ResultsReader>();
         services.AddSingleton<ResultsService>();
+        services.AddSingleton<GroupedResults>();
+        services.AddSingleton<MetricTimeline>();
         services.AddScoped<ResultsRefresh>();
         services.AddSingleton<Baseline>();
         services.AddScoped<PlanBaseline>();

@@ -11,6 +11,7 @@ namespace Experiments.Api.Domain;
 /// <param name="EnrolledAt">Its first such exposure at which the rollout included it.</param>
 /// <param name="PausedAt">Its first exposure during a pause.</param>
 /// <param name="BeforeAt">Its first exposure that names the experiment but precedes its start.</param>
+/// <param name="Levels">Its levels at <paramref name="EnrolledAt"/>, if the experiment has breakdowns.</param>
 internal readonly record struct ExposureState(
     int AssignedVariant,
     int ShownVariants,
@@ -18,7 +19,8 @@ internal readonly record struct ExposureState(
     int? First,
     DateTime? EnrolledAt,
     DateTime? PausedAt,
-    DateTime? BeforeAt = null
+    DateTime? BeforeAt = null,
+    TraitLevels? Levels = null
 )
 {
     public const string SeveralVariants = "several_variants";
@@ -56,8 +58,14 @@ internal readonly record struct ExposureState(
         TestIdentity,
     ];
 
-    public static ExposureState WhileRunning(int assigned, int shown, DateTime at, bool isEnrolled, bool isTest = false) =>
-        new(assigned, (1 << shown) | (isTest ? Test : 0), at, shown, isEnrolled ? at : null, null);
+    public static ExposureState WhileRunning(
+        int assigned,
+        int shown,
+        DateTime at,
+        bool isEnrolled,
+        bool isTest = false,
+        TraitLevels? levels = null
+    ) => new(assigned, (1 << shown) | (isTest ? Test : 0), at, shown, isEnrolled ? at : null, null, null, isEnrolled ? levels : null);
 
     public static ExposureState DuringPause(int assigned, DateTime at, bool isTest = false) =>
         new(assigned, isTest ? Test : 0, null, null, null, at);
@@ -71,11 +79,14 @@ internal readonly record struct ExposureState(
             ShownVariants | other.ShownVariants,
             Earlier(SeenAt, other.SeenAt),
             SeenAt == other.SeenAt ? Least(First, other.First)
-                : SeenAt is null || other.SeenAt < SeenAt ? other.First
-                : First,
+                : Earlier(SeenAt, other.SeenAt) == SeenAt ? First
+                : other.First,
             Earlier(EnrolledAt, other.EnrolledAt),
             Earlier(PausedAt, other.PausedAt),
-            Earlier(BeforeAt, other.BeforeAt)
+            Earlier(BeforeAt, other.BeforeAt),
+            EnrolledAt == other.EnrolledAt ? Least(Levels, other.Levels)
+                : Earlier(EnrolledAt, other.EnrolledAt) == EnrolledAt ? Levels
+                : other.Levels
         );
 
     /// <summary>Where the identity counts, or why it does not.</summary>
@@ -107,6 +118,11 @@ internal readonly record struct ExposureState(
     private static int? Least(int? one, int? other) =>
         one is null ? other
         : other is null || one < other ? one
+        : other;
+
+    private static TraitLevels? Least(TraitLevels? one, TraitLevels? other) =>
+        one is null ? other
+        : other is null || one.CompareTo(other) < 0 ? one
         : other;
 }
 

@@ -196,6 +196,11 @@ internal sealed record Problem(int Status, string Code, string Advice)
         "results.final",
         "The experiment is completed and the time for late events is over: these results are final."
     );
+    public static readonly Problem BackfillPending = new(
+        409,
+        "results.backfill_pending",
+        "The events from before this metric was attached are still being counted. Try again in a minute."
+    );
     public static readonly Problem FeatureLocked = new(
         409,
         "feature.locked",

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Experiments.Api.Domain;
 
 namespace Experiments.Tests.Domain;
@@ -16,10 +17,12 @@ public class ExposureStateTests
             var seen = Enumerable
                 .Range(0, random.Next(1, 7))
                 .Select(_ =>
-                    random.Next(4) switch
+                    random.Next(5) switch
                     {
                         0 => ExposureState.DuringPause(own, Noon.AddMinutes(random.Next(100))),
                         1 => ExposureState.WhileRunning(own, random.Next(3), Noon.AddMinutes(random.Next(100)), random.Next(2) == 0),
+                        // Often at the same instant, with another level.
+                        3 => ExposureState.WhileRunning(own, own, Noon.AddMinutes(random.Next(3)), true, levels: Levels(random.Next(4))),
                         2 => ExposureState.WhileRunning(own, ExposureState.Foreign, Noon.AddMinutes(random.Next(100)), true),
                         _ => ExposureState.WhileRunning(own, own, Noon.AddMinutes(random.Next(100)), random.Next(2) == 0),
                     }
@@ -35,6 +38,43 @@ public class ExposureStateTests
             }
         }
     }
+
+    [Fact]
+    public void The_levels_are_those_of_the_first_exposure_at_which_it_was_enrolled()
+    {
+        var early = ExposureState.WhileRunning(1, 1, Noon, isEnrolled: false, levels: Levels(1));
+        var first = ExposureState.WhileRunning(1, 1, Noon.AddMinutes(1), isEnrolled: true, levels: Levels(2));
+        var later = ExposureState.WhileRunning(1, 1, Noon.AddMinutes(2), isEnrolled: true, levels: Levels(3));
+
+        later.Merge(early).Merge(first).Levels.ShouldBe(Levels(2));
+        early.Levels.ShouldBeNull();
+    }
+
+    [Theory]
+    [InlineData("""{"country": "de", "plan": 2.50, "beta": true}""", """["de","2.50","true"]""")]
+    [InlineData("""{"country": null, "plan": ["a"], "beta": {}}""", "[null,null,null]")]
+    [InlineData("""{"other": "de"}""", "[null,null,null]")]
+    [InlineData("[1]", "[null,null,null]")]
+    [InlineData(null, "[null,null,null]")]
+    public void Levels_are_read_from_traits(string? traits, string levels)
+    {
+        using var document = traits is null ? null : JsonDocument.Parse(traits);
+
+        var read = TraitLevels.Of(document?.RootElement, ["country", "plan", "beta"]);
+
+        read.ToString().ShouldBe(levels);
+        TraitLevels.Parse(levels).ShouldBe(read);
+    }
+
+    [Fact]
+    public void A_long_level_is_cut_between_characters()
+    {
+        using var traits = JsonDocument.Parse($$"""{"a": "{{new string('a', 254)}}😀😀"}""");
+
+        TraitLevels.Of(traits.RootElement, ["a"]).ToString().ShouldBe($"""["{new string('a', 254)}"]""");
+    }
+
+    private static TraitLevels? Levels(int level) => level == 0 ? null : TraitLevels.Parse($"""["{level}"]""");
 
     [Fact]
     public void An_identity_counts_from_its_first_exposure_at_which_it_was_enrolled()

@@ -170,6 +170,7 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
         var experiment = await given.AnExperimentWith([
             .. metrics.Select(metric => (object)new { metric = metric.Id, expected_direction = "increase" }),
         ]);
+        (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", new { breakdowns = new[] { "country", "plan" } })).Must(200);
         await given.Start(experiment);
         await service.Execute(
             """
@@ -199,6 +200,11 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
                         ["feature_name"] = feature,
                         ["identifier"] = identity,
                         ["value"] = random.Next(40) == 0 ? "red" : Own(identity),
+                        ["traits"] = new JsonObject
+                        {
+                            ["country"] = random.Next(4) == 0 ? null : new[] { "de", "fr", "it" }[random.Next(3)],
+                            ["plan"] = random.Next(3),
+                        },
                         ["timestamp"] = at,
                     }
                     : new JsonObject

@@ -20,7 +20,7 @@ public class EvidenceTests(SharedService service) : IClassFixture<SharedService>
         read.Json!["evidence_since"].ShouldBeNull();
         (await Evidence(experiment)).ShouldBeNull();
 
-        await Look();
+        await Look(experiment);
 
         var first = await given.Results(experiment);
         var since = first["evidence_since"].GetValue<DateTime>();
@@ -64,7 +64,7 @@ public class EvidenceTests(SharedService service) : IClassFixture<SharedService>
         );
         await ExposeAndConvert(given, experiment, 0, 400, treatmentRate: 0.8, controlRate: 0.5);
         await given.Results(experiment);
-        await Look();
+        await Look(experiment);
         Verdict(await given.Results(experiment)).ShouldBe("winning");
 
         (
@@ -93,7 +93,8 @@ public class EvidenceTests(SharedService service) : IClassFixture<SharedService>
         (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/?significance=yes")).MustName("significance");
     }
 
-    private Task Look() => service.Services.GetRequiredService<ResultsRefreshJob>().Run(CancellationToken.None);
+    private Task Look(Reply experiment) =>
+        service.Services.GetRequiredService<ResultsRefreshJob>().Look(experiment.Id, CancellationToken.None);
 
     private Task<string?> Evidence(Reply experiment) =>
         service.Query<string?>("SELECT evidence::text FROM results WHERE experiment_id = @Id", new { experiment.Id });

@@ -1,3 +1,6 @@
+using Experiments.Api.Analysis;
+using Microsoft.Extensions.DependencyInjection;
+
 namespace Experiments.Tests.Results;
 
 /// <summary>A refresh is the same thing by either route.</summary>
@@ -69,5 +72,26 @@ public class RefreshTests(RefreshTests.Limited service) : IClassFixture<RefreshT
             .Must(202)
             .Headers.Contains("Idempotent-Replayed")
             .ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task The_hourly_look_computes_what_nobody_has_asked_for()
+    {
+        var given = await Given.AnEnvironment(service);
+        var experiment = await given.ARunningExperimentWithAMetric();
+        await given.ExposeAndConvert(experiment, 60);
+        await Given.Eventually(async () => (await given.Exposures(experiment))["events_not_counted"].GetValue<int>() == 0);
+
+        await service.Services.GetRequiredService<ResultsRefreshJob>().Run(CancellationToken.None);
+
+        (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/history/"))
+            .Must(200)["points"]
+            .AsArray()
+            .ShouldHaveSingleItem()!["total"]!
+            .GetValue<int>()
+            .ShouldBe(60);
+        (
+            await service.Query<bool>("SELECT looked_at IS NOT NULL FROM results WHERE experiment_id = @Id", new { experiment.Id })
+        ).ShouldBeTrue();
     }
 }

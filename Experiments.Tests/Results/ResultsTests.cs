@@ -1,8 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Experiments.Api.Analysis;
 using Experiments.Api.Domain;
-using Microsoft.Extensions.DependencyInjection;
 
 namespace Experiments.Tests.Results;
 
@@ -133,26 +131,6 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
 
         added!["added_after_start"]!.GetValue<bool>().ShouldBeTrue();
         added["arms"]!.ToJsonString().ShouldBe(Metric(await run.Results(), run.Revenue)["arms"]!.ToJsonString());
-    }
-
-    [Fact]
-    public async Task The_hourly_watch_computes_what_nobody_has_asked_for()
-    {
-        var run = await Run.Start(service, identities: 60, treatmentRate: 0.2);
-        await Given.Eventually(async () => (await run.Given.Exposures(run.Experiment))["events_not_counted"].GetValue<int>() == 0);
-        var watch = service.Services.GetRequiredService<ResultsRefreshJob>();
-
-        await watch.Run(CancellationToken.None);
-
-        (await service.Query<long>("SELECT count(*) FROM results_history WHERE experiment_id = @Id", new { run.Experiment.Id })).ShouldBe(
-            1
-        );
-        (await run.Given.Admin.Get($"{run.Given.Experiments}{run.Experiment.Id}/results/history/"))
-            .Must(200)["points"]
-            .AsArray()
-            .ShouldHaveSingleItem()!["total"]!
-            .GetValue<int>()
-            .ShouldBe(60);
     }
 
     [Fact]

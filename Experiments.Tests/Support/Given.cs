@@ -211,7 +211,12 @@ public sealed class Given
     public Task<Reply> Evaluate(Reply feature, string identifier) => Evaluate(feature.Json!, identifier);
 
     /// <summary>Sends events that are all taken.</summary>
-    public async Task<Reply> Send(params object[] events) => (await SendAny(events)).Must(202);
+    public async Task<Reply> Send(params object[] events)
+    {
+        var receipt = (await SendAny(events)).Must(202);
+        receipt["rejected_count"].GetValue<int>().ShouldBe(0, receipt.Text);
+        return receipt;
+    }
 
     public Task<Reply> SendAny(params object[] events) => Sdk.Post("/v1/events", new { events });
 

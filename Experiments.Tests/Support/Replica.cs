@@ -51,6 +51,8 @@ public sealed class Replica : IAsyncDisposable
                     $"--ConnectionStrings:Experiments={connectionString}",
                     $"--EXPERIMENTS_ADMIN_KEY={TestService.AdminKey}",
                     "--FeatureManagement:experimental_flags=true",
+                    // As in the service in this process, no look falls between the events of a test.
+                    "--Results:FirstLookAfter=1.00:00:00",
                     .. settings,
                 ]
             )

@@ -93,6 +93,8 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
             "--Requests:Drain=00:00:00",
             // Tests wait for results by refreshing them.
             "--Results:MinimumInterval=00:00:00",
+            // Evidence of a look at half the events of a test would stand in its results.
+            "--Results:FirstLookAfter=1.00:00:00",
             "--Logging:LogLevel:Default=Error",
             "--Logging:LogLevel:Microsoft.AspNetCore.Server.Kestrel=None",
             "--Logging:LogLevel:Microsoft.Hosting.Lifetime=None",

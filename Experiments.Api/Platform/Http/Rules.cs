@@ -29,6 +29,10 @@ internal static class Rules
         rule.Must(word => word is null || words.Contains(word, StringComparer.Ordinal))
             .WithMessage($"This must be one of: {string.Join(", ", words)}.");
 
+    /// <summary>A parameter of the query that names an object.</summary>
+    public static IRuleBuilderOptions<T, string?> Id<T>(this IRuleBuilder<T, string?> rule, string of) =>
+        rule.Must(text => text is null || ObjectIds.In(text) is not null).WithMessage($"This must be the id of {of}.");
+
     /// <summary>Text that is searched for, taken literally.</summary>
     public static IRuleBuilderOptions<T, string?> Search<T>(this IRuleBuilder<T, string?> rule) =>
         rule.MaxCharacters(1000)

@@ -10,4 +10,9 @@ internal sealed class ResultsOptions
 
     /// <summary>How long after one refresh of an experiment's results the next may be asked for.</summary>
     public TimeSpan MinimumInterval { get; set; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>
+    /// How long after its start a replica looks at the results of all experiments for the first time; then it does hourly.
+    /// </summary>
+    public TimeSpan FirstLookAfter { get; set; } = TimeSpan.FromMinutes(1);
 }

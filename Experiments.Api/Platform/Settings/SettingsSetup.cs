@@ -32,6 +32,10 @@ internal static class SettingsSetup
             .Validate(
                 options => options.MinimumInterval >= TimeSpan.Zero && options.MinimumInterval <= TimeSpan.FromDays(1),
                 "Results:MinimumInterval must be from 0 to 1 day, for example 00:01:00."
+            )
+            .Validate(
+                options => options.FirstLookAfter >= TimeSpan.FromSeconds(1) && options.FirstLookAfter <= TimeSpan.FromDays(1),
+                "Results:FirstLookAfter must be from 1 second to 1 day, for example 00:01:00."
             );
         return services;
     }

@@ -31,7 +31,8 @@ internal static class CreateExperiment
         IReadOnlyList<VariantBody?>? Variants = null,
         IReadOnlyList<AttachedMetricBody?>? Metrics = null,
         long? Holdout = null,
-        ExposureCriteria? Exposure = null
+        ExposureCriteria? Exposure = null,
+        IReadOnlyList<string?>? Breakdowns = null
     );
 
     internal sealed record Command(CommandScope Scope, Body Body) : IRequest<Result<ExperimentView>>;
@@ -66,6 +67,7 @@ internal static class CreateExperiment
                         }
 
                         ExperimentRules.CheckExposure(body.Exposure, context.AddFailure);
+                        ExperimentRules.CheckBreakdowns(body.Breakdowns, context.AddFailure);
                     }
                 );
             RuleFor(c => c.Body.Metrics).Custom((metrics, context) => AttachedMetricBody.Check(metrics, context.AddFailure));
@@ -88,10 +90,10 @@ internal static class CreateExperiment
             ), {FeatureChoice.Flag}, created AS (
                 INSERT INTO experiments AS e
                     (environment_id, feature_id, name, hypothesis, description, type, rollout_percentage, variants, transforms, holdout_id,
-                        exposure, created_by)
+                        exposure, breakdowns, created_by)
                 SELECT f.environment_id, f.id, @Name, @Hypothesis, @Description, @Type, @Rollout,
                        variants_of(f.initial_value, f.multivariate_options, @Weights::jsonb), @Transforms::jsonb, @Holdout,
-                           @Exposure::jsonb, @Actor
+                           @Exposure::jsonb, @Breakdowns, @Actor
                 FROM flag f
                 CROSS JOIN found
                 WHERE f.multivariate AND f.split_fits AND found.has_metrics AND found.has_holdout
@@ -154,6 +156,7 @@ internal static class CreateExperiment
                     Transforms = VariantBody.Changes(variants) ?? "{}",
                     body.Holdout,
                     Exposure = ExperimentRules.Stored(body.Exposure) ?? "{}",
+                    Breakdowns = ExperimentRules.Stored(body.Breakdowns) ?? [],
                     Metrics = AttachedMetricBody.WithRoles(body.Metrics),
                     MetricRules.DefaultMargin,
                 },

@@ -59,11 +59,11 @@ internal static class DuplicateExperiment
             ), created AS (
                 INSERT INTO experiments AS e
                     (environment_id, feature_id, name, hypothesis, description, type, rollout_percentage, variants, transforms, holdout_id,
-                        exposure, created_by)
+                        exposure, breakdowns, created_by)
                 SELECT f.environment_id, f.id, COALESCE(@Name, left(s.name, 248) || ' (copy)'), s.hypothesis, s.description, s.type,
                     s.rollout_percentage,
                        variants_of(f.initial_value, f.multivariate_options, f.weights), s.transforms, (SELECT id
-                           FROM holdout), s.exposure, @Actor
+                           FROM holdout), s.exposure, s.breakdowns, @Actor
                 FROM source s, flag f
                 WHERE f.split_fits
                 ON CONFLICT (environment_id, feature_id) WHERE status <> 'completed' AND deleted_at IS NULL DO NOTHING

@@ -36,6 +36,9 @@ internal static class ExperimentRoutes
         RefreshResults.Map(experiments);
         ListUnits.Map(experiments);
         GetResultsHistory.Map(experiments);
+        GetBreakdowns.Map(experiments);
+        GetResultsByDay.Map(experiments);
+        GetTimeline.Map(experiments);
         PlanExperiment.Map(experiments);
         CreateExposureCohort.Map(experiments);
         DuplicateExperiment.Map(experiments);

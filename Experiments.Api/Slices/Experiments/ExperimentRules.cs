@@ -70,6 +70,32 @@ internal static class ExperimentRules
         }
     }
 
+    private const int MostBreakdowns = 3;
+
+    /// <summary>Reports what is wrong with the traits by which results are to be broken down.</summary>
+    public static void CheckBreakdowns(IReadOnlyList<string?>? breakdowns, Action<string, string> wrong)
+    {
+        if (breakdowns is null)
+        {
+            return;
+        }
+
+        if (breakdowns.Count > MostBreakdowns || breakdowns.Distinct().Count() != breakdowns.Count)
+        {
+            wrong("breakdowns", $"These are the names of {MostBreakdowns} traits at most, each once.");
+        }
+
+        foreach (var (index, trait) in breakdowns.Take(MostBreakdowns).Index())
+        {
+            if (string.IsNullOrWhiteSpace(trait) || !Rules.Fits(trait, 200))
+            {
+                wrong($"breakdowns[{index}]", "This must be the name of a trait: 1 to 200 characters.");
+            }
+        }
+    }
+
+    public static string[]? Stored(IReadOnlyList<string?>? breakdowns) => breakdowns is null ? null : [.. breakdowns.Select(name => name!)];
+
     /// <summary>The criteria as they are stored; none stay none.</summary>
     public static string? Stored(ExposureCriteria? exposure) => exposure is null ? null : JsonSerializer.Serialize(exposure, Sparse);
 

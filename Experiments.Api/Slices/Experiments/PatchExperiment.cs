@@ -38,6 +38,8 @@ internal static class PatchExperiment
         public Optional<long?> Holdout { get; init; }
 
         public Optional<ExposureCriteria> Exposure { get; init; }
+
+        public Optional<IReadOnlyList<string?>> Breakdowns { get; init; }
     }
 
     internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<ExperimentView>>;
@@ -53,6 +55,7 @@ internal static class PatchExperiment
             RuleFor(c => c.Body.Archived).NotNullIfPresent();
             RuleFor(c => c.Body.Variants).NotNullIfPresent();
             RuleFor(c => c.Body.Exposure).NotNullIfPresent();
+            RuleFor(c => c.Body.Breakdowns).NotNullIfPresent();
             RuleFor(c => c.Body)
                 .Custom(
                     (body, context) =>
@@ -60,6 +63,7 @@ internal static class PatchExperiment
                         // Only the database knows whether it is a web experiment.
                         VariantBody.Check("variants", body.Variants.Value, isWeb: true, setsValues: true, context.AddFailure);
                         ExperimentRules.CheckExposure(body.Exposure.Value, context.AddFailure);
+                        ExperimentRules.CheckBreakdowns(body.Breakdowns.Value, context.AddFailure);
                     }
                 );
         }
@@ -83,20 +87,20 @@ internal static class PatchExperiment
                            SELECT COALESCE(jsonb_object_agg(key, value), jsonb_build_object())
                            FROM jsonb_each(s.transforms || @Transforms::jsonb) WHERE @Weights::jsonb ? key AND value <> '[]')
                        END AS transforms,
-                       COALESCE(@Exposure::jsonb, s.exposure) AS exposure,
+                       COALESCE(@Exposure::jsonb, s.exposure) AS exposure, COALESCE(@Breakdowns, s.breakdowns) AS breakdowns,
                        CASE WHEN @SetsHoldout THEN @Holdout ELSE s.holdout_id END AS holdout_id
                 FROM subject s, options o
             ), allowed AS (
                 SELECT @Holdout::bigint IS NULL OR EXISTS (SELECT FROM holdout) AS has_holdout,
                        s.type = 'web' OR NOT EXISTS (SELECT FROM jsonb_each(@Transforms::jsonb) WHERE value <> '[]') AS is_web,
-                       s.status <> 'created' AND (s.variants, s.transforms, s.exposure, s.holdout_id) IS DISTINCT
-                           FROM (w.variants, w.transforms, w.exposure, w.holdout_id) AS frozen
+                       s.status <> 'created' AND (s.variants, s.transforms, s.exposure, s.breakdowns, s.holdout_id) IS DISTINCT
+                           FROM (w.variants, w.transforms, w.exposure, w.breakdowns, w.holdout_id) AS frozen
                 FROM subject s, wanted w
             ), changed AS (
                 UPDATE experiments e SET
                     name = COALESCE(@Name, s.name), hypothesis = COALESCE(@Hypothesis, s.hypothesis),
                     description = COALESCE(@Description, s.description), archived = COALESCE(@Archived, s.archived),
-                    variants = w.variants, transforms = w.transforms, exposure = w.exposure,
+                    variants = w.variants, transforms = w.transforms, exposure = w.exposure, breakdowns = w.breakdowns,
                     holdout_id = CASE WHEN @SetsHoldout THEN @Holdout ELSE e.holdout_id END,
                     version = e.version + 1, updated_at = v.at
                 FROM subject s
@@ -106,8 +110,9 @@ internal static class PatchExperiment
                 WHERE e.id = s.id AND NOT v.stale AND NOT (s.status = 'running' AND @Archived IS TRUE) AND a.has_holdout AND a.is_web
                     AND NOT a.frozen
                   AND (COALESCE(@Name, s.name), COALESCE(@Hypothesis, s.hypothesis), COALESCE(@Description, s.description),
-                       COALESCE(@Archived, s.archived), w.variants, w.transforms, w.exposure, w.holdout_id)
-                      IS DISTINCT FROM (s.name, s.hypothesis, s.description, s.archived, s.variants, s.transforms, s.exposure, s.holdout_id)
+                       COALESCE(@Archived, s.archived), w.variants, w.transforms, w.exposure, w.breakdowns, w.holdout_id)
+                      IS DISTINCT FROM (s.name, s.hypothesis, s.description, s.archived, s.variants, s.transforms, s.exposure, s.breakdowns,
+                          s.holdout_id)
                 RETURNING e.*, {ExperimentView.State} AS state
             ), served AS (
                 UPDATE features f SET initial_value = o.initial_value, multivariate_options = o.list, updated_at = c.updated_at,
@@ -148,6 +153,7 @@ internal static class PatchExperiment
                     ControlValue = controlValue,
                     Transforms = VariantBody.Changes(variants),
                     Exposure = ExperimentRules.Stored(body.Exposure.Value),
+                    Breakdowns = ExperimentRules.Stored(body.Breakdowns.Value),
                     SetsHoldout = body.Holdout.IsPresent,
                     Holdout = body.Holdout.Value,
                 },

@@ -47,9 +47,7 @@ internal static class GetResults
             RuleFor(q => q.Refresh).OneOf("true", "false");
             RuleFor(q => q.Significance).OneOf("true", "false");
             RuleFor(q => q.Role).OneOf(MetricRules.Roles);
-            RuleFor(q => q.Metric)
-                .Must(metric => metric is null || ObjectIds.In(metric) is not null)
-                .WithMessage("This must be the id of a metric.");
+            RuleFor(q => q.Metric).Id("a metric");
         }
     }
 
