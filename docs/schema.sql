@@ -394,7 +394,7 @@ CREATE TABLE unit_metrics (
 );
 CREATE INDEX unit_metrics_due ON unit_metrics USING btree (experiment_id, due_after) WHERE (due_after IS NOT NULL);
 
--- The sufficient statistics of each metric and arm: sums over identities of the value y, the denominator d and the covariate x. Exact, so that what is subtracted leaves nothing behind.
+-- The sufficient statistics of each metric and arm: sums over identities of the value y, the denominator d, the covariate x and that of the denominator w. Exact, so that what is subtracted leaves nothing behind.
 CREATE TABLE metric_sums (
     link_id bigint NOT NULL,
     arm smallint NOT NULL,
@@ -406,6 +406,12 @@ CREATE TABLE metric_sums (
     x numeric NOT NULL,
     xx numeric NOT NULL,
     yx numeric NOT NULL,
+    w numeric NOT NULL,
+    ww numeric NOT NULL,
+    xw numeric NOT NULL,
+    yw numeric NOT NULL,
+    dx numeric NOT NULL,
+    dw numeric NOT NULL,
     y_non_zero bigint NOT NULL, -- How many identities of the arm have a y other than 0.
     d_non_zero bigint NOT NULL, -- How many have a d other than 0.
     not_numbers bigint NOT NULL DEFAULT 0, -- How many events have no number where there should be one.

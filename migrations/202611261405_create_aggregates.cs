@@ -127,6 +127,12 @@ public sealed class CreateAggregates : TableMigration
                 x          numeric NOT NULL,
                 xx         numeric NOT NULL,
                 yx         numeric NOT NULL,
+                w          numeric NOT NULL,
+                ww         numeric NOT NULL,
+                xw         numeric NOT NULL,
+                yw         numeric NOT NULL,
+                dx         numeric NOT NULL,
+                dw         numeric NOT NULL,
                 y_non_zero bigint NOT NULL,
                 d_non_zero bigint NOT NULL,
                 not_numbers bigint NOT NULL DEFAULT 0,
@@ -134,8 +140,8 @@ public sealed class CreateAggregates : TableMigration
                 PRIMARY KEY (link_id, arm)
             );
             COMMENT ON TABLE metric_sums IS
-                'The sufficient statistics of each metric and arm: sums over identities of the value y, the denominator d and the '
-                'covariate x. Exact, so that what is subtracted leaves nothing behind.';
+                'The sufficient statistics of each metric and arm: sums over identities of the value y, the denominator d, the '
+                'covariate x and that of the denominator w. Exact, so that what is subtracted leaves nothing behind.';
             COMMENT ON COLUMN metric_sums.y_non_zero IS 'How many identities of the arm have a y other than 0.';
             COMMENT ON COLUMN metric_sums.d_non_zero IS 'How many have a d other than 0.';
             COMMENT ON COLUMN metric_sums.not_numbers IS 'How many events have no number where there should be one.';

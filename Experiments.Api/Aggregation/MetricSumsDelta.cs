@@ -8,14 +8,18 @@ namespace Experiments.Api.Aggregation;
 internal sealed class MetricSumsDelta
 {
     private const string Sum = """
-        INSERT INTO metric_sums AS s (link_id, arm, y, yy, d, dd, yd, x, xx, yx, y_non_zero, d_non_zero, not_numbers, waiting)
+        INSERT INTO metric_sums AS s (link_id, arm, y, yy, d, dd, yd, x, xx, yx, w, ww, xw, yw, dx, dw, y_non_zero,
+            d_non_zero, not_numbers, waiting)
         SELECT link_id, arm, y::numeric, yy::numeric, d::numeric, dd::numeric, yd::numeric, x::numeric, xx::numeric, yx::numeric,
-            y_non_zero, d_non_zero, not_numbers, waiting
-        FROM unnest(@Links, @Arms, @Y, @YY, @D, @DD, @YD, @X, @XX, @YX, @YNonZero, @DNonZero, @NotNumbers, @Waiting)
-            AS g(link_id, arm, y, yy, d, dd, yd, x, xx, yx, y_non_zero, d_non_zero, not_numbers, waiting)
+            w::numeric, ww::numeric, xw::numeric, yw::numeric, dx::numeric, dw::numeric, y_non_zero, d_non_zero, not_numbers, waiting
+        FROM unnest(@Links, @Arms, @Y, @YY, @D, @DD, @YD, @X, @XX, @YX, @W, @WW, @XW, @YW, @DX, @DW, @YNonZero,
+                @DNonZero, @NotNumbers, @Waiting)
+            AS g(link_id, arm, y, yy, d, dd, yd, x, xx, yx, w, ww, xw, yw, dx, dw, y_non_zero, d_non_zero, not_numbers, waiting)
         ON CONFLICT (link_id, arm) DO UPDATE SET
             y = s.y + excluded.y, yy = s.yy + excluded.yy, d = s.d + excluded.d, dd = s.dd + excluded.dd, yd = s.yd + excluded.yd,
             x = s.x + excluded.x, xx = s.xx + excluded.xx, yx = s.yx + excluded.yx,
+            w = s.w + excluded.w, ww = s.ww + excluded.ww, xw = s.xw + excluded.xw, yw = s.yw + excluded.yw, dx = s.dx + excluded.dx,
+            dw = s.dw + excluded.dw,
             y_non_zero = s.y_non_zero + excluded.y_non_zero, d_non_zero = s.d_non_zero + excluded.d_non_zero,
             not_numbers = s.not_numbers + excluded.not_numbers, waiting = s.waiting + excluded.waiting
         """;
@@ -70,6 +74,12 @@ internal sealed class MetricSumsDelta
                     X = Text(sum => sum.X),
                     XX = Text(sum => sum.XX),
                     YX = Text(sum => sum.YX),
+                    W = Text(sum => sum.W),
+                    WW = Text(sum => sum.WW),
+                    XW = Text(sum => sum.XW),
+                    YW = Text(sum => sum.YW),
+                    DX = Text(sum => sum.DX),
+                    DW = Text(sum => sum.DW),
                     YNonZero = sums.Select(row => row.Value.YNonZero).ToArray(),
                     DNonZero = sums.Select(row => row.Value.DNonZero).ToArray(),
                     NotNumbers = sums.Select(row => row.Value.NotNumbers).ToArray(),
@@ -114,6 +124,18 @@ internal sealed class MetricSumsDelta
 
         public ExactSum YX { get; } = new();
 
+        public ExactSum W { get; } = new();
+
+        public ExactSum WW { get; } = new();
+
+        public ExactSum XW { get; } = new();
+
+        public ExactSum YW { get; } = new();
+
+        public ExactSum DX { get; } = new();
+
+        public ExactSum DW { get; } = new();
+
         public long YNonZero { get; private set; }
 
         public long DNonZero { get; private set; }
@@ -145,6 +167,21 @@ internal sealed class MetricSumsDelta
                 X.Add(x, sign);
                 XX.Add(x, x, sign);
                 YX.Add(y, x, sign);
+                // Only a ratio has a d other than 0.
+                if (value.D != 0)
+                {
+                    DX.Add(Decimals.Of(value.D), x, sign);
+                }
+            }
+
+            if (value.W != 0)
+            {
+                var w = Decimals.Of(value.W);
+                W.Add(w, sign);
+                WW.Add(w, w, sign);
+                XW.Add(Decimals.Of(value.X), w, sign);
+                YW.Add(y, w, sign);
+                DW.Add(Decimals.Of(value.D), w, sign);
             }
         }
     }

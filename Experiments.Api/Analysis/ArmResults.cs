@@ -31,6 +31,7 @@ internal static class ArmResults
             ChanceToBeBest = chanceToBeBest,
             Quantiles = metric.Quantiles?[index] is { Count: > 0 } quantiles ? quantiles : null,
             NonZero = metric.Kind == MetricKind.Proportion ? null : (long)arm.NonZero,
+            DenominatorCovariate = usesCovariate && isRatio ? arm.Prior : null,
             DenominatorNonZero = isRatio ? (long)arm.DenominatorNonZero : null,
         };
     }

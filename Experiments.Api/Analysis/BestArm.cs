@@ -37,7 +37,7 @@ internal static class BestArm
     {
         var units = metric.Definition.LookbackDays is null
             ? [.. arms.Select(arm => Comparison.UnitOf(arm, metric.Kind))]
-            : Cuped.Adjusted(arms);
+            : Cuped.Adjusted(arms, metric.Kind);
         return units.All(unit => unit.Variance > 0 && double.IsFinite(unit.Mean) && double.IsFinite(unit.Variance))
             ? [.. units.Select(unit => new MeanPosterior(unit.Mean, Math.Sqrt(unit.Variance / unit.N)))]
             : null;

@@ -65,7 +65,7 @@ internal sealed record ComparedMetricArm(Comparison Comparison, Floor? Floor, Sh
             treatment,
             // With a covariate, a proportion is treated as a mean of zeros and ones.
             new(
-                usesCovariate ? MetricKind.Mean : metric.Kind,
+                usesCovariate && metric.Kind == MetricKind.Proportion ? MetricKind.Mean : metric.Kind,
                 Alpha: SequentialTests.Alpha,
                 HigherIsBetter: metric.HigherIsBetter,
                 UseCovariate: usesCovariate

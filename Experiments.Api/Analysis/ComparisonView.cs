@@ -65,7 +65,7 @@ internal sealed record ComparedArm(
                     {
                         CiReason = ReasonOf(comparison.CredibleInterval, comparison),
                     },
-                comparison.Theta is { } theta ? new(theta) : null,
+                comparison.Theta is { } theta ? new(theta.X) { DenominatorTheta = theta.W == 0 ? null : theta.W } : null,
                 comparison.Effect is null ? ComparisonReason.ZeroBaseline : null
             );
 
@@ -102,4 +102,9 @@ internal sealed record BayesianView(double ChanceToWin, IReadOnlyList<double?> C
 }
 
 /// <summary>The coefficient of the covariate adjustment.</summary>
-internal sealed record CupedView(double Theta);
+internal sealed record CupedView(double Theta)
+{
+    /// <summary>Of a ratio, the coefficient of what its denominator was before the exposure.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? DenominatorTheta { get; init; }
+}

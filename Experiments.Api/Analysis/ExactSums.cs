@@ -11,35 +11,37 @@ namespace Experiments.Api.Analysis;
 /// </summary>
 internal sealed class ExactSums
 {
+    private static readonly string[] First = ["y", "d", "x", "w"];
+    private static readonly string[] Second = ["yy", "dd", "yd", "xx", "yx", "ww", "xw", "yw", "dx", "dw"];
+
     // As integers, each in units of a power of ten that is the same for all sums of the first degree, and squared for the second.
-    private readonly BigInteger _y;
-    private readonly BigInteger _yy;
-    private readonly BigInteger _d;
-    private readonly BigInteger _dd;
-    private readonly BigInteger _yd;
-    private readonly BigInteger _x;
-    private readonly BigInteger _xx;
-    private readonly BigInteger _yx;
+    private readonly Dictionary<string, BigInteger> _sums;
     private readonly int _digits;
 
-    private static readonly string[] Names = ["y", "yy", "d", "dd", "yd", "x", "xx", "yx"];
-
-    /// <param name="arm">The sums y, yy, d, dd, yd, x, xx and yx as JSON numbers.</param>
+    /// <param name="arm">The sums as JSON numbers: of y, d, x and w, and of the products of two of them; 0 where absent.</param>
     public ExactSums(JsonNode arm)
     {
-        string Text(string sum) => arm[sum]!.ToJsonString();
-        var texts = Names.Select(Text).ToArray();
-        _digits = (texts.Max(Decimals) + 1) / 2 * 2;
-        BigInteger Of(int index, int digits) => Integer(texts[index], digits);
-        (_y, _d, _x) = (Of(0, _digits), Of(2, _digits), Of(5, _digits));
-        (_yy, _dd, _yd, _xx, _yx) = (Of(1, 2 * _digits), Of(3, 2 * _digits), Of(4, 2 * _digits), Of(6, 2 * _digits), Of(7, 2 * _digits));
+        var texts = First.Concat(Second).ToDictionary(name => name, name => arm[name]?.ToJsonString() ?? "0");
+        _digits = (texts.Values.Max(Decimals) + 1) / 2 * 2;
+        _sums = texts.ToDictionary(sum => sum.Key, sum => Integer(sum.Value, sum.Key.Length == 1 ? _digits : 2 * _digits));
     }
 
     /// <summary>The sums about the means of <paramref name="n"/> identities.</summary>
-    public CentredSums About(long n) =>
-        n < 1
+    public CentredSums About(long n)
+    {
+        return n < 1
             ? default
-            : new(About(n, _y, _y, _yy), About(n, _d, _d, _dd), About(n, _y, _d, _yd), About(n, _x, _x, _xx), About(n, _y, _x, _yx));
+            : new(Of("yy"), Of("dd"), Of("yd"), Of("xx"), Of("yx"))
+            {
+                WW = Of("ww"),
+                XW = Of("xw"),
+                YW = Of("yw"),
+                DX = Of("dx"),
+                DW = Of("dw"),
+            };
+
+        double Of(string product) => About(n, _sums[product[..1]], _sums[product[1..]], _sums[product]);
+    }
 
     // Σab - ΣaΣb / n.
     private double About(long n, BigInteger a, BigInteger b, BigInteger ab) =>

@@ -37,7 +37,7 @@ internal sealed class GroupedResults(NpgsqlDataSource source, ResultsReader read
             LEFT JOIN unit_metrics m ON m.experiment_id = @experimentId AND m.identity = e.identity
         )
         SELECT level, is_rest, arm, count(*) AS n, json_build_object('y', sum(y::numeric), 'yy', sum(y::numeric * y::numeric),
-            'd', sum(d::numeric), 'dd', sum(d::numeric * d::numeric), 'yd', sum(y::numeric * d::numeric), 'x', 0, 'xx', 0, 'yx', 0,
+            'd', sum(d::numeric), 'dd', sum(d::numeric * d::numeric), 'yd', sum(y::numeric * d::numeric),
             'y_non_zero', count(*) FILTER (WHERE y <> 0), 'd_non_zero', count(*) FILTER (WHERE d <> 0))::text AS sums
         FROM measured GROUP BY 1, 2, 3
         """;

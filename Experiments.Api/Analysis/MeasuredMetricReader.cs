@@ -91,8 +91,11 @@ internal static class MeasuredMetricReader
             CovariateCrossSum: Value("yx"),
             NonZero: Value("y_non_zero"),
             DenominatorNonZero: Value("d_non_zero")
-        );
+        )
+        {
+            Prior = new(Value("w"), Value("ww"), Value("xw"), Value("yw"), Value("dx"), Value("dw")),
+        };
 
-        double Value(string sum) => arm[sum]!.GetValue<double>();
+        double Value(string sum) => arm[sum]?.GetValue<double>() ?? 0;
     }
 }

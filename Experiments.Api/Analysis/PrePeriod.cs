@@ -17,12 +17,22 @@ internal static class PrePeriod
             return false;
         }
 
+        return Differs(control, treatment, arm => (arm.CovariateSum, arm.Centred.XX))
+            || Differs(control, treatment, arm => (arm.Prior.Sum, arm.Centred.WW));
+    }
+
+    private static bool Differs(
+        SufficientStatistics control,
+        SufficientStatistics treatment,
+        Func<SufficientStatistics, (double Sum, double Centred)> covariate
+    )
+    {
         var difference = Effect.Cautiously(Moments(control), Moments(treatment));
         return difference.Variance > 0
             && double.IsFinite(difference.Variance)
             && ConfidenceSequence.PValue(difference, Alternative.TwoSided, Alarm, ConfidenceSequence.DefaultTuning) < Alarm;
-    }
 
-    private static SampleMoments Moments(SufficientStatistics arm) =>
-        new(arm.N, arm.CovariateSum / arm.N, Math.Max(0, SampleMoments.PerIdentity(arm.N, arm.Centred.XX)));
+        SampleMoments Moments(SufficientStatistics arm) =>
+            new(arm.N, covariate(arm).Sum / arm.N, Math.Max(0, SampleMoments.PerIdentity(arm.N, covariate(arm).Centred)));
+    }
 }

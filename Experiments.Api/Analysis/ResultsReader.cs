@@ -38,8 +38,9 @@ internal sealed class ResultsReader(ILogger<ResultsService> logger)
                         THEN exposed_until(e.id, COALESCE(t.complete_until, e.started_at)) END,
                     'corrected_after_start', l.corrected_after_start,
                     'sums', (SELECT COALESCE(json_agg(json_build_object('arm', s.arm, 'y', s.y, 'yy', s.yy, 'd', s.d, 'dd', s.dd,
-                        'yd', s.yd, 'x', s.x, 'xx', s.xx, 'yx', s.yx, 'y_non_zero', s.y_non_zero, 'd_non_zero', s.d_non_zero,
-                        'not_numbers', s.not_numbers, 'waiting', s.waiting)), '[]')
+                        'yd', s.yd, 'x', s.x, 'xx', s.xx, 'yx', s.yx,
+                        'w', s.w, 'ww', s.ww, 'xw', s.xw, 'yw', s.yw, 'dx', s.dx, 'dw', s.dw, 'y_non_zero', s.y_non_zero,
+                        'd_non_zero', s.d_non_zero, 'not_numbers', s.not_numbers, 'waiting', s.waiting)), '[]')
                         FROM metric_sums s WHERE s.link_id = l.id),
                     'steps', (SELECT COALESCE(json_agg(json_build_array(s.arm, s.step, s.count)), '[]') FROM metric_steps s
                         WHERE s.link_id = l.id)) ORDER BY l.id), '[]')

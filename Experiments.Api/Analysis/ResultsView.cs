@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform.Http;
+using Experiments.Api.Statistics;
 
 namespace Experiments.Api.Analysis;
 
@@ -174,6 +175,10 @@ internal sealed record ArmResult(
 {
     /// <summary>The chance that the mean of this variant is the best of all, control included; null if there is too little data.</summary>
     public double? ChanceToBeBest { get; init; }
+
+    /// <summary>Of a ratio with a covariate, the sums of what its denominator was before the exposure.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public DenominatorCovariate? DenominatorCovariate { get; init; }
 
     /// <summary>The quantiles that the metric asks for.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

@@ -69,14 +69,15 @@ internal sealed class MetricFormula
 
         var first = FirstSince(events, exposed);
         var after = Since(exposed, events[first..], timeline);
-        var covariate = _definition.LookbackDays is { } days
-            ? Plain(new(events[..first], _isNumeric, exposed.AddDays(-days), null, null, false), null).Y
-            : 0;
+        var before = _definition.LookbackDays is { } days
+            ? Plain(new(events[..first], _isNumeric, exposed.AddDays(-days), null, null, false), null)
+            : default;
         return _aggregation == MetricAggregation.Retention
             ? Retention(events[first..], after, exposed, timeline, now)
             : Plain(after, timeline) with
             {
-                X = covariate,
+                X = before.Y,
+                W = before.D,
             };
     }
 

@@ -10,8 +10,9 @@ namespace Experiments.Api.MetricDefinitions;
 /// <param name="Steps">The index of the steps of a funnel, or null.</param>
 /// <param name="NotNumbers">The index of the number of events without a number, or null.</param>
 /// <param name="Waiting">The index of whether the identity waits for its window, or null.</param>
+/// <param name="W">The index of the covariate of the denominator, or null.</param>
 /// <param name="End">The index after the last of them.</param>
-internal sealed record MetricLayout(int Y, int? D, int? X, int? Steps, int? NotNumbers, int? Waiting, int End)
+internal sealed record MetricLayout(int Y, int? D, int? X, int? Steps, int? NotNumbers, int? Waiting, int? W, int End)
 {
     /// <param name="aggregation">The aggregation of the metric.</param>
     /// <param name="definition">Its definition.</param>
@@ -26,13 +27,14 @@ internal sealed record MetricLayout(int Y, int? D, int? X, int? Steps, int? NotN
         var steps = Take(aggregation == MetricAggregation.Funnel);
         var notNumbers = Take(MetricFormula.Numeric(aggregation, definition).Any(isNumeric => isNumeric));
         var waiting = Take(isRetention && !definition.StartsAtExposure && definition.Maturity != MetricDefinition.AllIdentities);
-        return new(start, d, x, steps, notNumbers, waiting, next);
+        var w = Take(x is not null && d is not null);
+        return new(start, d, x, steps, notNumbers, waiting, w, next);
     }
 
     /// <summary>Reads the value from the numbers of an identity, which may be fewer if the metric was attached later.</summary>
     public MetricValue Read(double[] numbers)
     {
-        return Y >= numbers.Length ? default : new(numbers[Y], At(D), At(X), (int)At(Steps), (int)At(NotNumbers), (int)At(Waiting));
+        return Y >= numbers.Length ? default : new(numbers[Y], At(D), At(X), (int)At(Steps), (int)At(NotNumbers), (int)At(Waiting), At(W));
 
         double At(int? index) => index is { } at && at < numbers.Length ? numbers[at] : 0;
     }
@@ -45,6 +47,7 @@ internal sealed record MetricLayout(int Y, int? D, int? X, int? Steps, int? NotN
         Set(Steps, value.Steps);
         Set(NotNumbers, value.NotNumbers);
         Set(Waiting, value.Waiting);
+        Set(W, value.W);
 
         void Set(int? index, double number)
         {

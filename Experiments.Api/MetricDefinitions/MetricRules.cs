@@ -86,12 +86,7 @@ internal static class MetricRules
             "Only a count, a count_distinct, a sum, a max or a min has a threshold."
         );
         Demand(definition.LookbackDays is null or (> 0 and <= 30), "lookback_days", "This must be above 0 and at most 30.");
-        Demand(
-            definition.LookbackDays is null
-                || aggregation is not (MetricAggregation.Ratio or MetricAggregation.Mean or MetricAggregation.Retention),
-            "lookback_days",
-            "A ratio, a mean and retention have no covariate."
-        );
+        Demand(definition.LookbackDays is null || !isRetention, "lookback_days", "Retention has no covariate.");
         CheckWinsorization();
         Demand(
             definition.Quantiles is null

@@ -7,7 +7,8 @@ namespace Experiments.Api.MetricDefinitions;
 /// <param name="Steps">How many steps of a funnel were passed.</param>
 /// <param name="NotNumbers">How many of its events have no number where there should be one.</param>
 /// <param name="Waiting">1 if it will count once its retention window is over, or else 0.</param>
-internal readonly record struct MetricValue(double Y, double D, double X, int Steps, int NotNumbers = 0, int Waiting = 0)
+/// <param name="W">Of a ratio, its denominator in the time before the first exposure.</param>
+internal readonly record struct MetricValue(double Y, double D, double X, int Steps, int NotNumbers = 0, int Waiting = 0, double W = 0)
 {
     public bool IsZero => this == default;
 }

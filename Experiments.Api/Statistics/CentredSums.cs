@@ -11,6 +11,21 @@ namespace Experiments.Api.Statistics;
 /// <param name="YX">Σ (y - ȳ)(x - x̄).</param>
 internal readonly record struct CentredSums(double YY, double DD, double YD, double XX, double YX)
 {
+    /// <summary>Σ (w - w̄)², of the covariate of a ratio's denominator.</summary>
+    public double WW { get; init; }
+
+    /// <summary>Σ (x - x̄)(w - w̄).</summary>
+    public double XW { get; init; }
+
+    /// <summary>Σ (y - ȳ)(w - w̄).</summary>
+    public double YW { get; init; }
+
+    /// <summary>Σ (d - d̄)(x - x̄).</summary>
+    public double DX { get; init; }
+
+    /// <summary>Σ (d - d̄)(w - w̄).</summary>
+    public double DW { get; init; }
+
     /// <summary>From raw sums, as far as floating-point numbers allow.</summary>
     public static CentredSums Of(SufficientStatistics arm) =>
         arm.N < 1
@@ -21,7 +36,14 @@ internal readonly record struct CentredSums(double YY, double DD, double YD, dou
                 About(arm.N, arm.Sum, arm.DenominatorSum, arm.CrossSum),
                 About(arm.N, arm.CovariateSum, arm.CovariateSum, arm.CovariateSumSquares),
                 About(arm.N, arm.Sum, arm.CovariateSum, arm.CovariateCrossSum)
-            );
+            )
+            {
+                WW = About(arm.N, arm.Prior.Sum, arm.Prior.Sum, arm.Prior.SumSquares),
+                XW = About(arm.N, arm.CovariateSum, arm.Prior.Sum, arm.Prior.CovariateCrossSum),
+                YW = About(arm.N, arm.Sum, arm.Prior.Sum, arm.Prior.CrossSum),
+                DX = About(arm.N, arm.DenominatorSum, arm.CovariateSum, arm.Prior.DenominatorCovariateCrossSum),
+                DW = About(arm.N, arm.DenominatorSum, arm.Prior.Sum, arm.Prior.DenominatorCrossSum),
+            };
 
     /// <summary>Those of two arms as one sample: both, and what the distance of their means adds.</summary>
     public static CentredSums Together(SufficientStatistics one, SufficientStatistics other)
@@ -33,10 +55,11 @@ internal readonly record struct CentredSums(double YY, double DD, double YD, dou
         }
 
         var weight = one.N / (one.N + other.N) * other.N;
-        var (y, d, x) = (
+        var (y, d, x, w) = (
             (one.Sum / one.N) - (other.Sum / other.N),
             (one.DenominatorSum / one.N) - (other.DenominatorSum / other.N),
-            (one.CovariateSum / one.N) - (other.CovariateSum / other.N)
+            (one.CovariateSum / one.N) - (other.CovariateSum / other.N),
+            (one.Prior.Sum / one.N) - (other.Prior.Sum / other.N)
         );
         return new(
             a.YY + b.YY + (weight * y * y),
@@ -44,7 +67,14 @@ internal readonly record struct CentredSums(double YY, double DD, double YD, dou
             a.YD + b.YD + (weight * y * d),
             a.XX + b.XX + (weight * x * x),
             a.YX + b.YX + (weight * y * x)
-        );
+        )
+        {
+            WW = a.WW + b.WW + (weight * w * w),
+            XW = a.XW + b.XW + (weight * x * w),
+            YW = a.YW + b.YW + (weight * y * w),
+            DX = a.DX + b.DX + (weight * d * x),
+            DW = a.DW + b.DW + (weight * d * w),
+        };
     }
 
     private static double About(double n, double sum, double other, double cross)

@@ -66,8 +66,8 @@ internal sealed record Comparison
     /// <summary>In the units of the effect; null where it is relative and control's mean is 0.</summary>
     public (double Keeping, double Shipping)? ExpectedLoss { get; private init; }
 
-    /// <summary>How much of the covariate was taken off; null without one.</summary>
-    public double? Theta { get; private init; }
+    /// <summary>How much of the covariates was taken off; null without one.</summary>
+    public CupedTheta? Theta { get; private init; }
 
     /// <summary>Why an interval is missing that was asked for.</summary>
     public ComparisonReason UnboundedReason => Effect is null ? ComparisonReason.ZeroBaseline : ComparisonReason.ControlNearZero;
@@ -86,10 +86,11 @@ internal sealed record Comparison
             return new() { Reason = ComparisonReason.ZeroBaseline };
         }
 
-        var cuped = settings.UseCovariate ? Cuped.Between(control, treatment) : null;
-        var (difference, cautious) = cuped is { Theta: not 0 }
-            ? (cuped.Effect, cuped.Cautious)
-            : (Statistics.Effect.Between(c, t), Statistics.Effect.Cautiously(c, t));
+        var cuped = settings.UseCovariate ? Cuped.Between(control, treatment, settings.Kind) : null;
+        var (difference, cautious) =
+            cuped is not null && cuped.Theta != default
+                ? (cuped.Effect, cuped.Cautious)
+                : (Statistics.Effect.Between(c, t), Statistics.Effect.Cautiously(c, t));
         // With one arm that does not vary, the difference can still be tested by the pooled variance.
         return c.Variance > 0 && t.Variance > 0 && IsKnown(difference) && IsKnown(cautious)
             ? Of(difference, cautious, NormalPosterior.Of(difference, settings.Prior), settings) with

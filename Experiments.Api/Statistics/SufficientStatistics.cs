@@ -2,7 +2,8 @@ namespace Experiments.Api.Statistics;
 
 /// <summary>
 /// All that is kept of an arm: sums over its identities. They add up over days, strata and machines, and every method here needs
-/// nothing else. y is the metric of an identity, d the denominator of a ratio, x the covariate from before the exposure.
+/// nothing else. y is the metric of an identity, d the denominator of a ratio, x the covariate from before the exposure, and w that of the
+/// denominator.
 /// </summary>
 /// <param name="N">How many identities.</param>
 /// <param name="Sum">Σ y.</param>
@@ -29,6 +30,9 @@ internal readonly record struct SufficientStatistics(
     double DenominatorNonZero = 0
 )
 {
+    /// <summary>The sums of the covariate of a ratio's denominator.</summary>
+    public DenominatorCovariate Prior { get; init; }
+
     private CentredSums? Given { get; init; }
 
     /// <summary>The sums about the means: as they were given, or else from the raw sums.</summary>
@@ -47,7 +51,8 @@ internal readonly record struct SufficientStatistics(
         && double.IsFinite(CrossSum)
         && double.IsFinite(CovariateSum)
         && double.IsFinite(CovariateSumSquares)
-        && double.IsFinite(CovariateCrossSum);
+        && double.IsFinite(CovariateCrossSum)
+        && Prior.IsFinite();
 
     public static SufficientStatistics operator +(SufficientStatistics one, SufficientStatistics other) =>
         new(
@@ -64,8 +69,47 @@ internal readonly record struct SufficientStatistics(
             one.DenominatorNonZero + other.DenominatorNonZero
         )
         {
+            Prior = one.Prior + other.Prior,
             Given = one.Given is null && other.Given is null ? null : CentredSums.Together(one, other),
         };
 
     public static SufficientStatistics Add(SufficientStatistics left, SufficientStatistics right) => left + right;
+}
+
+/// <summary>Sums of the covariate w of a ratio's denominator: what the denominator was before the exposure.</summary>
+/// <param name="Sum">Σ w.</param>
+/// <param name="SumSquares">Σ w².</param>
+/// <param name="CovariateCrossSum">Σ x w.</param>
+/// <param name="CrossSum">Σ y w.</param>
+/// <param name="DenominatorCovariateCrossSum">Σ d x.</param>
+/// <param name="DenominatorCrossSum">Σ d w.</param>
+internal readonly record struct DenominatorCovariate(
+    double Sum,
+    double SumSquares,
+    double CovariateCrossSum,
+    double CrossSum,
+    double DenominatorCovariateCrossSum,
+    double DenominatorCrossSum
+)
+{
+    /// <summary>Whether no sum has overflowed.</summary>
+    public bool IsFinite() =>
+        double.IsFinite(Sum)
+        && double.IsFinite(SumSquares)
+        && double.IsFinite(CovariateCrossSum)
+        && double.IsFinite(CrossSum)
+        && double.IsFinite(DenominatorCovariateCrossSum)
+        && double.IsFinite(DenominatorCrossSum);
+
+    public static DenominatorCovariate operator +(DenominatorCovariate one, DenominatorCovariate other) =>
+        new(
+            one.Sum + other.Sum,
+            one.SumSquares + other.SumSquares,
+            one.CovariateCrossSum + other.CovariateCrossSum,
+            one.CrossSum + other.CrossSum,
+            one.DenominatorCovariateCrossSum + other.DenominatorCovariateCrossSum,
+            one.DenominatorCrossSum + other.DenominatorCrossSum
+        );
+
+    public static DenominatorCovariate Add(DenominatorCovariate left, DenominatorCovariate right) => left + right;
 }

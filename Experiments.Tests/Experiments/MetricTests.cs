@@ -130,7 +130,7 @@ public class MetricTests(SharedService service) : IClassFixture<SharedService>
         "definition.winsorize"
     )]
     [InlineData(
-        """{"name": "m", "aggregation": "ratio", "definition": {"event": "e", "denominator": {"event": "f"}, "lookback_days": 7}}""",
+        """{"name": "m", "aggregation": "retention", "definition": {"event": "e", "to_hours": 24, "lookback_days": 7}}""",
         "definition.lookback_days"
     )]
     public async Task What_is_wrong_with_a_definition_is_named(string body, string field)

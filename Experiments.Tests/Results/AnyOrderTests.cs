@@ -12,7 +12,9 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
         SELECT l.name || ' ' || s.arm || ' ' || trim_scale(s.y) || ' ' || trim_scale(s.yy)
                || ' ' || trim_scale(s.d) || ' ' || trim_scale(s.dd)
                || ' ' || trim_scale(s.yd)
-               || ' ' || trim_scale(s.x) || ' ' || trim_scale(s.xx) || ' ' || trim_scale(s.yx) || ' ' || s.y_non_zero || ' ' || s.d_non_zero
+               || ' ' || trim_scale(s.x) || ' ' || trim_scale(s.xx) || ' ' || trim_scale(s.yx)
+               || ' ' || trim_scale(s.w) || ' ' || trim_scale(s.ww) || ' ' || trim_scale(s.xw) || ' ' || trim_scale(s.yw)
+               || ' ' || trim_scale(s.dx) || ' ' || trim_scale(s.dw) || ' ' || s.y_non_zero || ' ' || s.d_non_zero
                || ' ' || s.not_numbers || ' ' || s.waiting
                || ' ' || COALESCE((SELECT string_agg(t.step || ':' || t.count, ',' ORDER BY t.step) FROM metric_steps t
                    WHERE t.link_id = l.id AND t.arm = s.arm AND t.count <> 0), '')
@@ -81,6 +83,7 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
                     @event = "buy",
                     property = "value",
                     denominator = new { @event = "view" },
+                    lookback_days = 1,
                 }
             ),
             await given.AMetric(

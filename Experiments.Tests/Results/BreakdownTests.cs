@@ -210,7 +210,10 @@ public class BreakdownTests(SharedService service) : IClassFixture<SharedService
             .ShouldBe("""["country"]""");
         (
             await service.Query<string>(
-                "SELECT (before->'breakdowns')::text || (after->'breakdowns')::text FROM audit_log WHERE object_id = @Id AND action = 'experiment.updated'",
+                """
+                SELECT (before->'breakdowns')::text || (after->'breakdowns')::text FROM audit_log
+                WHERE object_id = @Id AND action = 'experiment.updated'
+                """,
                 new { experiment.Id }
             )
         ).ShouldBe("""[]["country"]""");

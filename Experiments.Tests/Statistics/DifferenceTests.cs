@@ -173,7 +173,8 @@ public class DifferenceTests
                     comparison.CredibleInterval?.High,
                     comparison.ExpectedLoss?.Keeping,
                     comparison.ExpectedLoss?.Shipping,
-                    comparison.Theta,
+                    comparison.Theta?.X,
+                    comparison.Theta?.W,
                 }
             )
             {

@@ -76,7 +76,7 @@ public class ReferenceTests
             (input, check) =>
             {
                 var cuped = Cuped.Between(Arm(input["control"]!, covariate: true), Arm(input["treatment"]!, covariate: true));
-                check("theta", cuped.Theta);
+                check("theta", cuped.Theta.X);
                 check("effect", cuped.Effect.Value);
                 check("standard_error", cuped.Effect.StandardError);
             }

@@ -36,19 +36,27 @@ public class VerdictSimulations(ITestOutputHelper output)
             ["profit, mean 0.1, sd 3"] = new("sum", 1, 6_000, random => Of(0.1 + (3 * Gaussian(random)))),
             ["ratio"] = new("ratio", 0.5, 6_000, Ratio),
             ["CUPED, everyone has pre-data (r = 0.7)"] = new("sum", 1, 4_000, random => Cuped(random, 1), UsesCovariate: true),
+            ["CUPED of a ratio"] = new("ratio", 1, 6_000, CupedRatio, UsesCovariate: true),
+            ["revenue, 10 % buy, σ = 1.5, winsorised at 99 %"] = new(
+                "sum",
+                0.1,
+                10_000,
+                random => Of(Math.Exp(1.5 * Gaussian(random))),
+                UpperQuantile: 0.99
+            ),
             ["CUPED, a third has pre-data"] = new("sum", 1, 4_000, random => Cuped(random, 1.0 / 3), UsesCovariate: true),
         };
 
     [Theory]
     [MemberData(nameof(Rows))]
     public void Where_nothing_differs_hardly_any_experiment_is_ever_called_better_or_worse(string population) =>
-        Simulate(population, experiments: 16, looks: Looks / 4);
+        Simulate(population, experiments: 16, looks: Looks / 4, threads: 1);
 
     // For docs/statistics.md.
     [Theory(Explicit = true)]
     [Trait("speed", "slow")]
     [MemberData(nameof(Rows))]
-    public void The_same_of_more_experiments_and_looks(string population) => Simulate(population, Experiments(150), Looks);
+    public void The_same_of_more_experiments_and_looks(string population) => Simulate(population, Experiments(150), Looks, threads: -1);
 
     // For docs/statistics.md as well: experiments of the size that the plan recommends, with the effect that they are planned for.
     [Theory(Explicit = true)]
@@ -116,7 +124,7 @@ public class VerdictSimulations(ITestOutputHelper output)
             ? count
             : otherwise;
 
-    private void Simulate(string name, int experiments, int looks)
+    private void Simulate(string name, int experiments, int looks, int threads)
     {
         var population = Populations[name];
         var cells = new List<string>();
@@ -126,6 +134,7 @@ public class VerdictSimulations(ITestOutputHelper output)
             Parallel.For(
                 0,
                 experiments,
+                new ParallelOptions { MaxDegreeOfParallelism = threads },
                 number =>
                 {
                     var random = new Random((number * 1_000_003) + population.Identities + (int)(100 * treatmentWeight));
@@ -165,11 +174,16 @@ public class VerdictSimulations(ITestOutputHelper output)
 
     private static Verdict? FirstVerdict(Population population, double treatmentWeight, int looks, Random random)
     {
-        var (arms, metric) = (new SufficientStatistics[2], population.Metric);
+        var (arms, metric, values) = (new SufficientStatistics[2], population.Metric, new List<(int Arm, double Value)>());
         for (var look = 0; look < looks; look++)
         {
             // An arm of a tenth needs more identities to have enough values for a test.
-            population.Come(arms, treatmentWeight, population.Identities * (treatmentWeight == 0.5 ? 1 : 4) / looks, random);
+            population.Come(arms, treatmentWeight, population.Identities * (treatmentWeight == 0.5 ? 1 : 4) / looks, random, 1, values);
+            if (population.UpperQuantile is { } quantile)
+            {
+                Winsorize(arms, values, quantile);
+            }
+
             // The rest of a comparison costs most of the time and decides nothing.
             if (!MaySignify(metric, arms, treatmentWeight))
             {
@@ -197,7 +211,7 @@ public class VerdictSimulations(ITestOutputHelper output)
 
         var difference = metric.Definition.LookbackDays is null
             ? Effect.Cautiously(Comparison.UnitOf(arms[0], metric.Kind), Comparison.UnitOf(arms[1], metric.Kind))
-            : global::Experiments.Api.Statistics.Cuped.Between(arms[0], arms[1]).Cautious;
+            : global::Experiments.Api.Statistics.Cuped.Between(arms[0], arms[1], metric.Kind).Cautious;
         if (!double.IsFinite(difference.Value) || !(difference.Variance > 0))
         {
             // What is special about it is for the service to say.
@@ -224,6 +238,43 @@ public class VerdictSimulations(ITestOutputHelper output)
         return new(0, clicks, clicks * clicks, views, views * views, clicks * views, NonZero: clicks > 0 ? 1 : 0, DenominatorNonZero: 1);
     }
 
+    // The same, of identities who click as often as they did before.
+    private static SufficientStatistics CupedRatio(Random random)
+    {
+        var (activity, rate) = (1 + random.Next(6), 0.1 + (0.5 * random.NextDouble()));
+        var (views, before) = (activity + random.Next(3), activity + random.Next(3));
+        double clicks = Enumerable.Range(0, views).Count(_ => random.NextDouble() < rate);
+        double clicked = Enumerable.Range(0, before).Count(_ => random.NextDouble() < rate);
+        return new(
+            0,
+            clicks,
+            clicks * clicks,
+            views,
+            views * views,
+            clicks * views,
+            clicked,
+            clicked * clicked,
+            clicks * clicked,
+            clicks > 0 ? 1 : 0,
+            1
+        )
+        {
+            Prior = new(before, before * before, clicked * before, clicks * before, views * clicked, views * before),
+        };
+    }
+
+    // At the nearest rank among the values other than zero of both arms, as WinsorizedSums does.
+    private static void Winsorize(SufficientStatistics[] arms, List<(int Arm, double Value)> values, double quantile)
+    {
+        var sorted = values.Select(value => value.Value).Order().ToList();
+        var highest = sorted.Count == 0 ? 0 : sorted[(int)Math.Max(1, Math.Ceiling(quantile * sorted.Count)) - 1];
+        foreach (var index in new[] { 0, 1 })
+        {
+            var clamped = values.Where(value => value.Arm == index).Select(value => Math.Min(value.Value, highest)).ToList();
+            arms[index] = new(arms[index].N, clamped.Sum(), clamped.Sum(y => y * y)) { NonZero = clamped.Count };
+        }
+    }
+
     private static SufficientStatistics Cuped(Random random, double havePreData)
     {
         var habit = Gaussian(random);
@@ -241,7 +292,8 @@ public class VerdictSimulations(ITestOutputHelper output)
         double ShareWithValue,
         int Identities,
         Func<Random, SufficientStatistics> Value,
-        bool UsesCovariate = false
+        bool UsesCovariate = false,
+        double? UpperQuantile = null
     )
     {
         private bool IsConversion => Aggregation == "occurrence";
@@ -275,7 +327,14 @@ public class VerdictSimulations(ITestOutputHelper output)
                 .Value;
         }
 
-        public void Come(SufficientStatistics[] arms, double treatmentWeight, int identities, Random random, double factor = 1)
+        public void Come(
+            SufficientStatistics[] arms,
+            double treatmentWeight,
+            int identities,
+            Random random,
+            double factor = 1,
+            List<(int Arm, double Value)>? values = null
+        )
         {
             var ofTreatment = 0;
             for (var identity = 0; identity < identities; identity++)
@@ -290,6 +349,7 @@ public class VerdictSimulations(ITestOutputHelper output)
                 if (share == 1 || random.NextDouble() < share)
                 {
                     var value = Value(random);
+                    values?.Add((arm, value.Sum));
                     arms[arm] +=
                         times == 1
                             ? value
