@@ -33,8 +33,8 @@ internal static class Api
         environment.MapCohorts();
         ListEventNames.Map(environment);
         environment.MapAdmins("Environment");
-        environment.MapApiKeys();
-        ListAudit.Map(environment);
+        environment.MapApiKeys("Environment");
+        ListAudit.Map(environment, "Environment");
 
         app.MapFlags();
         SendEvents.Map(app.MapGroup("/v1"));

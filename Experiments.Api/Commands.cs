@@ -18,6 +18,8 @@ internal static class Commands
           Experiments.Api migrate [--to <version> [--force]]     bring the schema to the newest version, or up or down to one; 0 undoes all;
                                                                  a step down that would delete data needs --force
           Experiments.Api keys create --instance-admin [<name>]  make a key that opens the whole instance, and print it
+          Experiments.Api keys list                              list the keys of the instance, without their secrets
+          Experiments.Api keys revoke <id>                       revoke one of them
           Experiments.Api recompute <experiment>                 rebuild an experiment's values and sums, and correct what differs;
                     [--from-events]                              its exposures as well, from the raw events
           Experiments.Api import flagsmith <document.json>       take over the features of a Flagsmith environment document
@@ -40,6 +42,20 @@ internal static class Commands
             ["migrate", "--to", var version, "--force"] => await MigrateTo(version, force: true),
             ["keys", "create", "--instance-admin"] => await CreateKey("command line"),
             ["keys", "create", "--instance-admin", var name] => await CreateKey(name),
+            ["keys", "list"] => await WithKeys(async keys =>
+            {
+                foreach (var key in await keys.List(CancellationToken.None))
+                {
+                    Console.WriteLine(key);
+                }
+            }),
+            ["keys", "revoke", var id] when Id(id) is { } key => await WithKeys(async keys =>
+                Console.WriteLine(
+                    await keys.Revoke(key, CancellationToken.None)
+                        ? $"Key {key} is revoked."
+                        : throw new ArgumentException($"The instance has no key {key} in force.")
+                )
+            ),
             ["recompute", var id] when Id(id) is { } experiment => await Recompute(experiment, fromEvents: false),
             ["recompute", var id, "--from-events"] when Id(id) is { } experiment => await Recompute(experiment, fromEvents: true),
             ["import", "flagsmith", var file] => await Import(file, null),
@@ -57,11 +73,14 @@ internal static class Commands
     }
 
     private static Task<int> CreateKey(string name) =>
+        WithKeys(async keys => Console.WriteLine(await keys.Create(name, CancellationToken.None)));
+
+    private static Task<int> WithKeys(Func<AdminKeys, Task> command) =>
         WithDatabase(async database =>
         {
             await Migrator.Run(database.ConnectionString, null, CancellationToken.None);
             await using var source = DatabaseSetup.Source(database.ConnectionString);
-            Console.WriteLine(await new AdminKeys(source).Create(name, CancellationToken.None));
+            await command(new AdminKeys(source));
         });
 
     private static Task<int> Recompute(long experimentId, bool fromEvents) =>

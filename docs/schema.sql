@@ -25,18 +25,20 @@ CREATE TABLE environments (
     UNIQUE (project_id, name)
 );
 
--- People, by the subject and issuer of their tokens, who may manage an environment, a project, or (with neither) the instance.
+-- People, by the subject and issuer of their tokens, who have a role in an environment, a project, or (with neither) the instance.
 CREATE TABLE admins (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     subject text NOT NULL,
     issuer text, -- Null when the service had a single issuer and nobody named it.
     environment_id bigint,
     project_id bigint,
+    role text NOT NULL DEFAULT 'admin'::text,
     created_by text NOT NULL,
     created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (id),
     CHECK ((num_nonnulls(environment_id, project_id) <= 1)),
     CHECK (((char_length(issuer) >= 1) AND (char_length(issuer) <= 255))),
+    CHECK ((role = ANY (ARRAY['viewer'::text, 'editor'::text, 'admin'::text]))),
     CHECK (((char_length(subject) >= 1) AND (char_length(subject) <= 255))),
     FOREIGN KEY (environment_id) REFERENCES environments(id),
     FOREIGN KEY (project_id) REFERENCES projects(id),
@@ -44,20 +46,26 @@ CREATE TABLE admins (
 );
 CREATE INDEX admins_environment ON admins USING btree (environment_id, id);
 
--- Keys for scripts and services. A key without an environment manages the whole instance.
+-- Keys for scripts and services, of an environment, a project, or (with neither) the instance.
 CREATE TABLE api_keys (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     name text NOT NULL,
     hash bytea NOT NULL, -- SHA-256 of the secret, which itself is never stored.
     environment_id bigint,
+    project_id bigint,
+    scopes text[] NOT NULL DEFAULT '{read,write,admin}'::text[],
     created_by text NOT NULL,
     created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     expires_at timestamp with time zone,
     revoked_at timestamp with time zone,
+    last_used_at timestamp with time zone, -- To the minute.
     PRIMARY KEY (id),
+    CHECK ((num_nonnulls(environment_id, project_id) <= 1)),
     CHECK ((octet_length(hash) = 32)),
     CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
-    FOREIGN KEY (environment_id) REFERENCES environments(id)
+    CHECK (((cardinality(scopes) > 0) AND (scopes <@ '{read,write,admin}'::text[]))),
+    FOREIGN KEY (environment_id) REFERENCES environments(id),
+    FOREIGN KEY (project_id) REFERENCES projects(id)
 );
 CREATE INDEX api_keys_lookup ON api_keys USING btree (SUBSTRING(hash FROM 1 FOR 16));
 CREATE INDEX api_keys_environment ON api_keys USING btree (environment_id, id);
@@ -65,7 +73,8 @@ CREATE INDEX api_keys_environment ON api_keys USING btree (environment_id, id);
 -- Every change, written by the statement that makes it. Append-only.
 CREATE TABLE audit_log (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
-    environment_id bigint, -- Null for what belongs to no environment: projects and keys of the instance.
+    environment_id bigint, -- Null for what belongs to a project or to the instance.
+    project_id bigint,
     at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     actor text NOT NULL,
     action text NOT NULL,
@@ -74,8 +83,10 @@ CREATE TABLE audit_log (
     before jsonb,
     after jsonb,
     PRIMARY KEY (id),
-    FOREIGN KEY (environment_id) REFERENCES environments(id)
+    FOREIGN KEY (environment_id) REFERENCES environments(id),
+    FOREIGN KEY (project_id) REFERENCES projects(id)
 );
+CREATE INDEX audit_log_project ON audit_log USING btree (project_id, id DESC) WHERE (project_id IS NOT NULL);
 CREATE INDEX audit_log_environment ON audit_log USING btree (environment_id, id DESC);
 CREATE INDEX audit_log_object ON audit_log USING btree (environment_id, object_type, object_id, id DESC);
 CREATE TRIGGER audit_log_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON audit_log FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

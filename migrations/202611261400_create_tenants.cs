@@ -43,14 +43,15 @@ public sealed class CreateTenants : TableMigration
                 issuer         text CHECK (char_length(issuer) BETWEEN 1 AND 255),
                 environment_id bigint REFERENCES environments,
                 project_id     bigint REFERENCES projects,
+                role           text NOT NULL DEFAULT 'admin' CHECK (role IN ('viewer', 'editor', 'admin')),
                 created_by     text NOT NULL,
                 created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
                 CHECK (num_nonnulls(environment_id, project_id) <= 1),
                 CONSTRAINT admins_subject UNIQUE NULLS NOT DISTINCT (subject, issuer, environment_id, project_id)
             );
             COMMENT ON TABLE admins IS
-                'People, by the subject and issuer of their tokens, who may manage an environment, a project, or (with neither) the '
-                'instance.';
+                'People, by the subject and issuer of their tokens, who have a role in an environment, a project, or (with neither) '
+                'the instance.';
             COMMENT ON COLUMN admins.issuer IS 'Null when the service had a single issuer and nobody named it.';
             CREATE INDEX admins_environment ON admins (environment_id, id);
 
@@ -59,12 +60,19 @@ public sealed class CreateTenants : TableMigration
                 name           text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 255),
                 hash           bytea NOT NULL CHECK (octet_length(hash) = 32),
                 environment_id bigint REFERENCES environments,
+                project_id     bigint REFERENCES projects,
+                scopes         text[] NOT NULL DEFAULT '{read,write,admin}'
+                    CHECK (cardinality(scopes) > 0 AND scopes <@ '{read,write,admin}'::text[]),
                 created_by     text NOT NULL,
                 created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
                 expires_at     timestamptz,
-                revoked_at     timestamptz
+                revoked_at     timestamptz,
+                last_used_at   timestamptz,
+                CHECK (num_nonnulls(environment_id, project_id) <= 1)
             );
-            COMMENT ON TABLE api_keys IS 'Keys for scripts and services. A key without an environment manages the whole instance.';
+            COMMENT ON TABLE api_keys IS
+                'Keys for scripts and services, of an environment, a project, or (with neither) the instance.';
+            COMMENT ON COLUMN api_keys.last_used_at IS 'To the minute.';
             COMMENT ON COLUMN api_keys.hash IS 'SHA-256 of the secret, which itself is never stored.';
             -- A key is found by half of its hash and then compared whole, in constant time, by the service.
             CREATE INDEX api_keys_lookup ON api_keys (substring(hash FROM 1 FOR 16));
@@ -73,6 +81,7 @@ public sealed class CreateTenants : TableMigration
             CREATE TABLE audit_log (
                 id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
                 environment_id bigint REFERENCES environments,
+                project_id     bigint REFERENCES projects,
                 at             timestamptz NOT NULL DEFAULT clock_timestamp(),
                 actor          text NOT NULL,
                 action         text NOT NULL,
@@ -82,7 +91,8 @@ public sealed class CreateTenants : TableMigration
                 after          jsonb
             );
             COMMENT ON TABLE audit_log IS 'Every change, written by the statement that makes it. Append-only.';
-            COMMENT ON COLUMN audit_log.environment_id IS 'Null for what belongs to no environment: projects and keys of the instance.';
+            COMMENT ON COLUMN audit_log.environment_id IS 'Null for what belongs to a project or to the instance.';
+            CREATE INDEX audit_log_project ON audit_log (project_id, id DESC) WHERE project_id IS NOT NULL;
             CREATE INDEX audit_log_environment ON audit_log (environment_id, id DESC);
             CREATE INDEX audit_log_object ON audit_log (environment_id, object_type, object_id, id DESC);
 

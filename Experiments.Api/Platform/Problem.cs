@@ -42,6 +42,8 @@ internal sealed record Problem(int Status, string Code, string Advice)
         "The project or environment doesn't exist, or you don't have access to it. Check the address, or ask one of its admins to add you."
     );
 
+    public static readonly Problem RoleTooLow = new(403, "access.role", "This needs another role than yours. Ask an admin for it.");
+
     public static readonly Problem UnknownEnvironmentKey = new(
         403,
         "environment_key.unknown",

@@ -9,7 +9,7 @@ public class AuthenticationTests(TestService service) : IClassFixture<TestServic
     [InlineData("Api-Key wrong", "credential.invalid")]
     [InlineData("Token exp_the_first_admin_key_of_the_tests", "credential.invalid")]
     [InlineData("exp_the_first_admin_key_of_the_tests", "credential.invalid")]
-    [InlineData("Bearer exp_the_first_admin_key_of_the_tests", "credential.invalid")]
+    [InlineData("Bearer exp_of_nobody", "credential.invalid")]
     [InlineData("Bearer a.b.c", "credential.invalid")]
     [InlineData("Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.", "credential.invalid")]
     [InlineData("Basic YTpi", "credential.invalid")]
@@ -34,6 +34,8 @@ public class AuthenticationTests(TestService service) : IClassFixture<TestServic
     [InlineData("Api-Key")]
     [InlineData("api-key")]
     [InlineData("API-KEY")]
+    [InlineData("Bearer")]
+    [InlineData("bearer ")]
     public async Task The_scheme_may_be_written_in_any_case(string scheme) =>
         (await service.As($"{scheme} {TestService.AdminKey}").Get("/api/v1/projects/")).Must(200);
 

@@ -18,6 +18,10 @@ public class ClosedRoutesTests
         "/ofrep/v1/evaluate/flags/{key}",
         "/v1/events",
     ];
+
+    // Of the instance.
+    private static readonly string[] Instance = ["/api/v1/admins", "/api/v1/api-keys", "/api/v1/audit"];
+
     private static readonly string[] Open =
     [
         "/health/live",
@@ -53,6 +57,10 @@ public class ClosedRoutesTests
                     [pattern.Contains("{id}", StringComparison.Ordinal) ? Policies.ProjectAdmin : Policies.InstanceAdmin],
                     pattern
                 );
+            }
+            else if (Instance.Any(list => pattern.StartsWith(list, StringComparison.Ordinal)))
+            {
+                policies.ShouldBe([Policies.InstanceAdmin], pattern);
             }
             else if (pattern.StartsWith("/api/v1/analysis/", StringComparison.Ordinal))
             {

@@ -120,6 +120,15 @@ public class CommandTests(TestCluster cluster)
         await app.StopAsync();
 
         (await TestCluster.Scalar<string>(database, "SELECT name FROM api_keys ORDER BY id LIMIT 1")).ShouldBe("deploy");
+        var (_, list, _) = await CommandLine.Run(database, "keys", "list");
+        list.ShouldContain("1  deploy  scopes read,write,admin, by service");
+        list.ShouldNotContain(key);
+        (await CommandLine.Run(database, "keys", "revoke", "1")).ShouldBe((0, "Key 1 is revoked.", ""));
+        (await CommandLine.Run(database, "keys", "revoke", "1")).ExitCode.ShouldBe(1);
+        (await TestCluster.Scalar<long>(database, "SELECT count(*) FROM api_keys WHERE id = 1 AND revoked_at IS NOT NULL")).ShouldBe(1);
+        (
+            await TestCluster.Scalar<long>(database, "SELECT count(*) FROM audit_log WHERE action = 'api_key.revoked' AND object_id = 1")
+        ).ShouldBe(1);
     }
 
     [Theory]

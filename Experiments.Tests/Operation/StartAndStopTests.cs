@@ -1,3 +1,4 @@
+using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
 using Npgsql;
 
@@ -97,12 +98,12 @@ public class StartAndStopTests(TestCluster cluster)
     public async Task A_new_admin_key_takes_the_place_of_the_one_given_before()
     {
         var database = await cluster.NewDatabase();
-        foreach (var key in new[] { "the-first-admin-key", "the-second-admin-key", "the-second-admin-key" })
+        foreach (var key in new[] { "the-first-admin-key-of-all", "the-second-admin-key-of-all", "the-second-admin-key-of-all" })
         {
             var app = await TestService.Start(database, $"--EXPERIMENTS_ADMIN_KEY={key}");
             (await new Client(new Uri(app.Urls.First()), $"Api-Key {key}").Get("/api/v1/projects/")).Must(200);
-            (await new Client(new Uri(app.Urls.First()), "Api-Key the-first-admin-key").Get("/api/v1/projects/")).Code.ShouldBe(
-                key == "the-first-admin-key" ? 200 : 401
+            (await new Client(new Uri(app.Urls.First()), "Api-Key the-first-admin-key-of-all").Get("/api/v1/projects/")).Code.ShouldBe(
+                key == "the-first-admin-key-of-all" ? 200 : 401
             );
             await app.StopAsync();
             await app.DisposeAsync();
@@ -111,6 +112,26 @@ public class StartAndStopTests(TestCluster cluster)
         (await TestCluster.Scalar<string>(database, "SELECT string_agg(action, ',' ORDER BY id) FROM audit_log")).ShouldBe(
             "api_key.created,api_key.revoked,api_key.created"
         );
+    }
+
+    [Theory]
+    [InlineData("a", true)]
+    [InlineData("short-but-random-k9x2Q", true)]
+    [InlineData("abababababababababababababababababababab", true)]
+    [InlineData("long-enough-and-random-k9x2Q", false)]
+    public void A_made_up_key_is_guessable_if_it_is_short_or_monotonous(string key, bool isGuessable) =>
+        Secret.IsGuessable(key).ShouldBe(isGuessable);
+
+    [Fact]
+    public async Task A_key_of_the_instance_that_is_easy_to_guess_is_refused()
+    {
+        var database = await cluster.NewDatabase();
+
+        var (exitCode, output, _) = await CommandLine.Run(database, "--EXPERIMENTS_ADMIN_KEY=admin", "--urls=http://127.0.0.1:0");
+
+        exitCode.ShouldBe(1);
+        output.ShouldContain("EXPERIMENTS_ADMIN_KEY opens the whole instance");
+        (await TestCluster.Scalar<long>(database, "SELECT count(*) FROM api_keys")).ShouldBe(0);
     }
 
     [Fact]

@@ -10,15 +10,18 @@ namespace Experiments.Api.Platform.Access;
 /// <summary>
 /// Answers who a key is and what a caller may manage. What it grants is remembered for a few seconds, so that a request costs
 /// one round trip to the database; what it denies is asked again each time. A revocation is felt here at once, and within
-/// <see cref="Lifetime"/> on other replicas.
+/// <see cref="Lifetime"/> on other replicas, without anything that could fail to be announced.
 /// </summary>
 internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) : IDisposable
 {
-    public static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(3);
+    public static readonly TimeSpan Lifetime = TimeSpan.FromMilliseconds(900);
 
     // Whether an admin "a" is the caller.
     private const string IsCaller =
         "a.subject = @Subject AND (rtrim(a.issuer, '/') = rtrim(@Issuer, '/') OR (a.issuer IS NULL AND @IsOfOnlyIssuer))";
+
+    // Whoever has several roles has the highest of them.
+    private const string MostFirst = "array_position(ARRAY['admin', 'editor', 'viewer'], a.role)";
 
     private readonly MemoryCache _granted = new(new MemoryCacheOptions { SizeLimit = 20_000, Clock = new MonotonicClock(clock) });
 
@@ -40,12 +43,24 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
         // The index finds keys by half of the hash; only the comparison of the whole, in constant time, decides.
         var candidates = await new Db(source).Rows<KeyRow>(
             """
-            SELECT id, hash, environment_id, extract(epoch FROM expires_at - clock_timestamp())::float8 AS seconds_left
-            FROM api_keys
-            WHERE substring(hash FROM 1 FOR 16) = @Half AND revoked_at IS NULL
-                AND (expires_at IS NULL OR expires_at > clock_timestamp())
+            WITH found AS (
+                SELECT * FROM api_keys
+                WHERE substring(hash FROM 1 FOR 16) = @Half AND revoked_at IS NULL
+                    AND (expires_at IS NULL OR expires_at > clock_timestamp())
+            ), used AS (
+                -- Once a minute, and never by waiting for somebody else.
+                UPDATE api_keys k SET last_used_at = clock_timestamp()
+                FROM (
+                    SELECT id FROM api_keys WHERE id IN (SELECT id FROM found) AND hash = @hash
+                        AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute')
+                    FOR UPDATE SKIP LOCKED
+                ) stale
+                WHERE k.id = stale.id
+            )
+            SELECT id, hash, environment_id, project_id, scopes, extract(epoch FROM expires_at - clock_timestamp())::float8 AS seconds_left
+            FROM found
             """,
-            new { Half = hash[..16] },
+            new { Half = hash[..16], hash },
             ct
         );
         var key = candidates.FirstOrDefault(candidate => CryptographicOperations.FixedTimeEquals(candidate.Hash, hash));
@@ -54,7 +69,15 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
             return null;
         }
 
-        var actor = new Actor($"{Actor.KeyPrefix}{key.Id}", key.EnvironmentId is null, key.EnvironmentId);
+        var actor = new Actor(
+            $"{Actor.KeyPrefix}{key.Id}",
+            key is { EnvironmentId: null, ProjectId: null },
+            key.EnvironmentId,
+            key.ProjectId
+        )
+        {
+            KeyRole = Roles.OfScopes(key.Scopes),
+        };
         var principal = new ClaimsPrincipal(new ActorIdentity(actor, ApiKeyAuthentication.Scheme));
         return Remember(
             secret,
@@ -63,7 +86,7 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
         );
     }
 
-    /// <summary>The environment with this key, or null when there is none or the caller is not an admin of it.</summary>
+    /// <summary>The environment with this key, or null when there is none or the caller has no role in it.</summary>
     public async ValueTask<EnvironmentScope?> Environment(Actor actor, string environmentKey, CancellationToken ct)
     {
         if (Remembered(actor, environmentKey) is { } remembered)
@@ -73,14 +96,17 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
 
         var scope = await new Db(source).Row<EnvironmentScope>(
             $"""
-            SELECT e.id, e.key, p.name AS project, p.organisation
+            SELECT e.id, e.key, p.name AS project, p.organisation, r.role
             FROM environments e
             JOIN projects p ON p.id = e.project_id
-            WHERE e.key = @environmentKey
-              AND (@IsInstanceKey OR e.id = @EnvironmentId OR EXISTS (
-                  SELECT FROM admins a
-                  WHERE {IsCaller}
-                    AND (a.environment_id = e.id OR a.project_id = p.id OR num_nonnulls(a.environment_id, a.project_id) = 0)))
+            CROSS JOIN LATERAL (
+                SELECT CASE WHEN @IsInstanceKey OR e.id = @EnvironmentId OR p.id = @ProjectId THEN @KeyRole::text ELSE (
+                    SELECT a.role FROM admins a
+                    WHERE {IsCaller}
+                      AND (a.environment_id = e.id OR a.project_id = p.id OR num_nonnulls(a.environment_id, a.project_id) = 0)
+                    ORDER BY {MostFirst} LIMIT 1) END AS role
+            ) r
+            WHERE e.key = @environmentKey AND r.role IS NOT NULL
             """,
             new
             {
@@ -89,6 +115,8 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
                 actor.IsOfOnlyIssuer,
                 actor.IsInstanceKey,
                 actor.EnvironmentId,
+                actor.ProjectId,
+                KeyRole = Roles.WordOf(actor.KeyRole),
                 environmentKey,
             },
             ct
@@ -96,16 +124,18 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
         return scope is null ? null : Remember((actor.Name, environmentKey), scope, Lifetime);
     }
 
-    /// <summary>Whether the caller is an admin of the project, or, where <paramref name="projectId"/> is null, of the instance.</summary>
-    public async ValueTask<bool> Administers(Actor actor, long? projectId, CancellationToken ct)
+    /// <summary>
+    /// The caller's role in the project or, where <paramref name="projectId"/> is null, in the instance; null where it has none.
+    /// </summary>
+    public async ValueTask<Role?> RoleIn(Actor actor, long? projectId, CancellationToken ct)
     {
         var found = await new Db(source).Row<Found>(
             $"""
-            SELECT (@projectId::bigint IS NULL OR EXISTS (SELECT FROM projects WHERE id = @projectId))
-               AND (@IsInstanceKey OR EXISTS (
-                   SELECT FROM admins a
-                   WHERE {IsCaller}
-                     AND (a.project_id = @projectId OR num_nonnulls(a.environment_id, a.project_id) = 0))) AS yes
+            SELECT CASE WHEN @projectId::bigint IS NOT NULL AND NOT EXISTS (SELECT FROM projects WHERE id = @projectId) THEN NULL
+                        WHEN @IsInstanceKey OR @projectId = @ProjectOfKey THEN @KeyRole::text
+                        ELSE (SELECT a.role FROM admins a
+                              WHERE {IsCaller} AND (a.project_id = @projectId OR num_nonnulls(a.environment_id, a.project_id) = 0)
+                              ORDER BY {MostFirst} LIMIT 1) END AS role
             """,
             new
             {
@@ -113,11 +143,13 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
                 actor.Issuer,
                 actor.IsOfOnlyIssuer,
                 actor.IsInstanceKey,
+                ProjectOfKey = actor.ProjectId,
+                KeyRole = Roles.WordOf(actor.KeyRole),
                 projectId,
             },
             ct
         );
-        return found!.Yes;
+        return Roles.Parse(found!.Role);
     }
 
     /// <summary>Forgets all that was granted, after something was taken away.</summary>
@@ -138,9 +170,13 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
 
         public long? EnvironmentId { get; init; }
 
+        public long? ProjectId { get; init; }
+
+        public string[] Scopes { get; init; } = [];
+
         // By the database's clock, which is the same for all replicas.
         public double? SecondsLeft { get; init; }
     }
 
-    private sealed record Found(bool Yes);
+    private sealed record Found(string? Role);
 }

@@ -40,6 +40,7 @@ internal static class AccessSetup
                     options.ForwardDefaultSelector = context =>
                         context.Request.Headers.Authorization is [{ } value]
                         && value.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)
+                        && ApiKeyAuthentication.TrySecret(context.Request) is null
                             ? JwtBearerDefaults.AuthenticationScheme
                             : null;
                     options.ForwardChallenge = ApiKeyAuthentication.Scheme;

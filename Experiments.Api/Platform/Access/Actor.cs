@@ -9,8 +9,12 @@ namespace Experiments.Api.Platform.Access;
 /// </param>
 /// <param name="IsInstanceKey">Whether this is a key that opens the whole instance.</param>
 /// <param name="EnvironmentId">The environment that the key opens, when it opens one.</param>
-internal sealed record Actor(string Name, bool IsInstanceKey = false, long? EnvironmentId = null)
+/// <param name="ProjectId">The project that the key opens, when it opens one.</param>
+internal sealed record Actor(string Name, bool IsInstanceKey = false, long? EnvironmentId = null, long? ProjectId = null)
 {
+    /// <summary>The role that the key has where it opens anything.</summary>
+    public Role KeyRole { get; init; }
+
     /// <summary>What changes of the service itself are audited under.</summary>
     public const string Service = "service";
 

@@ -16,12 +16,19 @@ internal sealed class ApiKeyAuthentication(
     public new const string Scheme = "Api-Key";
 
     private const string Prefix = Scheme + " ";
+    private const string Bearer = "Bearer ";
 
-    /// <summary>The secret of a request whose only credential is an API key, however its scheme is spelt; null of any other.</summary>
+    /// <summary>
+    /// The secret of a request whose only credential is an API key, however its scheme is spelt; null of any other. A bearer token that
+    /// begins as keys do is one, because that is all that many clients can send.
+    /// </summary>
     public static string? TrySecret(HttpRequest request) =>
-        request.Headers.Authorization is [{ } value] && value.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase)
-            ? value[Prefix.Length..].Trim()
-            : null;
+        request.Headers.Authorization is not [{ } value] ? null
+        : value.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase) ? value[Prefix.Length..].Trim()
+        : value.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)
+        && value.AsSpan(Bearer.Length).TrimStart().StartsWith(Secret.Prefix, StringComparison.Ordinal)
+            ? value[Bearer.Length..].Trim()
+        : null;
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {

@@ -18,7 +18,7 @@ internal static class Policies
     public const string Everyone = nameof(Everyone);
 }
 
-/// <summary>The caller is an admin of the environment in the route, of its project, or of the instance.</summary>
+/// <summary>The caller has the role that the route needs, in its environment, in the project of that, or in the instance.</summary>
 internal sealed class EnvironmentAdminHandler(AccessCache access) : AuthorizationHandler<EnvironmentAdminHandler.Requirement, HttpContext>
 {
     protected override async Task HandleRequirementAsync(AuthorizationHandlerContext context, Requirement requirement, HttpContext resource)
@@ -26,6 +26,7 @@ internal sealed class EnvironmentAdminHandler(AccessCache access) : Authorizatio
         if (
             resource.GetRouteValue("environment_key") is string key
             && await access.Environment(Actor.Of(context.User), key, resource.RequestAborted) is { } scope
+            && RoleCheck.Passes(resource, scope.Role)
         )
         {
             resource.Features.Set(scope);
@@ -36,18 +37,13 @@ internal sealed class EnvironmentAdminHandler(AccessCache access) : Authorizatio
     internal sealed record Requirement : IAuthorizationRequirement;
 }
 
-/// <summary>The caller is an admin of the project in the route, or of the instance.</summary>
+/// <summary>The caller has the role that the route needs, in its project or in the instance.</summary>
 internal sealed class ProjectAdminHandler(AccessCache access) : AuthorizationHandler<ProjectAdminHandler.Requirement, HttpContext>
 {
     protected override async Task HandleRequirementAsync(AuthorizationHandlerContext context, Requirement requirement, HttpContext resource)
     {
-        if (
-            await access.Administers(
-                Actor.Of(context.User),
-                Http.ObjectIds.Parse(resource.GetRouteValue("id") as string),
-                resource.RequestAborted
-            )
-        )
+        var project = Http.ObjectIds.Parse(resource.GetRouteValue("id") as string);
+        if (await access.RoleIn(Actor.Of(context.User), project, resource.RequestAborted) is { } role && RoleCheck.Passes(resource, role))
         {
             context.Succeed(requirement);
         }
@@ -56,16 +52,32 @@ internal sealed class ProjectAdminHandler(AccessCache access) : AuthorizationHan
     internal sealed record Requirement : IAuthorizationRequirement;
 }
 
-/// <summary>The caller is an admin of the instance.</summary>
+/// <summary>The caller has the role that the route needs in the instance.</summary>
 internal sealed class InstanceAdminHandler(AccessCache access) : AuthorizationHandler<InstanceAdminHandler.Requirement, HttpContext>
 {
     protected override async Task HandleRequirementAsync(AuthorizationHandlerContext context, Requirement requirement, HttpContext resource)
     {
-        if (await access.Administers(Actor.Of(context.User), null, resource.RequestAborted))
+        if (await access.RoleIn(Actor.Of(context.User), null, resource.RequestAborted) is { } role && RoleCheck.Passes(resource, role))
         {
             context.Succeed(requirement);
         }
     }
 
     internal sealed record Requirement : IAuthorizationRequirement;
+}
+
+/// <summary>Compares the role of a caller with the one that the route needs.</summary>
+internal static class RoleCheck
+{
+    /// <summary>Whether the role is enough; where it is not, the answer will say so.</summary>
+    public static bool Passes(HttpContext http, Role has)
+    {
+        var needed = Roles.Needed(http);
+        if (has < needed)
+        {
+            http.Features.Set(new RoleTooLow(needed, has));
+        }
+
+        return has >= needed;
+    }
 }

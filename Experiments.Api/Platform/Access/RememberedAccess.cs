@@ -23,6 +23,7 @@ internal static class RememberedAccess
             || ApiKeyAuthentication.TrySecret(http.Request) is not { } secret
             || access.Remembered(secret) is not { Principal: { } caller }
             || access.Remembered(Actor.Of(caller), key) is not { } scope
+            || scope.Role < Roles.Needed(http)
         )
         {
             return false;

@@ -42,6 +42,8 @@ internal static class Failure
                 || state is IdleInTransaction
                 || state is PostgresErrorCodes.ReadOnlySqlTransaction,
             NpgsqlException => true,
+            // What Dapper and tasks make of one of the above.
+            System.Data.DataException or AggregateException when exception.InnerException is { } inner => IsUnavailable(inner),
             ObjectDisposedException { ObjectName: var name } => name?.StartsWith("Npgsql", StringComparison.Ordinal) == true,
             _ => false,
         };

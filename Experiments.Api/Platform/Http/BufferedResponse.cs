@@ -57,7 +57,8 @@ internal sealed record BufferedResponse(int Status, ReadOnlyMemory<byte> Body) :
     {
         var response = httpContext.Response;
         var headers = response.Headers;
-        headers.CacheControl = Status < 400 ? "private, no-cache" : "no-store";
+        // What answers a change is for its caller alone, and may be a secret.
+        headers.CacheControl = Status < 400 && HttpMethods.IsGet(httpContext.Request.Method) ? "private, no-cache" : "no-store";
         headers.ETag = ETag;
         headers.Location = Location;
         headers.RetryAfter = RetryAfter is { } seconds ? seconds.ToString(System.Globalization.CultureInfo.InvariantCulture) : default;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Startup;
 using Npgsql;
@@ -88,6 +89,11 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
             StatusCodes.Status503ServiceUnavailable => Problem.Unavailable,
             _ => null,
         };
+        if (context.Features.Get<RoleTooLow>() is { } tooLow && problem == Problem.Forbidden)
+        {
+            return BufferedResponse.Of(new ProblemResult(Problem.RoleTooLow, tooLow.Explain())).ExecuteAsync(context);
+        }
+
         return problem is null ? Task.CompletedTask : BufferedResponse.Of(problem).ExecuteAsync(context);
     }
 

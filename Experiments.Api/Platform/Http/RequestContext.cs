@@ -18,7 +18,13 @@ internal sealed class RequestContext(HttpContext http)
 
     public EnvironmentScope Environment => http.Features.Get<EnvironmentScope>()!;
 
-    public bool InEnvironment => http.Features.Get<EnvironmentScope>() is not null;
+    /// <summary>What the route is about: its environment, the project in it, or the instance.</summary>
+    public TenantScope Tenant =>
+        InEnvironment ? new(Environment.Id, null)
+        : http.Request.RouteValues.ContainsKey("id") ? new(null, Id)
+        : new(null, null);
+
+    private bool InEnvironment => http.Features.Get<EnvironmentScope>() is not null;
 
     /// <summary>The id of the object that the route is about; 0, which no object has, when it is none.</summary>
     public long Id => RouteId("id");

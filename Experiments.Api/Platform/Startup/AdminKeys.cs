@@ -24,10 +24,48 @@ internal sealed class AdminKeys(NpgsqlDataSource source)
             await new Db(source).Row<Found>(
                 """
                 SELECT NOT EXISTS (SELECT FROM api_keys
-                    WHERE environment_id IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()))
+                    WHERE environment_id IS NULL AND project_id IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()))
                    AND NOT EXISTS (SELECT FROM admins WHERE num_nonnulls(environment_id, project_id) = 0) AS yes
                 """,
                 null,
+                ct
+            )
+        )!.Yes;
+
+    /// <summary>The keys of the instance, newest first, a line for each.</summary>
+    public async Task<IReadOnlyList<string>> List(CancellationToken ct) =>
+        [
+            .. (
+                await new Db(source).Rows<Listed>(
+                    """
+                    SELECT id::text || '  ' || name || '  scopes ' || array_to_string(scopes, ',') || ', by ' || created_by || ' at '
+                        || instant(created_at) || COALESCE(', expires at ' || instant(expires_at), '')
+                        || COALESCE(', last used at ' || instant(last_used_at), ', never used')
+                        || COALESCE(', revoked at ' || instant(revoked_at), '') AS line
+                    FROM api_keys WHERE environment_id IS NULL AND project_id IS NULL ORDER BY id DESC
+                    """,
+                    null,
+                    ct
+                )
+            ).Select(key => key.Line),
+        ];
+
+    /// <summary>Revokes a key of the instance. False if there is no such key in force.</summary>
+    public async Task<bool> Revoke(long id, CancellationToken ct) =>
+        (
+            await new Db(source).Change<Found>(
+                """
+                WITH revoked AS (
+                    UPDATE api_keys SET revoked_at = clock_timestamp()
+                    WHERE id = @id AND environment_id IS NULL AND project_id IS NULL AND revoked_at IS NULL
+                    RETURNING *
+                ), logged AS (
+                    INSERT INTO audit_log (actor, action, object_type, object_id, before)
+                    SELECT 'service', 'api_key.revoked', 'api_key', id, jsonb_build_object('name', name, 'of', 'instance') FROM revoked
+                )
+                SELECT EXISTS (SELECT FROM revoked) AS yes
+                """,
+                new { id },
                 ct
             )
         )!.Yes;
@@ -37,12 +75,12 @@ internal sealed class AdminKeys(NpgsqlDataSource source)
             """
             WITH replaced AS (
                 UPDATE api_keys SET revoked_at = clock_timestamp()
-                WHERE environment_id IS NULL AND name = @name AND hash <> @Hash AND revoked_at IS NULL AND @replaces
+                WHERE environment_id IS NULL AND project_id IS NULL AND name = @name AND hash <> @Hash AND revoked_at IS NULL AND @replaces
                 RETURNING *
             ), created AS (
                 INSERT INTO api_keys (name, hash, created_by)
                 SELECT @name, @Hash, 'service'
-                WHERE NOT EXISTS (SELECT FROM api_keys WHERE environment_id IS NULL AND hash = @Hash AND revoked_at IS NULL)
+                WHERE NOT EXISTS (SELECT FROM api_keys WHERE environment_id IS NULL AND project_id IS NULL AND hash = @Hash AND revoked_at IS NULL)
                 RETURNING *
             ), logged AS (
                 INSERT INTO audit_log (actor, action, object_type, object_id, after)
@@ -63,4 +101,6 @@ internal sealed class AdminKeys(NpgsqlDataSource source)
         );
 
     private sealed record Found(bool Yes);
+
+    private sealed record Listed(string Line);
 }

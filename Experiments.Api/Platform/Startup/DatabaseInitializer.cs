@@ -75,9 +75,17 @@ internal sealed class DatabaseInitializer(
         while (database.Embedded is { } embedded)
         {
             await Task.Delay(TimeSpan.FromSeconds(1), ct);
-            if (await embedded.Revive(ct))
+            try
             {
-                logger.EmbeddedPostgresRestarted();
+                if (await embedded.Revive(ct))
+                {
+                    logger.EmbeddedPostgresRestarted();
+                }
+            }
+            catch (Exception exception) when (!ct.IsCancellationRequested)
+            {
+                // As long as a backend of the former server lives, a new one refuses to start. Flags are served meanwhile.
+                logger.EmbeddedPostgresNotRestarted(exception.Message);
             }
         }
     }
@@ -89,6 +97,13 @@ internal sealed class DatabaseInitializer(
         string? key = null;
         if (!string.IsNullOrWhiteSpace(given))
         {
+            if (!environment.IsDevelopment() && Secret.IsGuessable(given.Trim()))
+            {
+                throw new InvalidOperationException(
+                    "EXPERIMENTS_ADMIN_KEY opens the whole instance, and this one is easy to guess. Use 24 characters or more, made at random."
+                );
+            }
+
             await keys.Set("EXPERIMENTS_ADMIN_KEY", given.Trim(), ct);
         }
         else if (database.Embedded is not null && (environment.IsDevelopment() || await keys.None(ct)))

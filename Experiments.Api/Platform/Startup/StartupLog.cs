@@ -15,6 +15,9 @@ internal static partial class StartupLog
     [LoggerMessage(LogLevel.Warning, "The embedded PostgreSQL stopped unexpectedly and was restarted")]
     public static partial void EmbeddedPostgresRestarted(this ILogger logger);
 
+    [LoggerMessage(LogLevel.Error, "The embedded PostgreSQL could not be restarted ({Reason}); trying again")]
+    public static partial void EmbeddedPostgresNotRestarted(this ILogger logger, string reason);
+
     [LoggerMessage(LogLevel.Warning, "No admin key exists yet: start it with EXPERIMENTS_ADMIN_KEY, or run 'keys create --instance-admin'")]
     public static partial void NoAdminKey(this ILogger logger);
 

@@ -6,17 +6,19 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Admins;
 
-/// <summary>Lists the admins of an environment or a project, newest first; those of what it belongs to are not among them.</summary>
+/// <summary>
+/// Lists those who have a role in an environment, a project or the instance, newest first; not those of what it belongs to.
+/// </summary>
 internal static class ListAdmins
 {
     public static void Map(RouteGroupBuilder admins, string scope) =>
         admins
-            .MapGet("/", context => context.Get(new Query(AdminScope.Of(context), context.Page, context.Address)))
+            .MapGet("/", context => context.Get(new Query(context.Tenant, context.Page, context.Address)))
             .WithOperation($"list{scope}Admins", $"List the admins of the {scope.ToLowerInvariant()}, newest first")
             .HasPaging()
             .Returns<Listing<AdminView>>();
 
-    internal sealed record Query(AdminScope Scope, Page Page, Uri Address) : IRequest<Result<Listing<AdminView>>>, IPaged;
+    internal sealed record Query(TenantScope Scope, Page Page, Uri Address) : IRequest<Result<Listing<AdminView>>>, IPaged;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
@@ -27,7 +29,7 @@ internal static class ListAdmins
     {
         private const string Sql = $"""
             WITH found AS MATERIALIZED (
-                SELECT {AdminView.Columns} FROM admins a WHERE a.environment_id = @EnvironmentId OR a.project_id = @ProjectId
+                SELECT {AdminView.Columns} FROM (SELECT * FROM admins t WHERE {TenantScope.Within}) a
             )
             SELECT total.count, {AdminView.Columns}
             FROM (SELECT count(*) FROM found) total

@@ -6,30 +6,28 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Admins;
 
-/// <summary>Removes an admin of an environment or a project.</summary>
+/// <summary>Takes away the role of somebody in an environment, a project or the instance.</summary>
 internal static class RemoveAdmin
 {
     public static void Map(RouteGroupBuilder admins, string scope) =>
         admins
-            .MapDelete(
-                "/{admin}",
-                context => context.Delete(() => new Command(context.Actor, AdminScope.Of(context), context.RouteId("admin")))
-            )
+            .MapDelete("/{admin}", context => context.Delete(() => new Command(context.Actor, context.Tenant, context.RouteId("admin"))))
             .WithOperation($"remove{scope}Admin", $"Remove an admin of the {scope.ToLowerInvariant()}")
             .ReturnsNothing()
             .FailsWith(Problem.NoAdmin);
 
-    internal sealed record Command(string Actor, AdminScope Scope, long Id) : IRequest<Result<Nothing>>;
+    internal sealed record Command(string Actor, TenantScope Scope, long Id) : IRequest<Result<Nothing>>;
 
     internal sealed class Handler(Db db, AccessCache access) : IRequestHandler<Command, Result<Nothing>>
     {
         private const string Sql = $"""
             WITH removed AS (
-                DELETE FROM admins a WHERE a.id = @Id AND (a.environment_id = @EnvironmentId OR a.project_id = @ProjectId) RETURNING a.*
+                DELETE FROM admins t WHERE t.id = @Id AND {TenantScope.Within} RETURNING t.*
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before)
-                SELECT environment_id, @Actor, 'admin.removed', 'admin', id,
-                       jsonb_build_object('subject', subject, 'issuer', issuer, 'of', @Word::text, 'project', project_id) FROM removed
+                INSERT INTO audit_log (environment_id, project_id, actor, action, object_type, object_id, before)
+                SELECT environment_id, project_id, @Actor, 'admin.removed', 'admin', id,
+                       jsonb_build_object('subject', subject, 'issuer', issuer, 'role', role, 'of', @Word::text,
+                           'project', project_id) FROM removed
             )
             SELECT {AdminView.Columns} FROM removed a
             """;

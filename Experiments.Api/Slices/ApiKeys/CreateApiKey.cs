@@ -7,32 +7,36 @@ using MediatR;
 
 namespace Experiments.Api.Slices.ApiKeys;
 
-/// <summary>Makes a key that is an admin of the environment, and shows its secret this once.</summary>
+/// <summary>Makes a key for an environment, a project or the instance, and shows its secret this once.</summary>
 internal static class CreateApiKey
 {
-    public static void Map(RouteGroupBuilder keys) =>
-        keys.MapPost("/", context => context.Create<Body, Response>(body => new Command(context.Scope, body)))
-            .WithOperation("createApiKey", "Create an API key; the secret is shown only once")
-            .HasBody<Body>("""{"name": "deploy", "expires_at": "2030-01-31T12:00:00Z"}""")
+    public static void Map(RouteGroupBuilder keys, string scope) =>
+        keys.MapPost("/", context => context.Create<Body, Response>(body => new Command(context.Actor, context.Tenant, body)))
+            .WithOperation($"create{scope}ApiKey", $"Create an API key of the {scope.ToLowerInvariant()}; the secret is shown only once")
+            .HasBody<Body>("""{"name": "deploy", "scopes": ["write"], "expires_at": "2030-01-31T12:00:00Z"}""")
             .Returns<Response>(StatusCodes.Status201Created);
 
-    internal sealed record Body(string? Name = null, DateTimeOffset? ExpiresAt = null);
+    internal sealed record Body(string? Name = null, DateTimeOffset? ExpiresAt = null, IReadOnlyList<string?>? Scopes = null);
 
-    internal sealed record Command(CommandScope Scope, Body Body) : IRequest<Result<Response>>;
+    internal sealed record Command(string Actor, TenantScope Scope, Body Body) : IRequest<Result<Response>>;
 
     /// <summary>The new key with its secret.</summary>
     [Example(
         """
-            {"id": 2, "name": "deploy", "key": "exp_shown_this_once", "created_at": "2026-11-22T12:00:00Z", "expires_at": null}
+            {"id": 2, "name": "deploy", "key": "exp_shown_this_once", "scopes": ["read", "write"],
+                "created_at": "2026-11-22T12:00:00Z", "expires_at": null}
             """
     )]
-    internal sealed record Response(long Id, string Name, string Key, DateTime CreatedAt, DateTime? ExpiresAt);
+    internal sealed record Response(long Id, string Name, string Key, string[] Scopes, DateTime CreatedAt, DateTime? ExpiresAt);
 
     internal sealed class Validator : AbstractValidator<Command>
     {
         public Validator(TimeProvider clock)
         {
             RuleFor(c => c.Body.Name).Required(255);
+            RuleFor(c => c.Body.Scopes)
+                .Must(scopes => scopes is null || (scopes.Count is > 0 and <= 3 && scopes.All(scope => Roles.KnownScopes.Contains(scope))))
+                .WithMessage($"These must be some of: {string.Join(", ", Roles.KnownScopes)}. Without them, a key has all.");
             RuleFor(c => c.Body.ExpiresAt)
                 .Must(at => at is null || (at > clock.GetUtcNow() && at.Value.UtcDateTime.Year < 9999))
                 .WithMessage("This must be in the future, and before the year 9999.");
@@ -43,13 +47,13 @@ internal static class CreateApiKey
     {
         private const string Sql = $"""
             WITH created AS (
-                INSERT INTO api_keys (name, hash, environment_id, created_by, expires_at)
-                VALUES (@Name, @Hash, @EnvironmentId, @Actor, @ExpiresAt)
+                INSERT INTO api_keys (name, hash, environment_id, project_id, scopes, created_by, expires_at)
+                VALUES (@Name, @Hash, @EnvironmentId, @ProjectId, @Scopes, @Actor, @ExpiresAt)
                 RETURNING *
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
-                SELECT environment_id, @Actor, 'api_key.created', 'api_key', id,
-                       jsonb_build_object('name', name, 'expires_at', instant(expires_at)) FROM created
+                INSERT INTO audit_log (environment_id, project_id, actor, action, object_type, object_id, after)
+                SELECT environment_id, project_id, @Actor, 'api_key.created', 'api_key', id,
+                       jsonb_build_object('name', name, 'of', @Word::text, 'scopes', scopes, 'expires_at', instant(expires_at)) FROM created
             )
             SELECT {ApiKeyView.Columns} FROM created k
             """;
@@ -61,15 +65,21 @@ internal static class CreateApiKey
                 Sql,
                 new
                 {
+                    command.Actor,
                     command.Scope.EnvironmentId,
-                    command.Scope.Actor,
+                    command.Scope.ProjectId,
+                    command.Scope.Word,
+                    // Each scope includes those before it.
+                    Scopes = Roles.ScopesOf(
+                        command.Body.Scopes is { } asked ? Roles.OfScopes([.. asked.Select(scope => scope!)]) : Role.Admin
+                    ),
                     Name = command.Body.Name!.Trim(),
                     Hash = Secret.Hash(secret),
                     ExpiresAt = command.Body.ExpiresAt?.UtcDateTime,
                 },
                 cancellationToken
             );
-            return new Response(key!.Id, key.Name, secret, key.CreatedAt, key.ExpiresAt);
+            return new Response(key!.Id, key.Name, secret, key.Scopes, key.CreatedAt, key.ExpiresAt);
         }
     }
 }

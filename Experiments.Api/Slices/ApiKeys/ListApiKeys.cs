@@ -6,16 +6,16 @@ using MediatR;
 
 namespace Experiments.Api.Slices.ApiKeys;
 
-/// <summary>Lists the keys of an environment, newest first, the revoked ones too, and never a secret.</summary>
+/// <summary>Lists the keys of an environment, a project or the instance, newest first, the revoked ones too, and never a secret.</summary>
 internal static class ListApiKeys
 {
-    public static void Map(RouteGroupBuilder keys) =>
-        keys.MapGet("/", context => context.Get(new Query(context.Environment.Id, context.Page, context.Address)))
-            .WithOperation("listApiKeys", "List the API keys of the environment, without secrets")
+    public static void Map(RouteGroupBuilder keys, string scope) =>
+        keys.MapGet("/", context => context.Get(new Query(context.Tenant, context.Page, context.Address)))
+            .WithOperation($"list{scope}ApiKeys", $"List the API keys of the {scope.ToLowerInvariant()}, without secrets")
             .HasPaging()
             .Returns<Listing<ApiKeyView>>();
 
-    internal sealed record Query(long EnvironmentId, Page Page, Uri Address) : IRequest<Result<Listing<ApiKeyView>>>, IPaged;
+    internal sealed record Query(TenantScope Scope, Page Page, Uri Address) : IRequest<Result<Listing<ApiKeyView>>>, IPaged;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
@@ -26,8 +26,10 @@ internal static class ListApiKeys
     {
         private const string Sql = $"""
             SELECT total.count, {ApiKeyView.Columns}
-            FROM (SELECT count(*) FROM api_keys WHERE environment_id = @EnvironmentId) total
-            LEFT JOIN (SELECT * FROM api_keys WHERE environment_id = @EnvironmentId ORDER BY id DESC LIMIT @Limit OFFSET @Offset) k ON true
+            FROM (SELECT count(*) FROM api_keys t WHERE {TenantScope.Within}) total
+            LEFT JOIN (
+                SELECT * FROM api_keys t WHERE {TenantScope.Within} ORDER BY id DESC LIMIT @Limit OFFSET @Offset
+            ) k ON true
             ORDER BY k.id DESC
             """;
 
@@ -37,7 +39,8 @@ internal static class ListApiKeys
                 Sql,
                 new
                 {
-                    query.EnvironmentId,
+                    query.Scope.EnvironmentId,
+                    query.Scope.ProjectId,
                     query.Page.Limit,
                     query.Page.Offset,
                 },

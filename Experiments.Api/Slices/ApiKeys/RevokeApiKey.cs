@@ -9,24 +9,25 @@ namespace Experiments.Api.Slices.ApiKeys;
 /// <summary>Takes a key out of force, here at once and on every replica within seconds.</summary>
 internal static class RevokeApiKey
 {
-    public static void Map(RouteGroupBuilder keys) =>
-        keys.MapDelete("/{id}", context => context.Delete(() => new Command(context.Scope, context.Id)))
-            .WithOperation("revokeApiKey", "Revoke an API key")
+    public static void Map(RouteGroupBuilder keys, string scope) =>
+        keys.MapDelete("/{key}", context => context.Delete(() => new Command(context.Actor, context.Tenant, context.RouteId("key"))))
+            .WithOperation($"revoke{scope}ApiKey", $"Revoke an API key of the {scope.ToLowerInvariant()}")
             .ReturnsNothing()
             .FailsWith(Problem.NoApiKey);
 
-    internal sealed record Command(CommandScope Scope, long Id) : IRequest<Result<Nothing>>;
+    internal sealed record Command(string Actor, TenantScope Scope, long Id) : IRequest<Result<Nothing>>;
 
     internal sealed class Handler(Db db, AccessCache access) : IRequestHandler<Command, Result<Nothing>>
     {
         private const string Sql = $"""
             WITH revoked AS (
-                UPDATE api_keys SET revoked_at = clock_timestamp()
-                WHERE id = @Id AND environment_id = @EnvironmentId AND revoked_at IS NULL
+                UPDATE api_keys t SET revoked_at = clock_timestamp()
+                WHERE id = @Id AND {TenantScope.Within} AND revoked_at IS NULL
                 RETURNING *
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before)
-                SELECT environment_id, @Actor, 'api_key.revoked', 'api_key', id, jsonb_build_object('name', name) FROM revoked
+                INSERT INTO audit_log (environment_id, project_id, actor, action, object_type, object_id, before)
+                SELECT environment_id, project_id, @Actor, 'api_key.revoked', 'api_key', id,
+                       jsonb_build_object('name', name, 'of', @Word::text, 'scopes', scopes) FROM revoked
             )
             SELECT {ApiKeyView.Columns} FROM revoked k
             """;
@@ -38,8 +39,10 @@ internal static class RevokeApiKey
                 new
                 {
                     command.Id,
+                    command.Actor,
                     command.Scope.EnvironmentId,
-                    command.Scope.Actor,
+                    command.Scope.ProjectId,
+                    command.Scope.Word,
                 },
                 cancellationToken
             );

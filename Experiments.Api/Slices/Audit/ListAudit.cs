@@ -7,39 +7,33 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Audit;
 
-/// <summary>Lists who changed what in an environment, newest first.</summary>
+/// <summary>Lists who changed what in an environment, in a project with all its environments, or in the instance; newest first.</summary>
 internal static class ListAudit
 {
-    public static void Map(RouteGroupBuilder environment) =>
-        environment
+    public static void Map(RouteGroupBuilder group, string scope) =>
+        group
             .MapGet(
                 "/audit",
                 context =>
                     context.Get(
-                        new Query(
-                            context.Environment.Id,
-                            context.Query["object_type"],
-                            context.Query["object_id"],
-                            context.Page,
-                            context.Address
-                        )
+                        new Query(context.Tenant, context.Query["object_type"], context.Query["object_id"], context.Page, context.Address)
                     )
             )
             .WithTags("Audit")
-            .WithOperation("listAudit", "List the audit log, newest first")
+            .WithOperation($"list{scope}Audit", $"List the audit log of the {scope.ToLowerInvariant()}, newest first")
             .HasQuery("object_type", "Only changes of this kind of object.", "experiment")
             .HasQuery("object_id", "Only changes of the object with this id; goes with object_type.", "1")
             .HasPaging()
             .Returns<Listing<Entry>>();
 
-    internal sealed record Query(long EnvironmentId, string? ObjectType, string? ObjectId, Page Page, Uri Address)
+    internal sealed record Query(TenantScope Scope, string? ObjectType, string? ObjectId, Page Page, Uri Address)
         : IRequest<Result<Listing<Entry>>>,
             IPaged;
 
     /// <summary>One change: who, what, before, after, when.</summary>
     [Example(
         """
-            {"id": 9, "at": "2026-11-22T12:30:00Z", "actor": "alice@example.com", "action": "experiment.started",
+            {"id": 9, "environment": "nYdVidOgY3xmcaFZEvZo5v", "at": "2026-11-22T12:30:00Z", "actor": "alice@example.com", "action": "experiment.started",
                 "object_type": "experiment",
              "object_id": 1, "before": {"status": "created"}, "after": {"status": "running"}}
             """
@@ -47,6 +41,9 @@ internal static class ListAudit
     internal record Entry
     {
         public required long Id { get; init; }
+
+        /// <summary>The key of the environment; null for what belongs to a project or to the instance.</summary>
+        public required string? Environment { get; init; }
 
         public required DateTime At { get; init; }
 
@@ -69,7 +66,7 @@ internal static class ListAudit
         {
             this.RulesForPage();
             RuleFor(query => query.ObjectType)
-                .OneOf("admin", "api_key", "cohort", "environment", "experiment", "feature", "holdout", "metric");
+                .OneOf("admin", "api_key", "cohort", "environment", "experiment", "feature", "holdout", "metric", "project");
             RuleFor(query => query.ObjectId).Must(id => id is null || ObjectIds.In(id) is not null).WithMessage("This must be an id.");
             RuleFor(query => query.ObjectType)
                 .NotNull()
@@ -80,18 +77,26 @@ internal static class ListAudit
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Listing<Entry>>>
     {
-        private const string Sql = """
+        // With the parameters known, only the branch that they decide on is left.
+        private const string Within = """
+            CASE WHEN @EnvironmentId::bigint IS NOT NULL THEN environment_id = @EnvironmentId
+                 WHEN @ProjectId::bigint IS NOT NULL
+                     THEN project_id = @ProjectId OR environment_id IN (SELECT id FROM environments WHERE project_id = @ProjectId)
+                 ELSE true END
+            """;
+
+        private const string Sql = $"""
             WITH total AS (
                 SELECT count(*) FROM audit_log
-                WHERE environment_id = @EnvironmentId AND (@Type::text IS NULL OR object_type = @Type)
+                WHERE {Within} AND (@Type::text IS NULL OR object_type = @Type)
                     AND (@Id::bigint IS NULL OR object_id = @Id)
             )
-            SELECT total.count, a.id, a.at, a.actor, a.action, a.object_type, a.object_id,
+            SELECT total.count, a.id, (SELECT key FROM environments e WHERE e.id = a.environment_id) AS environment, a.at, a.actor, a.action, a.object_type, a.object_id,
                    COALESCE(a.before, 'null')::text AS before, COALESCE(a.after, 'null')::text AS after
             FROM total
             LEFT JOIN (
                 SELECT * FROM audit_log
-                WHERE environment_id = @EnvironmentId AND (@Type::text IS NULL OR object_type = @Type)
+                WHERE {Within} AND (@Type::text IS NULL OR object_type = @Type)
                     AND (@Id::bigint IS NULL OR object_id = @Id)
                 ORDER BY id DESC
                 LIMIT @Limit OFFSET @Offset
@@ -105,7 +110,8 @@ internal static class ListAudit
                 Sql,
                 new
                 {
-                    query.EnvironmentId,
+                    query.Scope.EnvironmentId,
+                    query.Scope.ProjectId,
                     Type = query.ObjectType,
                     Id = ObjectIds.In(query.ObjectId),
                     query.Page.Limit,

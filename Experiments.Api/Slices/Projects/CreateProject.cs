@@ -35,8 +35,9 @@ internal static class CreateProject
             WITH created AS (
                 INSERT INTO projects (name, organisation) VALUES (@Name, @Organisation) RETURNING id, name, organisation, created_at
             ), logged AS (
-                INSERT INTO audit_log (actor, action, object_type, object_id, after)
-                SELECT @Actor, 'project.created', 'project', id, jsonb_build_object('name', name, 'organisation', organisation) FROM created
+                INSERT INTO audit_log (project_id, actor, action, object_type, object_id, after)
+                SELECT id, @Actor, 'project.created', 'project', id, jsonb_build_object('name', name, 'organisation', organisation)
+                FROM created
             )
             SELECT id, name, organisation, created_at FROM created
             """;

@@ -1,5 +1,7 @@
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Slices.Admins;
+using Experiments.Api.Slices.ApiKeys;
+using Experiments.Api.Slices.Audit;
 
 namespace Experiments.Api.Slices.Projects;
 
@@ -7,6 +9,11 @@ internal static class ProjectRoutes
 {
     public static void MapProjects(this RouteGroupBuilder api)
     {
+        var instance = api.MapGroup("").RequireAuthorization(Policies.InstanceAdmin);
+        instance.MapAdmins("Instance");
+        instance.MapApiKeys("Instance");
+        ListAudit.Map(instance, "Instance");
+
         var projects = api.MapGroup("/projects").WithTags("Projects").RequireAuthorization(Policies.InstanceAdmin);
         ListProjects.Map(projects);
         CreateProject.Map(projects);
@@ -15,5 +22,7 @@ internal static class ProjectRoutes
         ListEnvironments.Map(project);
         CreateEnvironment.Map(project);
         project.MapAdmins("Project");
+        project.MapApiKeys("Project");
+        ListAudit.Map(project, "Project");
     }
 }
