@@ -24,7 +24,7 @@ internal static class Commands
                     [--from-events]                              its exposures as well, from the raw events
           Experiments.Api import flagsmith <document.json>       take over the features of a Flagsmith environment document
                     [--environment <key>]                        into this environment; into the only one there is
-          Experiments.Api health                                 exit with 0 when the service on this machine is ready
+          Experiments.Api health                                 exit with 0 when the service on this machine is alive
         """;
 
     private static readonly string[] AnyAddress = ["*", "+", "0.0.0.0", "[::]"];
@@ -212,7 +212,7 @@ internal static class Commands
         using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(3) };
         try
         {
-            using var answer = await client.GetAsync(new Uri($"{host.TrimEnd('/')}/health/ready"));
+            using var answer = await client.GetAsync(new Uri($"{host.TrimEnd('/')}/health/live"));
             return answer.IsSuccessStatusCode ? 0 : 1;
         }
         catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)

@@ -35,6 +35,7 @@ internal static class Service
         var app = builder.Build();
         app.UseHttpRules();
         app.MapHealth();
+        app.MapMetrics();
         app.MapErrorCatalogue();
         app.MapOpenApiDocument();
         app.MapDocumentationPage();

@@ -68,6 +68,7 @@ CREATE TABLE api_keys (
     FOREIGN KEY (project_id) REFERENCES projects(id)
 );
 CREATE INDEX api_keys_lookup ON api_keys USING btree (SUBSTRING(hash FROM 1 FOR 16));
+CREATE UNIQUE INDEX api_keys_in_force ON api_keys USING btree (hash) WHERE (revoked_at IS NULL);
 CREATE INDEX api_keys_environment ON api_keys USING btree (environment_id, id);
 
 -- Every change, written by the statement that makes it. Append-only.

@@ -76,6 +76,7 @@ public sealed class CreateTenants : TableMigration
             COMMENT ON COLUMN api_keys.hash IS 'SHA-256 of the secret, which itself is never stored.';
             -- A key is found by half of its hash and then compared whole, in constant time, by the service.
             CREATE INDEX api_keys_lookup ON api_keys (substring(hash FROM 1 FOR 16));
+            CREATE UNIQUE INDEX api_keys_in_force ON api_keys (hash) WHERE revoked_at IS NULL;
             CREATE INDEX api_keys_environment ON api_keys (environment_id, id);
 
             CREATE TABLE audit_log (

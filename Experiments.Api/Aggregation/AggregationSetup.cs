@@ -8,5 +8,6 @@ internal static class AggregationSetup
         services.AddSingleton<UnreadableDefinitions>();
         services.AddSingleton<AggregationWorker>();
         services.AddHostedService(provider => provider.GetRequiredService<AggregationWorker>());
+        services.AddHostedService<AggregationSampler>();
     }
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics.Metrics;
 using Dapper;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Startup;
@@ -26,19 +25,10 @@ internal sealed class UnreadableDefinitions
         """;
 
     private readonly ILogger<UnreadableDefinitions> _logger;
-    private readonly Counter<long> _skipped;
+    private readonly Instruments _instruments;
 
-    public UnreadableDefinitions(ILogger<UnreadableDefinitions> logger, IMeterFactory meters)
-    {
-        _logger = logger;
-        _skipped = meters
-            .Create(Telemetry.Meter)
-            .CreateCounter<long>(
-                "experiments.aggregation.unreadable_definitions",
-                "{definition}",
-                "Experiments and metrics that were skipped because their definition can't be read."
-            );
-    }
+    public UnreadableDefinitions(ILogger<UnreadableDefinitions> logger, Instruments instruments) =>
+        (_logger, _instruments) = (logger, instruments);
 
     /// <summary>Records the skipped definitions in the transaction of the batch.</summary>
     public async Task Save(NpgsqlConnection connection, IReadOnlyCollection<UnreadableDefinition> found)
@@ -48,7 +38,7 @@ internal sealed class UnreadableDefinitions
             return;
         }
 
-        _skipped.Add(found.Count);
+        _instruments.UnreadableDefinitions.Add(found.Count);
         var recorded = await connection.QueryAsync<UnreadableDefinition>(
             Record,
             new

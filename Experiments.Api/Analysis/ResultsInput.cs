@@ -66,6 +66,12 @@ internal sealed record ResultsInput(
     /// <summary>Since when its exposures have not been counted because its definition cannot be read, or null.</summary>
     public DateTime? UnreadableSince { get; init; }
 
+    /// <summary>The action that was recommended when results were last stored; null before.</summary>
+    public string? Recommended { get; init; }
+
+    /// <summary>Whether the sample ratio was broken then.</summary>
+    public bool WasBroken { get; init; }
+
     /// <summary>The rollout, if it is lower than it has been; null otherwise.</summary>
     public decimal? LoweredTo { get; init; }
 
@@ -101,6 +107,8 @@ internal sealed record ResultsInput(
             EventsCounted = row.EventsCounted,
             Epoch = row.Epoch,
             LoweredTo = row.LoweredTo,
+            Recommended = row.Recommended,
+            WasBroken = row.WasBroken,
             Planned = row is { PlannedEffect: { } effect, PlannedAlpha: { } alpha } ? (effect, alpha) : null,
         };
     }
@@ -129,6 +137,8 @@ internal sealed record ResultsInput(
         long EventsNotCounted,
         long EventsCounted,
         string? Evidence,
+        string? Recommended,
+        bool WasBroken,
         int Epoch,
         DateTime? UnreadableSince,
         long? Needed,

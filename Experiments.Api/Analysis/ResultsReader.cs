@@ -54,6 +54,9 @@ internal sealed class ResultsReader(ILogger<ResultsService> logger)
                (SELECT GREATEST(COALESCE(sum(n.count), 0)::bigint - e.events_before, 0) FROM event_names n
                    WHERE n.environment_id = e.environment_id) AS events_counted,
                (SELECT r.evidence FROM results r WHERE r.experiment_id = e.id)::text AS evidence,
+               (SELECT r.payload->'recommendation'->>'action' FROM results r WHERE r.experiment_id = e.id) AS recommended,
+               COALESCE((SELECT r.payload->'sample_ratio'->>'is_healthy' = 'false' FROM results r
+                   WHERE r.experiment_id = e.id), false) AS was_broken,
                COALESCE((SELECT r.epoch FROM results r WHERE r.experiment_id = e.id), 0) AS epoch,
                (SELECT u.since FROM unreadable_definitions u WHERE u.experiment_id = e.id AND u.link_id IS NULL) AS unreadable_since,
                (e.plan->>'recommended_sample_size')::bigint AS needed,

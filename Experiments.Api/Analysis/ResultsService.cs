@@ -1,8 +1,11 @@
 using System.Data;
+using System.Diagnostics;
 using Dapper;
+using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Settings;
+using Experiments.Api.Platform.Startup;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
@@ -16,6 +19,7 @@ internal sealed class ResultsService(
     NpgsqlDataSource source,
     ResultsReader reader,
     IOptions<ResultsOptions> options,
+    Instruments instruments,
     ILogger<ResultsService> logger
 )
 {
@@ -63,12 +67,21 @@ internal sealed class ResultsService(
     /// <param name="ct">Ends it.</param>
     public async Task<Computation> Compute(long experimentId, bool isLook, CancellationToken ct)
     {
+        var began = Stopwatch.GetTimestamp();
         try
         {
-            return await Run(experimentId, isLook, ct).OrDetach(ct);
+            var outcome = await Run(experimentId, isLook, ct).OrDetach(ct);
+            if (outcome == Computation.Done)
+            {
+                instruments.Results.Add(1, Outcome("computed"));
+                instruments.ResultsDuration.Record(Stopwatch.GetElapsedTime(began).TotalSeconds);
+            }
+
+            return outcome;
         }
         catch (Exception exception) when (!ct.IsCancellationRequested)
         {
+            instruments.Results.Add(1, Outcome("failed"));
             logger.ResultsFailed(exception, experimentId);
             await using var connection = await source.OpenConnectionAsync(ct);
             await connection.ExecuteAsync(Blame, new { experimentId, error = Problem.ResultsFailed.Advice });
@@ -98,6 +111,11 @@ internal sealed class ResultsService(
                 input,
                 (metric, exception) => logger.MetricFailed(exception, metric, experimentId)
             );
+            if (isLook)
+            {
+                Count(input, results);
+            }
+
             await using var keeping = await source.OpenConnectionAsync(ct);
             await keeping.ExecuteAsync(
                 Keep,
@@ -116,6 +134,23 @@ internal sealed class ResultsService(
         }
 
         return Computation.Done;
+    }
+
+    /// <summary>The tag of what became of a request for results.</summary>
+    public static KeyValuePair<string, object?> Outcome(string outcome) => new("outcome", outcome);
+
+    // Against what was stored before; the first results change nothing.
+    private void Count(ResultsInput before, ResultsView now)
+    {
+        if (before.Recommended is { } recommended && recommended != Words.Of(now.Recommendation.Action))
+        {
+            instruments.RecommendationsChanged.Add(1);
+        }
+
+        if (now.SampleRatio.IsHealthy is false && !before.WasBroken)
+        {
+            instruments.SampleRatioAlarms.Add(1);
+        }
     }
 
     private static string? Incomplete(long experimentId, DateTime? since) =>

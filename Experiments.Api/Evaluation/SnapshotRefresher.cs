@@ -14,6 +14,7 @@ internal sealed class SnapshotRefresher(
     DatabaseServer database,
     Snapshots snapshots,
     Readiness readiness,
+    Instruments instruments,
     ILogger<SnapshotRefresher> logger
 ) : BackgroundService
 {
@@ -27,6 +28,12 @@ internal sealed class SnapshotRefresher(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        instruments.Observe(
+            "experiments.snapshots.age",
+            "s",
+            "The time since flags were last confirmed to match the database.",
+            () => snapshots.Age.TotalSeconds
+        );
         var isAway = false;
         while (!stoppingToken.IsCancellationRequested)
         {

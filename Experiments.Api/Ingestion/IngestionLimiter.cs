@@ -8,7 +8,7 @@ namespace Experiments.Api.Ingestion;
 /// Limits how much is ingested at a time to the available memory. Anyone may send events, so a body is charged for the bytes received,
 /// not for its declared length. Small bodies, which are the majority, never wait for large ones.
 /// </summary>
-internal sealed class IngestionLimiter : IDisposable
+internal sealed class IngestionLimiter(IngestionShares shares) : IDisposable
 {
     private const int Unit = 1024;
 
@@ -19,6 +19,11 @@ internal sealed class IngestionLimiter : IDisposable
     // At most sixteen bodies are processed at a time, each up to 5 MiB plus its parsed events. Some slots are reserved for small bodies.
     private readonly ConcurrencyLimiter _working = Limiter(16, 512);
     private readonly ConcurrencyLimiter _workingOnLarge = Limiter(12, 512);
+
+    // Large bodies of one environment leave places to those of others.
+    private readonly PartitionedRateLimiter<long> _largeOfOne = PartitionedRateLimiter.Create<long, long>(environment =>
+        RateLimitPartition.GetConcurrencyLimiter(environment, _ => Options(8, 512))
+    );
 
     /// <summary>Reads the events of a request, and passes them on while it holds a processing slot.</summary>
     public async Task<Result<T>> Take<T>(
@@ -31,18 +36,22 @@ internal sealed class IngestionLimiter : IDisposable
         where T : class
     {
         var leases = new List<RateLimitLease>();
-        var taken = 0;
+        var (taken, isOverdrawn) = (0, false);
+        var address = request.HttpContext.Connection.RemoteIpAddress;
         try
         {
             var body = await RequestBody.ReadEvents(request, Room, ct);
             if (body.Failure is { } unread)
             {
-                return unread;
+                return isOverdrawn ? Problem.TooMuchAtOnce : unread;
             }
 
             // A compressed body may be large when unpacked, so it never counts as small.
             var isLarge = body.Value!.Length > RequestBody.SmallEvents || RequestBody.IsPacked(request);
-            if ((isLarge && !await Wait(_workingOnLarge, 1)) || !await Wait(_working, 1))
+            if (
+                (isLarge && !(await Turn(_largeOfOne.AcquireAsync(environmentId, 1, ct)) && await Wait(_workingOnLarge, 1)))
+                || !await Wait(_working, 1)
+            )
             {
                 body.Value.Dispose();
                 return Problem.Unavailable;
@@ -54,12 +63,19 @@ internal sealed class IngestionLimiter : IDisposable
         finally
         {
             leases.ForEach(lease => lease.Dispose());
+            shares.GiveBack(environmentId, address, taken);
         }
 
         // A body waits only for its first piece beyond the size of a small body. If bodies waited for more while holding some memory,
         // they could deadlock.
         ValueTask<bool> Room(int bytes)
         {
+            if (!shares.TryTake(environmentId, address, bytes))
+            {
+                isOverdrawn = true;
+                return new(false);
+            }
+
             var before = taken;
             taken += bytes;
             return taken <= RequestBody.SmallEvents ? Wait(_small, Units(bytes))
@@ -68,11 +84,13 @@ internal sealed class IngestionLimiter : IDisposable
         }
 
         // A request that times out here was not too slow. There was no capacity for it.
-        async ValueTask<bool> Wait(ConcurrencyLimiter limiter, int permits)
+        ValueTask<bool> Wait(ConcurrencyLimiter limiter, int permits) => Turn(limiter.AcquireAsync(permits, ct));
+
+        async ValueTask<bool> Turn(ValueTask<RateLimitLease> turn)
         {
             try
             {
-                return Keep(await limiter.AcquireAsync(permits, ct));
+                return Keep(await turn);
             }
             catch (OperationCanceledException)
             {
@@ -95,17 +113,18 @@ internal sealed class IngestionLimiter : IDisposable
         _large.Dispose();
         _working.Dispose();
         _workingOnLarge.Dispose();
+        _largeOfOne.Dispose();
     }
 
-    private static ConcurrencyLimiter Limiter(int permits, int queue) =>
-        new(
-            new()
-            {
-                PermitLimit = permits,
-                QueueLimit = queue,
-                QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
-            }
-        );
+    private static ConcurrencyLimiter Limiter(int permits, int queue) => new(Options(permits, queue));
+
+    private static ConcurrencyLimiterOptions Options(int permits, int queue) =>
+        new()
+        {
+            PermitLimit = permits,
+            QueueLimit = queue,
+            QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
+        };
 
     private static async Task<Result<EventBatch>> Read(
         RequestBody.Lent body,

@@ -1,3 +1,6 @@
+using Experiments.Api.Platform.Settings;
+using Microsoft.Extensions.Options;
+
 namespace Experiments.Api.Ingestion;
 
 /// <summary>Ingestion: receives events, stores them, and drops them when they are old.</summary>
@@ -7,6 +10,7 @@ internal static class IngestionSetup
     {
         services.AddSingleton<Partitions>();
         services.AddSingleton<EventWriter>();
+        services.AddSingleton(provider => new IngestionShares(provider.GetRequiredService<IOptions<EventOptions>>().Value.ShareByAddress));
         services.AddSingleton<IngestionLimiter>();
         services.AddHostedService<RetentionJob>();
     }

@@ -100,7 +100,7 @@ internal sealed record Problem(int Status, string Code, string Advice)
     public static readonly Problem NoApiKey = new(
         404,
         "api_key.not_found",
-        "This environment has no active API key with this id. List the API keys to find the right id."
+        "There is no active API key with this id here. List the API keys to find the right id."
     );
 
     public static readonly Problem WrongMethod = new(
@@ -254,6 +254,12 @@ internal sealed record Problem(int Status, string Code, string Advice)
         429,
         "results.too_soon",
         "A refresh was requested recently. Request it again after the seconds in Retry-After, or read the current results."
+    );
+
+    public static readonly Problem TooMuchAtOnce = new(
+        429,
+        "events.too_much_at_once",
+        "Too many events of this environment or from this address are being received at once. Retry after the seconds in Retry-After."
     );
 
     public static readonly Problem ResultsFailed = new(

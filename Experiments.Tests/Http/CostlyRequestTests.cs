@@ -160,19 +160,26 @@ public class CostlyRequestTests(SharedService service) : IClassFixture<SharedSer
     }
 
     [Fact]
-    public async Task Large_bodies_come_through_beside_others_that_do_not_end()
+    public async Task Large_bodies_of_one_environment_are_limited_and_those_of_others_come_through()
     {
         var given = await Given.AnEnvironment(service);
+        var others = await Given.AnEnvironment(service);
         var at = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
         var value = new string('x', 4000);
         string Event(int n, int e) => $$"""{"event": "e", "identifier": "{{n}}-{{e}}", "value": "{{value}}", "timestamp": {{at}}}""";
         string Body(int n) => $$"""{"events": [{{string.Join(',', Enumerable.Range(0, 800).Select(e => Event(n, e)))}}]}""";
         string[] bodies = [.. Enumerable.Range(0, 12).Select(Body)];
 
-        var replies = await Task.WhenAll(bodies.Select(body => given.Sdk.PostText("/v1/events", body)));
+        var sent = bodies.Select(body => given.Sdk.PostText("/v1/events", body)).ToList();
+        var meanwhile = await Task.WhenAll(
+            Enumerable.Range(0, 20).Select(n => others.Sdk.PostText("/v1/events", n < 2 ? Body(n) : $$"""{"events": [{{Event(n, 0)}}]}"""))
+        );
+        var replies = await Task.WhenAll(sent);
 
         replies.Count(reply => reply.Code == 202).ShouldBeGreaterThan(0);
-        replies.ShouldAllBe(reply => reply.Code == 202 || reply.Code == 503);
+        replies.ShouldAllBe(reply => reply.Code == 202 || reply.Code == 429 || reply.Code == 503);
+        replies.Where(reply => reply.Code == 429).ShouldAllBe(reply => reply.Headers.RetryAfter != null);
+        meanwhile.ShouldAllBe(reply => reply.Code == 202);
     }
 
     [Fact]

@@ -95,6 +95,27 @@ public class StartAndStopTests(TestCluster cluster)
     }
 
     [Fact]
+    public async Task While_the_schema_is_an_older_one_everything_but_liveness_is_503()
+    {
+        var database = await cluster.NewDatabase();
+        var app = await TestService.Start(database, "--Logging:LogLevel:Default=None");
+        var client = new Client(new Uri(app.Urls.First()), $"Api-Key {TestService.AdminKey}");
+        (await client.Get("/api/v1/projects/")).Must(200);
+
+        await Migrator.Run(database, 0, CancellationToken.None);
+        await Given.Eventually(async () =>
+            (await client.Get("/health/ready")).Code == 503 && (await client.Get("/api/v1/projects/")).Code == 503
+        );
+        (await client.Get("/api/v1/projects/")).Headers.RetryAfter.ShouldNotBeNull();
+        (await client.Get("/health/live")).Must(200)["version"].GetValue<string>().ShouldNotBeEmpty();
+
+        await Migrator.Run(database, null, CancellationToken.None);
+        await Given.Eventually(async () => (await client.Get("/health/ready")).Code == 200);
+        await app.StopAsync();
+        await app.DisposeAsync();
+    }
+
+    [Fact]
     public async Task A_new_admin_key_takes_the_place_of_the_one_given_before()
     {
         var database = await cluster.NewDatabase();

@@ -11,6 +11,9 @@ public sealed class Replica : IAsyncDisposable
 
     private Replica(Process process, Uri address) => (_process, Address) = (process, address);
 
+    /// <summary>The lines that it has logged so far.</summary>
+    public System.Collections.Concurrent.ConcurrentQueue<string> Output { get; } = new();
+
     public Uri Address { get; }
 
     /// <summary>Speaks as the instance admin.</summary>
@@ -60,8 +63,16 @@ public sealed class Replica : IAsyncDisposable
                 RedirectStandardOutput = true,
             }
         )!;
+        var replica = new Replica(process, address);
+        process.OutputDataReceived += (_, line) =>
+        {
+            if (line.Data is { } text)
+            {
+                replica.Output.Enqueue(text);
+            }
+        };
         process.BeginOutputReadLine();
-        return new(process, address);
+        return replica;
     }
 
     public void Kill() => _process.Kill();

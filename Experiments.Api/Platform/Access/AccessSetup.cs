@@ -71,6 +71,12 @@ internal static class AccessSetup
                         issuers.KeysOf(token.Issuer, keyId, metadata);
                     options.Events = new JwtBearerEvents
                     {
+                        OnAuthenticationFailed = context =>
+                        {
+                            // The library's messages name what is wrong with the token, and leave out what could be personal.
+                            context.HttpContext.Features.Set(new RefusalReason($"bad token: {context.Exception.GetType().Name}"));
+                            return Task.CompletedTask;
+                        },
                         OnTokenValidated = context =>
                         {
                             if (context.Principal?.FindFirst("sub")?.Value is { } subject && Actor.IsSubject(subject))

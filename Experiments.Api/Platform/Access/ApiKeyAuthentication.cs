@@ -34,15 +34,23 @@ internal sealed class ApiKeyAuthentication(
     {
         if (Request.Headers.Authorization.Count == 0)
         {
+            Context.Features.Set(new RefusalReason("no credential"));
             return AuthenticateResult.NoResult();
         }
 
         if (TrySecret(Request) is not { } secret)
         {
+            Context.Features.Set(new RefusalReason("not a single Api-Key or bearer token"));
             return AuthenticateResult.Fail("Not a single Api-Key.");
         }
 
-        return await access.Identify(secret, Context.RequestAborted) ?? AuthenticateResult.Fail("No such key.");
+        if (await access.Identify(secret, Context.RequestAborted) is { } known)
+        {
+            return known;
+        }
+
+        Context.Features.Set(new RefusalReason("unknown, expired or revoked API key"));
+        return AuthenticateResult.Fail("No such key.");
     }
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)

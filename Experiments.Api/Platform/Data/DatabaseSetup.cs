@@ -65,6 +65,12 @@ internal static class DatabaseSetup
         // server to cancel would block a thread, and if the server hangs, soon all of them.
         Default("Timeout", 5);
         Default("Cancellation Timeout", -1);
+        if ((settings.Host ?? "").Contains(',', StringComparison.Ordinal))
+        {
+            // After a failover, the new primary is found within a second.
+            Default("Host Recheck Seconds", 1);
+        }
+
         if (!(settings.Host ?? "").Split(',').Any(host => host.StartsWith('/') || host.StartsWith('@')))
         {
             // TCP keepalives detect a lost server here, as they detect a lost client there. A Unix socket does not need them.

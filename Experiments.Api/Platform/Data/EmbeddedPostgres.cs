@@ -11,6 +11,8 @@ namespace Experiments.Api.Platform.Data;
 /// </summary>
 internal sealed class EmbeddedPostgres : IAsyncDisposable
 {
+    private static readonly string[] Inherited = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"];
+
     private const string Role = "experiments";
 
     private readonly string _data;
@@ -201,6 +203,12 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
             RedirectStandardError = true,
             WorkingDirectory = "/",
         };
+        // The server outlives this process and needs none of its secrets.
+        foreach (var name in start.Environment.Keys.Where(name => !Inherited.Contains(name)).ToList())
+        {
+            start.Environment.Remove(name);
+        }
+
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEndAsync(ct);
         var error = process.StandardError.ReadToEndAsync(ct);

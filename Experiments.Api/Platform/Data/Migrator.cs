@@ -31,6 +31,13 @@ internal static class Migrator
             )),
     ];
 
+    /// <summary>Whether every migration that this build knows has been applied. There may be newer ones.</summary>
+    public static async Task<bool> IsCurrent(NpgsqlDataSource source, CancellationToken ct)
+    {
+        var applied = await Applied(source, ct);
+        return Known.All(known => applied.Contains(known.Number));
+    }
+
     /// <summary>Migrates up to the newest version, or up or down to <paramref name="version"/>; 0 undoes everything.</summary>
     /// <returns>The version that the schema has now.</returns>
     public static async Task<long> Run(string connectionString, long? version, CancellationToken ct)

@@ -10,7 +10,12 @@ namespace Experiments.Api.Platform.Http;
 /// Common handling of every request: its id, HEAD served as GET, rejection of requests that are too large or too early, and a response to
 /// any failure.
 /// </summary>
-internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness readiness, ILogger<ProblemHandlingMiddleware> logger)
+internal sealed class ProblemHandlingMiddleware(
+    RequestDelegate next,
+    Readiness readiness,
+    Instruments instruments,
+    ILogger<ProblemHandlingMiddleware> logger
+)
 {
     public async Task InvokeAsync(HttpContext context)
     {
@@ -44,7 +49,17 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
                 await next(context);
                 if (response.StatusCode >= 400 && !response.HasStarted && response.ContentLength is null)
                 {
+                    using var named = Named();
+                    if (response.StatusCode is 401 or 403 or 429)
+                    {
+                        Refused(context);
+                    }
+
                     await Explain(context);
+                }
+                else if (response.StatusCode is 401 or 403 or 429)
+                {
+                    Refused(context);
                 }
             }
         }
@@ -70,7 +85,35 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
 
     private static bool NeedsSchema(PathString path) => path.StartsWithSegments("/api") || IsServed(path);
 
-    private static void Stamp(HttpContext context) => context.Response.Headers["X-Request-Id"] = RequestId(context.Request);
+    // The id is in the response, and in what is logged of a refusal or a failure.
+    private static void Stamp(HttpContext context)
+    {
+        context.TraceIdentifier = RequestId(context.Request);
+        context.Response.Headers["X-Request-Id"] = context.TraceIdentifier;
+        context.Response.Headers.XContentTypeOptions = "nosniff";
+    }
+
+    // Once for each refusal: who, from where and why.
+    private void Refused(HttpContext context)
+    {
+        var status = context.Response.StatusCode;
+        instruments.RequestsRefused.Add(1, new KeyValuePair<string, object?>("status", status));
+        if (!logger.IsEnabled(LogLevel.Information))
+        {
+            return;
+        }
+
+        using var scope = Scope(context);
+        var who = Actor.Of(context.User).Name is { Length: > 0 } name ? name : "somebody";
+        logger.Refused(
+            status,
+            context.Request.Method,
+            context.Request.Path,
+            who,
+            context.Connection.RemoteIpAddress,
+            context.Features.Get<RefusalReason>()?.Text ?? context.Features.Get<RoleTooLow>()?.Explain() ?? "no access, or too much at once"
+        );
+    }
 
     // Gives a body to an answer that the framework left without one.
     private static Task Explain(HttpContext context)
@@ -107,6 +150,8 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
             _ when Failure.IsUnavailable(exception) => Problem.Unavailable,
             _ => Problem.Failed,
         };
+        using var named = Named();
+        using var scope = Scope(context);
         if (problem == Problem.Unavailable)
         {
             logger.DatabaseUnavailable(context.Request.Method, context.Request.Path, exception.Message);
@@ -126,6 +171,12 @@ internal sealed class ProblemHandlingMiddleware(RequestDelegate next, Readiness 
         && ActivityContext.TryParse(parent, request.Headers.TraceState, out var context)
             ? new Activity("request").SetParentId(context.TraceId, context.SpanId, context.TraceFlags).Start()
             : null;
+
+    // Requests are not traced unless somebody listens. Whoever is told of a failure gets the trace that its log line has.
+    private static Activity? Named() => Activity.Current is null ? new Activity("failure").Start() : null;
+
+    private IDisposable? Scope(HttpContext context) =>
+        logger.BeginScope(new Dictionary<string, object> { ["RequestId"] = context.TraceIdentifier });
 
     private static string RequestId(HttpRequest request) =>
         request.Headers["X-Request-Id"] is [{ Length: >= 1 and <= 128 } id]

@@ -1,7 +1,9 @@
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Settings;
 using MediatR;
 using Microsoft.AspNetCore.Http.Extensions;
+using Microsoft.Extensions.Options;
 
 namespace Experiments.Api.Platform.Http;
 
@@ -35,11 +37,11 @@ internal sealed class RequestContext(HttpContext http)
 
     public Page Page => Page.From(Query);
 
-    /// <summary>The address of this request, as far as the client can be believed.</summary>
+    /// <summary>The address of this request: as the operator has said, or else as far as the client can be believed.</summary>
     public Uri Address =>
-        Uri.TryCreate(http.Request.GetEncodedUrl(), UriKind.Absolute, out var address)
-            ? address
-            : throw new BadHttpRequestException("The Host header is not the name of a host.");
+        Resolve<IOptions<RequestOptions>>().Value.PublicAddress is { } known ? new(known, http.Request.GetEncodedPathAndQuery())
+        : Uri.TryCreate(http.Request.GetEncodedUrl(), UriKind.Absolute, out var address) ? address
+        : throw new BadHttpRequestException("The Host header is not the name of a host.");
 
     private string[]? IfMatch { get; set; }
 

@@ -16,7 +16,7 @@ internal sealed class DocumentTransformer : IOpenApiDocumentTransformer
         document.Info = new OpenApiInfo
         {
             Title = "Experiments",
-            Version = "v1",
+            Version = Startup.Build.Version,
             Description =
                 "Experiments on multivariate feature flags. Every refusal is a problem (RFC 9457) with a stable `code`; a trailing "
                 + "slash is optional everywhere.",

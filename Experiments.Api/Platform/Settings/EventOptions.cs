@@ -7,4 +7,10 @@ internal sealed class EventOptions
 
     /// <summary>How long events are kept that no experiment needs.</summary>
     public TimeSpan Retention { get; set; } = TimeSpan.FromDays(400);
+
+    /// <summary>
+    /// Whether each address may only hold a share of the memory for events. For services whose clients are direct, or whose proxies say whom
+    /// they speak for.
+    /// </summary>
+    public bool ShareByAddress { get; set; }
 }

@@ -10,4 +10,10 @@ internal sealed class RequestOptions
 
     /// <summary>How long to go on answering after the service was told to stop, so that balancers notice.</summary>
     public TimeSpan Drain { get; set; } = TimeSpan.Zero;
+
+    /// <summary>
+    /// The address by which clients know the service, such as <c>https://experiments.example</c>, for the links in responses. Without it,
+    /// they are made of the Host header.
+    /// </summary>
+    public Uri? PublicAddress { get; set; }
 }

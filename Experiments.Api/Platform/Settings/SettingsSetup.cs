@@ -14,6 +14,10 @@ internal static class SettingsSetup
                 "Requests:Deadline must be more than 0 and at most 10 minutes, for example 00:00:03."
             )
             .Validate(
+                options => options.PublicAddress is not { } address || (address.IsAbsoluteUri && address.Scheme is "http" or "https"),
+                "Requests:PublicAddress must be an absolute address, for example https://experiments.example."
+            )
+            .Validate(
                 options => options.Drain >= TimeSpan.Zero && options.Drain <= TimeSpan.FromMinutes(10),
                 "Requests:Drain must be from 0 to 10 minutes, for example 00:00:00.500."
             );

@@ -24,7 +24,8 @@ internal sealed class AdminKeys(NpgsqlDataSource source)
             await new Db(source).Row<Found>(
                 """
                 SELECT NOT EXISTS (SELECT FROM api_keys
-                    WHERE environment_id IS NULL AND project_id IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()))
+                    WHERE environment_id IS NULL AND project_id IS NULL AND revoked_at IS NULL
+                        AND (expires_at IS NULL OR expires_at > now()))
                    AND NOT EXISTS (SELECT FROM admins WHERE num_nonnulls(environment_id, project_id) = 0) AS yes
                 """,
                 null,
@@ -79,8 +80,9 @@ internal sealed class AdminKeys(NpgsqlDataSource source)
                 RETURNING *
             ), created AS (
                 INSERT INTO api_keys (name, hash, created_by)
-                SELECT @name, @Hash, 'service'
-                WHERE NOT EXISTS (SELECT FROM api_keys WHERE environment_id IS NULL AND project_id IS NULL AND hash = @Hash AND revoked_at IS NULL)
+                VALUES (@name, @Hash, 'service')
+                -- Replicas that start at the same time set the same key.
+                ON CONFLICT (hash) WHERE revoked_at IS NULL DO NOTHING
                 RETURNING *
             ), logged AS (
                 INSERT INTO audit_log (actor, action, object_type, object_id, after)

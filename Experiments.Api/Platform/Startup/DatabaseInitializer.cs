@@ -45,7 +45,7 @@ internal sealed class DatabaseInitializer(
                 var version = await Migrator.Run(database.ConnectionString, null, stoppingToken);
                 var welcome = await Prepare(stoppingToken);
                 readiness.HasSchema = true;
-                logger.Ready(version);
+                logger.Ready(Build.Version, version);
                 Print(welcome);
                 _done.TrySetResult();
                 await Watch(stoppingToken);

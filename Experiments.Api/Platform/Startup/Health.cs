@@ -10,7 +10,7 @@ internal static class Health
     public static void MapHealth(this IEndpointRouteBuilder app)
     {
         var health = app.MapGroup("/health").RequireAuthorization(Policies.Everyone).ExcludeFromDescription();
-        health.MapGet("/live", () => BufferedResponse.Of(StatusCodes.Status200OK, new State("live")));
+        health.MapGet("/live", () => BufferedResponse.Of(StatusCodes.Status200OK, new State("live", Build.Version)));
         health.MapGet(
             "/ready",
             async (Readiness readiness, IEnumerable<IReadinessCheck> checks, Db db, CancellationToken ct) =>
@@ -27,11 +27,13 @@ internal static class Health
 
                 using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
                 patience.CancelAfter(TimeSpan.FromSeconds(1));
-                await db.Row<State>("SELECT 'ready' AS status", null, patience.Token);
-                return BufferedResponse.Of(StatusCodes.Status200OK, new State("ready"));
+                await db.Row<Answered>("SELECT true AS yes", null, patience.Token);
+                return BufferedResponse.Of(StatusCodes.Status200OK, new State("ready", Build.Version));
             }
         );
     }
 
-    private sealed record State(string Status);
+    private sealed record State(string Status, string Version);
+
+    private sealed record Answered(bool Yes);
 }

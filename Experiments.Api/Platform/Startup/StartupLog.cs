@@ -3,8 +3,8 @@ namespace Experiments.Api.Platform.Startup;
 /// <summary>Log messages of startup and background jobs.</summary>
 internal static partial class StartupLog
 {
-    [LoggerMessage(LogLevel.Information, "Ready: the schema is {Version}")]
-    public static partial void Ready(this ILogger logger, long version);
+    [LoggerMessage(LogLevel.Information, "Ready: version {Version}, schema {Schema}")]
+    public static partial void Ready(this ILogger logger, string version, long schema);
 
     [LoggerMessage(LogLevel.Warning, "Database initialization failed: database unavailable ({Reason}); retrying in {Pause}")]
     public static partial void InitializationDelayed(this ILogger logger, string reason, TimeSpan pause);
@@ -17,6 +17,9 @@ internal static partial class StartupLog
 
     [LoggerMessage(LogLevel.Error, "The embedded PostgreSQL could not be restarted ({Reason}); trying again")]
     public static partial void EmbeddedPostgresNotRestarted(this ILogger logger, string reason);
+
+    [LoggerMessage(LogLevel.Warning, "The schema is {State}")]
+    public static partial void SchemaChanged(this ILogger logger, string state);
 
     [LoggerMessage(LogLevel.Warning, "No admin key exists yet: start it with EXPERIMENTS_ADMIN_KEY, or run 'keys create --instance-admin'")]
     public static partial void NoAdminKey(this ILogger logger);

@@ -10,5 +10,7 @@ internal static class StartupSetup
         services.AddHostedService<GracefulShutdown>();
         services.AddHostedService<DatabaseInitializer>();
         services.AddHostedService<IdempotencyCleanupJob>();
+        services.AddHostedService<SchemaWatch>();
+        services.AddSingleton<Instruments>();
     }
 }

@@ -33,7 +33,8 @@ internal static class ListAudit
     /// <summary>One change: who, what, before, after, when.</summary>
     [Example(
         """
-            {"id": 9, "environment": "nYdVidOgY3xmcaFZEvZo5v", "at": "2026-11-22T12:30:00Z", "actor": "alice@example.com", "action": "experiment.started",
+            {"id": 9, "environment": "nYdVidOgY3xmcaFZEvZo5v", "at": "2026-11-22T12:30:00Z",
+                "actor": "alice@example.com", "action": "experiment.started",
                 "object_type": "experiment",
              "object_id": 1, "before": {"status": "created"}, "after": {"status": "running"}}
             """
@@ -91,7 +92,8 @@ internal static class ListAudit
                 WHERE {Within} AND (@Type::text IS NULL OR object_type = @Type)
                     AND (@Id::bigint IS NULL OR object_id = @Id)
             )
-            SELECT total.count, a.id, (SELECT key FROM environments e WHERE e.id = a.environment_id) AS environment, a.at, a.actor, a.action, a.object_type, a.object_id,
+            SELECT total.count, a.id, (SELECT key FROM environments e WHERE e.id = a.environment_id) AS environment, a.at,
+                   a.actor, a.action, a.object_type, a.object_id,
                    COALESCE(a.before, 'null')::text AS before, COALESCE(a.after, 'null')::text AS after
             FROM total
             LEFT JOIN (

@@ -5,6 +5,7 @@ using Experiments.Api.Ingestion;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Http;
 using Experiments.Api.Platform.Settings;
+using Experiments.Api.Platform.Startup;
 using Microsoft.Extensions.Options;
 
 namespace Experiments.Api.Slices.Events;
@@ -61,7 +62,11 @@ internal static class SendEvents
                 services.GetRequiredService<TimeProvider>().GetUtcNow().UtcDateTime,
                 async batch =>
                 {
+                    var instruments = services.GetRequiredService<Instruments>();
+                    instruments.EventsRejected.Add(batch.Rejected.Count);
                     var added = await services.GetRequiredService<EventWriter>().Add(snapshot.EnvironmentId, batch, deadline.Token);
+                    instruments.EventsAccepted.Add(added);
+                    instruments.EventsDuplicate.Add(batch.Accepted - added);
                     return new Receipt(
                         batch.Accepted,
                         batch.Accepted - added,

@@ -5,6 +5,7 @@ using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
+using Experiments.Api.Platform.Startup;
 using FluentValidation;
 using MediatR;
 
@@ -51,7 +52,7 @@ internal static class GetResults
         }
     }
 
-    internal sealed class Handler(Db db, AggregationWorker worker, ResultsService results, ResultsRefresh refresh)
+    internal sealed class Handler(Db db, AggregationWorker worker, ResultsService results, ResultsRefresh refresh, Instruments instruments)
         : IRequestHandler<Query, Result<ResultsView>>
     {
         private static readonly TimeSpan Stale = TimeSpan.FromHours(1);
@@ -111,6 +112,10 @@ internal static class GetResults
                 await worker.CatchUp(Patience, cancellationToken);
                 row = await Compute(query, cancellationToken);
                 view = StoredJson.TryRead<ResultsView>(row?.Payload);
+            }
+            else if (query.Refresh != "true")
+            {
+                instruments.Results.Add(1, ResultsService.Outcome("cached"));
             }
 
             switch (row)
