@@ -9,6 +9,7 @@ using Experiments.Api.Slices.Experiments;
 using Experiments.Api.Slices.Features;
 using Experiments.Api.Slices.Flags;
 using Experiments.Api.Slices.Holdouts;
+using Experiments.Api.Slices.Identities;
 using Experiments.Api.Slices.Metrics;
 using Experiments.Api.Slices.Projects;
 
@@ -31,6 +32,7 @@ internal static class Api
         environment.MapMetrics();
         environment.MapHoldouts();
         environment.MapCohorts();
+        environment.MapIdentities();
         ListEventNames.Map(environment);
         environment.MapAdmins("Environment");
         environment.MapApiKeys("Environment");

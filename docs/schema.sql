@@ -482,6 +482,7 @@ CREATE TABLE results (
     evidence jsonb, -- The smallest p-values and the intersection of the intervals over the hourly looks.
     epoch integer NOT NULL DEFAULT 0, -- Raised when what was computed or found before is no longer valid, so that a computation in progress does not store it.
     looked_at timestamp with time zone, -- The last of the hourly looks.
+    erased integer NOT NULL DEFAULT 0, -- How many identities have been erased since the results are final.
     last_error text,
     last_error_at timestamp with time zone,
     PRIMARY KEY (experiment_id),

@@ -197,6 +197,7 @@ public sealed class CreateAggregates : TableMigration
                 evidence             jsonb,
                 epoch                integer NOT NULL DEFAULT 0,
                 looked_at            timestamptz,
+                erased               integer NOT NULL DEFAULT 0,
                 last_error           text,
                 last_error_at        timestamptz
             );
@@ -206,6 +207,7 @@ public sealed class CreateAggregates : TableMigration
                 'The smallest p-values and the intersection of the intervals over the hourly looks.';
             COMMENT ON COLUMN results.epoch IS
                 'Raised when what was computed or found before is no longer valid, so that a computation in progress does not store it.';
+            COMMENT ON COLUMN results.erased IS 'How many identities have been erased since the results are final.';
             COMMENT ON COLUMN results.looked_at IS 'The last of the hourly looks.';
 
             -- Apart from the results, so that whoever has asked for a refresh holds up nobody who computes them.

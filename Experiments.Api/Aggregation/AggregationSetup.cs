@@ -1,3 +1,7 @@
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Settings;
+using Microsoft.Extensions.Options;
+
 namespace Experiments.Api.Aggregation;
 
 /// <summary>Aggregation: the worker that turns events into exposures, values and sums.</summary>
@@ -9,5 +13,9 @@ internal static class AggregationSetup
         services.AddSingleton<AggregationWorker>();
         services.AddHostedService(provider => provider.GetRequiredService<AggregationWorker>());
         services.AddHostedService<AggregationSampler>();
+        services.AddSingleton(provider => new IdentityErasure(
+            provider.GetRequiredService<DatabaseServer>(),
+            provider.GetRequiredService<IOptions<ResultsOptions>>().Value.LateEvents
+        ));
     }
 }

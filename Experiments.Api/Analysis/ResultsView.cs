@@ -42,6 +42,10 @@ internal sealed record ResultsView
 
     public CountingHeld? CountingHeld { get; init; }
 
+    /// <summary>How many identities have been erased since the results are final; their values are still in the sums.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? IdentitiesErased { get; init; }
+
     public bool IsFinal { get; init; }
 
     public DateTime? RefreshRequestedAt { get; init; }

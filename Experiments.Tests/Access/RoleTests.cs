@@ -7,6 +7,8 @@ public class RoleTests(TestService service) : IClassFixture<TestService>
 {
     private const string Prefix = "/api/v1/environments/{environment_key}/";
 
+    private static readonly string[] AdminsOnly = ["/admins", "/api-keys", "/identities"];
+
     [Theory]
     [InlineData("viewer")]
     [InlineData("editor")]
@@ -35,7 +37,7 @@ public class RoleTests(TestService service) : IClassFixture<TestService>
             foreach (var (method, _) in operations!.AsObject())
             {
                 var needed =
-                    path.Contains("/admins", StringComparison.Ordinal) || path.Contains("/api-keys", StringComparison.Ordinal) ? "admin"
+                    AdminsOnly.Any(list => path.Contains(list, StringComparison.Ordinal)) ? "admin"
                     : method == "get" ? "viewer"
                     : "editor";
                 var isOpen = Array.IndexOf(["viewer", "editor", "admin"], role) >= Array.IndexOf(["viewer", "editor", "admin"], needed);

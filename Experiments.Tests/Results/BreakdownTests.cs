@@ -311,7 +311,8 @@ public class BreakdownTests(SharedService service) : IClassFixture<SharedService
             await given.Start(experiment);
             await service.Execute(
                 """
-                UPDATE experiments SET started_at = now() - interval '3 days', runs = tstzmultirange(tstzrange(now() - interval '3 days', NULL))
+                UPDATE experiments SET started_at = now() - interval '3 days',
+                    runs = tstzmultirange(tstzrange(now() - interval '3 days', NULL))
                 WHERE id = @Id
                 """,
                 new { experiment.Id }

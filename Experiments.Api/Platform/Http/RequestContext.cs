@@ -123,7 +123,7 @@ internal sealed class RequestContext(HttpContext http)
 
         var request = command(body.Value!);
         var key = http.Request.Headers["Idempotency-Key"];
-        if (!HttpMethods.IsPost(http.Request.Method) || key.Count == 0)
+        if (!HttpMethods.IsPost(http.Request.Method) || key.Count == 0 || http.GetEndpoint()?.Metadata.GetMetadata<NotKept>() is not null)
         {
             return await Perform();
         }

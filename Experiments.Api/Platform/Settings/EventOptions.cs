@@ -9,8 +9,8 @@ internal sealed class EventOptions
     public TimeSpan Retention { get; set; } = TimeSpan.FromDays(400);
 
     /// <summary>
-    /// Whether each address may only hold a share of the memory for events. For services whose clients are direct, or whose proxies say whom
-    /// they speak for.
+    /// Whether each address may only hold a share of the memory for events. For services whose clients are direct, or whose proxies say
+    /// whom they speak for.
     /// </summary>
     public bool ShareByAddress { get; set; }
 }

@@ -100,7 +100,8 @@ internal sealed class DatabaseInitializer(
             if (!environment.IsDevelopment() && Secret.IsGuessable(given.Trim()))
             {
                 throw new InvalidOperationException(
-                    "EXPERIMENTS_ADMIN_KEY opens the whole instance, and this one is easy to guess. Use 24 characters or more, made at random."
+                    "EXPERIMENTS_ADMIN_KEY opens the whole instance, and this one is easy to guess. "
+                        + "Use 24 characters or more, made at random."
                 );
             }
 

@@ -62,7 +62,7 @@ internal static class GetResults
             SELECT e.started_at, e.ended_at + e.windows_run_on AS windows_close_at, clock_timestamp() AS now, r.payload::text AS payload,
                 r.as_of,
                 f.requested_at AS refresh_requested_at,
-                r.last_error, r.last_error_at,
+                r.last_error, r.last_error_at, COALESCE(r.erased, 0) AS erased,
                    {ResultsService.HasAllMetrics} AS has_all_metrics,
                    (e.plan->>'recommended_sample_size')::bigint IS DISTINCT
                        FROM (r.payload->'progress'->>'needed')::bigint AS is_planned_anew,
@@ -144,6 +144,7 @@ internal static class GetResults
                     IsFinal = row.IsFinal(results.Late),
                     RefreshRequestedAt = row.RefreshRequestedAt,
                     CountingHeld = CountingHeld.Of(row.HeldSince, row.HeldReason),
+                    IdentitiesErased = row.Erased > 0 ? row.Erased : null,
                     LastError = row.LastError,
                     LastErrorAt = row.LastErrorAt,
                     Metrics =
@@ -189,6 +190,7 @@ internal sealed record ResultsRow(
     DateTime? RefreshRequestedAt,
     string? LastError,
     DateTime? LastErrorAt,
+    int Erased,
     bool HasAllMetrics,
     bool IsPlannedAnew,
     DateTime? HeldSince,

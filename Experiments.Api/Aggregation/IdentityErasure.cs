@@ -1,0 +1,117 @@
+using Dapper;
+using Experiments.Api.Platform.Data;
+using Npgsql;
+
+namespace Experiments.Api.Aggregation;
+
+/// <summary>
+/// Erases an identity from an environment: its events, exposures and values. What was computed from them is corrected, except for
+/// experiments whose results are final: those keep their sums, and say how many identities have been erased since.
+/// </summary>
+/// <param name="database">The database. It is rarely done, so there are no connections kept for it.</param>
+/// <param name="late">How long after the end of an experiment late events count.</param>
+internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
+{
+    /// <summary>Deletes the events. Deduplication keeps their hashed ids, so that a client that retries does not bring them back.</summary>
+    public const string DeleteEvents = "DELETE FROM events WHERE environment_id = @EnvironmentId AND identifier = @Identifier";
+
+    private const string DeleteExposures = """
+        DELETE FROM exposures x USING experiments e
+        WHERE e.environment_id = @EnvironmentId AND x.experiment_id = e.id AND x.identity = @Identity
+        RETURNING x.experiment_id
+        """;
+
+    private const string DeleteValues = """
+        DELETE FROM unit_metrics m USING experiments e
+        WHERE e.environment_id = @EnvironmentId AND m.experiment_id = e.id AND m.identity = @Identity
+        """;
+
+    // Evidence begins anew, as after any other recomputation. What is final stays as it is.
+    private const string Correct = """
+        UPDATE results SET as_of = NULL, evidence = NULL, looked_at = NULL, epoch = epoch + 1 WHERE experiment_id = ANY (@Open);
+        INSERT INTO results AS r (experiment_id, erased) SELECT unnest(@Final), 1
+        ON CONFLICT (experiment_id) DO UPDATE SET erased = r.erased + 1;
+        """;
+
+    // The identifier is what is to be forgotten, so it is not written down.
+    private const string Log = """
+        INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
+        VALUES (@EnvironmentId, @Actor, 'identity.erased', 'identity', 0,
+            jsonb_build_object('events', @Events, 'experiments', @Experiments))
+        """;
+
+    /// <summary>Erases the identity. Null if a replica is aggregating at the moment.</summary>
+    public async Task<Report?> Run(long environmentId, string identifier, string actor, CancellationToken ct)
+    {
+        await using var source = AggregationWorker.Source(database, null);
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        if (!await AggregationLock.TakeForRebuild(connection))
+        {
+            return null;
+        }
+
+        var definitions = new DefinitionReader(source, connection);
+        var (experiments, now) = await definitions.Experiments([environmentId], DateTime.UnixEpoch, DateTime.MaxValue.AddYears(-1), ct);
+        var open = experiments.Where(experiment => !experiment.WasFinal(now, late)).ToDictionary(experiment => experiment.Id);
+        await Subtract(connection, definitions, open, Domain.Identity.Key(identifier));
+
+        var parameters = new
+        {
+            EnvironmentId = environmentId,
+            Identifier = identifier,
+            Identity = Domain.Identity.Key(identifier),
+        };
+        var exposed = (await connection.QueryAsync<long>(DeleteExposures, parameters)).AsList();
+        await connection.ExecuteAsync(DeleteValues, parameters);
+        var report = new Report(await connection.ExecuteAsync(DeleteEvents, parameters), exposed.Count);
+        await connection.ExecuteAsync(
+            Correct,
+            new { Open = exposed.Where(open.ContainsKey).ToArray(), Final = exposed.Where(id => !open.ContainsKey(id)).ToArray() }
+        );
+        if (report != new Report(0, 0))
+        {
+            await connection.ExecuteAsync(
+                Log,
+                new
+                {
+                    EnvironmentId = environmentId,
+                    Actor = actor,
+                    report.Events,
+                    report.Experiments,
+                }
+            );
+        }
+
+        await transaction.CommitAsync(ct);
+        return report;
+    }
+
+    private static async Task Subtract(
+        NpgsqlConnection connection,
+        DefinitionReader definitions,
+        Dictionary<long, ExperimentDefinition> experiments,
+        Guid identity
+    )
+    {
+        var keys = experiments.Keys.Select(id => new ExposureAggregator.Key(id, identity)).ToList();
+        var (counts, delta) = (new ExposureCountsDelta(), new MetricSumsDelta());
+        foreach (var (key, exposures) in await ExposureAggregator.Read(connection, keys))
+        {
+            counts.Add(experiments[key.ExperimentId], exposures, -1);
+        }
+
+        var units = await UnitMetrics.Read(connection, keys);
+        var links = (await definitions.Links([.. experiments.Values])).ToLookup(link => link.Experiment.Id);
+        foreach (var (key, unit) in units)
+        {
+            new UnitValues(experiments[key.ExperimentId], links[key.ExperimentId]).Post(delta, unit.Values, UnitValues.None);
+        }
+
+        await counts.Post(connection);
+        await delta.Post(connection);
+    }
+
+    /// <summary>The number of events and of exposures to experiments that were erased.</summary>
+    internal sealed record Report(int Events, int Experiments);
+}

@@ -1,0 +1,124 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Experiments.Api.Domain;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Http;
+using FluentValidation;
+using MediatR;
+
+namespace Experiments.Api.Slices.Identities;
+
+/// <summary>Exports everything that is stored of one identity in the environment.</summary>
+internal static class ExportIdentity
+{
+    // An identity that has more than this is a bot.
+    private const int MostEvents = 10_000;
+
+    public static void Map(RouteGroupBuilder identities) =>
+        identities
+            .MapPost("/export", context => context.Compute<IdentityBody, Response>(body => new Query(context.Environment.Id, body)))
+            .WithOperation("exportIdentity", "Export what is stored of an identity")
+            .HasBody<IdentityBody>(IdentityBody.Example)
+            .WithTimeLimit(TimeSpan.FromSeconds(60))
+            // A saved answer would be one more copy of it.
+            .WithMetadata(new NotKept())
+            .Returns<Response>();
+
+    internal sealed record Query(long EnvironmentId, IdentityBody Body) : IRequest<Result<Response>>;
+
+    /// <summary>What is stored of an identity: its exposures with its values, and its events, newest first.</summary>
+    [Example(
+        """
+            {"identifier": "user-1", "exposures": [{"experiment": 1, "name": "Green button", "variant": "green",
+                "first_exposed_at": "2026-11-22T12:00:00Z", "levels": ["de"], "values": [1, 59.9]}],
+             "events": [{"event": "purchase", "at": "2026-11-22T12:01:00Z", "feature_name": null, "value": "59.90", "traits": null,
+                "metadata": null}], "event_count": 1}
+            """
+    )]
+    internal sealed record Response(string Identifier, IReadOnlyList<Exposure> Exposures, IReadOnlyList<Event> Events, long EventCount);
+
+    /// <summary>An exposure to an experiment; without a variant where it does not count.</summary>
+    internal sealed record Exposure
+    {
+        public required long Experiment { get; init; }
+
+        public required string Name { get; init; }
+
+        public required string? Variant { get; init; }
+
+        public required DateTime? FirstExposedAt { get; init; }
+
+        /// <summary>Its levels for the breakdowns of the experiment.</summary>
+        public required Json<JsonElement> Levels { get; init; }
+
+        /// <summary>Its values for the metrics of the experiment, as they are stored.</summary>
+        public required double[] Values { get; init; }
+    }
+
+    internal record Event
+    {
+        [JsonPropertyName("event")]
+        public required string Name { get; init; }
+
+        public required DateTime At { get; init; }
+
+        public required string? FeatureName { get; init; }
+
+        public required string? Value { get; init; }
+
+        public required Json<JsonElement> Traits { get; init; }
+
+        public required Json<JsonElement> Metadata { get; init; }
+    }
+
+    internal sealed class Validator : AbstractValidator<Query>
+    {
+        public Validator() => IdentityBody.Check(RuleFor(q => q.Body.Identifier));
+    }
+
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Response>>
+    {
+        private const string Sql = """
+            SELECT e.id AS experiment, e.name, e.variants->(x.counts_in::int)->>'key' AS variant, x.seen_at AS first_exposed_at,
+                COALESCE(x.levels, 'null')::text AS levels, COALESCE(m.numbers, '{}') AS values
+            FROM experiments e
+            JOIN exposures x ON x.experiment_id = e.id AND x.identity = @Identity
+            LEFT JOIN unit_metrics m ON m.experiment_id = e.id AND m.identity = @Identity
+            WHERE e.environment_id = @EnvironmentId
+            ORDER BY e.id
+            """;
+
+        private const string Events = """
+            SELECT count(*) OVER () AS total, event AS name, at, feature_name, value, COALESCE(traits, 'null')::text AS traits,
+                COALESCE(metadata, 'null')::text AS metadata
+            FROM events WHERE environment_id = @EnvironmentId AND identifier = @Identifier ORDER BY at DESC, key LIMIT @most
+            """;
+
+        public async Task<Result<Response>> Handle(Query query, CancellationToken cancellationToken)
+        {
+            var identifier = query.Body.Identifier!;
+            var exposures = await db.Rows<Exposure>(
+                Sql,
+                new { query.EnvironmentId, Identity = Identity.Key(identifier) },
+                cancellationToken
+            );
+            var events = await db.Rows<Row>(
+                Events,
+                new
+                {
+                    query.EnvironmentId,
+                    Identifier = identifier,
+                    most = MostEvents,
+                },
+                cancellationToken
+            );
+            return new Response(identifier, exposures, [.. events], events.Count == 0 ? 0 : events[0].Total);
+        }
+
+        private sealed record Row : Event
+        {
+            public long Total { get; init; }
+        }
+    }
+}
