@@ -62,7 +62,50 @@ public sealed class CreateEvents : TableMigration
             COMMENT ON COLUMN event_batches.from_at IS
                 'Events from this instant on are still to be aggregated; events in the future wait until then.';
             CREATE INDEX event_batches_due ON event_batches (from_at);
-            CREATE INDEX event_batches_waiting ON event_batches (environment_id, from_at) INCLUDE (received_at, events);
+            CREATE INDEX event_batches_waiting ON event_batches (environment_id, id) INCLUDE (from_at, received_at, events);
+
+            -- Locks environments that wait, in an order of its own, until they have enough events for a batch. One that has much waiting
+            -- gets a share of it, so that it holds up nobody. Batches are aggregated together if they arrived at about the same time, since
+            -- then they are neighbours in the table.
+            CREATE FUNCTION claim_environments(held bigint[], among bigint[], seed bigint, most bigint)
+                RETURNS TABLE (environment_id bigint, share bigint, until timestamptz) LANGUAGE plpgsql AS $$
+            DECLARE
+                one   record;
+                first timestamptz;
+                total bigint := 0;
+            BEGIN
+                FOR one IN
+                    WITH RECURSIVE waiting AS (
+                        (SELECT b.environment_id AS id FROM event_batches b ORDER BY b.environment_id LIMIT 1)
+                        UNION ALL
+                        SELECT n.id FROM waiting w CROSS JOIN LATERAL (
+                            SELECT b.environment_id AS id FROM event_batches b
+                            WHERE b.environment_id > w.id ORDER BY b.environment_id LIMIT 1) n
+                    ), due AS (
+                        SELECT w.id, o.received_at
+                        FROM waiting w
+                        CROSS JOIN LATERAL (
+                            SELECT b.received_at FROM event_batches b
+                            WHERE b.environment_id = w.id AND b.from_at <= clock_timestamp() ORDER BY b.id LIMIT 1) o
+                        WHERE w.id <> ALL (held) AND (among IS NULL OR w.id = ANY (among))
+                    )
+                    SELECT d.id, d.received_at, GREATEST(most / count(*) OVER (), most / 4) AS share
+                    FROM due d ORDER BY hashint8(d.id # seed)
+                LOOP
+                    CONTINUE WHEN one.received_at NOT BETWEEN first - interval '5 s' AND first + interval '5 s';
+                    CONTINUE WHEN NOT pg_try_advisory_xact_lock(hashtext('aggregation'), hashint8(one.id));
+                    first := COALESCE(first, one.received_at);
+                    environment_id := one.id;
+                    share := one.share;
+                    until := first + interval '5 s';
+                    RETURN NEXT;
+                    total := total + LEAST(one.share, (
+                        SELECT sum(b.events) FROM (
+                            SELECT q.events FROM event_batches q
+                            WHERE q.environment_id = one.id AND q.from_at <= clock_timestamp() ORDER BY q.id LIMIT 1000) b));
+                    EXIT WHEN total >= most;
+                END LOOP;
+            END $$;
 
             CREATE TABLE event_names (
                 environment_id bigint NOT NULL REFERENCES environments,
@@ -137,6 +180,12 @@ public sealed class CreateEvents : TableMigration
             """
         );
         DropTables();
-        Execute.Sql("DROP FUNCTION next_event_batch(); DROP SEQUENCE event_batch_numbers;");
+        Execute.Sql(
+            """
+            DROP FUNCTION claim_environments(bigint[], bigint[], bigint, bigint);
+            DROP FUNCTION next_event_batch();
+            DROP SEQUENCE event_batch_numbers;
+            """
+        );
     }
 }

@@ -6,8 +6,8 @@ using Npgsql;
 namespace Experiments.Api.Aggregation;
 
 /// <summary>
-/// Aggregates the oldest batches of the queue in one transaction and removes them from it. Only one replica aggregates at a time, so
-/// nothing that it has read can change under it.
+/// Aggregates the oldest batches of some environments in one transaction and removes them from the queue. Only one replica aggregates an
+/// environment at a time, so nothing that it has read can change under it.
 /// </summary>
 internal sealed class AggregationBatch(
     NpgsqlDataSource source,
@@ -19,20 +19,22 @@ internal sealed class AggregationBatch(
     /// <summary>About how many events are aggregated in one transaction.</summary>
     public const int Size = 20_000;
 
+    private const string Claim =
+        "SELECT * FROM claim_environments(@held, @among, @seed, @Size) WHERE set_config('lock_timeout', '100ms', true) IS NOT NULL";
+
     private const string Due = """
-        SELECT id, environment_id, events, from_at, until_at
-        FROM (
-            SELECT *, sum(events) OVER (ORDER BY id) - events AS before, min(received_at) OVER () AS first
+        SELECT b.id, b.environment_id, b.events, b.from_at, b.until_at
+        FROM unnest(@environments, @shares) AS c(environment_id, share)
+        CROSS JOIN LATERAL (
+            SELECT *, sum(events) OVER (ORDER BY id) - events AS before
             FROM (
-                SELECT * FROM event_batches
-                WHERE from_at <= clock_timestamp() AND environment_id <> ALL (@held)
-                    AND (@among::bigint[] IS NULL OR environment_id = ANY (@among))
-                ORDER BY id LIMIT 1000
+                SELECT * FROM event_batches w
+                WHERE w.environment_id = c.environment_id AND w.from_at <= clock_timestamp() AND w.received_at < @until
+                ORDER BY w.id LIMIT 1000
             ) oldest
-        ) due
-        -- Neighbours in the table, so that one that has waited for long does not stretch the search over all that came since.
-        WHERE before < @Size AND received_at < first + interval '5 s'
-        ORDER BY id
+        ) b
+        WHERE b.before < c.share
+        ORDER BY b.id
         """;
 
     private const string Events = $"""
@@ -58,8 +60,10 @@ internal sealed class AggregationBatch(
         """;
 
     // The environments with waiting events, except the held ones.
-    private const string Waiting =
-        "SELECT DISTINCT environment_id FROM event_batches WHERE from_at <= clock_timestamp() AND environment_id <> ALL (@held)";
+    private const string Waiting = """
+        SELECT DISTINCT environment_id FROM event_batches
+        WHERE from_at <= clock_timestamp() AND environment_id <> ALL (@held) AND (@among::bigint[] IS NULL OR environment_id = ANY (@among))
+        """;
 
     // Events with a future timestamp stay in the queue until that time.
     private const string Complete = """
@@ -80,28 +84,45 @@ internal sealed class AggregationBatch(
     private const string Release = "DELETE FROM counting_holds WHERE environment_id = ANY (@environments);";
 
     /// <summary>The environments that have events to aggregate.</summary>
-    public async Task<IReadOnlyList<long>> Environments(long[] held) => (await connection.QueryAsync<long>(Waiting, new { held })).AsList();
+    public async Task<IReadOnlyList<long>> Environments(long[] held, long[]? among = null) =>
+        (await connection.QueryAsync<long>(Waiting, new { held, among })).AsList();
 
-    /// <summary>Aggregates a batch. Returns the number of events read, or null if another replica holds the lock.</summary>
+    /// <summary>
+    /// Aggregates a batch. Returns the number of events read, or null if other replicas aggregate all environments that wait.
+    /// </summary>
     /// <param name="held">Environments to leave out.</param>
     /// <param name="among">When given, only these environments.</param>
     /// <param name="ct">Ends it.</param>
     public async Task<int?> Run(long[] held, long[]? among, CancellationToken ct)
     {
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await AggregationLock.Take(connection))
+        var claimed = (
+            await connection.QueryAsync<Claimed>(
+                Claim,
+                new
+                {
+                    held,
+                    among,
+                    // In another order each time, so that each environment has its turn.
+                    seed = Random.Shared.NextInt64(),
+                    Size = (long)Size,
+                }
+            )
+        ).AsList();
+        if (claimed.Count == 0)
         {
-            return null;
+            return (await Environments(held, among)).Count == 0 ? 0 : null;
         }
 
+        // What was done before the lock was taken is seen by statements after it.
         var due = (
             await connection.QueryAsync<QueuedBatch>(
                 Due,
                 new
                 {
-                    Size,
-                    held,
-                    among,
+                    environments = claimed.Select(one => one.EnvironmentId).ToArray(),
+                    shares = claimed.Select(one => one.Share).ToArray(),
+                    until = claimed[0].Until,
                 }
             )
         ).ToDictionary(batch => batch.Id);
@@ -187,6 +208,8 @@ internal sealed class AggregationBatch(
     }
 
     private static NpgsqlParameter<T> Value<T>(T value) => new() { TypedValue = value };
+
+    private sealed record Claimed(long EnvironmentId, long Share, DateTime Until);
 
     private sealed record QueuedBatch(long Id, long EnvironmentId, int Events, DateTime FromAt, DateTime UntilAt);
 }

@@ -3,27 +3,36 @@ using Npgsql;
 
 namespace Experiments.Api.Aggregation;
 
-/// <summary>The lock that lets one transaction at a time aggregate.</summary>
+/// <summary>
+/// The locks that let one transaction at a time aggregate an environment. Replicas aggregate different environments at the same time.
+/// </summary>
 internal static class AggregationLock
 {
+    /// <summary>The two keys of the lock of an environment <c>e</c>, as in <c>claim_environments</c>.</summary>
+    public const string Keys = "hashtext('aggregation'), hashint8(e.environment_id)";
+
+    private const string Patience = "set_config('lock_timeout', '100ms', true) IS NOT NULL";
+
     /// <summary>
-    /// Makes this transaction the only one that aggregates. Returns false if another transaction holds the lock. Waits at most 100 ms for
-    /// any other lock.
+    /// Makes this transaction the only one that aggregates the environment of an experiment. Returns false if another transaction does.
+    /// Waits at most 100 ms for any other lock.
     /// </summary>
-    public static Task<bool> Take(NpgsqlConnection connection) =>
+    public static Task<bool> Take(NpgsqlConnection connection, long experimentId) =>
         connection.QuerySingleAsync<bool>(
-            "SELECT pg_try_advisory_xact_lock(hashtext('aggregation')) AND set_config('lock_timeout', '100ms', true) IS NOT NULL"
+            $"""
+            SELECT COALESCE((SELECT pg_try_advisory_xact_lock({Keys}) FROM experiments e WHERE e.id = @experimentId), true) AND {Patience}
+            """,
+            new { experimentId }
         );
 
-    /// <summary>The same for a rebuild, whose duration grows with the number of events or identities.</summary>
-    public static async Task<bool> TakeForRebuild(NpgsqlConnection connection)
-    {
-        if (!await Take(connection))
-        {
-            return false;
-        }
+    /// <summary>The same for an environment.</summary>
+    public static Task<bool> TakeEnvironment(NpgsqlConnection connection, long environmentId) =>
+        connection.QuerySingleAsync<bool>(
+            $"SELECT pg_try_advisory_xact_lock({Keys}) AND {Patience} FROM (SELECT @environmentId::bigint AS environment_id) e",
+            new { environmentId }
+        );
 
-        await connection.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'");
-        return true;
-    }
+    /// <summary>For work whose duration grows with the number of events or identities.</summary>
+    public static Task Extend(NpgsqlConnection connection) =>
+        connection.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'");
 }

@@ -121,7 +121,7 @@ internal sealed class AggregationWorker(
         }
     }
 
-    // Whether the queue is empty. False when another replica holds the lock.
+    // Whether the queue is empty. False when another replica aggregates what is left.
     private async Task<bool> AggregateAll(NpgsqlDataSource source, CancellationToken ct)
     {
         var late = options.Value.LateEvents;
@@ -133,7 +133,7 @@ internal sealed class AggregationWorker(
             var isBackfilled = false;
             try
             {
-                isBackfilled = await new MetricBackfill(source, connection, late, unreadable).Page(skipped, _holds.All, ct) is not true;
+                isBackfilled = await new MetricBackfill(source, connection, late, unreadable).Page(skipped, _holds.All, ct) is false;
             }
             catch (Exception exception) when (EnvironmentHolds.MayConcernOne(exception) && !ct.IsCancellationRequested)
             {
@@ -188,8 +188,7 @@ internal sealed class AggregationWorker(
             {
                 switch (await windows.Advance(experimentId, ct))
                 {
-                    case null:
-                        return;
+                    // Null: another replica aggregates its environment, and does this as well.
                     case false:
                         _postponed[experimentId] = began + Unreadable;
                         break;

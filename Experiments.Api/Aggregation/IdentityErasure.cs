@@ -46,10 +46,12 @@ internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
         await using var source = AggregationWorker.Source(database, null);
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await AggregationLock.TakeForRebuild(connection))
+        if (!await AggregationLock.TakeEnvironment(connection, environmentId))
         {
             return null;
         }
+
+        await AggregationLock.Extend(connection);
 
         var definitions = new DefinitionReader(source, connection);
         var (experiments, now) = await definitions.Experiments([environmentId], DateTime.UnixEpoch, DateTime.MaxValue.AddYears(-1), ct);

@@ -53,12 +53,12 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
         """;
 
     /// <summary>
-    /// Aggregates a page of old events. Returns false if there was nothing to backfill, or null if another replica holds the lock.
+    /// Aggregates a page of old events. Returns false if there was nothing to backfill.
     /// </summary>
     /// <param name="skipped">Experiments whose metrics are postponed. An experiment that fails is added.</param>
     /// <param name="held">Environments that are postponed.</param>
     /// <param name="ct">Ends it.</param>
-    public async Task<bool?> Page(HashSet<long> skipped, long[] held, CancellationToken ct)
+    public async Task<bool> Page(HashSet<long> skipped, long[] held, CancellationToken ct)
     {
         if (await connection.QueryFirstOrDefaultAsync<long?>(Due, new { skipped = skipped.ToArray(), held }) is not { } experimentId)
         {
@@ -68,12 +68,12 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
         try
         {
             // An experiment that was reset in the meantime, or has not run at all, has nothing to backfill.
-            if (await Page(experimentId, ct) is not false and var taken)
+            // Nor has one whose environment another replica aggregates: it is the turn of others.
+            if (await Page(experimentId, ct) is not true)
             {
-                return taken;
+                skipped.Add(experimentId);
             }
 
-            skipped.Add(experimentId);
             return true;
         }
         catch (Exception)
@@ -86,7 +86,7 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
     private async Task<bool?> Page(long experimentId, CancellationToken ct)
     {
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await AggregationLock.Take(connection))
+        if (!await AggregationLock.Take(connection, experimentId))
         {
             return null;
         }

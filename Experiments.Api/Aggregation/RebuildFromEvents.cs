@@ -59,10 +59,12 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await AggregationLock.TakeForRebuild(connection))
+        if (!await AggregationLock.Take(connection, experimentId))
         {
             return null;
         }
+
+        await AggregationLock.Extend(connection);
 
         var definitions = new DefinitionReader(source, connection);
         var (experiments, highWaterMark) = await definitions.Experiments(experimentId, ct);

@@ -35,10 +35,12 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await AggregationLock.TakeForRebuild(connection))
+        if (!await AggregationLock.Take(connection, experimentId))
         {
             return null;
         }
+
+        await AggregationLock.Extend(connection);
 
         var definitions = new DefinitionReader(source, connection);
         var (experiments, _) = await definitions.Experiments(experimentId, ct);

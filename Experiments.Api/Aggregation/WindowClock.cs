@@ -53,11 +53,13 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
     public async Task<IReadOnlyList<long>> Experiments(long[] skipped, long[] held) =>
         (await connection.QueryAsync<long>(Due, new { skipped, held })).AsList();
 
-    /// <summary>Advances an experiment. Returns false if it cannot be read, or null if another replica aggregates.</summary>
+    /// <summary>
+    /// Advances an experiment. Returns false if it cannot be read, or null if another replica aggregates its environment.
+    /// </summary>
     public async Task<bool?> Advance(long experimentId, CancellationToken ct)
     {
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await AggregationLock.Take(connection))
+        if (!await AggregationLock.Take(connection, experimentId))
         {
             return null;
         }

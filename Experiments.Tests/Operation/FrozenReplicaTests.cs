@@ -102,7 +102,7 @@ public class FrozenReplicaTests(TestService service) : IClassFixture<TestService
         await using var source = AggregationWorker.Source(new DatabaseServer(service.ConnectionString, null), null);
         await using var frozen = await source.OpenConnectionAsync();
         await using var transaction = await frozen.BeginTransactionAsync();
-        await Given.Eventually(() => AggregationLock.Take(frozen));
+        await Given.Eventually(() => AggregationLock.Take(frozen, experiment.Id));
         await given.Send(
             new
             {

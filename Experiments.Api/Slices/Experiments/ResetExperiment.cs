@@ -1,3 +1,4 @@
+using Experiments.Api.Aggregation;
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
@@ -27,14 +28,14 @@ internal static class ResetExperiment
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ExperimentView>>
     {
-        // Aggregation is locked out, because its events would belong to the run that ends here. That lock is taken first, as in
-        // aggregation. A process that is storing results of the run locks the experiment, and the second statement sees what it stored.
-        // With millions of identities, the second statement takes some seconds.
+        // Aggregation of the environment is locked out, because its events would belong to the run that ends here. That lock is taken
+        // first, as in aggregation. A process that is storing results of the run locks the experiment, and the second statement sees what
+        // it stored. With millions of identities, the second statement takes some seconds.
         private const string Sql = $"""
             DO $$ BEGIN PERFORM set_config('statement_timeout', '60s', true); END $$;
 
             WITH turn AS MATERIALIZED (
-                SELECT pg_advisory_xact_lock(hashtext('aggregation'))
+                SELECT pg_advisory_xact_lock({AggregationLock.Keys}) FROM (SELECT @EnvironmentId::bigint AS environment_id) e
             ), standing AS MATERIALIZED (
                 SELECT e.id
                 FROM turn, experiments e
