@@ -104,6 +104,7 @@ internal static class Twin
                             "Type" => "product",
                             "Rollout" => 100m,
                             "Transforms" or "Exposure" => "{}",
+                            "Breakdowns" => Array.Empty<string>(),
                             "FeatureValue" => "\"control\"",
                             "Actor" => "api-key:1",
                             _ => DBNull.Value,
@@ -330,6 +331,15 @@ internal static class Twin
                         break;
                     case "numeric":
                         json.WriteNumberValue(reader.GetDecimal(column));
+                        break;
+                    case "text[]":
+                        json.WriteStartArray();
+                        foreach (var text in reader.GetFieldValue<string[]>(column))
+                        {
+                            json.WriteStringValue(text);
+                        }
+
+                        json.WriteEndArray();
                         break;
                     case "boolean":
                         json.WriteBooleanValue(reader.GetBoolean(column));

@@ -6,6 +6,7 @@ CREATE TABLE projects (
     name text NOT NULL,
     organisation text NOT NULL,
     created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    deleted_at timestamp with time zone,
     PRIMARY KEY (id),
     CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
     CHECK (((char_length(organisation) >= 1) AND (char_length(organisation) <= 255)))
@@ -17,13 +18,19 @@ CREATE TABLE environments (
     project_id bigint NOT NULL,
     name text NOT NULL,
     key text NOT NULL, -- The public key with which applications evaluate flags and send events.
+    former_key text, -- The key before the last rotation, which opens the environment until then.
+    former_key_until timestamp with time zone,
     created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    deleted_at timestamp with time zone,
     PRIMARY KEY (id),
+    CHECK (((former_key IS NULL) = (former_key_until IS NULL))),
     CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
     FOREIGN KEY (project_id) REFERENCES projects(id),
-    UNIQUE (key),
-    UNIQUE (project_id, name)
+    UNIQUE (former_key),
+    UNIQUE (key)
 );
+CREATE UNIQUE INDEX environments_name ON environments USING btree (project_id, name) WHERE (deleted_at IS NULL);
+CREATE TRIGGER environments_are_served AFTER UPDATE ON environments FOR EACH ROW EXECUTE FUNCTION announce_environment();
 
 -- People, by the subject and issuer of their tokens, who have a role in an environment, a project, or (with neither) the instance.
 CREATE TABLE admins (
@@ -508,6 +515,15 @@ CREATE TABLE results_history (
 );
 
 -- Functions
+CREATE OR REPLACE FUNCTION announce_environment()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    PERFORM pg_notify('serving', NEW.id::text);
+    RETURN NULL;
+END $function$;
+
 CREATE OR REPLACE FUNCTION announce_serving()
  RETURNS trigger
  LANGUAGE plpgsql

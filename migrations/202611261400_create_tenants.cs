@@ -22,7 +22,8 @@ public sealed class CreateTenants : TableMigration
                 id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
                 name         text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 255),
                 organisation text NOT NULL CHECK (char_length(organisation) BETWEEN 1 AND 255),
-                created_at   timestamptz NOT NULL DEFAULT clock_timestamp()
+                created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+                deleted_at   timestamptz
             );
             COMMENT ON TABLE projects IS 'A product of an organisation. Its environments share nothing but its admins.';
 
@@ -31,10 +32,15 @@ public sealed class CreateTenants : TableMigration
                 project_id bigint NOT NULL REFERENCES projects,
                 name       text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 255),
                 key        text NOT NULL CONSTRAINT environments_key UNIQUE,
+                former_key text UNIQUE,
+                former_key_until timestamptz,
                 created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-                CONSTRAINT environments_name UNIQUE (project_id, name)
+                deleted_at timestamptz,
+                CHECK ((former_key IS NULL) = (former_key_until IS NULL))
             );
+            CREATE UNIQUE INDEX environments_name ON environments (project_id, name) WHERE deleted_at IS NULL;
             COMMENT ON TABLE environments IS 'The tenant: everything below belongs to one environment, and every query is scoped by it.';
+            COMMENT ON COLUMN environments.former_key IS 'The key before the last rotation, which opens the environment until then.';
             COMMENT ON COLUMN environments.key IS 'The public key with which applications evaluate flags and send events.';
 
             CREATE TABLE admins (

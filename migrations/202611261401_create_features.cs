@@ -81,6 +81,13 @@ public sealed class CreateFeatures : TableMigration
                 PERFORM pg_notify('serving', NEW.environment_id::text);
                 RETURN NULL;
             END $$;
+            CREATE FUNCTION announce_environment() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                PERFORM pg_notify('serving', NEW.id::text);
+                RETURN NULL;
+            END $$;
+            CREATE TRIGGER environments_are_served AFTER UPDATE ON environments
+                FOR EACH ROW EXECUTE FUNCTION announce_environment();
             CREATE TRIGGER features_are_served AFTER INSERT OR UPDATE ON features
                 FOR EACH ROW EXECUTE FUNCTION announce_serving();
             """
@@ -91,6 +98,8 @@ public sealed class CreateFeatures : TableMigration
         DropTables();
         Execute.Sql(
             """
+            DROP TRIGGER environments_are_served ON environments;
+            DROP FUNCTION announce_environment();
             DROP FUNCTION announce_serving();
             DROP FUNCTION options_given(jsonb, jsonb);
             DROP FUNCTION options_of(jsonb, jsonb);

@@ -13,18 +13,24 @@ namespace Experiments.Api.Evaluation;
 internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILogger<Snapshots> logger) : IDisposable
 {
     private const string Sql = """
+        WITH named AS (
+            SELECT id, key FROM environments WHERE key = ANY (@keys) AND deleted_at IS NULL
+            UNION ALL
+            -- For some time after a rotation, applications may still send the former key.
+            SELECT id, former_key FROM environments
+            WHERE former_key = ANY (@keys) AND former_key_until > clock_timestamp() AND deleted_at IS NULL
+        )
         SELECT n.id AS environment_id, n.key AS environment_key, f.id AS feature_id, f.name AS feature_name,
             COALESCE(f.enabled, false) AS enabled,
                COALESCE(f.multivariate_options <> '[]', false) AS is_multivariate, f.initial_value::text AS initial_value,
                e.id AS experiment_id, e.name AS experiment_name, e.salt, e.rollout_percentage, e.variants::text AS variants,
                e.type AS experiment_type, CASE WHEN e.type = 'web' THEN e.transforms::text END AS transforms,
                h.id AS holdout_id, h.salt AS holdout_salt, h.percentage AS holdout_percentage
-        FROM environments n
+        FROM named n
         LEFT JOIN features f ON f.environment_id = n.id AND f.deleted_at IS NULL
         LEFT JOIN experiments e ON e.feature_id = f.id AND e.environment_id = n.id AND e.status = 'running' AND e.deleted_at IS NULL
         LEFT JOIN holdouts h ON h.id = e.holdout_id AND h.environment_id = n.id
-        WHERE n.key = ANY (@keys)
-        ORDER BY n.id, f.id
+        ORDER BY n.id, n.key, f.id
         """;
 
     // How long an unknown key is cached. Any change clears the cache.
@@ -117,9 +123,15 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILo
                     .Select(known => known.Key)
                     .ToArray();
                 // Also queried when no environment is known, to check that the database is available.
-                foreach (var (key, snapshot) in await Load(keys, ct))
+                var loaded = await Load(keys, ct);
+                foreach (var key in keys)
                 {
-                    if (_known[key].Fingerprint != snapshot.Fingerprint)
+                    if (!loaded.TryGetValue(key, out var snapshot))
+                    {
+                        // The environment is deleted, or the time of its former key is over.
+                        _known.TryRemove(key, out _);
+                    }
+                    else if (snapshot is not null && _known[key].Fingerprint != snapshot.Fingerprint)
                     {
                         _known[key] = snapshot;
                     }
@@ -164,15 +176,14 @@ internal sealed class Snapshots(NpgsqlDataSource source, TimeProvider clock, ILo
     // A text that cannot be a key needs no query.
     private static bool IsKey(string text) => text.Length <= 64 && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_');
 
-    private async Task<Dictionary<string, Snapshot>> Load(string[] keys, CancellationToken ct)
+    // By key; null for an environment that fails.
+    private async Task<Dictionary<string, Snapshot?>> Load(string[] keys, CancellationToken ct)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
         patience.CancelAfter(Patience);
         return (await new Db(source).Rows<SnapshotRow>(Sql, new { keys }, patience.Token))
             .GroupBy(row => (row.EnvironmentKey, row.EnvironmentId))
-            .Select(rows => (Key: rows.Key.EnvironmentKey, Snapshot: Make(rows.Key.EnvironmentId, rows)))
-            .Where(made => made.Snapshot is not null)
-            .ToDictionary(made => made.Key, made => made.Snapshot!);
+            .ToDictionary(rows => rows.Key.EnvironmentKey, rows => Make(rows.Key.EnvironmentId, rows));
     }
 
     // One environment that fails does not affect the others.

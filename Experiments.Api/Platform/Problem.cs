@@ -62,6 +62,11 @@ internal sealed record Problem(int Status, string Code, string Advice)
         "No endpoint has this address. See /openapi/v1.json for all endpoints."
     );
     public static readonly Problem NoPage = new(404, "page.not_found", "The list has no such page. Start from page 1 and follow 'next'.");
+    public static readonly Problem NoEnvironment = new(
+        404,
+        "environment.not_found",
+        "The project has no such environment. List its environments to find the right id."
+    );
     public static readonly Problem NoExperiment = new(
         404,
         "experiment.not_found",
@@ -222,6 +227,11 @@ internal sealed record Problem(int Status, string Code, string Advice)
         409,
         "admin.already_added",
         "The subject is already an admin here. No action is needed."
+    );
+    public static readonly Problem ExperimentsRunning = new(
+        409,
+        "environment.experiments_running",
+        "An experiment is running there. Pause or complete it first."
     );
     public static readonly Problem EnvironmentNameTaken = new(
         409,

@@ -106,7 +106,8 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
                       AND (a.environment_id = e.id OR a.project_id = p.id OR num_nonnulls(a.environment_id, a.project_id) = 0)
                     ORDER BY {MostFirst} LIMIT 1) END AS role
             ) r
-            WHERE e.key = @environmentKey AND r.role IS NOT NULL
+            WHERE (e.key = @environmentKey OR (e.former_key = @environmentKey AND e.former_key_until > clock_timestamp()))
+              AND e.deleted_at IS NULL AND r.role IS NOT NULL
             """,
             new
             {
@@ -131,7 +132,8 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
     {
         var found = await new Db(source).Row<Found>(
             $"""
-            SELECT CASE WHEN @projectId::bigint IS NOT NULL AND NOT EXISTS (SELECT FROM projects WHERE id = @projectId) THEN NULL
+            SELECT CASE WHEN @projectId::bigint IS NOT NULL AND NOT EXISTS (
+                            SELECT FROM projects WHERE id = @projectId AND deleted_at IS NULL) THEN NULL
                         WHEN @IsInstanceKey OR @projectId = @ProjectOfKey THEN @KeyRole::text
                         ELSE (SELECT a.role FROM admins a
                               WHERE {IsCaller} AND (a.project_id = @projectId OR num_nonnulls(a.environment_id, a.project_id) = 0)

@@ -8,7 +8,8 @@ namespace Experiments.Api.Slices.Features;
 /// <summary>The import as the command line does it, of a document in a file.</summary>
 internal sealed class FlagsmithImport(NpgsqlDataSource source)
 {
-    private const string Environments = "SELECT id, key FROM environments WHERE @key::text IS NULL OR key = @key ORDER BY id LIMIT 2";
+    private const string Environments =
+        "SELECT id, key FROM environments WHERE (@key::text IS NULL OR key = @key) AND deleted_at IS NULL ORDER BY id LIMIT 2";
 
     /// <summary>Imports the document into the environment of this key, or into the only one that there is.</summary>
     /// <exception cref="InvalidOperationException">It was refused; the message says why.</exception>

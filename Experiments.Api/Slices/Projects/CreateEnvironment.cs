@@ -32,16 +32,16 @@ internal static class CreateEnvironment
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Result<EnvironmentView>>
     {
-        private const string Sql = """
+        private const string Sql = $"""
             WITH created AS (
                 INSERT INTO environments (project_id, name, key) VALUES (@ProjectId, @Name, @Key)
-                ON CONFLICT ON CONSTRAINT environments_name DO NOTHING
-                RETURNING id, name, key, created_at
+                ON CONFLICT (project_id, name) WHERE deleted_at IS NULL DO NOTHING
+                RETURNING *
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
                 SELECT id, @Actor, 'environment.created', 'environment', id, jsonb_build_object('name', name) FROM created
             )
-            SELECT id, name, key, created_at FROM created
+            SELECT {EnvironmentView.Columns} FROM created e
             """;
 
         public async Task<Result<EnvironmentView>> Handle(Command command, CancellationToken cancellationToken)

@@ -25,10 +25,12 @@ internal static class ListEnvironments
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Listing<EnvironmentView>>>
     {
-        private const string Sql = """
-            SELECT total.count, e.id, e.name, e.key, e.created_at
-            FROM (SELECT count(*) FROM environments WHERE project_id = @ProjectId) total
-            LEFT JOIN (SELECT * FROM environments WHERE project_id = @ProjectId ORDER BY id DESC LIMIT @Limit OFFSET @Offset) e ON true
+        private const string Sql = $"""
+            SELECT total.count, {EnvironmentView.Columns}
+            FROM (SELECT count(*) FROM environments WHERE project_id = @ProjectId AND deleted_at IS NULL) total
+            LEFT JOIN (
+                SELECT * FROM environments WHERE project_id = @ProjectId AND deleted_at IS NULL ORDER BY id DESC LIMIT @Limit OFFSET @Offset
+            ) e ON true
             ORDER BY e.id DESC
             """;
 

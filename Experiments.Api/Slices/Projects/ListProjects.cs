@@ -27,8 +27,8 @@ internal static class ListProjects
     {
         private const string Sql = """
             SELECT total.count, p.id, p.name, p.organisation, p.created_at
-            FROM (SELECT count(*) FROM projects) total
-            LEFT JOIN (SELECT * FROM projects ORDER BY id DESC LIMIT @Limit OFFSET @Offset) p ON true
+            FROM (SELECT count(*) FROM projects WHERE deleted_at IS NULL) total
+            LEFT JOIN (SELECT * FROM projects WHERE deleted_at IS NULL ORDER BY id DESC LIMIT @Limit OFFSET @Offset) p ON true
             ORDER BY p.id DESC
             """;
 

@@ -21,6 +21,12 @@ internal static class ProjectRoutes
         var project = api.MapGroup("/projects/{id}").WithTags("Projects").RequireAuthorization(Policies.ProjectAdmin);
         ListEnvironments.Map(project);
         CreateEnvironment.Map(project);
+        var administered = project.MapGroup("").RequireRole(Role.Admin);
+        DeleteProject.Map(administered);
+        var environments = administered.MapGroup("/environments");
+        RenameEnvironment.Map(environments);
+        RotateEnvironmentKey.Map(environments);
+        DeleteEnvironment.Map(environments);
         project.MapAdmins("Project");
         project.MapApiKeys("Project");
         ListAudit.Map(project, "Project");
