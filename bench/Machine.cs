@@ -21,6 +21,7 @@ internal static class Machine
         start.Environment["EXPERIMENTS_ADMIN_KEY"] = AdminKey;
         start.Environment["FeatureManagement__experimental_flags"] = "true";
         start.Environment["Results__MinimumInterval"] = "00:00:00";
+        start.Environment["Requests__PerSecond"] = "0";
         foreach (var (name, value) in environment)
         {
             start.Environment[name] = value;

@@ -156,6 +156,8 @@ internal static class ManagementBenchmark
                     ("Transforms", "'{}'"),
                     ("Holdout", "NULL::bigint"),
                     ("Exposure", "'{}'"),
+                    ("Breakdowns", "'{}'::text[]"),
+                    ("DefaultMargin", "0.1::float8"),
                     ("Name", "'Experiment'"),
                     ("Hypothesis", "'It sells more.'"),
                     ("Description", "''"),

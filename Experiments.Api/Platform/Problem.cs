@@ -266,6 +266,11 @@ internal sealed record Problem(int Status, string Code, string Advice)
         "A refresh was requested recently. Request it again after the seconds in Retry-After, or read the current results."
     );
 
+    public static readonly Problem TooMany = new(
+        429,
+        "request.too_many",
+        "You are sending too many requests. Retry after the seconds in Retry-After."
+    );
     public static readonly Problem TooMuchAtOnce = new(
         429,
         "events.too_much_at_once",

@@ -33,7 +33,9 @@ public class FolderTests
         ]
     );
 
-    [Fact]
+    // They compile everything once more.
+    [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
     public void Folders_use_those_that_they_may_and_no_others()
     {
         var used = Uses(Service.Value);
@@ -41,7 +43,8 @@ public class FolderTests
         used.OrderBy(pair => pair).ShouldBe(Allowed.SelectMany(row => row.Uses.Select(use => (row.Folder, use))).OrderBy(pair => pair));
     }
 
-    [Fact]
+    [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
     public void There_is_no_circle_of_folders()
     {
         foreach (var (index, row) in Allowed.Index())
@@ -50,7 +53,8 @@ public class FolderTests
         }
     }
 
-    [Fact]
+    [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
     public void The_domain_and_the_statistics_are_pure_functions_of_the_language()
     {
         foreach (var (file, type, declaredIn) in Service.Value.Where(mention => Folder(mention.File) is "Domain" or "Statistics"))

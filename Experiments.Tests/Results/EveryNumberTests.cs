@@ -194,7 +194,12 @@ public class EveryNumberTests(SharedService service) : IClassFixture<SharedServi
             );
             var run = new Run();
             await run.Send(given, experiment);
-            run.Results = await given.Results(experiment, total: run.People.Count);
+            // Until the windows that are over have been taken into account.
+            await Given.Eventually(async () =>
+                (run.Results = await given.Results(experiment, total: run.People.Count))["metrics"]
+                    .AsArray()
+                    .All(metric => metric!["windows"]?["waiting"]!.GetValue<int>() is null or 0)
+            );
             return run;
         }
 

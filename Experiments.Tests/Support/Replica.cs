@@ -77,8 +77,18 @@ public sealed class Replica : IAsyncDisposable
 
     public void Kill() => _process.Kill();
 
+    /// <summary>Tells it to stop, as an orchestrator does, and waits until it has.</summary>
+    public async Task Stop()
+    {
+        Signal("TERM");
+        await _process.WaitForExitAsync();
+    }
+
     /// <summary>Stops it in whatever it does, as a paused container is.</summary>
     public void Freeze() => Signal("STOP");
+
+    /// <summary>Lets it go on.</summary>
+    public void Thaw() => Signal("CONT");
 
     /// <summary>Kills it, frozen or not.</summary>
     public async ValueTask DisposeAsync()

@@ -22,6 +22,7 @@ internal static class HttpSetup
         services.ConfigureHttpJsonOptions(options => ApiJson.Configure(options.SerializerOptions));
         services.AddSingleton(TimeProvider.System);
         services.AddScoped<Idempotency>();
+        services.AddSingleton<CallerLimiter>();
         services.AddRequestTimeouts();
         services
             .AddOptions<RequestTimeoutOptions>()

@@ -35,20 +35,23 @@ internal static class ManagementRoutes
         string method,
         string pattern,
         Func<RequestContext, Task<IResult>> handler
-    ) =>
-        new([
+    )
+    {
+        var limiter = ((IEndpointRouteBuilder)routes).ServiceProvider.GetRequiredService<CallerLimiter>();
+        return new([
             routes
                 .MapMethods(
                     pattern,
                     [method],
                     async http =>
                     {
-                        var result = await handler(new RequestContext(http));
+                        var result = limiter.Allows(http) ? await handler(new RequestContext(http)) : BufferedResponse.Of(Problem.TooMany);
                         await result.ExecuteAsync(http);
                     }
                 )
                 .WithMetadata(Described),
         ]);
+    }
 
     private static Task<IResult> Describe() => throw new NotSupportedException();
 }

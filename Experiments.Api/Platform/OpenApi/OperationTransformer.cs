@@ -28,7 +28,16 @@ internal sealed class OperationTransformer : IOpenApiOperationTransformer
         problems.UnionWith(
             isServed
                 ? [Problem.NoEnvironmentKey, Problem.UnknownEnvironmentKey, Problem.Failed, Problem.Unavailable]
-                : [Problem.NoCredential, Problem.BadCredential, Problem.Forbidden, Problem.Failed, Problem.Unavailable]
+                :
+                [
+                    Problem.NoCredential,
+                    Problem.BadCredential,
+                    Problem.Forbidden,
+                    Problem.RoleTooLow,
+                    Problem.TooMany,
+                    Problem.Failed,
+                    Problem.Unavailable,
+                ]
         );
         if (metadata.OfType<FeatureGate.Required>().Any())
         {

@@ -16,4 +16,9 @@ internal sealed class RequestOptions
     /// they are made of the Host header.
     /// </summary>
     public Uri? PublicAddress { get; set; }
+
+    /// <summary>
+    /// How many requests of the management API one caller may send per second, and twice as many at once; 0 for no limit.
+    /// </summary>
+    public int PerSecond { get; set; } = 1000;
 }

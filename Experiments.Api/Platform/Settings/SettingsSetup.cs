@@ -14,6 +14,10 @@ internal static class SettingsSetup
                 "Requests:Deadline must be more than 0 and at most 10 minutes, for example 00:00:03."
             )
             .Validate(
+                options => options.PerSecond is 0 or (>= 10 and <= 1_000_000),
+                "Requests:PerSecond must be 0, or from 10 to 1000000, for example 1000."
+            )
+            .Validate(
                 options => options.PublicAddress is not { } address || (address.IsAbsoluteUri && address.Scheme is "http" or "https"),
                 "Requests:PublicAddress must be an absolute address, for example https://experiments.example."
             )

@@ -26,7 +26,8 @@ internal static class SendEvents
                     {"event": "purchase", "identifier": "user-1", "value": "12.50", "timestamp": 1795348805000, "id": "order-4711"}]}
                 """
             )
-            .Returns<Receipt>(StatusCodes.Status202Accepted);
+            .Returns<Receipt>(StatusCodes.Status202Accepted)
+            .FailsWith(Problem.TooMuchAtOnce);
 
     internal sealed record Body(IReadOnlyList<Sent> Events);
 
