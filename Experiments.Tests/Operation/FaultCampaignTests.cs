@@ -101,10 +101,12 @@ public class FaultCampaignTests(TestCluster cluster)
 
         public static async Task<World> Start(TestCluster cluster)
         {
-            var world = new World { _database = await cluster.NewDatabase() };
+            DapperSetup.Run();
+            // Not pooled here, because one of the faults ends all connections.
+            var world = new World { _database = await cluster.NewDatabase() + ";Pooling=false" };
             for (var index = 0; index < 2; index++)
             {
-                world.Replicas[index] = await Replica.Start(world._database, "--Logging:LogLevel:Default=None");
+                world.Replicas[index] = await Replica.Start(world.ForReplicas, "--Logging:LogLevel:Default=None");
             }
 
             var admin = world.Replicas[0].Admin;
@@ -149,6 +151,8 @@ public class FaultCampaignTests(TestCluster cluster)
             return world;
         }
 
+        private string ForReplicas => _database.Replace(";Pooling=false", "", StringComparison.Ordinal);
+
         private string Root => $"/api/v1/environments/{_key}/";
 
         public Task Clients(CancellationToken ct) =>
@@ -159,12 +163,12 @@ public class FaultCampaignTests(TestCluster cluster)
         public async Task Replace(int index)
         {
             await Replicas[index].DisposeAsync();
-            Replicas[index] = await Replica.Start(_database, "--Logging:LogLevel:Default=None");
+            Replicas[index] = await Replica.Start(ForReplicas, "--Logging:LogLevel:Default=None");
         }
 
         public async Task Execute(string sql)
         {
-            await using var source = NpgsqlDataSource.Create(_database + ";Pooling=false");
+            await using var source = NpgsqlDataSource.Create(_database);
             await using var command = source.CreateCommand(sql);
             await command.ExecuteNonQueryAsync();
         }

@@ -56,7 +56,7 @@ public class VerdictSimulations(ITestOutputHelper output)
     [InlineData("CUPED, a third has pre-data")]
     [InlineData("revenue, 10 % buy, σ = 1.5, winsorised at 99 %")]
     public void Where_nothing_differs_hardly_any_experiment_is_ever_called_better_or_worse(string population) =>
-        Simulate(population, experiments: 16, looks: Looks / 4, threads: 1);
+        Simulate(population, experiments: 12, looks: Looks / 4, threads: 1);
 
     // For docs/statistics.md.
     [Theory(Explicit = true)]
