@@ -36,7 +36,7 @@ internal static class Api
         ListEventNames.Map(environment);
         environment.MapAdmins("Environment");
         environment.MapApiKeys("Environment");
-        ListAudit.Map(environment, "Environment");
+        ListAudit.Map(environment.MapGroup("").RequireRole(Role.Admin), "Environment");
 
         app.MapFlags();
         SendEvents.Map(app.MapGroup("/v1"));

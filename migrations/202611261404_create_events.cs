@@ -73,6 +73,7 @@ public sealed class CreateEvents : TableMigration
                 one   record;
                 first timestamptz;
                 total bigint := 0;
+                taken int := 0;
             BEGIN
                 FOR one IN
                     WITH RECURSIVE waiting AS (
@@ -103,7 +104,9 @@ public sealed class CreateEvents : TableMigration
                         SELECT sum(b.events) FROM (
                             SELECT q.events FROM event_batches q
                             WHERE q.environment_id = one.id AND q.from_at <= clock_timestamp() ORDER BY q.id LIMIT 1000) b));
-                    EXIT WHEN total >= most;
+                    taken := taken + 1;
+                    -- The server has room for some thousands of locks.
+                    EXIT WHEN total >= most OR taken >= 500;
                 END LOOP;
             END $$;
 
@@ -158,9 +161,9 @@ public sealed class CreateEvents : TableMigration
                     IF month <= before
                        AND NOT EXISTS (SELECT FROM event_batches WHERE from_at < month)
                        AND NOT EXISTS (
-                           SELECT FROM experiments
-                           WHERE started_at < month AND deleted_at IS NULL
-                               AND (ended_at IS NULL OR ended_at + windows_run_on + final_after > clock_timestamp()))
+                           SELECT FROM experiments e JOIN environments n ON n.id = e.environment_id
+                           WHERE e.started_at < month AND e.deleted_at IS NULL AND n.deleted_at IS NULL
+                               AND (e.ended_at IS NULL OR e.ended_at + e.windows_run_on + final_after > clock_timestamp()))
                     THEN
                         EXECUTE format('DROP TABLE %I', name);
                         RETURN NEXT name;

@@ -128,7 +128,8 @@ internal sealed class AggregationBatch(
         ).ToDictionary(batch => batch.Id);
         if (due.Count == 0)
         {
-            return 0;
+            // Another replica has just aggregated them.
+            return (await Environments(held, among)).Count == 0 ? 0 : null;
         }
 
         var definitions = new DefinitionReader(source, connection, unreadable);

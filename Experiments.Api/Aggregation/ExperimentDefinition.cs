@@ -121,7 +121,8 @@ internal sealed class ExperimentDefinition
     {
         var (identifier, at) = (raw.Identifier!, raw.At);
         var assigned = AssignedVariant(identifier);
-        using var traits = raw.Traits is null ? null : StoredJson.Document(raw.Traits);
+        using var traits =
+            raw.Traits is null || (_criteria.TestIdentities is null && _breakdowns is []) ? null : StoredJson.Document(raw.Traits);
         var isTest = _criteria.TestIdentities is { } tests && traits is not null && tests.Have(traits.RootElement);
         if (!Timeline.RanAt(at))
         {

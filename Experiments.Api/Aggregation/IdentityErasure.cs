@@ -40,19 +40,35 @@ internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
             jsonb_build_object('events', @Events, 'experiments', @Experiments))
         """;
 
-    /// <summary>Erases the identity. Null if a replica is aggregating at the moment.</summary>
-    public async Task<Report?> Run(long environmentId, string identifier, string actor, CancellationToken ct)
+    /// <summary>Erases the identity, when no replica aggregates the environment.</summary>
+    /// <exception cref="InvalidOperationException">A definition cannot be read, so its sums could not be corrected.</exception>
+    public async Task<Report> Run(long environmentId, string identifier, string actor, CancellationToken ct)
     {
         await using var source = AggregationWorker.Source(database, null);
         await using var connection = await source.OpenConnectionAsync(ct);
-        await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await AggregationLock.TakeEnvironment(connection, environmentId))
+        for (; ; await Task.Delay(50, ct))
         {
-            return null;
+            await using var transaction = await connection.BeginTransactionAsync(ct);
+            if (await AggregationLock.TakeEnvironment(connection, environmentId))
+            {
+                await AggregationLock.Extend(connection);
+                var report = await Erase(source, connection, environmentId, identifier, actor, ct);
+                // Whoever waited for it may have gone. It is done all the same, or a large table could never be got through.
+                await transaction.CommitAsync(CancellationToken.None);
+                return report;
+            }
         }
+    }
 
-        await AggregationLock.Extend(connection);
-
+    private async Task<Report> Erase(
+        NpgsqlDataSource source,
+        NpgsqlConnection connection,
+        long environmentId,
+        string identifier,
+        string actor,
+        CancellationToken ct
+    )
+    {
         var definitions = new DefinitionReader(source, connection);
         var (experiments, now) = await definitions.Experiments([environmentId], DateTime.UnixEpoch, DateTime.MaxValue.AddYears(-1), ct);
         var open = experiments.Where(experiment => !experiment.WasFinal(now, late)).ToDictionary(experiment => experiment.Id);
@@ -85,7 +101,6 @@ internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
             );
         }
 
-        await transaction.CommitAsync(ct);
         return report;
     }
 
@@ -105,6 +120,7 @@ internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
 
         var units = await UnitMetrics.Read(connection, keys);
         var links = (await definitions.Links([.. experiments.Values])).ToLookup(link => link.Experiment.Id);
+        definitions.DemandReadable();
         foreach (var (key, unit) in units)
         {
             new UnitValues(experiments[key.ExperimentId], links[key.ExperimentId]).Post(delta, unit.Values, UnitValues.None);

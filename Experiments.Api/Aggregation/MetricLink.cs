@@ -141,15 +141,32 @@ internal sealed class MetricLink
             return null;
         }
 
-        for (var count = 1; count < events.Length; count++)
+        // What has happened stays so, and a binary search finds when. Sums may return to 0 and are followed event by event.
+        var (first, last) = (1, events.Length);
+        if (
+            _aggregation
+            is MetricAggregation.Occurrence
+                or MetricAggregation.Count
+                or MetricAggregation.CountDistinct
+                or MetricAggregation.Funnel
+                or MetricAggregation.Retention
+        )
         {
-            if (events[count - 1].At >= exposed && Value(events[..count], exposed).Y != 0)
+            while (first < last)
             {
-                return events[count - 1].At;
+                var middle = (first + last) / 2;
+                (first, last) = Value(events[..middle], exposed).Y != 0 ? (first, middle) : (middle + 1, last);
+            }
+        }
+        else
+        {
+            while (first < last && (events[first - 1].At < exposed || Value(events[..first], exposed).Y == 0))
+            {
+                first++;
             }
         }
 
-        return events[^1].At;
+        return events[first - 1].At;
     }
 
     /// <summary>

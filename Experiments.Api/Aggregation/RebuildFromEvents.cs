@@ -50,7 +50,8 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         DELETE FROM unreadable_definitions WHERE experiment_id = @Id;
         -- So that results are computed again, even final ones.
         INSERT INTO results AS r (experiment_id, epoch) VALUES (@Id, 1)
-        ON CONFLICT (experiment_id) DO UPDATE SET as_of = NULL, evidence = NULL, looked_at = NULL, epoch = r.epoch + 1;
+        ON CONFLICT (experiment_id) DO UPDATE SET as_of = NULL, evidence = NULL, looked_at = NULL, epoch = r.epoch + 1,
+            erased = 0;
         """;
 
     /// <summary>Rebuilds the experiment. Returns null if a replica is aggregating at the moment.</summary>

@@ -26,7 +26,8 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source)
         DELETE FROM metric_sums WHERE link_id = ANY (@links);
         DELETE FROM metric_steps WHERE link_id = ANY (@links);
         INSERT INTO results AS r (experiment_id, epoch) VALUES (@experimentId, 1)
-        ON CONFLICT (experiment_id) DO UPDATE SET as_of = NULL, evidence = NULL, looked_at = NULL, epoch = r.epoch + 1;
+        ON CONFLICT (experiment_id) DO UPDATE SET as_of = NULL, evidence = NULL, looked_at = NULL, epoch = r.epoch + 1,
+            erased = 0;
         """;
 
     /// <summary>Rebuilds the sums. Returns null if a replica is aggregating at the moment.</summary>

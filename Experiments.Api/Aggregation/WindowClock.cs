@@ -14,6 +14,7 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
         SELECT e.id
         FROM experiment_metrics l
         JOIN experiments e ON e.id = l.experiment_id
+        JOIN environments n ON n.id = e.environment_id AND n.deleted_at IS NULL
         LEFT JOIN metric_maturity t ON t.link_id = l.id
         WHERE l.window_length > '0' AND e.started_at IS NOT NULL AND e.deleted_at IS NULL
             AND e.environment_id <> ALL (@held) AND e.id <> ALL (@skipped)
@@ -37,7 +38,7 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
 
     // Events that wait are of the time before: windows are not over before those are counted.
     private const string Waiting = """
-        SELECT min(received_at) FROM event_batches WHERE environment_id = @EnvironmentId AND from_at <= clock_timestamp()
+        SELECT min(GREATEST(received_at, from_at)) FROM event_batches WHERE environment_id = @EnvironmentId AND from_at <= clock_timestamp()
         """;
 
     private const string Record = """

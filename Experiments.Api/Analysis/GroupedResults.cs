@@ -1,4 +1,3 @@
-using System.Data;
 using Dapper;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
@@ -11,7 +10,7 @@ namespace Experiments.Api.Analysis;
 /// Computes the results of one metric by group of identities: by their level of a trait, or by the day of their first exposure. Every
 /// identity that counts belongs to one group, so the groups add up to the whole. Groups are compared without the covariate.
 /// </summary>
-internal sealed class GroupedResults(NpgsqlDataSource source, ResultsReader reader)
+internal sealed class GroupedResults(FullPasses passes, ResultsReader reader)
 {
     private const int MostLevels = 20;
     private const int MostDays = 100;
@@ -29,15 +28,16 @@ internal sealed class GroupedResults(NpgsqlDataSource source, ResultsReader read
             SELECT level FROM exposed WHERE level IS NOT NULL GROUP BY level
             ORDER BY CASE WHEN @level::int IS NULL THEN level END DESC, count(*) DESC, level LIMIT @most
         ), measured AS (
-            SELECT e.arm, p.level, e.level IS NOT NULL AND p.level IS NULL AS is_rest, COALESCE(m.numbers[@D], 0) AS d,
-                CASE WHEN COALESCE(m.numbers[@Y], 0) = 0 AND NOT @countsZeros THEN 0
-                     ELSE LEAST(GREATEST(COALESCE(m.numbers[@Y], 0), @lowest::float8), @highest::float8) END AS y
+            -- As text, which has all digits; the cast of a number keeps fifteen of them.
+            SELECT e.arm, p.level, e.level IS NOT NULL AND p.level IS NULL AS is_rest, COALESCE(m.numbers[@D], 0)::text::numeric AS d,
+                (CASE WHEN COALESCE(m.numbers[@Y], 0) = 0 AND NOT @countsZeros THEN 0
+                     ELSE LEAST(GREATEST(COALESCE(m.numbers[@Y], 0), @lowest::float8), @highest::float8) END)::text::numeric AS y
             FROM exposed e
             LEFT JOIN picked p ON p.level = e.level
             LEFT JOIN unit_metrics m ON m.experiment_id = @experimentId AND m.identity = e.identity
         )
-        SELECT level, is_rest, arm, count(*) AS n, json_build_object('y', sum(y::numeric), 'yy', sum(y::numeric * y::numeric),
-            'd', sum(d::numeric), 'dd', sum(d::numeric * d::numeric), 'yd', sum(y::numeric * d::numeric),
+        SELECT level, is_rest, arm, count(*) AS n, json_build_object('y', sum(y), 'yy', sum(y * y),
+            'd', sum(d), 'dd', sum(d * d), 'yd', sum(y * d),
             'y_non_zero', count(*) FILTER (WHERE y <> 0), 'd_non_zero', count(*) FILTER (WHERE d <> 0))::text AS sums
         FROM measured GROUP BY 1, 2, 3
         """;
@@ -61,6 +61,7 @@ internal sealed class GroupedResults(NpgsqlDataSource source, ResultsReader read
                     var found = new List<BreakdownView>();
                     foreach (var (index, trait) in breakdowns)
                     {
+                        ct.ThrowIfCancellationRequested();
                         found.Add(BreakdownView.Of(trait, await Groups(connection, experimentId, input, measured, index), measured, input));
                     }
 
@@ -82,31 +83,33 @@ internal sealed class GroupedResults(NpgsqlDataSource source, ResultsReader read
             )
             .OrDetach(ct);
 
-    private async Task<Result<T>> Read<T>(
+    private Task<Result<T>> Read<T>(
         long experimentId,
         long? metric,
         Func<NpgsqlConnection, ResultsInput, MeasuredMetric, Task<T>> make,
         CancellationToken ct
     )
-        where T : class
-    {
-        await using var connection = await source.OpenConnectionAsync(ct);
-        await using var snapshot = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
-        var found = await reader.ReadMetric(connection, experimentId, metric);
-        if (found.Value is not var (input, measured))
-        {
-            return found.Failure!;
-        }
+        where T : class =>
+        passes.Read<Result<T>>(
+            async connection =>
+            {
+                var found = await reader.ReadMetric(connection, experimentId, metric);
+                if (found.Value is not var (input, measured))
+                {
+                    return found.Failure!;
+                }
 
-        var identities = input.IdentitiesOf(measured);
-        return await make(
-            connection,
-            input,
-            measured.Definition.Winsorize is { } held && identities.Sum() > 0
-                ? await WinsorizedSums.Of(connection, experimentId, measured, held, identities)
-                : measured
+                var identities = input.IdentitiesOf(measured);
+                return await make(
+                    connection,
+                    input,
+                    measured.Definition.Winsorize is { } held && identities.Sum() > 0
+                        ? await WinsorizedSums.Of(connection, experimentId, measured, held, identities)
+                        : measured
+                );
+            },
+            ct
         );
-    }
 
     private static async Task<List<IdentityGroup>> Groups(
         NpgsqlConnection connection,

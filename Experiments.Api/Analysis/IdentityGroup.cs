@@ -33,13 +33,22 @@ internal sealed record IdentityGroup(string? Level, bool IsRest, IReadOnlyList<S
                             weights[index] / (weights[0] + weights[index]),
                             ArmEvidence.None
                         );
-                        return (Arm: arm, Shown: ShownEffect.Of(plain, arm, input.Variants[index].Key), input.Variants[index].Key);
+                        return (
+                            Arm: arm,
+                            Shown: ShownEffect.Of(plain, arm, input.Variants[index].Key),
+                            input.Variants[index].Key,
+                            Weight: weights[index]
+                        );
                     })
                     .ToList()
             )
             .ToList();
-        var family = compared.SelectMany(arms => arms).Where(arm => arm.Shown.Sequential is not null).ToList();
-        var adjusted = new Queue<double>(Adjustment.BenjaminiHochberg([.. family.Select(arm => arm.Shown.Sequential!.PValue)]));
+        // As in the families of the whole, a treatment without weight is no member, and what cannot be tested yet counts as 1.
+        var adjusted = new Queue<double>(
+            Adjustment.BenjaminiHochberg([
+                .. compared.SelectMany(arms => arms).Where(arm => arm.Weight > 0).Select(arm => arm.Shown.Sequential?.PValue ?? 1),
+            ])
+        );
         return
         [
             .. groups.Zip(
@@ -58,14 +67,17 @@ internal sealed record IdentityGroup(string? Level, bool IsRest, IReadOnlyList<S
                                     )
                             ),
                         ],
-                        [
-                            .. arms.Select(arm =>
-                                GroupTreatment.Of(arm.Key, arm.Arm, arm.Shown, arm.Shown.Sequential is null ? null : adjusted.Dequeue())
-                            ),
-                        ]
+                        [.. arms.Select(arm => GroupTreatment.Of(arm.Key, arm.Arm, arm.Shown, Adjusted(arm.Weight, arm.Shown)))]
                     )
             ),
         ];
+
+        // Each in its turn, in the order of the family.
+        double? Adjusted(double weight, ShownEffect shown)
+        {
+            var p = weight > 0 ? adjusted.Dequeue() : (double?)null;
+            return shown.Sequential is null ? null : p;
+        }
     }
 }
 

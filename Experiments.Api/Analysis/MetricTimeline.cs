@@ -1,4 +1,3 @@
-using System.Data;
 using Dapper;
 using Experiments.Api.Aggregation;
 using Experiments.Api.Domain;
@@ -12,14 +11,15 @@ namespace Experiments.Api.Analysis;
 /// Counts, by hour or day and variant, how many identities were first exposed then, and how many had their first conversion then: the
 /// first instant at which the value of the metric was other than 0.
 /// </summary>
-internal sealed class MetricTimeline(NpgsqlDataSource source, ResultsReader reader)
+internal sealed class MetricTimeline(NpgsqlDataSource source, FullPasses passes, ResultsReader reader)
 {
     /// <summary>The most points that are shown. What is earlier is summed up.</summary>
     public const int MostPoints = 500;
 
     private const string Exposed = """
         SELECT date_trunc(@unit, hour, 'UTC') AS at, substr(outcome, length(@InVariant) + 1) AS key, sum(count)::bigint AS count
-        FROM exposure_counts WHERE experiment_id = @experimentId AND outcome LIKE @InVariant || '%' GROUP BY 1, 2
+        FROM exposure_counts WHERE experiment_id = @experimentId AND outcome LIKE @InVariant || '%'
+        GROUP BY 1, 2 HAVING sum(count) <> 0
         """;
 
     private const string Converted = """
@@ -35,12 +35,16 @@ internal sealed class MetricTimeline(NpgsqlDataSource source, ResultsReader read
     /// <param name="isHourly">By hour, or else by day.</param>
     /// <param name="ct">Ends it.</param>
     public Task<Result<TimelineView>> Of(long experimentId, long? metric, bool isHourly, CancellationToken ct) =>
-        Read(experimentId, metric, isHourly, ct).OrDetach(ct);
+        passes.Read(connection => Read(connection, experimentId, metric, isHourly, ct), ct).OrDetach(ct);
 
-    private async Task<Result<TimelineView>> Read(long experimentId, long? metric, bool isHourly, CancellationToken ct)
+    private async Task<Result<TimelineView>> Read(
+        NpgsqlConnection connection,
+        long experimentId,
+        long? metric,
+        bool isHourly,
+        CancellationToken ct
+    )
     {
-        await using var connection = await source.OpenConnectionAsync(ct);
-        await using var snapshot = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
         var found = await reader.ReadMetric(connection, experimentId, metric);
         if (found.Value is not var (input, measured))
         {

@@ -17,20 +17,23 @@ internal static class PrePeriod
             return false;
         }
 
-        return Differs(control, treatment, arm => (arm.CovariateSum, arm.Centred.XX))
-            || Differs(control, treatment, arm => (arm.Prior.Sum, arm.Centred.WW));
+        // A ratio has two covariates, which share the alarm.
+        var alarm = control.Centred.WW > 0 || treatment.Centred.WW > 0 ? Alarm / 2 : Alarm;
+        return Differs(control, treatment, alarm, arm => (arm.CovariateSum, arm.Centred.XX))
+            || Differs(control, treatment, alarm, arm => (arm.Prior.Sum, arm.Centred.WW));
     }
 
     private static bool Differs(
         SufficientStatistics control,
         SufficientStatistics treatment,
+        double alarm,
         Func<SufficientStatistics, (double Sum, double Centred)> covariate
     )
     {
         var difference = Effect.Cautiously(Moments(control), Moments(treatment));
         return difference.Variance > 0
             && double.IsFinite(difference.Variance)
-            && ConfidenceSequence.PValue(difference, Alternative.TwoSided, Alarm, ConfidenceSequence.DefaultTuning) < Alarm;
+            && ConfidenceSequence.PValue(difference, Alternative.TwoSided, alarm, ConfidenceSequence.DefaultTuning) < alarm;
 
         SampleMoments Moments(SufficientStatistics arm) =>
             new(arm.N, covariate(arm).Sum / arm.N, Math.Max(0, SampleMoments.PerIdentity(arm.N, covariate(arm).Centred)));

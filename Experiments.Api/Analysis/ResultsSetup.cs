@@ -7,6 +7,7 @@ internal static class ResultsSetup
     {
         services.AddSingleton<ResultsReader>();
         services.AddSingleton<ResultsService>();
+        services.AddSingleton<FullPasses>();
         services.AddSingleton<GroupedResults>();
         services.AddSingleton<MetricTimeline>();
         services.AddScoped<ResultsRefresh>();

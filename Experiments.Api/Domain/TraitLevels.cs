@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace Experiments.Api.Domain;
@@ -32,7 +33,12 @@ internal sealed class TraitLevels : IEquatable<TraitLevels>, IComparable<TraitLe
 
         for (var index = 0; index < Math.Min(_levels.Length, other._levels.Length); index++)
         {
-            if (string.CompareOrdinal(_levels[index], other._levels[index]) is var order and not 0)
+            // What is set comes before what is not, so that it is what is kept of two exposures at once.
+            var (one, two) = (_levels[index], other._levels[index]);
+            var order = (one is null, two is null) is (true, false) or (false, true)
+                ? (one is null).CompareTo(two is null)
+                : string.CompareOrdinal(one, two);
+            if (order != 0)
             {
                 return order;
             }
@@ -59,7 +65,11 @@ internal sealed class TraitLevels : IEquatable<TraitLevels>, IComparable<TraitLe
         var text = value.ValueKind switch
         {
             JsonValueKind.String => value.GetString()!,
-            JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False => value.GetRawText(),
+            // 1 and 1.0 are one level.
+            JsonValueKind.Number => value.TryGetDecimal(out var number)
+                ? (number / 1.0000000000000000000000000000m).ToString(CultureInfo.InvariantCulture)
+                : value.GetRawText(),
+            JsonValueKind.True or JsonValueKind.False => value.GetRawText(),
             _ => null,
         };
         return text is null || text.Length <= Longest ? text

@@ -36,7 +36,7 @@ internal sealed class IngestionLimiter(IngestionShares shares) : IDisposable
         where T : class
     {
         var leases = new List<RateLimitLease>();
-        var (taken, isOverdrawn) = (0, false);
+        var (small, large, isOverdrawn) = (0, 0, false);
         var address = request.HttpContext.Connection.RemoteIpAddress;
         try
         {
@@ -63,24 +63,30 @@ internal sealed class IngestionLimiter(IngestionShares shares) : IDisposable
         finally
         {
             leases.ForEach(lease => lease.Dispose());
-            shares.GiveBack(environmentId, address, taken);
+            shares.GiveBack(environmentId, address, isLarge: false, small);
+            shares.GiveBack(environmentId, address, isLarge: true, large);
         }
 
         // A body waits only for its first piece beyond the size of a small body. If bodies waited for more while holding some memory,
         // they could deadlock.
         ValueTask<bool> Room(int bytes)
         {
-            if (!shares.TryTake(environmentId, address, bytes))
+            var isSmall = small + large + bytes <= RequestBody.SmallEvents;
+            if (!shares.TryTake(environmentId, address, !isSmall, bytes))
             {
                 isOverdrawn = true;
                 return new(false);
             }
 
-            var before = taken;
-            taken += bytes;
-            return taken <= RequestBody.SmallEvents ? Wait(_small, Units(bytes))
-                : before <= RequestBody.SmallEvents ? Wait(_large, Units(bytes))
-                : new(Keep(_large.AttemptAcquire(Units(bytes))));
+            if (isSmall)
+            {
+                small += bytes;
+                return Wait(_small, Units(bytes));
+            }
+
+            var isFirst = large == 0;
+            large += bytes;
+            return isFirst ? Wait(_large, Units(bytes)) : new(Keep(_large.AttemptAcquire(Units(bytes))));
         }
 
         // A request that times out here was not too slow. There was no capacity for it.

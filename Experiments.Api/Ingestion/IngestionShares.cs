@@ -9,42 +9,49 @@ namespace Experiments.Api.Ingestion;
 /// <param name="ofAddress">Whether addresses have a share as well. Behind a proxy that hides them, all would have one together.</param>
 internal sealed class IngestionShares(bool ofAddress)
 {
-    /// <summary>The bytes that the bodies of one environment may hold: half of what there is for all.</summary>
-    public const int OfEnvironment = 32 * 1024 * 1024;
+    /// <summary>The bytes that the small bodies of one environment may hold, and the large ones: half of what there is for all.</summary>
+    public const int OfEnvironment = 16 * 1024 * 1024;
 
-    /// <summary>The bytes that the bodies from one address may hold.</summary>
-    public const int OfAddress = 16 * 1024 * 1024;
+    /// <inheritdoc cref="OfEnvironment"/>
+    public const int LargeOfEnvironment = 32 * 1024 * 1024;
 
-    private readonly ConcurrentDictionary<object, long> _held = new();
+    // Of one address, half as much again.
+    private readonly ConcurrentDictionary<(long? Environment, IPAddress? Address, bool IsLarge), long> _held = new();
 
     /// <summary>Takes so many bytes, or nothing where that would be more than a share.</summary>
-    public bool TryTake(long environmentId, IPAddress? address, int bytes)
+    public bool TryTake(long environmentId, IPAddress? address, bool isLarge, int bytes)
     {
-        if (!TryTake(environmentId, bytes, OfEnvironment))
+        var share = isLarge ? LargeOfEnvironment : OfEnvironment;
+        if (!TryTake((environmentId, null, isLarge), bytes, share))
         {
             return false;
         }
 
-        if (!ofAddress || address is null || TryTake(address, bytes, OfAddress))
+        if (!ofAddress || address is null || TryTake((null, address, isLarge), bytes, share / 2))
         {
             return true;
         }
 
-        GiveBack(environmentId, bytes);
+        GiveBack((environmentId, null, isLarge), bytes);
         return false;
     }
 
     /// <summary>Gives back what was taken.</summary>
-    public void GiveBack(long environmentId, IPAddress? address, long bytes)
+    public void GiveBack(long environmentId, IPAddress? address, bool isLarge, long bytes)
     {
-        GiveBack(environmentId, bytes);
+        if (bytes == 0)
+        {
+            return;
+        }
+
+        GiveBack((environmentId, null, isLarge), bytes);
         if (ofAddress && address is not null)
         {
-            GiveBack(address, bytes);
+            GiveBack((null, address, isLarge), bytes);
         }
     }
 
-    private bool TryTake(object holder, int bytes, long share)
+    private bool TryTake((long?, IPAddress?, bool) holder, int bytes, long share)
     {
         if (_held.AddOrUpdate(holder, bytes, (_, held) => held + bytes) <= share)
         {
@@ -55,13 +62,13 @@ internal sealed class IngestionShares(bool ofAddress)
         return false;
     }
 
-    private void GiveBack(object holder, long bytes)
+    private void GiveBack((long?, IPAddress?, bool) holder, long bytes)
     {
         var left = _held.AddOrUpdate(holder, -bytes, (_, held) => held - bytes);
         if (left == 0)
         {
             // Only if it is still nothing, so that nobody who holds something is forgotten.
-            _held.TryRemove(new KeyValuePair<object, long>(holder, 0));
+            _held.TryRemove(new(holder, 0));
         }
     }
 }

@@ -29,19 +29,16 @@ internal sealed record Problem(int Status, string Code, string Advice)
         "credential.invalid",
         "The credential is unknown, expired or revoked. Obtain a new one and send it in a single Authorization header."
     );
-
     public static readonly Problem NoEnvironmentKey = new(
         401,
         "environment_key.missing",
         "Send the environment's key in the header X-Environment-Key."
     );
-
     public static readonly Problem Forbidden = new(
         403,
         "access.denied",
         "The project or environment doesn't exist, or you don't have access to it. Check the address, or ask one of its admins to add you."
     );
-
     public static readonly Problem RoleTooLow = new(403, "access.role", "This needs another role than yours. Ask an admin for it.");
 
     public static readonly Problem UnknownEnvironmentKey = new(
@@ -49,7 +46,6 @@ internal sealed record Problem(int Status, string Code, string Advice)
         "environment_key.unknown",
         "No environment has this key. Copy the key from the list of environments."
     );
-
     public static readonly Problem GateClosed = new(
         404,
         "gate.closed",
@@ -107,7 +103,6 @@ internal sealed record Problem(int Status, string Code, string Advice)
         "api_key.not_found",
         "There is no active API key with this id here. List the API keys to find the right id."
     );
-
     public static readonly Problem WrongMethod = new(
         405,
         "method.not_allowed",
@@ -118,7 +113,6 @@ internal sealed record Problem(int Status, string Code, string Advice)
         "request.too_slow",
         "The body didn't arrive in time. Send it again over a better connection."
     );
-
     public static readonly Problem AlreadyActive = new(
         409,
         "experiment.already_active",
@@ -208,6 +202,16 @@ internal sealed record Problem(int Status, string Code, string Advice)
         "results.backfill_pending",
         "The events from before this metric was attached are still being counted. Try again in a minute."
     );
+    public static readonly Problem DefinitionsUnreadable = new(
+        409,
+        "environment.definitions_unreadable",
+        "A definition can't be read by this release, so its results could not be corrected. Upgrade the service, or correct it first."
+    );
+    public static readonly Problem KeyJustRotated = new(
+        409,
+        "environment.key_just_rotated",
+        "The key was replaced, and the one before is still accepted. Wait until former_key_until, or end that time with grace_hours 0."
+    );
     public static readonly Problem FeatureLocked = new(
         409,
         "feature.locked",
@@ -238,7 +242,6 @@ internal sealed record Problem(int Status, string Code, string Advice)
         "environment.name_taken",
         "The project already has an environment with this name. Choose another name, or use that environment."
     );
-
     public static readonly Problem Stale = new(
         412,
         "etag.stale",
@@ -259,13 +262,11 @@ internal sealed record Problem(int Status, string Code, string Advice)
         "idempotency_key.reused",
         "This Idempotency-Key was used for another request in the last 24 hours. Use a new key."
     );
-
     public static readonly Problem TooSoon = new(
         429,
         "results.too_soon",
         "A refresh was requested recently. Request it again after the seconds in Retry-After, or read the current results."
     );
-
     public static readonly Problem TooMany = new(
         429,
         "request.too_many",
@@ -276,13 +277,11 @@ internal sealed record Problem(int Status, string Code, string Advice)
         "events.too_much_at_once",
         "Too many events of this environment or from this address are being received at once. Retry after the seconds in Retry-After."
     );
-
     public static readonly Problem ResultsFailed = new(
         500,
         "results.failed",
         "The results could not be computed. See the service log for the reason."
     );
-
     public static readonly Problem Failed = new(500, "service.failed", "An internal error occurred. Report the trace_id to the operator.");
     public static readonly Problem Unavailable = new(
         503,

@@ -7,7 +7,7 @@ public class RoleTests(TestService service) : IClassFixture<TestService>
 {
     private const string Prefix = "/api/v1/environments/{environment_key}/";
 
-    private static readonly string[] AdminsOnly = ["/admins", "/api-keys", "/identities"];
+    private static readonly string[] AdminsOnly = ["/admins", "/api-keys", "/identities", "/audit"];
 
     [Theory]
     [InlineData("viewer")]
@@ -85,7 +85,7 @@ public class RoleTests(TestService service) : IClassFixture<TestService>
 
         (await carol.Post(given.Features, new { name = "f" })).Must(201);
         (await carol.Get($"/api/v1/projects/{given.ProjectId}/environments/")).Must(200);
-        (await carol.Post($"/api/v1/projects/{given.ProjectId}/environments/", new { name = "staging" })).Must(201);
+        (await carol.Post($"/api/v1/projects/{given.ProjectId}/environments/", new { name = "staging" })).MustBe(403, "access.role");
         (await carol.Get($"/api/v1/projects/{given.ProjectId}/admins/")).MustBe(403, "access.role");
         (await carol.Get("/api/v1/projects/")).MustBe(403, "access.denied");
         (await given.Admin.Post($"{given.Root}/admins/", new { subject = "dave", role = "owner" })).MustName("role");
@@ -172,7 +172,7 @@ public class RoleTests(TestService service) : IClassFixture<TestService>
             .Must(200)["results"]
             .AsArray()
             .ShouldContain(entry => entry!["object_id"]!.GetValue<long>() == given.ProjectId);
-        (await service.AsUser("erin").Get($"{project}audit/")).Must(200);
+        (await service.AsUser("erin").Get($"{project}audit/")).MustBe(403, "access.role");
         (await service.AsUser("erin").Get("/api/v1/audit/")).MustBe(403, "access.denied");
     }
 }

@@ -51,7 +51,7 @@ public class ExposureStateTests
     }
 
     [Theory]
-    [InlineData("""{"country": "de", "plan": 2.50, "beta": true}""", """["de","2.50","true"]""")]
+    [InlineData("""{"country": "de", "plan": 2.50, "beta": true}""", """["de","2.5","true"]""")]
     [InlineData("""{"country": null, "plan": ["a"], "beta": {}}""", "[null,null,null]")]
     [InlineData("""{"other": "de"}""", "[null,null,null]")]
     [InlineData("[1]", "[null,null,null]")]

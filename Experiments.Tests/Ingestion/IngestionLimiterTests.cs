@@ -103,16 +103,16 @@ public class IngestionLimiterTests
     {
         var shares = new IngestionShares(ofAddress);
         var (one, other) = (System.Net.IPAddress.Parse("192.0.2.1"), System.Net.IPAddress.Parse("192.0.2.2"));
-        const int quarter = IngestionShares.OfAddress / 4;
+        const int quarter = IngestionShares.OfEnvironment / 2 / 4;
         for (var n = 0; n < 4; n++)
         {
-            shares.TryTake(n, one, quarter).ShouldBeTrue();
+            shares.TryTake(n, one, false, quarter).ShouldBeTrue();
         }
 
-        shares.TryTake(9, one, 1).ShouldBe(!ofAddress);
-        shares.TryTake(9, other, quarter).ShouldBeTrue();
-        shares.GiveBack(0, one, quarter);
-        shares.TryTake(9, one, quarter).ShouldBeTrue();
+        shares.TryTake(9, one, false, 1).ShouldBe(!ofAddress);
+        shares.TryTake(9, other, false, quarter).ShouldBeTrue();
+        shares.GiveBack(0, one, false, quarter);
+        shares.TryTake(9, one, false, quarter).ShouldBeTrue();
     }
 
     private static HttpRequest Trickling(StalledBody body)

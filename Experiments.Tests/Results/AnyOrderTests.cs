@@ -19,8 +19,8 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
                || ' ' || COALESCE((SELECT string_agg(t.step || ':' || t.count, ',' ORDER BY t.step) FROM metric_steps t
                    WHERE t.link_id = l.id AND t.arm = s.arm AND t.count <> 0), '')
         FROM metric_sums s JOIN experiment_metrics l ON l.id = s.link_id
-        WHERE l.experiment_id = @Id AND NOT (s.y = 0 AND s.d = 0 AND s.x = 0 AND s.not_numbers = 0 AND s.waiting = 0 AND NOT EXISTS
-            (SELECT FROM metric_steps t
+        WHERE l.experiment_id = @Id AND NOT (s.y = 0 AND s.d = 0 AND s.x = 0 AND s.w = 0 AND s.not_numbers = 0
+            AND s.waiting = 0 AND NOT EXISTS (SELECT FROM metric_steps t
             WHERE t.link_id = l.id AND t.arm = s.arm AND t.count <> 0))
         ORDER BY l.id, s.arm
         """;

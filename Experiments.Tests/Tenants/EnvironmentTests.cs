@@ -38,6 +38,7 @@ public class EnvironmentTests(SharedService service) : IClassFixture<SharedServi
             (await service.Admin.Get($"/api/v1/environments/{accepted}/features/")).Must(200)["count"].GetValue<int>().ShouldBe(1);
         }
 
+        (await service.Admin.Post($"{path}rotate-key/")).MustBe(409, "environment.key_just_rotated");
         // Its time is over, and every replica hears of it.
         await service.Execute("UPDATE environments SET former_key_until = now() - interval '1 second' WHERE id = @id", new { id });
         await Given.Eventually(async () => (await given.Sdk.Get("/api/v1/flags/")).Code == 403);

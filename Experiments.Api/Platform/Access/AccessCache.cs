@@ -107,7 +107,7 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
                     ORDER BY {MostFirst} LIMIT 1) END AS role
             ) r
             WHERE (e.key = @environmentKey OR (e.former_key = @environmentKey AND e.former_key_until > clock_timestamp()))
-              AND e.deleted_at IS NULL AND r.role IS NOT NULL
+              AND e.deleted_at IS NULL AND p.deleted_at IS NULL AND r.role IS NOT NULL
             """,
             new
             {

@@ -24,9 +24,9 @@ internal sealed class AdminKeys(NpgsqlDataSource source)
             await new Db(source).Row<Found>(
                 """
                 SELECT NOT EXISTS (SELECT FROM api_keys
-                    WHERE environment_id IS NULL AND project_id IS NULL AND revoked_at IS NULL
+                    WHERE environment_id IS NULL AND project_id IS NULL AND revoked_at IS NULL AND 'admin' = ANY (scopes)
                         AND (expires_at IS NULL OR expires_at > now()))
-                   AND NOT EXISTS (SELECT FROM admins WHERE num_nonnulls(environment_id, project_id) = 0) AS yes
+                   AND NOT EXISTS (SELECT FROM admins WHERE num_nonnulls(environment_id, project_id) = 0 AND role = 'admin') AS yes
                 """,
                 null,
                 ct

@@ -19,7 +19,15 @@ internal sealed class Instruments
             "Experiments and metrics that were skipped because their definition can't be read."
         );
         Results = Counter("experiments.results", "{result}", "Results that were read from the cache, computed, or failed, by outcome.");
-        ResultsDuration = _meter.CreateHistogram<double>("experiments.results.duration", "s", "How long it took to compute results.");
+        ResultsDuration = _meter.CreateHistogram(
+            "experiments.results.duration",
+            "s",
+            "How long it took to compute results.",
+            advice: new InstrumentAdvice<double>
+            {
+                HistogramBucketBoundaries = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+            }
+        );
         RecommendationsChanged = Counter(
             "experiments.recommendations.changed",
             "{change}",
@@ -27,6 +35,12 @@ internal sealed class Instruments
         );
         SampleRatioAlarms = Counter("experiments.sample_ratio.alarms", "{alarm}", "Experiments whose split an hourly look found broken.");
         RequestsRefused = Counter("experiments.requests.refused", "{request}", "Requests without access or beyond a limit, by status.");
+        // A counter that is born with its first event shows no increase to an alert.
+        Results.Add(0, new KeyValuePair<string, object?>("outcome", "failed"));
+        foreach (var counter in new[] { UnreadableDefinitions, RecommendationsChanged, SampleRatioAlarms, EventsDuplicate, EventsRejected })
+        {
+            counter.Add(0);
+        }
     }
 
     public Counter<long> EventsAccepted { get; }

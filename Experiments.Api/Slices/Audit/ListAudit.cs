@@ -67,7 +67,7 @@ internal static class ListAudit
         {
             this.RulesForPage();
             RuleFor(query => query.ObjectType)
-                .OneOf("admin", "api_key", "cohort", "environment", "experiment", "feature", "holdout", "metric", "project");
+                .OneOf("admin", "api_key", "cohort", "environment", "experiment", "feature", "holdout", "identity", "metric", "project");
             RuleFor(query => query.ObjectId).Must(id => id is null || ObjectIds.In(id) is not null).WithMessage("This must be an id.");
             RuleFor(query => query.ObjectType)
                 .NotNull()
@@ -78,19 +78,23 @@ internal static class ListAudit
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Listing<Entry>>>
     {
-        // With the parameters known, only the branch that they decide on is left.
-        private const string Within = """
-            CASE WHEN @EnvironmentId::bigint IS NOT NULL THEN environment_id = @EnvironmentId
-                 WHEN @ProjectId::bigint IS NOT NULL
-                     THEN project_id = @ProjectId OR environment_id IN (SELECT id FROM environments WHERE project_id = @ProjectId)
-                 ELSE true END
-            """;
+        // One text for each scope, because a plan is made once for all values of the parameters.
+        private const string Sql = $"{Before}{OfEnvironment}{Between}{OfEnvironment}{After}";
+        private const string SqlOfProject = $"{Before}{OfProject}{Between}{OfProject}{After}";
+        private const string SqlOfInstance = $"{Before}true{Between}true{After}";
 
-        private const string Sql = $"""
+        private const string OfEnvironment = "environment_id = @EnvironmentId";
+        private const string OfProject =
+            "(project_id = @ProjectId OR environment_id IN (SELECT id FROM environments WHERE project_id = @ProjectId))";
+
+        private const string Before = """
             WITH total AS (
                 SELECT count(*) FROM audit_log
-                WHERE {Within} AND (@Type::text IS NULL OR object_type = @Type)
-                    AND (@Id::bigint IS NULL OR object_id = @Id)
+                WHERE 
+            """;
+
+        private const string Between = """
+                 AND (@Type::text IS NULL OR object_type = @Type) AND (@Id::bigint IS NULL OR object_id = @Id)
             )
             SELECT total.count, a.id, (SELECT key FROM environments e WHERE e.id = a.environment_id) AS environment, a.at,
                    a.actor, a.action, a.object_type, a.object_id,
@@ -98,8 +102,11 @@ internal static class ListAudit
             FROM total
             LEFT JOIN (
                 SELECT * FROM audit_log
-                WHERE {Within} AND (@Type::text IS NULL OR object_type = @Type)
-                    AND (@Id::bigint IS NULL OR object_id = @Id)
+                WHERE 
+            """;
+
+        private const string After = """
+                 AND (@Type::text IS NULL OR object_type = @Type) AND (@Id::bigint IS NULL OR object_id = @Id)
                 ORDER BY id DESC
                 LIMIT @Limit OFFSET @Offset
             ) a ON true
@@ -109,7 +116,9 @@ internal static class ListAudit
         public async Task<Result<Listing<Entry>>> Handle(Query query, CancellationToken cancellationToken)
         {
             var rows = await db.Rows<Row>(
-                Sql,
+                query.Scope.EnvironmentId is not null ? Sql
+                    : query.Scope.ProjectId is not null ? SqlOfProject
+                    : SqlOfInstance,
                 new
                 {
                     query.Scope.EnvironmentId,

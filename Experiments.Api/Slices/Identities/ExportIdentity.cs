@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Dapper;
+using Experiments.Api.Analysis;
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
@@ -20,7 +22,7 @@ internal static class ExportIdentity
             .MapPost("/export", context => context.Compute<IdentityBody, Response>(body => new Query(context.Environment.Id, body)))
             .WithOperation("exportIdentity", "Export what is stored of an identity")
             .HasBody<IdentityBody>(IdentityBody.Example)
-            .WithTimeLimit(TimeSpan.FromSeconds(60))
+            .WithTimeLimit(FullPasses.Limit)
             // A saved answer would be one more copy of it.
             .WithMetadata(new NotKept())
             .Returns<Response>();
@@ -77,7 +79,7 @@ internal static class ExportIdentity
         public Validator() => IdentityBody.Check(RuleFor(q => q.Body.Identifier));
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Response>>
+    internal sealed class Handler(FullPasses passes) : IRequestHandler<Query, Result<Response>>
     {
         private const string Sql = """
             SELECT e.id AS experiment, e.name, e.variants->(x.counts_in::int)->>'key' AS variant, x.seen_at AS first_exposed_at,
@@ -95,26 +97,25 @@ internal static class ExportIdentity
             FROM events WHERE environment_id = @EnvironmentId AND identifier = @Identifier ORDER BY at DESC, key LIMIT @most
             """;
 
-        public async Task<Result<Response>> Handle(Query query, CancellationToken cancellationToken)
-        {
-            var identifier = query.Body.Identifier!;
-            var exposures = await db.Rows<Exposure>(
-                Sql,
-                new { query.EnvironmentId, Identity = Identity.Key(identifier) },
-                cancellationToken
-            );
-            var events = await db.Rows<Row>(
-                Events,
-                new
-                {
-                    query.EnvironmentId,
-                    Identifier = identifier,
-                    most = MostEvents,
-                },
-                cancellationToken
-            );
-            return new Response(identifier, exposures, [.. events], events.Count == 0 ? 0 : events[0].Total);
-        }
+        public Task<Result<Response>> Handle(Query query, CancellationToken cancellationToken) =>
+            passes
+                .Read<Result<Response>>(
+                    async connection =>
+                    {
+                        var parameters = new
+                        {
+                            query.EnvironmentId,
+                            query.Body.Identifier,
+                            Identity = Identity.Key(query.Body.Identifier!),
+                            most = MostEvents,
+                        };
+                        var exposures = (await connection.QueryAsync<Exposure>(Sql, parameters)).AsList();
+                        var events = (await connection.QueryAsync<Row>(Events, parameters)).AsList();
+                        return new Response(query.Body.Identifier!, exposures, [.. events], events.Count == 0 ? 0 : events[0].Total);
+                    },
+                    cancellationToken
+                )
+                .OrDetach(cancellationToken);
 
         private sealed record Row : Event
         {

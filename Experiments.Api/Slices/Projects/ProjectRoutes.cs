@@ -12,16 +12,16 @@ internal static class ProjectRoutes
         var instance = api.MapGroup("").RequireAuthorization(Policies.InstanceAdmin);
         instance.MapAdmins("Instance");
         instance.MapApiKeys("Instance");
-        ListAudit.Map(instance, "Instance");
+        ListAudit.Map(instance.MapGroup("").RequireRole(Role.Admin), "Instance");
 
         var projects = api.MapGroup("/projects").WithTags("Projects").RequireAuthorization(Policies.InstanceAdmin);
         ListProjects.Map(projects);
-        CreateProject.Map(projects);
+        CreateProject.Map(projects.MapGroup("").RequireRole(Role.Admin));
 
         var project = api.MapGroup("/projects/{id}").WithTags("Projects").RequireAuthorization(Policies.ProjectAdmin);
         ListEnvironments.Map(project);
-        CreateEnvironment.Map(project);
         var administered = project.MapGroup("").RequireRole(Role.Admin);
+        CreateEnvironment.Map(administered);
         DeleteProject.Map(administered);
         var environments = administered.MapGroup("/environments");
         RenameEnvironment.Map(environments);
@@ -29,6 +29,6 @@ internal static class ProjectRoutes
         DeleteEnvironment.Map(environments);
         project.MapAdmins("Project");
         project.MapApiKeys("Project");
-        ListAudit.Map(project, "Project");
+        ListAudit.Map(administered, "Project");
     }
 }

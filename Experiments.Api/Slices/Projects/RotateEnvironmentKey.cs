@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
@@ -23,7 +24,7 @@ internal static class RotateEnvironmentKey
             .WithOperation("rotateEnvironmentKey", "Replace the public key of an environment")
             .HasBody<Body>("""{"grace_hours": 24}""", required: false)
             .Returns<EnvironmentView>()
-            .FailsWith(Problem.NoEnvironment);
+            .FailsWith(Problem.NoEnvironment, Problem.KeyJustRotated);
 
     /// <summary>For how long the former key is accepted; a day without it, and not at all with 0.</summary>
     internal sealed record Body(double? GraceHours = null);
@@ -42,22 +43,29 @@ internal static class RotateEnvironmentKey
     {
         // The keys are public, but the audit log need not spread them.
         private const string Sql = $"""
-            WITH changed AS (
-                UPDATE environments SET former_key = key, former_key_until = clock_timestamp() + @Grace, key = @Key
-                WHERE id = @Id AND project_id = @ProjectId AND deleted_at IS NULL
-                RETURNING *
+            WITH target AS (
+                SELECT * FROM environments WHERE id = @Id AND project_id = @ProjectId AND deleted_at IS NULL FOR UPDATE
+            ), changed AS (
+                UPDATE environments e SET former_key = e.key, former_key_until = clock_timestamp() + @Grace, key = @Key
+                FROM target t
+                -- The key before the last one was promised that time.
+                WHERE e.id = t.id AND (t.former_key_until IS NULL OR t.former_key_until <= clock_timestamp() OR @Grace = interval '0')
+                RETURNING e.*
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
                 SELECT id, @Actor, 'environment.key_rotated', 'environment', id,
                     jsonb_build_object('former_key_until', instant(former_key_until))
                 FROM changed
             )
-            SELECT {EnvironmentView.Columns} FROM changed e
+            SELECT {EnvironmentView.Columns}, c.id IS NOT NULL AS is_rotated
+            FROM target t LEFT JOIN changed c ON true CROSS JOIN LATERAL (
+                SELECT COALESCE(c.id, t.id) AS id, t.name, COALESCE(c.key, t.key) AS key, COALESCE(c.former_key_until, t.former_key_until)
+                    AS former_key_until, t.created_at) e
             """;
 
         public async Task<Result<EnvironmentView>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var environment = await db.Change<EnvironmentView>(
+            var environment = await db.Change<Row>(
                 Sql,
                 new
                 {
@@ -70,7 +78,18 @@ internal static class RotateEnvironmentKey
                 cancellationToken
             );
             access.Forget();
-            return environment is null ? Problem.NoEnvironment : environment;
+            return environment switch
+            {
+                null => Problem.NoEnvironment,
+                { IsRotated: false } => Problem.KeyJustRotated,
+                _ => environment,
+            };
+        }
+
+        private sealed record Row : EnvironmentView
+        {
+            [JsonIgnore]
+            public bool IsRotated { get; init; }
         }
     }
 }

@@ -19,7 +19,7 @@ internal static class GetBreakdowns
             .WithOperation("getBreakdowns", "Results of a metric by the levels of traits")
             .HasQuery("metric", "The metric, by its id; without it, the primary one.", "1")
             .HasQuery("trait", "Only this trait, of those that the experiment is broken down by.", "country")
-            .WithTimeLimit(TimeSpan.FromSeconds(30))
+            .WithTimeLimit(FullPasses.Limit)
             .Returns<BreakdownsView>()
             .FailsWith(Problem.NoExperiment, Problem.NotStarted, Problem.Invalid, Problem.BackfillPending, Problem.ResultsFailed);
 

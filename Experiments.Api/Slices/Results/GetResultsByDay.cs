@@ -15,7 +15,7 @@ internal static class GetResultsByDay
             .MapGet("/{id}/results/days", context => context.Get(new Query(context.Environment.Id, context.Id, context.Query["metric"])))
             .WithOperation("getResultsByDay", "Results of a metric by the day of the first exposure")
             .HasQuery("metric", "The metric, by its id; without it, the primary one.", "1")
-            .WithTimeLimit(TimeSpan.FromSeconds(30))
+            .WithTimeLimit(FullPasses.Limit)
             .Returns<DaysView>()
             .FailsWith(Problem.NoExperiment, Problem.NotStarted, Problem.Invalid, Problem.BackfillPending, Problem.ResultsFailed);
 
