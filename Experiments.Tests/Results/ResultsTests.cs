@@ -304,27 +304,37 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
                     (pooled / c.N) + (pooled / t.N) > (ofControl + ofTreatment) * (1 + 1e-9)
                         ? (pooled / c.N, pooled / t.N)
                         : (ofControl, ofTreatment);
-                // A proportion leaves a tenth of the error rate to the exact test of its conversions.
+                // A proportion leaves a tenth of the error rate to the exact test of its conversions, and the stronger of the two counts.
                 var (share, alpha) = metric == Revenue ? (1, 0.05) : (0.9, 0.045);
                 var rho2 = ((-2 * Math.Log(alpha)) + Math.Log(1 - (2 * Math.Log(alpha)))) / 5000;
-                treatment["sequential"]!["p_value"]!
-                    .GetValue<double>()
-                    .ShouldBe(
-                        Math.Min(
-                            1,
-                            Math.Sqrt((n * rho2) + 1)
-                                * Math.Exp(-rho2 * difference * difference * n / (cautiousC + cautiousT) / (2 * ((n * rho2) + 1)))
-                                / share
-                        ),
-                        1e-9
-                    );
-                Bounds(
-                    treatment["sequential"]!,
-                    Math.Sqrt(n) * Math.Sqrt(2 * ((n * rho2) + 1) / (n * n * rho2) * Math.Log(Math.Sqrt((n * rho2) + 1) / alpha)),
-                    cautiousC,
-                    cautiousT,
-                    1e-9
-                );
+                var bySequence =
+                    Math.Sqrt((n * rho2) + 1)
+                    * Math.Exp(-rho2 * difference * difference * n / (cautiousC + cautiousT) / (2 * ((n * rho2) + 1)))
+                    / share;
+                var byConversions = metric == Revenue ? 1 : Math.Exp(-Conversions(1)) / 0.1;
+                treatment["sequential"]!["p_value"]!.GetValue<double>().ShouldBe(Math.Min(1, Math.Min(bySequence, byConversions)), 1e-9);
+                var width = Math.Sqrt(n) * Math.Sqrt(2 * ((n * rho2) + 1) / (n * n * rho2) * Math.Log(Math.Sqrt((n * rho2) + 1) / alpha));
+                foreach (var (index, sign) in new[] { (0, 1), (1, -1) })
+                {
+                    // A bound is where the first of the two tests begins to reject.
+                    var ratio = 1 + treatment["sequential"]!["ci"]![index]!.GetValue<double>();
+                    var left = width - (sign * Distance(ratio, cautiousC, cautiousT));
+                    (metric == Revenue ? left : Math.Min(left, Math.Log(1 / 0.005) - Conversions(ratio))).ShouldBe(0, 1e-9);
+                }
+
+                // How much likelier the conversions are under a mixture worth twenty of them than if the rates were in this ratio.
+                double Conversions(double ratio)
+                {
+                    var (a, b, theta) = (arms[0].Sum(), arms[1].Sum(), ratio / (1 + ratio));
+                    return MathNet.Numerics.SpecialFunctions.BetaLn(10 + b, 10 + a)
+                        - MathNet.Numerics.SpecialFunctions.BetaLn(10, 10)
+                        - (b * Math.Log(theta))
+                        - (a * Math.Log(1 - theta));
+                }
+
+                // How many standard errors the treatment is from so many times control.
+                double Distance(double ratio, double ofControl, double ofTreatment) =>
+                    (t.Mean - (ratio * c.Mean)) / Math.Sqrt(ofTreatment + (ratio * ratio * ofControl));
 
                 // Fieller: at a bound r, the treatment is so many standard errors from (1 + r) of control.
                 void Bounds(JsonNode test, double multiplier, double ofControl, double ofTreatment, double tolerance)
@@ -332,10 +342,7 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
                     foreach (var (index, sign) in new[] { (0, 1), (1, -1) })
                     {
                         var ratio = 1 + test["ci"]![index]!.GetValue<double>();
-                        ((t.Mean - (ratio * c.Mean)) / Math.Sqrt(ofTreatment + (ratio * ratio * ofControl))).ShouldBe(
-                            sign * multiplier,
-                            tolerance
-                        );
+                        Distance(ratio, ofControl, ofTreatment).ShouldBe(sign * multiplier, tolerance);
                     }
                 }
             }
