@@ -11,8 +11,8 @@ namespace Experiments.Api.Aggregation;
 /// </summary>
 internal sealed class AggregationSampler : PeriodicJob
 {
-    private const string Sql = """
-        SELECT COALESCE(extract(epoch FROM clock_timestamp() - min(GREATEST(received_at, from_at))), 0)::float8 AS lag,
+    private const string Sql = $"""
+        SELECT COALESCE(extract(epoch FROM clock_timestamp() - {AggregationLag.Oldest}), 0)::float8 AS lag,
             COALESCE(sum(events), 0)::bigint AS waiting, (SELECT count(*) FROM event_partitions) AS partitions
         FROM event_batches WHERE from_at <= clock_timestamp()
         """;

@@ -37,8 +37,8 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
         """;
 
     // Events that wait are of the time before: windows are not over before those are counted.
-    private const string Waiting = """
-        SELECT min(GREATEST(received_at, from_at)) FROM event_batches WHERE environment_id = @EnvironmentId AND from_at <= clock_timestamp()
+    private const string Waiting = $"""
+        SELECT {AggregationLag.Oldest} FROM event_batches WHERE environment_id = @EnvironmentId AND from_at <= clock_timestamp()
         """;
 
     private const string Record = """

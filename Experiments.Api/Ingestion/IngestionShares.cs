@@ -9,24 +9,24 @@ namespace Experiments.Api.Ingestion;
 /// <param name="ofAddress">Whether addresses have a share as well. Behind a proxy that hides them, all would have one together.</param>
 internal sealed class IngestionShares(bool ofAddress)
 {
-    /// <summary>The bytes that the small bodies of one environment may hold, and the large ones: half of what there is for all.</summary>
-    public const int OfEnvironment = 16 * 1024 * 1024;
+    /// <summary>How many bytes the small bodies of one environment may hold: half of what there is for all.</summary>
+    public const int SmallOfEnvironment = 16 * 1024 * 1024;
 
-    /// <inheritdoc cref="OfEnvironment"/>
+    /// <summary>The same for large bodies.</summary>
     public const int LargeOfEnvironment = 32 * 1024 * 1024;
 
-    // Of one address, half as much again.
     private readonly ConcurrentDictionary<(long? Environment, IPAddress? Address, bool IsLarge), long> _held = new();
 
     /// <summary>Takes so many bytes, or nothing where that would be more than a share.</summary>
     public bool TryTake(long environmentId, IPAddress? address, bool isLarge, int bytes)
     {
-        var share = isLarge ? LargeOfEnvironment : OfEnvironment;
+        var share = isLarge ? LargeOfEnvironment : SmallOfEnvironment;
         if (!TryTake((environmentId, null, isLarge), bytes, share))
         {
             return false;
         }
 
+        // An address may hold half of that.
         if (!ofAddress || address is null || TryTake((null, address, isLarge), bytes, share / 2))
         {
             return true;

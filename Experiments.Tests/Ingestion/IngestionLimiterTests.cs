@@ -103,7 +103,7 @@ public class IngestionLimiterTests
     {
         var shares = new IngestionShares(ofAddress);
         var (one, other) = (System.Net.IPAddress.Parse("192.0.2.1"), System.Net.IPAddress.Parse("192.0.2.2"));
-        const int quarter = IngestionShares.OfEnvironment / 2 / 4;
+        const int quarter = IngestionShares.SmallOfEnvironment / 2 / 4;
         for (var n = 0; n < 4; n++)
         {
             shares.TryTake(n, one, false, quarter).ShouldBeTrue();

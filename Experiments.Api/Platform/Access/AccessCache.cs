@@ -8,7 +8,7 @@ using Npgsql;
 namespace Experiments.Api.Platform.Access;
 
 /// <summary>
-/// Answers who a key is and what a caller may manage. What it grants is remembered for a few seconds, so that a request costs
+/// Answers who a key is and what a caller may manage. What it grants is remembered for less than a second, so that a request costs
 /// one round trip to the database; what it denies is asked again each time. A revocation is felt here at once, and within
 /// <see cref="Lifetime"/> on other replicas, without anything that could fail to be announced.
 /// </summary>

@@ -49,7 +49,7 @@ internal sealed class ProblemHandlingMiddleware(
                 await next(context);
                 if (response.StatusCode >= 400 && !response.HasStarted && response.ContentLength is null)
                 {
-                    using var named = Named();
+                    using var failure = EnsureTrace();
                     if (response.StatusCode is 401 or 403 or 429)
                     {
                         Refused(context);
@@ -152,7 +152,7 @@ internal sealed class ProblemHandlingMiddleware(
             _ when Failure.IsUnavailable(exception) => Problem.Unavailable,
             _ => Problem.Failed,
         };
-        using var named = Named();
+        using var failure = EnsureTrace();
         using var scope = Scope(context);
         if (problem == Problem.Unavailable)
         {
@@ -175,7 +175,7 @@ internal sealed class ProblemHandlingMiddleware(
             : null;
 
     // Requests are not traced unless somebody listens. Whoever is told of a failure gets the trace that its log line has.
-    private static Activity? Named() => Activity.Current is null ? new Activity("failure").Start() : null;
+    private static Activity? EnsureTrace() => Activity.Current is null ? new Activity("failure").Start() : null;
 
     private IDisposable? Scope(HttpContext context) =>
         logger.BeginScope(new Dictionary<string, object> { ["RequestId"] = context.TraceIdentifier });

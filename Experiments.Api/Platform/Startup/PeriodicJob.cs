@@ -41,8 +41,8 @@ internal abstract class PeriodicJob(Readiness readiness, ILogger logger) : Backg
         }
     }
 
-    // False when the host stops.
-    private static async Task<bool> Wait(TimeSpan pause, CancellationToken ct)
+    /// <summary>Waits. Returns false when the host stops.</summary>
+    internal static async Task<bool> Wait(TimeSpan pause, CancellationToken ct)
     {
         await Task.Delay(pause, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         return !ct.IsCancellationRequested;

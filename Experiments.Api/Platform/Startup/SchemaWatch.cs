@@ -14,7 +14,7 @@ internal sealed class SchemaWatch(NpgsqlDataSource source, Readiness readiness, 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         // Only once it has been right. Until then it is being migrated.
-        for (var wasRight = false; await Wait(stoppingToken); wasRight |= readiness.HasSchema)
+        for (var wasRight = false; await PeriodicJob.Wait(Interval, stoppingToken); wasRight |= readiness.HasSchema)
         {
             if (wasRight)
             {
@@ -40,12 +40,5 @@ internal sealed class SchemaWatch(NpgsqlDataSource source, Readiness readiness, 
         {
             // Unavailable, which says nothing of the schema.
         }
-    }
-
-    // False when the host stops.
-    private static async Task<bool> Wait(CancellationToken ct)
-    {
-        await Task.Delay(Interval, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        return !ct.IsCancellationRequested;
     }
 }
