@@ -1,5 +1,6 @@
 using Dapper;
 using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Http;
 using Npgsql;
 
 namespace Experiments.Api.Aggregation;
@@ -35,24 +36,24 @@ internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
 
     // The identifier is what is to be forgotten, so it is not written down.
     private const string Log = """
-        INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
-        VALUES (@EnvironmentId, @Actor, 'identity.erased', 'identity', 0,
+        INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, after)
+        VALUES (@EnvironmentId, @Actor, @RequestId, @Address, 'identity.erased', 'identity', 0,
             jsonb_build_object('events', @Events, 'experiments', @Experiments))
         """;
 
     /// <summary>Erases the identity, when no replica aggregates the environment.</summary>
     /// <exception cref="InvalidOperationException">A definition cannot be read, so its sums could not be corrected.</exception>
-    public async Task<Report> Run(long environmentId, string identifier, string actor, CancellationToken ct)
+    public async Task<Report> Run(CommandScope scope, string identifier, CancellationToken ct)
     {
         await using var source = AggregationWorker.Source(database, null);
         await using var connection = await source.OpenConnectionAsync(ct);
         for (; ; await Task.Delay(50, ct))
         {
             await using var transaction = await connection.BeginTransactionAsync(ct);
-            if (await AggregationLock.TakeEnvironment(connection, environmentId))
+            if (await AggregationLock.TakeEnvironment(connection, scope.EnvironmentId))
             {
                 await AggregationLock.Extend(connection);
-                var report = await Erase(source, connection, environmentId, identifier, actor, ct);
+                var report = await Erase(source, connection, scope, identifier, ct);
                 // Whoever waited for it may have gone. It is done all the same, or a large table could never be got through.
                 await transaction.CommitAsync(CancellationToken.None);
                 return report;
@@ -63,20 +64,24 @@ internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
     private async Task<Report> Erase(
         NpgsqlDataSource source,
         NpgsqlConnection connection,
-        long environmentId,
+        CommandScope scope,
         string identifier,
-        string actor,
         CancellationToken ct
     )
     {
         var definitions = new DefinitionReader(source, connection);
-        var (experiments, now) = await definitions.Experiments([environmentId], DateTime.UnixEpoch, DateTime.MaxValue.AddYears(-1), ct);
+        var (experiments, now) = await definitions.Experiments(
+            [scope.EnvironmentId],
+            DateTime.UnixEpoch,
+            DateTime.MaxValue.AddYears(-1),
+            ct
+        );
         var open = experiments.Where(experiment => !experiment.WasFinal(now, late)).ToDictionary(experiment => experiment.Id);
         await Subtract(connection, definitions, open, Domain.Identity.Key(identifier));
 
         var parameters = new
         {
-            EnvironmentId = environmentId,
+            scope.EnvironmentId,
             Identifier = identifier,
             Identity = Domain.Identity.Key(identifier),
         };
@@ -90,14 +95,15 @@ internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
         if (report != new Report(0, 0))
         {
             await connection.ExecuteAsync(
-                Log,
-                new
-                {
-                    EnvironmentId = environmentId,
-                    Actor = actor,
-                    report.Events,
-                    report.Experiments,
-                }
+                PositionalSql.Command(
+                    Log,
+                    new
+                    {
+                        scope,
+                        report.Events,
+                        report.Experiments,
+                    }
+                )
             );
         }
 

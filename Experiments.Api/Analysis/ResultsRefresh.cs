@@ -29,8 +29,8 @@ internal sealed class ResultsRefresh(Db db, AggregationWorker worker, ResultsSer
             WHERE r.requested_at + @Interval <= clock_timestamp()
             RETURNING r.experiment_id
         ), logged AS (
-            INSERT INTO audit_log (environment_id, actor, action, object_type, object_id)
-            SELECT s.environment_id, @Actor, 'experiment.results_refreshed', 'experiment', s.id
+            INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id)
+            SELECT s.environment_id, @Actor, @RequestId, @Address, 'experiment.results_refreshed', 'experiment', s.id
             FROM subject s JOIN turn t ON t.experiment_id = s.id
         )
         SELECT s.started_at IS NOT NULL AS has_started, s.is_final, EXISTS (SELECT FROM turn) AS is_taken,
@@ -50,8 +50,7 @@ internal sealed class ResultsRefresh(Db db, AggregationWorker worker, ResultsSer
             new
             {
                 Id = experimentId,
-                scope.EnvironmentId,
-                scope.Actor,
+                scope,
                 results.Late,
                 results.Interval,
             },

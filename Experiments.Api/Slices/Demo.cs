@@ -1,4 +1,5 @@
 using Experiments.Api.Platform;
+using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Http;
 using Experiments.Api.Platform.Startup;
 using Experiments.Api.Slices.Experiments;
@@ -22,10 +23,9 @@ internal sealed class Demo(IMediator mediator) : IDemo
                 : null;
         }
 
-        const string Actor = Platform.Access.Actor.Service;
-        var project = Value(await mediator.Send(new CreateProject.Command(Actor, new("Demo", "Demo")), ct));
-        var environment = Value(await mediator.Send(new CreateEnvironment.Command(Actor, project.Id, new("development")), ct));
-        var scope = new CommandScope(environment.Id, Actor, null);
+        var project = Value(await mediator.Send(new CreateProject.Command(Caller.Service, new("Demo", "Demo")), ct));
+        var environment = Value(await mediator.Send(new CreateEnvironment.Command(Caller.Service, project.Id, new("development")), ct));
+        var scope = new CommandScope(environment.Id, Caller.Service, null);
         var blue = System.Text.Json.JsonSerializer.SerializeToElement("blue");
         var green = System.Text.Json.JsonSerializer.SerializeToElement("green");
         _ = Value(

@@ -32,6 +32,25 @@ public class StatementTests(TestCluster cluster)
     private static readonly string[] Verbs = ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE"];
 
     [Fact]
+    public void Every_audit_entry_names_the_request_except_those_of_the_service_itself()
+    {
+        var entries = Constants
+            .SelectMany(constant =>
+                constant
+                    .Sql.Split("INSERT INTO audit_log")
+                    .Skip(1)
+                    .Select(rest => (constant.Name, Text: rest[..Math.Min(rest.Length, 250)]))
+            )
+            .ToList();
+
+        entries.Count.ShouldBeGreaterThan(30);
+        entries
+            .Where(entry => !entry.Text.Contains("@Actor, @RequestId, @Address", StringComparison.Ordinal))
+            .Select(entry => entry.Name)
+            .ShouldBeEmpty();
+    }
+
+    [Fact]
     public async Task Every_statement_of_the_service_is_one_that_the_schema_understands()
     {
         await using var connection = new NpgsqlConnection(await cluster.NewDatabase());

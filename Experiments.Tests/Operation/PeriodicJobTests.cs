@@ -56,6 +56,36 @@ public class PeriodicJobTests(TestCluster cluster)
         await app.StopAsync();
     }
 
+    [Theory]
+    [InlineData(null, 12_010)]
+    [InlineData("30.00:00:00", 10)]
+    public async Task Audit_entries_are_deleted_only_when_a_retention_is_set(string? retention, int left)
+    {
+        var database = await cluster.NewDatabase();
+        await using var app = retention is null
+            ? await TestService.Start(database)
+            : await TestService.Start(database, $"--Audit:Retention={retention}");
+        await using var source = NpgsqlDataSource.Create(database);
+        await using (
+            var insert = source.CreateCommand(
+                """
+                INSERT INTO audit_log (at, actor, action, object_type, object_id)
+                SELECT now() - CASE WHEN n <= 12000 THEN interval '31 days' ELSE interval '29 days' END, 'someone', 'test', 'project', n
+                FROM generate_series(1, 12010) n
+                """
+            )
+        )
+        {
+            await insert.ExecuteNonQueryAsync();
+        }
+
+        await app.Services.GetServices<IHostedService>().OfType<AuditRetentionJob>().Single().Run(CancellationToken.None);
+
+        await using var count = source.CreateCommand("SELECT count(*) FROM audit_log WHERE actor = 'someone'");
+        (await count.ExecuteScalarAsync()).ShouldBe((long)left);
+        await app.StopAsync();
+    }
+
     private sealed class Job(NpgsqlDataSource source, string sql) : PeriodicJob(new Readiness { HasSchema = true }, NullLogger.Instance)
     {
         public int Runs { get; private set; }

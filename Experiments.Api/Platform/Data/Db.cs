@@ -48,7 +48,7 @@ internal sealed class Db(NpgsqlDataSource source)
         Bounded(
             async connection =>
             {
-                await using var results = await connection.QueryMultipleAsync(new CommandDefinition(sql, parameters));
+                await using var results = await connection.QueryMultipleAsync(PositionalSql.Batch(sql, parameters));
                 _ = await results.ReadAsync();
                 return await results.ReadFirstOrDefaultAsync<T>();
             },

@@ -14,26 +14,39 @@ namespace Experiments.Api.Platform.Data;
 /// </summary>
 internal sealed partial class PositionalSql : SqlMapper.IDynamicParameters
 {
-    private static readonly ConcurrentDictionary<(string Sql, Type? Parameters), PositionalSql> Known = new();
+    private const BindingFlags Visible = BindingFlags.Instance | BindingFlags.Public;
 
-    private readonly string _sql;
-    private readonly Func<object, NpgsqlParameter>[] _parameters;
-    private object? _values;
+    private static readonly ConcurrentDictionary<(string Sql, Type? Parameters), Statement> Known = new();
 
-    private PositionalSql(string sql, Func<object, NpgsqlParameter>[] parameters) => (_sql, _parameters) = (sql, parameters);
+    private readonly Statement _statement;
+    private readonly object? _values;
+    private readonly bool _isNamed;
+
+    private PositionalSql(Statement statement, object? values, bool isNamed) =>
+        (_statement, _values, _isNamed) = (statement, values, isNamed);
 
     /// <summary>One statement, with the values that the properties of <paramref name="parameters"/> have.</summary>
     public static CommandDefinition Command(string sql, object? parameters)
     {
-        var known = Known.GetOrAdd((sql, parameters?.GetType()), static key => Parse(key.Sql, key.Parameters));
-        return new(known._sql, new PositionalSql(known._sql, known._parameters) { _values = parameters });
+        var statement = Parsed(sql, parameters);
+        return new(statement.Sql, new PositionalSql(statement, parameters, isNamed: false));
     }
+
+    /// <summary>Several statements. Their parameters keep their names, since positions would count anew in each statement.</summary>
+    public static CommandDefinition Batch(string sql, object? parameters) =>
+        new(sql, new PositionalSql(Parsed(sql, parameters), parameters, isNamed: true));
 
     public void AddParameters(IDbCommand command, SqlMapper.Identity identity)
     {
-        foreach (var parameter in _parameters)
+        for (var index = 0; index < _statement.Names.Count; index++)
         {
-            command.Parameters.Add(parameter(_values!));
+            var parameter = _statement.Parameters[index](_values!);
+            if (_isNamed)
+            {
+                parameter.ParameterName = _statement.Names[index];
+            }
+
+            command.Parameters.Add(parameter);
         }
     }
 
@@ -64,27 +77,58 @@ internal sealed partial class PositionalSql : SqlMapper.IDynamicParameters
         return (text, names);
     }
 
-    private static PositionalSql Parse(string sql, Type? type)
+    private static Statement Parsed(string sql, object? parameters) =>
+        Known.GetOrAdd((sql, parameters?.GetType()), static key => Parse(key.Sql, key.Parameters));
+
+    private static Statement Parse(string sql, Type? type)
     {
         var (text, names) = Number(sql);
         return new(
             text,
+            names,
             [
                 .. names.Select(name =>
-                    type?.GetProperty(name, BindingFlags.Instance | BindingFlags.Public | BindingFlags.IgnoreCase) is { } property
-                        ? Reader(property)
-                        : throw new ArgumentException($"The statement asks for @{name}, which it is not given: {sql}")
+                    (type is null ? null : Find(type, name))
+                    ?? throw new ArgumentException($"The statement asks for @{name}, which it is not given: {sql}")
                 ),
             ]
         );
     }
 
+    // A property of this name, of the parameters themselves or of a group among them.
+    private static Func<object, NpgsqlParameter>? Find(Type type, string name)
+    {
+        if (type.GetProperty(name, Visible | BindingFlags.IgnoreCase) is { } property)
+        {
+            return Reader(property);
+        }
+
+        foreach (var group in type.GetProperties(Visible).Where(one => one.PropertyType.IsAssignableTo(typeof(IParameterGroup))))
+        {
+            if (Find(group.PropertyType, name) is { } read)
+            {
+                var get = (Func<object, object>)Method(nameof(GetterOf), group).Invoke(null, [group])!;
+                return values => read(get(values));
+            }
+        }
+
+        return null;
+    }
+
     private static Func<object, NpgsqlParameter> Reader(PropertyInfo property) =>
-        (Func<object, NpgsqlParameter>)
-            typeof(PositionalSql)
-                .GetMethod(nameof(ReaderOf), BindingFlags.NonPublic | BindingFlags.Static)!
-                .MakeGenericMethod(property.DeclaringType!, property.PropertyType)
-                .Invoke(null, [property])!;
+        (Func<object, NpgsqlParameter>)Method(nameof(ReaderOf), property).Invoke(null, [property])!;
+
+    private static MethodInfo Method(string name, PropertyInfo property) =>
+        typeof(PositionalSql)
+            .GetMethod(name, BindingFlags.NonPublic | BindingFlags.Static)!
+            .MakeGenericMethod(property.DeclaringType!, property.PropertyType);
+
+    private static Func<object, object> GetterOf<TObject, TValue>(PropertyInfo property)
+        where TObject : class
+    {
+        var get = property.GetMethod!.CreateDelegate<Func<TObject, TValue>>();
+        return values => get((TObject)values)!;
+    }
 
     private static Func<object, NpgsqlParameter> ReaderOf<TObject, TValue>(PropertyInfo property)
         where TObject : class
@@ -128,4 +172,7 @@ internal sealed partial class PositionalSql : SqlMapper.IDynamicParameters
     // String literals and comments contain no parameters.
     [GeneratedRegex(@"'[^']*'|--[^\n]*|@(?<name>[A-Za-z_]\w*)")]
     private static partial Regex ParameterOrText();
+
+    /// <summary>A statement with numbered parameters: the name of each, and how to read it.</summary>
+    private sealed record Statement(string Sql, IReadOnlyList<string> Names, Func<object, NpgsqlParameter>[] Parameters);
 }

@@ -7,8 +7,8 @@ using Microsoft.Extensions.Options;
 
 namespace Experiments.Api.Platform.Http;
 
-/// <summary>The scope of a command: its environment, its actor, and the versions of the object it may act on (null: any).</summary>
-internal sealed record CommandScope(long EnvironmentId, string Actor, string[]? IfMatch);
+/// <summary>The scope of a command: its environment, its caller, and the versions of the object it may act on (null: any).</summary>
+internal sealed record CommandScope(long EnvironmentId, Caller Caller, string[]? IfMatch) : IParameterGroup;
 
 /// <summary>
 /// One request as a slice sees it. Nothing of the body is read before the slice asks for it, so that authentication,
@@ -16,7 +16,7 @@ internal sealed record CommandScope(long EnvironmentId, string Actor, string[]? 
 /// </summary>
 internal sealed class RequestContext(HttpContext http)
 {
-    public string Actor => Access.Actor.Of(http.User).Name;
+    public Caller Caller => Caller.Of(http);
 
     public EnvironmentScope Environment => http.Features.Get<EnvironmentScope>()!;
 
@@ -31,7 +31,7 @@ internal sealed class RequestContext(HttpContext http)
     /// <summary>The id of the object that the route is about; 0, which no object has, when it is none.</summary>
     public long Id => RouteId("id");
 
-    public CommandScope Scope => new(Environment.Id, Actor, IfMatch);
+    public CommandScope Scope => new(Environment.Id, Caller, IfMatch);
 
     public IQueryCollection Query => http.Request.Query;
 
@@ -132,10 +132,10 @@ internal sealed class RequestContext(HttpContext http)
             ? await Resolve<Idempotency>()
                 .Once(
                     new(
-                        Actor,
+                        Actor.Of(http.User).Name,
                         http.Features.Get<EnvironmentScope>()?.Key ?? "",
                         text,
-                        Access.Actor.SecretOf(http),
+                        Actor.SecretOf(http),
                         Idempotency.Fingerprint(http.Request, bytes.Value!)
                     ),
                     Perform,

@@ -1,7 +1,9 @@
+using Experiments.Api.Platform.Data;
+
 namespace Experiments.Api.Platform.Http;
 
 /// <summary>What admins, keys and audit entries belong to: an environment, a project, or (with neither) the instance.</summary>
-internal sealed record TenantScope(long? EnvironmentId, long? ProjectId)
+internal sealed record TenantScope(long? EnvironmentId, long? ProjectId) : IParameterGroup
 {
     /// <summary>Where rows <c>t</c> belong to this scope, by their environment_id and project_id.</summary>
     public const string Within = """

@@ -32,6 +32,12 @@ internal static class SettingsSetup
                 "Events:Retention must be from 1 day to 100 years, for example 400.00:00:00."
             );
         services
+            .Bind<AuditOptions>(AuditOptions.Section)
+            .Validate(
+                options => options.Retention is not { } kept || (kept >= TimeSpan.FromDays(1) && kept <= TimeSpan.FromDays(36_500)),
+                "Audit:Retention must be from 1 day to 100 years, for example 730.00:00:00, or absent to keep everything."
+            );
+        services
             .Bind<ResultsOptions>(ResultsOptions.Section)
             .Validate(
                 options => options.LateEvents >= TimeSpan.Zero && options.LateEvents <= TimeSpan.FromDays(365),

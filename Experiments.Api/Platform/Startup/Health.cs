@@ -1,5 +1,4 @@
 using Experiments.Api.Platform.Access;
-using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Platform.Startup;
@@ -13,7 +12,7 @@ internal static class Health
         health.MapGet("/live", () => BufferedResponse.Of(StatusCodes.Status200OK, new State("live", Build.Version)));
         health.MapGet(
             "/ready",
-            async (Readiness readiness, IEnumerable<IReadinessCheck> checks, Db db, CancellationToken ct) =>
+            async (Readiness readiness, IEnumerable<IReadinessCheck> checks, DatabaseProbe database, CancellationToken ct) =>
             {
                 if (readiness.IsDraining || !readiness.HasSchema)
                 {
@@ -25,15 +24,11 @@ internal static class Health
                     return BufferedResponse.Of(new ProblemResult(Problem.Unavailable, problem));
                 }
 
-                using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
-                patience.CancelAfter(TimeSpan.FromSeconds(1));
-                await db.Row<Answered>("SELECT true AS yes", null, patience.Token);
+                await database.Check(ct);
                 return BufferedResponse.Of(StatusCodes.Status200OK, new State("ready", Build.Version));
             }
         );
     }
 
     private sealed record State(string Status, string Version);
-
-    private sealed record Answered(bool Yes);
 }

@@ -1,5 +1,4 @@
 using Experiments.Api.Platform.Data;
-using Npgsql;
 
 namespace Experiments.Api.Platform.Startup;
 
@@ -7,7 +6,7 @@ namespace Experiments.Api.Platform.Startup;
 /// Asks every few seconds whether the schema is still the one that this build needs. While an operator has migrated it down, everything but
 /// liveness answers 503.
 /// </summary>
-internal sealed class SchemaWatch(NpgsqlDataSource source, Readiness readiness, ILogger<SchemaWatch> logger) : BackgroundService
+internal sealed class SchemaWatch(DatabaseProbe database, Readiness readiness, ILogger<SchemaWatch> logger) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
@@ -27,7 +26,7 @@ internal sealed class SchemaWatch(NpgsqlDataSource source, Readiness readiness, 
     {
         try
         {
-            var isRight = await Migrator.IsCurrent(source, ct);
+            var isRight = await database.HasSchema(ct);
             if (isRight != readiness.HasSchema)
             {
                 readiness.HasSchema = isRight;

@@ -7,9 +7,11 @@ internal static class StartupSetup
     {
         services.AddSingleton<Readiness>();
         services.AddSingleton<AdminKeys>();
+        services.AddSingleton<DatabaseProbe>();
         services.AddHostedService<GracefulShutdown>();
         services.AddHostedService<DatabaseInitializer>();
         services.AddHostedService<IdempotencyCleanupJob>();
+        services.AddHostedService<AuditRetentionJob>();
         services.AddHostedService<SchemaWatch>();
         services.AddSingleton<Instruments>();
     }

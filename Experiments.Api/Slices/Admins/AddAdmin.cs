@@ -12,7 +12,7 @@ internal static class AddAdmin
 {
     public static void Map(RouteGroupBuilder admins, string scope) =>
         admins
-            .MapPost("/", context => context.Create<Body, AdminView>(body => new Command(context.Actor, context.Tenant, body)))
+            .MapPost("/", context => context.Create<Body, AdminView>(body => new Command(context.Caller, context.Tenant, body)))
             .WithOperation($"add{scope}Admin", $"Make the subject of a token an admin of the {scope.ToLowerInvariant()}")
             .HasBody<Body>("""{"subject": "alice@example.com", "role": "editor"}""")
             .Returns<AdminView>(StatusCodes.Status201Created)
@@ -20,7 +20,7 @@ internal static class AddAdmin
 
     internal sealed record Body(string? Subject = null, string? Issuer = null, string? Role = null);
 
-    internal sealed record Command(string Actor, TenantScope Scope, Body Body) : IRequest<Result<AdminView>>;
+    internal sealed record Command(Caller Caller, TenantScope Scope, Body Body) : IRequest<Result<AdminView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -55,8 +55,8 @@ internal static class AddAdmin
                 ON CONFLICT ON CONSTRAINT admins_subject DO NOTHING
                 RETURNING a.*
             ), logged AS (
-                INSERT INTO audit_log (environment_id, project_id, actor, action, object_type, object_id, after)
-                SELECT environment_id, project_id, @Actor, 'admin.added', 'admin', id,
+                INSERT INTO audit_log (environment_id, project_id, actor, request_id, address, action, object_type, object_id, after)
+                SELECT environment_id, project_id, @Actor, @RequestId, @Address, 'admin.added', 'admin', id,
                        jsonb_build_object('subject', subject, 'issuer', issuer, 'role', role, 'of', @Word::text,
                            'project', project_id) FROM created
             )
@@ -70,9 +70,8 @@ internal static class AddAdmin
                 Sql,
                 new
                 {
-                    command.Actor,
-                    scope.EnvironmentId,
-                    scope.ProjectId,
+                    command.Caller,
+                    scope,
                     scope.Word,
                     Role = command.Body.Role ?? Roles.WordOf(Role.Admin),
                     Subject = command.Body.Subject!.Trim(),

@@ -43,8 +43,7 @@ internal static class ListAdmins
                 Sql,
                 new
                 {
-                    query.Scope.EnvironmentId,
-                    query.Scope.ProjectId,
+                    query.Scope,
                     query.Page.Limit,
                     query.Page.Offset,
                 },

@@ -11,12 +11,12 @@ internal static class RemoveAdmin
 {
     public static void Map(RouteGroupBuilder admins, string scope) =>
         admins
-            .MapDelete("/{admin}", context => context.Delete(() => new Command(context.Actor, context.Tenant, context.RouteId("admin"))))
+            .MapDelete("/{admin}", context => context.Delete(() => new Command(context.Caller, context.Tenant, context.RouteId("admin"))))
             .WithOperation($"remove{scope}Admin", $"Remove an admin of the {scope.ToLowerInvariant()}")
             .ReturnsNothing()
             .FailsWith(Problem.NoAdmin);
 
-    internal sealed record Command(string Actor, TenantScope Scope, long Id) : IRequest<Result<Nothing>>;
+    internal sealed record Command(Caller Caller, TenantScope Scope, long Id) : IRequest<Result<Nothing>>;
 
     internal sealed class Handler(Db db, AccessCache access) : IRequestHandler<Command, Result<Nothing>>
     {
@@ -24,8 +24,8 @@ internal static class RemoveAdmin
             WITH removed AS (
                 DELETE FROM admins t WHERE t.id = @Id AND {TenantScope.Within} RETURNING t.*
             ), logged AS (
-                INSERT INTO audit_log (environment_id, project_id, actor, action, object_type, object_id, before)
-                SELECT environment_id, project_id, @Actor, 'admin.removed', 'admin', id,
+                INSERT INTO audit_log (environment_id, project_id, actor, request_id, address, action, object_type, object_id, before)
+                SELECT environment_id, project_id, @Actor, @RequestId, @Address, 'admin.removed', 'admin', id,
                        jsonb_build_object('subject', subject, 'issuer', issuer, 'role', role, 'of', @Word::text,
                            'project', project_id) FROM removed
             )
@@ -40,9 +40,8 @@ internal static class RemoveAdmin
                 new
                 {
                     command.Id,
-                    command.Actor,
-                    scope.EnvironmentId,
-                    scope.ProjectId,
+                    command.Caller,
+                    scope,
                     scope.Word,
                 },
                 cancellationToken

@@ -11,14 +11,14 @@ namespace Experiments.Api.Slices.ApiKeys;
 internal static class CreateApiKey
 {
     public static void Map(RouteGroupBuilder keys, string scope) =>
-        keys.MapPost("/", context => context.Create<Body, Response>(body => new Command(context.Actor, context.Tenant, body)))
+        keys.MapPost("/", context => context.Create<Body, Response>(body => new Command(context.Caller, context.Tenant, body)))
             .WithOperation($"create{scope}ApiKey", $"Create an API key of the {scope.ToLowerInvariant()}; the secret is shown only once")
             .HasBody<Body>("""{"name": "deploy", "scopes": ["write"], "expires_at": "2030-01-31T12:00:00Z"}""")
             .Returns<Response>(StatusCodes.Status201Created);
 
     internal sealed record Body(string? Name = null, DateTimeOffset? ExpiresAt = null, IReadOnlyList<string?>? Scopes = null);
 
-    internal sealed record Command(string Actor, TenantScope Scope, Body Body) : IRequest<Result<Response>>;
+    internal sealed record Command(Caller Caller, TenantScope Scope, Body Body) : IRequest<Result<Response>>;
 
     /// <summary>The new key with its secret.</summary>
     [Example(
@@ -51,8 +51,8 @@ internal static class CreateApiKey
                 VALUES (@Name, @Hash, @EnvironmentId, @ProjectId, @Scopes, @Actor, @ExpiresAt)
                 RETURNING *
             ), logged AS (
-                INSERT INTO audit_log (environment_id, project_id, actor, action, object_type, object_id, after)
-                SELECT environment_id, project_id, @Actor, 'api_key.created', 'api_key', id,
+                INSERT INTO audit_log (environment_id, project_id, actor, request_id, address, action, object_type, object_id, after)
+                SELECT environment_id, project_id, @Actor, @RequestId, @Address, 'api_key.created', 'api_key', id,
                        jsonb_build_object('name', name, 'of', @Word::text, 'scopes', scopes, 'expires_at', instant(expires_at)) FROM created
             )
             SELECT {ApiKeyView.Columns} FROM created k
@@ -65,9 +65,8 @@ internal static class CreateApiKey
                 Sql,
                 new
                 {
-                    command.Actor,
-                    command.Scope.EnvironmentId,
-                    command.Scope.ProjectId,
+                    command.Caller,
+                    command.Scope,
                     command.Scope.Word,
                     // Each scope includes those before it.
                     Scopes = Roles.ScopesOf(

@@ -39,8 +39,7 @@ internal static class ListApiKeys
                 Sql,
                 new
                 {
-                    query.Scope.EnvironmentId,
-                    query.Scope.ProjectId,
+                    query.Scope,
                     query.Page.Limit,
                     query.Page.Offset,
                 },

@@ -10,12 +10,12 @@ namespace Experiments.Api.Slices.ApiKeys;
 internal static class RevokeApiKey
 {
     public static void Map(RouteGroupBuilder keys, string scope) =>
-        keys.MapDelete("/{key}", context => context.Delete(() => new Command(context.Actor, context.Tenant, context.RouteId("key"))))
+        keys.MapDelete("/{key}", context => context.Delete(() => new Command(context.Caller, context.Tenant, context.RouteId("key"))))
             .WithOperation($"revoke{scope}ApiKey", $"Revoke an API key of the {scope.ToLowerInvariant()}")
             .ReturnsNothing()
             .FailsWith(Problem.NoApiKey);
 
-    internal sealed record Command(string Actor, TenantScope Scope, long Id) : IRequest<Result<Nothing>>;
+    internal sealed record Command(Caller Caller, TenantScope Scope, long Id) : IRequest<Result<Nothing>>;
 
     internal sealed class Handler(Db db, AccessCache access) : IRequestHandler<Command, Result<Nothing>>
     {
@@ -25,8 +25,8 @@ internal static class RevokeApiKey
                 WHERE id = @Id AND {TenantScope.Within} AND revoked_at IS NULL
                 RETURNING *
             ), logged AS (
-                INSERT INTO audit_log (environment_id, project_id, actor, action, object_type, object_id, before)
-                SELECT environment_id, project_id, @Actor, 'api_key.revoked', 'api_key', id,
+                INSERT INTO audit_log (environment_id, project_id, actor, request_id, address, action, object_type, object_id, before)
+                SELECT environment_id, project_id, @Actor, @RequestId, @Address, 'api_key.revoked', 'api_key', id,
                        jsonb_build_object('name', name, 'of', @Word::text, 'scopes', scopes) FROM revoked
             )
             SELECT {ApiKeyView.Columns} FROM revoked k
@@ -39,9 +39,8 @@ internal static class RevokeApiKey
                 new
                 {
                     command.Id,
-                    command.Actor,
-                    command.Scope.EnvironmentId,
-                    command.Scope.ProjectId,
+                    command.Caller,
+                    command.Scope,
                     command.Scope.Word,
                 },
                 cancellationToken

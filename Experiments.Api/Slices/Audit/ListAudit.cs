@@ -34,7 +34,8 @@ internal static class ListAudit
     [Example(
         """
             {"id": 9, "environment": "nYdVidOgY3xmcaFZEvZo5v", "at": "2026-11-22T12:30:00Z",
-                "actor": "alice@example.com", "action": "experiment.started",
+                "actor": "alice@example.com", "request_id": "0HN8J2K4", "address": "203.0.113.7",
+                "action": "experiment.started",
                 "object_type": "experiment",
              "object_id": 1, "before": {"status": "created"}, "after": {"status": "running"}}
             """
@@ -49,6 +50,12 @@ internal static class ListAudit
         public required DateTime At { get; init; }
 
         public required string Actor { get; init; }
+
+        /// <summary>The X-Request-Id of the request that made the change; null if the service made it by itself.</summary>
+        public required string? RequestId { get; init; }
+
+        /// <summary>The IP address of the client; null if the service made the change by itself.</summary>
+        public required string? Address { get; init; }
 
         public required string Action { get; init; }
 
@@ -97,7 +104,7 @@ internal static class ListAudit
                  AND (@Type::text IS NULL OR object_type = @Type) AND (@Id::bigint IS NULL OR object_id = @Id)
             )
             SELECT total.count, a.id, (SELECT key FROM environments e WHERE e.id = a.environment_id) AS environment, a.at,
-                   a.actor, a.action, a.object_type, a.object_id,
+                   a.actor, a.request_id, a.address, a.action, a.object_type, a.object_id,
                    COALESCE(a.before, 'null')::text AS before, COALESCE(a.after, 'null')::text AS after
             FROM total
             LEFT JOIN (
@@ -121,8 +128,7 @@ internal static class ListAudit
                     : SqlOfInstance,
                 new
                 {
-                    query.Scope.EnvironmentId,
-                    query.Scope.ProjectId,
+                    query.Scope,
                     Type = query.ObjectType,
                     Id = ObjectIds.In(query.ObjectId),
                     query.Page.Limit,

@@ -54,8 +54,8 @@ internal static class CreateExposureCohort
                 UPDATE experiments e SET version = s.version + 1, updated_at = v.at FROM subject s, verdict v
                 WHERE e.id = s.id AND EXISTS (SELECT FROM created)
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
-                SELECT environment_id, @Actor, 'cohort.created', 'cohort', id, after FROM created
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, after)
+                SELECT environment_id, @Actor, @RequestId, @Address, 'cohort.created', 'cohort', id, after FROM created
             )
             SELECT v.stale, a.*, {CohortView.Columns} FROM verdict v CROSS JOIN allowed a LEFT JOIN created c ON true
             """;
@@ -67,9 +67,7 @@ internal static class CreateExposureCohort
                 new
                 {
                     command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    command.Scope.IfMatch,
+                    command.Scope,
                     Name = command.Body.Name?.Trim(),
                     command.Body.Variant,
                 },

@@ -31,24 +31,14 @@ internal static class DeleteCohort
                 UPDATE experiments e SET version = e.version + 1, updated_at = GREATEST(clock_timestamp(), e.updated_at) FROM deleted d
                 WHERE e.id = d.experiment_id
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before)
-                SELECT environment_id, @Actor, 'cohort.deleted', 'cohort', id, before FROM deleted
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before)
+                SELECT environment_id, @Actor, @RequestId, @Address, 'cohort.deleted', 'cohort', id, before FROM deleted
             )
             SELECT id FROM deleted
             """;
 
         public async Task<Result<Nothing>> Handle(Command command, CancellationToken cancellationToken) =>
-            await db.ChangeLocked<Row>(
-                Sql,
-                new
-                {
-                    command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                },
-                cancellationToken
-            )
-                is null
+            await db.ChangeLocked<Row>(Sql, new { command.Id, command.Scope }, cancellationToken) is null
                 ? Problem.NoCohort
                 : Nothing.Value;
 

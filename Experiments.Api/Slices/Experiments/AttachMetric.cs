@@ -81,8 +81,9 @@ internal static class AttachMetric
                 UPDATE experiments e SET version = e.version + 1, updated_at = v.at FROM subject s, verdict v
                 WHERE e.id = s.id AND EXISTS (SELECT FROM attached)
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
-                SELECT l.environment_id, @Actor, 'experiment.metric_attached', 'experiment', l.experiment_id, {ExperimentMetricView.State}
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, after)
+                SELECT l.environment_id, @Actor, @RequestId, @Address,
+                       'experiment.metric_attached', 'experiment', l.experiment_id, {ExperimentMetricView.State}
                 FROM attached l
             )
             SELECT v.before, v.stale, found.*, {ExperimentMetricView.Columns}
@@ -97,9 +98,7 @@ internal static class AttachMetric
                 new
                 {
                     command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    command.Scope.IfMatch,
+                    command.Scope,
                     body.Metric,
                     Role = body.Role ?? Words.Of(MetricRole.Secondary),
                     body.ExpectedDirection,

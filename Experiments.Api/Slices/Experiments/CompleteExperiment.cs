@@ -74,9 +74,7 @@ internal static class CompleteExperiment
                 new
                 {
                     command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    command.Scope.IfMatch,
+                    command.Scope,
                     From,
                     Action = "experiment.completed",
                     Conclusion = conclusion,

@@ -109,10 +109,10 @@ internal static class CreateExperiment
             ), links AS (
                 SELECT jsonb_agg({ExperimentMetricView.State} ORDER BY l.id) AS metrics FROM attached l
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
-                SELECT environment_id, @Actor, 'feature.created', 'feature', id, after FROM made
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, after)
+                SELECT environment_id, @Actor, @RequestId, @Address, 'feature.created', 'feature', id, after FROM made
                 UNION ALL
-                SELECT environment_id, @Actor, 'experiment.created', 'experiment', id,
+                SELECT environment_id, @Actor, @RequestId, @Address, 'experiment.created', 'experiment', id,
                     after || jsonb_strip_nulls(jsonb_build_object('metrics', metrics))
                 FROM created, links
             )
@@ -141,8 +141,7 @@ internal static class CreateExperiment
                 Sql,
                 new
                 {
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
+                    command.Scope,
                     Name = body.Name!.Trim(),
                     Hypothesis = body.Hypothesis!.Trim(),
                     Description = body.Description?.Trim() ?? "",

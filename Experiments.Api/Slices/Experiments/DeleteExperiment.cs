@@ -38,9 +38,7 @@ internal static class DeleteExperiment
                 new
                 {
                     command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    command.Scope.IfMatch,
+                    command.Scope,
                     Action = "experiment.deleted",
                 },
                 cancellationToken

@@ -35,8 +35,9 @@ internal static class DetachMetric
                 UPDATE experiments e SET version = e.version + 1, updated_at = v.at FROM subject s, verdict v
                 WHERE e.id = s.id AND EXISTS (SELECT FROM detached)
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before)
-                SELECT link.environment_id, @Actor, 'experiment.metric_detached', 'experiment', link.experiment_id, link.state FROM link
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before)
+                SELECT link.environment_id, @Actor, @RequestId, @Address,
+                       'experiment.metric_detached', 'experiment', link.experiment_id, link.state FROM link
                 JOIN detached USING (id)
             )
             SELECT v.before, v.stale, EXISTS (SELECT FROM link) AS is_known FROM verdict v
@@ -49,9 +50,7 @@ internal static class DetachMetric
                 new
                 {
                     command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    command.Scope.IfMatch,
+                    command.Scope,
                     command.Link,
                 },
                 cancellationToken

@@ -78,8 +78,8 @@ internal static class DuplicateExperiment
             ), links AS (
                 SELECT COALESCE(jsonb_agg({ExperimentMetricView.State} ORDER BY l.id), '[]') AS metrics FROM attached l
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
-                SELECT environment_id, @Actor, 'experiment.created', 'experiment', id,
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, after)
+                SELECT environment_id, @Actor, @RequestId, @Address, 'experiment.created', 'experiment', id,
                     after || jsonb_build_object('metrics', metrics, 'duplicate_of', @Id) FROM created, links
             )
             SELECT f.id AS feature_id, COALESCE(f.split_fits, false) AS split_fits, {ExperimentView.ColumnsButMetrics},
@@ -96,8 +96,7 @@ internal static class DuplicateExperiment
                 new
                 {
                     command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
+                    command.Scope,
                     Name = command.Body.Name?.Trim(),
                     command.Body.Feature,
                 },

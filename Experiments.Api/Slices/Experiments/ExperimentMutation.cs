@@ -49,8 +49,8 @@ internal static class ExperimentMutation
     /// <summary>The audit entry of a change that was made.</summary>
     public const string Logged = """
         logged AS (
-            INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
-            SELECT c.environment_id, @Actor, @Action, 'experiment', c.id, s.state, c.state
+            INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before, after)
+            SELECT c.environment_id, @Actor, @RequestId, @Address, @Action, 'experiment', c.id, s.state, c.state
             FROM changed c
             CROSS JOIN subject s
         )
@@ -59,8 +59,8 @@ internal static class ExperimentMutation
     /// <summary>The same, and an entry for the feature where the slice has changed that as well, as <c>served</c>.</summary>
     public const string LoggedWithServed = $"""
         {Logged}, logged_served AS (
-            INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
-            SELECT f.environment_id, @Actor, 'feature.updated', 'feature', f.id, flag.state, f.state
+            INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before, after)
+            SELECT f.environment_id, @Actor, @RequestId, @Address, 'feature.updated', 'feature', f.id, flag.state, f.state
             FROM served f
             CROSS JOIN flag
         )

@@ -139,9 +139,7 @@ internal static class PatchExperiment
                 new
                 {
                     command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    command.Scope.IfMatch,
+                    command.Scope,
                     Action = "experiment.updated",
                     Name = body.Name.Value?.Trim(),
                     Hypothesis = body.Hypothesis.Value?.Trim(),

@@ -84,8 +84,9 @@ internal static class PatchExperimentMetric
                 ON CONFLICT (experiment_id) DO UPDATE SET as_of = NULL, epoch = r.epoch + 1,
                     evidence = r.evidence #- ARRAY['metrics', @Link::text]
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
-                SELECT l.environment_id, @Actor, 'experiment.metric_corrected', 'experiment', l.experiment_id, k.state,
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before, after)
+                SELECT l.environment_id, @Actor, @RequestId, @Address,
+                       'experiment.metric_corrected', 'experiment', l.experiment_id, k.state,
                     {ExperimentMetricView.State}
                 FROM corrected l JOIN link k ON k.id = l.id
             )
@@ -104,9 +105,7 @@ internal static class PatchExperimentMetric
                 new
                 {
                     command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    command.Scope.IfMatch,
+                    command.Scope,
                     command.Link,
                     ExpectedDirection = body.ExpectedDirection.Value,
                     Margin = body.Margin.Value,

@@ -78,9 +78,7 @@ internal static class PatchRollout
                 new
                 {
                     command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    command.Scope.IfMatch,
+                    command.Scope,
                     Action = "experiment.rollout_changed",
                     Rollout = command.Body.RolloutPercentage!.Value,
                     Weights = command.Body.Split is { } split

@@ -45,9 +45,7 @@ internal static class PauseExperiment
                 new
                 {
                     command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    command.Scope.IfMatch,
+                    command.Scope,
                     From,
                     Action = "experiment.paused",
                 },

@@ -84,9 +84,7 @@ internal static class PlanExperiment
                 new
                 {
                     command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    command.Scope.IfMatch,
+                    command.Scope,
                     Action = "experiment.planned",
                     Plan = JsonSerializer.Serialize(plan, ApiJson.Options),
                 },

@@ -96,9 +96,7 @@ internal static class ResetExperiment
                 new
                 {
                     command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    command.Scope.IfMatch,
+                    command.Scope,
                     Action = "experiment.reset",
                 },
                 cancellationToken

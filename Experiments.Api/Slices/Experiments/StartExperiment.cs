@@ -57,9 +57,7 @@ internal static class StartExperiment
                 new
                 {
                     command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    command.Scope.IfMatch,
+                    command.Scope,
                     From,
                     Action = "experiment.started",
                 },

@@ -49,8 +49,8 @@ internal static class CreateFeature
                 ON CONFLICT (environment_id, lower(name)) WHERE deleted_at IS NULL DO NOTHING
                 RETURNING f.*, {FeatureView.State} AS after
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
-                SELECT environment_id, @Actor, 'feature.created', 'feature', id, after FROM created
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, after)
+                SELECT environment_id, @Actor, @RequestId, @Address, 'feature.created', 'feature', id, after FROM created
             )
             SELECT {FeatureView.Columns} FROM created f
             """;
@@ -62,8 +62,7 @@ internal static class CreateFeature
                 Sql,
                 new
                 {
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
+                    command.Scope,
                     Name = body.Name!.Trim(),
                     Enabled = body.Enabled ?? false,
                     InitialValue = FeatureRules.Stored(body.InitialValue),

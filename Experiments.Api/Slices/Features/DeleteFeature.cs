@@ -37,25 +37,15 @@ internal static class DeleteFeature
                 WHERE f.id = s.id AND NOT v.stale AND NOT v.in_use
                 RETURNING f.*
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before)
-                SELECT c.environment_id, @Actor, 'feature.deleted', 'feature', c.id, s.state FROM changed c, subject s
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before)
+                SELECT c.environment_id, @Actor, @RequestId, @Address, 'feature.deleted', 'feature', c.id, s.state FROM changed c, subject s
             )
             SELECT v.stale, v.in_use FROM verdict v
             """;
 
         public async Task<Result<Nothing>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var row = await db.ChangeLocked<Row>(
-                Sql,
-                new
-                {
-                    command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    command.Scope.IfMatch,
-                },
-                cancellationToken
-            );
+            var row = await db.ChangeLocked<Row>(Sql, new { command.Id, command.Scope }, cancellationToken);
 
             return row switch
             {

@@ -31,7 +31,10 @@ internal sealed class FlagsmithImport(NpgsqlDataSource source)
         var body = JsonBody.Read<JsonDocumentBody>(bytes);
         var outcome = body.Failure is { } unread
             ? unread
-            : await new ImportFeatures.Handler(new Db(source)).Handle(new(new(environment.Id, "command line", null), body.Value!.Json), ct);
+            : await new ImportFeatures.Handler(new Db(source)).Handle(
+                new(new(environment.Id, new("command line", null, null), null), body.Value!.Json),
+                ct
+            );
         return outcome.Value
             ?? throw new InvalidOperationException(
                 outcome.Failure!.Errors is { } errors

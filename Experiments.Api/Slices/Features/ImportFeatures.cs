@@ -87,12 +87,12 @@ internal static class ImportFeatures
                 FROM draft d WHERE e.id = d.id
                 RETURNING e.id, d.state AS before, {ExperimentView.State} AS after
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
-                SELECT @EnvironmentId, @Actor, 'feature.created', 'feature', id, NULL::jsonb, after FROM created
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before, after)
+                SELECT @EnvironmentId, @Actor, @RequestId, @Address, 'feature.created', 'feature', id, NULL::jsonb, after FROM created
                 UNION ALL
-                SELECT @EnvironmentId, @Actor, 'feature.updated', 'feature', id, before, after FROM changed
+                SELECT @EnvironmentId, @Actor, @RequestId, @Address, 'feature.updated', 'feature', id, before, after FROM changed
                 UNION ALL
-                SELECT @EnvironmentId, @Actor, 'experiment.updated', 'experiment', id, before, after FROM followed
+                SELECT @EnvironmentId, @Actor, @RequestId, @Address, 'experiment.updated', 'experiment', id, before, after FROM followed
             )
             SELECT ARRAY(SELECT given_name FROM refused ORDER BY ordinal) AS refused,
                    ARRAY(SELECT given_name FROM judged WHERE id IS NULL ORDER BY ordinal) AS created,
@@ -110,12 +110,7 @@ internal static class ImportFeatures
 
             var row = await db.ChangeLocked<Row>(
                 Sql,
-                new
-                {
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    Features = JsonSerializer.Serialize(features, ApiJson.Options),
-                },
+                new { command.Scope, Features = JsonSerializer.Serialize(features, ApiJson.Options) },
                 cancellationToken
             );
 

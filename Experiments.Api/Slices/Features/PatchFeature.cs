@@ -88,10 +88,11 @@ internal static class PatchFeature
                 WHERE e.id = a.id AND a.status = 'created' AND follow(a.variants, c.initial_value, c.multivariate_options) <> a.variants
                 RETURNING e.id, a.state AS before, {ExperimentView.State} AS after
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
-                SELECT @EnvironmentId, @Actor, 'feature.updated', 'feature', c.id, s.state, c.state FROM changed c, subject s
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before, after)
+                SELECT @EnvironmentId, @Actor, @RequestId, @Address,
+                       'feature.updated', 'feature', c.id, s.state, c.state FROM changed c, subject s
                 UNION ALL
-                SELECT @EnvironmentId, @Actor, 'experiment.updated', 'experiment', id, before, after FROM followed
+                SELECT @EnvironmentId, @Actor, @RequestId, @Address, 'experiment.updated', 'experiment', id, before, after FROM followed
             )
             SELECT v.*, {FeatureView.Columns}
             FROM verdict v, (SELECT * FROM changed UNION ALL SELECT * FROM subject WHERE NOT EXISTS (SELECT FROM changed)) f
@@ -105,9 +106,7 @@ internal static class PatchFeature
                 new
                 {
                     command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    command.Scope.IfMatch,
+                    command.Scope,
                     Name = body.Name.Value?.Trim(),
                     Enabled = body.Enabled.Value,
                     SetsValue = body.InitialValue.IsPresent,

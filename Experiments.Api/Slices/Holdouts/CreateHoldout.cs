@@ -39,8 +39,8 @@ internal static class CreateHoldout
                 VALUES (@EnvironmentId, @Name, @Description, @Percentage, @Actor)
                 RETURNING h.*, {HoldoutView.State} AS after
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
-                SELECT environment_id, @Actor, 'holdout.created', 'holdout', id, after FROM created
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, after)
+                SELECT environment_id, @Actor, @RequestId, @Address, 'holdout.created', 'holdout', id, after FROM created
             )
             SELECT {HoldoutView.Columns} FROM created h
             """;
@@ -51,8 +51,7 @@ internal static class CreateHoldout
                     Sql,
                     new
                     {
-                        command.Scope.EnvironmentId,
-                        command.Scope.Actor,
+                        command.Scope,
                         Name = command.Body.Name!.Trim(),
                         Description = command.Body.Description?.Trim() ?? "",
                         Percentage = command.Body.Percentage!.Value,

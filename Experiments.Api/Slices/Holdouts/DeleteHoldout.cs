@@ -41,27 +41,19 @@ internal static class DeleteHoldout
                 FROM draft WHERE e.id = draft.id AND e.started_at IS NULL
                 RETURNING e.*, draft.state AS before, {ExperimentView.State} AS after
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
-                SELECT c.environment_id, @Actor, 'holdout.deleted', 'holdout', c.id, s.state, NULL::jsonb FROM changed c, subject s
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before, after)
+                SELECT c.environment_id, @Actor, @RequestId, @Address,
+                       'holdout.deleted', 'holdout', c.id, s.state, NULL::jsonb FROM changed c, subject s
                 UNION ALL
-                SELECT r.environment_id, @Actor, 'experiment.updated', 'experiment', r.id, r.before, r.after FROM released r
+                SELECT r.environment_id, @Actor, @RequestId, @Address,
+                       'experiment.updated', 'experiment', r.id, r.before, r.after FROM released r
             )
             SELECT s.stale, s.in_use FROM subject s
             """;
 
         public async Task<Result<Nothing>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var row = await db.ChangeLocked<Row>(
-                Sql,
-                new
-                {
-                    command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    command.Scope.IfMatch,
-                },
-                cancellationToken
-            );
+            var row = await db.ChangeLocked<Row>(Sql, new { command.Id, command.Scope }, cancellationToken);
 
             return row switch
             {

@@ -68,8 +68,9 @@ internal static class PatchHoldout
                 UPDATE experiments e SET version = e.version + 1, updated_at = GREATEST(c.updated_at, e.updated_at)
                 FROM changed c WHERE e.holdout_id = c.id AND e.deleted_at IS NULL
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
-                SELECT h.environment_id, @Actor, 'holdout.updated', 'holdout', h.id, s.state, {HoldoutView.State} FROM changed h, subject s
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before, after)
+                SELECT h.environment_id, @Actor, @RequestId, @Address,
+                       'holdout.updated', 'holdout', h.id, s.state, {HoldoutView.State} FROM changed h, subject s
             ), now AS (
                 SELECT id, name, description, percentage, version, created_by, created_at, updated_at FROM changed
                 UNION ALL
@@ -87,9 +88,7 @@ internal static class PatchHoldout
                 new
                 {
                     command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    command.Scope.IfMatch,
+                    command.Scope,
                     Name = body.Name.Value?.Trim(),
                     Description = body.Description.Value?.Trim(),
                     Percentage = body.Percentage.Value,

@@ -42,9 +42,7 @@ internal static class EraseIdentity
             try
             {
                 var report = await db.Elsewhere(() =>
-                    erasure
-                        .Run(command.Scope.EnvironmentId, command.Body.Identifier!, command.Scope.Actor, cancellationToken)
-                        .OrDetach(cancellationToken)
+                    erasure.Run(command.Scope, command.Body.Identifier!, cancellationToken).OrDetach(cancellationToken)
                 );
                 return new Response(report.Events, report.Experiments);
             }

@@ -55,8 +55,8 @@ internal static class CreateMetric
                 VALUES (@EnvironmentId, @Name, @Description, @Aggregation, @Direction, @Margin, @Definition::jsonb, @Actor)
                 RETURNING *
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
-                SELECT m.environment_id, @Actor, 'metric.created', 'metric', m.id, {MetricView.State} FROM m
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, after)
+                SELECT m.environment_id, @Actor, @RequestId, @Address, 'metric.created', 'metric', m.id, {MetricView.State} FROM m
             )
             SELECT {MetricView.Columns} FROM m
             """;
@@ -69,8 +69,7 @@ internal static class CreateMetric
                     Sql,
                     new
                     {
-                        command.Scope.EnvironmentId,
-                        command.Scope.Actor,
+                        command.Scope,
                         Name = body.Name!.Trim(),
                         Description = body.Description?.Trim() ?? "",
                         body.Aggregation,

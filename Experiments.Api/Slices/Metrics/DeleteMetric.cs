@@ -33,25 +33,15 @@ internal static class DeleteMetric
                 WHERE m.id = s.id AND NOT s.stale AND NOT s.in_use
                 RETURNING m.*
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before)
-                SELECT c.environment_id, @Actor, 'metric.deleted', 'metric', c.id, s.state FROM changed c, subject s
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before)
+                SELECT c.environment_id, @Actor, @RequestId, @Address, 'metric.deleted', 'metric', c.id, s.state FROM changed c, subject s
             )
             SELECT s.stale, s.in_use FROM subject s
             """;
 
         public async Task<Result<Nothing>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var row = await db.ChangeLocked<Row>(
-                Sql,
-                new
-                {
-                    command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    command.Scope.IfMatch,
-                },
-                cancellationToken
-            );
+            var row = await db.ChangeLocked<Row>(Sql, new { command.Id, command.Scope }, cancellationToken);
 
             return row switch
             {

@@ -76,8 +76,9 @@ internal static class PatchMetric
                       IS DISTINCT FROM (s.name, s.description, s.direction, s.definition, s.margin)
                 RETURNING m.*
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
-                SELECT m.environment_id, @Actor, 'metric.updated', 'metric', m.id, s.state, {MetricView.State} FROM changed m, subject s
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before, after)
+                SELECT m.environment_id, @Actor, @RequestId, @Address,
+                       'metric.updated', 'metric', m.id, s.state, {MetricView.State} FROM changed m, subject s
             ), now AS (
                 SELECT id, name, description, aggregation, direction, margin, definition, version, created_by, created_at,
                     updated_at FROM changed
@@ -112,9 +113,7 @@ internal static class PatchMetric
                 new
                 {
                     command.Id,
-                    command.Scope.EnvironmentId,
-                    command.Scope.Actor,
-                    command.Scope.IfMatch,
+                    command.Scope,
                     Name = body.Name.Value?.Trim(),
                     Description = body.Description.Value?.Trim(),
                     Direction = body.Direction.Value,

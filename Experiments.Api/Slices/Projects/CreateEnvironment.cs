@@ -14,7 +14,7 @@ internal static class CreateEnvironment
         project
             .MapPost(
                 "/environments",
-                context => context.Create<Body, EnvironmentView>(body => new Command(context.Actor, context.Id, body))
+                context => context.Create<Body, EnvironmentView>(body => new Command(context.Caller, context.Id, body))
             )
             .WithOperation("createEnvironment", "Create an environment in a project")
             .HasBody<Body>("""{"name": "production"}""")
@@ -23,7 +23,7 @@ internal static class CreateEnvironment
 
     internal sealed record Body(string? Name = null);
 
-    internal sealed record Command(string Actor, long ProjectId, Body Body) : IRequest<Result<EnvironmentView>>;
+    internal sealed record Command(Caller Caller, long ProjectId, Body Body) : IRequest<Result<EnvironmentView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -39,8 +39,9 @@ internal static class CreateEnvironment
                 ON CONFLICT (project_id, name) WHERE deleted_at IS NULL DO NOTHING
                 RETURNING *
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
-                SELECT id, @Actor, 'environment.created', 'environment', id, jsonb_build_object('name', name) FROM created
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, after)
+                SELECT id, @Actor, @RequestId, @Address,
+                       'environment.created', 'environment', id, jsonb_build_object('name', name) FROM created
             )
             SELECT {EnvironmentView.Columns} FROM created e
             """;
@@ -51,7 +52,7 @@ internal static class CreateEnvironment
                 Sql,
                 new
                 {
-                    command.Actor,
+                    command.Caller,
                     command.ProjectId,
                     Name = command.Body.Name!.Trim(),
                     Key = Secret.NewEnvironmentKey(),

@@ -1,4 +1,5 @@
 using Experiments.Api.Platform;
+using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
 using FluentValidation;
@@ -11,14 +12,14 @@ internal static class CreateProject
 {
     public static void Map(RouteGroupBuilder projects) =>
         projects
-            .MapPost("/", context => context.Create<Body, ProjectView>(body => new Command(context.Actor, body)))
+            .MapPost("/", context => context.Create<Body, ProjectView>(body => new Command(context.Caller, body)))
             .WithOperation("createProject", "Create a project (instance admins)")
             .HasBody<Body>("""{"name": "Shop", "organisation": "Acme"}""")
             .Returns<ProjectView>(StatusCodes.Status201Created);
 
     internal sealed record Body(string? Name = null, string? Organisation = null);
 
-    internal sealed record Command(string Actor, Body Body) : IRequest<Result<ProjectView>>;
+    internal sealed record Command(Caller Caller, Body Body) : IRequest<Result<ProjectView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -35,8 +36,9 @@ internal static class CreateProject
             WITH created AS (
                 INSERT INTO projects (name, organisation) VALUES (@Name, @Organisation) RETURNING id, name, organisation, created_at
             ), logged AS (
-                INSERT INTO audit_log (project_id, actor, action, object_type, object_id, after)
-                SELECT id, @Actor, 'project.created', 'project', id, jsonb_build_object('name', name, 'organisation', organisation)
+                INSERT INTO audit_log (project_id, actor, request_id, address, action, object_type, object_id, after)
+                SELECT id, @Actor, @RequestId, @Address,
+                       'project.created', 'project', id, jsonb_build_object('name', name, 'organisation', organisation)
                 FROM created
             )
             SELECT id, name, organisation, created_at FROM created
@@ -48,7 +50,7 @@ internal static class CreateProject
                     Sql,
                     new
                     {
-                        command.Actor,
+                        command.Caller,
                         Name = command.Body.Name!.Trim(),
                         Organisation = command.Body.Organisation!.Trim(),
                     },

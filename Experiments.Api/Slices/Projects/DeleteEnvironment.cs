@@ -15,13 +15,13 @@ internal static class DeleteEnvironment
         environments
             .MapDelete(
                 "/{environment}",
-                context => context.Delete(() => new Command(context.Actor, context.Id, context.RouteId("environment")))
+                context => context.Delete(() => new Command(context.Caller, context.Id, context.RouteId("environment")))
             )
             .WithOperation("deleteEnvironment", "Delete an environment")
             .ReturnsNothing()
             .FailsWith(Problem.NoEnvironment, Problem.ExperimentsRunning);
 
-    internal sealed record Command(string Actor, long ProjectId, long Id) : IRequest<Result<Nothing>>;
+    internal sealed record Command(Caller Caller, long ProjectId, long Id) : IRequest<Result<Nothing>>;
 
     internal sealed class Handler(Db db, AccessCache access) : IRequestHandler<Command, Result<Nothing>>
     {
@@ -33,8 +33,9 @@ internal static class DeleteEnvironment
             ), deleted AS (
                 UPDATE environments e SET deleted_at = clock_timestamp() FROM target t WHERE e.id = t.id AND NOT t.is_running RETURNING e.*
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before)
-                SELECT id, @Actor, 'environment.deleted', 'environment', id, jsonb_build_object('name', name) FROM deleted
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before)
+                SELECT id, @Actor, @RequestId, @Address,
+                       'environment.deleted', 'environment', id, jsonb_build_object('name', name) FROM deleted
             )
             SELECT is_running FROM target
             """;

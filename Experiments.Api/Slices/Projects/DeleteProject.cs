@@ -11,12 +11,12 @@ internal static class DeleteProject
 {
     public static void Map(RouteGroupBuilder project) =>
         project
-            .MapDelete("/", context => context.Delete(() => new Command(context.Actor, context.Id)))
+            .MapDelete("/", context => context.Delete(() => new Command(context.Caller, context.Id)))
             .WithOperation("deleteProject", "Delete a project with its environments")
             .ReturnsNothing()
             .FailsWith(Problem.ExperimentsRunning);
 
-    internal sealed record Command(string Actor, long Id) : IRequest<Result<Nothing>>;
+    internal sealed record Command(Caller Caller, long Id) : IRequest<Result<Nothing>>;
 
     internal sealed class Handler(Db db, AccessCache access) : IRequestHandler<Command, Result<Nothing>>
     {
@@ -32,10 +32,12 @@ internal static class DeleteProject
                 UPDATE environments e SET deleted_at = clock_timestamp() FROM deleted d WHERE e.project_id = d.id AND e.deleted_at IS NULL
                 RETURNING e.*
             ), logged AS (
-                INSERT INTO audit_log (project_id, environment_id, actor, action, object_type, object_id, before)
-                SELECT id, NULL::bigint, @Actor, 'project.deleted', 'project', id, jsonb_build_object('name', name) FROM deleted
+                INSERT INTO audit_log (project_id, environment_id, actor, request_id, address, action, object_type, object_id, before)
+                SELECT id, NULL::bigint, @Actor, @RequestId, @Address,
+                       'project.deleted', 'project', id, jsonb_build_object('name', name) FROM deleted
                 UNION ALL
-                SELECT NULL, id, @Actor, 'environment.deleted', 'environment', id, jsonb_build_object('name', name) FROM emptied
+                SELECT NULL, id, @Actor, @RequestId, @Address,
+                       'environment.deleted', 'environment', id, jsonb_build_object('name', name) FROM emptied
             )
             SELECT is_running FROM target
             """;

@@ -1,4 +1,5 @@
 using Experiments.Api.Platform;
+using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
 using FluentValidation;
@@ -15,7 +16,7 @@ internal static class RenameEnvironment
                 "/{environment}",
                 context =>
                     context.Patch<Body, EnvironmentView>(body => new Command(
-                        context.Actor,
+                        context.Caller,
                         context.Id,
                         context.RouteId("environment"),
                         body
@@ -28,7 +29,7 @@ internal static class RenameEnvironment
 
     internal sealed record Body(string? Name = null);
 
-    internal sealed record Command(string Actor, long ProjectId, long Id, Body Body) : IRequest<Result<EnvironmentView>>;
+    internal sealed record Command(Caller Caller, long ProjectId, long Id, Body Body) : IRequest<Result<EnvironmentView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -43,8 +44,8 @@ internal static class RenameEnvironment
             ), changed AS (
                 UPDATE environments e SET name = @Name FROM before b WHERE e.id = b.id AND e.name <> @Name RETURNING e.*, b.name AS former
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, before, after)
-                SELECT id, @Actor, 'environment.renamed', 'environment', id, jsonb_build_object('name', former),
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before, after)
+                SELECT id, @Actor, @RequestId, @Address, 'environment.renamed', 'environment', id, jsonb_build_object('name', former),
                     jsonb_build_object('name', name)
                 FROM changed
             )
@@ -59,7 +60,7 @@ internal static class RenameEnvironment
                 Sql,
                 new
                 {
-                    command.Actor,
+                    command.Caller,
                     command.ProjectId,
                     command.Id,
                     Name = command.Body.Name!.Trim(),

@@ -19,7 +19,12 @@ internal static class RotateEnvironmentKey
             .MapPost(
                 "/{environment}/rotate-key",
                 context =>
-                    context.Act<Body, EnvironmentView>(body => new Command(context.Actor, context.Id, context.RouteId("environment"), body))
+                    context.Act<Body, EnvironmentView>(body => new Command(
+                        context.Caller,
+                        context.Id,
+                        context.RouteId("environment"),
+                        body
+                    ))
             )
             .WithOperation("rotateEnvironmentKey", "Replace the public key of an environment")
             .HasBody<Body>("""{"grace_hours": 24}""", required: false)
@@ -29,7 +34,7 @@ internal static class RotateEnvironmentKey
     /// <summary>For how long the former key is accepted; a day without it, and not at all with 0.</summary>
     internal sealed record Body(double? GraceHours = null);
 
-    internal sealed record Command(string Actor, long ProjectId, long Id, Body Body) : IRequest<Result<EnvironmentView>>;
+    internal sealed record Command(Caller Caller, long ProjectId, long Id, Body Body) : IRequest<Result<EnvironmentView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
@@ -52,8 +57,8 @@ internal static class RotateEnvironmentKey
                 WHERE e.id = t.id AND (t.former_key_until IS NULL OR t.former_key_until <= clock_timestamp() OR @Grace = interval '0')
                 RETURNING e.*
             ), logged AS (
-                INSERT INTO audit_log (environment_id, actor, action, object_type, object_id, after)
-                SELECT id, @Actor, 'environment.key_rotated', 'environment', id,
+                INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, after)
+                SELECT id, @Actor, @RequestId, @Address, 'environment.key_rotated', 'environment', id,
                     jsonb_build_object('former_key_until', instant(former_key_until))
                 FROM changed
             )
@@ -69,7 +74,7 @@ internal static class RotateEnvironmentKey
                 Sql,
                 new
                 {
-                    command.Actor,
+                    command.Caller,
                     command.ProjectId,
                     command.Id,
                     Key = Secret.NewEnvironmentKey(),
