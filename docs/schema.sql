@@ -30,7 +30,7 @@ CREATE TABLE environments (
     UNIQUE (key)
 );
 CREATE UNIQUE INDEX environments_name ON environments USING btree (project_id, name) WHERE (deleted_at IS NULL);
-CREATE TRIGGER environments_are_served AFTER UPDATE ON environments FOR EACH ROW EXECUTE FUNCTION announce_environment();
+CREATE TRIGGER environments_are_served AFTER INSERT OR UPDATE ON environments FOR EACH ROW EXECUTE FUNCTION announce_environment();
 
 -- People, by the subject and issuer of their tokens, who have a role in an environment, a project, or (with neither) the instance.
 CREATE TABLE admins (
@@ -78,13 +78,15 @@ CREATE INDEX api_keys_lookup ON api_keys USING btree (SUBSTRING(hash FROM 1 FOR 
 CREATE UNIQUE INDEX api_keys_in_force ON api_keys USING btree (hash) WHERE (revoked_at IS NULL);
 CREATE INDEX api_keys_environment ON api_keys USING btree (environment_id, id);
 
--- Every change, written by the statement that makes it. Append-only.
+-- Every change, written by the statement that makes it. Append-only, except for retention.
 CREATE TABLE audit_log (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     environment_id bigint, -- Null for what belongs to a project or to the instance.
     project_id bigint,
     at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     actor text NOT NULL,
+    request_id text, -- Null, like the address, for what the service does by itself.
+    address text,
     action text NOT NULL,
     object_type text NOT NULL,
     object_id bigint NOT NULL,
@@ -135,6 +137,16 @@ CREATE INDEX features_newest ON features USING btree (environment_id, created_at
 CREATE TRIGGER features_are_served AFTER INSERT OR UPDATE ON features FOR EACH ROW EXECUTE FUNCTION announce_serving();
 CREATE TRIGGER features_switched AFTER UPDATE OF enabled ON features FOR EACH ROW WHEN ((old.enabled <> new.enabled)) EXECUTE FUNCTION cut_out_while_off();
 
+-- Which environments serve something else since which transaction. Kept for an hour.
+CREATE TABLE serving_changes (
+    environment_id bigint NOT NULL,
+    transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    FOREIGN KEY (environment_id) REFERENCES environments(id)
+);
+CREATE INDEX serving_changes_transaction ON serving_changes USING btree (transaction_id) INCLUDE (environment_id);
+CREATE INDEX serving_changes_at ON serving_changes USING btree (at);
+
 -- Shares of all identities that are kept out of experiments.
 CREATE TABLE holdouts (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -156,6 +168,7 @@ CREATE TABLE holdouts (
     UNIQUE (id, environment_id)
 );
 CREATE INDEX holdouts_newest ON holdouts USING btree (environment_id, created_at DESC, id DESC) INCLUDE (name) WHERE (deleted_at IS NULL);
+CREATE TRIGGER holdouts_are_served AFTER UPDATE ON holdouts FOR EACH ROW EXECUTE FUNCTION announce_serving();
 
 -- Experiments on multivariate features. At most one that is not completed per feature.
 CREATE TABLE experiments (
@@ -515,12 +528,21 @@ CREATE TABLE results_history (
 );
 
 -- Functions
+CREATE OR REPLACE FUNCTION announce_change(changed bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    INSERT INTO serving_changes (environment_id) VALUES (changed);
+    PERFORM pg_notify('serving', changed::text);
+END $function$;
+
 CREATE OR REPLACE FUNCTION announce_environment()
  RETURNS trigger
  LANGUAGE plpgsql
 AS $function$
 BEGIN
-    PERFORM pg_notify('serving', NEW.id::text);
+    PERFORM announce_change(NEW.id);
     RETURN NULL;
 END $function$;
 
@@ -529,7 +551,7 @@ CREATE OR REPLACE FUNCTION announce_serving()
  LANGUAGE plpgsql
 AS $function$
 BEGIN
-    PERFORM pg_notify('serving', NEW.environment_id::text);
+    PERFORM announce_change(NEW.environment_id);
     RETURN NULL;
 END $function$;
 
@@ -772,6 +794,10 @@ CREATE OR REPLACE FUNCTION refuse_change()
  LANGUAGE plpgsql
 AS $function$
 BEGIN
+    -- Set by the job that deletes what is older than the configured retention.
+    IF TG_OP = 'DELETE' AND current_setting('experiments.audit_retention', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
     RAISE EXCEPTION 'The audit log is append-only.' USING ERRCODE = 'restrict_violation';
 END $function$;
 

@@ -9,7 +9,7 @@ namespace Experiments.Migrations;
 [Migration(202611261401, "create features")]
 public sealed class CreateFeatures : TableMigration
 {
-    public override IReadOnlyList<string> Tables => ["features"];
+    public override IReadOnlyList<string> Tables => ["features", "serving_changes"];
 
     public override void Up() =>
         Execute.Sql(
@@ -75,18 +75,33 @@ public sealed class CreateFeatures : TableMigration
             CREATE UNIQUE INDEX features_name ON features (environment_id, lower(name)) WHERE deleted_at IS NULL;
             CREATE INDEX features_newest ON features (environment_id, created_at DESC, id DESC) INCLUDE (name) WHERE deleted_at IS NULL;
 
+            CREATE TABLE serving_changes (
+                environment_id bigint NOT NULL REFERENCES environments,
+                -- A later reader misses nothing if it reads on from the oldest transaction that was running when it last looked.
+                transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
+                at             timestamptz NOT NULL DEFAULT clock_timestamp()
+            );
+            COMMENT ON TABLE serving_changes IS 'Which environments serve something else since which transaction. Kept for an hour.';
+            CREATE INDEX serving_changes_transaction ON serving_changes (transaction_id) INCLUDE (environment_id);
+            CREATE INDEX serving_changes_at ON serving_changes (at);
+
             -- Every replica listens, and reads the environment again.
+            CREATE FUNCTION announce_change(changed bigint) RETURNS void LANGUAGE plpgsql AS $$
+            BEGIN
+                INSERT INTO serving_changes (environment_id) VALUES (changed);
+                PERFORM pg_notify('serving', changed::text);
+            END $$;
             CREATE FUNCTION announce_serving() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN
-                PERFORM pg_notify('serving', NEW.environment_id::text);
+                PERFORM announce_change(NEW.environment_id);
                 RETURN NULL;
             END $$;
             CREATE FUNCTION announce_environment() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN
-                PERFORM pg_notify('serving', NEW.id::text);
+                PERFORM announce_change(NEW.id);
                 RETURN NULL;
             END $$;
-            CREATE TRIGGER environments_are_served AFTER UPDATE ON environments
+            CREATE TRIGGER environments_are_served AFTER INSERT OR UPDATE ON environments
                 FOR EACH ROW EXECUTE FUNCTION announce_environment();
             CREATE TRIGGER features_are_served AFTER INSERT OR UPDATE ON features
                 FOR EACH ROW EXECUTE FUNCTION announce_serving();
@@ -101,6 +116,7 @@ public sealed class CreateFeatures : TableMigration
             DROP TRIGGER environments_are_served ON environments;
             DROP FUNCTION announce_environment();
             DROP FUNCTION announce_serving();
+            DROP FUNCTION announce_change(bigint);
             DROP FUNCTION options_given(jsonb, jsonb);
             DROP FUNCTION options_of(jsonb, jsonb);
             DROP FUNCTION options_are_valid(jsonb);

@@ -160,6 +160,8 @@ public sealed class CreateExperiments : TableMigration
             -- A draft, a paused and a completed experiment change nothing for anyone.
             CREATE TRIGGER experiments_are_served AFTER UPDATE ON experiments
                 FOR EACH ROW WHEN ('running' IN (OLD.status, NEW.status)) EXECUTE FUNCTION announce_serving();
+            CREATE TRIGGER holdouts_are_served AFTER UPDATE ON holdouts
+                FOR EACH ROW EXECUTE FUNCTION announce_serving();
 
             -- Whoever switches a feature has locked its row, as aggregation does before it reads the clock, so that up to its high-water
             -- mark this is final.

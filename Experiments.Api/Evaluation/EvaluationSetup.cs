@@ -19,8 +19,10 @@ internal static class EvaluationSetup
                         .SetPreflightMaxAge(TimeSpan.FromHours(2))
             )
         );
+        services.AddSingleton<SnapshotReader>();
         services.AddSingleton<Snapshots>();
         services.AddSingleton<IReadinessCheck, SnapshotReadiness>();
         services.AddHostedService<SnapshotRefresher>();
+        services.AddHostedService<ServingChangesCleanupJob>();
     }
 }

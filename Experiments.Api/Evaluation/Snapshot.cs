@@ -9,17 +9,21 @@ internal sealed class Snapshot
 {
     private readonly FrozenDictionary<string, CompiledFlag> _byName;
 
-    public Snapshot(long environmentId, IEnumerable<SnapshotRow> rows)
+    public Snapshot(long environmentId, IReadOnlyCollection<SnapshotRow> rows)
     {
         EnvironmentId = environmentId;
+        ExpiresAt = rows.First().ExpiresAt;
         var features = rows.Where(row => row.FeatureId is not null).ToList();
         Flags = [.. features.Select(row => new CompiledFlag(row))];
         WebExperiments = WebExperiment.List(features);
         _byName = Flags.ToFrozenDictionary(flag => flag.Name, StringComparer.Ordinal);
-        Fingerprint = XxHash128.HashToUInt128(Encoding.UTF8.GetBytes(string.Join('\n', features)));
+        Fingerprint = XxHash128.HashToUInt128(Encoding.UTF8.GetBytes(string.Join('\n', rows)));
     }
 
     public long EnvironmentId { get; }
+
+    /// <summary>When the key is no longer valid, because another one has replaced it.</summary>
+    public DateTime? ExpiresAt { get; }
 
     public IReadOnlyList<CompiledFlag> Flags { get; }
 
@@ -40,6 +44,8 @@ internal sealed record SnapshotRow
     public long EnvironmentId { get; init; }
 
     public string EnvironmentKey { get; init; } = "";
+
+    public DateTime? ExpiresAt { get; init; }
 
     public long? FeatureId { get; init; }
 

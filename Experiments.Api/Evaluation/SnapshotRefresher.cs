@@ -7,8 +7,8 @@ using Npgsql;
 namespace Experiments.Api.Evaluation;
 
 /// <summary>
-/// Keeps the snapshots up to date: listens for notifications from the database, and rereads everything every ten seconds in case a
-/// notification was lost with its connection.
+/// Keeps the snapshots up to date: listens for notifications from the database, and asks once a second what has changed, in case a
+/// notification was lost.
 /// </summary>
 internal sealed class SnapshotRefresher(
     DatabaseServer database,
@@ -18,11 +18,11 @@ internal sealed class SnapshotRefresher(
     ILogger<SnapshotRefresher> logger
 ) : BackgroundService
 {
-    /// <summary>How often everything is read again.</summary>
-    public static readonly TimeSpan Poll = TimeSpan.FromSeconds(10);
+    /// <summary>How often to ask what has changed.</summary>
+    public static readonly TimeSpan Poll = TimeSpan.FromSeconds(1);
 
     /// <summary>After this long without contact to the database, responses are marked as stale.</summary>
-    public static readonly TimeSpan Stale = Poll + TimeSpan.FromSeconds(5);
+    public static readonly TimeSpan Stale = TimeSpan.FromSeconds(15);
 
     private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(50);
 
@@ -86,8 +86,8 @@ internal sealed class SnapshotRefresher(
         connected();
         while (true)
         {
-            // This full refresh covers everything that was announced before the connection started to listen.
-            await snapshots.Refresh(null, ct);
+            // The first one also covers everything that was announced before the connection started to listen.
+            await snapshots.CatchUp(ct);
             var since = Stopwatch.StartNew();
             while (Poll - since.Elapsed is { Ticks: > 0 } left)
             {
@@ -103,7 +103,7 @@ internal sealed class SnapshotRefresher(
                     // Drain further notifications.
                 }
 
-                await snapshots.Refresh([.. changed], ct);
+                await snapshots.Refresh(changed, ct);
                 changed.Clear();
             }
         }

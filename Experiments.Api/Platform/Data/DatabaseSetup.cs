@@ -42,6 +42,14 @@ internal static class DatabaseSetup
         return builder.Build();
     }
 
+    /// <summary>A few connections for one purpose, which requests that use up their pool do not take away.</summary>
+    public static NpgsqlDataSource Reserved(DatabaseServer database, string purpose, int connections, TimeSpan limit)
+    {
+        var settings = Settings(database.ConnectionString, limit, Idle, "-c plan_cache_mode=force_generic_plan");
+        (settings.ApplicationName, settings.MaxPoolSize, settings.Timeout) = ($"experiments-{purpose}", connections, 3);
+        return NpgsqlDataSource.Create(settings);
+    }
+
     /// <summary>
     /// The settings of every connection: a limit on how long it may hold locks while its client is idle or gone. A frozen replica sends
     /// nothing, and a lost host cannot even close its connections. Only the server can end their transactions.

@@ -11,7 +11,8 @@ internal sealed class DatabaseProbe(DatabaseServer database) : IAsyncDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1);
 
-    private readonly NpgsqlDataSource _source = Source(database);
+    // Two, so that an abandoned statement does not fail the next probe.
+    private readonly NpgsqlDataSource _source = DatabaseSetup.Reserved(database, "health", 2, Limit);
 
     /// <summary>Asks for an answer. One that takes more than a second is a failure.</summary>
     /// <exception cref="NpgsqlException">The database is unavailable.</exception>
@@ -27,14 +28,6 @@ internal sealed class DatabaseProbe(DatabaseServer database) : IAsyncDisposable
     public Task<bool> HasSchema(CancellationToken ct) => Migrator.IsCurrent(_source, ct);
 
     public ValueTask DisposeAsync() => _source.DisposeAsync();
-
-    private static NpgsqlDataSource Source(DatabaseServer database)
-    {
-        var settings = DatabaseSetup.Settings(database.ConnectionString, Limit, DatabaseSetup.Idle);
-        // Two, so that an abandoned statement does not fail the next probe.
-        (settings.ApplicationName, settings.MaxPoolSize, settings.Timeout) = ("experiments-health", 2, 1);
-        return NpgsqlDataSource.Create(settings);
-    }
 
     private sealed record Answered(bool Yes);
 }

@@ -1,0 +1,91 @@
+using System.Globalization;
+using Experiments.Api.Platform.Data;
+using Npgsql;
+
+namespace Experiments.Api.Evaluation;
+
+/// <summary>Reads snapshots from the database, and which environments have changed.</summary>
+internal sealed class SnapshotReader(DatabaseServer database, ILogger<SnapshotReader> logger) : IAsyncDisposable
+{
+    private const string Sql = """
+        WITH named AS (
+            SELECT id, key, NULL::timestamptz AS until FROM environments WHERE key = ANY (@keys) AND deleted_at IS NULL
+            UNION ALL
+            -- For some time after a rotation, applications may still send the former key.
+            SELECT id, former_key, former_key_until FROM environments
+            WHERE former_key = ANY (@keys) AND former_key_until > clock_timestamp() AND deleted_at IS NULL
+        )
+        SELECT n.id AS environment_id, n.key AS environment_key, n.until AS expires_at, f.id AS feature_id, f.name AS feature_name,
+            COALESCE(f.enabled, false) AS enabled,
+               COALESCE(f.multivariate_options <> '[]', false) AS is_multivariate, f.initial_value::text AS initial_value,
+               e.id AS experiment_id, e.name AS experiment_name, e.salt, e.rollout_percentage, e.variants::text AS variants,
+               e.type AS experiment_type, CASE WHEN e.type = 'web' THEN e.transforms::text END AS transforms,
+               h.id AS holdout_id, h.salt AS holdout_salt, h.percentage AS holdout_percentage
+        FROM named n
+        LEFT JOIN features f ON f.environment_id = n.id AND f.deleted_at IS NULL
+        LEFT JOIN experiments e ON e.feature_id = f.id AND e.environment_id = n.id AND e.status = 'running' AND e.deleted_at IS NULL
+        LEFT JOIN holdouts h ON h.id = e.holdout_id AND h.environment_id = n.id
+        ORDER BY n.id, n.key, f.id
+        """;
+
+    // Both see the same moment. Transactions below the horizon are over and their changes visible; the others are looked at again
+    // the next time.
+    private const string ChangesSql = """
+        SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon,
+               ARRAY(SELECT DISTINCT environment_id FROM serving_changes WHERE transaction_id >= @since::text::xid8) AS environments
+        """;
+
+    /// <summary>How long one reading may take.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
+
+    // One for the refresh, and the others for requests with keys that are not cached.
+    private readonly NpgsqlDataSource _source = DatabaseSetup.Reserved(database, "flags", 1 + Snapshots.Asking, Patience);
+
+    public ValueTask DisposeAsync() => _source.DisposeAsync();
+
+    /// <summary>The environments that have these keys. The value is null for one that fails.</summary>
+    public async Task<Dictionary<string, Snapshot?>> Read(IReadOnlyCollection<string> keys, CancellationToken ct)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        patience.CancelAfter(Patience);
+        return (await new Db(_source).Rows<SnapshotRow>(Sql, new { keys = keys.ToArray() }, patience.Token))
+            .GroupBy(row => (row.EnvironmentKey, row.EnvironmentId))
+            .ToDictionary(rows => rows.Key.EnvironmentKey, rows => Make(rows.Key.EnvironmentId, [.. rows]));
+    }
+
+    /// <summary>The environments that have changed since <paramref name="horizon"/>, and the next horizon.</summary>
+    public async Task<Changes> ChangedSince(ulong horizon, CancellationToken ct)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        patience.CancelAfter(Patience);
+        var since = horizon.ToString(CultureInfo.InvariantCulture);
+        var row = await new Db(_source).Row<ChangesRow>(ChangesSql, new { since }, patience.Token);
+        return new(ulong.Parse(row!.Horizon, CultureInfo.InvariantCulture), [.. row.Environments]);
+    }
+
+    // One environment that fails does not affect the others.
+    private Snapshot? Make(long environmentId, IReadOnlyCollection<SnapshotRow> rows)
+    {
+        try
+        {
+            return new Snapshot(environmentId, rows);
+        }
+        catch (Exception exception)
+            when (exception is System.Text.Json.JsonException or InvalidOperationException or FormatException or ArgumentException)
+        {
+            logger.SnapshotFailed(exception, environmentId);
+            return null;
+        }
+    }
+
+    /// <param name="Horizon">The oldest transaction that may still be running.</param>
+    /// <param name="Environments">Ids of environments.</param>
+    internal sealed record Changes(ulong Horizon, HashSet<long> Environments);
+
+    private sealed record ChangesRow
+    {
+        public string Horizon { get; init; } = "";
+
+        public long[] Environments { get; init; } = [];
+    }
+}
