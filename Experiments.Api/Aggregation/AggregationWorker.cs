@@ -30,6 +30,9 @@ internal sealed class AggregationWorker(
     // How long windows that are over may be taken into account before it is the events' turn again.
     private static readonly TimeSpan Budget = TimeSpan.FromMilliseconds(200);
 
+    /// <summary>How long a statement of aggregation may run.</summary>
+    public static readonly TimeSpan LongestStatement = TimeSpan.FromSeconds(60);
+
     private static readonly TimeSpan Unreadable = TimeSpan.FromMinutes(5);
 
     private readonly ILogger _logger = loggers.CreateLogger<AggregationWorker>();
@@ -72,7 +75,7 @@ internal sealed class AggregationWorker(
         // JIT compilation to pay off.
         var settings = DatabaseSetup.Settings(
             database.ConnectionString,
-            TimeSpan.FromSeconds(60),
+            LongestStatement,
             DatabaseSetup.Idle,
             "-c jit=off -c plan_cache_mode=force_custom_plan"
         );

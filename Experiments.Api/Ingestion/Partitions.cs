@@ -6,6 +6,9 @@ namespace Experiments.Api.Ingestion;
 /// <summary>The monthly partitions of the events.</summary>
 internal sealed class Partitions(DatabaseServer database)
 {
+    /// <summary>How long a statement may run: all ids of a month are deleted by one.</summary>
+    public static readonly TimeSpan Limit = TimeSpan.FromHours(1);
+
     /// <summary>Creates the partitions that cover these instants.</summary>
     public async Task Make(DateTime first, DateTime last, CancellationToken ct)
     {
@@ -58,7 +61,7 @@ internal sealed class Partitions(DatabaseServer database)
     // Without the request deadline. While this waits for requests that write events, it must not block others for long.
     private async Task<NpgsqlConnection> Connect(CancellationToken ct)
     {
-        var settings = DatabaseSetup.Settings(database.ConnectionString, null, DatabaseSetup.Idle, "-c lock_timeout=2s");
+        var settings = DatabaseSetup.Settings(database.ConnectionString, Limit, DatabaseSetup.Idle, "-c lock_timeout=2s");
         (settings.ApplicationName, settings.Pooling, settings.CommandTimeout) = ("experiments-partitions", false, 0);
         var connection = new NpgsqlConnection(settings.ConnectionString);
         await connection.OpenAsync(ct);

@@ -9,7 +9,7 @@ namespace Experiments.Api.Platform.Startup;
 /// </summary>
 internal sealed class DatabaseProbe(DatabaseServer database) : IAsyncDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1);
+    public static readonly TimeSpan Limit = TimeSpan.FromSeconds(1);
 
     // Two, so that an abandoned statement does not fail the next probe.
     private readonly NpgsqlDataSource _source = DatabaseSetup.Reserved(database, "health", 2, Limit);

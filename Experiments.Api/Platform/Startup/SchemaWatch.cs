@@ -8,7 +8,7 @@ namespace Experiments.Api.Platform.Startup;
 /// </summary>
 internal sealed class SchemaWatch(DatabaseProbe database, Readiness readiness, ILogger<SchemaWatch> logger) : BackgroundService
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
+    public static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
