@@ -10,7 +10,7 @@ public class HangingCommitTests(TestCluster cluster)
     [InlineData("INSERT INTO idempotency_keys")]
     public async Task A_request_with_a_key_obeys_its_deadline_wherever_the_database_falls_silent(string word)
     {
-        await using var proxy = new HangingProxy(await cluster.NewDatabase());
+        await using var proxy = new FaultProxy(await cluster.NewDatabase());
         await using var app = await TestService.Start(proxy.ConnectionString, "--Logging:LogLevel:Default=None");
         var admin = new Client(new Uri(app.Urls.First()), $"Api-Key {TestService.AdminKey}");
         (await admin.Post("/api/v1/projects/", new { name = "before", organisation = "o" }, ("Idempotency-Key", "before"))).Must(201);

@@ -6,10 +6,10 @@ using Npgsql;
 namespace Experiments.Tests.Support;
 
 /// <summary>
-/// Stands between a service and its PostgreSQL, and falls silent at a word: from then on nothing goes through in either direction, on
-/// no connection, and nobody is told.
+/// Stands between a service and its PostgreSQL. It falls silent, at once or at a word: from then on nothing goes through in either
+/// direction, on no connection, and nobody is told. Or it breaks connections in the middle of what the server answers.
 /// </summary>
-public sealed class HangingProxy : IAsyncDisposable
+public sealed class FaultProxy : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly NpgsqlConnectionStringBuilder _server;
@@ -17,8 +17,9 @@ public sealed class HangingProxy : IAsyncDisposable
     private readonly Task _accepting;
     private volatile string? _word;
     private volatile TaskCompletionSource? _silence;
+    private int _breaks;
 
-    public HangingProxy(string connectionString)
+    public FaultProxy(string connectionString)
     {
         _server = new NpgsqlConnectionStringBuilder(connectionString);
         _listener.Start();
@@ -31,6 +32,15 @@ public sealed class HangingProxy : IAsyncDisposable
             Host = "127.0.0.1",
             Port = ((IPEndPoint)_listener.LocalEndpoint).Port,
         }.ConnectionString;
+
+    /// <summary>How many answers are still to be broken off.</summary>
+    public int BreaksLeft => Volatile.Read(ref _breaks);
+
+    /// <summary>Falls silent.</summary>
+    public void Hang() => _silence ??= new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Breaks off this many answers in their middle, about one in three.</summary>
+    public void BreakAnswers(int count) => Volatile.Write(ref _breaks, count);
 
     /// <summary>Falls silent when a client says this.</summary>
     public void HangAt(string word) => _word = word;
@@ -90,10 +100,18 @@ public sealed class HangingProxy : IAsyncDisposable
             {
                 if (isClient && _word is { } word && Encoding.ASCII.GetString(buffer, 0, read).Contains(word, StringComparison.Ordinal))
                 {
-                    _silence ??= new(TaskCreationOptions.RunContinuationsAsynchronously);
+                    Hang();
                 }
 
                 await Pass();
+                if (!isClient && Volatile.Read(ref _breaks) > 0 && Random.Shared.Next(3) == 0 && Interlocked.Decrement(ref _breaks) >= 0)
+                {
+                    await to.SendAsync(buffer.AsMemory(0, read / 2), _end.Token);
+                    // A reset instead of an orderly end.
+                    to.LingerState = new LingerOption(true, 0);
+                    return;
+                }
+
                 await to.SendAsync(buffer.AsMemory(0, read), _end.Token);
             }
         }
