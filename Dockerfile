@@ -5,10 +5,14 @@ FROM mcr.microsoft.com/dotnet/sdk:10.0-noble AS build
 WORKDIR /source
 COPY global.json Directory.Build.props Directory.Packages.props .editorconfig ./
 COPY Experiments.Api/Experiments.Api.csproj Experiments.Api/packages.lock.json Experiments.Api/
-RUN dotnet restore Experiments.Api --locked-mode
+COPY .config .config
+RUN dotnet restore Experiments.Api --locked-mode && dotnet tool restore
 COPY migrations migrations
 COPY Experiments.Api Experiments.Api
 RUN dotnet publish Experiments.Api --configuration Release --no-restore --output /app -p:DebugType=none
+# What is in it, as CycloneDX: docker run --rm --entrypoint cat experiments /app/sbom.json
+RUN dotnet dotnet-CycloneDX Experiments.Api/Experiments.Api.csproj --disable-package-restore --output-format Json \
+    --output /app --filename sbom.json
 
 # No shell and no package manager; runs as the user that the base image names.
 FROM mcr.microsoft.com/dotnet/aspnet:10.0-noble-chiseled AS service
