@@ -1,9 +1,14 @@
 using System.Globalization;
+using System.Text.Json;
 using Experiments.Api.Aggregation;
+using Experiments.Api.Analysis;
 using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Platform.Settings;
 using Experiments.Api.Platform.Startup;
+using Experiments.Api.Slices;
 using Experiments.Api.Slices.Features;
+using Experiments.Api.Slices.Identities;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
@@ -24,6 +29,10 @@ internal static class Commands
                     [--from-events]                              its exposures as well, from the raw events
           Experiments.Api import flagsmith <document.json>       take over the features of a Flagsmith environment document
                     [--environment <key>]                        into this environment; into the only one there is
+          Experiments.Api identities export <identifier>         print what is stored of an identity
+                    [--environment <key>]
+          Experiments.Api identities erase <identifier>          delete it, and correct the results that are not final
+                    [--environment <key>]
           Experiments.Api health                                 exit with 0 when the service on this machine is alive
         """;
 
@@ -60,6 +69,10 @@ internal static class Commands
             ["recompute", var id, "--from-events"] when Id(id) is { } experiment => await Recompute(experiment, fromEvents: true),
             ["import", "flagsmith", var file] => await Import(file, null),
             ["import", "flagsmith", var file, "--environment", var key] => await Import(file, key),
+            ["identities", "export", var identifier] => await ExportIdentity(identifier, null),
+            ["identities", "export", var identifier, "--environment", var key] => await ExportIdentity(identifier, key),
+            ["identities", "erase", var identifier] => await EraseIdentity(identifier, null),
+            ["identities", "erase", var identifier, "--environment", var key] => await EraseIdentity(identifier, key),
             ["health"] => await Health(),
             _ => Explain(),
         };
@@ -119,6 +132,31 @@ internal static class Commands
                 names.ToList().ForEach(name => Console.WriteLine($"  {what}: {name}"));
             }
         });
+
+    private static Task<int> ExportIdentity(string identifier, string? environmentKey) =>
+        WithDatabase(async database =>
+        {
+            await using var source = DatabaseSetup.Source(database.ConnectionString, TimeSpan.FromMinutes(1));
+            using var passes = new FullPasses(source);
+            var scope = await new CommandLineScope(source).Of(environmentKey, CancellationToken.None);
+            var stored = await new ExportIdentity.Handler(passes).Handle(new(scope.EnvironmentId, new(identifier)), CancellationToken.None);
+            Console.WriteLine(JsonSerializer.Serialize(stored.Value, ApiJson.Options));
+        });
+
+    private static Task<int> EraseIdentity(string identifier, string? environmentKey) =>
+        WithDatabase(
+            async (database, configuration) =>
+            {
+                await using var source = DatabaseSetup.Source(database.ConnectionString);
+                var scope = await new CommandLineScope(source).Of(environmentKey, CancellationToken.None);
+                var erased = await new IdentityErasure(database, configuration.Results().LateEvents).Run(
+                    scope,
+                    identifier,
+                    CancellationToken.None
+                );
+                Console.WriteLine($"Erased {erased.Events} events, and the identity from {erased.Experiments} experiments.");
+            }
+        );
 
     // The lock becomes free between two batches of a replica, or when another change of the experiment has finished.
     private static async Task<T> Turn<T>(Func<Task<T?>> run)

@@ -5,7 +5,8 @@ public class CallerLimitTests(CallerLimitTests.Limited service) : IClassFixture<
 {
     public sealed class Limited(TestCluster cluster) : TestService(cluster)
     {
-        protected override string[] Settings => ["--Requests:PerSecond=10", "--Requests:PublicAddress=https://experiments.example"];
+        protected override string[] Settings =>
+            ["--Requests:PerSecond=10", "--Requests:FailedSignInsPerMinute=20", "--Requests:PublicAddress=https://experiments.example"];
     }
 
     [Fact]
@@ -25,6 +26,26 @@ public class CallerLimitTests(CallerLimitTests.Limited service) : IClassFixture<
 
         (await given.Admin.Get(given.Features)).Must(200);
         await Given.Eventually(async () => (await wild.Get(given.Features)).Code == 200);
+    }
+
+    [Fact]
+    public async Task Whoever_guesses_keys_is_told_and_keys_that_are_in_use_go_on_working()
+    {
+        var given = await Given.AnEnvironment(service);
+        (await given.Admin.Get(given.Features)).Must(200);
+
+        var guesses = new List<Reply>();
+        for (var guess = 0; guess < 60; guess++)
+        {
+            guesses.Add(await service.As($"{(guess % 2 == 0 ? "Api-Key exp_guess" : "Bearer ey")}{guess}").Get(given.Features));
+        }
+
+        guesses.Take(20).ShouldAllBe(reply => reply.Code == 401);
+        guesses[^1].MustBe(429, "request.too_many").Headers.RetryAfter!.Delta.ShouldBe(TimeSpan.FromSeconds(1));
+        // When it is no longer remembered, it is looked up again.
+        await Task.Delay(TimeSpan.FromSeconds(1));
+        (await given.Admin.Get(given.Features)).Must(200);
+        await Given.Eventually(async () => (await service.As("Api-Key exp_another").Get(given.Features)).Code == 401);
     }
 
     [Fact]

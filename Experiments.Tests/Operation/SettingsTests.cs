@@ -14,6 +14,7 @@ public class SettingsTests
     [InlineData("Results:LateEvents", "-1.00:00:00")]
     [InlineData("Results:MinimumInterval", "-00:00:01")]
     [InlineData("Requests:PerSecond", "5")]
+    [InlineData("Requests:FailedSignInsPerMinute", "-1")]
     [InlineData("Requests:PublicAddress", "ftp://somewhere")]
     [InlineData("Results:FirstLookAfter", "00:00:00")]
     public async Task A_setting_that_makes_no_sense_ends_the_start_and_says_what_would(string name, string value)

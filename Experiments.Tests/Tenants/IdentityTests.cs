@@ -33,6 +33,40 @@ public class IdentityTests(SharedService service) : IClassFixture<SharedService>
     }
 
     [Fact]
+    public async Task The_command_line_exports_and_erases_as_well()
+    {
+        var (given, _) = await Running();
+
+        var (code, output, error) = await CommandLine.Run(
+            service.ConnectionString,
+            "identities",
+            "export",
+            "u3",
+            "--environment",
+            given.Key
+        );
+        (code, error).ShouldBe((0, ""));
+        JsonNode
+            .Parse(output)!
+            .ToJsonString()
+            .ShouldBe(
+                (await given.Admin.Post($"{given.Root}/identities/export/", new { identifier = "u3" })).Must(200).Json!.ToJsonString()
+            );
+        (await CommandLine.Run(service.ConnectionString, "identities", "erase", "u3", "--environment", given.Key)).ShouldBe(
+            (0, "Erased 2 events, and the identity from 1 experiments.", "")
+        );
+
+        (await given.Admin.Post($"{given.Root}/identities/export/", new { identifier = "u3" }))
+            .Must(200)["event_count"]
+            .GetValue<int>()
+            .ShouldBe(0);
+        (await given.Admin.Get($"{given.Root}/audit/?object_type=identity")).Must(200)["results"][0]!["actor"]!
+            .GetValue<string>()
+            .ShouldBe("command line");
+        (await CommandLine.Run(service.ConnectionString, "identities", "erase", "u3", "--environment", "nowhere")).ExitCode.ShouldBe(1);
+    }
+
+    [Fact]
     public async Task An_erased_identity_leaves_nothing_behind_and_results_are_as_if_it_had_never_been()
     {
         var (given, experiment) = await Running();

@@ -28,6 +28,7 @@ internal static class AccessSetup
     {
         var services = builder.Services;
         services.AddSingleton<AccessCache>();
+        services.AddSingleton<FailedSignIns>();
         services.AddSingleton<Issuers>();
 
         // No scheme is the default: only a route that asks who is calling looks at the credential, and so at the database.

@@ -10,7 +10,8 @@ internal sealed class ApiKeyAuthentication(
     IOptionsMonitor<AuthenticationSchemeOptions> options,
     ILoggerFactory logger,
     UrlEncoder encoder,
-    AccessCache access
+    AccessCache access,
+    FailedSignIns failures
 ) : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     public new const string Scheme = "Api-Key";
@@ -44,8 +45,14 @@ internal sealed class ApiKeyAuthentication(
             return AuthenticateResult.Fail("Not a single Api-Key.");
         }
 
+        if (!failures.MayTry(Context, secret))
+        {
+            return AuthenticateResult.Fail("Too many keys from this address were refused.");
+        }
+
         if (await access.Identify(secret, Context.RequestAborted) is { } known)
         {
+            failures.Accepted(secret);
             return known;
         }
 
@@ -55,6 +62,13 @@ internal sealed class ApiKeyAuthentication(
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
+        if (Request.Headers.Authorization.Count > 0 && !failures.Count(Context))
+        {
+            Context.Features.Set(new RefusalReason("too many refused credentials from this address"));
+            Response.StatusCode = StatusCodes.Status429TooManyRequests;
+            return Task.CompletedTask;
+        }
+
         Response.StatusCode = StatusCodes.Status401Unauthorized;
         Response.Headers.Append(HeaderNames.WWWAuthenticate, $"{Scheme} realm=\"experiments\"");
         Response.Headers.Append(HeaderNames.WWWAuthenticate, "Bearer realm=\"experiments\"");

@@ -129,6 +129,7 @@ internal sealed class ProblemHandlingMiddleware(
             StatusCodes.Status405MethodNotAllowed => Problem.WrongMethod,
             StatusCodes.Status413PayloadTooLarge => Problem.TooLarge,
             StatusCodes.Status415UnsupportedMediaType => Problem.WrongMediaType,
+            StatusCodes.Status429TooManyRequests => Problem.TooMany,
             StatusCodes.Status503ServiceUnavailable => Problem.Unavailable,
             _ => null,
         };

@@ -21,4 +21,7 @@ internal sealed class RequestOptions
     /// How many requests of the management API one caller may send per second, and twice as many at once; 0 for no limit.
     /// </summary>
     public int PerSecond { get; set; } = 1000;
+
+    /// <summary>How many credentials from one address may be refused per minute; 0 for no limit.</summary>
+    public int FailedSignInsPerMinute { get; set; } = 600;
 }

@@ -18,6 +18,10 @@ internal static class SettingsSetup
                 "Requests:PerSecond must be 0, or from 10 to 1000000, for example 1000."
             )
             .Validate(
+                options => options.FailedSignInsPerMinute is 0 or (>= 1 and <= 1_000_000),
+                "Requests:FailedSignInsPerMinute must be 0, or from 1 to 1000000, for example 600."
+            )
+            .Validate(
                 options => options.PublicAddress is not { } address || (address.IsAbsoluteUri && address.Scheme is "http" or "https"),
                 "Requests:PublicAddress must be an absolute address, for example https://experiments.example."
             )

@@ -1,4 +1,3 @@
-using Dapper;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
 using Npgsql;
@@ -8,33 +7,17 @@ namespace Experiments.Api.Slices.Features;
 /// <summary>The import as the command line does it, of a document in a file.</summary>
 internal sealed class FlagsmithImport(NpgsqlDataSource source)
 {
-    private const string Environments =
-        "SELECT id, key FROM environments WHERE (@key::text IS NULL OR key = @key) AND deleted_at IS NULL ORDER BY id LIMIT 2";
-
     /// <summary>Imports the document into the environment of this key, or into the only one that there is.</summary>
     /// <exception cref="InvalidOperationException">It was refused; the message says why.</exception>
     public async Task<ImportFeatures.Report> Run(string file, string? key, CancellationToken ct)
     {
         var bytes = await File.ReadAllBytesAsync(file, ct);
-        await using var connection = await source.OpenConnectionAsync(ct);
-        var found = (await connection.QueryAsync<(long Id, string Key)>(Environments, new { key })).AsList();
-        if (found is not [var environment])
-        {
-            throw new InvalidOperationException(
-                found.Count == 0
-                    ? "There is no such environment. Create one, or give its key with --environment."
-                    : "There are several environments. Say which with --environment <key>."
-            );
-        }
-
+        var scope = await new CommandLineScope(source).Of(key, ct);
         // Read as a body of a request is, so that the file may hold nothing that a request may not.
         var body = JsonBody.Read<JsonDocumentBody>(bytes);
         var outcome = body.Failure is { } unread
             ? unread
-            : await new ImportFeatures.Handler(new Db(source)).Handle(
-                new(new(environment.Id, new("command line", null, null), null), body.Value!.Json),
-                ct
-            );
+            : await new ImportFeatures.Handler(new Db(source)).Handle(new(scope, body.Value!.Json), ct);
         return outcome.Value
             ?? throw new InvalidOperationException(
                 outcome.Failure!.Errors is { } errors
