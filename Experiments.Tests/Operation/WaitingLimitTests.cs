@@ -43,6 +43,12 @@ public class WaitingLimitTests(SharedService service) : IClassFixture<SharedServ
                 Deadline,
                 nameof(SlowDatabaseTests.A_database_that_hangs_costs_no_request_more_than_its_deadline)
             ),
+            new(
+                "a request, for others of its caller",
+                "as the request; a caller may have two thirds of `Maximum Pool Size` at work",
+                "`Maximum Pool Size` in the connection string",
+                nameof(BusyPoolTests.Requests_that_wait_for_a_lock_take_up_neither_readiness_nor_the_turns_of_other_callers)
+            ),
             .. LongRoutes()
                 .Select(limit => new Row(string.Join(", ", limit.Order(StringComparer.Ordinal)), $"{Text(limit.Key)}, then 503", "-")),
             new(
@@ -86,7 +92,7 @@ public class WaitingLimitTests(SharedService service) : IClassFixture<SharedServ
                 "readiness, for the database",
                 $"{Text(DatabaseProbe.Limit)} on connections of its own, then 503",
                 "-",
-                nameof(BusyPoolTests.Requests_that_wait_for_a_lock_use_up_their_pool_but_not_readiness)
+                nameof(BusyPoolTests.Requests_that_wait_for_a_lock_take_up_neither_readiness_nor_the_turns_of_other_callers)
             ),
             new(
                 "a replica, to see that its schema was migrated down",

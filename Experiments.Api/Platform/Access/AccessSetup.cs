@@ -62,6 +62,9 @@ internal static class AccessSetup
                     // What issuer, audience and keys are comes from the section Authentication:Schemes:Bearer.
                     options.MapInboundClaims = false;
                     options.BackchannelTimeout = TimeSpan.FromSeconds(2);
+                    // How soon a token with an unknown key makes the issuer's keys be read again, and when they are in any case.
+                    options.RefreshInterval = TimeSpan.FromSeconds(30);
+                    options.AutomaticRefreshInterval = TimeSpan.FromHours(1);
                     options.TokenValidationParameters.ClockSkew = TimeSpan.FromSeconds(30);
                     options.TokenValidationParameters.RequireExpirationTime = true;
                     options.TokenValidationParameters.RequireSignedTokens = true;

@@ -2,15 +2,30 @@ using System.Threading.RateLimiting;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Settings;
 using Microsoft.Extensions.Options;
+using Npgsql;
 
 namespace Experiments.Api.Platform.Http;
 
 /// <summary>
-/// Limits how many requests one caller may send, so that a script that runs wild does not take the database from others. Generous: a person
-/// or a deployment never notices.
+/// Limits how many requests one caller may send, and how many of them are worked on at once, so that a script that runs wild, or waits for
+/// a lock, does not take the database from others. Generous: a person or a deployment never notices.
 /// </summary>
-internal sealed class CallerLimiter(IOptions<RequestOptions> options) : IDisposable
+internal sealed class CallerLimiter(IOptions<RequestOptions> options, NpgsqlDataSource source) : IDisposable
 {
+    // Each request that is worked on may hold a connection. One caller leaves a third of them to others.
+    private readonly PartitionedRateLimiter<string> _atOnce = PartitionedRateLimiter.Create<string, string>(caller =>
+        RateLimitPartition.GetConcurrencyLimiter(
+            caller,
+            _ =>
+                new()
+                {
+                    PermitLimit = Math.Max(1, new NpgsqlConnectionStringBuilder(source.ConnectionString).MaxPoolSize * 2 / 3),
+                    QueueLimit = int.MaxValue,
+                    QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
+                }
+        )
+    );
+
     private readonly PartitionedRateLimiter<string>? _callers =
         options.Value.PerSecond == 0
             ? null
@@ -40,5 +55,23 @@ internal sealed class CallerLimiter(IOptions<RequestOptions> options) : IDisposa
         return lease.IsAcquired;
     }
 
-    public void Dispose() => _callers?.Dispose();
+    /// <summary>Waits until the caller has few enough requests at work, at most until the deadline of this one.</summary>
+    public async ValueTask<RateLimitLease> Turn(HttpContext http)
+    {
+        var caller = Actor.Of(http.User).Name;
+        var lease = _atOnce.AttemptAcquire(caller);
+        if (lease.IsAcquired)
+        {
+            return lease;
+        }
+
+        lease.Dispose();
+        return await _atOnce.AcquireAsync(caller, 1, http.RequestAborted);
+    }
+
+    public void Dispose()
+    {
+        _callers?.Dispose();
+        _atOnce.Dispose();
+    }
 }

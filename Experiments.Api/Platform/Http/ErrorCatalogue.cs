@@ -28,6 +28,7 @@ internal static class ErrorCatalogue
                 Path,
                 () => BufferedResponse.OfBytes(StatusCodes.Status200OK, Page.Value) with { ContentType = "text/html; charset=utf-8" }
             )
+            .AsPage()
             .RequireAuthorization(Policies.Everyone)
             .ExcludeFromDescription();
 
@@ -51,6 +52,7 @@ internal static class ErrorCatalogue
             <meta charset="utf-8">
             <meta name="viewport" content="width=device-width, initial-scale=1">
             <title>Errors - Experiments</title>
+            <link rel="icon" href="data:,">
             <style>
               :root { color-scheme: light dark; }
               body { max-width: 46rem; margin: 3rem auto; padding: 0 1rem; font: 1rem/1.55 system-ui, sans-serif; }

@@ -45,8 +45,14 @@ internal static class ManagementRoutes
                     [method],
                     async http =>
                     {
-                        var result = limiter.Allows(http) ? await handler(new RequestContext(http)) : BufferedResponse.Of(Problem.TooMany);
-                        await result.ExecuteAsync(http);
+                        if (!limiter.Allows(http))
+                        {
+                            await BufferedResponse.Of(Problem.TooMany).ExecuteAsync(http);
+                            return;
+                        }
+
+                        using var turn = await limiter.Turn(http);
+                        await (await handler(new RequestContext(http))).ExecuteAsync(http);
                     }
                 )
                 .WithMetadata(Described),

@@ -62,6 +62,7 @@ internal static class OpenApiSetup
                     page.ShowDeveloperTools = DeveloperToolsVisibility.Never;
                 }
             )
+            .AsPage()
             .RequireAuthorization(Policies.Everyone);
 
     // What has no name of its own stands where it is used.
