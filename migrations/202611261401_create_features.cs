@@ -77,7 +77,7 @@ public sealed class CreateFeatures : TableMigration
 
             CREATE TABLE serving_changes (
                 environment_id bigint NOT NULL REFERENCES environments,
-                -- A later reader misses nothing if it reads on from the oldest transaction that was running when it last looked.
+                -- Readers ask for what had not committed when they last looked, so that they miss nothing.
                 transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
                 at             timestamptz NOT NULL DEFAULT clock_timestamp()
             );

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Experiments.Api.Platform.Data;
 using Npgsql;
 
@@ -28,11 +27,14 @@ internal sealed class SnapshotReader(DatabaseServer database, ILogger<SnapshotRe
         ORDER BY n.id, n.key, f.id
         """;
 
-    // Both see the same moment. Transactions below the horizon are over and their changes visible; the others are looked at again
-    // the next time.
+    // What had committed by the last moment is left out, however long other transactions have been running.
     private const string ChangesSql = """
-        SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon,
-               ARRAY(SELECT DISTINCT environment_id FROM serving_changes WHERE transaction_id >= @since::text::xid8) AS environments
+        SELECT pg_current_snapshot()::text AS moment,
+               COALESCE(pg_snapshot_xmax(pg_current_snapshot()) < pg_snapshot_xmin(@since::pg_snapshot), false) AS is_earlier,
+               ARRAY(
+                   SELECT DISTINCT environment_id FROM serving_changes
+                   WHERE transaction_id >= pg_snapshot_xmin(@since::pg_snapshot)
+                     AND NOT pg_visible_in_snapshot(transaction_id, @since::pg_snapshot)) AS environments
         """;
 
     /// <summary>How long one reading may take.</summary>
@@ -53,14 +55,15 @@ internal sealed class SnapshotReader(DatabaseServer database, ILogger<SnapshotRe
             .ToDictionary(rows => rows.Key.EnvironmentKey, rows => Make(rows.Key.EnvironmentId, [.. rows]));
     }
 
-    /// <summary>The environments that have changed since <paramref name="horizon"/>, and the next horizon.</summary>
-    public async Task<Changes> ChangedSince(ulong horizon, CancellationToken ct)
+    /// <summary>
+    /// The environments that have changed since a moment that this returned before; none without one. A transaction that was running at
+    /// that moment counts as later.
+    /// </summary>
+    public async Task<Changes> ChangedSince(string? moment, CancellationToken ct)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
         patience.CancelAfter(Patience);
-        var since = horizon.ToString(CultureInfo.InvariantCulture);
-        var row = await new Db(_source).Row<ChangesRow>(ChangesSql, new { since }, patience.Token);
-        return new(ulong.Parse(row!.Horizon, CultureInfo.InvariantCulture), [.. row.Environments]);
+        return (await new Db(_source).Row<Changes>(ChangesSql, new { since = moment }, patience.Token))!;
     }
 
     // One environment that fails does not affect the others.
@@ -78,14 +81,15 @@ internal sealed class SnapshotReader(DatabaseServer database, ILogger<SnapshotRe
         }
     }
 
-    /// <param name="Horizon">The oldest transaction that may still be running.</param>
-    /// <param name="Environments">Ids of environments.</param>
-    internal sealed record Changes(ulong Horizon, HashSet<long> Environments);
-
-    private sealed record ChangesRow
+    internal sealed record Changes
     {
-        public string Horizon { get; init; } = "";
+        /// <summary>Which transactions had ended when this was read, as PostgreSQL writes it.</summary>
+        public string Moment { get; init; } = "";
 
+        /// <summary>Whether this is before the given moment, so that it is another database, restored or promoted.</summary>
+        public bool IsEarlier { get; init; }
+
+        /// <summary>Ids of environments.</summary>
         public long[] Environments { get; init; } = [];
     }
 }

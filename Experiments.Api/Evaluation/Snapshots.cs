@@ -33,8 +33,8 @@ internal sealed class Snapshots(SnapshotReader reader, TimeProvider clock) : IDi
     private volatile bool _isCutOff;
     private long _confirmed = clock.GetTimestamp();
 
-    // The transactions below it are known. Null: everything has to be read.
-    private ulong? _horizon;
+    // What was committed by then is known. Null: everything has to be read.
+    private string? _moment;
 
     /// <summary>The time since the snapshots were last confirmed to match the database.</summary>
     public TimeSpan Age => clock.GetElapsedTime(Interlocked.Read(ref _confirmed));
@@ -112,21 +112,18 @@ internal sealed class Snapshots(SnapshotReader reader, TimeProvider clock) : IDi
     public async Task CatchUp(CancellationToken ct)
     {
         var begun = clock.GetTimestamp();
-        var since = _isCutOff || Age > Remembered ? null : _horizon;
-        var changes = await reader.ChangedSince(since ?? long.MaxValue, ct);
-        // A database that is behind its own past is another one, restored or promoted.
-        var everything = since is null || changes.Horizon < since;
+        var since = _isCutOff || Age > Remembered ? null : _moment;
+        var changes = await reader.ChangedSince(since, ct);
+        var everything = since is null || changes.IsEarlier;
+        var changed = changes.Environments.ToHashSet();
         var now = clock.GetUtcNow();
-        await Reread(
-            KeysOf(snapshot => everything || changes.Environments.Contains(snapshot.EnvironmentId) || snapshot.ExpiresAt <= now),
-            ct
-        );
-        if (everything || changes.Environments.Count > 0)
+        await Reread(KeysOf(snapshot => everything || changed.Contains(snapshot.EnvironmentId) || snapshot.ExpiresAt <= now), ct);
+        if (everything || changed.Count > 0)
         {
             _unknown.Clear();
         }
 
-        _horizon = changes.Horizon;
+        _moment = changes.Moment;
         Interlocked.Exchange(ref _confirmed, begun);
         _isCutOff = false;
     }
