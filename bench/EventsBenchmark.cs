@@ -339,12 +339,13 @@ internal static class EventsBenchmark
             $$"""
             INSERT INTO projects (name, organisation) VALUES ('bench', 'bench');
             INSERT INTO environments (project_id, name, key) VALUES (1, 'bench', '{{Key}}');
-            INSERT INTO features (environment_id, name, enabled, initial_value, multivariate_options)
-                VALUES (1, 'button_colour', true, '"blue"',
-                    '[{"id": 1, "key": "green", "value": "green", "default_percentage_allocation": 0}]');
+            INSERT INTO features (project_id, name, default_value, options)
+                VALUES (1, 'button_colour', '"blue"', '[{"id": 1, "key": "green", "value": "green"}]');
+            UPDATE feature_states SET enabled = true;
             INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by, status, started_at, runs, salt)
                 SELECT 1, id, 'Green button', 'It sells more.', variants_of(initial_value, multivariate_options, NULL), 'bench', 'running',
-                       now() - interval '3 hours', tstzmultirange(tstzrange(now() - interval '3 hours', NULL)), 'salt' FROM features;
+                       now() - interval '3 hours', tstzmultirange(tstzrange(now() - interval '3 hours', NULL)), 'salt'
+                FROM environment_features;
             """
         );
 

@@ -269,13 +269,14 @@ internal static class ResultsBenchmark
             $$"""
             INSERT INTO projects (name, organisation) VALUES ('bench', 'bench');
             INSERT INTO environments (project_id, name, key) VALUES (1, 'bench', '{{Key}}'), (1, 'bare', '{{Bare}}');
-            INSERT INTO features (environment_id, name, enabled, initial_value, multivariate_options)
-                VALUES (1, 'button_colour', true, '"blue"',
-                    '[{"id": 1, "key": "green", "value": "green", "default_percentage_allocation": 0},
-                      {"id": 2, "key": "red", "value": "red", "default_percentage_allocation": 0}]');
+            INSERT INTO features (project_id, name, default_value, options)
+                VALUES (1, 'button_colour', '"blue"',
+                    '[{"id": 1, "key": "green", "value": "green"}, {"id": 2, "key": "red", "value": "red"}]');
+            UPDATE feature_states SET enabled = true WHERE environment_id = 1;
             INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by, status, started_at, runs, salt)
                 SELECT 1, id, 'Green button', 'It sells more.', variants_of(initial_value, multivariate_options, NULL), 'bench', 'running',
-                       now() - interval '3 hours', tstzmultirange(tstzrange(now() - interval '3 hours', NULL)), 'salt' FROM features;
+                       now() - interval '3 hours', tstzmultirange(tstzrange(now() - interval '3 hours', NULL)), 'salt'
+                FROM environment_features WHERE environment_id = 1;
             INSERT INTO metrics (environment_id, name, aggregation, definition, created_by)
                 VALUES (1, 'bought', 'occurrence', '{"event": "purchase"}', 'bench'),
                     (1, 'purchases', 'count', '{"event": "purchase"}', 'bench'), (1, 'revenue', 'sum', '{"event": "purchase"}', 'bench');

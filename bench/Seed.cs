@@ -39,34 +39,33 @@ internal sealed class Seed(NpgsqlDataSource source, string directory)
     {
         await Execute(
             """
-            INSERT INTO projects (name, organisation) VALUES ('bench', 'bench');
-            INSERT INTO environments (project_id, name, key) SELECT 1, 'e' || n, 'environment-' || n FROM generate_series(1, 51) n;
-            INSERT INTO features (environment_id, name, enabled, initial_value, multivariate_options)
-                SELECT 1 + n % 50, 'feature ' || n, true, '"blue"',
-                       jsonb_build_array(jsonb_build_object('id', nextval('feature_option_ids'), 'key', 'green', 'value', 'green',
-                           'default_percentage_allocation', 0))
+            INSERT INTO projects (name, organisation) SELECT 'bench ' || n, 'bench' FROM generate_series(1, 51) n;
+            INSERT INTO environments (project_id, name, key) SELECT n, 'e' || n, 'environment-' || n FROM generate_series(1, 51) n;
+            INSERT INTO features (project_id, name, default_value, options)
+                SELECT 1 + n % 50, 'feature ' || n, '"blue"',
+                       jsonb_build_array(jsonb_build_object('id', nextval('feature_option_ids'), 'key', 'green', 'value', 'green'))
                 FROM generate_series(1, 10000) n;
+            UPDATE feature_states SET enabled = true;
             INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by)
                 SELECT environment_id, id, 'Experiment ' || id, 'It sells more.', variants_of(initial_value, multivariate_options, NULL),
-                    'bench' FROM features;
+                    'bench' FROM environment_features ORDER BY id;
             """
         );
         // The pool stands in an environment of its own, so that lists are as long as they should be.
         await Execute(
             $"""
-            INSERT INTO features (environment_id, name, initial_value, multivariate_options)
+            INSERT INTO features (project_id, name, default_value, options)
                 SELECT 51, 'pool ' || n, '"blue"',
-                       jsonb_build_array(jsonb_build_object('id', nextval('feature_option_ids'), 'key', 'green', 'value', 'green',
-                           'default_percentage_allocation', 0))
+                       jsonb_build_array(jsonb_build_object('id', nextval('feature_option_ids'), 'key', 'green', 'value', 'green'))
                 FROM generate_series(1, {2 * Pool}) n;
             """
         );
-        FirstFeature = await Scalar("SELECT min(id) FROM features WHERE environment_id = 51");
+        FirstFeature = await Scalar("SELECT min(id) FROM features WHERE project_id = 51");
         await Execute(
             $"""
             INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by)
                 SELECT 51, id, 'Experiment ' || id, 'It sells more.', variants_of(initial_value, multivariate_options, NULL), 'bench'
-                FROM features WHERE id >= {FirstFeature + Pool} ORDER BY id;
+                FROM environment_features WHERE id >= {FirstFeature + Pool} ORDER BY id;
             """
         );
         FirstExperiment = await Scalar("SELECT min(id) FROM experiments WHERE environment_id = 51");
@@ -156,11 +155,11 @@ internal sealed class Seed(NpgsqlDataSource source, string directory)
             DELETE FROM holdouts WHERE environment_id = 51;
             UPDATE experiments SET status = 'created', started_at = NULL, runs = '{"{}"}', version = 1
             WHERE environment_id = 51 AND status <> 'created';
-            UPDATE features SET enabled = false, version = 1 WHERE environment_id = 51 AND enabled;
+            UPDATE feature_states SET enabled = false, version = 1 WHERE environment_id = 51 AND enabled;
             """
         );
         await Execute("VACUUM ANALYZE experiments");
-        await Execute("VACUUM ANALYZE features");
+        await Execute("VACUUM ANALYZE features, feature_states");
         await Execute("CHECKPOINT");
     }
 

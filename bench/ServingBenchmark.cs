@@ -167,16 +167,16 @@ internal static class ServingBenchmark
             $"""
             INSERT INTO projects (name, organisation) VALUES ('bench', 'bench');
             INSERT INTO environments (project_id, name, key) VALUES (1, 'bench', '{Key}');
-            INSERT INTO features (environment_id, name, enabled, initial_value, multivariate_options)
-                SELECT 1, 'flag-' || n, true, '"blue"',
-                    '[{"{"}"id": 1, "key": "green", "value": "green", "default_percentage_allocation": 0{"}"}]'
+            INSERT INTO features (project_id, name, default_value, options)
+                SELECT 1, 'flag-' || n, '"blue"', '[{"{"}"id": 1, "key": "green", "value": "green"{"}"}]'
                         FROM generate_series(0, {Flags
                 - 1}) n;
+            UPDATE feature_states SET enabled = true;
             INSERT INTO holdouts (environment_id, name, percentage, created_by) VALUES (1, 'Never in a test', 5, 'bench');
             INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by, status, started_at, runs,
                 rollout_percentage, holdout_id)
                 SELECT 1, id, 'Experiment ' || id, 'It sells more.', variants_of(initial_value, multivariate_options, NULL), 'bench',
-                    'running', now(), tstzmultirange(tstzrange(now(), NULL)), 80, 1 FROM features;
+                    'running', now(), tstzmultirange(tstzrange(now(), NULL)), 80, 1 FROM environment_features;
             """
         );
         await command.ExecuteNonQueryAsync();

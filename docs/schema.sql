@@ -27,10 +27,12 @@ CREATE TABLE environments (
     CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
     FOREIGN KEY (project_id) REFERENCES projects(id),
     UNIQUE (former_key),
+    UNIQUE (id, project_id),
     UNIQUE (key)
 );
 CREATE UNIQUE INDEX environments_name ON environments USING btree (project_id, name) WHERE (deleted_at IS NULL);
 CREATE TRIGGER environments_are_served AFTER INSERT OR UPDATE ON environments FOR EACH ROW EXECUTE FUNCTION announce_environment();
+CREATE TRIGGER environments_have_features AFTER INSERT ON environments FOR EACH ROW EXECUTE FUNCTION state_all_features();
 
 -- People, by the subject and issuer of their tokens, who have a role in an environment, a project, or (with neither) the instance.
 CREATE TABLE admins (
@@ -114,28 +116,67 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_age ON idempotency_keys USING btree (created_at);
 
--- Flags. One with options is multivariate, and an experiment may run on it.
+-- Flags of a project. One with options is multivariate, and an experiment may run on it.
 CREATE TABLE features (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
-    environment_id bigint NOT NULL,
+    project_id bigint NOT NULL,
     name text NOT NULL,
-    enabled boolean NOT NULL DEFAULT false,
-    initial_value jsonb,
-    multivariate_options jsonb NOT NULL DEFAULT '[]'::jsonb, -- [{id, key, value, default_percentage_allocation}], ordered by id.
+    description text NOT NULL DEFAULT ''::text,
+    options jsonb NOT NULL DEFAULT '[]'::jsonb, -- [{id, key, value}], ordered by id.
+    default_value jsonb, -- What it serves in an environment that is created later.
     version bigint NOT NULL DEFAULT 1,
     created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     updated_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     deleted_at timestamp with time zone,
     PRIMARY KEY (id),
-    CHECK (options_are_valid(multivariate_options)),
+    CHECK ((char_length(description) <= 10000)),
     CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
-    FOREIGN KEY (environment_id) REFERENCES environments(id),
-    UNIQUE (id, environment_id)
+    CHECK (options_are_valid(options)),
+    FOREIGN KEY (project_id) REFERENCES projects(id),
+    UNIQUE (id, project_id)
 );
-CREATE UNIQUE INDEX features_name ON features USING btree (environment_id, lower(name)) WHERE (deleted_at IS NULL);
-CREATE INDEX features_newest ON features USING btree (environment_id, created_at DESC, id DESC) INCLUDE (name) WHERE (deleted_at IS NULL);
-CREATE TRIGGER features_are_served AFTER INSERT OR UPDATE ON features FOR EACH ROW EXECUTE FUNCTION announce_serving();
-CREATE TRIGGER features_switched AFTER UPDATE OF enabled ON features FOR EACH ROW WHEN ((old.enabled <> new.enabled)) EXECUTE FUNCTION cut_out_while_off();
+CREATE UNIQUE INDEX features_name ON features USING btree (project_id, folded(name)) WHERE (deleted_at IS NULL);
+CREATE TRIGGER features_are_served AFTER UPDATE ON features FOR EACH ROW EXECUTE FUNCTION announce_feature();
+CREATE TRIGGER features_have_states AFTER INSERT ON features FOR EACH ROW EXECUTE FUNCTION state_everywhere();
+
+-- What each feature serves in each environment of its project. Whoever changes an experiment on it locks this row; whoever changes its name or options locks the rows of all environments.
+CREATE TABLE feature_states (
+    environment_id bigint NOT NULL,
+    feature_id bigint NOT NULL,
+    project_id bigint NOT NULL,
+    enabled boolean NOT NULL DEFAULT false,
+    initial_value jsonb,
+    percentages jsonb NOT NULL DEFAULT '{}'::jsonb, -- Of options without an experiment, by the id of the option.
+    version bigint NOT NULL DEFAULT 1,
+    updated_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (environment_id, feature_id),
+    CHECK (percentages_are_valid(percentages)),
+    FOREIGN KEY (environment_id, project_id) REFERENCES environments(id, project_id),
+    FOREIGN KEY (feature_id, project_id) REFERENCES features(id, project_id)
+);
+CREATE INDEX feature_states_of ON feature_states USING btree (feature_id);
+CREATE TRIGGER features_switched AFTER UPDATE OF enabled ON feature_states FOR EACH ROW WHEN ((old.enabled <> new.enabled)) EXECUTE FUNCTION cut_out_while_off();
+CREATE TRIGGER states_are_served AFTER INSERT OR UPDATE ON feature_states FOR EACH ROW EXECUTE FUNCTION announce_serving();
+
+-- Features as an environment has them.
+CREATE VIEW environment_features AS
+ SELECT f.id,
+    s.environment_id,
+    f.project_id,
+    f.name,
+    f.description,
+    f.options,
+    f.default_value,
+    s.enabled,
+    s.initial_value,
+    s.percentages,
+    options_here(f.options, s.percentages) AS multivariate_options,
+    (f.version + s.version) AS version,
+    f.created_at,
+    GREATEST(f.updated_at, s.updated_at) AS updated_at,
+    f.deleted_at
+   FROM (feature_states s
+     JOIN features f ON ((f.id = s.feature_id)));
 
 -- Which environments serve something else since which transaction. Kept for an hour.
 CREATE TABLE serving_changes (
@@ -170,7 +211,7 @@ CREATE TABLE holdouts (
 CREATE INDEX holdouts_newest ON holdouts USING btree (environment_id, created_at DESC, id DESC) INCLUDE (name) WHERE (deleted_at IS NULL);
 CREATE TRIGGER holdouts_are_served AFTER UPDATE ON holdouts FOR EACH ROW EXECUTE FUNCTION announce_serving();
 
--- Experiments on multivariate features. At most one that is not completed per feature.
+-- Experiments on multivariate features. At most one active one per feature and environment.
 CREATE TABLE experiments (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     environment_id bigint NOT NULL,
@@ -224,12 +265,12 @@ CREATE TABLE experiments (
     CHECK ((type = ANY (ARRAY['product'::text, 'web'::text]))),
     CHECK (split_is_valid(variants)),
     CHECK (((windows_run_on >= '00:00:00'::interval) AND (windows_run_on <= '720:00:00'::interval))),
-    FOREIGN KEY (feature_id, environment_id) REFERENCES features(id, environment_id),
+    FOREIGN KEY (environment_id, feature_id) REFERENCES feature_states(environment_id, feature_id),
     FOREIGN KEY (holdout_id, environment_id) REFERENCES holdouts(id, environment_id),
     UNIQUE (id, environment_id)
 );
 CREATE UNIQUE INDEX experiments_active ON experiments USING btree (environment_id, feature_id) WHERE ((status <> 'completed'::text) AND (deleted_at IS NULL));
-CREATE INDEX experiments_newest ON experiments USING btree (environment_id, archived, created_at DESC, id DESC) INCLUDE (status, feature_id, name) WHERE (deleted_at IS NULL);
+CREATE INDEX experiments_newest ON experiments USING btree (environment_id, archived, created_at DESC, id DESC) INCLUDE (status, feature_id, name, created_by) WHERE (deleted_at IS NULL);
 CREATE INDEX experiments_holdout ON experiments USING btree (holdout_id) WHERE (holdout_id IS NOT NULL);
 CREATE TRIGGER experiments_are_served AFTER UPDATE ON experiments FOR EACH ROW WHEN ((('running'::text = old.status) OR ('running'::text = new.status))) EXECUTE FUNCTION announce_serving();
 
@@ -546,6 +587,15 @@ BEGIN
     RETURN NULL;
 END $function$;
 
+CREATE OR REPLACE FUNCTION announce_feature()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    PERFORM announce_change(environment_id) FROM feature_states WHERE feature_id = NEW.id;
+    RETURN NULL;
+END $function$;
+
 CREATE OR REPLACE FUNCTION announce_serving()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -608,7 +658,8 @@ BEGIN
     UPDATE experiments SET off = CASE WHEN NEW.enabled
         THEN off * tstzmultirange(tstzrange(NULL, GREATEST(clock_timestamp(), updated_at + interval '1 microsecond')))
         ELSE off + tstzmultirange(tstzrange(GREATEST(clock_timestamp(), updated_at + interval '1 microsecond'), NULL)) END
-    WHERE environment_id = NEW.environment_id AND feature_id = NEW.id AND status IN ('running', 'paused') AND deleted_at IS NULL
+    WHERE environment_id = NEW.environment_id AND feature_id = NEW.feature_id AND status IN ('running', 'paused')
+      AND deleted_at IS NULL
       AND upper_inf(off) = NEW.enabled;
     RETURN NULL;
 END $function$;
@@ -674,6 +725,12 @@ BEGIN
             WHERE x.experiment_id = experiment AND x.counts_in IS NOT NULL
                 AND x.enrolled_at BETWEEN last AND until GROUP BY 1) r));
 END $function$;
+
+CREATE OR REPLACE FUNCTION folded(name text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN replace(lower(name), ' '::text, '_'::text);
 
 CREATE OR REPLACE FUNCTION follow(variants jsonb, initial_value jsonb, options jsonb)
  RETURNS jsonb
@@ -741,6 +798,16 @@ BEGIN
     RETURN round(LEAST(GREATEST(hours, 0), 100000) * 3600000) * interval '1 millisecond';
 END $function$;
 
+CREATE OR REPLACE FUNCTION options_alone(options jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+BEGIN
+    RETURN (SELECT COALESCE(jsonb_agg(o - 'default_percentage_allocation' ORDER BY position), '[]')
+            FROM jsonb_array_elements(options) WITH ORDINALITY AS t(o, position));
+END $function$;
+
 CREATE OR REPLACE FUNCTION options_are_valid(options jsonb)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -750,13 +817,12 @@ BEGIN
     RETURN (
         SELECT count(*) <= 10
            AND count(*) = count(DISTINCT o->>'key')
-           AND COALESCE(sum((o->>'default_percentage_allocation')::numeric), 0) <= 100
            AND COALESCE(bool_and(
                    (o->>'id')::bigint > 0
                    AND o->>'key' ~ '^[A-Za-z0-9_-]{1,255}$'
                    AND lower(o->>'key') <> 'control'
                    AND o ? 'value'
-                   AND (o->>'default_percentage_allocation')::numeric >= 0), true)
+                   AND NOT o ? 'default_percentage_allocation'), true)
         FROM jsonb_array_elements(options) AS o);
 END $function$;
 
@@ -773,6 +839,17 @@ BEGIN
         FROM jsonb_array_elements(given) WITH ORDINALITY AS t(g, position));
 END $function$;
 
+CREATE OR REPLACE FUNCTION options_here(options jsonb, percentages jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+BEGIN
+    RETURN (SELECT COALESCE(jsonb_agg(o || jsonb_build_object('default_percentage_allocation',
+                    COALESCE(percentages->(o->>'id'), '0')) ORDER BY position), '[]')
+            FROM jsonb_array_elements(options) WITH ORDINALITY AS t(o, position));
+END $function$;
+
 CREATE OR REPLACE FUNCTION options_of(given jsonb, existing jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -787,6 +864,27 @@ BEGIN
         FROM jsonb_array_elements(given) WITH ORDINALITY AS g(o, position)
         ORDER BY g.position
     ) numbered);
+END $function$;
+
+CREATE OR REPLACE FUNCTION percentages_are_valid(percentages jsonb)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+BEGIN
+    RETURN (SELECT COALESCE(sum(value::numeric), 0) <= 100 AND COALESCE(bool_and(value::numeric >= 0), true)
+            FROM jsonb_each_text(percentages));
+END $function$;
+
+CREATE OR REPLACE FUNCTION percentages_of(options jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+BEGIN
+    RETURN (SELECT COALESCE(jsonb_object_agg(o->>'id', o->'default_percentage_allocation')
+                    FILTER (WHERE (o->>'default_percentage_allocation')::numeric > 0), '{}')
+            FROM jsonb_array_elements(options) AS o);
 END $function$;
 
 CREATE OR REPLACE FUNCTION refuse_change()
@@ -833,6 +931,29 @@ BEGIN
         keys := keys || (variants->position->>'key');
     END LOOP;
     RETURN cardinality(keys) BETWEEN 2 AND 11 AND keys[1] = 'control' AND abs(total - 100) <= 0.000001;
+END $function$;
+
+CREATE OR REPLACE FUNCTION state_all_features()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    INSERT INTO feature_states (environment_id, feature_id, project_id, initial_value)
+    SELECT NEW.id, f.id, f.project_id, f.default_value FROM features f
+    WHERE f.project_id = NEW.project_id AND f.deleted_at IS NULL;
+    RETURN NULL;
+END $function$;
+
+CREATE OR REPLACE FUNCTION state_everywhere()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    INSERT INTO feature_states (environment_id, feature_id, project_id, initial_value)
+    SELECT e.id, NEW.id, NEW.project_id, NEW.default_value FROM environments e
+    WHERE e.project_id = NEW.project_id AND e.deleted_at IS NULL
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
 END $function$;
 
 CREATE OR REPLACE FUNCTION variants_of(initial_value jsonb, options jsonb, weights jsonb)

@@ -36,6 +36,7 @@ public sealed class CreateTenants : TableMigration
                 former_key_until timestamptz,
                 created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
                 deleted_at timestamptz,
+                CONSTRAINT environments_in_project UNIQUE (id, project_id),
                 CHECK ((former_key IS NULL) = (former_key_until IS NULL))
             );
             CREATE UNIQUE INDEX environments_name ON environments (project_id, name) WHERE deleted_at IS NULL;

@@ -3,13 +3,14 @@ using FluentMigrator;
 namespace Experiments.Migrations;
 
 /// <summary>
-/// A feature is a flag of one environment. Its options are read and replaced as a whole and have no meaning on their own. They are
-/// therefore stored in the row, ordered by id, and a check constraint enforces their rules.
+/// A feature belongs to a project: its name and its options are the same in all environments. What it serves in an environment is its state
+/// there. Options are read and replaced as a whole and have no meaning on their own. They are therefore stored in the row, ordered by id,
+/// and a check constraint enforces their rules.
 /// </summary>
 [Migration(202611261401, "create features")]
 public sealed class CreateFeatures : TableMigration
 {
-    public override IReadOnlyList<string> Tables => ["features", "serving_changes"];
+    public override IReadOnlyList<string> Tables => ["features", "feature_states", "serving_changes"];
 
     public override void Up() =>
         Execute.Sql(
@@ -22,14 +23,41 @@ public sealed class CreateFeatures : TableMigration
                 RETURN (
                     SELECT count(*) <= 10
                        AND count(*) = count(DISTINCT o->>'key')
-                       AND COALESCE(sum((o->>'default_percentage_allocation')::numeric), 0) <= 100
                        AND COALESCE(bool_and(
                                (o->>'id')::bigint > 0
                                AND o->>'key' ~ '^[A-Za-z0-9_-]{1,255}$'
                                AND lower(o->>'key') <> 'control'
                                AND o ? 'value'
-                               AND (o->>'default_percentage_allocation')::numeric >= 0), true)
+                               AND NOT o ? 'default_percentage_allocation'), true)
                     FROM jsonb_array_elements(options) AS o);
+            END $$;
+
+            -- Percentages by the id of an option.
+            CREATE FUNCTION percentages_are_valid(percentages jsonb) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+            BEGIN
+                RETURN (SELECT COALESCE(sum(value::numeric), 0) <= 100 AND COALESCE(bool_and(value::numeric >= 0), true)
+                        FROM jsonb_each_text(percentages));
+            END $$;
+
+            -- Options as an environment has them: with their percentages there.
+            CREATE FUNCTION options_here(options jsonb, percentages jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+            BEGIN
+                RETURN (SELECT COALESCE(jsonb_agg(o || jsonb_build_object('default_percentage_allocation',
+                                COALESCE(percentages->(o->>'id'), '0')) ORDER BY position), '[]')
+                        FROM jsonb_array_elements(options) WITH ORDINALITY AS t(o, position));
+            END $$;
+
+            -- The two parts of such options.
+            CREATE FUNCTION options_alone(options jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+            BEGIN
+                RETURN (SELECT COALESCE(jsonb_agg(o - 'default_percentage_allocation' ORDER BY position), '[]')
+                        FROM jsonb_array_elements(options) WITH ORDINALITY AS t(o, position));
+            END $$;
+            CREATE FUNCTION percentages_of(options jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+            BEGIN
+                RETURN (SELECT COALESCE(jsonb_object_agg(o->>'id', o->'default_percentage_allocation')
+                                FILTER (WHERE (o->>'default_percentage_allocation')::numeric > 0), '{}')
+                        FROM jsonb_array_elements(options) AS o);
             END $$;
 
             -- The given options with ids: an option that exists keeps the id that it has in "existing", and with it its position.
@@ -57,23 +85,74 @@ public sealed class CreateFeatures : TableMigration
                     FROM jsonb_array_elements(given) WITH ORDINALITY AS t(g, position));
             END $$;
 
+            -- SDKs fold names: to them, "Button colour" and "button_colour" are one.
+            CREATE FUNCTION folded(name text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN replace(lower(name), ' ', '_');
+
             CREATE TABLE features (
-                id                   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-                environment_id       bigint NOT NULL REFERENCES environments,
-                name                 text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 255),
-                enabled              boolean NOT NULL DEFAULT false,
-                initial_value        jsonb,
-                multivariate_options jsonb NOT NULL DEFAULT '[]' CHECK (options_are_valid(multivariate_options)),
-                version              bigint NOT NULL DEFAULT 1,
-                created_at           timestamptz NOT NULL DEFAULT clock_timestamp(),
-                updated_at           timestamptz NOT NULL DEFAULT clock_timestamp(),
-                deleted_at           timestamptz,
-                CONSTRAINT features_in_environment UNIQUE (id, environment_id)
+                id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                project_id    bigint NOT NULL REFERENCES projects,
+                name          text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 255),
+                description   text NOT NULL DEFAULT '' CHECK (char_length(description) <= 10000),
+                options       jsonb NOT NULL DEFAULT '[]' CHECK (options_are_valid(options)),
+                default_value jsonb,
+                version       bigint NOT NULL DEFAULT 1,
+                created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+                updated_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+                deleted_at    timestamptz,
+                CONSTRAINT features_in_project UNIQUE (id, project_id)
             );
-            COMMENT ON TABLE features IS 'Flags. One with options is multivariate, and an experiment may run on it.';
-            COMMENT ON COLUMN features.multivariate_options IS '[{id, key, value, default_percentage_allocation}], ordered by id.';
-            CREATE UNIQUE INDEX features_name ON features (environment_id, lower(name)) WHERE deleted_at IS NULL;
-            CREATE INDEX features_newest ON features (environment_id, created_at DESC, id DESC) INCLUDE (name) WHERE deleted_at IS NULL;
+            COMMENT ON TABLE features IS 'Flags of a project. One with options is multivariate, and an experiment may run on it.';
+            COMMENT ON COLUMN features.options IS '[{id, key, value}], ordered by id.';
+            COMMENT ON COLUMN features.default_value IS 'What it serves in an environment that is created later.';
+            CREATE UNIQUE INDEX features_name ON features (project_id, folded(name)) WHERE deleted_at IS NULL;
+
+            CREATE TABLE feature_states (
+                environment_id bigint NOT NULL,
+                feature_id     bigint NOT NULL,
+                project_id     bigint NOT NULL,
+                enabled        boolean NOT NULL DEFAULT false,
+                initial_value  jsonb,
+                percentages    jsonb NOT NULL DEFAULT '{}' CHECK (percentages_are_valid(percentages)),
+                version        bigint NOT NULL DEFAULT 1,
+                updated_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+                PRIMARY KEY (environment_id, feature_id),
+                CONSTRAINT feature_states_feature FOREIGN KEY (feature_id, project_id) REFERENCES features (id, project_id),
+                CONSTRAINT feature_states_environment FOREIGN KEY (environment_id, project_id) REFERENCES environments (id, project_id)
+            );
+            COMMENT ON TABLE feature_states IS
+                'What each feature serves in each environment of its project. Whoever changes an experiment on it locks this row; whoever '
+                'changes its name or options locks the rows of all environments.';
+            COMMENT ON COLUMN feature_states.percentages IS 'Of options without an experiment, by the id of the option.';
+            CREATE INDEX feature_states_of ON feature_states (feature_id);
+
+            CREATE VIEW environment_features AS
+                SELECT f.id, s.environment_id, f.project_id, f.name, f.description, f.options, f.default_value, s.enabled, s.initial_value,
+                    s.percentages, options_here(f.options, s.percentages) AS multivariate_options, f.version + s.version AS version,
+                    f.created_at, GREATEST(f.updated_at, s.updated_at) AS updated_at, f.deleted_at
+                FROM feature_states s JOIN features f ON f.id = s.feature_id;
+            COMMENT ON VIEW environment_features IS 'Features as an environment has them.';
+
+            -- A feature has a state in every environment of its project, whichever of the two comes first. Creating either locks the
+            -- project, and what is inserted here is read after that.
+            CREATE FUNCTION state_everywhere() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                INSERT INTO feature_states (environment_id, feature_id, project_id, initial_value)
+                SELECT e.id, NEW.id, NEW.project_id, NEW.default_value FROM environments e
+                WHERE e.project_id = NEW.project_id AND e.deleted_at IS NULL
+                ON CONFLICT DO NOTHING;
+                RETURN NULL;
+            END $$;
+            CREATE TRIGGER features_have_states AFTER INSERT ON features
+                FOR EACH ROW EXECUTE FUNCTION state_everywhere();
+            CREATE FUNCTION state_all_features() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                INSERT INTO feature_states (environment_id, feature_id, project_id, initial_value)
+                SELECT NEW.id, f.id, f.project_id, f.default_value FROM features f
+                WHERE f.project_id = NEW.project_id AND f.deleted_at IS NULL;
+                RETURN NULL;
+            END $$;
+            CREATE TRIGGER environments_have_features AFTER INSERT ON environments
+                FOR EACH ROW EXECUTE FUNCTION state_all_features();
 
             CREATE TABLE serving_changes (
                 environment_id bigint NOT NULL REFERENCES environments,
@@ -103,22 +182,38 @@ public sealed class CreateFeatures : TableMigration
             END $$;
             CREATE TRIGGER environments_are_served AFTER INSERT OR UPDATE ON environments
                 FOR EACH ROW EXECUTE FUNCTION announce_environment();
-            CREATE TRIGGER features_are_served AFTER INSERT OR UPDATE ON features
+            CREATE TRIGGER states_are_served AFTER INSERT OR UPDATE ON feature_states
                 FOR EACH ROW EXECUTE FUNCTION announce_serving();
+            CREATE FUNCTION announce_feature() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                PERFORM announce_change(environment_id) FROM feature_states WHERE feature_id = NEW.id;
+                RETURN NULL;
+            END $$;
+            CREATE TRIGGER features_are_served AFTER UPDATE ON features
+                FOR EACH ROW EXECUTE FUNCTION announce_feature();
             """
         );
 
     public override void Down()
     {
+        Execute.Sql("DROP VIEW environment_features; DROP TRIGGER environments_have_features ON environments;");
         DropTables();
         Execute.Sql(
             """
+            DROP FUNCTION state_everywhere();
+            DROP FUNCTION state_all_features();
+            DROP FUNCTION announce_feature();
             DROP TRIGGER environments_are_served ON environments;
             DROP FUNCTION announce_environment();
             DROP FUNCTION announce_serving();
             DROP FUNCTION announce_change(bigint);
             DROP FUNCTION options_given(jsonb, jsonb);
             DROP FUNCTION options_of(jsonb, jsonb);
+            DROP FUNCTION folded(text);
+            DROP FUNCTION percentages_of(jsonb);
+            DROP FUNCTION options_alone(jsonb);
+            DROP FUNCTION options_here(jsonb, jsonb);
+            DROP FUNCTION percentages_are_valid(jsonb);
             DROP FUNCTION options_are_valid(jsonb);
             DROP SEQUENCE feature_option_ids;
             """

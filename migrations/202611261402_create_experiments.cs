@@ -127,7 +127,7 @@ public sealed class CreateExperiments : TableMigration
                 runs               tstzmultirange NOT NULL DEFAULT '{}',
                 off                tstzmultirange NOT NULL DEFAULT '{}',
                 CONSTRAINT experiments_in_environment UNIQUE (id, environment_id),
-                CONSTRAINT experiments_feature FOREIGN KEY (feature_id, environment_id) REFERENCES features (id, environment_id),
+                CONSTRAINT experiments_feature FOREIGN KEY (environment_id, feature_id) REFERENCES feature_states,
                 CONSTRAINT experiments_holdout FOREIGN KEY (holdout_id, environment_id) REFERENCES holdouts (id, environment_id),
                 CONSTRAINT experiments_started CHECK ((status = 'created') = (started_at IS NULL)),
                 CONSTRAINT experiments_ended CHECK ((status = 'completed') = (ended_at IS NOT NULL)),
@@ -136,7 +136,7 @@ public sealed class CreateExperiments : TableMigration
                 CONSTRAINT experiments_conclude_at_the_end
                     CHECK (status = 'completed' OR num_nonnulls(conclusion, conclusion_comment, shipped_variant) = 0)
             );
-            COMMENT ON TABLE experiments IS 'Experiments on multivariate features. At most one that is not completed per feature.';
+            COMMENT ON TABLE experiments IS 'Experiments on multivariate features. At most one active one per feature and environment.';
             COMMENT ON COLUMN experiments.rollouts IS 'Earlier rollouts since the first start, oldest first: [{percentage, until}].';
             COMMENT ON COLUMN experiments.variants IS '[{key, value, weight}], control first; the weights are percentages that sum to 100.';
             COMMENT ON COLUMN experiments.transforms IS 'Of a web experiment, by variant key: [{selector, text?, html?, css?}].';
@@ -154,7 +154,7 @@ public sealed class CreateExperiments : TableMigration
                 WHERE status <> 'completed' AND deleted_at IS NULL;
             -- A list reads its page in order, and counts from the index alone.
             CREATE INDEX experiments_newest ON experiments (environment_id, archived, created_at DESC, id DESC)
-                INCLUDE (status, feature_id, name) WHERE deleted_at IS NULL;
+                INCLUDE (status, feature_id, name, created_by) WHERE deleted_at IS NULL;
             CREATE INDEX experiments_holdout ON experiments (holdout_id) WHERE holdout_id IS NOT NULL;
 
             -- A draft, a paused and a completed experiment change nothing for anyone.
@@ -170,11 +170,12 @@ public sealed class CreateExperiments : TableMigration
                 UPDATE experiments SET off = CASE WHEN NEW.enabled
                     THEN off * tstzmultirange(tstzrange(NULL, GREATEST(clock_timestamp(), updated_at + interval '1 microsecond')))
                     ELSE off + tstzmultirange(tstzrange(GREATEST(clock_timestamp(), updated_at + interval '1 microsecond'), NULL)) END
-                WHERE environment_id = NEW.environment_id AND feature_id = NEW.id AND status IN ('running', 'paused') AND deleted_at IS NULL
+                WHERE environment_id = NEW.environment_id AND feature_id = NEW.feature_id AND status IN ('running', 'paused')
+                  AND deleted_at IS NULL
                   AND upper_inf(off) = NEW.enabled;
                 RETURN NULL;
             END $$;
-            CREATE TRIGGER features_switched AFTER UPDATE OF enabled ON features
+            CREATE TRIGGER features_switched AFTER UPDATE OF enabled ON feature_states
                 FOR EACH ROW WHEN (OLD.enabled <> NEW.enabled) EXECUTE FUNCTION cut_out_while_off();
 
             CREATE TABLE former_runs (
@@ -209,7 +210,7 @@ public sealed class CreateExperiments : TableMigration
 
     public override void Down()
     {
-        Execute.Sql("DROP TRIGGER features_switched ON features; DROP FUNCTION cut_out_while_off();");
+        Execute.Sql("DROP TRIGGER features_switched ON feature_states; DROP FUNCTION cut_out_while_off();");
         DropTables();
         Execute.Sql(
             """

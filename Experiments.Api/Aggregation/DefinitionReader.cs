@@ -18,10 +18,11 @@ internal sealed class DefinitionReader(NpgsqlDataSource source, NpgsqlConnection
     // final up to the horizon. The wait is short; a lock that is held for longer holds up only its own environment.
     private const string Locked = """
         SET LOCAL lock_timeout = '100ms';
-        SELECT f.id FROM features f
-        WHERE f.environment_id = ANY (@environments)
-          AND EXISTS (SELECT FROM experiments e WHERE e.feature_id = f.id AND e.status <> 'completed' AND e.deleted_at IS NULL)
-        ORDER BY f.id
+        SELECT s.feature_id FROM feature_states s
+        WHERE s.environment_id = ANY (@environments)
+          AND EXISTS (SELECT FROM experiments e WHERE e.environment_id = s.environment_id AND e.feature_id = s.feature_id
+              AND e.status <> 'completed' AND e.deleted_at IS NULL)
+        ORDER BY s.environment_id, s.feature_id
         FOR SHARE
         """;
 

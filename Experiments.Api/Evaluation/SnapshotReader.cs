@@ -15,13 +15,13 @@ internal sealed class SnapshotReader(DatabaseServer database, ILogger<SnapshotRe
             WHERE former_key = ANY (@keys) AND former_key_until > clock_timestamp() AND deleted_at IS NULL
         )
         SELECT n.id AS environment_id, n.key AS environment_key, n.until AS expires_at, f.id AS feature_id, f.name AS feature_name,
-            COALESCE(f.enabled, false) AS enabled,
-               COALESCE(f.multivariate_options <> '[]', false) AS is_multivariate, f.initial_value::text AS initial_value,
+            COALESCE(s.enabled, false) AS enabled,
+               COALESCE(f.options <> '[]', false) AS is_multivariate, s.initial_value::text AS initial_value,
                e.id AS experiment_id, e.name AS experiment_name, e.salt, e.rollout_percentage, e.variants::text AS variants,
                e.type AS experiment_type, CASE WHEN e.type = 'web' THEN e.transforms::text END AS transforms,
                h.id AS holdout_id, h.salt AS holdout_salt, h.percentage AS holdout_percentage
         FROM named n
-        LEFT JOIN features f ON f.environment_id = n.id AND f.deleted_at IS NULL
+        LEFT JOIN (feature_states s JOIN features f ON f.id = s.feature_id AND f.deleted_at IS NULL) ON s.environment_id = n.id
         LEFT JOIN experiments e ON e.feature_id = f.id AND e.environment_id = n.id AND e.status = 'running' AND e.deleted_at IS NULL
         LEFT JOIN holdouts h ON h.id = e.holdout_id AND h.environment_id = n.id
         ORDER BY n.id, n.key, f.id

@@ -225,7 +225,7 @@ internal sealed record Problem(int Status, string Code, string Advice)
     public static readonly Problem FeatureNameTaken = new(
         409,
         "feature.name_taken",
-        "This environment already has a feature with this name. Choose another name, or use that feature."
+        "This project already has a feature with this name, or one that SDKs take for it. Choose another name, or use that feature."
     );
     public static readonly Problem AdminExists = new(
         409,

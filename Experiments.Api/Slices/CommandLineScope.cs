@@ -20,7 +20,7 @@ internal sealed class CommandLineScope(NpgsqlDataSource source)
     public async Task<CommandScope> Of(string? environmentKey, CancellationToken ct) =>
         await new Db(source).Rows<long>(Sql, new { environmentKey }, ct) switch
         {
-            [var id] => new(id, Caller, null),
+            [var id] => new(id, Caller, null, true),
             [] => throw new InvalidOperationException("There is no such environment. Create one, or give its key with --environment."),
             _ => throw new InvalidOperationException("There are several environments. Say which with --environment <key>."),
         };

@@ -357,7 +357,7 @@ public class ServingTests(TestService service) : IClassFixture<TestService>
     public async Task An_environment_sees_only_its_own_flags()
     {
         var given = await Given.AnEnvironment(service);
-        var other = await given.Sibling();
+        var other = await given.Stranger();
         var feature = await other.AFeature();
         await given.AFeature();
 

@@ -13,8 +13,9 @@ public class SnapshotCatchUpTests(TestCluster cluster, ITestOutputHelper output)
         SET session_replication_role = replica;
         INSERT INTO projects (name, organisation) VALUES ('shop', 'acme');
         INSERT INTO environments (project_id, name, key) SELECT 1, 'e' || n, 'key-' || n FROM generate_series(1, @environments) n;
-        INSERT INTO features (environment_id, name, enabled, initial_value)
-        SELECT e.id, 'f' || n, true, '0' FROM environments e CROSS JOIN generate_series(1, @features) n;
+        INSERT INTO features (project_id, name) SELECT 1, 'f' || n FROM generate_series(1, @features) n;
+        INSERT INTO feature_states (environment_id, feature_id, project_id, enabled, initial_value)
+        SELECT e.id, f.id, 1, true, '0' FROM environments e CROSS JOIN features f;
         """;
 
     [Fact]
@@ -31,7 +32,7 @@ public class SnapshotCatchUpTests(TestCluster cluster, ITestOutputHelper output)
             source,
             """
             SET session_replication_role = replica;
-            UPDATE features SET initial_value = '7' WHERE environment_id = 2;
+            UPDATE feature_states SET initial_value = '7' WHERE environment_id = 2;
             INSERT INTO serving_changes (environment_id) VALUES (2);
             """
         );
@@ -54,9 +55,9 @@ public class SnapshotCatchUpTests(TestCluster cluster, ITestOutputHelper output)
         start.Environments.ShouldBeEmpty();
         await using var late = await source.OpenConnectionAsync();
         await using var transaction = await late.BeginTransactionAsync();
-        await using var update = new NpgsqlCommand("UPDATE features SET enabled = false WHERE environment_id = 1", late, transaction);
+        await using var update = new NpgsqlCommand("UPDATE feature_states SET enabled = false WHERE environment_id = 1", late, transaction);
         await update.ExecuteNonQueryAsync();
-        await Run(source, "UPDATE features SET enabled = false WHERE environment_id = 2");
+        await Run(source, "UPDATE feature_states SET enabled = false WHERE environment_id = 2");
 
         var before = await reader.ChangedSince(start.Moment, CancellationToken.None);
         await transaction.CommitAsync();
@@ -89,7 +90,10 @@ public class SnapshotCatchUpTests(TestCluster cluster, ITestOutputHelper output)
         {
             var environment = Random.Shared.Next(1, Environments + 1);
             var sdk = client.With("X-Environment-Key", $"key-{environment}");
-            await Run(source, $"UPDATE features SET initial_value = '{changes + 1}' WHERE environment_id = {environment} AND name = 'f1'");
+            await Run(
+                source,
+                $"UPDATE feature_states SET initial_value = '{changes + 1}' WHERE environment_id = {environment} AND feature_id = 1"
+            );
             var changed = Stopwatch.StartNew();
             await Given.Eventually(
                 async () => (await sdk.Get("/api/v1/flags/")).Must(200).Json![0]!["feature_state_value"]!.GetValue<int>() == changes + 1,

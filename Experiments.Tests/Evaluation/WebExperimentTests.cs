@@ -172,7 +172,7 @@ public class WebExperimentTests(SharedService service) : IClassFixture<SharedSer
             .Fields.ShouldBe([$"feature.variants[1].transforms{field}"]);
         (
             await service.Query<long>(
-                "SELECT count(*) FROM features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key",
+                "SELECT count(*) FROM environment_features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key",
                 new { given.Key }
             )
         ).ShouldBe(0);

@@ -153,10 +153,10 @@ public class CreateExperimentTests(SharedService service) : IClassFixture<Shared
     }
 
     [Fact]
-    public async Task The_feature_must_be_multivariate_and_of_this_environment()
+    public async Task The_feature_must_be_multivariate_and_of_this_project()
     {
         var given = await Given.AnEnvironment(service);
-        var sibling = await given.Sibling();
+        var sibling = await given.Stranger();
         var plain = (await given.Admin.Post(given.Features, new { name = "plain" })).Must(201).Id;
         var foreign = (await sibling.AFeature()).Id;
 

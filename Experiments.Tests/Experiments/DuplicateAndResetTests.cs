@@ -255,10 +255,10 @@ public class DuplicateAndResetTests(SharedService service) : IClassFixture<Share
     }
 
     [Fact]
-    public async Task A_duplicate_stands_on_a_feature_of_this_environment_that_has_the_same_options()
+    public async Task A_duplicate_stands_on_a_feature_of_this_project_that_has_the_same_options()
     {
         var given = await Given.AnEnvironment(service);
-        var other = await given.Sibling();
+        var other = await given.Stranger();
         var source = await given.AnExperimentThatIs("completed");
         var (foreign, unlike) = (await other.AFeature(), await given.AFeature("red"));
         var plain = (await given.Admin.Post(given.Features, new { name = "plain" })).Must(201);

@@ -61,7 +61,7 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
             .ShouldBe("""[{"key":"control","value":"control","weight":50},{"key":"test","value":"test","weight":50}]""");
         (
             await service.Query<string>(
-                "SELECT initial_value::text FROM features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key",
+                "SELECT initial_value::text FROM environment_features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key",
                 new { given.Key }
             )
         ).ShouldBe("\"control\"");
@@ -649,7 +649,8 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
     private Task<string> Written(Given given) =>
         service.Query<string>(
             """
-            SELECT concat((SELECT count(*) FROM features WHERE environment_id = e.id), ' features, ', (SELECT count(*) FROM experiments
+            SELECT concat((SELECT count(*) FROM environment_features WHERE environment_id = e.id), ' features, ',
+                (SELECT count(*) FROM experiments
                 WHERE environment_id = e.id), ' experiments, ',
                           (SELECT count(*) FROM experiment_metrics WHERE environment_id = e.id), ' links, ',
                           (SELECT count(*) FROM audit_log WHERE environment_id = e.id AND object_type <> 'environment'), ' entries')

@@ -145,6 +145,52 @@ public class ListExperimentsTests(TestService service) : IClassFixture<TestServi
     }
 
     [Fact]
+    public async Task A_list_is_narrowed_by_feature_and_by_who_made_it_and_comes_in_any_order()
+    {
+        var given = await Given.AnEnvironment(service);
+        (await given.Admin.Post($"{given.Root}/admins/", new { subject = "ann", role = "editor" })).Must(201);
+        var ids = new List<long>();
+        foreach (var (name, caller) in new[] { ("beta", given.Admin), ("Alpha", service.AsUser("ann")), ("gamma", given.Admin) })
+        {
+            ids.Add((
+                    await caller.Post(
+                        given.Experiments,
+                        new
+                        {
+                            name,
+                            hypothesis = "h",
+                            feature = (await given.AFeature()).Id,
+                        }
+                    )
+                ).Must(201).Id);
+        }
+
+        (await given.Act(ids[1], "start")).Must(200);
+        var feature = (await given.Admin.Get($"{given.Experiments}{ids[2]}/"))["feature"]["id"];
+
+        (await Names("created_by=ann")).ShouldBe(["Alpha"]);
+        (await Names($"feature={feature}")).ShouldBe(["gamma"]);
+        (await Names($"feature={feature}&created_by=ann")).ShouldBeEmpty();
+        (await Names("ordering=created_at")).ShouldBe(["beta", "Alpha", "gamma"]);
+        (await Names("ordering=-created_at")).ShouldBe(["gamma", "Alpha", "beta"]);
+        (await Names("ordering=name")).ShouldBe(["Alpha", "beta", "gamma"]);
+        (await Names("ordering=-name")).ShouldBe(["gamma", "beta", "Alpha"]);
+        (await Names("ordering=-updated_at"))[0].ShouldBe("Alpha");
+        (await Names("ordering=updated_at"))[^1].ShouldBe("Alpha");
+        (await Names("ordering=-started_at"))[0].ShouldBe("Alpha");
+        (await Names("ordering=name&page_size=1&page=2")).ShouldBe(["beta"]);
+        (await given.Admin.Get($"{given.Experiments}?ordering=size&feature=x")).MustName("feature", "ordering");
+
+        async Task<string[]> Names(string query) =>
+            [
+                .. (await given.Admin.Get($"{given.Experiments}?{query}"))
+                    .Must(200)["results"]
+                    .AsArray()
+                    .Select(one => one!["name"]!.GetValue<string>()),
+            ];
+    }
+
+    [Fact]
     public async Task A_list_costs_as_many_statements_for_a_hundred_rows_as_for_one()
     {
         var given = await Given.AnEnvironment(service);
@@ -152,11 +198,12 @@ public class ListExperimentsTests(TestService service) : IClassFixture<TestServi
         var one = await Statements(() => given.Admin.Get($"{given.Experiments}?page_size=100"));
         await service.Execute(
             """
-            INSERT INTO features (environment_id, name, multivariate_options)
-            SELECT environment_id, name || n, multivariate_options FROM features f, generate_series(1, 99) n
+            INSERT INTO features (project_id, name, options)
+            SELECT project_id, name || n, options FROM environment_features f, generate_series(1, 99) n
             WHERE environment_id = (SELECT id FROM environments WHERE key = @Key);
             INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by)
-            SELECT f.environment_id, f.id, 'n', 'h', variants_of(f.initial_value, f.multivariate_options, NULL), 'test' FROM features f
+            SELECT f.environment_id, f.id, 'n', 'h', variants_of(f.initial_value, f.multivariate_options, NULL), 'test'
+            FROM environment_features f
             WHERE environment_id = (SELECT id FROM environments WHERE key = @Key) AND NOT EXISTS (SELECT FROM experiments e
                 WHERE e.feature_id = f.id)
             """,

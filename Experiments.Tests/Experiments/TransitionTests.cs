@@ -62,7 +62,7 @@ public class TransitionTests(SharedService service) : IClassFixture<SharedServic
         paused["started_at"].GetValue<string>().ShouldBe(started["started_at"].GetValue<string>());
         resumed.Json!["ended_at"].ShouldBeNull();
         var feature = experiment["feature"]["id"]!.GetValue<long>();
-        (await service.Query<bool>("SELECT enabled FROM features WHERE id = @feature", new { feature })).ShouldBeTrue();
+        (await service.Query<bool>("SELECT enabled FROM environment_features WHERE id = @feature", new { feature })).ShouldBeTrue();
         (await given.Audit("feature", feature)).ShouldBe(["feature.created", "feature.updated"]);
     }
 

@@ -111,7 +111,8 @@ internal static class FaultCatalogue
         },
         ["a feature is locked for five seconds"] = world =>
             world.Database.Execute(
-                "BEGIN; SELECT id FROM features ORDER BY id OFFSET 1 LIMIT 1 FOR NO KEY UPDATE; SELECT pg_sleep(5); COMMIT"
+                "BEGIN; SELECT feature_id FROM feature_states ORDER BY feature_id OFFSET 1 LIMIT 1 FOR NO KEY UPDATE; "
+                    + "SELECT pg_sleep(5); COMMIT"
             ),
     };
 

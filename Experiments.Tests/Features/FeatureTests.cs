@@ -94,14 +94,14 @@ public class FeatureTests(SharedService service) : IClassFixture<SharedService>
     }
 
     [Fact]
-    public async Task Names_are_unique_in_an_environment_whatever_their_case_and_free_after_deletion()
+    public async Task Names_are_unique_in_a_project_whatever_their_case_and_free_after_deletion()
     {
         var given = await Given.AnEnvironment(service);
-        var sibling = await given.Sibling();
+        var stranger = await given.Stranger();
         var first = (await given.Admin.Post(given.Features, new { name = "Flag" })).Must(201);
 
         (await given.Admin.Post(given.Features, new { name = "flag" })).MustBe(409, "feature.name_taken");
-        (await given.Admin.Post(sibling.Features, new { name = "flag" })).Must(201);
+        (await given.Admin.Post(stranger.Features, new { name = "flag" })).Must(201);
         (await given.Admin.Delete($"{given.Features}{first.Id}/")).Must(204);
         var second = (await given.Admin.Post(given.Features, new { name = "flag" })).Must(201);
         var other = (await given.Admin.Post(given.Features, new { name = "other" })).Must(201);

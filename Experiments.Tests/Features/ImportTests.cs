@@ -29,7 +29,7 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
         SELECT COALESCE(string_agg(concat_ws(' ', f.id, f.version, f.name, f.enabled, f.initial_value, f.multivariate_options,
             f.deleted_at), E'\n' ORDER BY f.id), '')
                || (SELECT count(*) FROM audit_log a WHERE a.environment_id = (SELECT id FROM environments WHERE key = @Key))
-        FROM features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key
+        FROM environment_features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key
         """;
 
     [Fact]
@@ -368,7 +368,7 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
         replies.Count(reply => reply["unchanged"].AsArray().Count == 400).ShouldBe(5);
         (
             await service.Query<long>(
-                "SELECT count(*) FROM features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key",
+                "SELECT count(*) FROM environment_features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key",
                 new { given.Key }
             )
         ).ShouldBe(400);
@@ -382,17 +382,17 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
     }
 
     [Fact]
-    public async Task An_import_touches_one_environment_only_and_not_what_was_deleted()
+    public async Task An_import_sets_what_its_own_environment_serves_and_leaves_what_was_deleted()
     {
         var theirs = await Given.AnEnvironment(service);
         var ours = await theirs.Sibling();
         (await Import(theirs, Document)).Must(200);
         var kept = await Snapshot(theirs);
 
+        // The features are there already, but switched off and without the percentages.
         (await Import(ours, Changed(document => document["feature_states"]![1]!["feature_state_value"] = 6)))
-            .Must(200)["created"]
-            .AsArray()
-            .Count.ShouldBe(4);
+            .Must(200)
+            .Text.ShouldBe("""{"created":[],"updated":["button_colour","page_size","dark_mode"],"unchanged":["bare"]}""");
         (await Snapshot(theirs)).ShouldBe(kept);
         (await service.AsUser("stranger").PostText($"{theirs.Features}import/", Document)).MustBe(403, "access.denied");
         (await Snapshot(theirs)).ShouldBe(kept);
@@ -402,6 +402,7 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
         (await Import(ours, Document))
             .Must(200)
             .Text.ShouldBe("""{"created":["bare"],"updated":["page_size"],"unchanged":["button_colour","dark_mode"]}""");
+        (await theirs.Admin.Get(theirs.Features)).Must(200)["count"].GetValue<int>().ShouldBe(4);
         (await service.Query<bool>("SELECT deleted_at IS NOT NULL FROM features WHERE id = @gone", new { gone })).ShouldBeTrue();
     }
 

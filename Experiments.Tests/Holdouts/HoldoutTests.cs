@@ -643,7 +643,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
         (await service.Query<long>("SELECT count(*) FROM audit_log")).ShouldBe(entries);
         (
             await service.Query<long>(
-                "SELECT count(*) FROM features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key",
+                "SELECT count(*) FROM environment_features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key",
                 new { ours.Key }
             )
         ).ShouldBe(1);

@@ -182,7 +182,7 @@ public class EventNameTests(SharedService service) : IClassFixture<SharedService
     public async Task The_exposures_of_another_flag_and_of_another_environment_do_not_count()
     {
         var theirs = await Given.AnEnvironment(service);
-        var given = await theirs.Sibling();
+        var given = await theirs.Stranger();
         var (flag, other, foreign) = (await given.AFeature(), await given.AFeature(), await theirs.AFeature());
         var now = Now();
         await given.Send(Exposure(other["name"].GetValue<string>(), "alice", now - 1000), Event("purchase", "alice", now - 500));

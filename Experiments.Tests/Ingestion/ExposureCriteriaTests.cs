@@ -63,7 +63,7 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
             .Fields.ShouldBe(fields, ignoreOrder: true);
         (
             await service.Query<long>(
-                "SELECT count(*) FROM features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key",
+                "SELECT count(*) FROM environment_features f JOIN environments e ON e.id = f.environment_id WHERE e.key = @Key",
                 new { given.Key }
             )
         ).ShouldBe(0);

@@ -16,7 +16,10 @@ public class HeldEnvironmentTests(QuietService service) : IClassFixture<QuietSer
             await other.OpenAsync();
             await using var transaction = await other.BeginTransactionAsync();
             await using (
-                var command = new NpgsqlCommand($"SELECT id FROM features WHERE id = {held["feature"]["id"]} FOR NO KEY UPDATE", other)
+                var command = new NpgsqlCommand(
+                    $"SELECT feature_id FROM feature_states WHERE feature_id = {held["feature"]["id"]} FOR NO KEY UPDATE",
+                    other
+                )
             )
             {
                 await command.ExecuteNonQueryAsync();

@@ -52,6 +52,9 @@ public sealed class Given
     /// <summary>Another environment of the same project.</summary>
     public Task<Given> Sibling() => AnotherEnvironment(Service, ProjectId, Organisation, Project);
 
+    /// <summary>An environment of another project.</summary>
+    public Task<Given> Stranger() => AnEnvironment(Service);
+
     /// <summary>A feature with these options besides its own value, "blue".</summary>
     public async Task<Reply> AFeature(params string[] options) =>
         (

@@ -56,7 +56,8 @@ public class EveryRouteIsolationTests(TestService service) : IClassFixture<TestS
         {
             ["experiments"] = experiment.Id,
             ["link"] = experiment["metrics"][0]!["id"]!.GetValue<long>(),
-            ["features"] = experiment["feature"]["id"]!.GetValue<long>(),
+            // Those of the project are in all of its environments.
+            ["features"] = (await (await theirs.Stranger()).AFeature()).Id,
             ["metrics"] = metric.Id,
             ["holdouts"] = (await theirs.Admin.Post($"{theirs.Root}/holdouts/", new { name = "h", percentage = 5 })).Must(201).Id,
             ["cohorts"] = (await theirs.Admin.Post($"{theirs.Experiments}{experiment.Id}/exposure-cohort/")).Must(201).Id,

@@ -11,10 +11,13 @@ public class IsolationTests(TestService service) : IClassFixture<TestService>
         await theirs.Admin.Post($"{theirs.Root}/admins/", new { subject = "carol" });
         await theirs.Admin.Post($"{theirs.Root}/api-keys/", new { name = "ci" });
 
-        foreach (var list in new[] { "experiments/", "features/", "admins/", "api-keys/" })
+        foreach (var list in new[] { "experiments/", "admins/", "api-keys/" })
         {
             (await ours.Admin.Get($"{ours.Root}/{list}")).Must(200)["count"].GetValue<int>().ShouldBe(0, list);
         }
+
+        var stranger = await theirs.Stranger();
+        (await stranger.Admin.Get(stranger.Features)).Must(200)["count"].GetValue<int>().ShouldBe(0);
 
         (await ours.Admin.Get($"{ours.Root}/audit/?object_type=experiment&object_id={experiment.Id}"))["count"].GetValue<int>().ShouldBe(0);
     }

@@ -17,11 +17,11 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
     public static readonly TimeSpan Lifetime = TimeSpan.FromMilliseconds(900);
 
     // Whether an admin "a" is the caller.
-    private const string IsCaller =
+    public const string IsCaller =
         "a.subject = @Subject AND (rtrim(a.issuer, '/') = rtrim(@Issuer, '/') OR (a.issuer IS NULL AND @IsOfOnlyIssuer))";
 
     // Whoever has several roles has the highest of them.
-    private const string MostFirst = "array_position(ARRAY['admin', 'editor', 'viewer'], a.role)";
+    public const string MostFirst = "array_position(ARRAY['admin', 'editor', 'viewer'], role)";
 
     private readonly MemoryCache _granted = new(new MemoryCacheOptions { SizeLimit = 20_000, Clock = new MonotonicClock(clock) });
 
@@ -96,7 +96,7 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
 
         var scope = await new Db(source).Row<EnvironmentScope>(
             $"""
-            SELECT e.id, e.key, p.name AS project, p.organisation, r.role
+            SELECT e.id, e.key, p.name AS project, p.organisation, r.role, COALESCE(d.role IN ('editor', 'admin'), false) AS may_define
             FROM environments e
             JOIN projects p ON p.id = e.project_id
             CROSS JOIN LATERAL (
@@ -106,6 +106,12 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
                       AND (a.environment_id = e.id OR a.project_id = p.id OR num_nonnulls(a.environment_id, a.project_id) = 0)
                     ORDER BY {MostFirst} LIMIT 1) END AS role
             ) r
+            CROSS JOIN LATERAL (
+                SELECT CASE WHEN @IsInstanceKey OR p.id = @ProjectId THEN @KeyRole::text ELSE (
+                    SELECT a.role FROM admins a
+                    WHERE {IsCaller} AND (a.project_id = p.id OR num_nonnulls(a.environment_id, a.project_id) = 0)
+                    ORDER BY {MostFirst} LIMIT 1) END AS role
+            ) d
             WHERE (e.key = @environmentKey OR (e.former_key = @environmentKey AND e.former_key_until > clock_timestamp()))
               AND e.deleted_at IS NULL AND p.deleted_at IS NULL AND r.role IS NOT NULL
             """,

@@ -128,3 +128,10 @@ internal interface IIdentified
 {
     long Id { get; }
 }
+
+/// <summary>What may be created in another environment than that of the request.</summary>
+internal interface ICreatedIn
+{
+    /// <summary>The key of the environment.</summary>
+    string? EnvironmentKey { get; }
+}

@@ -7,8 +7,12 @@ using Microsoft.Extensions.Options;
 
 namespace Experiments.Api.Platform.Http;
 
-/// <summary>The scope of a command: its environment, its caller, and the versions of the object it may act on (null: any).</summary>
-internal sealed record CommandScope(long EnvironmentId, Caller Caller, string[]? IfMatch) : IParameterGroup;
+/// <summary>The scope of a command.</summary>
+/// <param name="EnvironmentId">Its environment.</param>
+/// <param name="Caller">Who gives it.</param>
+/// <param name="IfMatch">The versions of the object it may act on; null for any.</param>
+/// <param name="MayDefine">Whether it may change what the features of the project are.</param>
+internal sealed record CommandScope(long EnvironmentId, Caller Caller, string[]? IfMatch, bool MayDefine) : IParameterGroup;
 
 /// <summary>
 /// One request as a slice sees it. Nothing of the body is read before the slice asks for it, so that authentication,
@@ -17,6 +21,8 @@ internal sealed record CommandScope(long EnvironmentId, Caller Caller, string[]?
 internal sealed class RequestContext(HttpContext http)
 {
     public Caller Caller => Caller.Of(http);
+
+    public Actor Actor => Actor.Of(http.User);
 
     public EnvironmentScope Environment => http.Features.Get<EnvironmentScope>()!;
 
@@ -31,7 +37,7 @@ internal sealed class RequestContext(HttpContext http)
     /// <summary>The id of the object that the route is about; 0, which no object has, when it is none.</summary>
     public long Id => RouteId("id");
 
-    public CommandScope Scope => new(Environment.Id, Caller, IfMatch);
+    public CommandScope Scope => new(Environment.Id, Caller, IfMatch, Environment.MayDefine);
 
     public IQueryCollection Query => http.Request.Query;
 
@@ -150,7 +156,10 @@ internal sealed class RequestContext(HttpContext http)
         }
     }
 
-    private string List => _list is null ? http.Request.Path.Value!.TrimEnd('/') : $"/api/v1/environments/{Environment.Key}/{_list}";
+    private string ListOf(object created) =>
+        _list is null
+            ? http.Request.Path.Value!.TrimEnd('/')
+            : $"/api/v1/environments/{(created as ICreatedIn)?.EnvironmentKey ?? Environment.Key}/{_list}";
 
     private bool IsVersioned =>
         http.GetEndpoint()!
@@ -165,7 +174,7 @@ internal sealed class RequestContext(HttpContext http)
             { Value: Nothing } => BufferedResponse.Empty(status),
             { Value: IIdentified created } when status == StatusCodes.Status201Created => BufferedResponse.Of(status, outcome.Value) with
             {
-                Location = $"{List}/{created.Id}/",
+                Location = $"{ListOf(created)}/{created.Id}/",
             },
             _ => BufferedResponse.Of(status, outcome.Value!),
         };

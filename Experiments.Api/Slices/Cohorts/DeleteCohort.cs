@@ -20,10 +20,11 @@ internal static class DeleteCohort
     internal sealed class Handler(Db db) : IRequestHandler<Command, Result<Nothing>>
     {
         private const string Sql = $"""
-            SELECT f.id
-            FROM cohorts c JOIN experiments e ON e.id = c.experiment_id JOIN features f ON f.id = e.feature_id
+            SELECT s.feature_id
+            FROM cohorts c JOIN experiments e ON e.id = c.experiment_id
+            JOIN feature_states s ON s.environment_id = e.environment_id AND s.feature_id = e.feature_id
             WHERE c.id = @Id AND c.environment_id = @EnvironmentId
-            FOR NO KEY UPDATE OF f;
+            FOR NO KEY UPDATE OF s;
 
             WITH deleted AS (
                 DELETE FROM cohorts c WHERE c.id = @Id AND c.environment_id = @EnvironmentId RETURNING c.*, {CohortView.State} AS before

@@ -62,7 +62,7 @@ internal static class CheckFlagImplementation
     {
         private const string Sql = """
             WITH flag AS (
-                SELECT name FROM features WHERE environment_id = @EnvironmentId AND id = @Feature AND deleted_at IS NULL
+                SELECT name FROM environment_features WHERE environment_id = @EnvironmentId AND id = @Feature AND deleted_at IS NULL
             ), shown AS MATERIALIZED (
                 SELECT DISTINCT s.identifier
                 FROM events s

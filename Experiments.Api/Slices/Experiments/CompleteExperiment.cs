@@ -2,7 +2,6 @@ using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
-using Experiments.Api.Slices.Features;
 using FluentValidation;
 using MediatR;
 
@@ -54,13 +53,14 @@ internal static class CompleteExperiment
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From) AND (@Ship IS NULL OR EXISTS (SELECT FROM shipped))
                 RETURNING e.*, {ExperimentView.State} AS state
-            ), served AS (
-                UPDATE features f SET initial_value = NULLIF(shipped.value, 'null'), updated_at = c.updated_at, version = f.version + 1
+            ), switched AS (
+                UPDATE feature_states s SET initial_value = NULLIF(shipped.value, 'null'), updated_at = c.updated_at,
+                    version = s.version + 1
                 FROM changed c
                 CROSS JOIN shipped
-                WHERE f.id = c.feature_id
-                RETURNING f.*, {FeatureView.State} AS state
-            ), {ExperimentMutation.LoggedWithServed}
+                WHERE s.environment_id = c.environment_id AND s.feature_id = c.feature_id
+                RETURNING s.*
+            ), {ExperimentMutation.Served}, {ExperimentMutation.LoggedWithServed}
             {ExperimentMutation.AnswerWithServed}
             """;
 

@@ -1,6 +1,9 @@
+using System.Text.Json.Serialization;
 using Experiments.Api.Platform;
+using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
+using Experiments.Api.Slices.Features;
 using FluentValidation;
 using MediatR;
 
@@ -8,7 +11,8 @@ namespace Experiments.Api.Slices.Experiments;
 
 /// <summary>
 /// Creates a copy of an experiment, with its settings and with those of its metrics and its holdout that still exist, in their current
-/// definitions. The copy has its own salt.
+/// definitions. In another environment of the project, metrics of the same name and aggregation take their place, and a holdout of the same
+/// name. The copy has its own salt.
 /// </summary>
 internal static class DuplicateExperiment
 {
@@ -16,45 +20,70 @@ internal static class DuplicateExperiment
         experiments
             .MapPost(
                 "/{id}/duplicate",
-                context => context.Create<Body, ExperimentView>(body => new Command(context.Scope, context.Id, body), at: "experiments")
+                context =>
+                    context.Create<Body, ExperimentView>(
+                        body => new Command(context.Scope, context.Actor, context.Id, body),
+                        at: "experiments"
+                    )
             )
-            .WithOperation("duplicateExperiment", "Duplicate an experiment")
+            .WithOperation("duplicateExperiment", "Duplicate an experiment, here or in another environment of the project")
             .HasBody<Body>("""{"name": "Green button, again", "feature": 2}""", required: false)
             .Returns<ExperimentView>(StatusCodes.Status201Created)
             .FailsWith(Problem.NoExperiment, Problem.AlreadyActive);
 
-    internal sealed record Body(string? Name = null, long? Feature = null);
+    internal sealed record Body(string? Name = null, long? Feature = null, string? Environment = null);
 
-    internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<ExperimentView>>;
+    internal sealed record Command(CommandScope Scope, Actor Actor, long Id, Body Body) : IRequest<Result<ExperimentView>>;
 
     internal sealed class Validator : AbstractValidator<Command>
     {
         public Validator() => RuleFor(c => c.Body.Name).Required(255).When(c => c.Body.Name is not null);
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ExperimentView>>
+    internal sealed class Handler(Db db, AccessCache access) : IRequestHandler<Command, Result<ExperimentView>>
     {
         private const string Sql = $"""
-            WITH source AS (
+            WITH target AS (
+                SELECT t.id, t.key FROM environments t JOIN environments e ON e.project_id = t.project_id
+                WHERE e.id = @EnvironmentId AND t.id = @Target AND t.deleted_at IS NULL
+            ), source AS (
                 SELECT * FROM experiments WHERE id = @Id AND environment_id = @EnvironmentId AND deleted_at IS NULL
             ), weights AS (
                 SELECT jsonb_object_agg(v->>'key', v->'weight') AS weights FROM source s, jsonb_array_elements(s.variants) AS v
             ), flag AS (
-                SELECT f.*, split_fits(f.multivariate_options, w.weights) AS split_fits, w.weights
-                FROM features f, source s, weights w
-                WHERE f.id = COALESCE(@Feature, s.feature_id) AND f.environment_id = @EnvironmentId AND f.deleted_at IS NULL
-                FOR SHARE OF f
+                SELECT f.*, split_fits(f.options, w.weights) AS split_fits, w.weights
+                FROM weights w, (
+                    SELECT {FeatureView.Here} FROM source o, features f JOIN feature_states s ON s.feature_id = f.id
+                    WHERE f.id = COALESCE(@Feature, o.feature_id) AND s.environment_id = (SELECT id FROM target) AND f.deleted_at IS NULL
+                    FOR SHARE OF f, s
+                ) f
+            ), counterpart AS (
+                SELECT min(l.id) AS link_id, m.id AS metric_id
+                FROM source s
+                JOIN experiment_metrics l ON l.experiment_id = s.id
+                JOIN metrics o ON o.id = l.metric_id
+                JOIN LATERAL (
+                    SELECT t.id FROM metrics t
+                    WHERE t.environment_id = @Target AND t.deleted_at IS NULL
+                      AND (t.id = o.id OR (@Target <> @EnvironmentId AND t.name = o.name AND t.aggregation = o.aggregation))
+                    ORDER BY t.id LIMIT 1
+                ) m ON true
+                GROUP BY m.id
             ), metric AS (
                 SELECT m.id, m.name, m.aggregation, m.direction, m.definition, l.role, l.metadata, l.margin, l.id AS ordinal,
                     -- The metric may have been turned round since.
                     CASE WHEN directions_agree(m.direction, l.expected_direction) THEN l.expected_direction
                          ELSE expected_direction_of(m.direction, l.role) END AS expected_direction
-                FROM source s JOIN experiment_metrics l ON l.experiment_id = s.id JOIN metrics m ON m.id = l.metric_id
-                WHERE m.environment_id = @EnvironmentId AND m.deleted_at IS NULL
+                FROM counterpart c JOIN experiment_metrics l ON l.id = c.link_id JOIN metrics m ON m.id = c.metric_id
+                WHERE m.environment_id = @Target AND m.deleted_at IS NULL
                 FOR SHARE OF m
             ), holdout AS (
-                SELECT h.id FROM source s JOIN holdouts h ON h.id = s.holdout_id 
-                WHERE h.environment_id = @EnvironmentId AND h.deleted_at IS NULL AND (SELECT count(*) FROM flag) >= 0
+                SELECT h.id FROM holdouts h
+                WHERE h.id = (
+                    SELECT t.id FROM source s JOIN holdouts o ON o.id = s.holdout_id JOIN holdouts t ON t.environment_id = @Target
+                        AND t.deleted_at IS NULL AND (t.id = o.id OR (@Target <> @EnvironmentId AND t.name = o.name))
+                    ORDER BY t.id LIMIT 1)
+                  AND h.environment_id = @Target AND h.deleted_at IS NULL AND (SELECT count(*) FROM flag) >= 0
                 FOR SHARE OF h
             ), created AS (
                 INSERT INTO experiments AS e
@@ -82,7 +111,8 @@ internal static class DuplicateExperiment
                 SELECT environment_id, @Actor, @RequestId, @Address, 'experiment.created', 'experiment', id,
                     after || jsonb_build_object('metrics', metrics, 'duplicate_of', @Id) FROM created, links
             )
-            SELECT f.id AS feature_id, COALESCE(f.split_fits, false) AS split_fits, {ExperimentView.ColumnsButMetrics},
+            SELECT (SELECT key FROM target) AS environment_key, f.id AS feature_id, COALESCE(f.split_fits, false) AS split_fits,
+                {ExperimentView.ColumnsButMetrics},
                 (SELECT metrics::text FROM links) AS metrics
             FROM source s
             LEFT JOIN flag f ON true
@@ -91,12 +121,19 @@ internal static class DuplicateExperiment
 
         public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
+            var target = command.Body.Environment is { } key ? await access.Environment(command.Actor, key, cancellationToken) : null;
+            if (command.Body.Environment is not null && target is not { Role: >= Role.Editor })
+            {
+                return NoTarget;
+            }
+
             var row = await db.Change<Row>(
                 Sql,
                 new
                 {
                     command.Id,
                     command.Scope,
+                    Target = target?.Id ?? command.Scope.EnvironmentId,
                     Name = command.Body.Name?.Trim(),
                     command.Body.Feature,
                 },
@@ -106,6 +143,7 @@ internal static class DuplicateExperiment
             return row switch
             {
                 null => Problem.NoExperiment,
+                { EnvironmentKey: null } => NoTarget,
                 { FeatureId: null } => ProblemResult.Field(
                     "feature",
                     "This environment has no feature with this id, or that of the experiment is deleted."
@@ -119,8 +157,14 @@ internal static class DuplicateExperiment
             };
         }
 
-        private sealed record Row : ExperimentView
+        private static ProblemResult NoTarget =>
+            ProblemResult.Field("environment", "This must be the key of an environment of the project in which you are an editor.");
+
+        private sealed record Row : ExperimentView, ICreatedIn
         {
+            [JsonIgnore]
+            public string? EnvironmentKey { get; init; }
+
             public long? FeatureId { get; init; }
 
             public bool SplitFits { get; init; }

@@ -6,9 +6,9 @@ using Experiments.Api.Slices.Features;
 namespace Experiments.Api.Slices.Experiments;
 
 /// <summary>
-/// What all changes of an experiment have in common. A first statement locks the feature, which serialises the changes of an experiment
-/// and of its feature. The second, in the same round trip and transaction, sees the state after the wait. It checks, changes and audits,
-/// and returns the updated experiment. Each slice supplies its own part as <c>changed</c>.
+/// What all changes of an experiment have in common. A first statement locks the state of the feature in the environment, which serialises
+/// the changes of an experiment and of its feature. The second, in the same round trip and transaction, sees what there is after the wait.
+/// It checks, changes and audits, and returns the updated experiment. Each slice supplies its own part as <c>changed</c>.
 /// </summary>
 internal static class ExperimentMutation
 {
@@ -20,11 +20,11 @@ internal static class ExperimentMutation
         """;
 
     private const string Lock = """
-        SELECT f.id
+        SELECT s.feature_id
         FROM experiments e
-        JOIN features f ON f.id = e.feature_id
+        JOIN feature_states s ON s.environment_id = e.environment_id AND s.feature_id = e.feature_id
         WHERE e.id = @Id AND e.environment_id = @EnvironmentId
-        FOR NO KEY UPDATE OF f;
+        FOR NO KEY UPDATE OF s;
         """;
 
     /// <summary>The experiment with its feature as they are, for a slice that has locked them in a way of its own.</summary>
@@ -35,8 +35,8 @@ internal static class ExperimentMutation
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
         ), flag AS (
             SELECT f.*, {FeatureView.State} AS state
-            FROM features f
-            JOIN subject e ON e.feature_id = f.id
+            FROM environment_features f
+            JOIN subject e ON e.feature_id = f.id AND e.environment_id = f.environment_id
         ), verdict AS (
             SELECT e.status AS before, COALESCE({ExperimentView.Tag} <> ALL (@IfMatch::text[]), false) AS stale,
                    -- Time runs forward here even when the clock does not.
@@ -63,6 +63,14 @@ internal static class ExperimentMutation
             SELECT f.environment_id, @Actor, @RequestId, @Address, 'feature.updated', 'feature', f.id, flag.state, f.state
             FROM served f
             CROSS JOIN flag
+        )
+        """;
+
+    /// <summary>The feature with its new state, where the slice has <c>switched</c> that.</summary>
+    public const string Served = $"""
+        served AS (
+            SELECT f.*, {FeatureView.State} AS state
+            FROM (SELECT {FeatureView.Here} FROM switched s JOIN features f ON f.id = s.feature_id) f
         )
         """;
 

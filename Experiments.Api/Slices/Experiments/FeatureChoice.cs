@@ -16,10 +16,12 @@ internal sealed record FeatureChoice(long? Id, NewFeature? New)
     /// </summary>
     public const string Flag = $"""
         adopted AS (
-            SELECT f.*, NULL::jsonb AS after, @Weights::jsonb IS NULL OR split_fits(f.multivariate_options, @Weights::jsonb) AS split_fits
-            FROM features f
-            WHERE f.id = @Feature AND f.environment_id = @EnvironmentId AND f.deleted_at IS NULL
-            FOR SHARE
+            SELECT f.*, NULL::jsonb AS after, @Weights::jsonb IS NULL OR split_fits(f.options, @Weights::jsonb) AS split_fits
+            FROM (
+                SELECT {FeatureView.Here} FROM features f JOIN feature_states s ON s.feature_id = f.id
+                WHERE f.id = @Feature AND s.environment_id = @EnvironmentId AND f.deleted_at IS NULL
+                FOR SHARE OF f, s
+            ) f
         ), holdout AS (
             -- After the feature, as everybody locks them.
             SELECT id FROM holdouts WHERE id = @Holdout AND environment_id = @EnvironmentId AND deleted_at IS NULL AND (SELECT count(*)
@@ -28,14 +30,21 @@ internal sealed record FeatureChoice(long? Id, NewFeature? New)
             SELECT (SELECT count(*) FROM asked) = (SELECT count(*) FROM metric
                        WHERE directions_agree(direction, expected_direction)) AS has_metrics,
                    @Holdout::bigint IS NULL OR EXISTS (SELECT FROM holdout) AS has_holdout
+        ), {FeatureView.Project}, defined AS (
+            INSERT INTO features (project_id, name, options, default_value)
+            SELECT p.id, @FeatureName, options_alone(options_of(options_given(@FeatureOptions::jsonb, '[]'), '[]')), @FeatureValue::jsonb
+            FROM project p, found WHERE has_metrics AND has_holdout AND @FeatureName IS NOT NULL
+            ON CONFLICT (project_id, folded(name)) WHERE deleted_at IS NULL DO NOTHING
+            RETURNING *
+        ), switched AS (
+            INSERT INTO feature_states (environment_id, feature_id, project_id, initial_value)
+            SELECT @EnvironmentId, id, project_id, default_value FROM defined
+            RETURNING *
         ), made AS (
-            INSERT INTO features AS f (environment_id, name, initial_value, multivariate_options)
-            SELECT @EnvironmentId, @FeatureName, @FeatureValue::jsonb, options_of(options_given(@FeatureOptions::jsonb, '[]'), '[]')
-            FROM found WHERE has_metrics AND has_holdout AND @FeatureName IS NOT NULL
-            ON CONFLICT (environment_id, lower(name)) WHERE deleted_at IS NULL DO NOTHING
-            RETURNING f.*, {FeatureView.State} AS after
+            SELECT f.*, {FeatureView.State} AS after
+            FROM (SELECT {FeatureView.Here} FROM defined f JOIN switched s ON s.feature_id = f.id) f
         ), flag AS (
-            SELECT *, multivariate_options <> '[]' AS multivariate
+            SELECT *, options <> '[]' AS multivariate
             FROM (SELECT *, true AS split_fits FROM made UNION ALL SELECT * FROM adopted) either
         )
         """;

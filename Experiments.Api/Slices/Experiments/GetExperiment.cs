@@ -22,7 +22,7 @@ internal static class GetExperiment
         private const string Sql = $"""
             SELECT {ExperimentView.Columns}
             FROM experiments e
-            JOIN features f ON f.id = e.feature_id
+            JOIN environment_features f ON f.id = e.feature_id AND f.environment_id = e.environment_id
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
             """;
 

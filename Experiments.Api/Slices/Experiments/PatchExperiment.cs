@@ -20,7 +20,7 @@ internal static class PatchExperiment
             .WithOperation("patchExperiment", "Update or archive an experiment; before the first start, also what it compares")
             .HasBody<Body>("""{"name": "Greener button", "archived": false}""")
             .Returns<ExperimentView>()
-            .FailsWith(Problem.NoExperiment, Problem.Stale, Problem.ExperimentRunning, Problem.SettingsFrozen);
+            .FailsWith(Problem.NoExperiment, Problem.Stale, Problem.ExperimentRunning, Problem.SettingsFrozen, Problem.FeatureLocked);
 
     internal sealed record Body
     {
@@ -71,9 +71,11 @@ internal static class PatchExperiment
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ExperimentView>>
     {
-        // An unchanged value is not written and not audited. The feature's options follow the variants.
+        // An unchanged value is not written and not audited. The feature's options follow the variants, and drafts elsewhere the options.
         private const string Sql = $"""
-            {ExperimentMutation.Subject}, holdout AS (
+            {FeatureRedefinition.Lock}
+
+            {ExperimentMutation.Found}, holdout AS (
                 SELECT id FROM holdouts WHERE id = @Holdout AND environment_id = @EnvironmentId AND deleted_at IS NULL FOR SHARE
             ), options AS (
                 SELECT CASE WHEN @Options::jsonb IS NULL THEN f.multivariate_options
@@ -90,12 +92,15 @@ internal static class PatchExperiment
                        COALESCE(@Exposure::jsonb, s.exposure) AS exposure, COALESCE(@Breakdowns, s.breakdowns) AS breakdowns,
                        CASE WHEN @SetsHoldout THEN @Holdout ELSE s.holdout_id END AS holdout_id
                 FROM subject s, options o
-            ), allowed AS (
-                SELECT @Holdout::bigint IS NULL OR EXISTS (SELECT FROM holdout) AS has_holdout,
+            ), {FeatureRedefinition.Elsewhere}, allowed AS (
+                SELECT r.yes AND NOT @MayDefine AS forbidden,
+                       ARRAY(SELECT a.environment FROM elsewhere a WHERE r.yes AND a.status <> 'created' ORDER BY a.environment_id)
+                           AS locked_in,
+                       @Holdout::bigint IS NULL OR EXISTS (SELECT FROM holdout) AS has_holdout,
                        s.type = 'web' OR NOT EXISTS (SELECT FROM jsonb_each(@Transforms::jsonb) WHERE value <> '[]') AS is_web,
                        s.status <> 'created' AND (s.variants, s.transforms, s.exposure, s.breakdowns, s.holdout_id) IS DISTINCT
                            FROM (w.variants, w.transforms, w.exposure, w.breakdowns, w.holdout_id) AS frozen
-                FROM subject s, wanted w
+                FROM subject s, wanted w, redefined r
             ), changed AS (
                 UPDATE experiments e SET
                     name = COALESCE(@Name, s.name), hypothesis = COALESCE(@Hypothesis, s.hypothesis),
@@ -108,20 +113,13 @@ internal static class PatchExperiment
                 CROSS JOIN wanted w
                 CROSS JOIN allowed a
                 WHERE e.id = s.id AND NOT v.stale AND NOT (s.status = 'running' AND @Archived IS TRUE) AND a.has_holdout AND a.is_web
-                    AND NOT a.frozen
+                    AND NOT a.frozen AND NOT a.forbidden AND cardinality(a.locked_in) = 0
                   AND (COALESCE(@Name, s.name), COALESCE(@Hypothesis, s.hypothesis), COALESCE(@Description, s.description),
                        COALESCE(@Archived, s.archived), w.variants, w.transforms, w.exposure, w.breakdowns, w.holdout_id)
                       IS DISTINCT FROM (s.name, s.hypothesis, s.description, s.archived, s.variants, s.transforms, s.exposure, s.breakdowns,
                           s.holdout_id)
                 RETURNING e.*, {ExperimentView.State} AS state
-            ), served AS (
-                UPDATE features f SET initial_value = o.initial_value, multivariate_options = o.list, updated_at = c.updated_at,
-                    version = f.version + 1
-                FROM changed c, options o
-                WHERE f.id = c.feature_id AND c.status = 'created' AND (f.initial_value, f.multivariate_options) IS DISTINCT
-                    FROM (o.initial_value, o.list)
-                RETURNING f.*, {FeatureView.State} AS state
-            ), {ExperimentMutation.LoggedWithServed}
+            ), {FeatureRedefinition.Written}, {ExperimentMutation.LoggedWithServed}
             SELECT v.before, v.stale, a.*, EXISTS (SELECT FROM changed) AS changed, {ExperimentView.Columns}
             FROM verdict v
             CROSS JOIN allowed a
@@ -167,6 +165,8 @@ internal static class PatchExperiment
                     VariantBody.OnlyOfTheWeb
                 ),
                 { Stale: true } => Problem.Stale,
+                { Forbidden: true } => FeatureView.NotDefined,
+                { LockedIn: [_, ..] } => FeatureView.Elsewhere(Problem.FeatureLocked, row.LockedIn),
                 { Before: ExperimentStatus.Running } when body.Archived.Value is true => Problem.ExperimentRunning,
                 { Frozen: true } => Problem.SettingsFrozen,
                 _ => row,
@@ -178,6 +178,10 @@ internal static class PatchExperiment
             public ExperimentStatus Before { get; init; }
 
             public bool Stale { get; init; }
+
+            public bool Forbidden { get; init; }
+
+            public string[] LockedIn { get; init; } = [];
 
             public bool HasHoldout { get; init; }
 

@@ -39,9 +39,9 @@ internal static class ResetExperiment
             ), standing AS MATERIALIZED (
                 SELECT e.id
                 FROM turn, experiments e
-                JOIN features f ON f.id = e.feature_id
+                JOIN feature_states s ON s.environment_id = e.environment_id AND s.feature_id = e.feature_id
                 WHERE e.id = @Id AND e.environment_id = @EnvironmentId
-                FOR NO KEY UPDATE OF f
+                FOR NO KEY UPDATE OF s
             )
             SELECT e.id FROM experiments e JOIN standing s ON s.id = e.id WHERE e.environment_id = @EnvironmentId FOR NO KEY UPDATE OF e;
 

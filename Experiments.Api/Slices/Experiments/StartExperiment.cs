@@ -2,7 +2,6 @@ using Experiments.Api.Domain;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
-using Experiments.Api.Slices.Features;
 using MediatR;
 
 namespace Experiments.Api.Slices.Experiments;
@@ -39,12 +38,12 @@ internal static class StartExperiment
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From) AND (SELECT count(*) FROM holdout) >= 0
                 RETURNING e.*, {ExperimentView.State} AS state
-            ), served AS (
-                UPDATE features f SET enabled = true, updated_at = c.updated_at, version = f.version + 1
+            ), switched AS (
+                UPDATE feature_states s SET enabled = true, updated_at = c.updated_at, version = s.version + 1
                 FROM changed c
-                WHERE f.id = c.feature_id AND NOT f.enabled
-                RETURNING f.*, {FeatureView.State} AS state
-            ), {ExperimentMutation.LoggedWithServed}
+                WHERE s.environment_id = c.environment_id AND s.feature_id = c.feature_id AND NOT s.enabled
+                RETURNING s.*
+            ), {ExperimentMutation.Served}, {ExperimentMutation.LoggedWithServed}
             {ExperimentMutation.AnswerWithServed}
             """;
 

@@ -7,7 +7,10 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Features;
 
-/// <summary>Makes a feature, multivariate when it has options.</summary>
+/// <summary>
+/// Makes a feature of the project, multivariate when it has options. In other environments it is disabled and has the same value; a trigger
+/// makes its states there.
+/// </summary>
 internal static class CreateFeature
 {
     public static void Map(RouteGroupBuilder features) =>
@@ -25,6 +28,7 @@ internal static class CreateFeature
         string? Name = null,
         JsonElement? InitialValue = null,
         bool? Enabled = null,
+        string? Description = null,
         IReadOnlyList<OptionBody?>? MultivariateOptions = null
     );
 
@@ -35,6 +39,7 @@ internal static class CreateFeature
         public Validator()
         {
             RuleFor(c => c.Body.Name).Required(255);
+            RuleFor(c => c.Body.Description).MaxCharacters(10_000);
             RuleFor(c => c.Body.InitialValue).FeatureValue();
             RuleFor(c => c.Body.MultivariateOptions).Options();
         }
@@ -43,11 +48,20 @@ internal static class CreateFeature
     internal sealed class Handler(Db db) : IRequestHandler<Command, Result<FeatureView>>
     {
         private const string Sql = $"""
-            WITH created AS (
-                INSERT INTO features AS f (environment_id, name, enabled, initial_value, multivariate_options)
-                VALUES (@EnvironmentId, @Name, @Enabled, @InitialValue::jsonb, options_of(@Options::jsonb, '[]'))
-                ON CONFLICT (environment_id, lower(name)) WHERE deleted_at IS NULL DO NOTHING
-                RETURNING f.*, {FeatureView.State} AS after
+            WITH asked AS MATERIALIZED (
+                SELECT options_of(@Options::jsonb, '[]') AS options
+            ), {FeatureView.Project}, defined AS (
+                INSERT INTO features (project_id, name, description, options, default_value)
+                SELECT p.id, @Name, @Description, options_alone(a.options), @InitialValue::jsonb FROM project p, asked a
+                ON CONFLICT (project_id, folded(name)) WHERE deleted_at IS NULL DO NOTHING
+                RETURNING *
+            ), switched AS (
+                INSERT INTO feature_states (environment_id, feature_id, project_id, enabled, initial_value, percentages)
+                SELECT @EnvironmentId, d.id, d.project_id, @Enabled, d.default_value, percentages_of(a.options) FROM defined d, asked a
+                RETURNING *
+            ), created AS (
+                SELECT f.*, {FeatureView.State} AS after
+                FROM (SELECT {FeatureView.Here} FROM defined f JOIN switched s ON s.feature_id = f.id) f
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, after)
                 SELECT environment_id, @Actor, @RequestId, @Address, 'feature.created', 'feature', id, after FROM created
@@ -64,6 +78,7 @@ internal static class CreateFeature
                 {
                     command.Scope,
                     Name = body.Name!.Trim(),
+                    Description = body.Description?.Trim() ?? "",
                     Enabled = body.Enabled ?? false,
                     InitialValue = FeatureRules.Stored(body.InitialValue),
                     Options = FeatureRules.Stored(body.MultivariateOptions ?? []),

@@ -6,7 +6,7 @@ namespace Experiments.Api.Slices.Features;
 internal static class FeatureRoutes
 {
     private static readonly ObjectOf Feature = new(
-        "SELECT id FROM features WHERE id = @Id AND environment_id = @EnvironmentId AND deleted_at IS NULL",
+        "SELECT id FROM environment_features WHERE id = @Id AND environment_id = @EnvironmentId AND deleted_at IS NULL",
         Problem.NoFeature
     );
 

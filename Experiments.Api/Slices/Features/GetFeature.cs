@@ -21,7 +21,7 @@ internal static class GetFeature
     {
         private const string Sql = $"""
             SELECT {FeatureView.Columns}
-            FROM features f
+            FROM environment_features f
             WHERE f.id = @Id AND f.environment_id = @EnvironmentId AND f.deleted_at IS NULL
             """;
 

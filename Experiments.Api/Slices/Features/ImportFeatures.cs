@@ -40,12 +40,15 @@ internal static class ImportFeatures
         // change this is refused.
         private const string Sql = $"""
             WITH turn AS MATERIALIZED (
-                SELECT pg_advisory_xact_lock(hashtextextended('import', @EnvironmentId))
+                SELECT pg_advisory_xact_lock(hashtextextended('import', project_id)) FROM environments WHERE id = @EnvironmentId
+            ), named AS (
+                SELECT f.id FROM features f JOIN environments e ON e.project_id = f.project_id
+                WHERE (SELECT count(*) FROM turn) >= 0 AND e.id = @EnvironmentId AND f.deleted_at IS NULL
+                    AND folded(f.name) IN (SELECT folded(g->>'name') FROM jsonb_array_elements(@Features::jsonb) AS g)
+                ORDER BY f.id FOR NO KEY UPDATE OF f
             )
-            SELECT id FROM features
-            WHERE (SELECT count(*) FROM turn) >= 0 AND environment_id = @EnvironmentId AND deleted_at IS NULL
-                AND lower(name) IN (SELECT lower(g->>'name') FROM jsonb_array_elements(@Features::jsonb) AS g)
-            ORDER BY id FOR UPDATE OF features;
+            SELECT s.feature_id FROM feature_states s WHERE s.feature_id IN (SELECT id FROM named)
+            ORDER BY s.environment_id, s.feature_id FOR UPDATE;
 
             WITH given AS MATERIALIZED (
                 SELECT g->>'name' AS name, (g->>'enabled')::boolean AS enabled, NULLIF(g->'initial_value', 'null') AS initial_value,
@@ -53,51 +56,78 @@ internal static class ImportFeatures
                 FROM jsonb_array_elements(@Features::jsonb) WITH ORDINALITY AS t(g, ordinal)
             ), wanted AS MATERIALIZED (
                 SELECT g.name AS given_name, g.enabled AS to_enabled, g.initial_value AS to_value,
-                    options_of(g.options, COALESCE(f.multivariate_options, '[]')) AS to_options, g.ordinal, f.*,
-                       {FeatureView.State} AS state
+                    options_of(g.options, COALESCE(f.multivariate_options, '[]')) AS to_list, g.ordinal, f.*, {FeatureView.State} AS state
                 FROM given g
-                LEFT JOIN features f ON f.environment_id = @EnvironmentId AND f.deleted_at IS NULL AND lower(f.name) = lower(g.name)
+                LEFT JOIN environment_features f
+                    ON f.environment_id = @EnvironmentId AND f.deleted_at IS NULL AND folded(f.name) = folded(g.name)
             ), judged AS MATERIALIZED (
-                SELECT w.*, (w.enabled, w.initial_value, w.multivariate_options) IS NOT DISTINCT
-                FROM (w.to_enabled, w.to_value, w.to_options) AS same,
+                SELECT w.*, options_alone(w.to_list) AS to_options, percentages_of(w.to_list) AS to_percentages,
+                       w.options <> options_alone(w.to_list) AS redefined,
+                       (w.enabled, w.initial_value, w.multivariate_options) IS NOT DISTINCT FROM (w.to_enabled, w.to_value, w.to_list)
+                           AS same,
                        EXISTS (SELECT FROM experiments e WHERE e.feature_id = w.id AND e.status <> 'completed' AND e.deleted_at IS NULL
-                               AND (w.to_options = '[]' OR (e.status <> 'created' AND (w.initial_value, w.multivariate_options) IS DISTINCT
-                                   FROM (w.to_value, w.to_options)))) AS locked
+                           AND (w.to_list = '[]' OR (e.status <> 'created' AND (w.options <> options_alone(w.to_list)
+                               OR (e.environment_id = @EnvironmentId
+                                   AND (w.initial_value, w.percentages) IS DISTINCT FROM (w.to_value, percentages_of(w.to_list)))))))
+                           AS locked
                 FROM wanted w
             ), refused AS (
                 SELECT given_name, ordinal FROM judged WHERE locked AND NOT same
+            ), verdict AS (
+                SELECT COALESCE(bool_or(redefined), false) AND NOT @MayDefine AS forbidden, EXISTS (SELECT FROM refused) AS is_refused
+                FROM judged
+            ), {FeatureView.Project}, made AS (
+                INSERT INTO features (project_id, name, options, default_value)
+                SELECT p.id, given_name, to_options, to_value FROM judged j, project p, verdict v
+                WHERE j.id IS NULL AND NOT v.is_refused AND NOT v.forbidden ORDER BY ordinal
+                RETURNING *
+            ), made_here AS (
+                INSERT INTO feature_states (environment_id, feature_id, project_id, enabled, initial_value, percentages)
+                SELECT @EnvironmentId, m.id, m.project_id, j.to_enabled, j.to_value, j.to_percentages
+                FROM made m JOIN judged j ON j.given_name = m.name
+                RETURNING *
             ), created AS (
-                INSERT INTO features AS f (environment_id, name, enabled, initial_value, multivariate_options)
-                SELECT @EnvironmentId, given_name, to_enabled, to_value, to_options FROM judged
-                WHERE id IS NULL AND NOT EXISTS (SELECT FROM refused) ORDER BY ordinal
-                RETURNING f.*, {FeatureView.State} AS after
-            ), changed AS (
-                UPDATE features f SET enabled = j.to_enabled, initial_value = j.to_value, multivariate_options = j.to_options,
-                    version = f.version + 1, updated_at = GREATEST(clock_timestamp(), f.updated_at)
-                FROM judged j WHERE f.id = j.id AND NOT j.same AND NOT EXISTS (SELECT FROM refused)
-                RETURNING f.*, j.state AS before, {FeatureView.State} AS after
+                SELECT f.id, {FeatureView.State} AS after
+                FROM (SELECT {FeatureView.Here} FROM made f JOIN made_here s ON s.feature_id = f.id) f
+            ), defined AS (
+                UPDATE features f SET options = j.to_options, version = f.version + 1,
+                    updated_at = GREATEST(clock_timestamp(), f.updated_at)
+                FROM judged j, verdict v WHERE f.id = j.id AND j.redefined AND NOT v.is_refused AND NOT v.forbidden
+                RETURNING f.*
+            ), switched AS (
+                UPDATE feature_states s SET enabled = j.to_enabled, initial_value = j.to_value, percentages = j.to_percentages,
+                    version = s.version + 1, updated_at = GREATEST(clock_timestamp(), s.updated_at)
+                FROM judged j, verdict v
+                WHERE s.environment_id = @EnvironmentId AND s.feature_id = j.id AND NOT v.is_refused AND NOT v.forbidden
+                  AND (s.enabled, s.initial_value, s.percentages) IS DISTINCT FROM (j.to_enabled, j.to_value, j.to_percentages)
+                RETURNING s.*
+            ), {FeatureView.Served}, changed AS (
+                SELECT f.*, j.state AS before FROM served f JOIN judged j ON j.id = f.id
             ), draft AS (
-                SELECT e.id, c.initial_value, c.multivariate_options, c.updated_at, {ExperimentView.State} AS state
-                FROM experiments e JOIN changed c ON c.id = e.feature_id
+                SELECT e.id, e.environment_id, f.updated_at, {ExperimentView.State} AS state,
+                    follow(e.variants, CASE WHEN e.environment_id = @EnvironmentId THEN f.initial_value ELSE s.initial_value END, f.options)
+                        AS to_variants
+                FROM experiments e
+                JOIN served f ON f.id = e.feature_id
+                JOIN feature_states s ON s.environment_id = e.environment_id AND s.feature_id = e.feature_id
                 WHERE e.status = 'created' AND e.deleted_at IS NULL
-                    AND follow(e.variants, c.initial_value, c.multivariate_options) <> e.variants
             ), followed AS (
-                UPDATE experiments e SET variants = follow(e.variants, d.initial_value, d.multivariate_options), version = e.version + 1,
-                    updated_at = d.updated_at
-                FROM draft d WHERE e.id = d.id
-                RETURNING e.id, d.state AS before, {ExperimentView.State} AS after
+                UPDATE experiments e SET variants = d.to_variants, version = e.version + 1, updated_at = d.updated_at
+                FROM draft d WHERE e.id = d.id AND e.variants <> d.to_variants
+                RETURNING e.id, e.environment_id, d.state AS before, {ExperimentView.State} AS after
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before, after)
                 SELECT @EnvironmentId, @Actor, @RequestId, @Address, 'feature.created', 'feature', id, NULL::jsonb, after FROM created
                 UNION ALL
-                SELECT @EnvironmentId, @Actor, @RequestId, @Address, 'feature.updated', 'feature', id, before, after FROM changed
+                SELECT @EnvironmentId, @Actor, @RequestId, @Address, 'feature.updated', 'feature', id, before, state FROM changed
                 UNION ALL
-                SELECT @EnvironmentId, @Actor, @RequestId, @Address, 'experiment.updated', 'experiment', id, before, after FROM followed
+                SELECT environment_id, @Actor, @RequestId, @Address, 'experiment.updated', 'experiment', id, before, after FROM followed
             )
-            SELECT ARRAY(SELECT given_name FROM refused ORDER BY ordinal) AS refused,
+            SELECT v.forbidden, ARRAY(SELECT given_name FROM refused ORDER BY ordinal) AS refused,
                    ARRAY(SELECT given_name FROM judged WHERE id IS NULL ORDER BY ordinal) AS created,
                    ARRAY(SELECT given_name FROM judged WHERE id IS NOT NULL AND NOT same ORDER BY ordinal) AS updated,
                    ARRAY(SELECT given_name FROM judged WHERE same ORDER BY ordinal) AS unchanged
+            FROM verdict v
             """;
 
         public async Task<Result<Report>> Handle(Command command, CancellationToken cancellationToken)
@@ -114,16 +144,19 @@ internal static class ImportFeatures
                 cancellationToken
             );
 
-            return row!.Refused.Length > 0
-                ? new ProblemResult(
-                    Problem.ImportRefused,
-                    $"Nothing was imported. Experiments that are not completed stand on: {string.Join(", ", row.Refused)}."
-                )
+            return row!.Forbidden ? FeatureView.NotDefined
+                : row.Refused.Length > 0
+                    ? new ProblemResult(
+                        Problem.ImportRefused,
+                        $"Nothing was imported. Experiments that are not completed stand on: {string.Join(", ", row.Refused)}."
+                    )
                 : new Report(row.Created, row.Updated, row.Unchanged);
         }
 
         private sealed record Row
         {
+            public bool Forbidden { get; init; }
+
             public string[] Refused { get; init; } = [];
 
             public string[] Created { get; init; } = [];

@@ -33,14 +33,14 @@ internal static class ListFeatures
         private const string Sql = $"""
             WITH found AS MATERIALIZED (
                 SELECT f.id, f.created_at
-                FROM features f
+                FROM environment_features f
                 WHERE f.environment_id = @EnvironmentId AND f.deleted_at IS NULL AND (@Pattern::text IS NULL OR f.name ILIKE @Pattern)
             ), page AS (
                 SELECT id FROM found ORDER BY created_at DESC, id DESC LIMIT @Limit OFFSET @Offset
             )
             SELECT total.count, {FeatureView.Columns}
             FROM (SELECT count(*) FROM found) total
-            LEFT JOIN (page p JOIN features f ON f.id = p.id) ON true
+            LEFT JOIN (page p JOIN environment_features f ON f.id = p.id AND f.environment_id = @EnvironmentId) ON true
             ORDER BY f.created_at DESC, f.id DESC
             """;
 

@@ -9,7 +9,8 @@ using MediatR;
 namespace Experiments.Api.Slices.Features;
 
 /// <summary>
-/// Changes a feature. A draft experiment on it follows the change. Once an experiment has started, only 'enabled' may change.
+/// Changes a feature: its name and options in all environments of the project, and what it serves in this one. Drafts on it follow the
+/// change. Once an experiment on it has started, its name and options are fixed, and what it serves there but for 'enabled'.
 /// </summary>
 internal static class PatchFeature
 {
@@ -25,6 +26,8 @@ internal static class PatchFeature
     {
         public Optional<string> Name { get; init; }
 
+        public Optional<string> Description { get; init; }
+
         public Optional<JsonElement?> InitialValue { get; init; }
 
         public Optional<bool?> Enabled { get; init; }
@@ -39,6 +42,8 @@ internal static class PatchFeature
         public Validator()
         {
             RuleFor(c => c.Body.Name).RequiredIfPresent(255);
+            RuleFor(c => c.Body.Description).NotNullIfPresent();
+            RuleFor(c => c.Body.Description.Value).MaxCharacters(10_000).OverridePropertyName("description");
             RuleFor(c => c.Body.InitialValue.Value).FeatureValue().OverridePropertyName("initial_value");
             RuleFor(c => c.Body.Enabled).NotNullIfPresent();
             RuleFor(c => c.Body.MultivariateOptions).NotNullIfPresent();
@@ -53,49 +58,69 @@ internal static class PatchFeature
 
             WITH subject AS (
                 SELECT f.*, {FeatureView.State} AS state
-                FROM features f
+                FROM environment_features f
                 WHERE f.id = @Id AND f.environment_id = @EnvironmentId AND f.deleted_at IS NULL
+            ), asked AS MATERIALIZED (
+                SELECT COALESCE(options_of(@Options::jsonb, multivariate_options), multivariate_options) AS options FROM subject
             ), wanted AS (
-                SELECT COALESCE(@Name, name) AS name, COALESCE(@Enabled, enabled) AS enabled,
-                       CASE WHEN @SetsValue THEN @InitialValue::jsonb ELSE initial_value END AS initial_value,
-                       COALESCE(options_of(@Options::jsonb, multivariate_options), multivariate_options) AS multivariate_options
-                FROM subject
+                SELECT COALESCE(@Name, f.name) AS name, COALESCE(@Description, f.description) AS description,
+                       options_alone(a.options) AS options, percentages_of(a.options) AS percentages,
+                       COALESCE(@Enabled, f.enabled) AS enabled,
+                       CASE WHEN @SetsValue THEN @InitialValue::jsonb ELSE f.initial_value END AS initial_value
+                FROM subject f, asked a
             ), active AS (
-                SELECT e.*, {ExperimentView.State} AS state FROM experiments e JOIN subject f ON f.id = e.feature_id
+                SELECT e.*, {ExperimentView.State} AS state, s.initial_value AS value_there, n.name AS environment
+                FROM experiments e
+                JOIN subject f ON f.id = e.feature_id
+                JOIN feature_states s ON s.environment_id = e.environment_id AND s.feature_id = e.feature_id
+                JOIN environments n ON n.id = e.environment_id
                 WHERE e.status <> 'completed' AND e.deleted_at IS NULL
             ), verdict AS (
                 SELECT COALESCE({FeatureView.Tag} <> ALL (@IfMatch::text[]), false) AS stale,
-                       (f.name, f.initial_value, f.multivariate_options) IS DISTINCT FROM (w.name, w.initial_value, w.multivariate_options)
-                           AND EXISTS (SELECT FROM active WHERE status <> 'created') AS locked,
-                       w.multivariate_options = '[]' AND EXISTS (SELECT FROM active) AS in_use,
-                       EXISTS (SELECT FROM features o WHERE o.environment_id = @EnvironmentId AND o.deleted_at IS NULL
-                                 AND o.id <> f.id AND lower(o.name) = lower(w.name)) AS taken
+                       (f.name, f.description, f.options) <> (w.name, w.description, w.options) AND NOT @MayDefine AS forbidden,
+                       ARRAY(SELECT a.environment FROM active a
+                           WHERE a.status <> 'created' AND ((f.name, f.options) <> (w.name, w.options) OR (a.environment_id = @EnvironmentId
+                               AND (f.initial_value, f.percentages) IS DISTINCT FROM (w.initial_value, w.percentages)))
+                           ORDER BY a.environment_id) AS locked_in,
+                       ARRAY(SELECT a.environment FROM active a WHERE w.options = '[]' ORDER BY a.environment_id) AS used_in,
+                       EXISTS (SELECT FROM features o WHERE o.project_id = f.project_id AND o.deleted_at IS NULL
+                                 AND o.id <> f.id AND folded(o.name) = folded(w.name)) AS taken
                 FROM subject f, wanted w
-            ), changed AS (
-                UPDATE features f SET
-                    name = w.name, enabled = w.enabled, initial_value = w.initial_value, multivariate_options = w.multivariate_options,
-                    version = s.version + 1, updated_at = GREATEST(clock_timestamp(), s.updated_at)
+            ), allowed AS (
+                SELECT w.*, s.id, GREATEST(clock_timestamp(), s.updated_at) AS at
                 FROM subject s, wanted w, verdict v
-                WHERE f.id = s.id AND NOT v.stale AND NOT v.locked AND NOT v.in_use AND NOT v.taken
-                  AND (s.name, s.enabled, s.initial_value, s.multivariate_options)
-                      IS DISTINCT FROM (w.name, w.enabled, w.initial_value, w.multivariate_options)
-                RETURNING f.*, {FeatureView.State} AS state
-            ), followed AS (
-                UPDATE experiments e SET
-                    variants = follow(a.variants, c.initial_value, c.multivariate_options), version = e.version + 1,
-                        updated_at = c.updated_at
-                FROM active a, changed c
-                WHERE e.id = a.id AND a.status = 'created' AND follow(a.variants, c.initial_value, c.multivariate_options) <> a.variants
-                RETURNING e.id, a.state AS before, {ExperimentView.State} AS after
+                WHERE NOT v.stale AND NOT v.forbidden AND NOT v.taken AND cardinality(v.locked_in) + cardinality(v.used_in) = 0
+            ), defined AS (
+                UPDATE features f SET name = a.name, description = a.description, options = a.options, version = f.version + 1,
+                    updated_at = a.at
+                FROM allowed a
+                WHERE f.id = a.id AND (f.name, f.description, f.options) <> (a.name, a.description, a.options)
+                RETURNING f.*
+            ), switched AS (
+                UPDATE feature_states s SET enabled = a.enabled, initial_value = a.initial_value, percentages = a.percentages,
+                    version = s.version + 1, updated_at = a.at
+                FROM allowed a
+                WHERE s.environment_id = @EnvironmentId AND s.feature_id = a.id
+                  AND (s.enabled, s.initial_value, s.percentages) IS DISTINCT FROM (a.enabled, a.initial_value, a.percentages)
+                RETURNING s.*
+            ), {FeatureView.Served}, followed AS (
+                UPDATE experiments e SET variants = d.variants, version = e.version + 1, updated_at = d.updated_at
+                FROM (
+                    SELECT a.id, a.state, f.updated_at, follow(a.variants,
+                        CASE WHEN a.environment_id = @EnvironmentId THEN f.initial_value ELSE a.value_there END, f.options) AS variants
+                    FROM active a, served f WHERE a.status = 'created'
+                ) d
+                WHERE e.id = d.id AND e.variants <> d.variants
+                RETURNING e.id, e.environment_id, d.state AS before, {ExperimentView.State} AS after
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before, after)
                 SELECT @EnvironmentId, @Actor, @RequestId, @Address,
-                       'feature.updated', 'feature', c.id, s.state, c.state FROM changed c, subject s
+                       'feature.updated', 'feature', c.id, s.state, c.state FROM served c, subject s
                 UNION ALL
-                SELECT @EnvironmentId, @Actor, @RequestId, @Address, 'experiment.updated', 'experiment', id, before, after FROM followed
+                SELECT environment_id, @Actor, @RequestId, @Address, 'experiment.updated', 'experiment', id, before, after FROM followed
             )
             SELECT v.*, {FeatureView.Columns}
-            FROM verdict v, (SELECT * FROM changed UNION ALL SELECT * FROM subject WHERE NOT EXISTS (SELECT FROM changed)) f
+            FROM verdict v, (SELECT * FROM served UNION ALL SELECT * FROM subject WHERE NOT EXISTS (SELECT FROM served)) f
             """;
 
         public async Task<Result<FeatureView>> Handle(Command command, CancellationToken cancellationToken)
@@ -108,6 +133,8 @@ internal static class PatchFeature
                     command.Id,
                     command.Scope,
                     Name = body.Name.Value?.Trim(),
+                    Description = body.Description.Value?.Trim(),
+                    Everywhere = body.Name.IsPresent || body.MultivariateOptions.IsPresent,
                     Enabled = body.Enabled.Value,
                     SetsValue = body.InitialValue.IsPresent,
                     InitialValue = FeatureRules.Stored(body.InitialValue.Value),
@@ -120,8 +147,9 @@ internal static class PatchFeature
             {
                 null => Problem.NoFeature,
                 { Stale: true } => Problem.Stale,
-                { Locked: true } => Problem.FeatureLocked,
-                { InUse: true } => Problem.FeatureInUse,
+                { Forbidden: true } => FeatureView.NotDefined,
+                { LockedIn: [_, ..] } => FeatureView.Elsewhere(Problem.FeatureLocked, row.LockedIn),
+                { UsedIn: [_, ..] } => FeatureView.Elsewhere(Problem.FeatureInUse, row.UsedIn),
                 { Taken: true } => Problem.FeatureNameTaken,
                 _ => row,
             };
@@ -131,9 +159,11 @@ internal static class PatchFeature
         {
             public bool Stale { get; init; }
 
-            public bool Locked { get; init; }
+            public bool Forbidden { get; init; }
 
-            public bool InUse { get; init; }
+            public string[] LockedIn { get; init; } = [];
+
+            public string[] UsedIn { get; init; } = [];
 
             public bool Taken { get; init; }
         }

@@ -41,10 +41,10 @@ internal record HoldoutView : ITagged, IIdentified
     /// </summary>
     public const string Lock = """
         WITH standing AS (
-            SELECT f.id FROM features f
-            WHERE f.id IN (SELECT e.feature_id FROM experiments e
+            SELECT s.feature_id FROM feature_states s
+            WHERE s.environment_id = @EnvironmentId AND s.feature_id IN (SELECT e.feature_id FROM experiments e
                 WHERE e.holdout_id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL)
-            ORDER BY f.id FOR NO KEY UPDATE
+            ORDER BY s.feature_id FOR NO KEY UPDATE
         )
         SELECT id FROM holdouts WHERE id = @Id AND environment_id = @EnvironmentId AND (SELECT count(*) FROM standing) >= 0 FOR UPDATE;
         """;

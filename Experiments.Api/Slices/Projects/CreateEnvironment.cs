@@ -35,7 +35,7 @@ internal static class CreateEnvironment
         private const string Sql = $"""
             WITH created AS (
                 INSERT INTO environments (project_id, name, key)
-                SELECT id, @Name, @Key FROM (SELECT id FROM projects WHERE id = @ProjectId AND deleted_at IS NULL FOR SHARE) p
+                SELECT id, @Name, @Key FROM (SELECT id FROM projects WHERE id = @ProjectId AND deleted_at IS NULL FOR NO KEY UPDATE) p
                 ON CONFLICT (project_id, name) WHERE deleted_at IS NULL DO NOTHING
                 RETURNING *
             ), logged AS (
