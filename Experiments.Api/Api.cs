@@ -1,4 +1,5 @@
 using Experiments.Api.Platform.Access;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Slices.Admins;
 using Experiments.Api.Slices.ApiKeys;
 using Experiments.Api.Slices.Audit;
@@ -10,6 +11,7 @@ using Experiments.Api.Slices.Features;
 using Experiments.Api.Slices.Flags;
 using Experiments.Api.Slices.Holdouts;
 using Experiments.Api.Slices.Identities;
+using Experiments.Api.Slices.Me;
 using Experiments.Api.Slices.Metrics;
 using Experiments.Api.Slices.Projects;
 
@@ -20,7 +22,8 @@ internal static class Api
 {
     public static void MapApi(this IEndpointRouteBuilder app)
     {
-        var api = app.MapGroup("/api/v1");
+        var api = app.MapGroup("/api/v1").RequireManagementCors();
+        GetMe.Map(api);
         api.MapProjects();
         api.MapCalculators();
 

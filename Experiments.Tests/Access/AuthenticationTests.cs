@@ -21,7 +21,7 @@ public class AuthenticationTests(TestService service) : IClassFixture<TestServic
                 "/api/v1/projects/",
                 "/api/v1/environments/any/experiments/",
                 "/api/v1/environments/any/experiments/abc/",
-                "/api/v1/nothing",
+                "/api/v1/me/",
             }
         )
         {

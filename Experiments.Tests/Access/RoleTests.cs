@@ -87,7 +87,7 @@ public class RoleTests(TestService service) : IClassFixture<TestService>
         (await carol.Get($"/api/v1/projects/{given.ProjectId}/environments/")).Must(200);
         (await carol.Post($"/api/v1/projects/{given.ProjectId}/environments/", new { name = "staging" })).MustBe(403, "access.role");
         (await carol.Get($"/api/v1/projects/{given.ProjectId}/admins/")).MustBe(403, "access.role");
-        (await carol.Get("/api/v1/projects/")).MustBe(403, "access.denied");
+        (await carol.Post("/api/v1/projects/", new { name = "p", organisation = "o" })).MustBe(403, "access.denied");
         (await given.Admin.Post($"{given.Root}/admins/", new { subject = "dave", role = "owner" })).MustName("role");
     }
 

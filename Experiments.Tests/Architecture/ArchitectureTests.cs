@@ -18,10 +18,16 @@ public class ArchitectureTests
     // Not below an environment, each with its reason: the list of tenants itself, and what is checked by the policy of a project.
     private static readonly string[] OutsideOfEnvironments =
     [
+        "GetMe",
         "ListProjects",
+        "GetProject",
+        "PatchProject",
+        "GetEnvironment",
         "CreateProject",
         "DeleteProject",
         "ListEnvironments",
+        "ListProjectFeatures",
+        "GetProjectFeature",
         "CreateEnvironment",
         "RenameEnvironment",
         "RotateEnvironmentKey",

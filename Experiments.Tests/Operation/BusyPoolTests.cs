@@ -44,7 +44,7 @@ public class BusyPoolTests(TestCluster cluster)
         await using var source = NpgsqlDataSource.Create(database);
         await using var connection = await source.OpenConnectionAsync();
         await using var transaction = await connection.BeginTransactionAsync();
-        await using var command = new NpgsqlCommand("SELECT id FROM features FOR NO KEY UPDATE", connection, transaction);
+        await using var command = new NpgsqlCommand("SELECT feature_id FROM feature_states FOR NO KEY UPDATE", connection, transaction);
         await command.ExecuteNonQueryAsync();
 
         var waiting = Enumerable.Range(0, 20).Select(_ => admin.Post(start)).ToList();

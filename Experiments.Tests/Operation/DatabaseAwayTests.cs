@@ -4,7 +4,8 @@ namespace Experiments.Tests.Operation;
 
 public sealed class DatabaseAwayTests : DatabaseOfItsOwn
 {
-    [Fact]
+    [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
     public async Task A_database_that_is_killed_is_503_until_it_is_back_and_nothing_acknowledged_is_lost()
     {
         var before = (await Admin.Post("/api/v1/projects/", new { name = "kept", organisation = "o" })).Must(201);

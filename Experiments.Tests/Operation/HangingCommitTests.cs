@@ -4,7 +4,8 @@ namespace Experiments.Tests.Operation;
 
 public class HangingCommitTests(TestCluster cluster)
 {
-    [Theory]
+    [Theory(Explicit = true)]
+    [Trait("speed", "slow")]
     [InlineData("COMMIT")]
     [InlineData("BEGIN")]
     [InlineData("INSERT INTO idempotency_keys")]

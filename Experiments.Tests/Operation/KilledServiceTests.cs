@@ -8,7 +8,8 @@ public class KilledServiceTests(SharedService service) : IClassFixture<SharedSer
     private const int Batches = 60;
     private const int Size = 100;
 
-    [Fact]
+    [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
     public async Task A_service_that_is_killed_while_events_come_in_loses_none_that_it_acknowledged_and_counts_none_twice()
     {
         var given = await Given.AnEnvironment(service);

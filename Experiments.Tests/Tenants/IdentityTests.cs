@@ -32,7 +32,8 @@ public class IdentityTests(SharedService service) : IClassFixture<SharedService>
         (await given.Admin.Post($"{given.Root}/identities/export/", new { identifier = "" })).MustName("identifier");
     }
 
-    [Fact]
+    [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
     public async Task The_command_line_exports_and_erases_as_well()
     {
         var (given, _) = await Running();

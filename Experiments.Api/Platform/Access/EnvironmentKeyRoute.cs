@@ -7,4 +7,18 @@ internal sealed record EnvironmentKeyRoute
 
     /// <summary>Whether the request has come to such a route.</summary>
     public static bool IsFor(HttpContext http) => http.GetEndpoint()?.Metadata.GetMetadata<EnvironmentKeyRoute>() is not null;
+
+    /// <summary>Whether a path that does not exist is where such routes are, so that an application may have meant one.</summary>
+    public static bool Covers(PathString path) => Places.Any(place => path.StartsWithSegments(place));
+
+    private static readonly PathString[] Places =
+    [
+        "/api/v1/flags",
+        "/api/v1/identities",
+        "/api/v1/web-experiments",
+        "/api/v1/environment-document",
+        "/api/v1/traits",
+        "/ofrep",
+        "/v1",
+    ];
 }

@@ -23,6 +23,7 @@ internal static class HttpSetup
         services.AddSingleton(TimeProvider.System);
         services.AddScoped<Idempotency>();
         services.AddSingleton<CallerLimiter>();
+        services.AddManagementCors();
         services.AddRequestTimeouts();
         services
             .AddOptions<RequestTimeoutOptions>()
@@ -42,6 +43,7 @@ internal static class HttpSetup
     {
         app.UseMiddleware<ProblemHandlingMiddleware>();
         app.UseRouting();
+        app.Use((http, next) => UnservedRoute.Is(http) ? UnservedRoute.Answer(http) : next(http));
         // Serving routes check the environment key themselves and never wait, so they skip the rest of the pipeline.
         app.UseWhen(
             EnvironmentKeyRoute.IsFor,
@@ -51,6 +53,7 @@ internal static class HttpSetup
                 served.Run(http => http.GetEndpoint()!.RequestDelegate!(http));
             }
         );
+        app.UseManagementCors();
         app.UseRequestTimeouts();
         app.UseRememberedAccess();
         app.UseAuthentication();

@@ -51,12 +51,27 @@ internal static class ManagementRoutes
                             return;
                         }
 
+                        if (http.Request.Query.Count > 0 && Unknown(http) is { } unknown)
+                        {
+                            await BufferedResponse
+                                .Of(ProblemResult.Field(unknown, "This endpoint has no such parameter."))
+                                .ExecuteAsync(http);
+                            return;
+                        }
+
                         using var turn = await limiter.Turn(http);
                         await (await handler(new RequestContext(http))).ExecuteAsync(http);
                     }
                 )
                 .WithMetadata(Described),
         ]);
+    }
+
+    // The first parameter of the query that the operation does not have.
+    private static string? Unknown(HttpContext http)
+    {
+        var known = http.GetEndpoint()!.Metadata.GetOrderedMetadata<Documentation.Parameter>();
+        return http.Request.Query.Keys.FirstOrDefault(name => !known.Any(parameter => parameter.Name == name));
     }
 
     private static Task<IResult> Describe() => throw new NotSupportedException();

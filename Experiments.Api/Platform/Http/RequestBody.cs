@@ -36,6 +36,8 @@ internal static class RequestBody
             return Problem.WrongMediaType;
         }
 
+        // What has waited for its turn until the deadline has not waited for its body.
+        ct.ThrowIfCancellationRequested();
         try
         {
             // The buffer grows with the bytes received, not with the declared length.

@@ -36,6 +36,12 @@ internal static class SettingsSetup
                 "Events:Retention must be from 1 day to 100 years, for example 400.00:00:00."
             );
         services
+            .Bind<CorsOrigins>(CorsOrigins.Section)
+            .Validate(
+                options => options.List.All(CorsOrigins.IsOrigin),
+                "Cors:Origins must be origins separated by commas, for example https://experiments.example,https://admin.example:8443."
+            );
+        services
             .Bind<AuditOptions>(AuditOptions.Section)
             .Validate(
                 options => options.Retention is not { } kept || (kept >= TimeSpan.FromDays(1) && kept <= TimeSpan.FromDays(36_500)),

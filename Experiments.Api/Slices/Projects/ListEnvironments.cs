@@ -1,4 +1,5 @@
 using Experiments.Api.Platform;
+using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
 using FluentValidation;
@@ -6,17 +7,17 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Projects;
 
-/// <summary>Lists the environments of a project, newest first, with their keys.</summary>
+/// <summary>Lists the environments of a project that the caller has a role in, newest first, with their keys.</summary>
 internal static class ListEnvironments
 {
-    public static void Map(RouteGroupBuilder project) =>
-        project
-            .MapGet("/environments", context => context.Get(new Query(context.Id, context.Page, context.Address)))
-            .WithOperation("listEnvironments", "List the environments of a project, newest first")
+    public static void Map(RouteGroupBuilder projects) =>
+        projects
+            .MapGet("/{id}/environments", context => context.Get(new Query(context.Actor, context.Id, context.Page, context.Address)))
+            .WithOperation("listEnvironments", "List the environments of a project that I may see, newest first")
             .HasPaging()
             .Returns<Listing<EnvironmentView>>();
 
-    internal sealed record Query(long ProjectId, Page Page, Uri Address) : IRequest<Result<Listing<EnvironmentView>>>, IPaged;
+    internal sealed record Query(Actor Actor, long ProjectId, Page Page, Uri Address) : IRequest<Result<Listing<EnvironmentView>>>, IPaged;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
@@ -26,11 +27,13 @@ internal static class ListEnvironments
     internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Listing<EnvironmentView>>>
     {
         private const string Sql = $"""
-            SELECT total.count, {EnvironmentView.Columns}
-            FROM (SELECT count(*) FROM environments WHERE project_id = @ProjectId AND deleted_at IS NULL) total
-            LEFT JOIN (
-                SELECT * FROM environments WHERE project_id = @ProjectId AND deleted_at IS NULL ORDER BY id DESC LIMIT @Limit OFFSET @Offset
-            ) e ON true
+            WITH {Grants.Sql}, visible AS (
+                SELECT e.* FROM environments e WHERE e.project_id = @ProjectId AND e.deleted_at IS NULL AND {Grants.InEnvironment}
+            )
+            SELECT total.count, EXISTS (SELECT FROM projects p WHERE p.id = @ProjectId AND p.deleted_at IS NULL AND {Grants.InProject})
+                AS is_in_project, {EnvironmentView.Columns}
+            FROM (SELECT count(*) FROM visible) total
+            LEFT JOIN (SELECT * FROM visible ORDER BY id DESC LIMIT @Limit OFFSET @Offset) e ON true
             ORDER BY e.id DESC
             """;
 
@@ -40,18 +43,24 @@ internal static class ListEnvironments
                 Sql,
                 new
                 {
+                    Grants = Grants.Of(query.Actor),
                     query.ProjectId,
                     query.Page.Limit,
                     query.Page.Offset,
                 },
                 cancellationToken
             );
-            return query.Page.Of<EnvironmentView>(query.Address, rows[0].Count, [.. rows.Where(row => row.Id > 0)]);
+            // Whoever may see nothing of it is not told whether it exists.
+            return rows[0] is { Count: 0, IsInProject: false }
+                ? Problem.Forbidden
+                : query.Page.Of<EnvironmentView>(query.Address, rows[0].Count, [.. rows.Where(row => row.Id > 0)]);
         }
 
         private sealed record Row : EnvironmentView
         {
             public long Count { get; init; }
+
+            public bool IsInProject { get; init; }
         }
     }
 }

@@ -2,6 +2,7 @@ using Experiments.Api.Platform.Access;
 using Experiments.Api.Slices.Admins;
 using Experiments.Api.Slices.ApiKeys;
 using Experiments.Api.Slices.Audit;
+using Experiments.Api.Slices.Features;
 
 namespace Experiments.Api.Slices.Projects;
 
@@ -15,13 +16,21 @@ internal static class ProjectRoutes
         ListAudit.Map(instance.MapGroup("").RequireRole(Role.Admin), "Instance");
 
         var projects = api.MapGroup("/projects").WithTags("Projects").RequireAuthorization(Policies.InstanceAdmin);
-        ListProjects.Map(projects);
         CreateProject.Map(projects.MapGroup("").RequireRole(Role.Admin));
 
+        // Each answers with what its caller may see.
+        var visible = api.MapGroup("/projects").WithTags("Projects").RequireAuthorization(Policies.AnyCaller);
+        ListProjects.Map(visible);
+        GetProject.Map(visible);
+        ListEnvironments.Map(visible);
+        GetEnvironment.Map(visible);
+
         var project = api.MapGroup("/projects/{id}").WithTags("Projects").RequireAuthorization(Policies.ProjectAdmin);
-        ListEnvironments.Map(project);
+        ListProjectFeatures.Map(project);
+        GetProjectFeature.Map(project);
         var administered = project.MapGroup("").RequireRole(Role.Admin);
         CreateEnvironment.Map(administered);
+        PatchProject.Map(administered);
         DeleteProject.Map(administered);
         var environments = administered.MapGroup("/environments");
         RenameEnvironment.Map(environments);
