@@ -406,7 +406,8 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
         (await service.Query<bool>("SELECT deleted_at IS NOT NULL FROM features WHERE id = @gone", new { gone })).ShouldBeTrue();
     }
 
-    [Fact]
+    [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
     public async Task The_command_imports_a_file_into_the_environment_that_it_is_told()
     {
         var given = await Given.AnEnvironment(service);

@@ -107,7 +107,8 @@ public class CommandTests(TestCluster cluster)
         (await CommandLine.Run(database, "migrate")).ShouldBe((0, $"{Newest}", ""));
     }
 
-    [Fact]
+    [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
     public async Task A_key_from_the_command_line_opens_the_instance()
     {
         var database = await cluster.NewDatabase();
@@ -131,7 +132,8 @@ public class CommandTests(TestCluster cluster)
         ).ShouldBe(1);
     }
 
-    [Theory]
+    [Theory(Explicit = true)]
+    [Trait("speed", "slow")]
     [InlineData]
     [InlineData("--from-events")]
     public async Task Recompute_corrects_what_differs_and_says_how_much(params string[] options)
