@@ -137,6 +137,7 @@ CREATE TABLE features (
 );
 CREATE UNIQUE INDEX features_name ON features USING btree (project_id, folded(name)) WHERE (deleted_at IS NULL);
 CREATE TRIGGER features_are_served AFTER UPDATE ON features FOR EACH ROW EXECUTE FUNCTION announce_feature();
+CREATE TRIGGER features_drop_percentages AFTER UPDATE OF options ON features FOR EACH ROW WHEN ((old.options <> new.options)) EXECUTE FUNCTION drop_percentages();
 CREATE TRIGGER features_have_states AFTER INSERT ON features FOR EACH ROW EXECUTE FUNCTION state_everywhere();
 
 -- What each feature serves in each environment of its project. Whoever changes an experiment on it locks this row; whoever changes its name or options locks the rows of all environments.
@@ -697,6 +698,16 @@ BEGIN
             RETURN NEXT name;
         END IF;
     END LOOP;
+END $function$;
+
+CREATE OR REPLACE FUNCTION drop_percentages()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    UPDATE feature_states s SET percentages = percentages_of(options_here(NEW.options, s.percentages))
+    WHERE s.feature_id = NEW.id AND s.percentages <> percentages_of(options_here(NEW.options, s.percentages));
+    RETURN NULL;
 END $function$;
 
 CREATE OR REPLACE FUNCTION expected_direction_of(direction text, role text)

@@ -189,6 +189,15 @@ public sealed class CreateFeatures : TableMigration
                 PERFORM announce_change(environment_id) FROM feature_states WHERE feature_id = NEW.id;
                 RETURN NULL;
             END $$;
+            -- Options that are gone have no percentages anywhere.
+            CREATE FUNCTION drop_percentages() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                UPDATE feature_states s SET percentages = percentages_of(options_here(NEW.options, s.percentages))
+                WHERE s.feature_id = NEW.id AND s.percentages <> percentages_of(options_here(NEW.options, s.percentages));
+                RETURN NULL;
+            END $$;
+            CREATE TRIGGER features_drop_percentages AFTER UPDATE OF options ON features
+                FOR EACH ROW WHEN (OLD.options <> NEW.options) EXECUTE FUNCTION drop_percentages();
             CREATE TRIGGER features_are_served AFTER UPDATE ON features
                 FOR EACH ROW EXECUTE FUNCTION announce_feature();
             """
@@ -203,6 +212,7 @@ public sealed class CreateFeatures : TableMigration
             DROP FUNCTION state_everywhere();
             DROP FUNCTION state_all_features();
             DROP FUNCTION announce_feature();
+            DROP FUNCTION drop_percentages();
             DROP TRIGGER environments_are_served ON environments;
             DROP FUNCTION announce_environment();
             DROP FUNCTION announce_serving();

@@ -29,7 +29,7 @@ internal sealed class SnapshotReader(DatabaseServer database, ILogger<SnapshotRe
 
     // What had committed by the last moment is left out, however long other transactions have been running.
     private const string ChangesSql = """
-        SELECT pg_current_snapshot()::text AS moment,
+        SELECT pg_current_snapshot()::text AS moment, clock_timestamp() AS now,
                COALESCE(pg_snapshot_xmax(pg_current_snapshot()) < pg_snapshot_xmin(@since::pg_snapshot), false) AS is_earlier,
                ARRAY(
                    SELECT DISTINCT environment_id FROM serving_changes
@@ -40,8 +40,8 @@ internal sealed class SnapshotReader(DatabaseServer database, ILogger<SnapshotRe
     /// <summary>How long one reading may take.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
-    // One for the refresh, and the others for requests with keys that are not cached.
-    private readonly NpgsqlDataSource _source = DatabaseSetup.Reserved(database, "flags", 1 + Snapshots.Asking, Patience);
+    // For the refresh, and for requests with keys that are not cached: as many again may have been given up, with a statement that runs on.
+    private readonly NpgsqlDataSource _source = DatabaseSetup.Reserved(database, "flags", 2 + (2 * Snapshots.Asking), Patience);
 
     public ValueTask DisposeAsync() => _source.DisposeAsync();
 
@@ -85,6 +85,9 @@ internal sealed class SnapshotReader(DatabaseServer database, ILogger<SnapshotRe
     {
         /// <summary>Which transactions had ended when this was read, as PostgreSQL writes it.</summary>
         public string Moment { get; init; } = "";
+
+        /// <summary>What time it is for the database.</summary>
+        public DateTime Now { get; init; }
 
         /// <summary>Whether this is before the given moment, so that it is another database, restored or promoted.</summary>
         public bool IsEarlier { get; init; }

@@ -68,7 +68,6 @@ internal sealed class Snapshots(SnapshotReader reader, TimeProvider clock) : IDi
             throw new TimeoutException("Too many requests for environments that are not cached yet.");
         }
 
-        long found;
         try
         {
             // Another request may have loaded it in the meantime.
@@ -87,15 +86,25 @@ internal sealed class Snapshots(SnapshotReader reader, TimeProvider clock) : IDi
                 return null;
             }
 
-            found = _known.GetOrAdd(environmentKey, snapshot).EnvironmentId;
+            _known.TryAdd(environmentKey, snapshot);
         }
         finally
         {
             _asking.Release();
         }
 
-        // A change between that read and now was announced before this environment was known, so refresh it again.
-        await Reread([environmentKey], ct);
+        // A change between that read and now was announced before this environment was known, so refresh it again, even if nobody waits
+        // for it any more.
+        try
+        {
+            await Reread([environmentKey], CancellationToken.None);
+        }
+        catch
+        {
+            _known.TryRemove(environmentKey, out _);
+            throw;
+        }
+
         return Known(environmentKey);
     }
 
@@ -116,8 +125,7 @@ internal sealed class Snapshots(SnapshotReader reader, TimeProvider clock) : IDi
         var changes = await reader.ChangedSince(since, ct);
         var everything = since is null || changes.IsEarlier;
         var changed = changes.Environments.ToHashSet();
-        var now = clock.GetUtcNow();
-        await Reread(KeysOf(snapshot => everything || changed.Contains(snapshot.EnvironmentId) || snapshot.ExpiresAt <= now), ct);
+        await Reread(KeysOf(snapshot => everything || changed.Contains(snapshot.EnvironmentId) || snapshot.ExpiresAt <= changes.Now), ct);
         if (everything || changed.Count > 0)
         {
             _unknown.Clear();

@@ -7,7 +7,12 @@ public sealed class NodeClients : IAsyncLifetime
 {
     private static readonly string Directory = Path.Combine(Repository.Root, "Experiments.Tests", "Clients");
 
-    public async ValueTask InitializeAsync()
+    // Several classes of tests need it, at the same time.
+    private static readonly Lazy<Task> Installed = new(Install);
+
+    public async ValueTask InitializeAsync() => await Installed.Value;
+
+    private static async Task Install()
     {
         if (
             !File.Exists(Path.Combine(Directory, "node_modules", ".package-lock.json"))

@@ -118,6 +118,64 @@ public class ProjectFeatureTests(SharedService service) : IClassFixture<SharedSe
         (await Keys(production, other.Id)).ShouldBe(["control", "red"]);
     }
 
+    [Theory]
+    [InlineData("created")]
+    [InlineData("paused")]
+    public async Task Experiments_of_an_environment_that_is_deleted_hold_up_nobody(string status)
+    {
+        var production = await Given.AnEnvironment(service);
+        var staging = await production.Sibling();
+        var feature = await production.AFeature("green");
+        var left = await Experiment(staging, feature.Id);
+        if (status == "paused")
+        {
+            (await staging.Act(left.Id, "start")).Must(200);
+            (await staging.Act(left.Id, "pause")).Must(200);
+        }
+
+        var id = await service.Query<long>("SELECT id FROM environments WHERE key = @Key", new { staging.Key });
+        (await service.Admin.Delete($"/api/v1/projects/{staging.ProjectId}/environments/{id}/")).Must(204);
+
+        var draft = await Experiment(production, feature.Id);
+        var variants = new[] { new { key = "control", weight = 50 }, new { key = "red", weight = 50 } };
+        (await production.Admin.Patch($"{production.Experiments}{draft.Id}/", new { variants })).Must(200);
+        (await production.Admin.Delete($"{production.Experiments}{draft.Id}/")).Must(204);
+        (
+            await production.Admin.Patch(
+                $"{production.Features}{feature.Id}/",
+                new { name = "renamed", multivariate_options = new[] { Option("blue", "blue") } }
+            )
+        ).Must(200);
+        (await production.Admin.Delete($"{production.Features}{feature.Id}/")).Must(204);
+    }
+
+    [Fact]
+    public async Task The_share_of_an_option_that_is_gone_is_gone_everywhere_so_that_a_running_feature_can_be_switched_off()
+    {
+        var production = await Given.AnEnvironment(service);
+        var staging = await production.Sibling();
+        var feature = await production.AFeature("green");
+        var half = new[] { Option("green", "green", 50) };
+        (await staging.Admin.Patch($"{staging.Features}{feature.Id}/", new { multivariate_options = half })).Must(200);
+
+        (
+            await production.Admin.Patch(
+                $"{production.Features}{feature.Id}/",
+                new { multivariate_options = new[] { Option("red", "red") } }
+            )
+        ).Must(200);
+
+        (
+            await service.Query<string>(
+                "SELECT string_agg(percentages::text, ',') FROM feature_states WHERE feature_id = @Id",
+                new { feature.Id }
+            )
+        ).ShouldBe("{},{}");
+        var running = await Experiment(staging, feature.Id);
+        (await staging.Act(running.Id, "start")).Must(200);
+        (await staging.Admin.Patch($"{staging.Features}{feature.Id}/", new { enabled = false })).Must(200);
+    }
+
     [Fact]
     public async Task The_same_feature_runs_an_experiment_in_two_environments_each_with_its_own_assignment_and_numbers()
     {

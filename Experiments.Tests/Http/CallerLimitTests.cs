@@ -41,6 +41,16 @@ public class CallerLimitTests(CallerLimitTests.Limited service) : IClassFixture<
         }
 
         guesses.Take(20).ShouldAllBe(reply => reply.Code == 401);
+        // Not even a good key is looked up then, unless it was in use here.
+        var fresh = (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "fresh" })).Must(201)["key"].GetValue<string>();
+        var tries = new List<int>();
+        for (var attempt = 0; attempt < 40; attempt++)
+        {
+            tries.Add((await service.As($"Api-Key exp_guess-again-{attempt}").Get(given.Features)).Code);
+        }
+
+        tries.Count(code => code == 429).ShouldBeGreaterThan(20);
+        await Given.Eventually(async () => (await service.As($"Api-Key {fresh}").Get(given.Features)).Code == 200);
         guesses[^1].MustBe(429, "request.too_many").Headers.RetryAfter!.Delta.ShouldBe(TimeSpan.FromSeconds(1));
         // When it is no longer remembered, it is looked up again.
         await Task.Delay(TimeSpan.FromSeconds(1));

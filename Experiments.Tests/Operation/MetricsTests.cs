@@ -31,7 +31,11 @@ public partial class MetricsTests(MetricsTests.Scraped service) : IClassFixture<
         instruments.SampleRatioAlarms.Add(1);
         instruments.UnreadableDefinitions.Add(1);
 
-        var scraped = (await Reader()).Text;
+        // A request is counted after it was answered, and a scrape may be a moment old.
+        var scraped = "";
+        await Given.Eventually(async () =>
+            (scraped = (await Reader()).Text).Contains("http_server_request_duration_seconds_count{", StringComparison.Ordinal)
+        );
 
         var files = new[] { "docs/operations/grafana-dashboard.json", "docs/operations/prometheus-alerts.yaml" };
         JsonDocument.Parse(Repository.Read(files[0])).Dispose();

@@ -10,6 +10,8 @@ public class SettingsTests
     [InlineData("Requests:Deadline", "1.00:00:00")]
     [InlineData("Requests:Drain", "-00:00:01")]
     [InlineData("Events:Retention", "00:00:01")]
+    [InlineData("Cors:Origins", "https://a.example/path")]
+    [InlineData("Cors:Origins", "*,https://a.example")]
     [InlineData("Audit:Retention", "00:00:01")]
     [InlineData("Results:LateEvents", "-1.00:00:00")]
     [InlineData("Results:MinimumInterval", "-00:00:01")]

@@ -64,7 +64,7 @@ internal sealed class ApiKeyAuthentication(
     {
         if (Request.Headers.Authorization.Count > 0 && !failures.Count(Context))
         {
-            Context.Features.Set(new RefusalReason("too many refused credentials from this address"));
+            Context.Features.Set(new RefusalReason("too many refused credentials from this address", IsLogged: false));
             Response.StatusCode = StatusCodes.Status429TooManyRequests;
             return Task.CompletedTask;
         }

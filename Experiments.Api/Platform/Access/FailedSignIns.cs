@@ -25,18 +25,32 @@ internal sealed class FailedSignIns(IOptions<RequestOptions> options, TimeProvid
                         new()
                         {
                             TokenLimit = options.Value.FailedSignInsPerMinute,
-                            TokensPerPeriod = Math.Max(1, options.Value.FailedSignInsPerMinute / 60),
-                            ReplenishmentPeriod = TimeSpan.FromSeconds(1),
+                            TokensPerPeriod = options.Value.FailedSignInsPerMinute,
+                            // The limiter adds what is due at each look, and does not wait for the end of a period.
+                            ReplenishmentPeriod = TimeSpan.FromMinutes(1),
                             AutoReplenishment = true,
                         }
                 )
             );
 
     /// <summary>Whether to look up this secret.</summary>
-    public bool MayTry(HttpContext http, string secret) => Acquire(http, 0) || _accepted.TryGetValue(secret, out _);
+    public bool MayTry(HttpContext http, string secret) =>
+        // A part of a permit is none, though the limiter would give none for it.
+        _addresses?.GetStatistics(PlaceOf(http))
+            is not { CurrentAvailablePermits: < 1 }
+        || _accepted.TryGetValue(secret, out _);
 
     /// <summary>Counts a refused credential. Returns false if it is one too many.</summary>
-    public bool Count(HttpContext http) => Acquire(http, 1);
+    public bool Count(HttpContext http)
+    {
+        if (_addresses is null)
+        {
+            return true;
+        }
+
+        using var lease = _addresses.AttemptAcquire(PlaceOf(http));
+        return lease.IsAcquired;
+    }
 
     /// <summary>Remembers a secret that was accepted.</summary>
     public void Accepted(string secret) =>
@@ -48,14 +62,15 @@ internal sealed class FailedSignIns(IOptions<RequestOptions> options, TimeProvid
         _addresses?.Dispose();
     }
 
-    private bool Acquire(HttpContext http, int permits)
+    // A single client usually has a whole /64 of IPv6 addresses.
+    private static string PlaceOf(HttpContext http)
     {
-        if (_addresses is null)
+        if (http.Connection.RemoteIpAddress is not { } address)
         {
-            return true;
+            return "";
         }
 
-        using var lease = _addresses.AttemptAcquire(http.Connection.RemoteIpAddress?.ToString() ?? "", permits);
-        return lease.IsAcquired;
+        var bytes = (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).GetAddressBytes();
+        return Convert.ToHexString(bytes.AsSpan(0, Math.Min(bytes.Length, 8)));
     }
 }

@@ -29,16 +29,21 @@ internal sealed class FeatureGate(IFeatureManager features)
         async Task Wait() => await Enter(await enabled);
     }
 
+    /// <summary>Whether the feature is on for the caller in an environment other than that of the route.</summary>
+    public Task<bool> IsOpen(string feature, Actor actor, EnvironmentScope scope) =>
+        features.IsEnabledAsync(feature, Audience(actor.Name, scope));
+
     private static bool? Known(Task<bool> task) => task.IsCompletedSuccessfully ? task.Result : null;
 
     // The caller as the user, and the organisation, the project and the environment as groups.
     private static TargetingContext Audience(HttpContext http)
     {
         var user = Actor.Of(http.User).Name;
-        return http.Features.Get<EnvironmentScope>() is { } scope
-            ? new() { UserId = user, Groups = [scope.Organisation, scope.Project, scope.Key] }
-            : new() { UserId = user };
+        return http.Features.Get<EnvironmentScope>() is { } scope ? Audience(user, scope) : new() { UserId = user };
     }
+
+    private static TargetingContext Audience(string user, EnvironmentScope scope) =>
+        new() { UserId = user, Groups = [scope.Organisation, scope.Project, scope.Key] };
 
     /// <summary>Marks a route that requires a feature.</summary>
     internal sealed record Required(string Feature);

@@ -1,4 +1,4 @@
 namespace Experiments.Api.Platform.Access;
 
 /// <summary>Why a credential was refused, for the log. Never a secret.</summary>
-internal sealed record RefusalReason(string Text);
+internal sealed record RefusalReason(string Text, bool IsLogged = true);

@@ -46,7 +46,14 @@ internal static class DatabaseSetup
     public static NpgsqlDataSource Reserved(DatabaseServer database, string purpose, int connections, TimeSpan limit)
     {
         var settings = Settings(database.ConnectionString, limit, Idle, "-c plan_cache_mode=force_generic_plan");
-        (settings.ApplicationName, settings.MaxPoolSize, settings.Timeout) = ($"experiments-{purpose}", connections, 3);
+        (settings.ApplicationName, settings.MinPoolSize, settings.MaxPoolSize, settings.Timeout) = (
+            $"experiments-{purpose}",
+            0,
+            connections,
+            3
+        );
+        // A server that is gone ends no statement.
+        settings.CommandTimeout = (int)Math.Ceiling(limit.TotalSeconds) + 1;
         return NpgsqlDataSource.Create(settings);
     }
 
@@ -65,7 +72,7 @@ internal static class DatabaseSetup
         // Halves what the server spends on a statement; Dapper does not prepare by itself.
         Default("Max Auto Prepare", 100);
         Default("Auto Prepare Min Usages", 2);
-        // Enough to keep a small server busy, and few enough for three replicas on its default of 100 connections.
+        // Enough to keep a small server busy, and few enough for two replicas on its default of 100 connections.
         Default("Maximum Pool Size", 30);
         // No statement changes session state, so there is nothing to reset.
         Default("No Reset On Close", true);

@@ -40,16 +40,20 @@ internal sealed class Db(NpgsqlDataSource source)
         Bounded(connection => connection.QueryFirstOrDefaultAsync<T>(PositionalSql.Command(sql, parameters)), Failure.IsUndone, ct);
 
     /// <summary>
-    /// The same for two statements: the first waits for a lock, and the second does the rest. They share one round trip and one
-    /// transaction, and the second sees everything that was committed during the wait.
+    /// The same for several statements: the first ones wait for locks, and the last does the rest. They share one round trip and one
+    /// transaction, and each sees everything that was committed while those before it waited.
     /// </summary>
-    public Task<T?> ChangeLocked<T>([StringSyntax("PostgreSQL")] string sql, object? parameters, CancellationToken ct)
+    public Task<T?> ChangeLocked<T>([StringSyntax("PostgreSQL")] string sql, object? parameters, CancellationToken ct, int locks = 1)
         where T : class =>
         Bounded(
             async connection =>
             {
                 await using var results = await connection.QueryMultipleAsync(PositionalSql.Batch(sql, parameters));
-                _ = await results.ReadAsync();
+                for (var taken = 0; taken < locks; taken++)
+                {
+                    _ = await results.ReadAsync();
+                }
+
                 return await results.ReadFirstOrDefaultAsync<T>();
             },
             Failure.IsUndone,

@@ -69,6 +69,28 @@ internal sealed class CallerLimiter(IOptions<RequestOptions> options, NpgsqlData
         return await _atOnce.AcquireAsync(caller, 1, http.RequestAborted);
     }
 
+    /// <summary>
+    /// Ends a turn. A request that was given up may still have a statement running, on a connection of its own, until the time limit of
+    /// statements.
+    /// </summary>
+    public void End(RateLimitLease turn, HttpContext http)
+    {
+        if (http.RequestAborted.IsCancellationRequested)
+        {
+            _ = EndLater(turn);
+        }
+        else
+        {
+            turn.Dispose();
+        }
+    }
+
+    private async Task EndLater(RateLimitLease turn)
+    {
+        await Task.Delay(options.Value.Deadline);
+        turn.Dispose();
+    }
+
     public void Dispose()
     {
         _callers?.Dispose();

@@ -59,8 +59,15 @@ internal static class ManagementRoutes
                             return;
                         }
 
-                        using var turn = await limiter.Turn(http);
-                        await (await handler(new RequestContext(http))).ExecuteAsync(http);
+                        var turn = await limiter.Turn(http);
+                        try
+                        {
+                            await (await handler(new RequestContext(http))).ExecuteAsync(http);
+                        }
+                        finally
+                        {
+                            limiter.End(turn, http);
+                        }
                     }
                 )
                 .WithMetadata(Described),

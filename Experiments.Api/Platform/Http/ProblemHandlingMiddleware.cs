@@ -98,7 +98,8 @@ internal sealed class ProblemHandlingMiddleware(
     {
         var status = context.Response.StatusCode;
         instruments.RequestsRefused.Add(1, new KeyValuePair<string, object?>("status", status));
-        if (!logger.IsEnabled(LogLevel.Information))
+        // Guesses beyond the limit are counted only, so that they do not fill the log.
+        if (!logger.IsEnabled(LogLevel.Information) || context.Features.Get<RefusalReason>() is { IsLogged: false })
         {
             return;
         }

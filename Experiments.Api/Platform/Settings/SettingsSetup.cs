@@ -38,7 +38,7 @@ internal static class SettingsSetup
         services
             .Bind<CorsOrigins>(CorsOrigins.Section)
             .Validate(
-                options => options.List.All(CorsOrigins.IsOrigin),
+                options => options.List.All(CorsOrigins.IsOrigin) && (options.List.Length == 1 || !options.List.Contains("*")),
                 "Cors:Origins must be origins separated by commas, for example https://experiments.example,https://admin.example:8443."
             );
         services

@@ -40,7 +40,7 @@ internal static class DuplicateExperiment
         public Validator() => RuleFor(c => c.Body.Name).Required(255).When(c => c.Body.Name is not null);
     }
 
-    internal sealed class Handler(Db db, AccessCache access) : IRequestHandler<Command, Result<ExperimentView>>
+    internal sealed class Handler(Db db, AccessCache access, FeatureGate gate) : IRequestHandler<Command, Result<ExperimentView>>
     {
         private const string Sql = $"""
             WITH target AS (
@@ -122,7 +122,10 @@ internal static class DuplicateExperiment
         public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var target = command.Body.Environment is { } key ? await access.Environment(command.Actor, key, cancellationToken) : null;
-            if (command.Body.Environment is not null && target is not { Role: >= Role.Editor })
+            if (
+                command.Body.Environment is not null
+                && (target is not { Role: >= Role.Editor } || !await gate.IsOpen(FeatureGate.ExperimentalFlags, command.Actor, target))
+            )
             {
                 return NoTarget;
             }

@@ -8,18 +8,18 @@ namespace Experiments.Api.Slices.Experiments;
 /// </summary>
 internal static class FeatureRedefinition
 {
-    /// <summary>Locks the feature, in all its environments if there are <c>@Options</c>.</summary>
+    /// <summary>Locks the feature, in all its environments if there are <c>@Options</c> and the caller may set them.</summary>
     public const string Lock = """
         WITH defined AS (
             SELECT f.id FROM experiments e JOIN features f ON f.id = e.feature_id
-            WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND @Options::jsonb IS NOT NULL
+            WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND @Options::jsonb IS NOT NULL AND @MayDefine
             FOR NO KEY UPDATE OF f
         )
         SELECT s.feature_id
         FROM experiments e
         JOIN feature_states s ON s.feature_id = e.feature_id
         WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND (SELECT count(*) FROM defined) >= 0
-          AND (s.environment_id = e.environment_id OR @Options::jsonb IS NOT NULL)
+          AND (s.environment_id = e.environment_id OR (@Options::jsonb IS NOT NULL AND @MayDefine))
         ORDER BY s.environment_id
         FOR NO KEY UPDATE OF s;
         """;
@@ -31,7 +31,7 @@ internal static class FeatureRedefinition
             FROM experiments e
             JOIN subject s ON s.feature_id = e.feature_id AND s.id <> e.id
             JOIN feature_states t ON t.environment_id = e.environment_id AND t.feature_id = e.feature_id
-            JOIN environments n ON n.id = e.environment_id
+            JOIN environments n ON n.id = e.environment_id AND n.deleted_at IS NULL
             WHERE e.status <> 'completed' AND e.deleted_at IS NULL
         ), redefined AS (
             SELECT s.status = 'created' AND f.options <> options_alone(o.list) AS yes FROM subject s, flag f, options o

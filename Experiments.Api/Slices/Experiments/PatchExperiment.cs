@@ -159,13 +159,13 @@ internal static class PatchExperiment
             return row switch
             {
                 null => Problem.NoExperiment,
+                { Forbidden: true } => FeatureView.NotDefined,
                 { HasHoldout: false } => ProblemResult.Field("holdout", "This environment has no holdout with this id."),
                 { IsWeb: false } => ProblemResult.Field(
                     $"variants[{variants!.Index().First(variant => variant.Item!.Transforms is { Count: > 0 }).Index}].transforms",
                     VariantBody.OnlyOfTheWeb
                 ),
                 { Stale: true } => Problem.Stale,
-                { Forbidden: true } => FeatureView.NotDefined,
                 { LockedIn: [_, ..] } => FeatureView.Elsewhere(Problem.FeatureLocked, row.LockedIn),
                 { Before: ExperimentStatus.Running } when body.Archived.Value is true => Problem.ExperimentRunning,
                 { Frozen: true } => Problem.SettingsFrozen,

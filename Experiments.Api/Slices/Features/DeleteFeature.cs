@@ -29,7 +29,8 @@ internal static class DeleteFeature
             ), verdict AS (
                 SELECT COALESCE({FeatureView.Tag} <> ALL (@IfMatch::text[]), false) AS stale,
                        NOT @MayDefine AS forbidden,
-                       ARRAY(SELECT n.name FROM experiments e JOIN environments n ON n.id = e.environment_id
+                       ARRAY(SELECT n.name FROM experiments e
+                           JOIN environments n ON n.id = e.environment_id AND n.deleted_at IS NULL
                            WHERE e.feature_id = f.id AND e.status <> 'completed' AND e.deleted_at IS NULL ORDER BY n.id) AS used_in
                 FROM subject f
             ), changed AS (
@@ -60,8 +61,8 @@ internal static class DeleteFeature
             return row switch
             {
                 null => Problem.NoFeature,
-                { Stale: true } => Problem.Stale,
                 { Forbidden: true } => FeatureView.NotDefined,
+                { Stale: true } => Problem.Stale,
                 { UsedIn: [_, ..] } => FeatureView.Elsewhere(Problem.FeatureInUse, row.UsedIn),
                 _ => Nothing.Value,
             };

@@ -40,16 +40,17 @@ internal record FeatureView : ITagged, IIdentified
 
     /// <summary>
     /// Goes before the statement of a change, as one of its own: it keeps experiments from being created on the feature or
-    /// moved, in all environments if <c>@Everywhere</c>, and only the next statement sees those that came while it waited.
+    /// moved, in all environments if <c>@Everywhere</c> and the caller may change what the feature is. Only the next statement sees
+    /// those that came while it waited.
     /// </summary>
     public const string Lock = """
         WITH here AS (
             SELECT feature_id FROM feature_states WHERE feature_id = @Id AND environment_id = @EnvironmentId
         ), defined AS (
-            SELECT id FROM features WHERE id IN (SELECT feature_id FROM here) AND @Everywhere FOR NO KEY UPDATE
+            SELECT id FROM features WHERE id IN (SELECT feature_id FROM here) AND @Everywhere AND @MayDefine FOR NO KEY UPDATE
         )
         SELECT s.feature_id FROM feature_states s
-        WHERE s.feature_id IN (SELECT feature_id FROM here) AND (s.environment_id = @EnvironmentId OR @Everywhere)
+        WHERE s.feature_id IN (SELECT feature_id FROM here) AND (s.environment_id = @EnvironmentId OR (@Everywhere AND @MayDefine))
           AND (SELECT count(*) FROM defined) >= 0
         ORDER BY s.environment_id FOR UPDATE;
         """;

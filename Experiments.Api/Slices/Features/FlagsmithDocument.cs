@@ -36,7 +36,7 @@ internal static class FlagsmithDocument
             }
 
             // As the database compares them.
-            if (!names.Add(feature.Name.ToLowerInvariant()))
+            if (!names.Add(feature.Name.ToLowerInvariant().Replace(' ', '_')))
             {
                 wrong.Add(($"{path}.feature.name", "Another feature has this name."));
             }

@@ -39,15 +39,18 @@ internal static class ImportFeatures
         // A started experiment depends on the options of its feature, and a draft on there being at least one. An import that would
         // change this is refused.
         private const string Sql = $"""
-            WITH turn AS MATERIALIZED (
-                SELECT pg_advisory_xact_lock(hashtextextended('import', project_id)) FROM environments WHERE id = @EnvironmentId
-            ), named AS (
+            SELECT pg_advisory_xact_lock(hashtextextended('import', project_id)) FROM environments WHERE id = @EnvironmentId;
+
+            WITH named AS (
                 SELECT f.id FROM features f JOIN environments e ON e.project_id = f.project_id
-                WHERE (SELECT count(*) FROM turn) >= 0 AND e.id = @EnvironmentId AND f.deleted_at IS NULL
+                WHERE e.id = @EnvironmentId AND f.deleted_at IS NULL
                     AND folded(f.name) IN (SELECT folded(g->>'name') FROM jsonb_array_elements(@Features::jsonb) AS g)
-                ORDER BY f.id FOR NO KEY UPDATE OF f
+            ), defined AS (
+                SELECT id FROM features WHERE id IN (SELECT id FROM named) AND @MayDefine ORDER BY id FOR NO KEY UPDATE
             )
-            SELECT s.feature_id FROM feature_states s WHERE s.feature_id IN (SELECT id FROM named)
+            SELECT s.feature_id FROM feature_states s
+            WHERE s.feature_id IN (SELECT id FROM named) AND (s.environment_id = @EnvironmentId OR @MayDefine)
+              AND (SELECT count(*) FROM defined) >= 0
             ORDER BY s.environment_id, s.feature_id FOR UPDATE;
 
             WITH given AS MATERIALIZED (
@@ -65,9 +68,10 @@ internal static class ImportFeatures
                        w.options <> options_alone(w.to_list) AS redefined,
                        (w.enabled, w.initial_value, w.multivariate_options) IS NOT DISTINCT FROM (w.to_enabled, w.to_value, w.to_list)
                            AS same,
-                       EXISTS (SELECT FROM experiments e WHERE e.feature_id = w.id AND e.status <> 'completed' AND e.deleted_at IS NULL
-                           AND (w.to_list = '[]' OR (e.status <> 'created' AND (w.options <> options_alone(w.to_list)
-                               OR (e.environment_id = @EnvironmentId
+                       EXISTS (SELECT FROM experiments e JOIN environments n ON n.id = e.environment_id AND n.deleted_at IS NULL
+                           WHERE e.feature_id = w.id AND e.status <> 'completed' AND e.deleted_at IS NULL
+                               AND (w.to_list = '[]' OR (e.status <> 'created' AND (w.options <> options_alone(w.to_list) OR (
+                                   e.environment_id = @EnvironmentId
                                    AND (w.initial_value, w.percentages) IS DISTINCT FROM (w.to_value, percentages_of(w.to_list)))))))
                            AS locked
                 FROM wanted w
@@ -110,6 +114,7 @@ internal static class ImportFeatures
                 FROM experiments e
                 JOIN served f ON f.id = e.feature_id
                 JOIN feature_states s ON s.environment_id = e.environment_id AND s.feature_id = e.feature_id
+                JOIN environments n ON n.id = e.environment_id AND n.deleted_at IS NULL
                 WHERE e.status = 'created' AND e.deleted_at IS NULL
             ), followed AS (
                 UPDATE experiments e SET variants = d.to_variants, version = e.version + 1, updated_at = d.updated_at
@@ -141,7 +146,8 @@ internal static class ImportFeatures
             var row = await db.ChangeLocked<Row>(
                 Sql,
                 new { command.Scope, Features = JsonSerializer.Serialize(features, ApiJson.Options) },
-                cancellationToken
+                cancellationToken,
+                locks: 2
             );
 
             return row!.Forbidden ? FeatureView.NotDefined

@@ -73,7 +73,7 @@ internal static class PatchFeature
                 FROM experiments e
                 JOIN subject f ON f.id = e.feature_id
                 JOIN feature_states s ON s.environment_id = e.environment_id AND s.feature_id = e.feature_id
-                JOIN environments n ON n.id = e.environment_id
+                JOIN environments n ON n.id = e.environment_id AND n.deleted_at IS NULL
                 WHERE e.status <> 'completed' AND e.deleted_at IS NULL
             ), verdict AS (
                 SELECT COALESCE({FeatureView.Tag} <> ALL (@IfMatch::text[]), false) AS stale,
@@ -134,7 +134,7 @@ internal static class PatchFeature
                     command.Scope,
                     Name = body.Name.Value?.Trim(),
                     Description = body.Description.Value?.Trim(),
-                    Everywhere = body.Name.IsPresent || body.MultivariateOptions.IsPresent,
+                    Everywhere = body.Name.IsPresent || body.Description.IsPresent || body.MultivariateOptions.IsPresent,
                     Enabled = body.Enabled.Value,
                     SetsValue = body.InitialValue.IsPresent,
                     InitialValue = FeatureRules.Stored(body.InitialValue.Value),
@@ -146,8 +146,8 @@ internal static class PatchFeature
             return row switch
             {
                 null => Problem.NoFeature,
-                { Stale: true } => Problem.Stale,
                 { Forbidden: true } => FeatureView.NotDefined,
+                { Stale: true } => Problem.Stale,
                 { LockedIn: [_, ..] } => FeatureView.Elsewhere(Problem.FeatureLocked, row.LockedIn),
                 { UsedIn: [_, ..] } => FeatureView.Elsewhere(Problem.FeatureInUse, row.UsedIn),
                 { Taken: true } => Problem.FeatureNameTaken,

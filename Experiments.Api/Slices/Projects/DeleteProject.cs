@@ -20,7 +20,10 @@ internal static class DeleteProject
 
     internal sealed class Handler(Db db, AccessCache access) : IRequestHandler<Command, Result<Nothing>>
     {
+        // Environments that are being added are waited for, and are deleted as well.
         private const string Sql = """
+            SELECT id FROM projects WHERE id = @Id FOR UPDATE;
+
             WITH target AS (
                 SELECT p.*, EXISTS (
                     SELECT FROM experiments x JOIN environments e ON e.id = x.environment_id
@@ -44,7 +47,7 @@ internal static class DeleteProject
 
         public async Task<Result<Nothing>> Handle(Command command, CancellationToken cancellationToken)
         {
-            var found = await db.Change<Found>(Sql, command, cancellationToken);
+            var found = await db.ChangeLocked<Found>(Sql, command, cancellationToken);
             access.Forget();
             return found switch
             {

@@ -44,7 +44,7 @@ internal static class PatchProject
                 SELECT id, COALESCE(@Name, name) AS name, COALESCE(@Organisation, organisation) AS organisation, created_at FROM former
             ), changed AS (
                 UPDATE projects p SET name = w.name, organisation = w.organisation
-                FROM wanted w WHERE p.id = w.id AND (p.name, p.organisation) <> (w.name, w.organisation)
+                FROM wanted w, former f WHERE p.id = w.id AND (f.name, f.organisation) <> (w.name, w.organisation)
                 RETURNING p.*
             ), logged AS (
                 INSERT INTO audit_log (project_id, actor, request_id, address, action, object_type, object_id, before, after)

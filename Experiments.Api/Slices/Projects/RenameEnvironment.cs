@@ -42,7 +42,7 @@ internal static class RenameEnvironment
             WITH before AS (
                 SELECT * FROM environments WHERE id = @Id AND project_id = @ProjectId AND deleted_at IS NULL FOR UPDATE
             ), changed AS (
-                UPDATE environments e SET name = @Name FROM before b WHERE e.id = b.id AND e.name <> @Name RETURNING e.*, b.name AS former
+                UPDATE environments e SET name = @Name FROM before b WHERE e.id = b.id AND b.name <> @Name RETURNING e.*, b.name AS former
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before, after)
                 SELECT id, @Actor, @RequestId, @Address, 'environment.renamed', 'environment', id, jsonb_build_object('name', former),
