@@ -9,7 +9,7 @@ public class PageTests(SharedService service, NodeClients clients) : IClassFixtu
 
     [Theory(Explicit = true)]
     [Trait("speed", "slow")]
-    [InlineData("/docs/", "Experiments", "Make the subject of a token an admin of the instance")]
+    [InlineData("/docs/", "Experiments", "Holdouts")]
     [InlineData("/errors", "Errors", "experiment.illegal_transition")]
     public async Task A_page_shows_what_it_is_for_and_the_browser_has_nothing_to_refuse(string path, string title, string text)
     {
