@@ -46,6 +46,9 @@ internal static class Telemetry
             .WithMetrics(metrics =>
             {
                 metrics.AddAspNetCoreInstrumentation().AddRuntimeInstrumentation().AddNpgsqlInstrumentation().AddMeter(Meter);
+                // Each pool of connections has instruments of its own, and several services in one process see those of all. What is beyond
+                // the limit, 1,000 by default, is left out without an error.
+                metrics.SetMaxMetricStreams(20_000);
                 if (sendsOtlp)
                 {
                     metrics.AddOtlpExporter();
