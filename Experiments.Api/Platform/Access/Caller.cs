@@ -12,8 +12,5 @@ internal sealed record Caller(string Actor, string? RequestId, string? Address) 
     public static readonly Caller Service = new(Access.Actor.Service, null, null);
 
     public static Caller Of(HttpContext http) =>
-        new(Access.Actor.Of(http.User).Name, http.TraceIdentifier, http.Connection.RemoteIpAddress is { } address ? Text(address) : null);
-
-    // A dual-stack socket reports IPv4 clients as mapped addresses.
-    private static string Text(System.Net.IPAddress address) => (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString();
+        new(Access.Actor.Of(http.User).Name, http.TraceIdentifier, ClientAddress.Of(http)?.ToString());
 }

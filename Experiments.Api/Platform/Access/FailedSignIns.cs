@@ -63,14 +63,6 @@ internal sealed class FailedSignIns(IOptions<RequestOptions> options, TimeProvid
     }
 
     // A single client usually has a whole /64 of IPv6 addresses.
-    private static string PlaceOf(HttpContext http)
-    {
-        if (http.Connection.RemoteIpAddress is not { } address)
-        {
-            return "";
-        }
-
-        var bytes = (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).GetAddressBytes();
-        return Convert.ToHexString(bytes.AsSpan(0, Math.Min(bytes.Length, 8)));
-    }
+    private static string PlaceOf(HttpContext http) =>
+        ClientAddress.Of(http)?.GetAddressBytes() is { } bytes ? Convert.ToHexString(bytes.AsSpan(0, Math.Min(bytes.Length, 8))) : "";
 }

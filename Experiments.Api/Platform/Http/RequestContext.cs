@@ -138,7 +138,7 @@ internal sealed class RequestContext(HttpContext http)
             ? await Resolve<Idempotency>()
                 .Once(
                     new(
-                        Actor.Of(http.User).Name,
+                        Actor.Name,
                         http.Features.Get<EnvironmentScope>()?.Key ?? "",
                         text,
                         Actor.SecretOf(http),
