@@ -127,7 +127,15 @@ internal static class Commands
             await using var source = DatabaseSetup.Source(database.ConnectionString, TimeSpan.FromMinutes(1));
             var outcome = await new FlagsmithImport(source).Run(file, environmentKey, CancellationToken.None);
             Console.WriteLine($"created {outcome.Created.Count}, updated {outcome.Updated.Count}, unchanged {outcome.Unchanged.Count}");
-            foreach (var (what, names) in new[] { ("created", outcome.Created), ("updated", outcome.Updated) })
+            var skipped = outcome.SkippedOverrides.Select(skipped => $"{skipped.Feature} for the {skipped.Kind} {skipped.Name}");
+            var lines = new (string What, IEnumerable<string> Names)[]
+            {
+                ("created", outcome.Created),
+                ("updated", outcome.Updated),
+                ("same shares, but who gets which option changes once", outcome.Reassigned),
+                ("override not imported", skipped),
+            };
+            foreach (var (what, names) in lines)
             {
                 names.ToList().ForEach(name => Console.WriteLine($"  {what}: {name}"));
             }

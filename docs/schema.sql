@@ -140,6 +140,31 @@ CREATE TRIGGER features_are_served AFTER UPDATE ON features FOR EACH ROW EXECUTE
 CREATE TRIGGER features_drop_percentages AFTER UPDATE OF options ON features FOR EACH ROW WHEN ((old.options <> new.options)) EXECUTE FUNCTION drop_percentages();
 CREATE TRIGGER features_have_states AFTER INSERT ON features FOR EACH ROW EXECUTE FUNCTION state_everywhere();
 
+-- Shares of all identities that are kept out of experiments.
+CREATE TABLE holdouts (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    environment_id bigint NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL DEFAULT ''::text,
+    percentage numeric NOT NULL,
+    salt text NOT NULL DEFAULT replace((gen_random_uuid())::text, '-'::text, ''::text),
+    version bigint NOT NULL DEFAULT 1,
+    created_by text NOT NULL,
+    created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    updated_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    retired_at timestamp with time zone, -- From when on it keeps nobody out. A holdout that is deleted is retired as well.
+    deleted_at timestamp with time zone,
+    PRIMARY KEY (id),
+    CHECK ((char_length(description) <= 10000)),
+    CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+    CHECK (((percentage >= (0)::numeric) AND (percentage <= (100)::numeric))),
+    CHECK (((retired_at IS NOT NULL) OR (deleted_at IS NULL))),
+    FOREIGN KEY (environment_id) REFERENCES environments(id),
+    UNIQUE (id, environment_id)
+);
+CREATE INDEX holdouts_newest ON holdouts USING btree (environment_id, created_at DESC, id DESC) INCLUDE (name) WHERE (deleted_at IS NULL);
+CREATE TRIGGER holdouts_are_served AFTER UPDATE ON holdouts FOR EACH ROW EXECUTE FUNCTION announce_serving();
+
 -- What each feature serves in each environment of its project. Whoever changes an experiment on it locks this row; whoever changes its name or options locks the rows of all environments.
 CREATE TABLE feature_states (
     environment_id bigint NOT NULL,
@@ -147,14 +172,19 @@ CREATE TABLE feature_states (
     project_id bigint NOT NULL,
     enabled boolean NOT NULL DEFAULT false,
     initial_value jsonb,
-    percentages jsonb NOT NULL DEFAULT '{}'::jsonb, -- Of options without an experiment, by the id of the option.
+    percentages jsonb NOT NULL DEFAULT '{}'::jsonb, -- Which identities get an option while no experiment runs or is paused, by the id of the option.
+    held_by bigint, -- Since a variant was shipped, the holdout whose identities keep the former value, until it is retired or the value is set by hand.
+    held_value jsonb, -- That former value.
     version bigint NOT NULL DEFAULT 1,
     updated_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (environment_id, feature_id),
+    CHECK (((held_value IS NULL) OR (held_by IS NOT NULL))),
     CHECK (percentages_are_valid(percentages)),
     FOREIGN KEY (environment_id, project_id) REFERENCES environments(id, project_id),
-    FOREIGN KEY (feature_id, project_id) REFERENCES features(id, project_id)
+    FOREIGN KEY (feature_id, project_id) REFERENCES features(id, project_id),
+    FOREIGN KEY (held_by, environment_id) REFERENCES holdouts(id, environment_id)
 );
+CREATE INDEX feature_states_held ON feature_states USING btree (held_by) WHERE (held_by IS NOT NULL);
 CREATE INDEX feature_states_of ON feature_states USING btree (feature_id);
 CREATE TRIGGER features_switched AFTER UPDATE OF enabled ON feature_states FOR EACH ROW WHEN ((old.enabled <> new.enabled)) EXECUTE FUNCTION cut_out_while_off();
 CREATE TRIGGER states_are_served AFTER INSERT OR UPDATE ON feature_states FOR EACH ROW EXECUTE FUNCTION announce_serving();
@@ -171,6 +201,8 @@ CREATE VIEW environment_features AS
     s.enabled,
     s.initial_value,
     s.percentages,
+    s.held_by,
+    s.held_value,
     options_here(f.options, s.percentages) AS multivariate_options,
     (f.version + s.version) AS version,
     f.created_at,
@@ -188,29 +220,6 @@ CREATE TABLE serving_changes (
 );
 CREATE INDEX serving_changes_transaction ON serving_changes USING btree (transaction_id) INCLUDE (environment_id);
 CREATE INDEX serving_changes_at ON serving_changes USING btree (at);
-
--- Shares of all identities that are kept out of experiments.
-CREATE TABLE holdouts (
-    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
-    environment_id bigint NOT NULL,
-    name text NOT NULL,
-    description text NOT NULL DEFAULT ''::text,
-    percentage numeric NOT NULL,
-    salt text NOT NULL DEFAULT replace((gen_random_uuid())::text, '-'::text, ''::text),
-    version bigint NOT NULL DEFAULT 1,
-    created_by text NOT NULL,
-    created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
-    updated_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
-    deleted_at timestamp with time zone,
-    PRIMARY KEY (id),
-    CHECK ((char_length(description) <= 10000)),
-    CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
-    CHECK (((percentage >= (0)::numeric) AND (percentage <= (100)::numeric))),
-    FOREIGN KEY (environment_id) REFERENCES environments(id),
-    UNIQUE (id, environment_id)
-);
-CREATE INDEX holdouts_newest ON holdouts USING btree (environment_id, created_at DESC, id DESC) INCLUDE (name) WHERE (deleted_at IS NULL);
-CREATE TRIGGER holdouts_are_served AFTER UPDATE ON holdouts FOR EACH ROW EXECUTE FUNCTION announce_serving();
 
 -- Experiments on multivariate features. At most one active one per feature and environment.
 CREATE TABLE experiments (
@@ -231,6 +240,7 @@ CREATE TABLE experiments (
     breakdowns text[] NOT NULL DEFAULT '{}'::text[], -- The traits by whose values at the first exposure results are broken down.
     plan jsonb,
     salt text NOT NULL DEFAULT replace((gen_random_uuid())::text, '-'::text, ''::text), -- Hashed with an identifier to decide enrolment and variant.
+    aa boolean NOT NULL DEFAULT false, -- Whether its variants are meant to serve the same, as a test of the set-up.
     archived boolean NOT NULL DEFAULT false,
     conclusion text,
     conclusion_comment text,
@@ -246,6 +256,7 @@ CREATE TABLE experiments (
     deleted_at timestamp with time zone,
     runs tstzmultirange NOT NULL DEFAULT '{}'::tstzmultirange, -- When it was running; a gap between two runs is a pause.
     off tstzmultirange NOT NULL DEFAULT '{}'::tstzmultirange, -- When, since the first start, its feature was switched off.
+    enabled_feature boolean NOT NULL DEFAULT false, -- Whether its first start enabled the feature; a reset disables it again.
     PRIMARY KEY (id),
     CHECK (((cardinality(breakdowns) <= 3) AND (array_position(breakdowns, NULL::text) IS NULL))),
     CHECK (((status = 'completed'::text) OR (num_nonnulls(conclusion, conclusion_comment, shipped_variant) = 0))),
@@ -272,8 +283,9 @@ CREATE TABLE experiments (
 );
 CREATE UNIQUE INDEX experiments_active ON experiments USING btree (environment_id, feature_id) WHERE ((status <> 'completed'::text) AND (deleted_at IS NULL));
 CREATE INDEX experiments_newest ON experiments USING btree (environment_id, archived, created_at DESC, id DESC) INCLUDE (status, feature_id, name, created_by) WHERE (deleted_at IS NULL);
+CREATE INDEX experiments_feature ON experiments USING btree (feature_id, environment_id, id DESC) WHERE (deleted_at IS NULL);
 CREATE INDEX experiments_holdout ON experiments USING btree (holdout_id) WHERE (holdout_id IS NOT NULL);
-CREATE TRIGGER experiments_are_served AFTER UPDATE ON experiments FOR EACH ROW WHEN ((('running'::text = old.status) OR ('running'::text = new.status))) EXECUTE FUNCTION announce_serving();
+CREATE TRIGGER experiments_are_served AFTER UPDATE ON experiments FOR EACH ROW WHEN (((old.status = ANY (ARRAY['running'::text, 'paused'::text])) OR (new.status = ANY (ARRAY['running'::text, 'paused'::text])))) EXECUTE FUNCTION announce_serving();
 
 -- Former runs of experiments: the experiment and its results before each reset.
 CREATE TABLE former_runs (
@@ -743,15 +755,17 @@ CREATE OR REPLACE FUNCTION folded(name text)
  IMMUTABLE PARALLEL SAFE
 RETURN replace(lower(name), ' '::text, '_'::text);
 
-CREATE OR REPLACE FUNCTION follow(variants jsonb, initial_value jsonb, options jsonb)
+CREATE OR REPLACE FUNCTION follow(variants jsonb, former_value jsonb, initial_value jsonb, options jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
  IMMUTABLE
 AS $function$
 DECLARE
-    weights jsonb := (SELECT jsonb_object_agg(v->>'key', v->'weight') FROM jsonb_array_elements(variants) AS v);
+    weights jsonb := weights_of(variants);
 BEGIN
-    RETURN variants_of(initial_value, options, CASE WHEN split_fits(options, weights) THEN weights END);
+    RETURN variants_of(
+        CASE WHEN variants->0->'value' = COALESCE(former_value, 'null') THEN initial_value ELSE variants->0->'value' END,
+        options, CASE WHEN split_fits(options, weights) THEN weights END);
 END $function$;
 
 CREATE OR REPLACE FUNCTION instant(at timestamp with time zone)
@@ -967,6 +981,16 @@ BEGIN
     RETURN NULL;
 END $function$;
 
+CREATE OR REPLACE FUNCTION variants_differ(variants jsonb, transforms jsonb)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+BEGIN
+    RETURN (SELECT count(DISTINCT jsonb_build_array(v->'value', COALESCE(transforms->(v->>'key'), '[]'))) > 1
+            FROM jsonb_array_elements(variants) AS v);
+END $function$;
+
 CREATE OR REPLACE FUNCTION variants_of(initial_value jsonb, options jsonb, weights jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -995,4 +1019,13 @@ BEGIN
     END IF;
     RETURN (SELECT jsonb_agg(v || jsonb_build_object('transforms', COALESCE(transforms->(v->>'key'), '[]')) ORDER BY position)
             FROM jsonb_array_elements(variants) WITH ORDINALITY AS t(v, position));
+END $function$;
+
+CREATE OR REPLACE FUNCTION weights_of(variants jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+BEGIN
+    RETURN (SELECT jsonb_object_agg(v->>'key', v->'weight') FROM jsonb_array_elements(variants) AS v);
 END $function$;

@@ -7,10 +7,10 @@ namespace Experiments.Migrations;
 /// there. Options are read and replaced as a whole and have no meaning on their own. They are therefore stored in the row, ordered by id,
 /// and a check constraint enforces their rules.
 /// </summary>
-[Migration(202611261401, "create features")]
+[Migration(202611261401, "create features and holdouts")]
 public sealed class CreateFeatures : TableMigration
 {
-    public override IReadOnlyList<string> Tables => ["features", "feature_states", "serving_changes"];
+    public override IReadOnlyList<string> Tables => ["features", "holdouts", "feature_states", "serving_changes"];
 
     public override void Up() =>
         Execute.Sql(
@@ -106,6 +106,27 @@ public sealed class CreateFeatures : TableMigration
             COMMENT ON COLUMN features.default_value IS 'What it serves in an environment that is created later.';
             CREATE UNIQUE INDEX features_name ON features (project_id, folded(name)) WHERE deleted_at IS NULL;
 
+            CREATE TABLE holdouts (
+                id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                environment_id bigint NOT NULL REFERENCES environments,
+                name           text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 255),
+                description    text NOT NULL DEFAULT '' CHECK (char_length(description) <= 10000),
+                percentage     numeric NOT NULL CHECK (percentage BETWEEN 0 AND 100),
+                salt           text NOT NULL DEFAULT replace(gen_random_uuid()::text, '-', ''),
+                version        bigint NOT NULL DEFAULT 1,
+                created_by     text NOT NULL,
+                created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+                updated_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+                retired_at     timestamptz,
+                deleted_at     timestamptz,
+                CONSTRAINT holdouts_retired CHECK (retired_at IS NOT NULL OR deleted_at IS NULL),
+                CONSTRAINT holdouts_in_environment UNIQUE (id, environment_id)
+            );
+            COMMENT ON TABLE holdouts IS 'Shares of all identities that are kept out of experiments.';
+            CREATE INDEX holdouts_newest ON holdouts (environment_id, created_at DESC, id DESC) INCLUDE (name) WHERE deleted_at IS NULL;
+
+            COMMENT ON COLUMN holdouts.retired_at IS 'From when on it keeps nobody out. A holdout that is deleted is retired as well.';
+
             CREATE TABLE feature_states (
                 environment_id bigint NOT NULL,
                 feature_id     bigint NOT NULL,
@@ -113,21 +134,31 @@ public sealed class CreateFeatures : TableMigration
                 enabled        boolean NOT NULL DEFAULT false,
                 initial_value  jsonb,
                 percentages    jsonb NOT NULL DEFAULT '{}' CHECK (percentages_are_valid(percentages)),
+                held_by        bigint,
+                held_value     jsonb CHECK (held_value IS NULL OR held_by IS NOT NULL),
                 version        bigint NOT NULL DEFAULT 1,
                 updated_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
                 PRIMARY KEY (environment_id, feature_id),
                 CONSTRAINT feature_states_feature FOREIGN KEY (feature_id, project_id) REFERENCES features (id, project_id),
+                CONSTRAINT feature_states_holdout FOREIGN KEY (held_by, environment_id) REFERENCES holdouts (id, environment_id),
                 CONSTRAINT feature_states_environment FOREIGN KEY (environment_id, project_id) REFERENCES environments (id, project_id)
             );
             COMMENT ON TABLE feature_states IS
                 'What each feature serves in each environment of its project. Whoever changes an experiment on it locks this row; whoever '
                 'changes its name or options locks the rows of all environments.';
-            COMMENT ON COLUMN feature_states.percentages IS 'Of options without an experiment, by the id of the option.';
+            COMMENT ON COLUMN feature_states.percentages IS
+                'Which identities get an option while no experiment runs or is paused, by the id of the option.';
+            COMMENT ON COLUMN feature_states.held_by IS
+                'Since a variant was shipped, the holdout whose identities keep the former value, until it is retired or the value is set '
+                'by hand.';
+            COMMENT ON COLUMN feature_states.held_value IS 'That former value.';
+            CREATE INDEX feature_states_held ON feature_states (held_by) WHERE held_by IS NOT NULL;
             CREATE INDEX feature_states_of ON feature_states (feature_id);
 
             CREATE VIEW environment_features AS
                 SELECT f.id, s.environment_id, f.project_id, f.name, f.description, f.options, f.default_value, s.enabled, s.initial_value,
-                    s.percentages, options_here(f.options, s.percentages) AS multivariate_options, f.version + s.version AS version,
+                    s.percentages, s.held_by, s.held_value, options_here(f.options, s.percentages) AS multivariate_options,
+                    f.version + s.version AS version,
                     f.created_at, GREATEST(f.updated_at, s.updated_at) AS updated_at, f.deleted_at
                 FROM feature_states s JOIN features f ON f.id = s.feature_id;
             COMMENT ON VIEW environment_features IS 'Features as an environment has them.';
@@ -182,6 +213,8 @@ public sealed class CreateFeatures : TableMigration
             END $$;
             CREATE TRIGGER environments_are_served AFTER INSERT OR UPDATE ON environments
                 FOR EACH ROW EXECUTE FUNCTION announce_environment();
+            CREATE TRIGGER holdouts_are_served AFTER UPDATE ON holdouts
+                FOR EACH ROW EXECUTE FUNCTION announce_serving();
             CREATE TRIGGER states_are_served AFTER INSERT OR UPDATE ON feature_states
                 FOR EACH ROW EXECUTE FUNCTION announce_serving();
             CREATE FUNCTION announce_feature() RETURNS trigger LANGUAGE plpgsql AS $$

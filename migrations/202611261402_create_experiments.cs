@@ -10,7 +10,7 @@ namespace Experiments.Migrations;
 [Migration(202611261402, "create experiments")]
 public sealed class CreateExperiments : TableMigration
 {
-    public override IReadOnlyList<string> Tables => ["holdouts", "experiments", "former_runs", "cohorts"];
+    public override IReadOnlyList<string> Tables => ["experiments", "former_runs", "cohorts"];
 
     public override void Up() =>
         Execute.Sql(
@@ -41,12 +41,28 @@ public sealed class CreateExperiments : TableMigration
                 RETURN weights ? 'control' AND (SELECT count(*) FROM jsonb_object_keys(weights)) = jsonb_array_length(options) + 1;
             END $$;
 
-            -- The variants of a draft after its feature has changed: the same keys keep their weights, other keys start from an even split.
-            CREATE FUNCTION follow(variants jsonb, initial_value jsonb, options jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
-            DECLARE
-                weights jsonb := (SELECT jsonb_object_agg(v->>'key', v->'weight') FROM jsonb_array_elements(variants) AS v);
+            CREATE FUNCTION weights_of(variants jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
             BEGIN
-                RETURN variants_of(initial_value, options, CASE WHEN split_fits(options, weights) THEN weights END);
+                RETURN (SELECT jsonb_object_agg(v->>'key', v->'weight') FROM jsonb_array_elements(variants) AS v);
+            END $$;
+
+            -- The variants of a draft after its feature has changed: the same keys keep their weights, other keys start from an even split.
+            -- Control follows the feature's value, unless the two differed before.
+            CREATE FUNCTION follow(variants jsonb, former_value jsonb, initial_value jsonb, options jsonb)
+                RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+            DECLARE
+                weights jsonb := weights_of(variants);
+            BEGIN
+                RETURN variants_of(
+                    CASE WHEN variants->0->'value' = COALESCE(former_value, 'null') THEN initial_value ELSE variants->0->'value' END,
+                    options, CASE WHEN split_fits(options, weights) THEN weights END);
+            END $$;
+
+            -- Whether there is something to compare: another value, or on a web page another change.
+            CREATE FUNCTION variants_differ(variants jsonb, transforms jsonb) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+            BEGIN
+                RETURN (SELECT count(DISTINCT jsonb_build_array(v->'value', COALESCE(transforms->(v->>'key'), '[]'))) > 1
+                        FROM jsonb_array_elements(variants) AS v);
             END $$;
 
             CREATE FUNCTION split_is_valid(variants jsonb) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
@@ -75,23 +91,6 @@ public sealed class CreateExperiments : TableMigration
                         FROM jsonb_array_elements(variants) WITH ORDINALITY AS t(v, position));
             END $$;
 
-            CREATE TABLE holdouts (
-                id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-                environment_id bigint NOT NULL REFERENCES environments,
-                name           text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 255),
-                description    text NOT NULL DEFAULT '' CHECK (char_length(description) <= 10000),
-                percentage     numeric NOT NULL CHECK (percentage BETWEEN 0 AND 100),
-                salt           text NOT NULL DEFAULT replace(gen_random_uuid()::text, '-', ''),
-                version        bigint NOT NULL DEFAULT 1,
-                created_by     text NOT NULL,
-                created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
-                updated_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
-                deleted_at     timestamptz,
-                CONSTRAINT holdouts_in_environment UNIQUE (id, environment_id)
-            );
-            COMMENT ON TABLE holdouts IS 'Shares of all identities that are kept out of experiments.';
-            CREATE INDEX holdouts_newest ON holdouts (environment_id, created_at DESC, id DESC) INCLUDE (name) WHERE deleted_at IS NULL;
-
             CREATE TABLE experiments (
                 id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
                 environment_id     bigint NOT NULL,
@@ -111,6 +110,7 @@ public sealed class CreateExperiments : TableMigration
                     CHECK (cardinality(breakdowns) <= 3 AND array_position(breakdowns, NULL) IS NULL),
                 plan               jsonb CHECK (jsonb_typeof(plan) = 'object'),
                 salt               text NOT NULL DEFAULT replace(gen_random_uuid()::text, '-', ''),
+                aa                 boolean NOT NULL DEFAULT false,
                 archived           boolean NOT NULL DEFAULT false,
                 conclusion         text CHECK (conclusion IN ('won', 'lost', 'inconclusive', 'stopped_early', 'invalid')),
                 conclusion_comment text CHECK (char_length(conclusion_comment) <= 10000),
@@ -126,6 +126,7 @@ public sealed class CreateExperiments : TableMigration
                 deleted_at         timestamptz,
                 runs               tstzmultirange NOT NULL DEFAULT '{}',
                 off                tstzmultirange NOT NULL DEFAULT '{}',
+                enabled_feature    boolean NOT NULL DEFAULT false,
                 CONSTRAINT experiments_in_environment UNIQUE (id, environment_id),
                 CONSTRAINT experiments_feature FOREIGN KEY (environment_id, feature_id) REFERENCES feature_states,
                 CONSTRAINT experiments_holdout FOREIGN KEY (holdout_id, environment_id) REFERENCES holdouts (id, environment_id),
@@ -148,6 +149,8 @@ public sealed class CreateExperiments : TableMigration
             COMMENT ON COLUMN experiments.windows_run_on IS
                 'For how long after the end the windows of identities run on. Results are final when that and the period for late events '
                 'are over.';
+            COMMENT ON COLUMN experiments.aa IS 'Whether its variants are meant to serve the same, as a test of the set-up.';
+            COMMENT ON COLUMN experiments.enabled_feature IS 'Whether its first start enabled the feature; a reset disables it again.';
             COMMENT ON COLUMN experiments.runs IS 'When it was running; a gap between two runs is a pause.';
             COMMENT ON COLUMN experiments.off IS 'When, since the first start, its feature was switched off.';
             CREATE UNIQUE INDEX experiments_active ON experiments (environment_id, feature_id)
@@ -155,14 +158,13 @@ public sealed class CreateExperiments : TableMigration
             -- A list reads its page in order, and counts from the index alone.
             CREATE INDEX experiments_newest ON experiments (environment_id, archived, created_at DESC, id DESC)
                 INCLUDE (status, feature_id, name, created_by) WHERE deleted_at IS NULL;
+            CREATE INDEX experiments_feature ON experiments (feature_id, environment_id, id DESC) WHERE deleted_at IS NULL;
             CREATE INDEX experiments_holdout ON experiments (holdout_id) WHERE holdout_id IS NOT NULL;
 
-            -- A draft, a paused and a completed experiment change nothing for anyone.
+            -- Drafts and completed experiments change nothing for anyone. During a pause, the percentages of the feature do not apply.
             CREATE TRIGGER experiments_are_served AFTER UPDATE ON experiments
-                FOR EACH ROW WHEN ('running' IN (OLD.status, NEW.status)) EXECUTE FUNCTION announce_serving();
-            CREATE TRIGGER holdouts_are_served AFTER UPDATE ON holdouts
-                FOR EACH ROW EXECUTE FUNCTION announce_serving();
-
+                FOR EACH ROW WHEN (OLD.status IN ('running', 'paused') OR NEW.status IN ('running', 'paused'))
+                EXECUTE FUNCTION announce_serving();
             -- Whoever switches a feature has locked its row, as aggregation does before it reads the clock, so that up to its high-water
             -- mark this is final.
             CREATE FUNCTION cut_out_while_off() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -216,7 +218,9 @@ public sealed class CreateExperiments : TableMigration
             """
             DROP FUNCTION variants_shown(text, jsonb, jsonb);
             DROP FUNCTION split_is_valid(jsonb);
-            DROP FUNCTION follow(jsonb, jsonb, jsonb);
+            DROP FUNCTION variants_differ(jsonb, jsonb);
+            DROP FUNCTION follow(jsonb, jsonb, jsonb, jsonb);
+            DROP FUNCTION weights_of(jsonb);
             DROP FUNCTION split_fits(jsonb, jsonb);
             DROP FUNCTION variants_of(jsonb, jsonb, jsonb);
             """

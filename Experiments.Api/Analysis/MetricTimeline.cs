@@ -51,6 +51,12 @@ internal sealed class MetricTimeline(NpgsqlDataSource source, FullPasses passes,
             return found.Failure!;
         }
 
+        var keys = input.Variants.Select(variant => variant.Key).ToList();
+        if (input.StartedAt is null)
+        {
+            return TimelineView.Of(input.AsOf, measured, isHourly, keys, []);
+        }
+
         var definitions = new DefinitionReader(source, connection);
         if (
             await definitions.Snapshot(experimentId) is not { } experiment
@@ -71,7 +77,6 @@ internal sealed class MetricTimeline(NpgsqlDataSource source, FullPasses passes,
             return point;
         }
 
-        var keys = input.Variants.Select(variant => variant.Key).ToList();
         foreach (
             var (at, key, count) in await connection.QueryAsync<(DateTime At, string Key, long Count)>(
                 Exposed,

@@ -36,6 +36,7 @@ internal static class ReasonText
             VerdictReason.GuardrailFailed => $"The guardrail {name} could not be computed, so nothing is shipped past it.",
             VerdictReason.SecondaryWorse => $"Note that {key} is worse than control on the secondary metric {name}{change}.",
             VerdictReason.NoPrimaryMetric => "The experiment has no primary metric, so nothing can be recommended.",
+            VerdictReason.NotStarted => "The experiment has not started, so nothing is counted yet.",
             VerdictReason.NoTreatment => "No treatment has a weight, so there is nothing to compare with control.",
             VerdictReason.EventsNotCounted => "More than 1 % of the events received have not been counted yet.",
             VerdictReason.BackfillPending => $"The earlier events of {name} are still being counted.",

@@ -22,9 +22,11 @@ internal sealed class Recommendation(IReadOnlyList<MetricResult> metrics, IReadO
         IReadOnlyList<MetricResult> metrics,
         IReadOnlySet<string> served,
         bool isSampleRatioBroken,
+        bool hasStarted,
         double shareNotCounted
     ) =>
-        shareNotCounted > MostNotCounted ? Only(RecommendedAction.KeepRunning, VerdictReason.EventsNotCounted)
+        !hasStarted ? Only(RecommendedAction.Start, VerdictReason.NotStarted)
+        : shareNotCounted > MostNotCounted ? Only(RecommendedAction.KeepRunning, VerdictReason.EventsNotCounted)
         : isSampleRatioBroken ? Only(RecommendedAction.FixTheExperiment, VerdictReason.SampleRatioMismatch)
         : metrics.FirstOrDefault(metric => metric.Role == MetricRole.Primary) is not { } primary
             ? Only(RecommendedAction.KeepRunning, VerdictReason.NoPrimaryMetric)

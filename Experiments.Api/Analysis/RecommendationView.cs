@@ -9,6 +9,7 @@ internal enum RecommendedAction
     KeepControl,
     KeepRunning,
     FixTheExperiment,
+    Start,
 }
 
 /// <summary>What to do with an experiment, and why.</summary>

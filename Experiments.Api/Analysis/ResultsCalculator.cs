@@ -30,6 +30,7 @@ internal static class ResultsCalculator
                 metrics,
                 input.Variants.Where(variant => variant.Weight > 0).Select(variant => variant.Key).ToHashSet(),
                 ratio.IsHealthy is false,
+                input.StartedAt is not null,
                 (double)input.EventsNotCounted / Math.Max(1, input.EventsNotCounted + input.EventsCounted)
             ),
             Total = identities.Sum(),

@@ -24,7 +24,7 @@ internal sealed class ResultsReader(ILogger<ResultsService> logger)
                     'link', l.id, 'metric', l.metric_id, 'name', l.name, 'role', l.role, 'expected_direction', l.expected_direction,
                         'aggregation', l.aggregation,
                     'definition', l.definition, 'margin', l.margin, 'is_unreadable', l.is_unreadable,
-                    'backfilled', l.is_unreadable
+                    'backfilled', l.is_unreadable OR e.started_at IS NULL
                         OR (l.backfilled AND (l.window_length = interval '0' OR (t.as_of IS NOT NULL
                             AND (t.as_of >= e.ended_at + e.windows_run_on
                                 OR clock_timestamp() < e.ended_at + e.windows_run_on) IS NOT false))), 'added_after_start',
@@ -67,7 +67,7 @@ internal sealed class ResultsReader(ILogger<ResultsService> logger)
                     THEN e.rollout_percentage END AS lowered_to
         FROM experiments e
         CROSS JOIN LATERAL ({AggregationLag.Sql}) p
-        WHERE e.id = @experimentId AND e.started_at IS NOT NULL
+        WHERE e.id = @experimentId
         """;
 
     // Identities that count but that the current rollout no longer includes.
@@ -76,7 +76,7 @@ internal sealed class ResultsReader(ILogger<ResultsService> logger)
 
     private const string BeforePart = "before_part";
 
-    /// <summary>Everything that results are computed from; null if the experiment has not started.</summary>
+    /// <summary>Everything that results are computed from; null if there is no such experiment.</summary>
     /// <param name="connection">The connection of the transaction.</param>
     /// <param name="snapshot">What is read comes from one snapshot.</param>
     /// <param name="experimentId">The experiment.</param>
@@ -150,7 +150,7 @@ internal sealed class ResultsReader(ILogger<ResultsService> logger)
     /// <param name="experimentId">The experiment.</param>
     /// <param name="metric">The metric, by its id; null for the primary one.</param>
     public async Task<Result<MetricInput>> ReadMetric(NpgsqlConnection connection, long experimentId, long? metric) =>
-        await ReadSums(connection, experimentId) is not { } input ? Problem.NotStarted
+        await ReadSums(connection, experimentId) is not { } input ? Problem.NoExperiment
         : input.Metrics.FirstOrDefault(one => metric is null ? one.Role == MetricRole.Primary : one.Metric == metric)
             is not { Failed: false } measured
             ? Problem.ResultsFailed

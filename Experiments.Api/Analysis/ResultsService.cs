@@ -105,7 +105,7 @@ internal sealed class ResultsService(
             return Computation.Busy;
         }
 
-        if (await reader.Read(connection, snapshot, experimentId, ct) is { } input)
+        if (await reader.Read(connection, snapshot, experimentId, ct) is { StartedAt: not null } input)
         {
             var (results, evidence) = ResultsCalculator.Make(
                 input,
@@ -134,6 +134,13 @@ internal sealed class ResultsService(
         }
 
         return Computation.Done;
+    }
+
+    /// <summary>The results of an experiment that has not started, with nothing in them. They are not kept.</summary>
+    public async Task<ResultsView?> OfDraft(long experimentId, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        return await reader.ReadSums(connection, experimentId) is { } input ? ResultsCalculator.Make(input).Results : null;
     }
 
     /// <summary>The tag of what became of a request for results.</summary>

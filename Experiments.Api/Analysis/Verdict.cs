@@ -38,6 +38,7 @@ internal enum VerdictReason
     SecondaryWorse,
     NoPrimaryMetric,
     NoTreatment,
+    NotStarted,
     EventsNotCounted,
     BackfillPending,
     MetricFailed,

@@ -9,6 +9,15 @@ internal static class Split
     /// <summary>Control and ten options.</summary>
     public const int MaxVariants = 11;
 
+    /// <summary>What control takes where its weight is not given: the rest. Null where it is given.</summary>
+    public static decimal? Rest(IEnumerable<(string? Key, decimal? Weight)> split)
+    {
+        var given = split.ToList();
+        return given.Any(share => share is { Key: Slug.Control, Weight: not null })
+            ? null
+            : Math.Max(0, 100 - given.Where(share => share.Key != Slug.Control).Sum(share => Math.Clamp(share.Weight ?? 0, 0, 100)));
+    }
+
     /// <summary>Reports, by path below <paramref name="field"/>, what is wrong with a split; nothing when there is none to check.</summary>
     public static void Check(string field, IEnumerable<(string? Key, decimal? Weight)>? split, Action<string, string> report)
     {

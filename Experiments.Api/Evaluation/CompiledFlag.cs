@@ -6,15 +6,15 @@ namespace Experiments.Api.Evaluation;
 
 /// <summary>
 /// A flag of a snapshot with all its possible outcomes, serialised for each protocol, so that serving only selects one of a few byte
-/// strings. Outcome 0 is the flag's own value, for identities that do not take part. The next outcomes are the variants of its running
-/// experiment. The last one is control's value for held-out identities.
+/// strings. Outcome 0 is the flag's own value, for identities that do not take part. The next outcomes are its variants, of an experiment
+/// or of a split by percentages. The last one is for held-out identities.
 /// </summary>
 internal sealed class CompiledFlag
 {
     /// <summary>The outcome for identities that do not take part.</summary>
     public const int OwnValue = 0;
 
-    private readonly RunningExperiment? _experiment;
+    private readonly FlagSplit? _split;
     private readonly int _heldOut;
     private readonly byte[][] _flagsmith;
     private readonly byte[][] _ofrep;
@@ -23,15 +23,15 @@ internal sealed class CompiledFlag
     {
         Name = row.FeatureName!;
         // A flag that is off serves its own value, whatever runs on it.
-        _experiment = row.Enabled ? RunningExperiment.Of(row) : null;
         var own = row.InitialValue is null ? null : StoredJson.Parse(row.InitialValue);
-        var outcomes = (_experiment?.Variants ?? [])
+        _split = row.Enabled ? FlagSplit.Of(row, own) : null;
+        var outcomes = (_split?.Variants ?? [])
             .Select(variant => new EvaluatedFlag(variant.Value, variant.Key, "SPLIT"))
             .Prepend(new(own, null, row.Enabled ? "STATIC" : "DISABLED"))
             .ToList();
-        if (_experiment is not null && row.HoldoutId is not null)
+        if (_split is not null && row.HoldoutId is not null)
         {
-            outcomes.Add(new(_experiment.Variants[0].Value, null, "STATIC", row.HoldoutId));
+            outcomes.Add(new(StoredJson.Parse(row.HeldValue!), null, "STATIC", row.HoldoutId));
         }
 
         _heldOut = outcomes.Count - 1;
@@ -50,9 +50,9 @@ internal sealed class CompiledFlag
 
     /// <summary>The same, for one flag after the other.</summary>
     public int Evaluate(string identifier, ref HoldoutCheck known) =>
-        _experiment is null ? OwnValue
-        : _experiment.HoldsOut(identifier, ref known) ? _heldOut
-        : _experiment.VariantOf(identifier) + 1 ?? OwnValue;
+        _split is null ? OwnValue
+        : _split.HoldsOut(identifier, ref known) ? _heldOut
+        : _split.VariantOf(identifier) + 1 ?? OwnValue;
 
     /// <summary>The outcome as an item of the Flagsmith SDK API's <c>flags</c>.</summary>
     public ReadOnlySpan<byte> Flagsmith(int outcome) => _flagsmith[outcome];
@@ -79,7 +79,7 @@ internal sealed class CompiledFlag
                 ["variant"] = outcome.Variant,
                 ["reason"] = outcome.Reason,
                 ["metadata"] = row.ExperimentId is null
-                    ? []
+                    ? With([], outcome.Holdout)
                     : new JsonObject
                     {
                         ["experiment"] = With(
@@ -110,17 +110,17 @@ internal sealed class CompiledFlag
             answer["variant"] = outcome.Variant;
         }
 
-        answer["metadata"] = row.ExperimentId is null
-            ? []
-            : With(
-                new JsonObject
+        answer["metadata"] = With(
+            row.ExperimentId is null
+                ? []
+                : new JsonObject
                 {
                     ["experiment_id"] = row.ExperimentId,
                     ["experiment_name"] = row.ExperimentName,
                     ["in_experiment"] = outcome.Variant is not null,
                 },
-                outcome.Holdout
-            );
+            outcome.Holdout
+        );
         return StoredJson.Utf8(answer);
     }
 

@@ -57,6 +57,12 @@ internal sealed record SnapshotRow
 
     public string? InitialValue { get; init; }
 
+    /// <summary>The options with their percentages, if there are any and no experiment is running or paused.</summary>
+    public string? Options { get; init; }
+
+    /// <summary>What the identities of the holdout get.</summary>
+    public string? HeldValue { get; init; }
+
     public long? ExperimentId { get; init; }
 
     public string? ExperimentName { get; init; }

@@ -17,13 +17,17 @@ internal sealed class SnapshotReader(DatabaseServer database, ILogger<SnapshotRe
         SELECT n.id AS environment_id, n.key AS environment_key, n.until AS expires_at, f.id AS feature_id, f.name AS feature_name,
             COALESCE(s.enabled, false) AS enabled,
                COALESCE(f.options <> '[]', false) AS is_multivariate, s.initial_value::text AS initial_value,
+               CASE WHEN s.percentages <> '{}' AND NOT EXISTS (SELECT FROM experiments p WHERE p.environment_id = s.environment_id
+                       AND p.feature_id = s.feature_id AND p.status IN ('running', 'paused') AND p.deleted_at IS NULL)
+                   THEN options_here(f.options, s.percentages)::text END AS options,
+               COALESCE(CASE WHEN s.held_by IS NULL THEN s.initial_value ELSE s.held_value END, 'null')::text AS held_value,
                e.id AS experiment_id, e.name AS experiment_name, e.salt, e.rollout_percentage, e.variants::text AS variants,
                e.type AS experiment_type, CASE WHEN e.type = 'web' THEN e.transforms::text END AS transforms,
                h.id AS holdout_id, h.salt AS holdout_salt, h.percentage AS holdout_percentage
         FROM named n
         LEFT JOIN (feature_states s JOIN features f ON f.id = s.feature_id AND f.deleted_at IS NULL) ON s.environment_id = n.id
         LEFT JOIN experiments e ON e.feature_id = f.id AND e.environment_id = n.id AND e.status = 'running' AND e.deleted_at IS NULL
-        LEFT JOIN holdouts h ON h.id = e.holdout_id AND h.environment_id = n.id
+        LEFT JOIN holdouts h ON h.id = COALESCE(e.holdout_id, s.held_by) AND h.environment_id = n.id
         ORDER BY n.id, n.key, f.id
         """;
 

@@ -82,12 +82,7 @@ public class CreateExperimentTests(SharedService service) : IClassFixture<Shared
     [InlineData("""{"name": "n", "hypothesis": "h", "feature": 1, "rollout_percentage": 1e400}""", "rollout_percentage")]
     [InlineData("""{"name": "n", "hypothesis": "h", "feature": 1, "rollout_percentage": "50"}""", "rollout_percentage")]
     [InlineData("""{"name": "n", "hypothesis": "h", "feature": 1, "variants": {}}""", "variants")]
-    [InlineData(
-        """{"name": "n", "hypothesis": "h", "feature": 1, "variants": [null]}""",
-        "variants",
-        "variants[0].key",
-        "variants[0].weight"
-    )]
+    [InlineData("""{"name": "n", "hypothesis": "h", "feature": 1, "variants": [null]}""", "variants[0].key", "variants[0].weight")]
     [InlineData(
         """{"name": "n", "hypothesis": "h", "feature": 1, "variants": [{"key": "control", "weight": "x"}]}""",
         "variants[0].weight"

@@ -107,8 +107,9 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
             { """{}""", [""] },
             { """[]""", [""] },
             { """[{"key": "control", "weight": 100}]""", [""] },
-            { """[{"key": "a", "weight": 50}, {"key": "b", "weight": 50}]""", [""] },
-            { """[{"key": "Control", "weight": 50}, {"key": "b", "weight": 50}]""", ["", "[0].key"] },
+            { """[{"key": "a", "weight": 60}, {"key": "b", "weight": 50}]""", [""] },
+            { """[{"key": "a", "weight": 100}, {"key": "control", "weight": null}, {"key": "control"}]""", ["[2].key"] },
+            { """[{"key": "Control", "weight": 50}, {"key": "b", "weight": 50}]""", ["[0].key"] },
             { """[{"key": "control", "weight": 50}, {"key": "CONTROL", "weight": 50}]""", ["[1].key"] },
             { """[{"key": "control", "weight": 50}, {"key": "control", "weight": 50}]""", ["[1].key"] },
             { """[{"key": "control", "weight": 40}, {"key": "b", "weight": 30}, {"key": "b", "weight": 30}]""", ["[2].key"] },
@@ -318,7 +319,9 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
         adopted["variants"]
             .ToJsonString()
             .ShouldBe("""[{"key":"control","value":"blue","weight":10},{"key":"green","value":"green","weight":90}]""");
-        (await given.Admin.Get($"{given.Features}{feature.Id}/")).ETag.ShouldBe(feature.ETag);
+        var now = (await given.Admin.Get($"{given.Features}{feature.Id}/")).Must(200);
+        now["updated_at"].ToJsonString().ShouldBe(feature["updated_at"].ToJsonString());
+        now["experiments"].ToJsonString().ShouldBe($$"""[{"id":{{adopted.Id}},"name":"n","status":"created"}]""");
         (await Written(given)).ShouldBe("1 features, 1 experiments, 0 links, 2 entries");
     }
 
@@ -537,8 +540,8 @@ public class FeatureWithExperimentTests(SharedService service) : IClassFixture<S
         (
             await given.Admin.Patch(
                 $"{given.Experiments}{experiment.Id}/",
-                $$"""{"variants": [{"key": "control", "value": [{{deep}}], "weight": 40}, {"key": "b", "value": [{{deep}}],"""
-                    + $$""" "weight": 60}]}"""
+                $$"""{"variants": [{"key": "control", "value": [{{deep}}], "weight": 100}, {"key": "b", "value": [1],"""
+                    + $$""" "weight": 0}]}"""
             )
         ).Must(200);
         await given.Start(experiment);

@@ -362,7 +362,9 @@ public class PlanTests(SharedService service) : IClassFixture<SharedService>
     [InlineData("""{"minimum_detectable_effect": 0.1, "alpha": 0.5}""", "alpha")]
     [InlineData("""{"minimum_detectable_effect": 0.1, "identities_per_day": -3}""", "identities_per_day")]
     [InlineData("""{"minimum_detectable_effect": 0.1, "identities_per_day": 1e-306}""", "identities_per_day")]
-    [InlineData("""{"minimum_detectable_effect": 0.1, "recommended_sample_size": 5}""", "recommended_sample_size")]
+    [InlineData("""{"minimum_detectable_effect": 0.1, "recommended_sample_size": 0}""", "recommended_sample_size")]
+    [InlineData("""{"recommended_sample_size": 1e15}""", "recommended_sample_size")]
+    [InlineData("""{"minimum_detectable_effect": -1, "recommended_sample_size": 5}""", "minimum_detectable_effect")]
     public async Task What_breaks_a_rule_is_named_and_nothing_is_written(string body, params string[] fields)
     {
         var given = await Given.AnEnvironment(service);

@@ -39,7 +39,7 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
 
         (await Import(given, Document))
             .Must(200)
-            .Text.ShouldBe("""{"created":["button_colour","page_size","dark_mode","bare"],"updated":[],"unchanged":[]}""");
+            .Text.ShouldBe(Report(["button_colour", "page_size", "dark_mode", "bare"], [], [], ["button_colour"]));
 
         var features = (await given.Admin.Get(given.Features))
             .Must(200)["results"]
@@ -72,10 +72,52 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
         await given.Served(4);
 
         var kept = await Snapshot(given);
-        (await Import(given, Document))
-            .Must(200)
-            .Text.ShouldBe("""{"created":[],"updated":[],"unchanged":["button_colour","page_size","dark_mode","bare"]}""");
+        (await Import(given, Document)).Must(200).Text.ShouldBe(Report([], [], ["button_colour", "page_size", "dark_mode", "bare"]));
         (await Snapshot(given)).ShouldBe(kept);
+    }
+
+    [Fact]
+    public async Task Percentages_are_served_as_they_were_and_overrides_are_named()
+    {
+        var given = await Given.AnEnvironment(service);
+        const string Served = """
+            {"feature_states": [
+                {"enabled": true, "feature_state_value": "blue", "feature": {"id": 7, "name": "banner", "type": "MULTIVARIATE"},
+                 "multivariate_feature_state_values": [
+                    {"percentage_allocation": 100, "multivariate_feature_option": {"id": 9, "key": "red", "value": "red"}}]},
+                {"enabled": true, "feature_state_value": "own", "feature": {"id": 8, "name": "split", "type": "MULTIVARIATE"},
+                 "multivariate_feature_state_values": [
+                    {"percentage_allocation": 25, "multivariate_feature_option": {"id": 10, "key": "a", "value": 1}},
+                    {"percentage_allocation": 25, "multivariate_feature_option": {"id": 11, "key": "b", "value": {"x": 2}}}]}],
+             "identity_overrides": [{"identifier": "vip", "identity_features": [
+                {"enabled": true, "feature_state_value": "gold", "feature": {"id": 7, "name": "banner"}}]}],
+             "project": {"segments": [{"id": 1, "name": "beta", "feature_states": [
+                {"enabled": true, "feature_state_value": "x", "feature": {"id": 8, "name": "split"}}]}, {"name": "empty"}]}}
+            """;
+
+        var report = (await Import(given, Served)).Must(200);
+
+        report["reassigned"].ToJsonString().ShouldBe("""["banner","split"]""");
+        report["skipped_overrides"]
+            .ToJsonString()
+            .ShouldBe("""[{"feature":"banner","kind":"identity","name":"vip"},{"feature":"split","kind":"segment","name":"beta"}]""");
+        await given.Served(2);
+        var split = new Dictionary<string, int>();
+        for (var n = 0; n < 200; n++)
+        {
+            var flags = (await given.Sdk.Get($"/api/v1/identities/?identifier=u{n}")).Must(200)["flags"].AsArray();
+            flags[0]!["feature_state_value"]!.GetValue<string>().ShouldBe("red");
+            flags[0]!["variant"]!.GetValue<string>().ShouldBe("red");
+            var value = flags[1]!["feature_state_value"]!.ToJsonString();
+            split[value] = split.GetValueOrDefault(value) + 1;
+            (await given.Evaluate(JsonNode.Parse("""{"name": "split"}""")!, $"u{n}"))["reason"].GetValue<string>().ShouldBe("SPLIT");
+        }
+
+        split.Keys.ShouldBe(["\"own\"", "1", "\"{\\u0022x\\u0022:2}\""], ignoreOrder: true);
+        split["\"own\""].ShouldBeInRange(70, 130);
+        split["1"].ShouldBeInRange(28, 75);
+        // Without an identity there is nobody to draw for.
+        (await given.Sdk.Get("/api/v1/flags/")).Json![0]!["feature_state_value"]!.GetValue<string>().ShouldBe("blue");
     }
 
     [Fact]
@@ -95,9 +137,7 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
             states.RemoveAt(2);
         });
 
-        (await Import(given, changed))
-            .Must(200)
-            .Text.ShouldBe("""{"created":[],"updated":["BUTTON_colour","page_size"],"unchanged":["bare"]}""");
+        (await Import(given, changed)).Must(200).Text.ShouldBe(Report([], ["BUTTON_colour", "page_size"], ["bare"], ["BUTTON_colour"]));
 
         var after = (await given.Admin.Get($"{given.Features}{before["id"]}/")).Must(200);
         after["name"].GetValue<string>().ShouldBe("button_colour");
@@ -392,16 +432,14 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
         // The features are there already, but switched off and without the percentages.
         (await Import(ours, Changed(document => document["feature_states"]![1]!["feature_state_value"] = 6)))
             .Must(200)
-            .Text.ShouldBe("""{"created":[],"updated":["button_colour","page_size","dark_mode"],"unchanged":["bare"]}""");
+            .Text.ShouldBe(Report([], ["button_colour", "page_size", "dark_mode"], ["bare"], ["button_colour"]));
         (await Snapshot(theirs)).ShouldBe(kept);
         (await service.AsUser("stranger").PostText($"{theirs.Features}import/", Document)).MustBe(403, "access.denied");
         (await Snapshot(theirs)).ShouldBe(kept);
 
         var gone = (await ours.Admin.Get($"{ours.Features}?q=bare")).Must(200)["results"][0]!["id"]!.GetValue<long>();
         (await ours.Admin.Delete($"{ours.Features}{gone}/")).Must(204);
-        (await Import(ours, Document))
-            .Must(200)
-            .Text.ShouldBe("""{"created":["bare"],"updated":["page_size"],"unchanged":["button_colour","dark_mode"]}""");
+        (await Import(ours, Document)).Must(200).Text.ShouldBe(Report(["bare"], ["page_size"], ["button_colour", "dark_mode"]));
         (await theirs.Admin.Get(theirs.Features)).Must(200)["count"].GetValue<int>().ShouldBe(4);
         (await service.Query<bool>("SELECT deleted_at IS NOT NULL FROM features WHERE id = @gone", new { gone })).ShouldBeTrue();
     }
@@ -484,6 +522,18 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
             File.Delete(file);
         }
     }
+
+    private static string Report(string[] created, string[] updated, string[] unchanged, params string[] reassigned) =>
+        System.Text.Json.JsonSerializer.Serialize(
+            new
+            {
+                created,
+                updated,
+                unchanged,
+                reassigned,
+                skipped_overrides = Array.Empty<string>(),
+            }
+        );
 
     private static string Changed(Action<JsonNode> change)
     {

@@ -561,7 +561,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
     [InlineData("start")]
     [InlineData("start", "pause")]
     [InlineData("start", "complete")]
-    public async Task From_the_start_on_neither_the_choice_nor_the_holdout_changes(params string[] actions)
+    public async Task From_the_start_on_neither_the_choice_nor_the_percentage_changes(params string[] actions)
     {
         var given = await Given.AnEnvironment(service);
         var (holdout, other) = (await AHoldout(given, 5), await AHoldout(given, 5));
@@ -587,12 +587,13 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
         (await given.Admin.Patch(path, new { holdout = other.Id })).MustBe(409, "experiment.settings_frozen");
         (await given.Admin.Patch(path, """{"holdout": null, "name": "new"}""")).MustBe(409, "experiment.settings_frozen");
         (await given.Admin.Patch(path, new { holdout = holdout.Id })).Must(200);
-        foreach (var body in new object[] { new { percentage = 6 }, new { name = "new" }, new { description = "new" } })
+        (await given.Admin.Patch(own, new { percentage = 6, name = "new" })).MustBe(409, "holdout.fixed");
+        if (!actions.Contains("complete"))
         {
-            (await given.Admin.Patch(own, body)).MustBe(409, "holdout.in_use");
+            (await given.Admin.Delete(own)).MustBe(409, "holdout.in_use");
+            (await given.Admin.Post($"{own}retire/")).MustBe(409, "holdout.in_use");
         }
 
-        (await given.Admin.Delete(own)).MustBe(409, "holdout.in_use");
         (await given.Admin.Get(path)).Text.ShouldBe(before);
         (
             await service.Query<string>(
@@ -602,6 +603,12 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
         ).ShouldBe("holdout5");
         (await service.Query<long>("SELECT count(*) FROM audit_log")).ShouldBe(entries);
 
+        // What it is called may change at any time, also with the percentage that it has.
+        (await given.Admin.Patch(own, new { name = "new", percentage = 5 }))
+            .Must(200)["name"]
+            .GetValue<string>()
+            .ShouldBe("new");
+        (await given.Admin.Get(path))["holdout"]["name"]!.GetValue<string>().ShouldBe("new");
         (await given.Admin.Delete($"{Path(given)}{other.Id}/")).Must(204);
     }
 

@@ -90,9 +90,24 @@ public class ResultsTests(SharedService service) : IClassFixture<SharedService>
     {
         var given = await Given.AnEnvironment(service);
         var draft = await given.AnExperiment();
-        (await given.Admin.Get($"{given.Experiments}{draft.Id}/results/")).MustBe(409, "results.not_started");
+        var metric = await given.AMetric("occurrence");
+        (await given.Admin.Post($"{given.Experiments}{draft.Id}/metrics/", new { metric = metric.Id, role = "primary" })).Must(201);
+        var path = $"{given.Experiments}{draft.Id}/results/";
+        foreach (var none in new[] { path, $"{path}?refresh=true", $"{path}?metric={metric.Id}" })
+        {
+            var empty = (await given.Admin.Get(none)).Must(200);
+            (empty["total"].GetValue<int>(), empty["held_out"].GetValue<int>()).ShouldBe((0, 0));
+            empty["recommendation"]["action"]!.GetValue<string>().ShouldBe("start");
+            empty["metrics"][0]!["arms"]!.AsArray().Select(arm => arm!["n"]!.GetValue<int>()).ShouldBe([0, 0]);
+        }
+
+        (await given.Admin.Get($"{path}?metric=987654321")).MustName("metric");
+        (await service.Query<long>("SELECT count(*) FROM results WHERE experiment_id = @Id", new { draft.Id })).ShouldBe(0);
+        (await given.Admin.Get($"{path}timeline/")).Must(200)["points"].AsArray().ShouldBeEmpty();
+        (await given.Admin.Get($"{path}days/")).Must(200)["days"].AsArray().ShouldBeEmpty();
+        (await given.Exposures(draft))["total"].GetValue<int>().ShouldBe(0);
         (await given.Admin.Post($"{given.Experiments}{draft.Id}/results/refresh/")).MustBe(409, "results.not_started");
-        (await given.Admin.Get($"{given.Experiments}{draft.Id}/results/history/")).MustBe(409, "results.not_started");
+        (await given.Admin.Get($"{given.Experiments}{draft.Id}/results/history/")).Must(200)["points"].AsArray().ShouldBeEmpty();
         (await (await given.Sibling()).Admin.Get($"{given.Experiments}{draft.Id + 1}/results/")).MustBe(404, "experiment.not_found");
 
         var run = await Run.Start(service, identities: 100, treatmentRate: 0.2);

@@ -70,12 +70,14 @@ internal static class StoredJson
 
     public static JsonDocument Document(string stored) => JsonDocument.Parse(stored, Reading);
 
-    /// <summary>The variants of an experiment, in their order.</summary>
-    public static IReadOnlyList<(string Key, JsonNode? Value, decimal Weight)> Variants(string stored) =>
+    /// <summary>The variants of an experiment, in their order, or the options of a feature.</summary>
+    /// <param name="stored">The document.</param>
+    /// <param name="weight">The member with the weight.</param>
+    public static IReadOnlyList<(string Key, JsonNode? Value, decimal Weight)> Variants(string stored, string weight = "weight") =>
         [
             .. Parse(stored)!
                 .AsArray()
-                .Select(variant => (variant!["key"]!.GetValue<string>(), variant["value"], variant["weight"]!.GetValue<decimal>())),
+                .Select(variant => (variant!["key"]!.GetValue<string>(), variant["value"], variant[weight]!.GetValue<decimal>())),
         ];
 
     public static byte[] Utf8(JsonNode json) => JsonSerializer.SerializeToUtf8Bytes(json, Writing);

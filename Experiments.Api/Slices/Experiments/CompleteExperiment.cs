@@ -54,10 +54,14 @@ internal static class CompleteExperiment
                 WHERE e.id = s.id AND NOT v.stale AND s.status = ANY (@From) AND (@Ship IS NULL OR EXISTS (SELECT FROM shipped))
                 RETURNING e.*, {ExperimentView.State} AS state
             ), switched AS (
-                UPDATE feature_states s SET initial_value = NULLIF(shipped.value, 'null'), updated_at = c.updated_at,
+                UPDATE feature_states s SET initial_value = NULLIF(shipped.value, 'null'), percentages = DEFAULT, updated_at = c.updated_at,
+                    -- Those held out keep what they had before the first variant was shipped.
+                    held_by = COALESCE(s.held_by, h.id), held_value = CASE WHEN s.held_by IS NULL AND h.id IS NOT NULL
+                        THEN s.initial_value ELSE s.held_value END,
                     version = s.version + 1
                 FROM changed c
                 CROSS JOIN shipped
+                LEFT JOIN holdouts h ON h.id = c.holdout_id AND c.shipped_variant <> 'control'
                 WHERE s.environment_id = c.environment_id AND s.feature_id = c.feature_id
                 RETURNING s.*
             ), {ExperimentMutation.Served}, {ExperimentMutation.LoggedWithServed}

@@ -32,8 +32,12 @@ internal static class CreateExperiment
         IReadOnlyList<AttachedMetricBody?>? Metrics = null,
         long? Holdout = null,
         ExposureCriteria? Exposure = null,
-        IReadOnlyList<string?>? Breakdowns = null
-    );
+        IReadOnlyList<string?>? Breakdowns = null,
+        bool? Aa = null
+    )
+    {
+        public IReadOnlyList<VariantBody?>? Variants { get; init; } = VariantBody.WithControl(Variants);
+    }
 
     internal sealed record Command(CommandScope Scope, Body Body) : IRequest<Result<ExperimentView>>;
 
@@ -90,10 +94,10 @@ internal static class CreateExperiment
             ), {FeatureChoice.Flag}, created AS (
                 INSERT INTO experiments AS e
                     (environment_id, feature_id, name, hypothesis, description, type, rollout_percentage, variants, transforms, holdout_id,
-                        exposure, breakdowns, created_by)
+                        exposure, breakdowns, aa, created_by)
                 SELECT f.environment_id, f.id, @Name, @Hypothesis, @Description, @Type, @Rollout,
-                       variants_of(f.initial_value, f.multivariate_options, @Weights::jsonb), @Transforms::jsonb, @Holdout,
-                           @Exposure::jsonb, @Breakdowns, @Actor
+                       variants_of(f.initial_value, f.multivariate_options, @Weights::jsonb), @Transforms::jsonb,
+                           (SELECT id FROM holdout), @Exposure::jsonb, @Breakdowns, @Aa, @Actor
                 FROM flag f
                 CROSS JOIN found
                 WHERE f.multivariate AND f.split_fits AND found.has_metrics AND found.has_holdout
@@ -156,6 +160,7 @@ internal static class CreateExperiment
                     body.Holdout,
                     Exposure = ExperimentRules.Stored(body.Exposure) ?? "{}",
                     Breakdowns = ExperimentRules.Stored(body.Breakdowns) ?? [],
+                    Aa = body.Aa is true,
                     Metrics = AttachedMetricBody.WithRoles(body.Metrics),
                     MetricRules.DefaultMargin,
                 },
@@ -172,7 +177,7 @@ internal static class CreateExperiment
                     $"metrics[{IndexOf(metric)}].expected_direction",
                     MetricRules.Contradicts
                 ),
-                { HasHoldout: false } => ProblemResult.Field("holdout", "This environment has no holdout with this id."),
+                { HasHoldout: false } => ProblemResult.Field("holdout", "This environment has no holdout with this id, or it is retired."),
                 { FeatureId: null } => made is null
                     ? ProblemResult.Field("feature", "This environment has no feature with this id.")
                     : Problem.FeatureNameTaken,

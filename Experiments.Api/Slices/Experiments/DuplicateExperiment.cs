@@ -12,7 +12,7 @@ namespace Experiments.Api.Slices.Experiments;
 /// <summary>
 /// Creates a copy of an experiment, with its settings and with those of its metrics and its holdout that still exist, in their current
 /// definitions. In another environment of the project, metrics of the same name and aggregation take their place, and a holdout of the same
-/// name. The copy has its own salt.
+/// name. On a feature with other variants, the copy compares those. It has its own salt.
 /// </summary>
 internal static class DuplicateExperiment
 {
@@ -48,11 +48,13 @@ internal static class DuplicateExperiment
                 WHERE e.id = @EnvironmentId AND t.id = @Target AND t.deleted_at IS NULL
             ), source AS (
                 SELECT * FROM experiments WHERE id = @Id AND environment_id = @EnvironmentId AND deleted_at IS NULL
-            ), weights AS (
-                SELECT jsonb_object_agg(v->>'key', v->'weight') AS weights FROM source s, jsonb_array_elements(s.variants) AS v
             ), flag AS (
-                SELECT f.*, split_fits(f.options, w.weights) AS split_fits, w.weights
-                FROM weights w, (
+                SELECT f.*, follow(
+                    -- A variant that was shipped is the feature's value by now, and control what it was before.
+                    CASE WHEN f.id = o.feature_id AND f.environment_id = o.environment_id AND o.shipped_variant IS NOT NULL THEN o.variants
+                        ELSE jsonb_set(o.variants, ARRAY['0', 'value'], COALESCE(f.initial_value, 'null')) END,
+                    f.initial_value, f.initial_value, f.options) AS variants
+                FROM source o, (
                     SELECT {FeatureView.Here} FROM source o, features f JOIN feature_states s ON s.feature_id = f.id
                     WHERE f.id = COALESCE(@Feature, o.feature_id) AND s.environment_id = (SELECT id FROM target) AND f.deleted_at IS NULL
                     FOR SHARE OF f, s
@@ -79,22 +81,22 @@ internal static class DuplicateExperiment
                 FOR SHARE OF m
             ), holdout AS (
                 SELECT h.id FROM holdouts h
-                WHERE h.id = (
+                WHERE h.id = COALESCE((SELECT held_by FROM flag), (
                     SELECT t.id FROM source s JOIN holdouts o ON o.id = s.holdout_id JOIN holdouts t ON t.environment_id = @Target
-                        AND t.deleted_at IS NULL AND (t.id = o.id OR (@Target <> @EnvironmentId AND t.name = o.name))
-                    ORDER BY t.id LIMIT 1)
-                  AND h.environment_id = @Target AND h.deleted_at IS NULL AND (SELECT count(*) FROM flag) >= 0
+                        AND t.retired_at IS NULL AND (t.id = o.id OR (@Target <> @EnvironmentId AND t.name = o.name))
+                    ORDER BY t.id LIMIT 1))
+                  AND h.environment_id = @Target AND h.retired_at IS NULL AND (SELECT count(*) FROM flag) >= 0
                 FOR SHARE OF h
             ), created AS (
                 INSERT INTO experiments AS e
                     (environment_id, feature_id, name, hypothesis, description, type, rollout_percentage, variants, transforms, holdout_id,
-                        exposure, breakdowns, created_by)
+                        exposure, breakdowns, aa, created_by)
                 SELECT f.environment_id, f.id, COALESCE(@Name, left(s.name, 248) || ' (copy)'), s.hypothesis, s.description, s.type,
                     s.rollout_percentage,
-                       variants_of(f.initial_value, f.multivariate_options, f.weights), s.transforms, (SELECT id
-                           FROM holdout), s.exposure, s.breakdowns, @Actor
+                       f.variants, (SELECT COALESCE(jsonb_object_agg(key, value), jsonb_build_object()) FROM jsonb_each(s.transforms)
+                           WHERE weights_of(f.variants) ? key), (SELECT id FROM holdout), s.exposure, s.breakdowns, s.aa, @Actor
                 FROM source s, flag f
-                WHERE f.split_fits
+                WHERE f.options <> '[]'
                 ON CONFLICT (environment_id, feature_id) WHERE status <> 'completed' AND deleted_at IS NULL DO NOTHING
                 RETURNING e.*, {ExperimentView.State} AS after
             ), attached AS (
@@ -111,7 +113,7 @@ internal static class DuplicateExperiment
                 SELECT environment_id, @Actor, @RequestId, @Address, 'experiment.created', 'experiment', id,
                     after || jsonb_build_object('metrics', metrics, 'duplicate_of', @Id) FROM created, links
             )
-            SELECT (SELECT key FROM target) AS environment_key, f.id AS feature_id, COALESCE(f.split_fits, false) AS split_fits,
+            SELECT (SELECT key FROM target) AS environment_key, f.id AS feature_id, f.options <> '[]' AS is_multivariate,
                 {ExperimentView.ColumnsButMetrics},
                 (SELECT metrics::text FROM links) AS metrics
             FROM source s
@@ -151,9 +153,9 @@ internal static class DuplicateExperiment
                     "feature",
                     "This environment has no feature with this id, or that of the experiment is deleted."
                 ),
-                { SplitFits: false } => ProblemResult.Field(
+                { IsMultivariate: false } => ProblemResult.Field(
                     "feature",
-                    "The options of this feature are not the variants of the experiment."
+                    "This feature has no options. Add some, so that there is something to compare."
                 ),
                 { Id: 0 } => Problem.AlreadyActive,
                 _ => row,
@@ -170,7 +172,7 @@ internal static class DuplicateExperiment
 
             public long? FeatureId { get; init; }
 
-            public bool SplitFits { get; init; }
+            public bool IsMultivariate { get; init; }
         }
     }
 }

@@ -105,7 +105,7 @@ internal static class ExperimentMutation
                 + $" {string.Join(", ", allowed)}.",
         };
 
-    internal sealed record Row : ExperimentView
+    internal record Row : ExperimentView
     {
         public ExperimentStatus Before { get; init; }
 

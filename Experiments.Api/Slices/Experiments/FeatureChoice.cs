@@ -24,8 +24,8 @@ internal sealed record FeatureChoice(long? Id, NewFeature? New)
             ) f
         ), holdout AS (
             -- After the feature, as everybody locks them.
-            SELECT id FROM holdouts WHERE id = @Holdout AND environment_id = @EnvironmentId AND deleted_at IS NULL AND (SELECT count(*)
-                FROM adopted) >= 0 FOR SHARE
+            SELECT id FROM holdouts WHERE id = COALESCE(@Holdout, (SELECT held_by FROM adopted)) AND environment_id = @EnvironmentId
+                AND retired_at IS NULL AND (SELECT count(*) FROM adopted) >= 0 FOR SHARE
         ), found AS (
             SELECT (SELECT count(*) FROM asked) = (SELECT count(*) FROM metric
                        WHERE directions_agree(direction, expected_direction)) AS has_metrics,
@@ -71,4 +71,7 @@ internal sealed record FeatureChoice(long? Id, NewFeature? New)
 }
 
 /// <summary>A feature to be made with an experiment. Without variants it has control and test, evenly.</summary>
-internal sealed record NewFeature(string? Name = null, IReadOnlyList<VariantBody?>? Variants = null);
+internal sealed record NewFeature(string? Name = null, IReadOnlyList<VariantBody?>? Variants = null)
+{
+    public IReadOnlyList<VariantBody?>? Variants { get; init; } = VariantBody.WithControl(Variants);
+}

@@ -47,16 +47,18 @@ internal static class FeatureRedefinition
             RETURNING f.*
         ), switched AS (
             UPDATE feature_states s SET initial_value = o.initial_value, percentages = percentages_of(o.list),
+                held_by = CASE WHEN NOT @SetsControl THEN s.held_by END, held_value = CASE WHEN NOT @SetsControl THEN s.held_value END,
                 version = s.version + 1, updated_at = c.updated_at
             FROM changed c, options o
             WHERE s.environment_id = c.environment_id AND s.feature_id = c.feature_id AND c.status = 'created'
-              AND (s.initial_value, s.percentages) IS DISTINCT FROM (o.initial_value, percentages_of(o.list))
+              AND ((@SetsControl AND s.held_by IS NOT NULL)
+                  OR (s.initial_value, s.percentages) IS DISTINCT FROM (o.initial_value, percentages_of(o.list)))
             RETURNING s.*
         ), {FeatureView.Served}, followed AS (
-            UPDATE experiments e SET variants = follow(a.variants, a.value_there, d.options), version = e.version + 1,
+            UPDATE experiments e SET variants = follow(a.variants, a.value_there, a.value_there, d.options), version = e.version + 1,
                 updated_at = d.updated_at
             FROM elsewhere a, defined d
-            WHERE e.id = a.id AND a.status = 'created' AND follow(a.variants, a.value_there, d.options) <> a.variants
+            WHERE e.id = a.id AND a.status = 'created' AND follow(a.variants, a.value_there, a.value_there, d.options) <> a.variants
             RETURNING e.id, e.environment_id, a.state AS before, {ExperimentView.State} AS after
         ), logged_followed AS (
             INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before, after)

@@ -33,13 +33,20 @@ internal static class PatchExperiment
         public Optional<bool?> Archived { get; init; }
 
         /// <summary>All of them, with their weights; the feature follows.</summary>
-        public Optional<IReadOnlyList<VariantBody?>> Variants { get; init; }
+        public Optional<IReadOnlyList<VariantBody?>> Variants
+        {
+            get;
+            init => field = value.Value is null ? value : new(VariantBody.WithControl(value.Value));
+        }
 
         public Optional<long?> Holdout { get; init; }
 
         public Optional<ExposureCriteria> Exposure { get; init; }
 
         public Optional<IReadOnlyList<string?>> Breakdowns { get; init; }
+
+        /// <summary>Whether its variants are meant to serve the same.</summary>
+        public Optional<bool?> Aa { get; init; }
     }
 
     internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<ExperimentView>>;
@@ -53,6 +60,7 @@ internal static class PatchExperiment
             RuleFor(c => c.Body.Description).NotNullIfPresent();
             RuleFor(c => c.Body.Description.Value).MaxCharacters(10_000).OverridePropertyName("description");
             RuleFor(c => c.Body.Archived).NotNullIfPresent();
+            RuleFor(c => c.Body.Aa).NotNullIfPresent();
             RuleFor(c => c.Body.Variants).NotNullIfPresent();
             RuleFor(c => c.Body.Exposure).NotNullIfPresent();
             RuleFor(c => c.Body.Breakdowns).NotNullIfPresent();
@@ -76,7 +84,7 @@ internal static class PatchExperiment
             {FeatureRedefinition.Lock}
 
             {ExperimentMutation.Found}, holdout AS (
-                SELECT id FROM holdouts WHERE id = @Holdout AND environment_id = @EnvironmentId AND deleted_at IS NULL FOR SHARE
+                SELECT id FROM holdouts WHERE id = @Holdout AND environment_id = @EnvironmentId AND retired_at IS NULL FOR SHARE
             ), options AS (
                 SELECT CASE WHEN @Options::jsonb IS NULL THEN f.multivariate_options
                             ELSE options_of(options_given(@Options::jsonb, f.multivariate_options), f.multivariate_options) END AS list,
@@ -84,12 +92,14 @@ internal static class PatchExperiment
                 FROM flag f
             ), wanted AS (
                 SELECT CASE WHEN @Weights::jsonb IS NULL THEN s.variants
-                    ELSE variants_of(o.initial_value, o.list, @Weights::jsonb) END AS variants,
+                    ELSE variants_of(CASE WHEN @SetsControl THEN o.initial_value ELSE s.variants->0->'value' END, o.list,
+                        @Weights::jsonb) END AS variants,
                        CASE WHEN @Weights::jsonb IS NULL THEN s.transforms ELSE (
                            SELECT COALESCE(jsonb_object_agg(key, value), jsonb_build_object())
                            FROM jsonb_each(s.transforms || @Transforms::jsonb) WHERE @Weights::jsonb ? key AND value <> '[]')
                        END AS transforms,
                        COALESCE(@Exposure::jsonb, s.exposure) AS exposure, COALESCE(@Breakdowns, s.breakdowns) AS breakdowns,
+                       COALESCE(@Aa, s.aa) AS aa,
                        CASE WHEN @SetsHoldout THEN @Holdout ELSE s.holdout_id END AS holdout_id
                 FROM subject s, options o
             ), {FeatureRedefinition.Elsewhere}, allowed AS (
@@ -98,14 +108,14 @@ internal static class PatchExperiment
                            AS locked_in,
                        @Holdout::bigint IS NULL OR EXISTS (SELECT FROM holdout) AS has_holdout,
                        s.type = 'web' OR NOT EXISTS (SELECT FROM jsonb_each(@Transforms::jsonb) WHERE value <> '[]') AS is_web,
-                       s.status <> 'created' AND (s.variants, s.transforms, s.exposure, s.breakdowns, s.holdout_id) IS DISTINCT
-                           FROM (w.variants, w.transforms, w.exposure, w.breakdowns, w.holdout_id) AS frozen
+                       s.status <> 'created' AND (s.variants, s.transforms, s.exposure, s.breakdowns, s.holdout_id, s.aa) IS DISTINCT
+                           FROM (w.variants, w.transforms, w.exposure, w.breakdowns, w.holdout_id, w.aa) AS frozen
                 FROM subject s, wanted w, redefined r
             ), changed AS (
                 UPDATE experiments e SET
                     name = COALESCE(@Name, s.name), hypothesis = COALESCE(@Hypothesis, s.hypothesis),
                     description = COALESCE(@Description, s.description), archived = COALESCE(@Archived, s.archived),
-                    variants = w.variants, transforms = w.transforms, exposure = w.exposure, breakdowns = w.breakdowns,
+                    variants = w.variants, transforms = w.transforms, exposure = w.exposure, breakdowns = w.breakdowns, aa = w.aa,
                     holdout_id = CASE WHEN @SetsHoldout THEN @Holdout ELSE e.holdout_id END,
                     version = e.version + 1, updated_at = v.at
                 FROM subject s
@@ -115,9 +125,9 @@ internal static class PatchExperiment
                 WHERE e.id = s.id AND NOT v.stale AND NOT (s.status = 'running' AND @Archived IS TRUE) AND a.has_holdout AND a.is_web
                     AND NOT a.frozen AND NOT a.forbidden AND cardinality(a.locked_in) = 0
                   AND (COALESCE(@Name, s.name), COALESCE(@Hypothesis, s.hypothesis), COALESCE(@Description, s.description),
-                       COALESCE(@Archived, s.archived), w.variants, w.transforms, w.exposure, w.breakdowns, w.holdout_id)
+                       COALESCE(@Archived, s.archived), w.variants, w.transforms, w.exposure, w.breakdowns, w.holdout_id, w.aa)
                       IS DISTINCT FROM (s.name, s.hypothesis, s.description, s.archived, s.variants, s.transforms, s.exposure, s.breakdowns,
-                          s.holdout_id)
+                          s.holdout_id, s.aa)
                 RETURNING e.*, {ExperimentView.State} AS state
             ), {FeatureRedefinition.Written}, {ExperimentMutation.LoggedWithServed}
             SELECT v.before, v.stale, a.*, EXISTS (SELECT FROM changed) AS changed, {ExperimentView.Columns}
@@ -150,6 +160,7 @@ internal static class PatchExperiment
                     Transforms = VariantBody.Changes(variants),
                     Exposure = ExperimentRules.Stored(body.Exposure.Value),
                     Breakdowns = ExperimentRules.Stored(body.Breakdowns.Value),
+                    Aa = body.Aa.Value,
                     SetsHoldout = body.Holdout.IsPresent,
                     Holdout = body.Holdout.Value,
                 },
@@ -160,7 +171,7 @@ internal static class PatchExperiment
             {
                 null => Problem.NoExperiment,
                 { Forbidden: true } => FeatureView.NotDefined,
-                { HasHoldout: false } => ProblemResult.Field("holdout", "This environment has no holdout with this id."),
+                { HasHoldout: false } => ProblemResult.Field("holdout", "This environment has no holdout with this id, or it is retired."),
                 { IsWeb: false } => ProblemResult.Field(
                     $"variants[{variants!.Index().First(variant => variant.Item!.Transforms is { Count: > 0 }).Index}].transforms",
                     VariantBody.OnlyOfTheWeb

@@ -19,9 +19,20 @@ internal static class PatchRollout
             .Returns<ExperimentView>()
             .FailsWith(Problem.NoExperiment, Problem.Stale, Problem.SplitFrozen, Problem.ExperimentOver);
 
-    internal sealed record Body(decimal? RolloutPercentage = null, IReadOnlyList<Share?>? Split = null);
+    internal sealed record Body(decimal? RolloutPercentage = null, IReadOnlyList<Share?>? Split = null)
+    {
+        public IReadOnlyList<Share?>? Split { get; init; } = Share.WithControl(Split);
+    }
 
-    internal sealed record Share(string? Key = null, decimal? Weight = null);
+    internal sealed record Share(string? Key = null, decimal? Weight = null)
+    {
+        /// <summary>With control, which takes the rest where it has no weight.</summary>
+        public static IReadOnlyList<Share?>? WithControl(IReadOnlyList<Share?>? split) =>
+            split is null || Domain.Split.Rest(split.Select(share => (share?.Key, share?.Weight))) is not { } rest ? split
+            : split.Any(share => share?.Key == Slug.Control)
+                ? [.. split.Select(share => share?.Key == Slug.Control ? share with { Weight = share.Weight ?? rest } : share)]
+            : [.. split, new(Slug.Control, rest)];
+    }
 
     internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<ExperimentView>>;
 
@@ -49,7 +60,7 @@ internal static class PatchRollout
                     AND new.variants <> s.variants
                 FROM subject s
                 CROSS JOIN flag f
-                CROSS JOIN variants_of(f.initial_value, f.multivariate_options, @Weights::jsonb) AS new(variants)
+                CROSS JOIN variants_of(s.variants->0->'value', f.multivariate_options, @Weights::jsonb) AS new(variants)
                 WHERE @Weights::jsonb IS NOT NULL
             ), changed AS (
                 UPDATE experiments e SET

@@ -10,9 +10,9 @@ using MediatR;
 namespace Experiments.Api.Slices.Experiments;
 
 /// <summary>
-/// Computes how many identities an experiment needs, and how many days that takes, for the test that its verdict will rest on. The plan is
-/// stored with the experiment, and its results report the progress. The baseline comes from control once the experiment runs, and before
-/// that from the events of recent days.
+/// Computes how many identities an experiment needs, and how many days that takes, for the test that its verdict will rest on, or takes a
+/// size of one's own. The plan is stored with the experiment, and its results report the progress. The baseline comes from control once
+/// the experiment runs, and before that from the events of recent days.
 /// </summary>
 internal static class PlanExperiment
 {
@@ -33,7 +33,8 @@ internal static class PlanExperiment
         double? MinimumDetectableEffect = null,
         double? Alpha = null,
         double? Power = null,
-        double? IdentitiesPerDay = null
+        double? IdentitiesPerDay = null,
+        long? RecommendedSampleSize = null
     );
 
     internal sealed record Command(CommandScope Scope, long Id, string? Fixed, Body Body) : IRequest<Result<ExperimentView>>;
@@ -44,8 +45,9 @@ internal static class PlanExperiment
         {
             RuleFor(c => c.Fixed).OneOf("true", "false");
             RuleFor(c => c.Body.MinimumDetectableEffect)
-                .Must(effect => effect is > -1 and not 0 and <= 1e6)
+                .Must((c, effect) => effect is > -1 and not 0 and <= 1e6 || (effect is null && c.Body.RecommendedSampleSize is not null))
                 .WithMessage("This is required: relative to the mean, above -1, and not 0.");
+            RuleFor(c => c.Body.RecommendedSampleSize).InclusiveBetween(1, 1_000_000_000_000).WithMessage("This must be from 1 to 10^12.");
             RuleFor(c => c.Body.Alpha).Must(alpha => alpha is null or (> 0 and < 0.5)).WithMessage("This must lie between 0 and 0.5.");
             RuleFor(c => c.Body.Power).ExclusiveBetween(0, 1).WithMessage("This must lie between 0 and 1.");
             RuleFor(c => c.Body.IdentitiesPerDay).GreaterThan(0).WithMessage("This must be above 0.");
@@ -102,6 +104,17 @@ internal static class PlanExperiment
 
         private static Result<ExperimentPlan> Plan(Body body, bool withFixed, PlanInput known)
         {
+            var daily = body.IdentitiesPerDay ?? known.PerDay;
+            if (body.RecommendedSampleSize is { } own)
+            {
+                return new ExperimentPlan(body.MinimumDetectableEffect, own, DaysFor(own))
+                {
+                    Test = null,
+                    Alpha = body.Alpha,
+                    Power = body.Power,
+                };
+            }
+
             var (alpha, wanted, effect) = (body.Alpha ?? SequentialTests.Alpha, body.Power ?? 0.8, body.MinimumDetectableEffect!.Value);
             if (
                 known.Metrics.FirstOrDefault(metric => metric.IsPrimary) is not { } primary
@@ -133,8 +146,7 @@ internal static class PlanExperiment
                 return ProblemResult.Field("minimum_detectable_effect", "No number of identities shows an effect as small as this.");
             }
 
-            var daily = body.IdentitiesPerDay ?? known.PerDay;
-            return new ExperimentPlan(effect, total, daily > 0 ? Math.Ceiling(total / daily.Value) : null)
+            return new ExperimentPlan(effect, total, DaysFor(total))
             {
                 Alpha = alpha,
                 Power = wanted,
@@ -152,6 +164,8 @@ internal static class PlanExperiment
                         )),
                 ],
             };
+
+            double? DaysFor(long identities) => daily > 0 ? Math.Ceiling(identities / daily.Value) : null;
         }
     }
 }

@@ -8,8 +8,8 @@ using MediatR;
 namespace Experiments.Api.Slices.Experiments;
 
 /// <summary>
-/// Resets an experiment that was started by mistake to before its first start. The outcome of its run is kept among its former runs, and
-/// the next run starts with empty results. Identities keep their variants.
+/// Resets an experiment that was started by mistake to before its first start, and disables its feature if that start enabled it. The
+/// outcome of its run is kept among its former runs, and the next run starts with empty results. Identities keep their variants.
 /// </summary>
 internal static class ResetExperiment
 {
@@ -47,8 +47,8 @@ internal static class ResetExperiment
 
             {ExperimentMutation.Found}, changed AS (
                 UPDATE experiments e SET
-                    status = 'created', started_at = NULL, runs = DEFAULT, off = DEFAULT, rollouts = DEFAULT, updated_at = v.at,
-                        version = e.version + 1
+                    status = 'created', started_at = NULL, runs = DEFAULT, off = DEFAULT, rollouts = DEFAULT, enabled_feature = DEFAULT,
+                    updated_at = v.at, version = e.version + 1
                 FROM subject s
                 CROSS JOIN verdict v
                 WHERE e.id = s.id AND NOT v.stale AND s.status IN ('running', 'paused')
@@ -79,14 +79,20 @@ internal static class ResetExperiment
                 DELETE FROM metric_maturity t USING link WHERE t.link_id = link.id
             ), no_steps AS (
                 DELETE FROM metric_steps t USING link WHERE t.link_id = link.id
-            ), {ExperimentMutation.Logged}
+            ), switched AS (
+                UPDATE feature_states s SET enabled = false, updated_at = c.updated_at, version = s.version + 1
+                FROM changed c
+                JOIN subject e ON e.id = c.id
+                WHERE s.environment_id = c.environment_id AND s.feature_id = c.feature_id AND s.enabled AND e.enabled_feature
+                RETURNING s.*
+            ), {ExperimentMutation.Served}, {ExperimentMutation.LoggedWithServed}
             SELECT v.before, v.stale, EXISTS (SELECT FROM changed) AS changed, {ExperimentView.ColumnsButMetrics},
                    (SELECT COALESCE(jsonb_agg({ExperimentMetricView.State} ORDER BY l.id), '[]')::text
                     FROM (SELECT * FROM link UNION ALL SELECT * FROM experiment_metrics k
                         WHERE k.experiment_id = e.id AND NOT EXISTS (SELECT FROM changed)) l) AS metrics
             FROM verdict v
             CROSS JOIN (SELECT * FROM changed UNION ALL SELECT * FROM subject WHERE NOT EXISTS (SELECT FROM changed)) e
-            CROSS JOIN flag f
+            CROSS JOIN (SELECT * FROM served UNION ALL SELECT * FROM flag WHERE NOT EXISTS (SELECT FROM served)) f
             """;
 
         public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)

@@ -28,6 +28,13 @@ internal sealed record VariantBody(string? Key = null, decimal? Weight = null, I
     /// <summary>Control and test, evenly.</summary>
     public static readonly IReadOnlyList<VariantBody> Default = [new(Slug.Control, Weight: 50), new("test", Weight: 50)];
 
+    /// <summary>The variants with control, which may be left out, or left without a weight, and then takes the rest.</summary>
+    public static IReadOnlyList<VariantBody?>? WithControl(IReadOnlyList<VariantBody?>? variants) =>
+        variants is null || Split.Rest(variants.Select(variant => (variant?.Key, variant?.Weight))) is not { } rest ? variants
+        : variants.Any(variant => variant?.Key == Slug.Control)
+            ? [.. variants.Select(variant => variant?.Key == Slug.Control ? variant with { Weight = variant.Weight ?? rest } : variant)]
+        : [.. variants, new(Slug.Control, rest)];
+
     /// <summary>Reports what is wrong with the variants of an experiment.</summary>
     public static void Check(string field, IReadOnlyList<VariantBody?>? variants, bool isWeb, bool setsValues, Action<string, string> wrong)
     {

@@ -4,13 +4,29 @@ using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Features;
 
-/// <summary>A Flagsmith environment document, as much of it as makes features: whatever else it holds is left alone.</summary>
+/// <summary>
+/// A Flagsmith environment document, as much of it as makes features. Overrides for identities and segments are only named: this service
+/// has none.
+/// </summary>
 internal static class FlagsmithDocument
 {
     private const int MostFeatures = 2000;
 
     private static readonly string TooMuch =
         $"There may be {FeatureRules.MaxOptions} options at most, whose percentages sum to 100 at most.";
+
+    /// <summary>The overrides of a document, each with the feature whose value it would change.</summary>
+    public static IReadOnlyList<SkippedOverride> Overrides(JsonElement document) =>
+        [
+            .. Items(document, "identity_overrides")
+                .SelectMany(identity =>
+                    Items(identity, "identity_features").Select(state => Skipped(state, "identity", Member(identity, "identifier")))
+                ),
+            .. Items(Member(document, "project"), "segments")
+                .SelectMany(segment =>
+                    Items(segment, "feature_states").Select(state => Skipped(state, "segment", Member(segment, "name")))
+                ),
+        ];
 
     /// <summary>The features of a document, or what is wrong with it, by path.</summary>
     public static (IReadOnlyList<ImportedFeature> Features, IReadOnlyList<(string Path, string Message)> Wrong) Read(JsonElement document)
@@ -141,6 +157,12 @@ internal static class FlagsmithDocument
         }
     }
 
+    private static SkippedOverride Skipped(JsonElement state, string kind, JsonElement whose) =>
+        new(Text(Member(Member(state, "feature"), "name")) ?? "", kind, Text(whose) ?? "");
+
+    private static List<JsonElement> Items(JsonElement of, string name) =>
+        Member(of, name) is { ValueKind: JsonValueKind.Array } list ? [.. list.EnumerateArray()] : [];
+
     private static JsonElement Member(JsonElement of, string name) =>
         of.ValueKind == JsonValueKind.Object && of.TryGetProperty(name, out var member) ? member : default;
 
@@ -157,3 +179,9 @@ internal sealed record ImportedFeature(
 
 /// <summary>An option of it.</summary>
 internal sealed record ImportedOption(string Key, JsonElement Value, decimal DefaultPercentageAllocation);
+
+/// <summary>An override that was not imported.</summary>
+/// <param name="Feature">The name of the feature.</param>
+/// <param name="Kind">Whether it is for an identity or for a segment.</param>
+/// <param name="Name">The identifier of the identity, or the name of the segment.</param>
+internal sealed record SkippedOverride(string Feature, string Kind, string Name);

@@ -31,8 +31,27 @@ internal static class ImportFeatures
     internal sealed record Command(CommandScope Scope, JsonElement Document) : IRequest<Result<Report>>;
 
     /// <summary>The names of the features of the document, by what became of them.</summary>
-    [Example("""{"created": ["button_colour"], "updated": [], "unchanged": []}""")]
-    internal sealed record Report(IReadOnlyList<string> Created, IReadOnlyList<string> Updated, IReadOnlyList<string> Unchanged);
+    /// <param name="Created">Those that are new to the project.</param>
+    /// <param name="Updated">Those that changed.</param>
+    /// <param name="Unchanged">Those that were as in the document.</param>
+    /// <param name="Reassigned">
+    /// Those of the created and updated that serve options by percentage. The shares are those of Flagsmith, but identities are assigned by
+    /// the hash of this service, so who gets which option changes once.
+    /// </param>
+    /// <param name="SkippedOverrides">The overrides of the document, which this service does not have.</param>
+    [Example(
+        """
+            {"created": ["button_colour"], "updated": [], "unchanged": [], "reassigned": ["button_colour"],
+             "skipped_overrides": [{"feature": "button_colour", "kind": "identity", "name": "alice"}]}
+            """
+    )]
+    internal sealed record Report(
+        IReadOnlyList<string> Created,
+        IReadOnlyList<string> Updated,
+        IReadOnlyList<string> Unchanged,
+        IReadOnlyList<string> Reassigned,
+        IReadOnlyList<SkippedOverride> SkippedOverrides
+    );
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Result<Report>>
     {
@@ -100,6 +119,8 @@ internal static class ImportFeatures
                 RETURNING f.*
             ), switched AS (
                 UPDATE feature_states s SET enabled = j.to_enabled, initial_value = j.to_value, percentages = j.to_percentages,
+                    held_by = CASE WHEN s.initial_value IS NOT DISTINCT FROM j.to_value THEN s.held_by END,
+                    held_value = CASE WHEN s.initial_value IS NOT DISTINCT FROM j.to_value THEN s.held_value END,
                     version = s.version + 1, updated_at = GREATEST(clock_timestamp(), s.updated_at)
                 FROM judged j, verdict v
                 WHERE s.environment_id = @EnvironmentId AND s.feature_id = j.id AND NOT v.is_refused AND NOT v.forbidden
@@ -109,7 +130,8 @@ internal static class ImportFeatures
                 SELECT f.*, j.state AS before FROM served f JOIN judged j ON j.id = f.id
             ), draft AS (
                 SELECT e.id, e.environment_id, f.updated_at, {ExperimentView.State} AS state,
-                    follow(e.variants, CASE WHEN e.environment_id = @EnvironmentId THEN f.initial_value ELSE s.initial_value END, f.options)
+                    follow(e.variants, s.initial_value,
+                        CASE WHEN e.environment_id = @EnvironmentId THEN f.initial_value ELSE s.initial_value END, f.options)
                         AS to_variants
                 FROM experiments e
                 JOIN served f ON f.id = e.feature_id
@@ -131,7 +153,9 @@ internal static class ImportFeatures
             SELECT v.forbidden, ARRAY(SELECT given_name FROM refused ORDER BY ordinal) AS refused,
                    ARRAY(SELECT given_name FROM judged WHERE id IS NULL ORDER BY ordinal) AS created,
                    ARRAY(SELECT given_name FROM judged WHERE id IS NOT NULL AND NOT same ORDER BY ordinal) AS updated,
-                   ARRAY(SELECT given_name FROM judged WHERE same ORDER BY ordinal) AS unchanged
+                   ARRAY(SELECT given_name FROM judged WHERE same ORDER BY ordinal) AS unchanged,
+                   ARRAY(SELECT given_name FROM judged WHERE (id IS NULL OR NOT same)
+                       AND to_percentages <> COALESCE(percentages, jsonb_build_object()) ORDER BY ordinal) AS reassigned
             FROM verdict v
             """;
 
@@ -156,7 +180,7 @@ internal static class ImportFeatures
                         Problem.ImportRefused,
                         $"Nothing was imported. Experiments that are not completed stand on: {string.Join(", ", row.Refused)}."
                     )
-                : new Report(row.Created, row.Updated, row.Unchanged);
+                : new Report(row.Created, row.Updated, row.Unchanged, row.Reassigned, FlagsmithDocument.Overrides(command.Document));
         }
 
         private sealed record Row
@@ -170,6 +194,8 @@ internal static class ImportFeatures
             public string[] Updated { get; init; } = [];
 
             public string[] Unchanged { get; init; } = [];
+
+            public string[] Reassigned { get; init; } = [];
         }
     }
 }

@@ -65,7 +65,7 @@ internal static class PatchFeature
             ), wanted AS (
                 SELECT COALESCE(@Name, f.name) AS name, COALESCE(@Description, f.description) AS description,
                        options_alone(a.options) AS options, percentages_of(a.options) AS percentages,
-                       COALESCE(@Enabled, f.enabled) AS enabled,
+                       COALESCE(@Enabled, f.enabled) AS enabled, @SetsValue AND f.held_by IS NOT NULL AS sets_free,
                        CASE WHEN @SetsValue THEN @InitialValue::jsonb ELSE f.initial_value END AS initial_value
                 FROM subject f, asked a
             ), active AS (
@@ -80,7 +80,8 @@ internal static class PatchFeature
                        (f.name, f.description, f.options) <> (w.name, w.description, w.options) AND NOT @MayDefine AS forbidden,
                        ARRAY(SELECT a.environment FROM active a
                            WHERE a.status <> 'created' AND ((f.name, f.options) <> (w.name, w.options) OR (a.environment_id = @EnvironmentId
-                               AND (f.initial_value, f.percentages) IS DISTINCT FROM (w.initial_value, w.percentages)))
+                               AND (w.sets_free
+                                   OR (f.initial_value, f.percentages) IS DISTINCT FROM (w.initial_value, w.percentages))))
                            ORDER BY a.environment_id) AS locked_in,
                        ARRAY(SELECT a.environment FROM active a WHERE w.options = '[]' ORDER BY a.environment_id) AS used_in,
                        EXISTS (SELECT FROM features o WHERE o.project_id = f.project_id AND o.deleted_at IS NULL
@@ -98,15 +99,17 @@ internal static class PatchFeature
                 RETURNING f.*
             ), switched AS (
                 UPDATE feature_states s SET enabled = a.enabled, initial_value = a.initial_value, percentages = a.percentages,
+                    held_by = CASE WHEN NOT a.sets_free THEN s.held_by END, held_value = CASE WHEN NOT a.sets_free THEN s.held_value END,
                     version = s.version + 1, updated_at = a.at
                 FROM allowed a
                 WHERE s.environment_id = @EnvironmentId AND s.feature_id = a.id
-                  AND (s.enabled, s.initial_value, s.percentages) IS DISTINCT FROM (a.enabled, a.initial_value, a.percentages)
+                  AND (a.sets_free
+                      OR (s.enabled, s.initial_value, s.percentages) IS DISTINCT FROM (a.enabled, a.initial_value, a.percentages))
                 RETURNING s.*
             ), {FeatureView.Served}, followed AS (
                 UPDATE experiments e SET variants = d.variants, version = e.version + 1, updated_at = d.updated_at
                 FROM (
-                    SELECT a.id, a.state, f.updated_at, follow(a.variants,
+                    SELECT a.id, a.state, f.updated_at, follow(a.variants, a.value_there,
                         CASE WHEN a.environment_id = @EnvironmentId THEN f.initial_value ELSE a.value_there END, f.options) AS variants
                     FROM active a, served f WHERE a.status = 'created'
                 ) d

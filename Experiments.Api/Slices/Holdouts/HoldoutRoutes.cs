@@ -17,6 +17,7 @@ internal static class HoldoutRoutes
         CreateHoldout.Map(holdouts);
         GetHoldout.Map(holdouts);
         PatchHoldout.Map(holdouts);
+        RetireHoldout.Map(holdouts);
         DeleteHoldout.Map(holdouts);
         GetHoldoutResults.Map(holdouts);
     }

@@ -9,31 +9,43 @@ namespace Experiments.Api.Slices.Holdouts;
     """
         {"id": 1, "name": "Never in a test", "description": "", "percentage": 5,
             "experiments": [{"id": 1, "name": "Green button", "status": "running"}],
-         "created_by": "alice@example.com", "created_at": "2026-11-22T12:00:00Z", "updated_at": "2026-11-22T12:00:00Z"}
+         "created_by": "alice@example.com", "created_at": "2026-11-22T12:00:00Z", "updated_at": "2026-11-22T12:00:00Z",
+             "retired_at": null}
         """
 )]
 internal record HoldoutView : ITagged, IIdentified
 {
+    // A statement that retires it takes it from drafts, and does not see that itself.
+    private const string Shown = "e.holdout_id = h.id AND e.deleted_at IS NULL AND (h.retired_at IS NULL OR e.status <> 'created')";
+
     // With what it shows of its experiments.
-    public const string Tag = """
+    public const string Tag = $"""
         '"' || h.version || '-' || (SELECT md5(COALESCE(string_agg(e.id || ':' || e.status || ':' || e.name, ',' ORDER BY e.id), ''))
-            FROM experiments e WHERE e.holdout_id = h.id AND e.deleted_at IS NULL) || '"'
+            FROM experiments e WHERE {Shown}) || '"'
         """;
 
     /// <summary>Selects this view from a holdout <c>h</c>.</summary>
     public const string Columns = $"""
         {Tag} AS etag, h.id, h.name, h.description, h.percentage,
         (SELECT COALESCE(json_agg(json_build_object('id', e.id, 'name', e.name, 'status', e.status) ORDER BY e.id), '[]')
-         FROM experiments e WHERE e.holdout_id = h.id AND e.deleted_at IS NULL)::text AS experiments,
-        h.created_by, h.created_at, h.updated_at
+         FROM experiments e WHERE {Shown})::text AS experiments,
+        h.created_by, h.created_at, h.updated_at, h.retired_at
         """;
 
     /// <summary>What the audit log shows of a holdout <c>h</c>.</summary>
-    public const string State = "jsonb_build_object('name', h.name, 'description', h.description, 'percentage', h.percentage)";
+    public const string State =
+        "jsonb_build_object('name', h.name, 'description', h.description, 'percentage', h.percentage, "
+        + "'retired_at', instant(h.retired_at))";
 
-    /// <summary>Whether an experiment that has started has the holdout <c>h</c>.</summary>
-    public const string IsInUse =
-        "EXISTS (SELECT FROM experiments e WHERE e.holdout_id = h.id AND e.started_at IS NOT NULL AND e.deleted_at IS NULL)";
+    /// <summary>Whether an experiment with the holdout <c>h</c> is running or paused.</summary>
+    public const string Engaged =
+        "EXISTS (SELECT FROM experiments e WHERE e.holdout_id = h.id AND e.status IN ('running', 'paused') AND e.deleted_at IS NULL)";
+
+    /// <summary>Whether it matters who is in the holdout <c>h</c>: experiments have counted by it, or features keep values by it.</summary>
+    public const string Counted = """
+        (EXISTS (SELECT FROM experiments e WHERE e.holdout_id = h.id AND e.started_at IS NOT NULL AND e.deleted_at IS NULL)
+            OR EXISTS (SELECT FROM feature_states s WHERE s.held_by = h.id))
+        """;
 
     /// <summary>
     /// Goes before the statement of a change, as one of its own: it waits for experiments that are being given the holdout or started,
@@ -42,8 +54,8 @@ internal record HoldoutView : ITagged, IIdentified
     public const string Lock = """
         WITH standing AS (
             SELECT s.feature_id FROM feature_states s
-            WHERE s.environment_id = @EnvironmentId AND s.feature_id IN (SELECT e.feature_id FROM experiments e
-                WHERE e.holdout_id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL)
+            WHERE s.environment_id = @EnvironmentId AND (s.held_by = @Id OR s.feature_id IN (SELECT e.feature_id FROM experiments e
+                WHERE e.holdout_id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL))
             ORDER BY s.feature_id FOR NO KEY UPDATE
         )
         SELECT id FROM holdouts WHERE id = @Id AND environment_id = @EnvironmentId AND (SELECT count(*) FROM standing) >= 0 FOR UPDATE;
@@ -68,6 +80,9 @@ internal record HoldoutView : ITagged, IIdentified
     public required DateTime CreatedAt { get; init; }
 
     public required DateTime UpdatedAt { get; init; }
+
+    /// <summary>From when on it holds nobody out and cannot be used by new experiments.</summary>
+    public required DateTime? RetiredAt { get; init; }
 }
 
 /// <summary>An experiment that has the holdout.</summary>

@@ -6,16 +6,16 @@ using MediatR;
 
 namespace Experiments.Api.Slices.Holdouts;
 
-/// <summary>Changes a holdout that no started experiment uses.</summary>
+/// <summary>Renames a holdout, or changes its percentage while no experiment has started with it.</summary>
 internal static class PatchHoldout
 {
     public static void Map(RouteGroupBuilder holdouts) =>
         holdouts
             .MapPatch("/{id}", context => context.Patch<Body, HoldoutView>(body => new Command(context.Scope, context.Id, body)))
-            .WithOperation("patchHoldout", "Update a holdout that no started experiment uses")
+            .WithOperation("patchHoldout", "Update a holdout; its percentage only before an experiment has started with it")
             .HasBody<Body>("""{"percentage": 10}""")
             .Returns<HoldoutView>()
-            .FailsWith(Problem.NoHoldout, Problem.Stale, Problem.HoldoutInUse);
+            .FailsWith(Problem.NoHoldout, Problem.Stale, Problem.HoldoutFixed);
 
     internal sealed record Body
     {
@@ -50,7 +50,7 @@ internal static class PatchHoldout
             {HoldoutView.Lock}
 
             WITH subject AS (
-                SELECT h.*, {HoldoutView.State} AS state, {HoldoutView.IsInUse} AS in_use,
+                SELECT h.*, {HoldoutView.State} AS state, {HoldoutView.Counted} AND @Percentage <> h.percentage AS is_fixed,
                     COALESCE({HoldoutView.Tag} <> ALL (@IfMatch::text[]), false) AS stale
                 FROM holdouts h
                 WHERE h.id = @Id AND h.environment_id = @EnvironmentId AND h.deleted_at IS NULL
@@ -60,7 +60,7 @@ internal static class PatchHoldout
                         percentage = COALESCE(@Percentage, s.percentage),
                     version = s.version + 1, updated_at = GREATEST(clock_timestamp(), s.updated_at)
                 FROM subject s
-                WHERE h.id = s.id AND NOT s.stale AND NOT s.in_use
+                WHERE h.id = s.id AND NOT s.stale AND s.is_fixed IS NOT TRUE
                   AND (COALESCE(@Name, s.name), COALESCE(@Description, s.description), COALESCE(@Percentage, s.percentage)) <> (s.name,
                       s.description, s.percentage)
                 RETURNING h.*
@@ -72,12 +72,12 @@ internal static class PatchHoldout
                 SELECT h.environment_id, @Actor, @RequestId, @Address,
                        'holdout.updated', 'holdout', h.id, s.state, {HoldoutView.State} FROM changed h, subject s
             ), now AS (
-                SELECT id, name, description, percentage, version, created_by, created_at, updated_at FROM changed
+                SELECT id, name, description, percentage, version, created_by, created_at, updated_at, retired_at FROM changed
                 UNION ALL
-                SELECT id, name, description, percentage, version, created_by, created_at, updated_at FROM subject
+                SELECT id, name, description, percentage, version, created_by, created_at, updated_at, retired_at FROM subject
                 WHERE NOT EXISTS (SELECT FROM changed)
             )
-            SELECT s.stale, s.in_use, {HoldoutView.Columns} FROM now h, subject s
+            SELECT s.stale, s.is_fixed, {HoldoutView.Columns} FROM now h, subject s
             """;
 
         public async Task<Result<HoldoutView>> Handle(Command command, CancellationToken cancellationToken)
@@ -100,7 +100,7 @@ internal static class PatchHoldout
             {
                 null => Problem.NoHoldout,
                 { Stale: true } => Problem.Stale,
-                { InUse: true } => Problem.HoldoutInUse,
+                { IsFixed: true } => Problem.HoldoutFixed,
                 _ => row,
             };
         }
@@ -109,7 +109,7 @@ internal static class PatchHoldout
         {
             public bool Stale { get; init; }
 
-            public bool InUse { get; init; }
+            public bool IsFixed { get; init; }
         }
     }
 }

@@ -21,7 +21,7 @@ internal static class GetBreakdowns
             .HasQuery("trait", "Only this trait, of those that the experiment is broken down by.", "country")
             .WithTimeLimit(FullPasses.Limit)
             .Returns<BreakdownsView>()
-            .FailsWith(Problem.NoExperiment, Problem.NotStarted, Problem.Invalid, Problem.BackfillPending, Problem.ResultsFailed);
+            .FailsWith(Problem.NoExperiment, Problem.Invalid, Problem.BackfillPending, Problem.ResultsFailed);
 
     internal sealed record Query(long EnvironmentId, long Id, string? Metric, string? Trait) : IRequest<Result<BreakdownsView>>;
 

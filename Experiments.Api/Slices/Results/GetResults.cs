@@ -36,7 +36,7 @@ internal static class GetResults
             .HasQuery("metric", "Only this metric, by its id.", "1")
             .HasQuery("significance", "true for PostHog's significance codes, which may contradict the verdicts.", "true")
             .Returns<ResultsView>()
-            .FailsWith(Problem.NoExperiment, Problem.NotStarted, Problem.Invalid, Problem.TooSoon, Problem.ResultsFailed);
+            .FailsWith(Problem.NoExperiment, Problem.Invalid, Problem.TooSoon, Problem.ResultsFailed);
 
     internal sealed record Query(CommandScope Scope, long Id, string? Refresh, string? Role, string? Metric, string? Significance)
         : IRequest<Result<ResultsView>>;
@@ -80,13 +80,17 @@ internal static class GetResults
             var row = await Read(query, cancellationToken);
             if (row is null or { StartedAt: null })
             {
-                return row is null ? Problem.NoExperiment : Problem.NotStarted;
+                return row is null ? Problem.NoExperiment : await OfDraft(query, cancellationToken);
             }
 
             if (query.Refresh == "true" && !row.IsFinal(results.Late))
             {
-                // If the results have become final in the meantime, they are read as they are.
-                if (await refresh.Run(query.Scope, query.Id, cancellationToken) is { } refused && refused.Problem != Problem.ResultsFinal)
+                // If the results have become final or the experiment was reset in the meantime, it is read as it is.
+                if (
+                    await refresh.Run(query.Scope, query.Id, cancellationToken) is { } refused
+                    && refused.Problem != Problem.ResultsFinal
+                    && refused.Problem != Problem.NotStarted
+                )
                 {
                     return refused;
                 }
@@ -124,7 +128,7 @@ internal static class GetResults
                 case null:
                     return Problem.NoExperiment;
                 case { StartedAt: null }:
-                    return Problem.NotStarted;
+                    return await OfDraft(query, cancellationToken);
                 case { Payload: null, LastError: { } error }:
                     return new ProblemResult(Problem.ResultsFailed, error);
                 case { Payload: null }:
@@ -136,10 +140,9 @@ internal static class GetResults
                 return Problem.Unavailable;
             }
 
-            var wanted = query.Metric is null ? null : ObjectIds.In(query.Metric);
-            return wanted is not null && view.Metrics.All(metric => metric.Metric != wanted)
-                ? ProblemResult.Field("metric", "The experiment has no metric with this id.")
-                : view with
+            return Selected(
+                query,
+                view with
                 {
                     IsFinal = row.IsFinal(results.Late),
                     RefreshRequestedAt = row.RefreshRequestedAt,
@@ -147,6 +150,21 @@ internal static class GetResults
                     IdentitiesErased = row.Erased > 0 ? row.Erased : null,
                     LastError = row.LastError,
                     LastErrorAt = row.LastErrorAt,
+                }
+            );
+        }
+
+        private async Task<Result<ResultsView>> OfDraft(Query query, CancellationToken ct) =>
+            await results.OfDraft(query.Id, ct) is { } none ? Selected(query, none) : Problem.NoExperiment;
+
+        // The metrics that were asked for.
+        private static Result<ResultsView> Selected(Query query, ResultsView view)
+        {
+            var wanted = query.Metric is null ? null : ObjectIds.In(query.Metric);
+            return wanted is not null && view.Metrics.All(metric => metric.Metric != wanted)
+                ? ProblemResult.Field("metric", "The experiment has no metric with this id.")
+                : view with
+                {
                     Metrics =
                     [
                         .. view
@@ -178,33 +196,4 @@ internal static class GetResults
         private Task<ResultsRow?> Read(Query query, CancellationToken ct) =>
             db.Row<ResultsRow>(Sql, new { query.Id, query.Scope.EnvironmentId }, ct);
     }
-}
-
-/// <summary>What is kept of an experiment's results.</summary>
-internal sealed record ResultsRow(
-    DateTime? StartedAt,
-    DateTime? WindowsCloseAt,
-    DateTime Now,
-    string? Payload,
-    DateTime? AsOf,
-    DateTime? RefreshRequestedAt,
-    string? LastError,
-    DateTime? LastErrorAt,
-    int Erased,
-    bool HasAllMetrics,
-    bool IsPlannedAnew,
-    DateTime? HeldSince,
-    string? HeldReason
-)
-{
-    // Events accepted at the last moment are committed by then.
-    private static readonly TimeSpan Margin = TimeSpan.FromSeconds(10);
-
-    /// <summary>
-    /// Whether the results are final: computed after the windows were closed and the period for late events was over, and for all metrics.
-    /// </summary>
-    public bool IsFinal(TimeSpan late) => AsOf > WindowsCloseAt + late + Margin && HasAllMetrics;
-
-    /// <summary>Whether recomputing the results would make them final.</summary>
-    public bool CanBeFinal(TimeSpan late) => !IsFinal(late) && Now > WindowsCloseAt + late + Margin;
 }

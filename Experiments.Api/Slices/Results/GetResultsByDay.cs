@@ -17,7 +17,7 @@ internal static class GetResultsByDay
             .HasQuery("metric", "The metric, by its id; without it, the primary one.", "1")
             .WithTimeLimit(FullPasses.Limit)
             .Returns<DaysView>()
-            .FailsWith(Problem.NoExperiment, Problem.NotStarted, Problem.Invalid, Problem.BackfillPending, Problem.ResultsFailed);
+            .FailsWith(Problem.NoExperiment, Problem.Invalid, Problem.BackfillPending, Problem.ResultsFailed);
 
     internal sealed record Query(long EnvironmentId, long Id, string? Metric) : IRequest<Result<DaysView>>;
 

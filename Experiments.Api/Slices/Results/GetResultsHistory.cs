@@ -14,7 +14,7 @@ internal static class GetResultsHistory
             .MapGet("/{id}/results/history", context => context.Get(new Query(context.Environment.Id, context.Id)))
             .WithOperation("getResultsHistory", "Daily history of the results of an experiment")
             .Returns<HistoryView>()
-            .FailsWith(Problem.NoExperiment, Problem.NotStarted);
+            .FailsWith(Problem.NoExperiment);
 
     internal sealed record Query(long EnvironmentId, long Id) : IRequest<Result<HistoryView>>;
 
@@ -51,7 +51,7 @@ internal static class GetResultsHistory
     internal sealed class Handler(Db db) : IRequestHandler<Query, Result<HistoryView>>
     {
         private const string Sql = """
-            SELECT e.started_at, to_char(h.day, 'YYYY-MM-DD') AS day, h.payload::text AS payload
+            SELECT to_char(h.day, 'YYYY-MM-DD') AS day, h.payload::text AS payload
             FROM experiments e
             LEFT JOIN results_history h ON h.experiment_id = e.id
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
@@ -62,11 +62,10 @@ internal static class GetResultsHistory
             await db.Rows<Row>(Sql, query, cancellationToken) switch
             {
                 [] => Problem.NoExperiment,
-                [{ StartedAt: null }, ..] => Problem.NotStarted,
                 var rows => new HistoryView([.. rows.Select(PointOf).OfType<Point>()]),
             };
 
-        // A day that this release cannot read is left out.
+        // Without a day, there is no history yet. A day that this release cannot read is left out.
         private static Point? PointOf(Row row)
         {
             if (StoredJson.TryRead<ResultsView>(row.Payload) is not { } results)
@@ -97,6 +96,6 @@ internal static class GetResultsHistory
             );
         }
 
-        private sealed record Row(DateTime? StartedAt, string? Day, string? Payload);
+        private sealed record Row(string? Day, string? Payload);
     }
 }

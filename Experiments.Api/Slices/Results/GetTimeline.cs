@@ -21,7 +21,7 @@ internal static class GetTimeline
             .HasQuery("interval", "hour or day; day without it.", "hour")
             .WithTimeLimit(FullPasses.Limit)
             .Returns<TimelineView>()
-            .FailsWith(Problem.NoExperiment, Problem.NotStarted, Problem.Invalid, Problem.BackfillPending, Problem.ResultsFailed);
+            .FailsWith(Problem.NoExperiment, Problem.Invalid, Problem.BackfillPending, Problem.ResultsFailed);
 
     internal sealed record Query(long EnvironmentId, long Id, string? Metric, string? Interval) : IRequest<Result<TimelineView>>;
 

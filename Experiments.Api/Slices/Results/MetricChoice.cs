@@ -8,15 +8,13 @@ namespace Experiments.Api.Slices.Results;
 internal sealed record MetricChoice
 {
     public const string Sql = """
-        SELECT e.started_at, e.breakdowns, EXISTS (
+        SELECT e.breakdowns, EXISTS (
             SELECT FROM experiment_metrics l
             WHERE l.experiment_id = e.id AND CASE WHEN @Metric::bigint IS NULL THEN l.role = 'primary' ELSE l.metric_id = @Metric END
         ) AS has_metric
         FROM experiments e
         WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
         """;
-
-    public DateTime? StartedAt { get; init; }
 
     public string[] Breakdowns { get; init; } = [];
 
@@ -43,7 +41,6 @@ internal sealed record MetricChoice
         ) switch
         {
             null => Problem.NoExperiment,
-            { StartedAt: null } => Problem.NotStarted,
             { HasMetric: false } => ProblemResult.Field(
                 "metric",
                 metric is null ? "The experiment has no primary metric. Name another one." : "The experiment has no metric with this id."

@@ -1,0 +1,30 @@
+namespace Experiments.Api.Slices.Results;
+
+/// <summary>What is kept of an experiment's results.</summary>
+internal sealed record ResultsRow(
+    DateTime? StartedAt,
+    DateTime? WindowsCloseAt,
+    DateTime Now,
+    string? Payload,
+    DateTime? AsOf,
+    DateTime? RefreshRequestedAt,
+    string? LastError,
+    DateTime? LastErrorAt,
+    int Erased,
+    bool HasAllMetrics,
+    bool IsPlannedAnew,
+    DateTime? HeldSince,
+    string? HeldReason
+)
+{
+    // Events accepted at the last moment are committed by then.
+    private static readonly TimeSpan Margin = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// Whether the results are final: computed after the windows were closed and the period for late events was over, and for all metrics.
+    /// </summary>
+    public bool IsFinal(TimeSpan late) => AsOf > WindowsCloseAt + late + Margin && HasAllMetrics;
+
+    /// <summary>Whether recomputing the results would make them final.</summary>
+    public bool CanBeFinal(TimeSpan late) => !IsFinal(late) && Now > WindowsCloseAt + late + Margin;
+}
