@@ -9,6 +9,7 @@ using Experiments.Api.Slices.Events;
 using Experiments.Api.Slices.Experiments;
 using Experiments.Api.Slices.Features;
 using Experiments.Api.Slices.Flags;
+using Experiments.Api.Slices.Flagsmith;
 using Experiments.Api.Slices.Holdouts;
 using Experiments.Api.Slices.Identities;
 using Experiments.Api.Slices.Me;
@@ -41,6 +42,7 @@ internal static class Api
         environment.MapApiKeys("Environment");
         ListAudit.Map(environment.MapGroup("").RequireRole(Role.Admin), "Environment");
 
+        app.MapFlagsmith();
         app.MapFlags();
         SendEvents.Map(app.MapGroup("/v1"));
     }

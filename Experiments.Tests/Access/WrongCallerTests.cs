@@ -8,7 +8,20 @@ public class WrongCallerTests(TestService service) : IClassFixture<TestService>
     private const string Unsigned = "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.";
 
     // They are for whoever has a credential, and show or compute what that caller may see.
-    private static readonly string[] ForAnyone = ["getMe", "listProjects", "compareArms", "planSampleSize", "adjustPValues"];
+    private static readonly string[] ForAnyone =
+    [
+        "getMe",
+        "listProjects",
+        "compareArms",
+        "planSampleSize",
+        "adjustPValues",
+        "flagsmithGetMe",
+        "flagsmithListOrganisations",
+        "flagsmithListProjects",
+        // What they need to know is missing.
+        "flagsmithListEnvironments",
+        "flagsmithListFeatures",
+    ];
 
     [Fact]
     public async Task Nobody_gets_past_the_credential_whatever_the_body_and_nothing_is_written()
@@ -68,7 +81,10 @@ public class WrongCallerTests(TestService service) : IClassFixture<TestService>
             foreach (var (method, operation) in operations!.AsObject())
             {
                 // Those that the public key of an environment opens.
-                if (!path.StartsWith("/api/v1/", StringComparison.Ordinal) || Is(path, "flags", "identities", "web-experiments"))
+                if (
+                    !(path.StartsWith("/api/v1/", StringComparison.Ordinal) || path.StartsWith("/flagsmith/", StringComparison.Ordinal))
+                    || Is(path, "flags", "identities", "web-experiments")
+                )
                 {
                     continue;
                 }
@@ -78,7 +94,7 @@ public class WrongCallerTests(TestService service) : IClassFixture<TestService>
                     path.Split('/')
                         .Select(part =>
                             part == "{environment_key}" ? given.Key
-                            : part == "{id}" && path.StartsWith("/api/v1/projects/", StringComparison.Ordinal) ? $"{given.ProjectId}"
+                            : part == "{id}" && path.Contains("/api/v1/projects/", StringComparison.Ordinal) ? $"{given.ProjectId}"
                             : part.StartsWith('{') ? "1"
                             : part
                         )

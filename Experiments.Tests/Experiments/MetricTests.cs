@@ -186,7 +186,7 @@ public class MetricTests(SharedService service) : IClassFixture<SharedService>
         (await given.Admin.Get($"{given.Experiments}{experiment.Id}/"))["metrics"]
             .ToJsonString()
             .ShouldBe(experiment["metrics"].ToJsonString());
-        (await given.Admin.Get($"{given.Experiments}{experiment.Id}/metrics/")).Must(200).Json!.AsArray().Count.ShouldBe(2);
+        (await given.Admin.Get($"{given.Experiments}{experiment.Id}/metrics/")).Must(200)["results"].AsArray().Count.ShouldBe(2);
         (await given.Admin.Get($"{given.Metrics}{revenue.Id}/"))["experiments"][0]!["id"]!.GetValue<long>().ShouldBe(experiment.Id);
     }
 
@@ -306,7 +306,7 @@ public class MetricTests(SharedService service) : IClassFixture<SharedService>
         (await given.Act(experiment.Id, "complete")).Must(200);
         (await given.Admin.Post(path, new { metric = two.Id, expected_direction = "increase" })).MustBe(409, "experiment.completed");
         (await given.Admin.Patch($"{given.Metrics}{one.Id}/", new { definition = new { @event = "other" } })).Must(200);
-        (await given.Admin.Get(path)).Json![0]!["definition"]!["event"]!.GetValue<string>().ShouldBe("purchase");
+        (await given.Admin.Get(path))["results"][0]!["definition"]!["event"]!.GetValue<string>().ShouldBe("purchase");
         (await given.Audit("experiment", experiment.Id)).ShouldBe([
             "experiment.created",
             "experiment.metric_attached",

@@ -18,18 +18,24 @@ internal sealed class ApiKeyAuthentication(
 
     private const string Prefix = Scheme + " ";
     private const string Bearer = "Bearer ";
+    private const string Token = "Token ";
 
     /// <summary>
     /// The secret of a request whose only credential is an API key, however its scheme is spelt; null of any other. A bearer token that
-    /// begins as keys do is one, because that is all that many clients can send.
+    /// begins as keys do is one, because that is all that many clients can send; so is one with the scheme of Flagsmith's front end, where
+    /// that calls.
     /// </summary>
     public static string? TrySecret(HttpRequest request) =>
         request.Headers.Authorization is not [{ } value] ? null
         : value.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase) ? value[Prefix.Length..].Trim()
-        : value.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)
-        && value.AsSpan(Bearer.Length).TrimStart().StartsWith(Secret.Prefix, StringComparison.Ordinal)
-            ? value[Bearer.Length..].Trim()
-        : null;
+        : KeyAfter(Bearer, value) ?? (request.Path.StartsWithSegments("/flagsmith") ? KeyAfter(Token, value) : null);
+
+    private static string? KeyAfter(string scheme, string value) =>
+        value.StartsWith(scheme, StringComparison.OrdinalIgnoreCase)
+        && value[scheme.Length..].Trim() is var secret
+        && secret.StartsWith(Secret.Prefix, StringComparison.Ordinal)
+            ? secret
+            : null;
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {

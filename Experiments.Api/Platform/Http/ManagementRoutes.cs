@@ -24,6 +24,9 @@ internal static class ManagementRoutes
         Func<RequestContext, Task<IResult>> handler
     ) => routes.Map(HttpMethods.Patch, pattern, handler);
 
+    public static RouteHandlerBuilder MapPut(this RouteGroupBuilder routes, string pattern, Func<RequestContext, Task<IResult>> handler) =>
+        routes.Map(HttpMethods.Put, pattern, handler);
+
     public static RouteHandlerBuilder MapDelete(
         this RouteGroupBuilder routes,
         string pattern,
@@ -77,9 +80,18 @@ internal static class ManagementRoutes
     // The first parameter of the query that the operation does not have.
     private static string? Unknown(HttpContext http)
     {
-        var known = http.GetEndpoint()!.Metadata.GetOrderedMetadata<Documentation.Parameter>();
+        var metadata = http.GetEndpoint()!.Metadata;
+        if (metadata.GetMetadata<AnyQuery>() is not null)
+        {
+            return null;
+        }
+
+        var known = metadata.GetOrderedMetadata<Documentation.Parameter>();
         return http.Request.Query.Keys.FirstOrDefault(name => !known.Any(parameter => parameter.Name == name));
     }
+
+    /// <summary>Marks routes whose clients send parameters that mean nothing here.</summary>
+    internal sealed record AnyQuery;
 
     private static Task<IResult> Describe() => throw new NotSupportedException();
 }

@@ -83,7 +83,8 @@ internal sealed class ProblemHandlingMiddleware(
     private static bool IsServed(PathString path) =>
         path.StartsWithSegments("/v1") || path.StartsWithSegments("/ofrep") || path.StartsWithSegments("/api/v1/identities");
 
-    private static bool NeedsSchema(PathString path) => path.StartsWithSegments("/api") || IsServed(path);
+    private static bool NeedsSchema(PathString path) =>
+        path.StartsWithSegments("/api") || path.StartsWithSegments("/flagsmith") || IsServed(path);
 
     // The id is in the response, and in what is logged of a refusal or a failure.
     private static void Stamp(HttpContext context)

@@ -39,6 +39,9 @@ internal sealed class RequestContext(HttpContext http)
 
     public CommandScope Scope => new(Environment.Id, Caller, IfMatch, Environment.MayDefine);
 
+    /// <summary>Cancelled when the client has gone or the deadline has passed.</summary>
+    public CancellationToken Aborted => http.RequestAborted;
+
     public IQueryCollection Query => http.Request.Query;
 
     public Page Page => Page.From(Query);
@@ -52,12 +55,20 @@ internal sealed class RequestContext(HttpContext http)
     private string[]? IfMatch { get; set; }
 
     private string? _list;
+    private Func<object, object>? _form;
 
     /// <summary>Another id in the route; 0, which no object has, when it is none.</summary>
     public long RouteId(string name) => ObjectIds.Parse(http.GetRouteValue(name) as string);
 
     public T Resolve<T>()
         where T : notnull => http.RequestServices.GetRequiredService<T>();
+
+    /// <summary>Whatever the request is answered with is shown in another form.</summary>
+    public RequestContext Showing<T>(Func<T, object> form)
+    {
+        _form = value => form((T)value);
+        return this;
+    }
 
     /// <summary>Answers 200 with what the request asks for.</summary>
     public async Task<IResult> Get<T>(IRequest<Result<T>> request)
@@ -172,12 +183,15 @@ internal sealed class RequestContext(HttpContext http)
         {
             { Failure: { } refusal } => BufferedResponse.Of(refusal),
             { Value: Nothing } => BufferedResponse.Empty(status),
-            { Value: IIdentified created } when status == StatusCodes.Status201Created => BufferedResponse.Of(status, outcome.Value) with
+            { Value: IIdentified created } when status == StatusCodes.Status201Created => Shown(status, outcome.Value) with
             {
                 Location = $"{ListOf(created)}/{created.Id}/",
             },
-            _ => BufferedResponse.Of(status, outcome.Value!),
+            _ => Shown(status, outcome.Value!),
         };
+
+    private BufferedResponse Shown<T>(int status, T value)
+        where T : class => _form is null ? BufferedResponse.Of(status, value) : BufferedResponse.Of(status, _form(value));
 
     // A 404 takes precedence over errors in the body, and is checked only if there is such an error.
     private async Task<BufferedResponse> Fail(ProblemResult refusal)

@@ -11,13 +11,20 @@ internal static class ListFeatures
 {
     public static void Map(RouteGroupBuilder features) =>
         features
-            .MapGet("/", context => context.Get(new Query(context.Environment.Id, context.Query["q"], context.Page, context.Address)))
+            .MapGet(
+                "/",
+                context =>
+                    context.Get(new Query(context.Environment.Id, context.Query["q"], context.Query["type"], context.Page, context.Address))
+            )
             .WithOperation("listFeatures", "List features, newest first")
             .HasQuery("q", "Only those with this text in their name, in any case.", "button")
+            .HasQuery("type", "Only those of this type: standard or multivariate.", "multivariate")
             .HasPaging()
             .Returns<Listing<FeatureView>>();
 
-    internal sealed record Query(long EnvironmentId, string? Q, Page Page, Uri Address) : IRequest<Result<Listing<FeatureView>>>, IPaged;
+    internal sealed record Query(long EnvironmentId, string? Q, string? Type, Page Page, Uri Address)
+        : IRequest<Result<Listing<FeatureView>>>,
+            IPaged;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
@@ -25,6 +32,7 @@ internal static class ListFeatures
         {
             this.RulesForPage();
             RuleFor(query => query.Q).Search();
+            RuleFor(query => query.Type).OneOf("standard", "multivariate");
         }
     }
 
@@ -35,6 +43,7 @@ internal static class ListFeatures
                 SELECT f.id, f.created_at
                 FROM environment_features f
                 WHERE f.environment_id = @EnvironmentId AND f.deleted_at IS NULL AND (@Pattern::text IS NULL OR f.name ILIKE @Pattern)
+                  AND (@Multivariate::boolean IS NULL OR (f.options <> '[]') = @Multivariate)
             ), page AS (
                 SELECT id FROM found ORDER BY created_at DESC, id DESC LIMIT @Limit OFFSET @Offset
             )
@@ -51,6 +60,7 @@ internal static class ListFeatures
                 new
                 {
                     query.EnvironmentId,
+                    Multivariate = query.Type is null ? (bool?)null : query.Type == "multivariate",
                     Pattern = Rules.LikePattern(query.Q),
                     query.Page.Limit,
                     query.Page.Offset,
