@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Experiments.Api.MetricDefinitions;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Aggregation;
 
@@ -14,7 +15,7 @@ internal sealed record ExposureCriteria(
     string? Event = null,
     string? FeatureProperty = null,
     TestIdentities? TestIdentities = null,
-    string? MultipleVariants = null,
+    [property: Words(ExposureCriteria.Exclude, ExposureCriteria.FirstSeen)] string? MultipleVariants = null,
     IReadOnlyList<MetricFilter?>? Filters = null
 )
 {
@@ -23,7 +24,10 @@ internal sealed record ExposureCriteria(
 }
 
 /// <summary>Identities that have a trait of one of these values.</summary>
-internal sealed record TestIdentities(string? Trait = null, IReadOnlyList<JsonElement>? Values = null)
+internal sealed record TestIdentities(
+    [property: Must(Required = true, MaxLength = 200)] string? Trait = null,
+    [property: Must(Required = true)] IReadOnlyList<JsonElement>? Values = null
+)
 {
     public bool Have(JsonElement traits) =>
         traits.ValueKind == JsonValueKind.Object

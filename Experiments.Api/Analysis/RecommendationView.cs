@@ -24,6 +24,7 @@ internal sealed record RecommendationView(
     IReadOnlyList<RecommendationReason> Reasons
 );
 
+/// <summary>A metric that decided.</summary>
 internal sealed record DecidingMetric(long Metric, string Name, MetricRole Role);
 
 /// <summary>A reason as a code and as a sentence, with the metric and the variant that it is about, if it is about one.</summary>

@@ -20,7 +20,7 @@ internal sealed record TimelineView(
     DateTime AsOf,
     long Metric,
     string Name,
-    string Interval,
+    [property: Words("hour", "day")] string Interval,
     IReadOnlyList<TimelinePoint> Points,
     IReadOnlyList<TimelineArm>? Earlier
 )

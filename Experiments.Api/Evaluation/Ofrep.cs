@@ -12,8 +12,6 @@ namespace Experiments.Api.Evaluation;
 /// <summary>The request and error formats of the OpenFeature Remote Evaluation Protocol (0.3.0).</summary>
 internal static class Ofrep
 {
-    private static readonly JsonSerializerOptions Sparse = new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
-
     private static readonly Error NotJson = new("PARSE_ERROR", "The body is not JSON in UTF-8.");
     private static readonly Error TooLarge = new("PARSE_ERROR", Problem.TooLarge.Advice);
     private static readonly Error NotAnObject = new("PARSE_ERROR", "The body must be a JSON object with a 'context'.");
@@ -40,19 +38,7 @@ internal static class Ofrep
 
     /// <summary>Writes an error in the format of the protocol.</summary>
     public static Task Fail(HttpContext http, int status, string? key, Error error) =>
-        ServedResponse.Write(
-            http,
-            JsonSerializer.SerializeToUtf8Bytes(
-                new
-                {
-                    key,
-                    errorCode = error.Code,
-                    errorDetails = error.Details,
-                },
-                Sparse
-            ),
-            status
-        );
+        ServedResponse.Write(http, JsonSerializer.SerializeToUtf8Bytes(new EvaluationFailure(key, error.Code, error.Details)), status);
 
     /// <summary>Rejects an environment key. The protocol requires no body here; this one says what to do.</summary>
     public static Task Fail(HttpContext http, ProblemResult refusal) =>
@@ -157,4 +143,14 @@ internal static class Ofrep
         public Context(string targetingKey, ReadOnlySequence<byte> context)
             : this(targetingKey, XxHash128.HashToUInt128(context.IsSingleSegment ? context.FirstSpan : context.ToArray())) { }
     }
+
+    /// <summary>Why a flag was not evaluated, in the format of the protocol.</summary>
+    /// <param name="Key">The name of the flag, if one was asked for.</param>
+    /// <param name="ErrorCode">The reason, in words of the protocol.</param>
+    /// <param name="ErrorDetails">What was wrong, and what to do.</param>
+    internal sealed record EvaluationFailure(
+        [property: JsonPropertyName("key"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Key,
+        [property: JsonPropertyName("errorCode")] string ErrorCode,
+        [property: JsonPropertyName("errorDetails")] string ErrorDetails
+    );
 }

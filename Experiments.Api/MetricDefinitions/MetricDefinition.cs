@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.MetricDefinitions;
 
@@ -35,15 +36,15 @@ internal sealed record MetricDefinition(
     double? AtLeast = null,
     MetricSource? Denominator = null,
     IReadOnlyList<MetricSource?>? Steps = null,
-    string? Order = null,
+    [property: Words("strict", MetricDefinition.AnyOrder)] string? Order = null,
     IReadOnlyList<MetricSource?>? Exclusions = null,
     double? WindowHours = null,
     MetricSource? ReturnEvent = null,
-    string? StartsAt = null,
+    [property: Words("event", MetricDefinition.AtExposure)] string? StartsAt = null,
     double? FromHours = null,
     double? ToHours = null,
     double? ConversionWindowHours = null,
-    string? Maturity = null,
+    [property: Words("complete", MetricDefinition.AllIdentities)] string? Maturity = null,
     Winsorization? Winsorize = null,
     IReadOnlyList<double>? Quantiles = null,
     double? LookbackDays = null
@@ -95,7 +96,12 @@ internal sealed record MetricDefinition(
 /// The limits to which values are clamped: percentiles from 0 to 1, over all arms together, or an absolute cap. Percentiles are those of
 /// the values other than 0 (<c>non_zero</c>, the default), or of all identities (<c>all</c>).
 /// </summary>
-internal sealed record Winsorization(double? Lower = null, double? Upper = null, double? Cap = null, string? Of = null)
+internal sealed record Winsorization(
+    double? Lower = null,
+    double? Upper = null,
+    double? Cap = null,
+    [property: Words("non_zero", Winsorization.AllValues)] string? Of = null
+)
 {
     public const string AllValues = "all";
 

@@ -2,11 +2,16 @@ using System.Globalization;
 using System.IO.Hashing;
 using System.Text;
 using System.Text.Json;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.MetricDefinitions;
 
 /// <summary>One event of a definition.</summary>
-internal sealed record MetricSource(string? Event = null, IReadOnlyList<MetricFilter?>? Filters = null, string? Property = null)
+internal sealed record MetricSource(
+    [property: Must(Required = true)] string? Event = null,
+    IReadOnlyList<MetricFilter?>? Filters = null,
+    string? Property = null
+)
 {
     /// <summary>Whether all that must hold for an event holds for this one.</summary>
     public bool Passes(string? value, JsonElement? metadata) =>

@@ -138,7 +138,7 @@ public class FlagsmithFrontEndTests(SharedService service) : IClassFixture<Share
         await given.Served(flag => flag["feature"]!["name"]!.GetValue<string>() != "button" || flag["enabled"]!.GetValue<bool>());
 
         // It counts, and says so in the form that the pages read.
-        for (var n = 0; n < 120; n++)
+        for (var n = 0; n < 240; n++)
         {
             var flag = (await given.Evaluate(JsonNode.Parse("""{"name": "button"}""")!, $"u{n}")).Must(200);
             var at = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
@@ -160,19 +160,19 @@ public class FlagsmithFrontEndTests(SharedService service) : IClassFixture<Share
             );
         }
 
-        await given.Results(created, 120);
+        await given.Results(created, 240);
         var exposures = (await browser.Get($"{path}exposures/")).Must(200)["exposures"];
         exposures["payload"]!["timeseries"]!["points"]!
             .AsArray()
             .Sum(point => point!["new_identities"]!.AsObject().Sum(arm => arm.Value!.GetValue<int>()))
-            .ShouldBe(120);
+            .ShouldBe(240);
         exposures["is_final"]!.GetValue<bool>().ShouldBeFalse();
         (await browser.Post($"{path}exposures/refresh/")).Must(202);
         var results = (await browser.Get($"{path}results/")).Must(200)["results"]["payload"]!;
         var measured = results["metrics"]![0]!;
         measured["metric_id"]!.GetValue<long>().ShouldBe(metric.Id);
-        measured["variants"]!.AsObject().Sum(arm => arm.Value!["n"]!.GetValue<int>()).ShouldBe(120);
-        measured["variants"]!.AsObject().Sum(arm => arm.Value!["sum"]!.GetValue<double>()).ShouldBe(60);
+        measured["variants"]!.AsObject().Sum(arm => arm.Value!["n"]!.GetValue<int>()).ShouldBe(240);
+        measured["variants"]!.AsObject().Sum(arm => arm.Value!["sum"]!.GetValue<double>()).ShouldBe(120);
         measured["inference"]!["green"]!["chance_to_win"]!.GetValue<double>().ShouldBeInRange(0.001, 0.999);
         measured["inference"]!["size"].ShouldBeNull();
         results["srm_p_value"]!.GetValue<double>().ShouldBeInRange(0, 1);

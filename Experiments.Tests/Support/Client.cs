@@ -59,7 +59,9 @@ public sealed class Client(Uri address, string? authorization, (string Name, str
         }
 
         using var response = await Http.SendAsync(request);
-        return await Reply.Of(response);
+        var reply = await Reply.Of(response);
+        PublishedContract.Check(method, path, reply);
+        return reply;
     }
 
     private static ByteArrayContent? Json(object? body) =>
@@ -77,7 +79,7 @@ public sealed record Reply(
 {
     public int Code => (int)Status;
 
-    public string? Problem => Json?["code"]?.GetValue<string>();
+    public string? Problem => (Json as JsonObject)?["code"] is JsonValue code ? code.ToString() : null;
 
     public long Id => Json!["id"]!.GetValue<long>();
 

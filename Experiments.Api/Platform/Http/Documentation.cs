@@ -28,9 +28,14 @@ internal static class Documentation
             .FailsWith(Problem.Malformed, Problem.Invalid, Problem.TooSlow, Problem.TooLarge, Problem.WrongMediaType);
 
     public static RouteHandlerBuilder Returns<T>(this RouteHandlerBuilder route, int status = StatusCodes.Status200OK) =>
-        route.Produces<T>(status);
+        route.WithMetadata(new Answer(typeof(T), status));
 
-    public static RouteHandlerBuilder ReturnsNothing(this RouteHandlerBuilder route) => route.Produces(StatusCodes.Status204NoContent);
+    public static RouteHandlerBuilder ReturnsNothing(this RouteHandlerBuilder route, int status = StatusCodes.Status204NoContent) =>
+        route.WithMetadata(new Answer(null, status));
+
+    /// <summary>Answers 200 with a file.</summary>
+    public static RouteHandlerBuilder ReturnsFile(this RouteHandlerBuilder route, string contentType, string example) =>
+        route.WithMetadata(new Answer(null, StatusCodes.Status200OK) { ContentType = contentType, Example = example });
 
     /// <summary>The errors specific to this operation. Those that follow from its group and method are added automatically.</summary>
     public static RouteHandlerBuilder FailsWith(this RouteHandlerBuilder route, params Problem[] problems) =>
@@ -39,6 +44,17 @@ internal static class Documentation
     internal sealed record Parameter(string Name, string Description, string Example, bool Repeatable);
 
     internal sealed record Body(Type Type, string Example, bool Required);
+
+    /// <summary>What is answered: JSON of a type, a file, or nothing.</summary>
+    internal sealed record Answer(Type? Type, int Status)
+    {
+        public string? ContentType { get; init; }
+
+        public string? Example { get; init; }
+    }
+
+    /// <summary>The slice that a route belongs to.</summary>
+    internal sealed record SliceOf(Type Type);
 
     internal sealed record Failures(Problem[] Problems);
 }

@@ -73,9 +73,12 @@ internal static class ManagementRoutes
                         }
                     }
                 )
-                .WithMetadata(Described),
+                .WithMetadata(Described, new Documentation.SliceOf(SliceOf(handler.Method.DeclaringType!))),
         ]);
     }
+
+    // A lambda belongs to a class that the compiler nests in the slice.
+    private static Type SliceOf(Type type) => type.DeclaringType ?? type;
 
     // The first parameter of the query that the operation does not have.
     private static string? Unknown(HttpContext http)

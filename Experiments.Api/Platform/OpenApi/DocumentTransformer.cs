@@ -11,6 +11,27 @@ internal sealed class DocumentTransformer : IOpenApiDocumentTransformer
     public const string Bearer = "Bearer";
     public const string EnvironmentKey = "EnvironmentKey";
 
+    private static readonly (string Name, string Description)[] Tags =
+    [
+        ("Me", "Who is calling."),
+        ("Projects", "Projects and their environments."),
+        ("Admins", "Who may do what, in an environment, a project or the instance."),
+        ("API keys", "Keys for scripts and services."),
+        ("Audit", "Who changed what, and when."),
+        ("Experiments", "Experiments, from the draft to the verdict."),
+        ("Features", "Multivariate feature flags."),
+        ("Metrics", "What experiments are measured by."),
+        ("Holdouts", "Identities that are kept out of experiments."),
+        ("Cohorts", "The identities that were shown an experiment."),
+        ("Identities", "Everything that is stored of one identity."),
+        ("Events", "Exposures and other events."),
+        ("Analysis", "The statistics, for data of your own."),
+        ("Flags (Flagsmith SDKs)", "Flags for applications, as Flagsmith's SDKs ask for them."),
+        ("Flags (OpenFeature)", "Flags for applications, as OpenFeature's providers ask for them (OFREP)."),
+        ("Web experiments", "What experiments change on the pages of a site."),
+        ("Flagsmith", "The same as Flagsmith's own front end asks for it."),
+    ];
+
     public Task TransformAsync(OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken cancellationToken)
     {
         document.Info = new OpenApiInfo
@@ -20,6 +41,7 @@ internal sealed class DocumentTransformer : IOpenApiDocumentTransformer
             Description =
                 "Experiments on multivariate feature flags. Every refusal is a problem (RFC 9457) with a stable `code`; a trailing "
                 + "slash is optional everywhere.",
+            Contact = new OpenApiContact { Name = "Experiments" },
             License = new OpenApiLicense { Name = "MIT", Identifier = "MIT" },
         };
         // The address is the one that the document was read from.
@@ -48,6 +70,12 @@ internal sealed class DocumentTransformer : IOpenApiDocumentTransformer
                 BearerFormat = "JWT",
             },
         };
+        document.Security = [Requirement(ApiKey, document), Requirement(Bearer, document)];
+        document.Tags = Tags.Select(tag => new OpenApiTag { Name = tag.Name, Description = tag.Description }).ToHashSet();
         return Task.CompletedTask;
     }
+
+    /// <summary>What opens a route.</summary>
+    public static OpenApiSecurityRequirement Requirement(string scheme, OpenApiDocument document) =>
+        new() { [new OpenApiSecuritySchemeReference(scheme, document)] = [] };
 }

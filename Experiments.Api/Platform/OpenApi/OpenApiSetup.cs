@@ -12,18 +12,19 @@ namespace Experiments.Api.Platform.OpenApi;
 /// <summary>The OpenAPI document, and a page to read it and try things.</summary>
 internal static class OpenApiSetup
 {
-    public static void AddOpenApi(this WebApplicationBuilder builder) =>
-        builder.Services.AddOpenApi(
-            "v1",
-            options =>
-            {
-                options.CreateSchemaReferenceId = type =>
-                    type.Type is { IsNested: true, DeclaringType: { } slice } nested ? slice.Name + nested.Name : SchemaName(type.Type);
-                options.AddSchemaTransformer(new SchemaTransformer());
-                options.AddOperationTransformer(new OperationTransformer());
-                options.AddDocumentTransformer(new DocumentTransformer());
-            }
-        );
+    public static void AddOpenApi(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddOpenApi("v1");
+        builder
+            .Services.AddOptions<OpenApiOptions>("v1")
+            .Configure<IServiceProvider>(
+                (options, services) =>
+                {
+                    options.AddOperationTransformer(new OperationTransformer(new Lazy<Contract>(() => new Contract(services))));
+                    options.AddDocumentTransformer(new DocumentTransformer());
+                }
+            );
+    }
 
     // Put together once, since it is the same for everyone, and large.
     public static void MapOpenApiDocument(this WebApplication app)
@@ -42,9 +43,8 @@ internal static class OpenApiSetup
         var document = await scope
             .ServiceProvider.GetRequiredKeyedService<IOpenApiDocumentProvider>("v1")
             .GetOpenApiDocumentAsync(CancellationToken.None);
-        new OpenApiWalker(new DescriptionReflow()).Walk(document);
         var text = new StringWriter(CultureInfo.InvariantCulture);
-        document.SerializeAsV31(new OpenApiJsonWriter(text));
+        document.SerializeAsV31(new OpenApiJsonWriter(text, new OpenApiJsonWriterSettings { Terse = true }));
         return BufferedResponse.OfBytes(StatusCodes.Status200OK, Encoding.UTF8.GetBytes(text.ToString()));
     }
 
@@ -64,15 +64,4 @@ internal static class OpenApiSetup
             )
             .AsPage()
             .RequireAuthorization(Policies.Everyone);
-
-    // What has no name of its own stands where it is used.
-    private static string? SchemaName(Type type) =>
-        type switch
-        {
-            { IsGenericType: true } when type.GetGenericTypeDefinition() == typeof(Listing<>) => "ListOf"
-                + type.GenericTypeArguments[0].Name,
-            { IsGenericType: true } => null,
-            _ when type.Namespace?.StartsWith(nameof(Experiments), StringComparison.Ordinal) == true => type.Name,
-            _ => null,
-        };
 }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Http;
@@ -10,26 +9,80 @@ using Microsoft.OpenApi;
 namespace Experiments.Api.Platform.OpenApi;
 
 /// <summary>
-/// Writes down what a route is known to do from what it is made of: its parameters, its body, and every status that it can
-/// answer with, each with the codes behind it.
+/// Writes down what a route is known to do from what it is made of: its parameters, its body, and every status that it can answer with.
 /// </summary>
-internal sealed class OperationTransformer : IOpenApiOperationTransformer
+internal sealed class OperationTransformer(Lazy<Contract> contract) : IOpenApiOperationTransformer
 {
-    public async Task TransformAsync(
-        OpenApiOperation operation,
-        OpenApiOperationTransformerContext context,
-        CancellationToken cancellationToken
-    )
+    public Task TransformAsync(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
     {
+        var (schemas, document) = (contract.Value.Schemas, context.Document!);
         var metadata = context.Description.ActionDescriptor.EndpointMetadata;
         var method = context.Description.HttpMethod ?? HttpMethods.Get;
-        var problems = metadata.OfType<Documentation.Failures>().SelectMany(refusals => refusals.Problems).ToHashSet();
+        var slice = metadata.OfType<Documentation.SliceOf>().LastOrDefault()?.Type;
         var isServed = metadata.OfType<EnvironmentKeyRoute>().Any();
+        var problems = ProblemsOf(metadata, method, isServed);
+
+        operation.Description =
+            slice is null || !slice.Name.StartsWith(Capital(operation.OperationId!), StringComparison.Ordinal)
+                ? $"{operation.Summary}."
+                : contract.Value.Comments.Of(slice) ?? $"{operation.Summary}.";
+        operation.Parameters =
+        [
+            .. new OperationParameters(contract.Value.Rules, document).Of(
+                context.Description.RelativePath!,
+                metadata,
+                slice,
+                method,
+                isVersioned: problems.Contains(Problem.Stale),
+                isServed
+            ),
+        ];
+        // All others need what the document says of the service as a whole.
+        operation.Security = isServed ? [DocumentTransformer.Requirement(DocumentTransformer.EnvironmentKey, document)] : null;
+        if (metadata.OfType<Documentation.Body>().LastOrDefault() is { } body)
+        {
+            operation.RequestBody = new OpenApiRequestBody
+            {
+                Required = body.Required,
+                Content = new Dictionary<string, OpenApiMediaType>
+                {
+                    ["application/json"] = new() { Schema = schemas.Of(body.Type, document), Example = JsonNode.Parse(body.Example) },
+                },
+            };
+        }
+
+        operation.Responses = [];
+        foreach (var answer in metadata.OfType<Documentation.Answer>())
+        {
+            operation.Responses[Text(answer.Status)] = Response(answer, schemas, document);
+        }
+
+        if (HttpMethods.IsGet(method))
+        {
+            document.AddComponent<IOpenApiResponse>(
+                "NotModified",
+                new OpenApiResponse { Description = "What If-None-Match names is still current." }
+            );
+            operation.Responses["304"] = new OpenApiResponseReference("NotModified", document);
+        }
+
+        foreach (var byStatus in problems.GroupBy(problem => problem.Status).OrderBy(group => group.Key))
+        {
+            operation.Responses.TryAdd(Text(byStatus.Key), ProblemResponses.Of([.. byStatus], document));
+        }
+
+        return Task.CompletedTask;
+    }
+
+    private static List<Problem> ProblemsOf(IList<object> metadata, string method, bool isServed)
+    {
+        var problems = metadata.OfType<Documentation.Failures>().SelectMany(refusals => refusals.Problems).ToHashSet();
         problems.UnionWith(
             isServed
                 ? [Problem.NoEnvironmentKey, Problem.UnknownEnvironmentKey, Problem.Failed, Problem.Unavailable]
                 :
                 [
+                    Problem.Invalid,
                     Problem.NoCredential,
                     Problem.BadCredential,
                     Problem.Forbidden,
@@ -44,29 +97,6 @@ internal sealed class OperationTransformer : IOpenApiOperationTransformer
             problems.Add(Problem.GateClosed);
         }
 
-        operation.Parameters =
-        [
-            .. Parameters(context.Description.RelativePath!, metadata, method, problems.Contains(Problem.Stale), isServed),
-        ];
-        operation.Security = isServed
-            ? [Requirement(DocumentTransformer.EnvironmentKey, context.Document!)]
-            : [Requirement(DocumentTransformer.ApiKey, context.Document!), Requirement(DocumentTransformer.Bearer, context.Document!)];
-        if (metadata.OfType<Documentation.Body>().LastOrDefault() is { } body)
-        {
-            operation.RequestBody = new OpenApiRequestBody
-            {
-                Required = body.Required,
-                Content = new Dictionary<string, OpenApiMediaType>
-                {
-                    ["application/json"] = new()
-                    {
-                        Schema = await context.GetOrCreateSchemaAsync(body.Type, null, cancellationToken),
-                        Example = JsonNode.Parse(body.Example),
-                    },
-                },
-            };
-        }
-
         if (HttpMethods.IsPost(method) && !isServed)
         {
             problems.UnionWith([Problem.KeyReused, Problem.Malformed, Problem.TooSlow, Problem.TooLarge, Problem.WrongMediaType]);
@@ -74,180 +104,62 @@ internal sealed class OperationTransformer : IOpenApiOperationTransformer
 
         if (!HttpMethods.IsGet(method) && !isServed)
         {
-            problems.UnionWith([Problem.Invalid, Problem.Stale]);
+            problems.UnionWith([Problem.Malformed, Problem.Stale]);
         }
 
-        foreach (var (status, response) in operation.Responses ?? [])
-        {
-            Headers(response, status, context.Description.SupportedResponseTypes.FirstOrDefault()?.Type);
-            if (
-                context.Description.SupportedResponseTypes.FirstOrDefault()?.Type is { } answered
-                && response.Content?.TryGetValue("application/json", out var content) == true
-            )
-            {
-                content.Example = ExampleAttribute.Of(answered);
-            }
-            else if (response.Content?.TryGetValue("text/csv", out var csv) == true)
-            {
-                csv.Example = "identifier,variant,exposed_at\r\nuser-1,green,2026-11-22T12:00:00.000Z\r\n";
-            }
-        }
-
-        operation.Responses ??= [];
-        if (HttpMethods.IsGet(method))
-        {
-            operation.Responses["304"] = new OpenApiResponse { Description = "What If-None-Match names is still current." };
-        }
-
-        foreach (var byStatus in problems.GroupBy(problem => problem.Status).OrderBy(group => group.Key))
-        {
-            operation.Responses[byStatus.Key.ToString(CultureInfo.InvariantCulture)] = ErrorResponse(byStatus);
-        }
+        // As the list of all has them, so that equal sets have equal names.
+        return [.. Problem.All.Where(problems.Contains)];
     }
 
-    private static IEnumerable<IOpenApiParameter> Parameters(
-        string path,
-        IList<object> metadata,
-        string method,
-        bool versioned,
-        bool isServed
-    )
+    private static OpenApiResponse Response(Documentation.Answer answer, SchemaBuilder schemas, OpenApiDocument document)
     {
-        foreach (var name in path.Split('/').Where(part => part.StartsWith('{')).Select(part => part.Trim('{', '}')))
+        var response = new OpenApiResponse { Description = ReasonPhrases.GetReasonPhrase(answer.Status) };
+        if (answer.Type is null && answer.ContentType is null)
         {
-            yield return Parameter(
-                name,
-                ParameterLocation.Path,
-                name switch
+            return response;
+        }
+
+        response.Content = new Dictionary<string, OpenApiMediaType>
+        {
+            [answer.ContentType ?? "application/json"] = answer.Type is { } type
+                ? new() { Schema = schemas.Of(type, document) }
+                : new()
                 {
-                    "environment_key" => "The key of the environment.",
-                    "key" => "The name of the flag.",
-                    _ => "The object's id.",
+                    Schema = new OpenApiSchema { Type = JsonSchemaType.String },
+                    Example = answer.Example,
                 },
-                name switch
-                {
-                    "environment_key" => "ENVIRONMENT_KEY",
-                    "key" => "button_colour",
-                    _ => 1L,
-                }
-            );
+        };
+        if (answer.Status >= 300)
+        {
+            return response;
         }
 
-        foreach (var query in metadata.OfType<Documentation.Parameter>())
+        response.Headers = new Dictionary<string, IOpenApiHeader>
         {
-            JsonNode example = long.TryParse(query.Example, CultureInfo.InvariantCulture, out var number) ? number : query.Example;
-            yield return Parameter(
-                query.Name,
-                ParameterLocation.Query,
-                query.Description,
-                query.Repeatable ? new JsonArray(example) : example
-            );
+            ["ETag"] = Header("ETag", "The version of this representation.", document),
+        };
+        if (answer.Status == StatusCodes.Status201Created && answer.Type?.IsAssignableTo(typeof(IIdentified)) == true)
+        {
+            response.Headers["Location"] = Header("Location", "The address of the new object.", document);
         }
 
-        if (HttpMethods.IsGet(method))
-        {
-            yield return Parameter("If-None-Match", ParameterLocation.Header, "Answer 304 when the ETag is still this one.", "\"1-1\"");
-        }
-
-        if (versioned)
-        {
-            yield return Parameter("If-Match", ParameterLocation.Header, "Act only when the ETag is still this one.", "\"1-1\"");
-        }
-
-        if (HttpMethods.IsPost(method) && !isServed)
-        {
-            yield return Parameter(
-                "Idempotency-Key",
-                ParameterLocation.Header,
-                "The same key and request get the first answer again for 24 hours.",
-                "6f1c2f0e-1b1d-4d8e-9d53-5d1a7b9e2c11"
-            );
-        }
+        return response;
     }
 
-    private static OpenApiParameter Parameter(string name, ParameterLocation location, string description, JsonNode example) =>
-        new()
-        {
-            Name = name,
-            In = location,
-            Required = location == ParameterLocation.Path,
-            Description = description,
-            Schema = SchemaOf(example),
-            Example = example,
-        };
-
-    private static OpenApiSchema SchemaOf(JsonNode example) =>
-        example.GetValueKind() switch
-        {
-            JsonValueKind.Number => new() { Type = JsonSchemaType.Integer, Format = "int64" },
-            JsonValueKind.Array => new() { Type = JsonSchemaType.Array, Items = SchemaOf(example[0]!) },
-            _ => new() { Type = JsonSchemaType.String },
-        };
-
-    private static OpenApiSecurityRequirement Requirement(string scheme, OpenApiDocument document) =>
-        new() { [new OpenApiSecuritySchemeReference(scheme, document)] = [] };
-
-    private static void Headers(IOpenApiResponse response, string status, Type? answered)
+    private static OpenApiHeaderReference Header(string name, string description, OpenApiDocument document)
     {
-        if (response is not OpenApiResponse open)
-        {
-            return;
-        }
-
-        open.Description = ReasonPhrases.GetReasonPhrase(int.Parse(status, CultureInfo.InvariantCulture));
-        open.Headers =
-            status == "204"
-                ? null
-                : new Dictionary<string, IOpenApiHeader>
-                {
-                    ["ETag"] = new OpenApiHeader
-                    {
-                        Description = "The version of this representation.",
-                        Schema = new OpenApiSchema { Type = JsonSchemaType.String },
-                    },
-                };
-        if (status == "201" && answered?.IsAssignableTo(typeof(IIdentified)) == true)
-        {
-            open.Headers!["Location"] = new OpenApiHeader
+        document.AddComponent<IOpenApiHeader>(
+            name,
+            new OpenApiHeader
             {
-                Description = "The address of the new object.",
+                Description = description,
                 Schema = new OpenApiSchema { Type = JsonSchemaType.String },
-            };
-        }
+            }
+        );
+        return new OpenApiHeaderReference(name, document);
     }
 
-    private static OpenApiResponse ErrorResponse(IEnumerable<Problem> problems) =>
-        new()
-        {
-            Description = string.Join(" ", problems.Select(problem => $"`{problem.Code}`: {problem.Advice}")),
-            Content = new Dictionary<string, OpenApiMediaType>
-            {
-                ["application/problem+json"] = new()
-                {
-                    Schema = new OpenApiSchema
-                    {
-                        Type = JsonSchemaType.Object,
-                        Required = new HashSet<string> { "type", "title", "status", "detail", "code", "trace_id" },
-                        Properties = new Dictionary<string, IOpenApiSchema>
-                        {
-                            ["type"] = new OpenApiSchema { Type = JsonSchemaType.String },
-                            ["title"] = new OpenApiSchema { Type = JsonSchemaType.String },
-                            ["status"] = new OpenApiSchema { Type = JsonSchemaType.Integer },
-                            ["detail"] = new OpenApiSchema { Type = JsonSchemaType.String },
-                            ["code"] = new OpenApiSchema
-                            {
-                                Type = JsonSchemaType.String,
-                                Enum = [.. problems.Select(problem => (JsonNode)problem.Code)],
-                            },
-                            ["trace_id"] = new OpenApiSchema { Type = JsonSchemaType.String },
-                            ["errors"] = new OpenApiSchema { Type = JsonSchemaType.Object, Description = "Messages by field." },
-                        },
-                    },
-                    Examples = problems.ToDictionary(
-                        problem => problem.Code,
-                        problem => (IOpenApiExample)new OpenApiExample { Value = JsonNode.Parse(BufferedResponse.Example(problem)) }
-                    ),
-                },
-            },
-        };
+    private static string Text(int status) => status.ToString(CultureInfo.InvariantCulture);
+
+    private static string Capital(string text) => char.ToUpper(text[0], CultureInfo.InvariantCulture) + text[1..];
 }

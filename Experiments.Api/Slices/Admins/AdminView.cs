@@ -1,3 +1,4 @@
+using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Admins;
@@ -21,6 +22,7 @@ internal record AdminView
     public required string? Issuer { get; init; }
 
     /// <summary><c>viewer</c>, <c>editor</c> or <c>admin</c>.</summary>
+    [Words<Role>]
     public required string Role { get; init; }
 
     public required string CreatedBy { get; init; }

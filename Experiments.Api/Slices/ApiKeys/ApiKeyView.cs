@@ -18,6 +18,7 @@ internal record ApiKeyView
     public required string Name { get; init; }
 
     /// <summary>What it may do: <c>read</c>, <c>write</c> and <c>admin</c>, each with those before it.</summary>
+    [Words("read", "write", "admin")]
     public required string[] Scopes { get; init; }
 
     public required string CreatedBy { get; init; }

@@ -16,7 +16,11 @@ internal static class CreateApiKey
             .HasBody<Body>("""{"name": "deploy", "scopes": ["write"], "expires_at": "2030-01-31T12:00:00Z"}""")
             .Returns<Response>(StatusCodes.Status201Created);
 
-    internal sealed record Body(string? Name = null, DateTimeOffset? ExpiresAt = null, IReadOnlyList<string?>? Scopes = null);
+    internal sealed record Body(
+        string? Name = null,
+        DateTimeOffset? ExpiresAt = null,
+        [property: Words("read", "write", "admin")] IReadOnlyList<string?>? Scopes = null
+    );
 
     internal sealed record Command(Caller Caller, TenantScope Scope, Body Body) : IRequest<Result<Response>>;
 
@@ -27,7 +31,14 @@ internal static class CreateApiKey
                 "created_at": "2026-11-22T12:00:00Z", "expires_at": null}
             """
     )]
-    internal sealed record Response(long Id, string Name, string Key, string[] Scopes, DateTime CreatedAt, DateTime? ExpiresAt);
+    internal sealed record Response(
+        long Id,
+        string Name,
+        string Key,
+        [property: Words("read", "write", "admin")] string[] Scopes,
+        DateTime CreatedAt,
+        DateTime? ExpiresAt
+    );
 
     internal sealed class Validator : AbstractValidator<Command>
     {

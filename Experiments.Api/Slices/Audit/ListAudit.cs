@@ -24,10 +24,10 @@ internal static class ListAudit
             .HasQuery("object_type", "Only changes of this kind of object.", "experiment")
             .HasQuery("object_id", "Only changes of the object with this id; goes with object_type.", "1")
             .HasPaging()
-            .Returns<Listing<Entry>>();
+            .Returns<Listing<AuditEntry>>();
 
     internal sealed record Query(TenantScope Scope, string? ObjectType, string? ObjectId, Page Page, Uri Address)
-        : IRequest<Result<Listing<Entry>>>,
+        : IRequest<Result<Listing<AuditEntry>>>,
             IPaged;
 
     /// <summary>One change: who, what, before, after, when.</summary>
@@ -40,7 +40,7 @@ internal static class ListAudit
              "object_id": 1, "before": {"status": "created"}, "after": {"status": "running"}}
             """
     )]
-    internal record Entry
+    internal record AuditEntry
     {
         public required long Id { get; init; }
 
@@ -75,7 +75,7 @@ internal static class ListAudit
             this.RulesForPage();
             RuleFor(query => query.ObjectType)
                 .OneOf("admin", "api_key", "cohort", "environment", "experiment", "feature", "holdout", "identity", "metric", "project");
-            RuleFor(query => query.ObjectId).Must(id => id is null || ObjectIds.In(id) is not null).WithMessage("This must be an id.");
+            RuleFor(query => query.ObjectId).Id("an object");
             RuleFor(query => query.ObjectType)
                 .NotNull()
                 .When(query => query.ObjectId is not null)
@@ -83,7 +83,7 @@ internal static class ListAudit
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Listing<Entry>>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Listing<AuditEntry>>>
     {
         // One text for each scope, because a plan is made once for all values of the parameters.
         private const string Sql = $"{Before}{OfEnvironment}{Between}{OfEnvironment}{After}";
@@ -120,7 +120,7 @@ internal static class ListAudit
             ORDER BY a.id DESC
             """;
 
-        public async Task<Result<Listing<Entry>>> Handle(Query query, CancellationToken cancellationToken)
+        public async Task<Result<Listing<AuditEntry>>> Handle(Query query, CancellationToken cancellationToken)
         {
             var rows = await db.Rows<Row>(
                 query.Scope.EnvironmentId is not null ? Sql
@@ -136,10 +136,10 @@ internal static class ListAudit
                 },
                 cancellationToken
             );
-            return query.Page.Of<Entry>(query.Address, rows[0].Count, [.. rows.Where(row => row.Id > 0)]);
+            return query.Page.Of<AuditEntry>(query.Address, rows[0].Count, [.. rows.Where(row => row.Id > 0)]);
         }
 
-        private sealed record Row : Entry
+        private sealed record Row : AuditEntry
         {
             public long Count { get; init; }
         }

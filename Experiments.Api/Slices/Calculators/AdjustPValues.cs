@@ -11,18 +11,20 @@ internal static class AdjustPValues
 {
     public static void Map(RouteGroupBuilder analysis) =>
         analysis
-            .MapPost("/adjust", context => context.Compute<Body, Adjusted>(body => new Query(body)))
+            .MapPost("/adjust", context => context.Compute<Body, AdjustedPValues>(body => new Query(body)))
             .WithOperation("adjustPValues", "Adjust p-values for multiple comparisons")
             .HasBody<Body>("""{"method": "holm", "p_values": [0.01, 0.04, 0.03]}""")
-            .Returns<Adjusted>();
+            .Returns<AdjustedPValues>();
 
     internal sealed record Body(string? Method = null, IReadOnlyList<double>? PValues = null);
 
     /// <summary>The adjusted p-values, in the order in which they were given.</summary>
     [Example("""{"adjusted": [0.03, 0.06, 0.06]}""")]
-    internal sealed record Adjusted([property: System.Text.Json.Serialization.JsonPropertyName("adjusted")] IReadOnlyList<double> Values);
+    internal sealed record AdjustedPValues(
+        [property: System.Text.Json.Serialization.JsonPropertyName("adjusted")] IReadOnlyList<double> Values
+    );
 
-    internal sealed record Query(Body Body) : IRequest<Result<Adjusted>>;
+    internal sealed record Query(Body Body) : IRequest<Result<AdjustedPValues>>;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
@@ -46,13 +48,13 @@ internal static class AdjustPValues
         }
     }
 
-    internal sealed class Handler : IRequestHandler<Query, Result<Adjusted>>
+    internal sealed class Handler : IRequestHandler<Query, Result<AdjustedPValues>>
     {
-        public Task<Result<Adjusted>> Handle(Query query, CancellationToken cancellationToken)
+        public Task<Result<AdjustedPValues>> Handle(Query query, CancellationToken cancellationToken)
         {
             var values = query.Body.PValues!;
-            return Task.FromResult<Result<Adjusted>>(
-                new Adjusted(query.Body.Method == "holm" ? Adjustment.Holm(values) : Adjustment.BenjaminiHochberg(values))
+            return Task.FromResult<Result<AdjustedPValues>>(
+                new AdjustedPValues(query.Body.Method == "holm" ? Adjustment.Holm(values) : Adjustment.BenjaminiHochberg(values))
             );
         }
     }

@@ -1,20 +1,21 @@
 using System.Text.Json;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Statistics;
 
 namespace Experiments.Api.Slices.Calculators;
 
 /// <summary>What is to be compared, and how. What a kind does not need is absent.</summary>
 internal sealed record ComparisonBody(
-    string? Kind = null,
-    string? Effect = null,
+    [property: Must(Required = true), Words("mean", "proportion", "ratio")] string? Kind = null,
+    [property: Words("relative", "absolute")] string? Effect = null,
     double? Alpha = null,
-    string? Alternative = null,
-    string? Direction = null,
+    [property: Words("two_sided", "greater", "less")] string? Alternative = null,
+    [property: Words("up", "down")] string? Direction = null,
     PriorBody? Prior = null,
     SequentialBody? Sequential = null,
     bool? Cuped = null,
-    ArmStatisticsBody? Control = null,
-    IReadOnlyList<ArmStatisticsBody?>? Treatments = null,
+    [property: Must(Required = true)] ArmStatisticsBody? Control = null,
+    [property: Must(Required = true)] IReadOnlyList<ArmStatisticsBody?>? Treatments = null,
     JsonElement? Weights = null
 )
 {
@@ -127,13 +128,14 @@ internal sealed record ComparisonBody(
 /// <summary>What was believed of the relative effect before the data; flat unless proper.</summary>
 internal sealed record PriorBody(double? Mean = null, double? Variance = null, bool? Proper = null);
 
+/// <summary>The settings of the sequential test.</summary>
 internal sealed record SequentialBody(double? Tuning = null);
 
 /// <summary>The sums of an arm over its identities: of the metric, of the denominator of a ratio, and of the covariate.</summary>
 internal sealed record ArmStatisticsBody(
     string? Key = null,
-    long? N = null,
-    double? Sum = null,
+    [property: Must(Required = true, Minimum = 0)] long? N = null,
+    [property: Must(Required = true)] double? Sum = null,
     double? SumSquares = null,
     double? DenominatorSum = null,
     double? DenominatorSumSquares = null,

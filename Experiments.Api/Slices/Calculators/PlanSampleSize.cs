@@ -12,13 +12,13 @@ internal static class PlanSampleSize
 {
     public static void Map(RouteGroupBuilder analysis) =>
         analysis
-            .MapPost("/sample-size", context => context.Compute<Body, Plan>(body => new Query(body)))
+            .MapPost("/sample-size", context => context.Compute<Body, SampleSizePlan>(body => new Query(body)))
             .WithOperation("planSampleSize", "Sample size for an effect, or detectable effect for a sample size")
             .HasBody<Body>(
                 """{"kind": "proportion", "baseline": {"mean": 0.1}, "minimum_detectable_effect": 0.05, "alpha": 0.05, "power":"""
                     + """ 0.8, "arms": 2, "identities_per_day": 10000}"""
             )
-            .Returns<Plan>();
+            .Returns<SampleSizePlan>();
 
     internal sealed record Body(
         string? Kind = null,
@@ -35,18 +35,19 @@ internal static class PlanSampleSize
     /// <summary>What an identity's metric is without the experiment; the variance of a proportion follows from its mean.</summary>
     internal sealed record Baseline(double? Mean = null, double? Variance = null);
 
+    /// <summary>The settings of the sequential test.</summary>
     internal sealed record Sequential(double? Tuning = null);
 
     /// <summary>How many it takes, or which relative effect so many can show; what was not asked for is absent.</summary>
     [Example("""{"per_arm": 57763, "total": 115526, "days": 12}""")]
-    internal sealed record Plan(
+    internal sealed record SampleSizePlan(
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? PerArm = null,
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Total = null,
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Days = null,
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? MinimumDetectableEffect = null
     );
 
-    internal sealed record Query(Body Body) : IRequest<Result<Plan>>;
+    internal sealed record Query(Body Body) : IRequest<Result<SampleSizePlan>>;
 
     internal sealed class Validator : AbstractValidator<Query>
     {
@@ -91,9 +92,9 @@ internal static class PlanSampleSize
         }
     }
 
-    internal sealed class Handler : IRequestHandler<Query, Result<Plan>>
+    internal sealed class Handler : IRequestHandler<Query, Result<SampleSizePlan>>
     {
-        public Task<Result<Plan>> Handle(Query query, CancellationToken cancellationToken)
+        public Task<Result<SampleSizePlan>> Handle(Query query, CancellationToken cancellationToken)
         {
             var body = query.Body;
             var mean = body.Baseline!.Mean!.Value;
@@ -104,7 +105,7 @@ internal static class PlanSampleSize
             {
                 return PlanOf(
                     power.MinimumDetectableEffect(total / arms, wanted) is { } effect
-                        ? new Plan(MinimumDetectableEffect: effect)
+                        ? new SampleSizePlan(MinimumDetectableEffect: effect)
                         : ProblemResult.Field("total", "These are too few to show any effect, however large.")
                 );
             }
@@ -116,9 +117,11 @@ internal static class PlanSampleSize
                 );
             }
 
-            return PlanOf(new Plan(each, each * arms, body.IdentitiesPerDay is { } daily ? (long)Math.Ceiling(each * arms / daily) : null));
+            return PlanOf(
+                new SampleSizePlan(each, each * arms, body.IdentitiesPerDay is { } daily ? (long)Math.Ceiling(each * arms / daily) : null)
+            );
         }
 
-        private static Task<Result<Plan>> PlanOf(Result<Plan> plan) => Task.FromResult(plan);
+        private static Task<Result<SampleSizePlan>> PlanOf(Result<SampleSizePlan> plan) => Task.FromResult(plan);
     }
 }

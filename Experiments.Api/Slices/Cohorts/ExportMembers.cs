@@ -19,7 +19,7 @@ internal static class ExportMembers
             .MapGet("/{id}/export", Send)
             .WithMetadata(new DisableRequestTimeoutAttribute())
             .WithOperation("exportMembers", "All identities of a cohort, as CSV")
-            .Produces<string>(StatusCodes.Status200OK, "text/csv")
+            .ReturnsFile("text/csv", "identifier,variant,exposed_at\r\nuser-1,green,2026-11-22T12:00:00.000Z\r\n")
             .HasQuery("spreadsheet", "false leaves out the apostrophe before what a spreadsheet would take for a formula.", "false")
             .FailsWith(Problem.NoCohort, Problem.Invalid);
 

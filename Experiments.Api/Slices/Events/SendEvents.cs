@@ -26,15 +26,15 @@ internal static class SendEvents
                     {"event": "purchase", "identifier": "user-1", "value": "12.50", "timestamp": 1795348805000, "id": "order-4711"}]}
                 """
             )
-            .Returns<Receipt>(StatusCodes.Status202Accepted)
+            .Returns<EventReceipt>(StatusCodes.Status202Accepted)
             .FailsWith(Problem.TooMuchAtOnce);
 
-    internal sealed record Body(IReadOnlyList<Sent> Events);
+    internal sealed record Body([property: Must(Required = true)] IReadOnlyList<SentEvent> Events);
 
     /// <summary>Something that happened.</summary>
-    internal sealed record Sent(
-        string Event,
-        long Timestamp,
+    internal sealed record SentEvent(
+        [property: Must(Required = true)] string Event,
+        [property: Must(Required = true)] long Timestamp,
         string? FeatureName = null,
         string? Identifier = null,
         string? Value = null,
@@ -48,7 +48,7 @@ internal static class SendEvents
         """{"accepted": 2, "duplicates": 0, "rejected_count": 1, "rejected": [{"index": 1, "error": "events[1].timestamp is more"""
             + """ than 24 hours ahead"}]}"""
     )]
-    internal sealed record Receipt(int Accepted, int Duplicates, int RejectedCount, IReadOnlyList<EventBatch.Rejection> Rejected);
+    internal sealed record EventReceipt(int Accepted, int Duplicates, int RejectedCount, IReadOnlyList<EventBatch.Rejection> Rejected);
 
     private static async Task Handle(HttpContext http, Snapshot snapshot)
     {
@@ -68,7 +68,7 @@ internal static class SendEvents
                     var added = await services.GetRequiredService<EventWriter>().Add(snapshot.EnvironmentId, batch, deadline.Token);
                     instruments.EventsAccepted.Add(added);
                     instruments.EventsDuplicate.Add(batch.Accepted - added);
-                    return new Receipt(
+                    return new EventReceipt(
                         batch.Accepted,
                         batch.Accepted - added,
                         batch.Rejected.Count,

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Experiments.Api.Domain;
 using Experiments.Api.MetricDefinitions;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Experiments;
 
@@ -11,10 +12,10 @@ namespace Experiments.Api.Slices.Experiments;
 /// <param name="Margin">By which share of control's mean it may get worse and still be called safe, from 0 to 1.</param>
 /// <param name="Metadata">An object of the client's own.</param>
 internal sealed record AttachedMetricBody(
-    long? Metric = null,
-    string? Role = null,
-    string? ExpectedDirection = null,
-    double? Margin = null,
+    [property: Must(Required = true)] long? Metric = null,
+    [property: Words<MetricRole>] string? Role = null,
+    [property: Words<ExpectedDirection>] string? ExpectedDirection = null,
+    [property: Must(Minimum = 0, Maximum = 1)] double? Margin = null,
     JsonElement? Metadata = null
 )
 {

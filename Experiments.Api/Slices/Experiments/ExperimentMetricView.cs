@@ -39,12 +39,16 @@ internal record ExperimentMetricView : IIdentified
 
     public required string MetricName { get; init; }
 
+    [Words<MetricRole>]
     public required string Role { get; init; }
 
+    [Words<ExpectedDirection>]
     public required string ExpectedDirection { get; init; }
 
+    [Words<MetricAggregation>]
     public required string Aggregation { get; init; }
 
+    [Words<MetricDirection>]
     public required string Direction { get; init; }
 
     /// <summary>

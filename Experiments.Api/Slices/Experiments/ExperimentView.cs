@@ -76,6 +76,7 @@ internal record ExperimentView : ITagged, IIdentified
 
     public required string Description { get; init; }
 
+    [Words("product", "web")]
     public required string Type { get; init; }
 
     public required ExperimentStatus Status { get; init; }
@@ -106,6 +107,7 @@ internal record ExperimentView : ITagged, IIdentified
 
     public required bool Archived { get; init; }
 
+    [Words("won", "lost", "inconclusive", "stopped_early", "invalid")]
     public required string? Conclusion { get; init; }
 
     public required string? ConclusionComment { get; init; }
@@ -143,6 +145,7 @@ internal sealed record ExperimentPlan(double? MinimumDetectableEffect, long? Rec
     /// <summary>
     /// The test that the size is for: the one that the verdict rests on, valid at any number of looks. Null for a size of one's own.
     /// </summary>
+    [Words("sequential")]
     public string? Test { get; init; } = "sequential";
 
     public double? Alpha { get; init; }
@@ -163,7 +166,12 @@ internal sealed record ExperimentPlan(double? MinimumDetectableEffect, long? Rec
 }
 
 /// <summary>What a plan is made from: control once it is large enough, or recent events.</summary>
-internal sealed record PlanBaselineView(long Identities, double Mean, double Variance, string Source);
+internal sealed record PlanBaselineView(
+    long Identities,
+    double Mean,
+    double Variance,
+    [property: Words("control", "recent_events")] string Source
+);
 
 /// <summary>
 /// How many identities in all variants it takes to find a metric safe by its margin if nothing changes; null if its baseline does not say.
@@ -174,7 +182,7 @@ internal sealed record GuardrailPlan(long Metric, double Margin, long? SampleSiz
 internal sealed record ExperimentFeature(
     long Id,
     string Name,
-    string Type,
+    [property: Words("standard", "multivariate")] string Type,
     bool Enabled,
     JsonElement? InitialValue,
     IReadOnlyList<Features.FeatureOption> MultivariateOptions

@@ -71,7 +71,10 @@ internal sealed record FeatureChoice(long? Id, NewFeature? New)
 }
 
 /// <summary>A feature to be made with an experiment. Without variants it has control and test, evenly.</summary>
-internal sealed record NewFeature(string? Name = null, IReadOnlyList<VariantBody?>? Variants = null)
+internal sealed record NewFeature(
+    [property: Must(Required = true, MaxLength = 255)] string? Name = null,
+    IReadOnlyList<VariantBody?>? Variants = null
+)
 {
     public IReadOnlyList<VariantBody?>? Variants { get; init; } = VariantBody.WithControl(Variants);
 }

@@ -76,9 +76,7 @@ internal static class ListExperiments
             RuleForEach(query => query.Status).OneOf(Words.All<ExperimentStatus>());
             RuleFor(query => query.Q).Search();
             RuleFor(query => query.Archived).OneOf("true", "false");
-            RuleFor(query => query.Feature)
-                .Must(feature => feature is null || ObjectIds.In(feature) is not null)
-                .WithMessage("This must be the id of a feature.");
+            RuleFor(query => query.Feature).Id("a feature");
             RuleFor(query => query.CreatedBy).Search();
             RuleFor(query => query.Ordering).OneOf([.. Handler.Orders.Keys]);
         }

@@ -25,6 +25,7 @@ internal static class ListFormerRuns
 
     internal sealed record Query(long EnvironmentId, long Id, Page Page, Uri Address) : IRequest<Result<Listing<FormerRun>>>, IPaged;
 
+    /// <summary>A run before a reset.</summary>
     internal record FormerRun
     {
         public required long Id { get; init; }

@@ -19,15 +19,19 @@ internal static class PatchRollout
             .Returns<ExperimentView>()
             .FailsWith(Problem.NoExperiment, Problem.Stale, Problem.SplitFrozen, Problem.ExperimentOver);
 
-    internal sealed record Body(decimal? RolloutPercentage = null, IReadOnlyList<Share?>? Split = null)
+    internal sealed record Body(decimal? RolloutPercentage = null, IReadOnlyList<RolloutShare?>? Split = null)
     {
-        public IReadOnlyList<Share?>? Split { get; init; } = Share.WithControl(Split);
+        public IReadOnlyList<RolloutShare?>? Split { get; init; } = RolloutShare.WithControl(Split);
     }
 
-    internal sealed record Share(string? Key = null, decimal? Weight = null)
+    /// <summary>The weight of a variant.</summary>
+    internal sealed record RolloutShare(
+        [property: Must(Required = true, MaxLength = 255)] string? Key = null,
+        [property: Must(Minimum = 0, Maximum = 100)] decimal? Weight = null
+    )
     {
         /// <summary>With control, which takes the rest where it has no weight.</summary>
-        public static IReadOnlyList<Share?>? WithControl(IReadOnlyList<Share?>? split) =>
+        public static IReadOnlyList<RolloutShare?>? WithControl(IReadOnlyList<RolloutShare?>? split) =>
             split is null || Domain.Split.Rest(split.Select(share => (share?.Key, share?.Weight))) is not { } rest ? split
             : split.Any(share => share?.Key == Slug.Control)
                 ? [.. split.Select(share => share?.Key == Slug.Control ? share with { Weight = share.Weight ?? rest } : share)]

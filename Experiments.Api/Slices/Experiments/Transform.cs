@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Experiments;
 
@@ -8,7 +9,7 @@ namespace Experiments.Api.Slices.Experiments;
 /// <param name="Html">Their new content.</param>
 /// <param name="Css">Their new style.</param>
 internal sealed record Transform(
-    string? Selector = null,
+    [property: Must(Required = true, MaxLength = 1000)] string? Selector = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Text = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Html = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Css = null

@@ -9,7 +9,11 @@ namespace Experiments.Api.Slices.Experiments;
 /// <param name="Key">Letters, digits, hyphens and underscores; one of them is control.</param>
 /// <param name="Weight">Its share in percent.</param>
 /// <param name="Transforms">Of a web experiment, what it changes on a page. Where this is not given, it stays as it is.</param>
-internal sealed record VariantBody(string? Key = null, decimal? Weight = null, IReadOnlyList<Transform?>? Transforms = null)
+internal sealed record VariantBody(
+    [property: Must(Required = true, MaxLength = 255)] string? Key = null,
+    [property: Must(Minimum = 0, Maximum = 100)] decimal? Weight = null,
+    IReadOnlyList<Transform?>? Transforms = null
+)
 {
     /// <summary>
     /// What it serves. Where it is not given, a variant keeps the value that it has, and a new one serves its key; only control may serve

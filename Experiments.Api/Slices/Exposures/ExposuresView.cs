@@ -11,7 +11,7 @@ namespace Experiments.Api.Slices.Exposures;
              {"key": "green", "weight": 50, "identities": 493, "share": 0.493}], "held_out": 0,
          "excluded": {"several_variants": 2, "not_its_own_variant": 0, "not_enrolled": 1, "while_paused": 0, "before_start": 0,
              "no_identifier": 4, "test_identity": 0},
-         "sample_ratio": {"p_value": 0.658, "is_healthy": true},
+         "sample_ratio": {"p_value": 0.658, "sequential_p_value": 1, "is_healthy": true},
          "series": {"interval": "hour", "points": [{"at": "2026-11-22T11:00:00Z", "identities": {"control": 507, "green": 493}}]}}
         """
 )]
@@ -28,6 +28,7 @@ internal sealed record ExposuresView(
 );
 
 /// <summary>Identities by the instant of their first exposure.</summary>
-internal sealed record ExposureSeries(string Interval, IReadOnlyList<ExposurePoint> Points);
+internal sealed record ExposureSeries([property: Words("hour", "day")] string Interval, IReadOnlyList<ExposurePoint> Points);
 
+/// <summary>New identities of an hour or day, by variant.</summary>
 internal sealed record ExposurePoint(DateTime At, IReadOnlyDictionary<string, long> Identities);

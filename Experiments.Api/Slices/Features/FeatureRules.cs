@@ -1,11 +1,16 @@
 using System.Text.Json;
 using Experiments.Api.Domain;
+using Experiments.Api.Platform.Http;
 using FluentValidation;
 
 namespace Experiments.Api.Slices.Features;
 
 /// <summary>An option as it is written.</summary>
-internal sealed record OptionBody(string? Key = null, JsonElement? Value = null, decimal? DefaultPercentageAllocation = null);
+internal sealed record OptionBody(
+    [property: Must(Required = true, MaxLength = 255)] string? Key = null,
+    [property: Must(Required = true)] JsonElement? Value = null,
+    [property: Must(Minimum = 0, Maximum = 100)] decimal? DefaultPercentageAllocation = null
+);
 
 /// <summary>What holds for the values of a feature, however they are written.</summary>
 internal static class FeatureRules

@@ -120,6 +120,7 @@ internal record FeatureView : ITagged, IIdentified
 
     public required string Description { get; init; }
 
+    [Words("standard", "multivariate")]
     public required string Type { get; init; }
 
     public required bool Enabled { get; init; }

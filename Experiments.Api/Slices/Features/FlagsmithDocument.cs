@@ -184,4 +184,4 @@ internal sealed record ImportedOption(string Key, JsonElement Value, decimal Def
 /// <param name="Feature">The name of the feature.</param>
 /// <param name="Kind">Whether it is for an identity or for a segment.</param>
 /// <param name="Name">The identifier of the identity, or the name of the segment.</param>
-internal sealed record SkippedOverride(string Feature, string Kind, string Name);
+internal sealed record SkippedOverride(string Feature, [property: Words("identity", "segment")] string Kind, string Name);

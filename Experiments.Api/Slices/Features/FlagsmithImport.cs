@@ -9,7 +9,7 @@ internal sealed class FlagsmithImport(NpgsqlDataSource source)
 {
     /// <summary>Imports the document into the environment of this key, or into the only one that there is.</summary>
     /// <exception cref="InvalidOperationException">It was refused; the message says why.</exception>
-    public async Task<ImportFeatures.Report> Run(string file, string? key, CancellationToken ct)
+    public async Task<ImportFeatures.ImportReport> Run(string file, string? key, CancellationToken ct)
     {
         var bytes = await File.ReadAllBytesAsync(file, ct);
         var scope = await new CommandLineScope(source).Of(key, ct);

@@ -15,7 +15,7 @@ internal static class ImportFeatures
 {
     public static void Map(RouteGroupBuilder features) =>
         features
-            .MapPost("/import", context => context.Compute<JsonDocumentBody, Report>(body => new Command(context.Scope, body.Json)))
+            .MapPost("/import", context => context.Compute<JsonDocumentBody, ImportReport>(body => new Command(context.Scope, body.Json)))
             .WithOperation("importFeatures", "Import the features of a Flagsmith environment document")
             .HasBody<JsonDocumentBody>(
                 """
@@ -25,10 +25,10 @@ internal static class ImportFeatures
                       "multivariate_feature_option": {"id": 9, "key": "green", "value": "green"}}]}]}
                 """
             )
-            .Returns<Report>()
+            .Returns<ImportReport>()
             .FailsWith(Problem.ImportRefused);
 
-    internal sealed record Command(CommandScope Scope, JsonElement Document) : IRequest<Result<Report>>;
+    internal sealed record Command(CommandScope Scope, JsonElement Document) : IRequest<Result<ImportReport>>;
 
     /// <summary>The names of the features of the document, by what became of them.</summary>
     /// <param name="Created">Those that are new to the project.</param>
@@ -45,7 +45,7 @@ internal static class ImportFeatures
              "skipped_overrides": [{"feature": "button_colour", "kind": "identity", "name": "alice"}]}
             """
     )]
-    internal sealed record Report(
+    internal sealed record ImportReport(
         IReadOnlyList<string> Created,
         IReadOnlyList<string> Updated,
         IReadOnlyList<string> Unchanged,
@@ -53,7 +53,7 @@ internal static class ImportFeatures
         IReadOnlyList<SkippedOverride> SkippedOverrides
     );
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<Report>>
+    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<ImportReport>>
     {
         // A started experiment depends on the options of its feature, and a draft on there being at least one. An import that would
         // change this is refused.
@@ -159,7 +159,7 @@ internal static class ImportFeatures
             FROM verdict v
             """;
 
-        public async Task<Result<Report>> Handle(Command command, CancellationToken cancellationToken)
+        public async Task<Result<ImportReport>> Handle(Command command, CancellationToken cancellationToken)
         {
             var (features, wrong) = FlagsmithDocument.Read(command.Document);
             if (wrong.Count > 0)
@@ -180,7 +180,7 @@ internal static class ImportFeatures
                         Problem.ImportRefused,
                         $"Nothing was imported. Experiments that are not completed stand on: {string.Join(", ", row.Refused)}."
                     )
-                : new Report(row.Created, row.Updated, row.Unchanged, row.Reassigned, FlagsmithDocument.Overrides(command.Document));
+                : new ImportReport(row.Created, row.Updated, row.Unchanged, row.Reassigned, FlagsmithDocument.Overrides(command.Document));
         }
 
         private sealed record Row

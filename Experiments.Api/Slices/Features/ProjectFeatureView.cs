@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Experiments.Api.Domain;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
 
@@ -37,6 +38,7 @@ internal record ProjectFeatureView
 
     public required string Description { get; init; }
 
+    [Words("standard", "multivariate")]
     public required string Type { get; init; }
 
     public required Json<IReadOnlyList<DefinedOption>> Options { get; init; }
@@ -73,4 +75,4 @@ internal sealed record FeatureInEnvironment(
 );
 
 /// <summary>The experiment that a feature has in an environment.</summary>
-internal sealed record ActiveExperiment(long Id, string Name, string Status);
+internal sealed record ActiveExperiment(long Id, string Name, ExperimentStatus Status);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Experiments.Api.Evaluation;
 using Experiments.Api.Platform.Http;
 
@@ -12,11 +13,17 @@ internal static class EvaluateFlag
             .MapServed(HttpMethods.Post, "/flags/{key}", Handle, Ofrep.Fail)
             .WithOperation("evaluateFlag", "Evaluate one flag (OpenFeature)")
             .HasBody<Body>("""{"context": {"targetingKey": "user-1"}}""")
-            .Returns<Evaluation>();
+            .Returns<Evaluation>()
+            .Returns<Ofrep.EvaluationFailure>(StatusCodes.Status400BadRequest)
+            .Returns<Ofrep.EvaluationFailure>(StatusCodes.Status401Unauthorized)
+            .Returns<Ofrep.EvaluationFailure>(StatusCodes.Status403Forbidden)
+            .Returns<Ofrep.EvaluationFailure>(StatusCodes.Status404NotFound);
 
-    internal sealed record Body(Context Context);
+    internal sealed record Body([property: Must(Required = true)] EvaluationContext Context);
 
-    internal sealed record Context(string TargetingKey);
+    /// <summary>Whom the flag is evaluated for. Other members are ignored.</summary>
+    [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
+    internal sealed record EvaluationContext([property: Must(Required = true), JsonPropertyName("targetingKey")] string TargetingKey);
 
     /// <summary>The result of the evaluation.</summary>
     [Example(
@@ -27,9 +34,9 @@ internal static class EvaluateFlag
     )]
     internal sealed record Evaluation(
         string Key,
-        JsonElement? Value,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] JsonElement? Value,
         string Reason,
-        string? Variant,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Variant,
         IReadOnlyDictionary<string, JsonElement> Metadata
     );
 

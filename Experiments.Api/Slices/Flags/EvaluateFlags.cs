@@ -11,7 +11,11 @@ internal static class EvaluateFlags
             .MapServed(HttpMethods.Post, "/flags", Handle, Ofrep.Fail)
             .WithOperation("evaluateFlags", "Evaluate every flag (OpenFeature)")
             .HasBody<EvaluateFlag.Body>("""{"context": {"targetingKey": "user-1"}}""")
-            .Returns<Evaluations>();
+            .Returns<Evaluations>()
+            .ReturnsNothing(StatusCodes.Status304NotModified)
+            .Returns<Ofrep.EvaluationFailure>(StatusCodes.Status400BadRequest)
+            .Returns<Ofrep.EvaluationFailure>(StatusCodes.Status401Unauthorized)
+            .Returns<Ofrep.EvaluationFailure>(StatusCodes.Status403Forbidden);
 
     /// <summary>The results of the evaluation.</summary>
     [Example(

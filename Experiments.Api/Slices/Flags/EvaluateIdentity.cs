@@ -15,7 +15,11 @@ internal static class EvaluateIdentity
             .HasBody<Body>("""{"identifier": "user-1", "traits": [{"trait_key": "plan", "trait_value": "pro"}]}""")
             .Returns<FlagsmithIdentity>();
 
-    internal sealed record Body(string? Identifier = null, IReadOnlyList<Trait?>? Traits = null, bool? Transient = null);
+    internal sealed record Body(
+        [property: Must(Required = true, MaxLength = 2000)] string? Identifier = null,
+        IReadOnlyList<Trait?>? Traits = null,
+        bool? Transient = null
+    );
 
     // They are answered as they came.
     private const int MostTraits = 1000;

@@ -15,21 +15,29 @@ internal sealed record FlagsmithFlag(
     long Id,
     bool Enabled,
     JsonElement? FeatureStateValue,
-    FlagsmithFeature Feature,
+    FlagsmithFlagFeature Feature,
     string? Variant,
     string Reason,
-    FlagsmithMetadata Metadata
+    FlagsmithFlagMetadata Metadata
 );
 
-internal sealed record FlagsmithFeature(long Id, string Name, string Type);
+/// <summary>The feature of a flag.</summary>
+internal sealed record FlagsmithFlagFeature(long Id, string Name, [property: Words("STANDARD", "MULTIVARIATE")] string Type);
 
-internal sealed record FlagsmithMetadata(FlagsmithExperiment? Experiment);
+/// <summary>Why the flag has this value.</summary>
+/// <param name="Experiment">The experiment that is running on the flag.</param>
+/// <param name="Holdout">Without an experiment, the holdout whose identities keep the former value.</param>
+internal sealed record FlagsmithFlagMetadata(
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] FlagsmithFlagExperiment? Experiment = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Holdout = null
+);
 
+/// <summary>The experiment that is running on the flag.</summary>
 /// <param name="Id">The experiment that is running on the flag.</param>
 /// <param name="Name">Its name.</param>
 /// <param name="InExperiment">Whether the identity takes part.</param>
 /// <param name="Holdout">The holdout that keeps it out, where one does.</param>
-internal sealed record FlagsmithExperiment(
+internal sealed record FlagsmithFlagExperiment(
     long Id,
     string Name,
     bool InExperiment,
@@ -48,4 +56,8 @@ internal sealed record FlagsmithExperiment(
 internal sealed record FlagsmithIdentity(string Identifier, IReadOnlyList<Trait> Traits, IReadOnlyList<FlagsmithFlag> Flags);
 
 /// <summary>Something that the application knows of an identity. It is given back as it came, and not kept.</summary>
-internal sealed record Trait(string? TraitKey = null, JsonElement? TraitValue = null, bool? Transient = null);
+internal sealed record Trait(
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? TraitKey = null,
+    JsonElement? TraitValue = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] bool? Transient = null
+);

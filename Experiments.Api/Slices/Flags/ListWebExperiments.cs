@@ -22,9 +22,10 @@ internal static class ListWebExperiments
                 "test": {"transforms": [{"selector": "h1", "text": "Save time"}], "rollout_percentage": 50}}}]}
             """
     )]
-    internal sealed record Response(IReadOnlyList<Item> Experiments);
+    internal sealed record Response(IReadOnlyList<WebExperimentView> Experiments);
 
-    internal sealed record Item(
+    /// <summary>A web experiment that is running.</summary>
+    internal sealed record WebExperimentView(
         long Id,
         string Name,
         string FeatureName,
@@ -32,6 +33,7 @@ internal static class ListWebExperiments
         IReadOnlyDictionary<string, WebVariant> Variants
     );
 
+    /// <summary>What a variant changes on a page.</summary>
     internal sealed record WebVariant(IReadOnlyList<Transform> Transforms, decimal RolloutPercentage);
 
     private static Task Handle(HttpContext http, Snapshot snapshot) =>

@@ -17,7 +17,9 @@ internal static class CreateFlagsmithExperiment
             .MapPost(
                 "/",
                 context =>
-                    context.Showing<ExperimentView>(Created.Of).Create<Body, ExperimentView>(body => new Command(context.Scope, body))
+                    context
+                        .Showing<ExperimentView>(FlagsmithCreatedExperiment.Of)
+                        .Create<Body, ExperimentView>(body => new Command(context.Scope, body))
             )
             .WithOperation("flagsmithCreateExperiment", "Create an experiment on a multivariate feature")
             .HasBody<Body>(
@@ -29,15 +31,15 @@ internal static class CreateFlagsmithExperiment
                      "percentage_allocation": 50}]}}
                 """
             )
-            .Returns<Created>(StatusCodes.Status201Created)
+            .Returns<FlagsmithCreatedExperiment>(StatusCodes.Status201Created)
             .FailsWith(Problem.AlreadyActive);
 
     /// <summary>What the wizard sends.</summary>
     [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
     internal sealed record Body(
-        long? Feature = null,
-        string? Name = null,
-        string? Hypothesis = null,
+        [property: Must(Required = true)] long? Feature = null,
+        [property: Must(Required = true, MaxLength = 255)] string? Name = null,
+        [property: Must(Required = true, MaxLength = 10_000)] string? Hypothesis = null,
         IReadOnlyList<FlagsmithExperimentMetricBody?>? Metrics = null,
         FlagsmithRollout? ExperimentRollout = null
     );
@@ -51,7 +53,7 @@ internal static class CreateFlagsmithExperiment
              "created_at": "2026-11-22T12:00:00Z", "updated_at": "2026-11-22T12:00:00Z", "started_at": null, "ended_at": null}
             """
     )]
-    internal sealed record Created(
+    internal sealed record FlagsmithCreatedExperiment(
         long Id,
         long Feature,
         string Name,
@@ -63,7 +65,7 @@ internal static class CreateFlagsmithExperiment
         DateTime? EndedAt
     )
     {
-        public static Created Of(ExperimentView experiment) =>
+        public static FlagsmithCreatedExperiment Of(ExperimentView experiment) =>
             new(
                 experiment.Id,
                 StoredJson.Read<ExperimentFeature>(experiment.Feature.Text).Id,

@@ -1,4 +1,5 @@
 using Experiments.Api.Domain;
+using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
 using Experiments.Api.Slices.Experiments;
@@ -84,9 +85,9 @@ internal sealed record FlagsmithExperimentMetric(
     long Id,
     long Metric,
     string MetricName,
-    string Aggregation,
-    string Direction,
-    string ExpectedDirection,
+    [property: Words<MetricAggregation>] string Aggregation,
+    [property: Words<MetricDirection>] string Direction,
+    [property: Words<ExpectedDirection>] string ExpectedDirection,
     DateTime CreatedAt
 )
 {

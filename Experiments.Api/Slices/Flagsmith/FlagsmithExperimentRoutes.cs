@@ -54,12 +54,16 @@ internal static class FlagsmithExperimentRoutes
                 "/{id}",
                 context =>
                     context
-                        .Showing<ExperimentView>(CreateFlagsmithExperiment.Created.Of)
-                        .Patch<NameBody, ExperimentView>(body => new PatchExperiment.Command(context.Scope, context.Id, body.ToPatch()))
+                        .Showing<ExperimentView>(CreateFlagsmithExperiment.FlagsmithCreatedExperiment.Of)
+                        .Patch<FlagsmithPatchExperimentBody, ExperimentView>(body => new PatchExperiment.Command(
+                            context.Scope,
+                            context.Id,
+                            body.ToPatch()
+                        ))
             )
             .WithOperation("flagsmithPatchExperiment", "Change the name or the hypothesis of an experiment")
-            .HasBody<NameBody>("""{"name": "Greener button"}""")
-            .Returns<CreateFlagsmithExperiment.Created>()
+            .HasBody<FlagsmithPatchExperimentBody>("""{"name": "Greener button"}""")
+            .Returns<CreateFlagsmithExperiment.FlagsmithCreatedExperiment>()
             .FailsWith(Problem.NoExperiment);
         PatchFlagsmithRollout.Map(experiments);
         experiments
@@ -90,7 +94,7 @@ internal static class FlagsmithExperimentRoutes
         experiments
             .MapPost("/{id}/exposures/refresh", RefreshExposures)
             .WithOperation("flagsmithRefreshExposures", "Do nothing: exposures are counted as events arrive")
-            .Produces(StatusCodes.Status202Accepted)
+            .ReturnsNothing(StatusCodes.Status202Accepted)
             .FailsWith(Problem.NoExperiment, Problem.NotStarted);
         experiments
             .MapGet(
@@ -106,7 +110,7 @@ internal static class FlagsmithExperimentRoutes
         experiments
             .MapPost("/{id}/results/refresh", context => context.Accept(() => new RefreshResults.Command(context.Scope, context.Id)))
             .WithOperation("flagsmithRefreshResults", "Refresh the results")
-            .Produces(StatusCodes.Status202Accepted)
+            .ReturnsNothing(StatusCodes.Status202Accepted)
             .FailsWith(Problem.NoExperiment, Problem.NotStarted, Problem.ResultsFinal, Problem.TooSoon);
     }
 
@@ -138,7 +142,7 @@ internal static class FlagsmithExperimentRoutes
 
     /// <summary>What may change of an experiment there.</summary>
     [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
-    internal sealed record NameBody
+    internal sealed record FlagsmithPatchExperimentBody
     {
         public Optional<string> Name { get; init; }
 

@@ -18,7 +18,7 @@ namespace Experiments.Api.Slices.Flagsmith;
 internal sealed record FlagsmithFeature(
     long Id,
     string Name,
-    string Type,
+    [property: Words("STANDARD", "MULTIVARIATE")] string Type,
     string? Description,
     string? InitialValue,
     bool DefaultEnabled,
@@ -83,7 +83,7 @@ internal sealed record FlagsmithOption(
     long Id,
     string Uuid,
     string Key,
-    string Type,
+    [property: Words("unicode", "int", "bool")] string Type,
     string? StringValue,
     long? IntegerValue,
     bool? BooleanValue,

@@ -19,8 +19,8 @@ internal sealed record FlagsmithMetric(
     long Id,
     string Name,
     string Description,
-    string Aggregation,
-    string Direction,
+    [property: Words<MetricAggregation>] string Aggregation,
+    [property: Words<MetricDirection>] string Direction,
     JsonNode Definition,
     JsonNode Experiments,
     DateTime CreatedAt,
@@ -48,10 +48,10 @@ internal sealed record FlagsmithMetric(
 /// <summary>A metric as it is written there. What the front end sends besides is ignored, as Flagsmith does.</summary>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
 internal sealed record FlagsmithMetricBody(
-    string? Name = null,
-    string? Description = null,
-    string? Aggregation = null,
-    string? Direction = null,
+    [property: Must(MaxLength = 255)] string? Name = null,
+    [property: Must(MaxLength = 10_000)] string? Description = null,
+    [property: Words<MetricAggregation>] string? Aggregation = null,
+    [property: Words<MetricDirection>] string? Direction = null,
     MetricDefinition? Definition = null
 )
 {
@@ -81,4 +81,7 @@ internal sealed record FlagsmithMetricBody(
 
 /// <summary>A metric of an experiment as it is written there.</summary>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
-internal sealed record FlagsmithExperimentMetricBody(long? Metric = null, string? ExpectedDirection = null);
+internal sealed record FlagsmithExperimentMetricBody(
+    long? Metric = null,
+    [property: Words<ExpectedDirection>] string? ExpectedDirection = null
+);

@@ -81,6 +81,7 @@ internal sealed record FlagsmithExposures(FlagsmithComputed<FlagsmithExposuresPa
 /// <summary>Something that has been computed, with when.</summary>
 internal sealed record FlagsmithComputed<T>(DateTime AsOf, DateTime? LastErrorAt, DateTime? RefreshRequestedAt, bool IsFinal, T Payload);
 
+/// <summary>Results by metric.</summary>
 internal sealed record FlagsmithResultsPayload(double? SrmPValue, IReadOnlyList<FlagsmithMetricResult> Metrics);
 
 /// <summary>The sums of each variant, and how each differs from control; null where there is not enough data.</summary>
@@ -90,12 +91,17 @@ internal sealed record FlagsmithMetricResult(
     IReadOnlyDictionary<string, FlagsmithInference?> Inference
 );
 
+/// <summary>The sums of a variant.</summary>
 internal sealed record FlagsmithSums(long N, double Sum, double SumSquares);
 
+/// <summary>How a variant compares with control.</summary>
 internal sealed record FlagsmithInference(double Lift, double CiLow, double CiHigh, double ChanceToWin);
 
+/// <summary>Exposures over time.</summary>
 internal sealed record FlagsmithExposuresPayload(long ExcludedIdentities, FlagsmithTimeseries Timeseries);
 
-internal sealed record FlagsmithTimeseries(string Granularity, IReadOnlyList<FlagsmithPoint> Points);
+/// <summary>New identities over time.</summary>
+internal sealed record FlagsmithTimeseries([property: Words("hour", "day")] string Granularity, IReadOnlyList<FlagsmithPoint> Points);
 
+/// <summary>New identities of an hour or day.</summary>
 internal sealed record FlagsmithPoint(string Bucket, IReadOnlyDictionary<string, long> NewIdentities);

@@ -14,15 +14,15 @@ internal static class FlagsmithShell
     {
         var shell = api.MapGroup("").WithTags("Flagsmith").RequireAuthorization(Policies.AnyCaller);
         shell
-            .MapGet("/auth/users/me", context => context.Showing<GetMe.Response>(User.Of).Get(new GetMe.Query(context.Actor)))
+            .MapGet("/auth/users/me", context => context.Showing<GetMe.Response>(FlagsmithUser.Of).Get(new GetMe.Query(context.Actor)))
             .WithOperation("flagsmithGetMe", "Who I am")
-            .Returns<User>();
+            .Returns<FlagsmithUser>();
         shell
             .MapGet(
                 "/organisations",
                 context =>
                     context
-                        .Showing<Listing<ProjectView>>(projects => new Listing<Organisation>(
+                        .Showing<Listing<ProjectView>>(projects => new Listing<FlagsmithOrganisation>(
                             OrganisationsOf(projects).Count,
                             null,
                             null,
@@ -31,7 +31,7 @@ internal static class FlagsmithShell
                         .Get(Projects(context))
             )
             .WithOperation("flagsmithListOrganisations", "List the organisations of the projects that I may see")
-            .Returns<Listing<Organisation>>();
+            .Returns<Listing<FlagsmithOrganisation>>();
         shell
             .MapGet(
                 "/projects",
@@ -40,7 +40,7 @@ internal static class FlagsmithShell
                         .Showing<Listing<ProjectView>>(projects =>
                             OrganisationsOf(projects) is var organisations
                                 ? projects
-                                    .Results.Select(project => Project.Of(project, organisations))
+                                    .Results.Select(project => FlagsmithProject.Of(project, organisations))
                                     .Where(project =>
                                         context.Query["organisation"] is not [{ Length: > 0 } wanted]
                                         || ObjectIds.In(wanted) == project.Organisation
@@ -52,20 +52,22 @@ internal static class FlagsmithShell
             )
             .WithOperation("flagsmithListProjects", "List the projects that I may see")
             .HasQuery("organisation", "Only those of the organisation with this id.", "1")
-            .Returns<IReadOnlyList<Project>>();
+            .Returns<IReadOnlyList<FlagsmithProject>>();
         shell
             .MapGet(
                 "/projects/{id}",
                 context =>
-                    context.Showing<ProjectView>(project => Project.Of(project, [])).Get(new GetProject.Query(context.Actor, context.Id))
+                    context
+                        .Showing<ProjectView>(project => FlagsmithProject.Of(project, []))
+                        .Get(new GetProject.Query(context.Actor, context.Id))
             )
             .WithOperation("flagsmithGetProject", "Read a project")
-            .Returns<Project>();
+            .Returns<FlagsmithProject>();
         shell
             .MapGet("/environments", Environments)
             .WithOperation("flagsmithListEnvironments", "List the environments of a project that I may see")
             .HasQuery("project", "The id of the project.", "1")
-            .Returns<Listing<Environment>>();
+            .Returns<Listing<FlagsmithEnvironment>>();
         shell
             .MapGet("/projects/{id}/features", Features)
             .WithOperation("flagsmithListFeatures", "List the features of a project as one of its environments has them")
@@ -79,22 +81,33 @@ internal static class FlagsmithShell
     private static ListProjects.Query Projects(RequestContext context) => new(context.Actor, new Page(1, Page.MaxSize), context.Address);
 
     // An organisation is no more than a name here; the id of its first project stands for it.
-    private static List<Organisation> OrganisationsOf(Listing<ProjectView> projects) =>
+    private static List<FlagsmithOrganisation> OrganisationsOf(Listing<ProjectView> projects) =>
         [
             .. projects
                 .Results.GroupBy(project => project.Organisation)
-                .Select(group => new Organisation(group.Min(project => project.Id), group.Key, group.Min(project => project.CreatedAt)))
+                .Select(group => new FlagsmithOrganisation(
+                    group.Min(project => project.Id),
+                    group.Key,
+                    group.Min(project => project.CreatedAt)
+                ))
                 .OrderBy(organisation => organisation.Id),
         ];
 
     private static async Task<IResult> Environments(RequestContext context) =>
         context.Query["project"] is [{ } named] && ObjectIds.In(named) is { } project
             ? await context
-                .Showing<Listing<EnvironmentView>>(list => new Listing<Environment>(
+                .Showing<Listing<EnvironmentView>>(list => new Listing<FlagsmithEnvironment>(
                     list.Count,
                     list.Next,
                     list.Previous,
-                    [.. list.Results.Select(environment => new Environment(environment.Id, environment.Name, environment.Key, project))]
+                    [
+                        .. list.Results.Select(environment => new FlagsmithEnvironment(
+                            environment.Id,
+                            environment.Name,
+                            environment.Key,
+                            project
+                        )),
+                    ]
                 ))
                 .Get(new ListEnvironments.Query(context.Actor, project, FlagsmithRoutes.PageOf(context), context.Address))
             : BufferedResponse.Of(ProblemResult.Field("project", "This is required: the id of a project."));
@@ -143,20 +156,20 @@ internal static class FlagsmithShell
 
     /// <summary>The caller.</summary>
     [Example("""{"id": 0, "email": "alice@example.com", "first_name": "", "last_name": "", "is_superuser": false}""")]
-    internal sealed record User(long Id, string Email, string FirstName, string LastName, bool IsSuperuser)
+    internal sealed record FlagsmithUser(long Id, string Email, string FirstName, string LastName, bool IsSuperuser)
     {
-        public static User Of(GetMe.Response me) => new(0, me.Name, "", "", me.InstanceRole == "admin");
+        public static FlagsmithUser Of(GetMe.Response me) => new(0, me.Name, "", "", me.InstanceRole == "admin");
     }
 
     /// <summary>An organisation.</summary>
     [Example("""{"id": 1, "name": "Acme", "created_date": "2026-11-22T12:00:00Z"}""")]
-    internal sealed record Organisation(long Id, string Name, DateTime CreatedDate);
+    internal sealed record FlagsmithOrganisation(long Id, string Name, DateTime CreatedDate);
 
     /// <summary>A project.</summary>
     [Example("""{"id": 1, "name": "Shop", "organisation": 1, "created_date": "2026-11-22T12:00:00Z"}""")]
-    internal sealed record Project(long Id, string Name, long Organisation, DateTime CreatedDate)
+    internal sealed record FlagsmithProject(long Id, string Name, long Organisation, DateTime CreatedDate)
     {
-        public static Project Of(ProjectView project, IReadOnlyList<Organisation> organisations) =>
+        public static FlagsmithProject Of(ProjectView project, IReadOnlyList<FlagsmithOrganisation> organisations) =>
             new(
                 project.Id,
                 project.Name,
@@ -167,5 +180,5 @@ internal static class FlagsmithShell
 
     /// <summary>An environment.</summary>
     [Example("""{"id": 1, "name": "production", "api_key": "nYdVidOgY3xmcaFZEvZo5v", "project": 1}""")]
-    internal sealed record Environment(long Id, string Name, string ApiKey, long Project);
+    internal sealed record FlagsmithEnvironment(long Id, string Name, string ApiKey, long Project);
 }

@@ -12,7 +12,7 @@ internal static class FlagsmithSplit
     /// <param name="rollout">The rollout.</param>
     /// <param name="options">The options of the feature.</param>
     /// <param name="feature">The feature, if its value must be the rollout's.</param>
-    public static Result<List<PatchedShare>> Of(FlagsmithRollout rollout, IReadOnlyList<FeatureOption> options, FeatureView? feature)
+    public static Result<List<FlagsmithShare>> Of(FlagsmithRollout rollout, IReadOnlyList<FeatureOption> options, FeatureView? feature)
     {
         var given = (rollout.MultivariateFeatureStateValues ?? []).ToList();
         if (given.DistinctBy(allocation => allocation.MultivariateFeatureOption).Count() != given.Count)
@@ -35,7 +35,7 @@ internal static class FlagsmithSplit
         }
 
         var shares = options
-            .Select(option => new PatchedShare(
+            .Select(option => new FlagsmithShare(
                 option.Key,
                 given.FirstOrDefault(one => one.MultivariateFeatureOption == option.Id)?.PercentageAllocation ?? 0
             ))
@@ -43,11 +43,11 @@ internal static class FlagsmithSplit
         var total = shares.Sum(share => share.Weight);
         return total > 100
             ? Wrong("multivariate_feature_state_values", $"Multivariate allocations must not exceed 100 %, and these are {total} %.")
-            : (List<PatchedShare>)[new(Slug.Control, 100 - total), .. shares];
+            : (List<FlagsmithShare>)[new(Slug.Control, 100 - total), .. shares];
     }
 
     private static ProblemResult Wrong(string field, string message) => ProblemResult.Field($"experiment_rollout.{field}", message);
 }
 
 /// <summary>The weight of a variant.</summary>
-internal sealed record PatchedShare(string Key, decimal Weight);
+internal sealed record FlagsmithShare(string Key, decimal Weight);

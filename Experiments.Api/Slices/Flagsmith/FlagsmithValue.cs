@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Flagsmith;
 
@@ -24,7 +25,7 @@ internal static class FlagsmithValue
 }
 
 /// <summary>The value that control serves, always as text, with its type: <c>string</c>, <c>integer</c> or <c>boolean</c>.</summary>
-internal sealed record FlagsmithTypedValue(string? Type = null, string? Value = null)
+internal sealed record FlagsmithTypedValue([property: Words("string", "integer", "boolean")] string? Type = null, string? Value = null)
 {
     public static FlagsmithTypedValue Of(JsonElement? value) =>
         new(

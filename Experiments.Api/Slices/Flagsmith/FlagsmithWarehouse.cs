@@ -15,11 +15,11 @@ internal static class FlagsmithWarehouse
         connections
             .MapGet("/", context => context.Showing<Listing<ListEventNames.EventName>>(names => new[] { Of(names) }).Get(Names(context)))
             .WithOperation("flagsmithListWarehouses", "List the one warehouse connection of the environment: the built-in store")
-            .Returns<IReadOnlyList<Connection>>();
+            .Returns<IReadOnlyList<FlagsmithWarehouseConnection>>();
         connections
             .MapGet("/{id}", context => Only(context, () => context.Showing<Listing<ListEventNames.EventName>>(Of).Get(Names(context))))
             .WithOperation("flagsmithGetWarehouse", "Read the warehouse connection")
-            .Returns<Connection>()
+            .Returns<FlagsmithWarehouseConnection>()
             .FailsWith(Problem.NoRoute);
         connections
             .MapGet(
@@ -29,7 +29,7 @@ internal static class FlagsmithWarehouse
                         context,
                         () =>
                             context
-                                .Showing<Listing<ListEventNames.EventName>>(names => new EventList(
+                                .Showing<Listing<ListEventNames.EventName>>(names => new FlagsmithEventList(
                                     [.. names.Results.Select(name => name.Event)],
                                     names.Next is not null
                                 ))
@@ -37,12 +37,12 @@ internal static class FlagsmithWarehouse
                     )
             )
             .WithOperation("flagsmithListWarehouseEvents", "List the names of events, the last received first")
-            .Returns<EventList>()
+            .Returns<FlagsmithEventList>()
             .FailsWith(Problem.NoRoute);
         connections
             .MapPost("/{id}/test-warehouse-connection", context => Only(context, () => Test(context)))
             .WithOperation("flagsmithTestWarehouse", "Test the warehouse connection")
-            .Returns<Connection>()
+            .Returns<FlagsmithWarehouseConnection>()
             .FailsWith(Problem.NoRoute);
     }
 
@@ -57,7 +57,7 @@ internal static class FlagsmithWarehouse
     private static ListEventNames.Query Names(RequestContext context) =>
         new(context.Environment.Id, null, new Page(1, Most), context.Address);
 
-    private static Connection Of(Listing<ListEventNames.EventName> names) =>
+    private static FlagsmithWarehouseConnection Of(Listing<ListEventNames.EventName> names) =>
         new(1, "flagsmith", "connected", null, "Built-in store", null, null, names.Results.Sum(name => name.Count), names.Count);
 
     /// <summary>A warehouse connection. The built-in store has neither settings nor credentials, and is always connected.</summary>
@@ -67,7 +67,7 @@ internal static class FlagsmithWarehouse
              "created_at": null, "total_events_received": 9000, "unique_events_count": 3}
             """
     )]
-    internal sealed record Connection(
+    internal sealed record FlagsmithWarehouseConnection(
         long Id,
         string WarehouseType,
         string Status,
@@ -81,5 +81,5 @@ internal static class FlagsmithWarehouse
 
     /// <summary>Names of events.</summary>
     [Example("""{"events": ["purchase", "signup"], "is_truncated": false}""")]
-    internal sealed record EventList(IReadOnlyList<string> Events, bool IsTruncated);
+    internal sealed record FlagsmithEventList(IReadOnlyList<string> Events, bool IsTruncated);
 }

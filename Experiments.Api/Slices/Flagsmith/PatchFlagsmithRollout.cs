@@ -38,7 +38,7 @@ internal static class PatchFlagsmithRollout
     [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
     internal sealed record Body(
         bool? Enabled = null,
-        decimal? RolloutPercentage = null,
+        [property: Must(Required = true, Minimum = 0, Maximum = 100)] decimal? RolloutPercentage = null,
         FlagsmithTypedValue? FeatureStateValue = null,
         IReadOnlyList<FlagsmithAllocation>? MultivariateFeatureStateValues = null
     );
@@ -57,7 +57,7 @@ internal static class PatchFlagsmithRollout
             }
 
             var feature = StoredJson.Read<ExperimentFeature>(experiment.Feature.Text);
-            IReadOnlyList<PatchRollout.Share?>? split = null;
+            IReadOnlyList<PatchRollout.RolloutShare?>? split = null;
             if (body.MultivariateFeatureStateValues is not null)
             {
                 var shares = FlagsmithSplit.Of(
@@ -70,7 +70,7 @@ internal static class PatchFlagsmithRollout
                     return shares.Failure!;
                 }
 
-                split = [.. shares.Value.Select(share => new PatchRollout.Share(share.Key, share.Weight))];
+                split = [.. shares.Value.Select(share => new PatchRollout.RolloutShare(share.Key, share.Weight))];
             }
 
             var changed = await mediator.Send(

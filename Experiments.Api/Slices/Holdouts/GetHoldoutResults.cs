@@ -37,21 +37,30 @@ internal static class GetHoldoutResults
                         "reason": null}}]}]}
             """
     )]
-    internal sealed record Response(IReadOnlyList<ExperimentOf> Experiments);
+    internal sealed record Response(IReadOnlyList<HoldoutExperiment> Experiments);
 
-    internal sealed record ExperimentOf(long Id, string Name, string Status, long HeldOut, long Rest, IReadOnlyList<MetricOf> Metrics);
+    /// <summary>An experiment with the holdout.</summary>
+    internal sealed record HoldoutExperiment(
+        long Id,
+        string Name,
+        [property: Words<ExperimentStatus>] string Status,
+        long HeldOut,
+        long Rest,
+        IReadOnlyList<HoldoutMetric> Metrics
+    );
 
-    internal sealed record MetricOf(
+    /// <summary>A metric of those held out and of the others.</summary>
+    internal sealed record HoldoutMetric(
         long Metric,
         string MetricName,
-        string Aggregation,
-        Side HeldOut,
-        Side Rest,
+        [property: Words<MetricAggregation>] string Aggregation,
+        HoldoutSide HeldOut,
+        HoldoutSide Rest,
         ComparedArm RestOverHeldOut
     );
 
     /// <summary>The sums of one side; of a ratio with those of its denominator.</summary>
-    internal sealed record Side(
+    internal sealed record HoldoutSide(
         long N,
         double Sum,
         double? Mean,
@@ -104,7 +113,7 @@ internal static class GetHoldoutResults
                 ]);
         }
 
-        private static ExperimentOf OfExperiment(IGrouping<long, Row> rows)
+        private static HoldoutExperiment OfExperiment(IGrouping<long, Row> rows)
         {
             var first = rows.First();
             return new(
@@ -117,7 +126,7 @@ internal static class GetHoldoutResults
             );
         }
 
-        private static MetricOf OfMetric(IGrouping<long, Row> rows)
+        private static HoldoutMetric OfMetric(IGrouping<long, Row> rows)
         {
             var first = rows.First();
             var definition = MetricRules.Read(first.Definition!);
@@ -143,7 +152,7 @@ internal static class GetHoldoutResults
         private static SufficientStatistics Sums(IEnumerable<Row> rows, bool isHeldOut, long n) =>
             rows.FirstOrDefault(row => row.IsHeldOut == isHeldOut) is { } row ? new(n, row.Y, row.YY, row.D, row.DD, row.YD) : new(n, 0, 0);
 
-        private static Side SideOf(SufficientStatistics sums, MetricKind kind)
+        private static HoldoutSide SideOf(SufficientStatistics sums, MetricKind kind)
         {
             var per = kind == MetricKind.Ratio ? sums.DenominatorSum : sums.N;
             return new((long)sums.N, sums.Sum, per > 0 ? sums.Sum / per : null, kind == MetricKind.Ratio ? sums.DenominatorSum : null);

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Experiments.Api.Domain;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
 
@@ -86,4 +87,4 @@ internal record HoldoutView : ITagged, IIdentified
 }
 
 /// <summary>An experiment that has the holdout.</summary>
-internal sealed record HeldOutExperiment(long Id, string Name, string Status);
+internal sealed record HeldOutExperiment(long Id, string Name, ExperimentStatus Status);

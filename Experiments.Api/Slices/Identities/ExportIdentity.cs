@@ -38,7 +38,12 @@ internal static class ExportIdentity
                 "metadata": null}], "event_count": 1}
             """
     )]
-    internal sealed record Response(string Identifier, IReadOnlyList<Exposure> Exposures, IReadOnlyList<Event> Events, long EventCount);
+    internal sealed record Response(
+        string Identifier,
+        IReadOnlyList<Exposure> Exposures,
+        IReadOnlyList<IdentityEvent> Events,
+        long EventCount
+    );
 
     /// <summary>An exposure to an experiment; without a variant where it does not count.</summary>
     internal sealed record Exposure
@@ -58,7 +63,8 @@ internal static class ExportIdentity
         public required double[] Values { get; init; }
     }
 
-    internal record Event
+    /// <summary>An event of the identity.</summary>
+    internal record IdentityEvent
     {
         [JsonPropertyName("event")]
         public required string Name { get; init; }
@@ -117,7 +123,7 @@ internal static class ExportIdentity
                 )
                 .OrDetach(cancellationToken);
 
-        private sealed record Row : Event
+        private sealed record Row : IdentityEvent
         {
             public long Total { get; init; }
         }

@@ -15,7 +15,7 @@ internal static class IdentityRoutes
 }
 
 /// <summary>Names an identity in a body, because an address would be logged.</summary>
-internal sealed record IdentityBody(string? Identifier = null)
+internal sealed record IdentityBody([property: Must(Required = true, MaxLength = 2000)] string? Identifier = null)
 {
     public const string Example = """{"identifier": "user-1"}""";
 

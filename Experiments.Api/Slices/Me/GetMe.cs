@@ -36,9 +36,11 @@ internal static class GetMe
         public required string Name { get; init; }
 
         /// <summary><c>person</c> or <c>api_key</c>.</summary>
+        [Words("person", "api_key")]
         public required string Kind { get; init; }
 
         /// <summary>The role in the whole instance; null without one.</summary>
+        [Words<Role>]
         public required string? InstanceRole { get; init; }
 
         public required Json<IReadOnlyList<ProjectRole>> Projects { get; init; }
@@ -46,9 +48,11 @@ internal static class GetMe
         public required Json<IReadOnlyList<EnvironmentRole>> Environments { get; init; }
     }
 
-    internal sealed record ProjectRole(long Id, string Name, string Organisation, string Role);
+    /// <summary>A role in a project.</summary>
+    internal sealed record ProjectRole(long Id, string Name, string Organisation, [property: Words<Role>] string Role);
 
-    internal sealed record EnvironmentRole(long Id, string Key, string Name, long Project, string Role);
+    /// <summary>A role in an environment.</summary>
+    internal sealed record EnvironmentRole(long Id, string Key, string Name, long Project, [property: Words<Role>] string Role);
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Response>>
     {

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Experiments.Api.Domain;
 using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
@@ -56,8 +57,10 @@ internal record MetricView : ITagged, IIdentified
 
     public required string Description { get; init; }
 
+    [Words<MetricAggregation>]
     public required string Aggregation { get; init; }
 
+    [Words<MetricDirection>]
     public required string Direction { get; init; }
 
     /// <summary>
@@ -77,4 +80,4 @@ internal record MetricView : ITagged, IIdentified
 }
 
 /// <summary>An experiment that has the metric.</summary>
-internal sealed record MetricExperiment(long Id, string Name, string Status);
+internal sealed record MetricExperiment(long Id, string Name, ExperimentStatus Status);

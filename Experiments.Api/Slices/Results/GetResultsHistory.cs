@@ -27,19 +27,22 @@ internal static class GetResultsHistory
                     "sequential_ci": [-0.3251, 0.7251], "chance_to_win": 0.9038, "verdict": "inconclusive"}]}]}]}
             """
     )]
-    internal sealed record HistoryView(IReadOnlyList<Point> Points);
+    internal sealed record HistoryView(IReadOnlyList<HistoryPoint> Points);
 
-    internal sealed record Point(
+    /// <summary>The results at the end of a day.</summary>
+    internal sealed record HistoryPoint(
         string Day,
         DateTime AsOf,
         long Total,
         RecommendationView Recommendation,
-        IReadOnlyList<MetricPoint> Metrics
+        IReadOnlyList<HistoryMetric> Metrics
     );
 
-    internal sealed record MetricPoint(long Metric, IReadOnlyList<TreatmentPoint> Treatments);
+    /// <summary>A metric on a day.</summary>
+    internal sealed record HistoryMetric(long Metric, IReadOnlyList<HistoryTreatment> Treatments);
 
-    internal sealed record TreatmentPoint(
+    /// <summary>A variant compared with control on a day.</summary>
+    internal sealed record HistoryTreatment(
         string Key,
         double? Effect,
         IReadOnlyList<double?>? Ci,
@@ -62,11 +65,11 @@ internal static class GetResultsHistory
             await db.Rows<Row>(Sql, query, cancellationToken) switch
             {
                 [] => Problem.NoExperiment,
-                var rows => new HistoryView([.. rows.Select(PointOf).OfType<Point>()]),
+                var rows => new HistoryView([.. rows.Select(PointOf).OfType<HistoryPoint>()]),
             };
 
         // Without a day, there is no history yet. A day that this release cannot read is left out.
-        private static Point? PointOf(Row row)
+        private static HistoryPoint? PointOf(Row row)
         {
             if (StoredJson.TryRead<ResultsView>(row.Payload) is not { } results)
             {
@@ -79,10 +82,10 @@ internal static class GetResultsHistory
                 results.Total,
                 results.Recommendation,
                 [
-                    .. results.Metrics.Select(metric => new MetricPoint(
+                    .. results.Metrics.Select(metric => new HistoryMetric(
                         metric.Metric,
                         [
-                            .. metric.Treatments.Select(arm => new TreatmentPoint(
+                            .. metric.Treatments.Select(arm => new HistoryTreatment(
                                 arm.Key,
                                 arm.Effect,
                                 arm.Frequentist?.Ci,

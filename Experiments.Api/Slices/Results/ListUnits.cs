@@ -32,11 +32,11 @@ internal static class ListUnits
             .WithOperation("listUnits", "List the identities that have a value of a metric")
             .HasPaging()
             .HasQuery("variant", "Only identities that count in this variant.", "green")
-            .Returns<Listing<Unit>>()
+            .Returns<Listing<MetricUnit>>()
             .FailsWith(Problem.NoExperiment, Problem.NoExperimentMetric, Problem.ResultsFailed);
 
     internal sealed record Query(long EnvironmentId, long Id, long Link, string? Variant, Page Page, Uri Address)
-        : IRequest<Result<Listing<Unit>>>,
+        : IRequest<Result<Listing<MetricUnit>>>,
             IPaged;
 
     internal sealed class Validator : AbstractValidator<Query>
@@ -46,7 +46,7 @@ internal static class ListUnits
 
     /// <summary>An identity with its value; of a ratio with its denominator.</summary>
     [Example("""{"identifier": "user-1", "variant": "green", "value": 59.9, "exposed_at": "2026-11-22T12:00:00Z"}""")]
-    internal sealed record Unit(
+    internal sealed record MetricUnit(
         string Identifier,
         string Variant,
         double Value,
@@ -54,7 +54,7 @@ internal static class ListUnits
         DateTime ExposedAt
     );
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Listing<Unit>>>
+    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Listing<MetricUnit>>>
     {
         private const string Metrics = """
             SELECT e.variants::text AS variants, l.id, l.aggregation, l.definition::text AS definition
@@ -80,7 +80,7 @@ internal static class ListUnits
             ORDER BY u.arm, u.identity
             """;
 
-        public async Task<Result<Listing<Unit>>> Handle(Query query, CancellationToken cancellationToken)
+        public async Task<Result<Listing<MetricUnit>>> Handle(Query query, CancellationToken cancellationToken)
         {
             var metrics = await db.Rows<Metric>(Metrics, new { query.Id, query.EnvironmentId }, cancellationToken);
             if (metrics.Count == 0 || metrics.All(metric => metric.Id != query.Link))
@@ -113,12 +113,12 @@ internal static class ListUnits
                 },
                 cancellationToken
             );
-            return query.Page.Of<Unit>(
+            return query.Page.Of<MetricUnit>(
                 query.Address,
                 rows[0].Count,
                 [
                     .. rows.Where(row => row.Identifier is not null)
-                        .Select(row => new Unit(
+                        .Select(row => new MetricUnit(
                             row.Identifier!,
                             keys[row.Arm!.Value],
                             row.Value!.Value,

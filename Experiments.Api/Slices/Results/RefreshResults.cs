@@ -14,7 +14,7 @@ internal static class RefreshResults
         experiments
             .MapPost("/{id}/results/refresh", context => context.Accept(() => new Command(context.Scope, context.Id)))
             .WithOperation("refreshResults", "Refresh the results")
-            .Produces(StatusCodes.Status202Accepted)
+            .ReturnsNothing(StatusCodes.Status202Accepted)
             .FailsWith(Problem.NoExperiment, Problem.NotStarted, Problem.ResultsFinal, Problem.TooSoon);
 
     internal sealed record Command(CommandScope Scope, long Id) : IRequest<Result<Nothing>>;
