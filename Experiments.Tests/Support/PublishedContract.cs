@@ -48,12 +48,16 @@ internal static class PublishedContract
 
         var type = reply.ContentHeaders.ContentType?.MediaType.ShouldNotBeNull(where);
         var schema = content.GetValueOrDefault(type!).ShouldNotBeNull($"{where} as {type}: {reply.Text}");
-        // Whoever waits gets the same answer many times.
-        if ((reply.Json is not null || reply.Text == "null") && !Seen.ContainsKey((schema, reply.Text)))
+        // Whoever waits gets the same answer many times, and whoever is refused, but for the trace.
+        var seen =
+            reply.Json is JsonObject problem && problem["trace_id"] is JsonValue trace
+                ? reply.Text.Replace(trace.ToString(), new string('0', 32), StringComparison.Ordinal)
+                : reply.Text;
+        if ((reply.Json is not null || reply.Text == "null") && !Seen.ContainsKey((schema, seen)))
         {
             if (Errors(schema, reply.Text) is not { Count: > 0 } wrong)
             {
-                Seen.TryAdd((schema, reply.Text), true);
+                Seen.TryAdd((schema, seen), true);
                 return;
             }
 
