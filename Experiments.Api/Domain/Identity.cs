@@ -11,6 +11,13 @@ internal static class Identity
 
     public const string TooLong = "An identifier may have 2000 characters at most.";
 
+    /// <summary>What is wrong with an identifier that is given, or null.</summary>
+    public static string? Fault(string identifier) =>
+        !Fits(identifier) ? TooLong
+        // Neither PostgreSQL nor some clients could keep it.
+        : identifier.Contains('\0', StringComparison.Ordinal) ? "An identifier may not contain a NUL character."
+        : null;
+
     public static bool Fits(string identifier) => identifier.Length <= MaxLength || identifier.EnumerateRunes().Count() <= MaxLength;
 
     /// <summary>What stands for an identifier where it is a key: the first half of the SHA-256 of its UTF-8.</summary>

@@ -98,10 +98,10 @@ internal sealed class CompiledFlag
     private static byte[] Ofrep(SnapshotRow row, EvaluatedFlag outcome)
     {
         var answer = new JsonObject { ["key"] = row.FeatureName };
-        // Without a value, the application uses its default.
-        if (outcome.Value is not null)
+        // A feature that is only on or off has that as its value. Without any value, the application uses its default.
+        if ((outcome.Value ?? (row.IsMultivariate ? null : JsonValue.Create(row.Enabled))) is { } value)
         {
-            answer["value"] = outcome.Value.DeepClone();
+            answer["value"] = value.DeepClone();
         }
 
         answer["reason"] = outcome.Reason;

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Hashing;
 using System.IO.Pipelines;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Experiments.Api.Domain;
@@ -16,12 +17,7 @@ internal static class Ofrep
     private static readonly Error TooLarge = new("PARSE_ERROR", Problem.TooLarge.Advice);
     private static readonly Error NotAnObject = new("PARSE_ERROR", "The body must be a JSON object with a 'context'.");
     private static readonly Error NoContext = new("INVALID_CONTEXT", "Send a 'context' that is an object.");
-    private static readonly Error NoText = new("INVALID_CONTEXT", "The 'targetingKey' must be a string.");
-    private static readonly Error TooLong = new("INVALID_CONTEXT", Identity.TooLong);
-    private static readonly Error NoTargetingKey = new(
-        "TARGETING_KEY_MISSING",
-        "Send a 'targetingKey' in the context: the identifier of the user, device or whatever is assigned."
-    );
+    private static readonly Error NoText = new("INVALID_CONTEXT", "The 'targetingKey' must be a string or a number.");
 
     /// <summary>Reads <c>{"context": {"targetingKey": ...}}</c>, or returns the error in it.</summary>
     public static ValueTask<(Context? Context, Error? Error)> Read(HttpRequest request)
@@ -111,36 +107,40 @@ internal static class Ofrep
     {
         var start = json.TokenStartIndex;
         string? key = null;
-        var error = NoTargetingKey;
+        Error? error = null;
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
             var isKey = json.ValueTextEquals("targetingKey"u8);
             json.Read();
-            if (!isKey)
+            if (!isKey || json.TokenType == JsonTokenType.Null)
             {
                 json.Skip();
             }
-            else if (json.TokenType != JsonTokenType.String)
+            else if (json.TokenType is JsonTokenType.String or JsonTokenType.Number)
+            {
+                var text = json.TokenType == JsonTokenType.String ? json.GetString()! : Digits(ref json);
+                (key, error) = (text.Length == 0 ? null : text, Identity.Fault(text) is { } fault ? new("INVALID_CONTEXT", fault) : null);
+            }
+            else
             {
                 json.Skip();
                 error = NoText;
             }
-            else if (json.GetString() is { Length: > 0 } text)
-            {
-                key = Identity.Fits(text) ? text : null;
-                error = TooLong;
-            }
         }
 
-        return key is null ? (null, error) : (new(key, body.Slice(start, json.BytesConsumed - start)), null);
+        return error is null ? (new(key, body.Slice(start, json.BytesConsumed - start)), null) : (null, error);
     }
+
+    // A number identifies by its digits.
+    private static string Digits(ref Utf8JsonReader json) =>
+        Encoding.UTF8.GetString(json.HasValueSequence ? json.ValueSequence.ToArray() : json.ValueSpan);
 
     internal sealed record Error(string Code, string Details);
 
-    /// <summary>The targeting key, and a hash of the context as received.</summary>
-    internal readonly record struct Context(string TargetingKey, UInt128 Hash)
+    /// <summary>The targeting key, null for nobody in particular, and a hash of the context as received.</summary>
+    internal readonly record struct Context(string? TargetingKey, UInt128 Hash)
     {
-        public Context(string targetingKey, ReadOnlySequence<byte> context)
+        public Context(string? targetingKey, ReadOnlySequence<byte> context)
             : this(targetingKey, XxHash128.HashToUInt128(context.IsSingleSegment ? context.FirstSpan : context.ToArray())) { }
     }
 

@@ -6,10 +6,18 @@ internal sealed class EventBatch
     private readonly List<ReceivedEvent> _events = [];
     private readonly List<Rejection> _rejected = [];
     private readonly HashSet<Guid> _ids = [];
+    private readonly SortedSet<string> _ignored = new(StringComparer.Ordinal);
+
+    // A client that sends more than these has been told enough.
+    private const int MostIgnored = 20;
+    private const int LongestIgnored = 100;
 
     public IReadOnlyList<ReceivedEvent> Events => _events;
 
     public IReadOnlyList<Rejection> Rejected => _rejected;
+
+    /// <summary>The names of members that this service does not know, of events and of what surrounds them.</summary>
+    public IReadOnlyCollection<string> Ignored => _ignored;
 
     /// <summary>The number of valid events, including duplicates within the request.</summary>
     public int Accepted { get; private set; }
@@ -23,6 +31,15 @@ internal sealed class EventBatch
         if (received.Id is not { } id || _ids.Add(id))
         {
             _events.Add(received);
+        }
+    }
+
+    /// <summary>Notes a member that this service does not know, so that its sender can be told.</summary>
+    public void Ignore(string member)
+    {
+        if (_ignored.Count < MostIgnored && member.Length <= LongestIgnored)
+        {
+            _ignored.Add(member);
         }
     }
 

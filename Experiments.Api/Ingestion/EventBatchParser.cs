@@ -63,7 +63,15 @@ internal ref struct EventBatchParser
             var name = JsonText.TryRead(ref _json, out var text, out _) ? text : "(name)";
             if (name != "events" || found)
             {
-                refusal ??= ProblemResult.Field(name, found && name == "events" ? "This is given more than once." : "This is not known.");
+                if (name == "events")
+                {
+                    refusal ??= ProblemResult.Field(name, "This is given more than once.");
+                }
+                else
+                {
+                    batch.Ignore(name);
+                }
+
                 _json.Skip();
                 continue;
             }
@@ -122,9 +130,19 @@ internal ref struct EventBatchParser
             var member = EventMembers.At(ref _json);
             if (member == EventMember.Unknown || (seen & 1 << (int)member) != 0)
             {
-                error ??= JsonText.TryRead(ref _json, out var unknown, out var why)
-                    ? new(EventError.Member(unknown), member == EventMember.Unknown ? "is not known" : "is given more than once")
-                    : new("", $"the name of a member {why}", IsSentence: true);
+                if (!JsonText.TryRead(ref _json, out var unknown, out var why))
+                {
+                    error ??= new("", $"the name of a member {why}", IsSentence: true);
+                }
+                else if (member == EventMember.Unknown)
+                {
+                    batch.Ignore(unknown);
+                }
+                else
+                {
+                    error ??= new(EventError.Member(unknown), "is given more than once");
+                }
+
                 _json.Skip();
                 continue;
             }
@@ -140,7 +158,11 @@ internal ref struct EventBatchParser
                     feature = Text(".feature_name", EventSizeLimits.FeatureName, ref _lastFeature, ref error);
                     break;
                 case EventMember.Identifier:
-                    identifier = Text(".identifier", Identity.MaxLength, ref error);
+                    identifier =
+                        _json.TokenType == JsonTokenType.Number
+                            // A number identifies by its digits.
+                            ? Encoding.UTF8.GetString(_json.ValueSpan)
+                            : Text(".identifier", Identity.MaxLength, ref error);
                     break;
                 case EventMember.Value:
                     value = Text(".value", EventSizeLimits.ValueBytes, ref error, inBytes: true);
@@ -160,7 +182,7 @@ internal ref struct EventBatchParser
             }
         }
 
-        error ??= Missing(seen, name, feature, id);
+        error ??= EventRules.Fault((seen & 1 << (int)EventMember.Timestamp) != 0, name, feature, id);
         if (error is { } fault)
         {
             batch.Reject(index, fault);
@@ -172,20 +194,6 @@ internal ref struct EventBatchParser
             new(at!.Value, key, id is null ? null : _key.WideOfId(id), name!, feature, identifier, value, traits?.Json, metadata?.Json)
         );
     }
-
-    private static EventError? Missing(int seen, string? name, string? feature, string? id) =>
-        string.IsNullOrWhiteSpace(name) ? new(".event", "is required and may not be blank")
-        : EventNames.IsReserved(name) && name != ReceivedEvent.Exposure
-            ? new(
-                ".event",
-                $"names that start with '$flag_' or '$experiment_' are reserved; the only one is '{ReceivedEvent.Exposure}'",
-                IsSentence: true
-            )
-        : name == ReceivedEvent.Exposure && string.IsNullOrWhiteSpace(feature)
-            ? new(".feature_name", $"is required for '{ReceivedEvent.Exposure}'")
-        : (seen & 1 << (int)EventMember.Timestamp) == 0 ? new(".timestamp", "is required: milliseconds since 1970")
-        : (seen & 1 << (int)EventMember.Id) != 0 && string.IsNullOrEmpty(id) ? new(".id", $"must have 1 to {EventSizeLimits.Id} characters")
-        : null;
 
     private bool Next(JsonTokenType end) => _json.Read() && _json.TokenType != end;
 

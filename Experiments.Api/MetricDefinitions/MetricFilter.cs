@@ -1,13 +1,38 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
+using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.MetricDefinitions;
 
 /// <summary>
 /// A condition on a property of an event. A negated condition holds for an event without the property; every other condition does not.
 /// </summary>
-internal sealed record MetricFilter(string? Property = null, string? Operator = null, JsonElement? Value = null)
+internal sealed record MetricFilter(
+    [property: Must(Required = true)] string? Property = null,
+    [property:
+        Must(Required = true),
+        Words(
+            "exists",
+            "not_exists",
+            "equals",
+            "not_equals",
+            "in",
+            "not_in",
+            "contains",
+            "not_contains",
+            "matches",
+            "not_matches",
+            "greater",
+            "at_least",
+            "less",
+            "at_most"
+        )
+    ]
+        string? Operator = null,
+    JsonElement? Value = null
+)
 {
     // Patterns come from definitions, of which there are few.
     private static readonly ConcurrentDictionary<string, Regex> Patterns = new();
@@ -17,6 +42,7 @@ internal sealed record MetricFilter(string? Property = null, string? Operator = 
     private const int MostPatterns = 1000;
 
     /// <summary>What is wrong with the operator and its value, or null.</summary>
+    [JsonIgnore]
     public string? Error =>
         (Operator, Value?.ValueKind) switch
         {

@@ -83,7 +83,7 @@ public class WrongCallerTests(TestService service) : IClassFixture<TestService>
                 // Those that the public key of an environment opens.
                 if (
                     !(path.StartsWith("/api/v1/", StringComparison.Ordinal) || path.StartsWith("/flagsmith/", StringComparison.Ordinal))
-                    || Is(path, "flags", "identities", "web-experiments")
+                    || Is(path, "flags", "identities", "web-experiments", "traits", "analytics", "bulk-identities")
                 )
                 {
                     continue;

@@ -19,6 +19,7 @@ public class ArchitectureTests
     private static readonly string[] OutsideOfEnvironments =
     [
         "GetMe",
+        "FlagsmithProjects",
         "ListProjects",
         "GetProject",
         "PatchProject",
@@ -41,6 +42,8 @@ public class ArchitectureTests
         "PlanSampleSize",
         "AdjustPValues",
         "CreateFlagsmithExperiment",
+        "PatchFlagsmithExperiment",
+        "PatchFlagsmithMetric",
         "PatchFlagsmithRollout",
     ];
 

@@ -138,11 +138,12 @@ public class FlagsmithFrontEndTests(SharedService service) : IClassFixture<Share
         await given.Served(flag => flag["feature"]!["name"]!.GetValue<string>() != "button" || flag["enabled"]!.GetValue<bool>());
 
         // It counts, and says so in the form that the pages read.
+        var events = new List<object>();
         for (var n = 0; n < 240; n++)
         {
             var flag = (await given.Evaluate(JsonNode.Parse("""{"name": "button"}""")!, $"u{n}")).Must(200);
             var at = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
-            await given.Send(
+            events.AddRange(
                 new
                 {
                     @event = "$flag_exposure",
@@ -160,6 +161,7 @@ public class FlagsmithFrontEndTests(SharedService service) : IClassFixture<Share
             );
         }
 
+        await given.Send([.. events]);
         await given.Results(created, 240);
         var exposures = (await browser.Get($"{path}exposures/")).Must(200)["exposures"];
         exposures["payload"]!["timeseries"]!["points"]!
@@ -220,14 +222,20 @@ public class FlagsmithFrontEndTests(SharedService service) : IClassFixture<Share
                 ("""{"rollout_percentage": 101}""", "rollout_percentage"),
                 (
                     """{"multivariate_feature_state_values": [{"multivariate_feature_option": 987654321, "percentage_allocation": 5}]}""",
-                    "experiment_rollout.multivariate_feature_state_values"
+                    "experiment_rollout.multivariate_feature_state_values[0].multivariate_feature_option"
+                ),
+                (
+                    """{"multivariate_feature_state_values": [null]}""",
+                    "experiment_rollout.multivariate_feature_state_values[0].multivariate_feature_option"
                 ),
                 (
                     $$"""
-                    {"multivariate_feature_state_values": [{"multivariate_feature_option": {{option}}, "percentage_allocation": 101}]}
+                    {"multivariate_feature_state_values": [{"multivariate_feature_option": {{option}}, "percentage_allocation":
+                        -79228162514264337593543950335}]}
                     """,
-                    "experiment_rollout.multivariate_feature_state_values"
+                    "experiment_rollout.multivariate_feature_state_values[0].percentage_allocation"
                 ),
+                ("""{"feature_state_value": {"type": "integer", "value": "blue"}}""", "experiment_rollout.feature_state_value"),
                 ("""{"feature_state_value": {"type": "string", "value": "red"}}""", "experiment_rollout.feature_state_value"),
             }
         )
@@ -240,6 +248,67 @@ public class FlagsmithFrontEndTests(SharedService service) : IClassFixture<Share
         (await service.As(null).Get(path)).MustBe(401, "credential.missing");
         (await FrontEnd().Get($"{Base}/projects/{given.ProjectId}/features/?environment=987654321")).MustName("environment");
         (await given.Admin.Get(given.Experiments)).Must(200)["count"].GetValue<int>().ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task What_is_not_sent_stays_as_it_is()
+    {
+        var given = await Given.AnEnvironment(service);
+        var root = $"{Base}/environments/{given.Key}";
+        var feature = await given.AFeature("green", "red");
+        var options = feature["multivariate_options"];
+        var draft = (
+            await FrontEnd()
+                .Post(
+                    $"{root}/experiments/",
+                    $$$"""
+                    {"feature": {{{feature.Id}}}, "name": "n", "hypothesis": "h", "experiment_rollout": {"unknown": 1,
+                     "multivariate_feature_state_values": [
+                        {"multivariate_feature_option": {{{options[0]!["id"]}}}, "percentage_allocation": 25, "id": 7},
+                        {"multivariate_feature_option": {{{options[1]!["id"]}}}, "percentage_allocation": 25}]}}
+                    """
+                )
+        ).Must(201);
+
+        var changed = (
+            await FrontEnd()
+                .Patch(
+                    $"{root}/experiments/{draft.Id}/rollout/",
+                    $$$"""
+                    {"rollout_percentage": 80, "multivariate_feature_state_values": [
+                        {"multivariate_feature_option": {{{options[0]!["id"]}}}, "percentage_allocation": 30}]}
+                    """
+                )
+        ).Must(200);
+
+        changed["experiment_rollout"]["multivariate_feature_state_values"]!
+            .AsArray()
+            .Select(one => one!["percentage_allocation"]!.GetValue<decimal>())
+            .ShouldBe([30, 25]);
+        foreach (var member in new[] { "feature", "metrics", "experiment_rollout" })
+        {
+            (await FrontEnd().Patch($"{root}/experiments/{draft.Id}/", $$"""{"name": "x", "{{member}}": [1]}""")).MustName(member);
+        }
+
+        // A metric made elsewhere keeps its aggregation and what its value is taken from.
+        var metric = await given.AMetric("occurrence", definition: new { @event = "purchase" });
+        var path = $"{root}/experiment-metrics/{metric.Id}/";
+        (await FrontEnd().Patch(path, """{"definition": {"version": 1, "event": "signup"}}""")).Must(200);
+        (await FrontEnd().Patch(path, new { aggregation = "sum" })).MustName("aggregation");
+        (await FrontEnd().Send(HttpMethod.Put, path, Client.Bytes("{}"u8.ToArray()))).MustName("name", "definition");
+        var used = await given.AMetric("sum", definition: new { @event = "purchase", property = "metadata.price" });
+        await given.Start(await given.AnExperimentWith(new { metric = used.Id, role = "primary" }));
+        var shown = (await FrontEnd().Get($"{root}/experiment-metrics/{used.Id}/")).Must(200);
+        (
+            await FrontEnd()
+                .Patch(
+                    $"{root}/experiment-metrics/{used.Id}/",
+                    new JsonObject { ["name"] = "Revenue", ["definition"] = shown["definition"].DeepClone() }.ToJsonString()
+                )
+        )
+            .Must(200)["name"]
+            .GetValue<string>()
+            .ShouldBe("Revenue");
     }
 
     private Client FrontEnd() => service.As($"Token {TestService.AdminKey}");

@@ -111,6 +111,59 @@ public class ShippedHoldoutTests(SharedService service) : IClassFixture<SharedSe
     }
 
     [Fact]
+    public async Task A_draft_that_is_sent_back_as_it_was_read_sets_no_value()
+    {
+        var (given, holdout, experiment) = await Shipped();
+        var copy = (await given.Act(experiment.Id, "duplicate")).Must(201);
+        var variants = copy["variants"].DeepClone().AsArray();
+        (variants[0]!["weight"], variants[1]!["weight"]) = (70, 30);
+
+        (await given.Admin.Patch($"{given.Experiments}{copy.Id}/", new JsonObject { ["variants"] = variants }.ToJsonString())).Must(200)[
+            "variants"
+        ][0]!["value"]!
+            .GetValue<string>()
+            .ShouldBe("blue");
+
+        var feature = (await given.Admin.Get($"{given.Features}{experiment["feature"]["id"]}/")).Must(200);
+        feature["initial_value"].GetValue<string>().ShouldBe("green");
+        feature["held_value"]["value"]!.GetValue<string>().ShouldBe("blue");
+        await Serves(given, holdout, held: "blue");
+        // A rename of the holdout is a new version of what shows it.
+        (await given.Admin.Patch($"{given.Root}/holdouts/{holdout.Id}/", new { name = "2026" })).Must(200);
+        var renamed = (await given.Admin.Get($"{given.Features}{feature.Id}/", ("If-None-Match", feature.ETag!))).Must(200);
+        renamed["held_value"]["holdout"]!["name"]!.GetValue<string>().ShouldBe("2026");
+    }
+
+    [Fact]
+    public async Task What_is_held_goes_by_the_value_and_not_by_the_name_of_the_variant()
+    {
+        var given = await Given.AnEnvironment(service);
+        var holdout = (await given.Admin.Post($"{given.Root}/holdouts/", new { name = "never", percentage = 50 })).Must(201);
+        var first = await given.Start((await given.Admin.Post(given.Experiments, Free("f"))).Must(201));
+        (await given.Act(first.Id, "complete", new { ship = "green" })).Must(200);
+        var again = (await given.Act(first.Id, "duplicate")).Must(201);
+        again["variants"][0]!["value"]!.GetValue<string>().ShouldBe("blue");
+        (await given.Admin.Patch($"{given.Experiments}{again.Id}/", new { holdout = holdout.Id })).Must(200);
+        await given.Start(again);
+
+        // Back to blue for all but those held out, who had green.
+        (await given.Act(again.Id, "complete", new { ship = "control" })).Must(200);
+
+        await given.Served(flag => flag["metadata"]!.AsObject().Count == 0);
+        await Serves(given, holdout, held: "green", others: "blue");
+    }
+
+    [Fact]
+    public async Task A_duplicate_of_a_duplicate_still_compares_the_same()
+    {
+        var (given, _, experiment) = await Shipped();
+        var copy = await given.Start((await given.Act(experiment.Id, "duplicate")).Must(201));
+        (await given.Act(copy.Id, "complete")).Must(200);
+
+        (await given.Act(copy.Id, "duplicate")).Must(201)["variants"].ToJsonString().ShouldBe(experiment["variants"].ToJsonString());
+    }
+
+    [Fact]
     public async Task Control_that_is_shipped_holds_nobody()
     {
         var (given, _, experiment) = await Shipped("control");
@@ -121,6 +174,32 @@ public class ShippedHoldoutTests(SharedService service) : IClassFixture<SharedSe
     private const string Held = """
         SELECT (after->'held_value')::text FROM audit_log WHERE object_type = 'feature' AND object_id = @Id ORDER BY id DESC LIMIT 1
         """;
+
+    private static object Free(string name) =>
+        new
+        {
+            name = "Green button",
+            hypothesis = "h",
+            feature = new
+            {
+                name,
+                variants = new[]
+                {
+                    new
+                    {
+                        key = "control",
+                        value = "blue",
+                        weight = 50,
+                    },
+                    new
+                    {
+                        key = "green",
+                        value = "green",
+                        weight = 50,
+                    },
+                },
+            },
+        };
 
     private static object Body(long holdout, string name) =>
         new

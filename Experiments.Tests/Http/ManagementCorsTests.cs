@@ -49,6 +49,22 @@ public class ManagementCorsTests(ManagementCorsTests.WithOrigins service, Shared
     }
 
     [Fact]
+    public async Task A_page_can_read_that_its_request_was_too_large()
+    {
+        var given = await Given.AnEnvironment(service);
+
+        var refused = await given.Admin.Send(
+            HttpMethod.Post,
+            given.Experiments,
+            Client.Bytes(new byte[(1024 * 1024) + 1]),
+            ("Origin", Ours)
+        );
+
+        refused.MustBe(413, "body.too_large");
+        refused.Headers.GetValues("Access-Control-Allow-Origin").ShouldBe([Ours]);
+    }
+
+    [Fact]
     public async Task Without_the_setting_no_page_may_call_it_and_applications_may_be_called_from_anywhere()
     {
         var given = await Given.AnEnvironment(plain);

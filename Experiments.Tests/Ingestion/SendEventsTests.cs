@@ -63,7 +63,6 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
     [InlineData("""{"event": "e", "value": {"a": 1}, "timestamp": NOW}""", "value")]
     [InlineData("""{"event": "e", "value": "\u0000", "timestamp": NOW}""", "value")]
     [InlineData("""{"event": "e", "identifier": "\ud800", "timestamp": NOW}""", "identifier")]
-    [InlineData("""{"event": "e", "identifier": 7, "timestamp": NOW}""", "identifier")]
     [InlineData("""{"event": "e", "traits": [], "timestamp": NOW}""", "traits")]
     [InlineData("""{"event": "e", "traits": {"a": {"b": "\u0000"}}, "timestamp": NOW}""", "traits")]
     [InlineData("""{"event": "e", "traits": {"a": "\udc00"}, "timestamp": NOW}""", "traits")]
@@ -76,9 +75,7 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
     [InlineData("""{"event": "e", "\ud800": 1, "timestamp": NOW}""", "")]
     [InlineData("""{"event": "e", "metadata": "x", "timestamp": NOW}""", "metadata")]
     [InlineData("""{"event": "e", "id": "", "timestamp": NOW}""", "id")]
-    [InlineData("""{"event": "e", "id": null, "timestamp": NOW}""", "id")]
     [InlineData("""{"event": "e", "id": 5, "timestamp": NOW}""", "id")]
-    [InlineData("""{"event": "e", "colour": "red", "timestamp": NOW}""", "colour")]
     [InlineData("""{"event": "e", "event": "f", "timestamp": NOW}""", "event")]
     public async Task What_is_wrong_with_one_event_is_said_and_costs_the_others_nothing(string wrong, string field)
     {
@@ -235,7 +232,6 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
     [InlineData("""{"events": []}""", "request.invalid")]
     [InlineData("""{"events": {}}""", "request.invalid")]
     [InlineData("""{"events": [], "events": []}""", "request.invalid")]
-    [InlineData("""{"events": [{"event": "e", "timestamp": 1795348800000}], "more": 1}""", "request.invalid")]
     [InlineData("""{"events": [7]}""", "request.invalid")]
     public async Task What_is_not_a_list_of_events_is_refused_as_a_whole(string body, string code)
     {
@@ -405,7 +401,6 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
         "events[0].traits.b",
         "This is given more than once."
     )]
-    [InlineData("""{"event": "buy", "a: b": 1}""", "events[0].a: b", "This is not known.")]
     [InlineData("7", "events[0]", "This must be an object.")]
     public async Task When_all_are_refused_each_mistake_is_a_sentence(string sent, string field, string message)
     {

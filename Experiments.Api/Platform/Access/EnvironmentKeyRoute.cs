@@ -18,6 +18,8 @@ internal sealed record EnvironmentKeyRoute
         "/api/v1/web-experiments",
         "/api/v1/environment-document",
         "/api/v1/traits",
+        "/api/v1/analytics/flags",
+        "/api/v1/bulk-identities",
         "/ofrep",
         "/v1",
     ];

@@ -35,6 +35,11 @@ internal sealed class Constraints
 
     public bool IsId { get; set; }
 
+    /// <summary>What is demanded of each item of a list.</summary>
+    public Constraints? Items { get; private set; }
+
+    public Constraints OfItems() => Items ??= new();
+
     /// <summary>Those that a type declares itself, for types that are checked as a whole; null without any.</summary>
     public static Constraints? Declared(Type type, string member)
     {

@@ -12,13 +12,28 @@ internal static class Documentation
         string name,
         string description,
         string example,
-        bool repeatable = false
-    ) => route.WithMetadata(new Parameter(name, description, example, repeatable));
+        bool repeatable = false,
+        bool required = false,
+        string[]? words = null
+    ) => route.WithMetadata(new Parameter(name, description, example, repeatable, required, words));
 
     public static RouteHandlerBuilder HasPaging(this RouteHandlerBuilder route) =>
         route
             .HasQuery("page", "Which page, from 1.", "1")
             .HasQuery("page_size", $"How many a page, {Page.MaxSize} at most.", "20")
+            .FailsWith(Problem.Invalid, Problem.NoPage);
+
+    /// <summary>Paging where clients ask for more than there is on a page, and get as many as there may be.</summary>
+    public static RouteHandlerBuilder HasLenientPaging(this RouteHandlerBuilder route, int most) =>
+        route
+            .HasQuery("page", "Which page, from 1.", "1")
+            .WithMetadata(
+                new Parameter("page_size", $"How many a page; {Page.MaxSize} at most are answered.", "50", false, false, null)
+                {
+                    Maximum = most,
+                    Default = Page.MaxSize,
+                }
+            )
             .FailsWith(Problem.Invalid, Problem.NoPage);
 
     /// <summary>The body that is read, with an example of it.</summary>
@@ -41,7 +56,12 @@ internal static class Documentation
     public static RouteHandlerBuilder FailsWith(this RouteHandlerBuilder route, params Problem[] problems) =>
         route.WithMetadata(new Failures(problems));
 
-    internal sealed record Parameter(string Name, string Description, string Example, bool Repeatable);
+    internal sealed record Parameter(string Name, string Description, string Example, bool Repeatable, bool Required, string[]? Words)
+    {
+        public int? Maximum { get; init; }
+
+        public int? Default { get; init; }
+    }
 
     internal sealed record Body(Type Type, string Example, bool Required);
 

@@ -50,10 +50,12 @@ internal static class HttpSetup
             served =>
             {
                 served.UseCors();
+                served.UseMiddleware<EarlyRefusalMiddleware>();
                 served.Run(http => http.GetEndpoint()!.RequestDelegate!(http));
             }
         );
         app.UseManagementCors();
+        app.UseMiddleware<EarlyRefusalMiddleware>();
         app.UseRequestTimeouts();
         app.UseRememberedAccess();
         app.UseAuthentication();

@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using System.Text.Unicode;
 
@@ -158,7 +159,10 @@ internal static class JsonBody
             var property = type.Properties.FirstOrDefault(known => known.Name == name);
             if (property is null)
             {
-                errors.Add(inner, "is not a field that can be given here");
+                if (type.UnmappedMemberHandling != JsonUnmappedMemberHandling.Skip)
+                {
+                    errors.Add(inner, "is not a field that can be given here");
+                }
             }
             else if (!errors.Has(inner))
             {

@@ -7,8 +7,7 @@ using Npgsql;
 namespace Experiments.Api.Platform.Http;
 
 /// <summary>
-/// Common handling of every request: its id, HEAD served as GET, rejection of requests that are too large or too early, and a response to
-/// any failure.
+/// Common handling of every request: its id, HEAD served as GET, and a response to any failure.
 /// </summary>
 internal sealed class ProblemHandlingMiddleware(
     RequestDelegate next,
@@ -35,32 +34,20 @@ internal sealed class ProblemHandlingMiddleware(
 
         try
         {
-            if (request.ContentLength > RequestBody.Limit && !IsServed(request.Path))
+            await next(context);
+            if (response.StatusCode >= 400 && !response.HasStarted && response.ContentLength is null)
             {
-                await RequestBody.Discard(request, context.RequestAborted);
-                await BufferedResponse.Of(Problem.TooLarge).ExecuteAsync(context);
-            }
-            else if (!readiness.HasSchema && NeedsSchema(request.Path))
-            {
-                await BufferedResponse.Of(Problem.Unavailable).ExecuteAsync(context);
-            }
-            else
-            {
-                await next(context);
-                if (response.StatusCode >= 400 && !response.HasStarted && response.ContentLength is null)
-                {
-                    using var failure = EnsureTrace();
-                    if (response.StatusCode is 401 or 403 or 429)
-                    {
-                        Refused(context);
-                    }
-
-                    await Explain(context);
-                }
-                else if (response.StatusCode is 401 or 403 or 429)
+                using var failure = EnsureTrace();
+                if (response.StatusCode is 401 or 403 or 429)
                 {
                     Refused(context);
                 }
+
+                await Explain(context);
+            }
+            else if (response.StatusCode is 401 or 403 or 429)
+            {
+                Refused(context);
             }
         }
         catch (Exception exception) when (!response.HasStarted)
@@ -78,13 +65,6 @@ internal sealed class ProblemHandlingMiddleware(
             .RequestTimedOut(context.Request.Method, context.Request.Path);
         return BufferedResponse.Of(Problem.Unavailable).ExecuteAsync(context);
     }
-
-    // Serving routes reject large bodies themselves, in the format of their protocol and with CORS headers.
-    private static bool IsServed(PathString path) =>
-        path.StartsWithSegments("/v1") || path.StartsWithSegments("/ofrep") || path.StartsWithSegments("/api/v1/identities");
-
-    private static bool NeedsSchema(PathString path) =>
-        path.StartsWithSegments("/api") || path.StartsWithSegments("/flagsmith") || IsServed(path);
 
     // The id is in the response, and in what is logged of a refusal or a failure.
     private static void Stamp(HttpContext context)

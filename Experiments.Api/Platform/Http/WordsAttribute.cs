@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace Experiments.Api.Platform.Http;
 
 /// <summary>A text that is always one of these words.</summary>
@@ -8,5 +10,5 @@ internal class WordsAttribute(params string[] words) : Attribute
 }
 
 /// <summary>A text that is always one of the words of an enum.</summary>
-internal sealed class WordsAttribute<T>() : WordsAttribute(Domain.Words.All<T>())
+internal sealed class WordsAttribute<T>() : WordsAttribute([.. Enum.GetNames<T>().Select(JsonNamingPolicy.SnakeCaseLower.ConvertName)])
     where T : struct, Enum;

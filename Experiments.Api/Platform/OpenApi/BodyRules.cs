@@ -13,8 +13,17 @@ internal sealed class BodyRules(IServiceProvider services)
     private readonly Dictionary<Type, IReadOnlyDictionary<string, Constraints>> _bySlice = [];
 
     /// <summary>The constraints on a member of a body; null if there are none.</summary>
-    public Constraints? Of(Type body, string member) =>
-        (body.IsNested ? OfSlice(body.DeclaringType!).GetValueOrDefault(member) : null) ?? Constraints.Declared(body, member);
+    public Constraints? Of(Type body, string member)
+    {
+        var declared = Constraints.Declared(body, member);
+        var ruled = body is { IsNested: true, Name: "Body" } ? OfSlice(body.DeclaringType!).GetValueOrDefault(member) : null;
+        if (ruled is not null && declared?.IsRequired == true)
+        {
+            ruled.IsRequired = true;
+        }
+
+        return ruled ?? declared;
+    }
 
     /// <summary>The constraints on a parameter of the query; null if there are none.</summary>
     public Constraints? OfQuery(Type? slice, string parameter) => slice is null ? null : OfSlice(slice).GetValueOrDefault(parameter);
@@ -40,7 +49,9 @@ internal sealed class BodyRules(IServiceProvider services)
 
                 foreach (var component in rule.Components)
                 {
-                    constraints.Add(component.Validator, isConditional: rule.HasCondition || component.HasCondition);
+                    // Of RuleForEach, which speaks of the items.
+                    var of = rule.GetType().Name.StartsWith("Collection", StringComparison.Ordinal) ? constraints.OfItems() : constraints;
+                    of.Add(component.Validator, isConditional: rule.HasCondition || component.HasCondition);
                 }
             }
         }
@@ -73,6 +84,11 @@ internal static class ConstraintSchemas
         inline.Maximum = constraints.Maximum ?? inline.Maximum;
         inline.ExclusiveMinimum = constraints.ExclusiveMinimum ?? inline.ExclusiveMinimum;
         inline.ExclusiveMaximum = constraints.ExclusiveMaximum ?? inline.ExclusiveMaximum;
+        if (constraints.Items is not null && inline.Items is not null)
+        {
+            constraints.Items.Apply(inline.Items);
+        }
+
         if (constraints.Words is not null)
         {
             (inline.Items as OpenApiSchema ?? inline).Enum = [.. constraints.Words.Select(word => (JsonNode)word)];

@@ -60,6 +60,7 @@ internal static class Glossary
         cross_sum: The sum of the products of numerator and denominator.
         cuped: The adjustment by what identities did before; null without a covariate.
         cut_short: How many windows were cut short when they were closed.
+        data: The items.
         day: The day, in UTC.
         days: How many days, or the single days.
         days_left: How many days are left at the rate so far; null if that is not known.
@@ -121,6 +122,9 @@ internal static class Glossary
         identifier: The identity, as the application names it.
         identities: How many identities.
         identities_per_day: How many identities come in a day.
+        identity: The identity.
+        ignored: The members that are not known.
+        increment_by: By how much it grows.
         index: The position in the request.
         inference: How each variant compares with control; null where there is too little data.
         initial_value: The feature's own value.

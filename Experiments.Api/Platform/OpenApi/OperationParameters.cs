@@ -19,7 +19,7 @@ internal sealed class OperationParameters(BodyRules rules, OpenApiDocument docum
     {
         foreach (var name in path.Split('/').Where(part => part.StartsWith('{')).Select(part => part.Trim('{', '}')))
         {
-            yield return InPath(name);
+            yield return InPath(name, isServed);
         }
 
         foreach (var query in metadata.OfType<Documentation.Parameter>())
@@ -29,10 +29,11 @@ internal sealed class OperationParameters(BodyRules rules, OpenApiDocument docum
                 Name = query.Name,
                 In = ParameterLocation.Query,
                 Description = query.Description,
-                Schema = InQuery(query, rules.OfQuery(slice, query.Name)),
+                Required = query.Required,
+                Schema = InQuery(query, rules.OfQuery(slice, query.Name) is { } found ? found.Items ?? found : null),
             };
             parameter.Example = Example(query, parameter.Schema);
-            yield return query.Name is "page" or "page_size" ? Shared(query.Name, parameter) : parameter;
+            yield return query is { Name: "page" or "page_size", Maximum: null } ? Shared(query.Name, parameter) : parameter;
         }
 
         if (HttpMethods.IsGet(method))
@@ -55,18 +56,20 @@ internal sealed class OperationParameters(BodyRules rules, OpenApiDocument docum
         }
     }
 
-    private OpenApiParameterReference InPath(string name)
+    private OpenApiParameterReference InPath(string name, bool isServed)
     {
+        // Applications name a flag; everybody else means the id of an API key.
+        var isFlag = name == "key" && isServed;
         var (description, example) = name switch
         {
             "environment_key" => ("The key of the environment.", (JsonNode)"nYdVidOgY3xmcaFZEvZo5v"),
-            "key" => ("The name of the flag.", "button_colour"),
+            "key" when isFlag => ("The name of the flag.", "button_colour"),
             "link" => ("The id of the metric in the experiment, which is not that of the metric.", 1L),
             "environment" => ("The id of the environment.", 1L),
             _ => ("The id of the object.", 1L),
         };
         return Shared(
-            name,
+            isFlag ? "flag_key" : name,
             new OpenApiParameter
             {
                 Name = name,
@@ -106,20 +109,20 @@ internal sealed class OperationParameters(BodyRules rules, OpenApiDocument docum
         if (query.Name is "page" or "page_size")
         {
             var number = Integer(1);
-            number.Default = query.Name == "page" ? 1 : Page.DefaultSize;
-            number.Maximum = query.Name == "page" ? null : Page.MaxSize.ToString(CultureInfo.InvariantCulture);
+            number.Default = query.Name == "page" ? 1 : query.Default ?? Page.DefaultSize;
+            number.Maximum = query.Name == "page" ? null : (query.Maximum ?? Page.MaxSize).ToString(CultureInfo.InvariantCulture);
             return number;
         }
 
         var schema =
             constraints?.IsId == true || (constraints is null && long.TryParse(query.Example, CultureInfo.InvariantCulture, out _))
                 ? Integer(1)
-            : constraints?.Words is ["true", "false"] ? new OpenApiSchema { Type = JsonSchemaType.Boolean }
+            : (query.Words ?? constraints?.Words) is ["true", "false"] ? new OpenApiSchema { Type = JsonSchemaType.Boolean }
             : new OpenApiSchema
             {
                 Type = JsonSchemaType.String,
                 MaxLength = constraints?.MaxLength,
-                Enum = constraints?.Words is { } words ? [.. words.Select(word => (JsonNode)word)] : null,
+                Enum = (query.Words ?? constraints?.Words) is { } words ? [.. words.Select(word => (JsonNode)word)] : null,
             };
         return query.Repeatable ? new OpenApiSchema { Type = JsonSchemaType.Array, Items = schema } : schema;
     }

@@ -33,7 +33,7 @@ internal sealed class OperationTransformer(Lazy<Contract> contract) : IOpenApiOp
                 metadata,
                 slice,
                 method,
-                isVersioned: problems.Contains(Problem.Stale),
+                isVersioned: metadata.OfType<Documentation.Failures>().Any(refusals => refusals.Problems.Contains(Problem.Stale)),
                 isServed
             ),
         ];

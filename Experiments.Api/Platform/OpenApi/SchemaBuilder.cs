@@ -163,7 +163,9 @@ internal sealed class SchemaBuilder(BodyRules rules, DocComments comments)
             var isOmitted = member.GetCustomAttribute<JsonIgnoreAttribute>() is { Condition: JsonIgnoreCondition.WhenWritingNull };
             var shown = Of(property.PropertyType, document, _nullability.Create(member));
             var constraints = rules.Of(type, property.Name);
-            if (isOmitted || (isWritten && constraints?.IsNotNull != false))
+            // Whoever writes leaves out what is not given. Null has a meaning in a PATCH only, and lenient routes take it.
+            var takesNull = IsLenient(type) || (IsOptional(property.PropertyType) && constraints?.IsNotNull != true);
+            if (isOmitted || (isWritten && !takesNull))
             {
                 shown = WithoutNull(shown);
             }
@@ -185,6 +187,11 @@ internal sealed class SchemaBuilder(BodyRules rules, DocComments comments)
 
         return schema;
     }
+
+    private static bool IsOptional(Type type) => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(Optional<>);
+
+    private static bool IsLenient(Type type) =>
+        type.GetCustomAttribute<JsonUnmappedMemberHandlingAttribute>() is { UnmappedMemberHandling: JsonUnmappedMemberHandling.Skip };
 
     private static string[]? Words(PropertyInfo member) => member.GetCustomAttribute<WordsAttribute>()?.Words;
 

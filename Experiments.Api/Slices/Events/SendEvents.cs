@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Experiments.Api.Aggregation;
 using Experiments.Api.Evaluation;
 using Experiments.Api.Ingestion;
@@ -29,9 +30,11 @@ internal static class SendEvents
             .Returns<EventReceipt>(StatusCodes.Status202Accepted)
             .FailsWith(Problem.TooMuchAtOnce);
 
+    [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
     internal sealed record Body([property: Must(Required = true)] IReadOnlyList<SentEvent> Events);
 
-    /// <summary>Something that happened.</summary>
+    /// <summary>Something that happened. Other members are ignored.</summary>
+    [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
     internal sealed record SentEvent(
         [property: Must(Required = true)] string Event,
         [property: Must(Required = true)] long Timestamp,
@@ -44,11 +47,22 @@ internal static class SendEvents
     );
 
     /// <summary>The numbers of valid, duplicate and rejected events, and the errors of the first hundred rejected ones.</summary>
+    /// <param name="Accepted">How many events were valid.</param>
+    /// <param name="Duplicates">How many of those had been stored before.</param>
+    /// <param name="RejectedCount">How many events were rejected.</param>
+    /// <param name="Rejected">What is wrong with them.</param>
+    /// <param name="Ignored">Members that this service does not know, up to twenty; absent if there are none.</param>
     [Example(
         """{"accepted": 2, "duplicates": 0, "rejected_count": 1, "rejected": [{"index": 1, "error": "events[1].timestamp is more"""
             + """ than 24 hours ahead"}]}"""
     )]
-    internal sealed record EventReceipt(int Accepted, int Duplicates, int RejectedCount, IReadOnlyList<EventBatch.Rejection> Rejected);
+    internal sealed record EventReceipt(
+        int Accepted,
+        int Duplicates,
+        int RejectedCount,
+        IReadOnlyList<EventBatch.Rejection> Rejected,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyCollection<string>? Ignored = null
+    );
 
     private static async Task Handle(HttpContext http, Snapshot snapshot)
     {
@@ -72,7 +86,8 @@ internal static class SendEvents
                         batch.Accepted,
                         batch.Accepted - added,
                         batch.Rejected.Count,
-                        [.. batch.Rejected.Take(ProblemResult.MostErrors)]
+                        [.. batch.Rejected.Take(ProblemResult.MostErrors)],
+                        batch.Ignored.Count > 0 ? batch.Ignored : null
                     );
                 },
                 deadline.Token

@@ -47,7 +47,8 @@ internal static class AttachMetric
             RuleFor(c => c.Body.Metric).NotNull().WithMessage("This is required: the id of a metric.");
             RuleFor(c => c.Body.Role).OneOf(MetricRules.Roles);
             RuleFor(c => c.Body.ExpectedDirection).OneOf(MetricRules.ExpectedDirections);
-            RuleFor(c => c.Body.Margin).Must(MetricRules.IsMargin).WithMessage(MetricRules.NoMargin);
+            RuleFor(c => c.Body.Margin)
+                .Holds(MetricRules.IsMargin, MetricRules.NoMargin, constraints => (constraints.Minimum, constraints.Maximum) = ("0", "1"));
             RuleFor(c => c.Body.Metadata).Must(MetricRules.IsMetadata).WithMessage(MetricRules.NoMetadata);
         }
     }

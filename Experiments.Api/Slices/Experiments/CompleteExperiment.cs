@@ -61,7 +61,9 @@ internal static class CompleteExperiment
                     version = s.version + 1
                 FROM changed c
                 CROSS JOIN shipped
-                LEFT JOIN holdouts h ON h.id = c.holdout_id AND c.shipped_variant <> 'control'
+                CROSS JOIN flag
+                -- Whoever is held out keeps a value only if the feature had another one.
+                LEFT JOIN holdouts h ON h.id = c.holdout_id AND shipped.value <> COALESCE(flag.initial_value, 'null')
                 WHERE s.environment_id = c.environment_id AND s.feature_id = c.feature_id
                 RETURNING s.*
             ), {ExperimentMutation.Served}, {ExperimentMutation.LoggedWithServed}

@@ -50,8 +50,10 @@ internal static class DuplicateExperiment
                 SELECT * FROM experiments WHERE id = @Id AND environment_id = @EnvironmentId AND deleted_at IS NULL
             ), flag AS (
                 SELECT f.*, follow(
-                    -- A variant that was shipped is the feature's value by now, and control what it was before.
-                    CASE WHEN f.id = o.feature_id AND f.environment_id = o.environment_id AND o.shipped_variant IS NOT NULL THEN o.variants
+                    -- If a variant was shipped since, it is the feature's value by now, and control what that was before.
+                    CASE WHEN f.id = o.feature_id AND f.environment_id = o.environment_id AND o.status = 'completed'
+                            AND COALESCE(f.initial_value, 'null') IN (SELECT v->'value' FROM jsonb_array_elements(o.variants - 0) AS v)
+                        THEN o.variants
                         ELSE jsonb_set(o.variants, ARRAY['0', 'value'], COALESCE(f.initial_value, 'null')) END,
                     f.initial_value, f.initial_value, f.options) AS variants
                 FROM source o, (

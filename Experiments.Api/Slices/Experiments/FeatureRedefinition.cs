@@ -47,11 +47,11 @@ internal static class FeatureRedefinition
             RETURNING f.*
         ), switched AS (
             UPDATE feature_states s SET initial_value = o.initial_value, percentages = percentages_of(o.list),
-                held_by = CASE WHEN NOT @SetsControl THEN s.held_by END, held_value = CASE WHEN NOT @SetsControl THEN s.held_value END,
+                held_by = CASE WHEN NOT o.sets_control THEN s.held_by END, held_value = CASE WHEN NOT o.sets_control THEN s.held_value END,
                 version = s.version + 1, updated_at = c.updated_at
             FROM changed c, options o
             WHERE s.environment_id = c.environment_id AND s.feature_id = c.feature_id AND c.status = 'created'
-              AND ((@SetsControl AND s.held_by IS NOT NULL)
+              AND ((o.sets_control AND s.held_by IS NOT NULL)
                   OR (s.initial_value, s.percentages) IS DISTINCT FROM (o.initial_value, percentages_of(o.list)))
             RETURNING s.*
         ), {FeatureView.Served}, followed AS (

@@ -85,14 +85,18 @@ internal static class PatchExperiment
 
             {ExperimentMutation.Found}, holdout AS (
                 SELECT id FROM holdouts WHERE id = @Holdout AND environment_id = @EnvironmentId AND retired_at IS NULL FOR SHARE
+            ), sent AS (
+                -- A client that sends the variants back as it read them sets no value.
+                SELECT @SetsControl AND COALESCE(@ControlValue::jsonb, 'null') <> s.variants->0->'value' AS sets_control FROM subject s
             ), options AS (
                 SELECT CASE WHEN @Options::jsonb IS NULL THEN f.multivariate_options
                             ELSE options_of(options_given(@Options::jsonb, f.multivariate_options), f.multivariate_options) END AS list,
-                       CASE WHEN @SetsControl THEN @ControlValue::jsonb ELSE f.initial_value END AS initial_value
-                FROM flag f
+                       CASE WHEN sent.sets_control THEN @ControlValue::jsonb ELSE f.initial_value END AS initial_value,
+                       sent.sets_control
+                FROM flag f, sent
             ), wanted AS (
                 SELECT CASE WHEN @Weights::jsonb IS NULL THEN s.variants
-                    ELSE variants_of(CASE WHEN @SetsControl THEN o.initial_value ELSE s.variants->0->'value' END, o.list,
+                    ELSE variants_of(CASE WHEN o.sets_control THEN o.initial_value ELSE s.variants->0->'value' END, o.list,
                         @Weights::jsonb) END AS variants,
                        CASE WHEN @Weights::jsonb IS NULL THEN s.transforms ELSE (
                            SELECT COALESCE(jsonb_object_agg(key, value), jsonb_build_object())

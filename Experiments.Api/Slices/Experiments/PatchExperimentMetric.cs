@@ -45,8 +45,11 @@ internal static class PatchExperimentMetric
             RuleFor(c => c.Body.ExpectedDirection).NotNullIfPresent();
             RuleFor(c => c.Body.ExpectedDirection.Value).OneOf(MetricRules.ExpectedDirections).OverridePropertyName("expected_direction");
             RuleFor(c => c.Body.Margin)
-                .Must(margin => !margin.IsPresent || (margin.Value is not null && MetricRules.IsMargin(margin.Value)))
-                .WithMessage(MetricRules.NoMargin);
+                .Holds(
+                    margin => !margin.IsPresent || (margin.Value is not null && MetricRules.IsMargin(margin.Value)),
+                    MetricRules.NoMargin,
+                    constraints => (constraints.IsNotNull, constraints.Minimum, constraints.Maximum) = (true, "0", "1")
+                );
             RuleFor(c => c.Body.Metadata.Value)
                 .Must(MetricRules.IsMetadata)
                 .WithMessage(MetricRules.NoMetadata)

@@ -47,9 +47,11 @@ internal sealed record VariantBody(
             return;
         }
 
-        if (variants.Count > Most || (setsValues && variants.Count < 2))
+        // A feature of its own may have had ten options before.
+        var most = setsValues ? Most : Split.MaxVariants;
+        if (variants.Count > most || (setsValues && variants.Count < 2))
         {
-            wrong(field, $"There must be 2 to {Most} of these, control among them.");
+            wrong(field, $"There must be 2 to {most} of these, control among them.");
             return;
         }
 

@@ -35,8 +35,8 @@ internal static class ImportFeatures
     /// <param name="Updated">Those that changed.</param>
     /// <param name="Unchanged">Those that were as in the document.</param>
     /// <param name="Reassigned">
-    /// Those of the created and updated that serve options by percentage. The shares are those of Flagsmith, but identities are assigned by
-    /// the hash of this service, so who gets which option changes once.
+    /// Those of the created and updated that begin to serve options by percentage. The shares are those of Flagsmith, but identities are
+    /// assigned by the hash of this service, so who gets which option changes once.
     /// </param>
     /// <param name="SkippedOverrides">The overrides of the document, which this service does not have.</param>
     [Example(
@@ -155,7 +155,8 @@ internal static class ImportFeatures
                    ARRAY(SELECT given_name FROM judged WHERE id IS NOT NULL AND NOT same ORDER BY ordinal) AS updated,
                    ARRAY(SELECT given_name FROM judged WHERE same ORDER BY ordinal) AS unchanged,
                    ARRAY(SELECT given_name FROM judged WHERE (id IS NULL OR NOT same)
-                       AND to_percentages <> COALESCE(percentages, jsonb_build_object()) ORDER BY ordinal) AS reassigned
+                       AND to_percentages <> jsonb_build_object()
+                       AND COALESCE(percentages, jsonb_build_object()) = jsonb_build_object() ORDER BY ordinal) AS reassigned
             FROM verdict v
             """;
 

@@ -19,11 +19,13 @@ internal static class EvaluateFlag
             .Returns<Ofrep.EvaluationFailure>(StatusCodes.Status403Forbidden)
             .Returns<Ofrep.EvaluationFailure>(StatusCodes.Status404NotFound);
 
+    /// <summary>What is to be evaluated. Other members are ignored.</summary>
+    [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
     internal sealed record Body([property: Must(Required = true)] EvaluationContext Context);
 
-    /// <summary>Whom the flag is evaluated for. Other members are ignored.</summary>
+    /// <summary>Whom the flag is evaluated for; without a targeting key, for nobody in particular. Other members are ignored.</summary>
     [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
-    internal sealed record EvaluationContext([property: Must(Required = true), JsonPropertyName("targetingKey")] string TargetingKey);
+    internal sealed record EvaluationContext([property: JsonPropertyName("targetingKey")] string? TargetingKey);
 
     /// <summary>The result of the evaluation.</summary>
     [Example(
@@ -43,7 +45,8 @@ internal static class EvaluateFlag
     private static async Task Handle(HttpContext http, Snapshot snapshot)
     {
         var key = (string)http.GetRouteValue("key")!;
-        if (snapshot.Flag(key) is not { } flag)
+        // The server leaves an encoded slash as it is, which would otherwise be the end of the key.
+        if ((snapshot.Flag(key) ?? snapshot.Flag(key.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase))) is not { } flag)
         {
             await Ofrep.Fail(http, StatusCodes.Status404NotFound, key, new("FLAG_NOT_FOUND", "This environment has no flag of this name."));
             return;
@@ -52,7 +55,10 @@ internal static class EvaluateFlag
         var (context, error) = await Ofrep.Read(http.Request);
         await (
             context is { } known
-                ? ServedResponse.Write(http, flag.Ofrep(flag.Evaluate(known.TargetingKey)))
+                ? ServedResponse.Write(
+                    http,
+                    flag.Ofrep(known.TargetingKey is { } identity ? flag.Evaluate(identity) : CompiledFlag.OwnValue)
+                )
                 : Ofrep.Fail(http, StatusCodes.Status400BadRequest, key, error!)
         );
     }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Experiments.Api.Evaluation;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Http;
@@ -15,8 +16,10 @@ internal static class EvaluateIdentity
             .HasBody<Body>("""{"identifier": "user-1", "traits": [{"trait_key": "plan", "trait_value": "pro"}]}""")
             .Returns<FlagsmithIdentity>();
 
+    /// <summary>An identity and what the application knows of it. Other members are ignored, and so is whether it is transient.</summary>
+    [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
     internal sealed record Body(
-        [property: Must(Required = true, MaxLength = 2000)] string? Identifier = null,
+        [property: JsonConverter(typeof(IdentifierConverter)), Must(MaxLength = 2000)] string? Identifier = null,
         IReadOnlyList<Trait?>? Traits = null,
         bool? Transient = null
     );
@@ -40,7 +43,7 @@ internal static class EvaluateIdentity
         IdentityResponse.Write(
             http,
             snapshot,
-            body.Value!.Identifier!,
+            body.Value!.Identifier is { Length: > 0 } identifier ? identifier : null,
             JsonSerializer.SerializeToUtf8Bytes(body.Value.Traits ?? [], ApiJson.Options)
         );
     }

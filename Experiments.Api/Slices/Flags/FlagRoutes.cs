@@ -8,6 +8,8 @@ internal static class FlagRoutes
         GetFlags.Map(flagsmith);
         GetIdentityFlags.Map(flagsmith);
         EvaluateIdentity.Map(flagsmith);
+        AcceptAnalytics.Map(flagsmith);
+        EchoTraits.Map(flagsmith);
 
         ListWebExperiments.Map(app.MapGroup("/api/v1").WithTags("Web experiments"));
 

@@ -56,6 +56,7 @@ internal sealed record FlagsmithFlagExperiment(
 internal sealed record FlagsmithIdentity(string Identifier, IReadOnlyList<Trait> Traits, IReadOnlyList<FlagsmithFlag> Flags);
 
 /// <summary>Something that the application knows of an identity. It is given back as it came, and not kept.</summary>
+[JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
 internal sealed record Trait(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? TraitKey = null,
     JsonElement? TraitValue = null,

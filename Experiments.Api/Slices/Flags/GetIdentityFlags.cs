@@ -1,3 +1,6 @@
+using System.Net;
+using System.Text;
+using System.Text.Unicode;
 using Experiments.Api.Evaluation;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Http;
@@ -18,12 +21,29 @@ internal static class GetIdentityFlags
     private static Task Handle(HttpContext http, Snapshot snapshot)
     {
         var given = http.Request.Query["identifier"];
-        if (IdentityResponse.Failure(given.Count == 1 ? given[0] : null) is { } refusal)
+        var refusal =
+            given is not [{ Length: > 0 } identifier]
+                ? ProblemResult.Field("identifier", "This is required: the identifier of the user, device or whatever is assigned.")
+            : !IsText(http.Request.QueryString.Value!) ? ProblemResult.Field("identifier", "This is not valid UTF-8.")
+            : IdentityResponse.Failure(identifier);
+        if (refusal is not null)
         {
             return BufferedResponse.Of(refusal).ExecuteAsync(http);
         }
 
         IdentityResponse.Write(http, snapshot, given[0]!, "[]"u8);
         return Task.CompletedTask;
+    }
+
+    // What the framework cannot decode it leaves as it came.
+    private static bool IsText(string query)
+    {
+        if (!query.Contains('%', StringComparison.Ordinal))
+        {
+            return true;
+        }
+
+        var bytes = Encoding.ASCII.GetBytes(query);
+        return Utf8.IsValid(WebUtility.UrlDecodeToBytes(bytes, 0, bytes.Length));
     }
 }

@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.Globalization;
+using System.IO.Hashing;
 using System.Text.Json;
 using Experiments.Api.Domain;
 using Experiments.Api.Evaluation;
@@ -11,18 +13,17 @@ internal static class IdentityResponse
 {
     /// <summary>What is wrong with an identifier, or null.</summary>
     public static ProblemResult? Failure(string? identifier) =>
-        string.IsNullOrEmpty(identifier)
-            ? Platform.ProblemResult.Field("identifier", "This is required: the identifier of the user, device or whatever is assigned.")
-        : !Identity.Fits(identifier) ? Platform.ProblemResult.Field("identifier", Identity.TooLong)
-        : null;
+        identifier is not null && Identity.Fault(identifier) is { } fault ? ProblemResult.Field("identifier", fault) : null;
 
-    public static void Write(HttpContext http, Snapshot snapshot, string identifier, ReadOnlySpan<byte> traits)
+    /// <summary>Answers with the flags of an identity, or without one with the features' own values.</summary>
+    public static void Write(HttpContext http, Snapshot snapshot, string? identifier, ReadOnlySpan<byte> traits)
     {
         var before = new ArrayBufferWriter<byte>(256);
         before.Write("{\"identifier\":"u8);
         using (var text = new Utf8JsonWriter(before))
         {
-            text.WriteStringValue(identifier);
+            // As Flagsmith does: whoever has no identifier is called by what is known of them, and assigned nothing.
+            text.WriteStringValue(identifier ?? XxHash128.HashToUInt128(traits).ToString("x32", CultureInfo.InvariantCulture));
         }
 
         before.Write(",\"traits\":"u8);

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
@@ -81,6 +82,8 @@ internal static class CreateFlagsmithExperiment
 
     internal sealed class Handler(IMediator mediator) : IRequestHandler<Command, Result<ExperimentView>>
     {
+        private const string Rollout = "experiment_rollout.";
+
         public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var body = command.Body;
@@ -91,13 +94,16 @@ internal static class CreateFlagsmithExperiment
                 // Whatever is wrong with the feature, creating says.
                 if (found.Value is { } feature)
                 {
-                    var split = FlagsmithSplit.Of(rollout, StoredJson.Read<List<FeatureOption>>(feature.MultivariateOptions.Text), feature);
-                    if (split.Value is not { } shares)
+                    var wrong = new List<(string Path, string Message)>();
+                    var options = StoredJson.Read<List<FeatureOption>>(feature.MultivariateOptions.Text);
+                    FlagsmithSplit.Check(Rollout, rollout.FeatureStateValue, JsonElement.Parse(feature.InitialValue.Text), wrong);
+                    var shares = FlagsmithSplit.Of(Rollout, rollout.MultivariateFeatureStateValues ?? [], options, _ => 0, wrong);
+                    if (wrong.Count > 0)
                     {
-                        return split.Failure!;
+                        return ProblemResult.Fields(wrong);
                     }
 
-                    variants = [.. shares.Select(share => new VariantBody(share.Key, share.Weight))];
+                    variants = [.. shares!.Select(share => new VariantBody(share.Key, share.Weight))];
                 }
             }
 

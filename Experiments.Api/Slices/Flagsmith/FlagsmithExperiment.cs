@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Experiments.Api.Domain;
 using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform.Data;
@@ -64,15 +65,20 @@ internal sealed record FlagsmithExperiment(
 }
 
 /// <summary>Who takes part in an experiment and what they get; control takes what the options leave.</summary>
+[JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
 internal sealed record FlagsmithRollout(
     bool? Enabled = null,
-    decimal? RolloutPercentage = null,
+    [property: Must(Minimum = 0, Maximum = 100)] decimal? RolloutPercentage = null,
     FlagsmithTypedValue? FeatureStateValue = null,
-    IReadOnlyList<FlagsmithAllocation>? MultivariateFeatureStateValues = null
+    IReadOnlyList<FlagsmithAllocation?>? MultivariateFeatureStateValues = null
 );
 
 /// <summary>The share of an option, in percent.</summary>
-internal sealed record FlagsmithAllocation(long? MultivariateFeatureOption = null, decimal? PercentageAllocation = null);
+[JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
+internal sealed record FlagsmithAllocation(
+    [property: Must(Required = true)] long? MultivariateFeatureOption = null,
+    [property: Must(Required = true, Minimum = 0, Maximum = 100)] decimal? PercentageAllocation = null
+);
 
 /// <summary>A metric of an experiment.</summary>
 [Example(

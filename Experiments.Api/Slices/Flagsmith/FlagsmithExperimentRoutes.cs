@@ -1,4 +1,3 @@
-using System.Text.Json.Serialization;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Http;
 using Experiments.Api.Slices.Experiments;
@@ -39,9 +38,15 @@ internal static class FlagsmithExperimentRoutes
                         )
             )
             .WithOperation("flagsmithListExperiments", "List experiments, newest first")
-            .HasQuery("status", "Only those in this status; may be repeated.", "running", repeatable: true)
+            .HasQuery(
+                "status",
+                "Only those in this status; may be repeated.",
+                "running",
+                repeatable: true,
+                words: Domain.Words.All<Domain.ExperimentStatus>()
+            )
             .HasQuery("q", "Only those with this text in their own or their feature's name, in any case.", "checkout")
-            .HasPaging()
+            .HasLenientPaging(FlagsmithRoutes.MostAsked)
             .Returns<FlagsmithExperiments>();
         CreateFlagsmithExperiment.Map(experiments);
         experiments
@@ -49,22 +54,7 @@ internal static class FlagsmithExperimentRoutes
             .WithOperation("flagsmithGetExperiment", "Read an experiment")
             .Returns<FlagsmithExperiment>()
             .FailsWith(Problem.NoExperiment);
-        experiments
-            .MapPatch(
-                "/{id}",
-                context =>
-                    context
-                        .Showing<ExperimentView>(CreateFlagsmithExperiment.FlagsmithCreatedExperiment.Of)
-                        .Patch<FlagsmithPatchExperimentBody, ExperimentView>(body => new PatchExperiment.Command(
-                            context.Scope,
-                            context.Id,
-                            body.ToPatch()
-                        ))
-            )
-            .WithOperation("flagsmithPatchExperiment", "Change the name or the hypothesis of an experiment")
-            .HasBody<FlagsmithPatchExperimentBody>("""{"name": "Greener button"}""")
-            .Returns<CreateFlagsmithExperiment.FlagsmithCreatedExperiment>()
-            .FailsWith(Problem.NoExperiment);
+        PatchFlagsmithExperiment.Map(experiments);
         PatchFlagsmithRollout.Map(experiments);
         experiments
             .MapDelete("/{id}", context => context.Delete(() => new DeleteExperiment.Command(context.Scope, context.Id)))
@@ -139,15 +129,4 @@ internal static class FlagsmithExperimentRoutes
 
     private static Task<IResult> Act(RequestContext context, MediatR.IRequest<Result<ExperimentView>> command) =>
         Shown(context).Act<RequestContext.NoBody, ExperimentView>(_ => command);
-
-    /// <summary>What may change of an experiment there.</summary>
-    [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
-    internal sealed record FlagsmithPatchExperimentBody
-    {
-        public Optional<string> Name { get; init; }
-
-        public Optional<string> Hypothesis { get; init; }
-
-        public PatchExperiment.Body ToPatch() => new() { Name = Name, Hypothesis = Hypothesis };
-    }
 }

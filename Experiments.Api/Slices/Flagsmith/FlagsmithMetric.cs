@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform.Data;
@@ -21,24 +20,24 @@ internal sealed record FlagsmithMetric(
     string Description,
     [property: Words<MetricAggregation>] string Aggregation,
     [property: Words<MetricDirection>] string Direction,
-    JsonNode Definition,
-    JsonNode Experiments,
+    Json<MetricDefinition> Definition,
+    Json<IReadOnlyList<MetricExperiment>> Experiments,
     DateTime CreatedAt,
     DateTime UpdatedAt
 )
 {
     public static FlagsmithMetric Of(MetricView metric)
     {
-        var definition = StoredJson.Parse(metric.Definition.Text)!.AsObject();
-        definition["version"] = 1;
+        // As it is stored, and with its version in any case.
+        var (definition, version) = (metric.Definition.Text, StoredJson.Read<MetricDefinition>(metric.Definition.Text).Version);
         return new(
             metric.Id,
             metric.Name,
             metric.Description,
             metric.Aggregation,
             metric.Direction,
-            definition,
-            StoredJson.Parse(metric.Experiments.Text)!,
+            new(version is null ? definition.Insert(1, "\"version\": 1, ") : definition),
+            metric.Experiments,
             metric.CreatedAt,
             metric.UpdatedAt
         );
@@ -55,28 +54,15 @@ internal sealed record FlagsmithMetricBody(
     MetricDefinition? Definition = null
 )
 {
-    public CreateMetric.Body ToCreate() => new(Name, Description, Aggregation ?? "mean", Direction, Definition: Counted);
+    public CreateMetric.Body ToCreate() =>
+        new(Name, Description, Aggregation ?? "mean", Direction, Definition: Counted(Definition, Aggregation ?? "mean", null));
 
-    public PatchMetric.Body ToPatch() =>
-        new()
-        {
-            Name = Given(Name),
-            Description = Given(Description),
-            Direction = Given(Direction),
-            Definition = Given(Counted),
-        };
-
-    // There, sums and means are those of the value of an event, which is not said.
-    private MetricDefinition? Counted =>
-        Definition is { Property: null } && (Aggregation ?? "mean") is "mean" or "sum"
-            ? Definition with
-            {
-                Property = "value",
-            }
-            : Definition;
-
-    private static Optional<T> Given<T>(T? value)
-        where T : class => value is null ? default : new(value);
+    /// <summary>
+    /// The definition for an aggregation. There, sums and means are those of the value of an event, which is not said; here it is, if the
+    /// metric does not have it otherwise.
+    /// </summary>
+    public static MetricDefinition? Counted(MetricDefinition? definition, string aggregation, string? before) =>
+        definition is { Property: null } && aggregation is "mean" or "sum" ? definition with { Property = before ?? "value" } : definition;
 }
 
 /// <summary>A metric of an experiment as it is written there.</summary>

@@ -31,7 +31,7 @@ internal static class FlagsmithMetricRoutes
             )
             .WithOperation("flagsmithListMetrics", "List metrics, newest first")
             .HasQuery("q", "Only those with this text in their name, in any case.", "revenue")
-            .HasPaging()
+            .HasLenientPaging(FlagsmithRoutes.MostAsked)
             .Returns<Listing<FlagsmithMetric>>();
         metrics
             .MapPost(
@@ -50,27 +50,12 @@ internal static class FlagsmithMetricRoutes
             .WithOperation("flagsmithGetMetric", "Read a metric")
             .Returns<FlagsmithMetric>()
             .FailsWith(Problem.NoMetric);
-        metrics
-            .MapPatch("/{id}", Change)
-            .WithOperation("flagsmithPatchMetric", "Update a metric")
-            .HasBody<FlagsmithMetricBody>("""{"name": "Revenue"}""")
-            .Returns<FlagsmithMetric>()
-            .FailsWith(Problem.NoMetric, Problem.MetricInUse);
-        metrics
-            .MapPut("/{id}", Change)
-            .WithOperation("flagsmithPutMetric", "Replace a metric")
-            .HasBody<FlagsmithMetricBody>("""{"name": "Revenue", "definition": {"version": 1, "event": "purchase"}}""")
-            .Returns<FlagsmithMetric>()
-            .FailsWith(Problem.NoMetric, Problem.MetricInUse);
+        PatchFlagsmithMetric.Map(metrics);
         metrics
             .MapDelete("/{id}", context => context.Delete(() => new DeleteMetric.Command(context.Scope, context.Id)))
             .WithOperation("flagsmithDeleteMetric", "Delete a metric that no active experiment uses")
             .ReturnsNothing()
             .FailsWith(Problem.NoMetric, Problem.MetricInUse);
-
-        static Task<IResult> Change(RequestContext context) =>
-            Metric(context)
-                .Patch<FlagsmithMetricBody, MetricView>(body => new PatchMetric.Command(context.Scope, context.Id, body.ToPatch()));
     }
 
     private static RequestContext Metric(RequestContext context) => context.Showing<MetricView>(FlagsmithMetric.Of);

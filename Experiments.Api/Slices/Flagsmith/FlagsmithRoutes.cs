@@ -16,12 +16,15 @@ internal static class FlagsmithRoutes
         var environment = api.MapGroup("/environments/{environment_key}")
             .RequireAuthorization(Policies.EnvironmentAdmin)
             .RequireFeature(FeatureGate.ExperimentalFlags);
-        environment.MapWarehouse();
+        FlagsmithWarehouse.Map(environment);
         FlagsmithMetricRoutes.Map(environment.MapGroup("/experiment-metrics").WithTags("Flagsmith"));
         var experiments = environment.MapGroup("/experiments").WithTags("Flagsmith");
         FlagsmithExperimentRoutes.Map(experiments);
         FlagsmithExperimentMetricRoutes.Map(experiments);
     }
+
+    /// <summary>The largest page that Flagsmith's front end may ask for.</summary>
+    public const int MostAsked = 999;
 
     // Flagsmith's default is 999, and its front end reads one page.
     internal static Page PageOf(RequestContext context) =>

@@ -17,81 +17,21 @@ internal static class FlagsmithShell
             .MapGet("/auth/users/me", context => context.Showing<GetMe.Response>(FlagsmithUser.Of).Get(new GetMe.Query(context.Actor)))
             .WithOperation("flagsmithGetMe", "Who I am")
             .Returns<FlagsmithUser>();
-        shell
-            .MapGet(
-                "/organisations",
-                context =>
-                    context
-                        .Showing<Listing<ProjectView>>(projects => new Listing<FlagsmithOrganisation>(
-                            OrganisationsOf(projects).Count,
-                            null,
-                            null,
-                            OrganisationsOf(projects)
-                        ))
-                        .Get(Projects(context))
-            )
-            .WithOperation("flagsmithListOrganisations", "List the organisations of the projects that I may see")
-            .Returns<Listing<FlagsmithOrganisation>>();
-        shell
-            .MapGet(
-                "/projects",
-                context =>
-                    context
-                        .Showing<Listing<ProjectView>>(projects =>
-                            OrganisationsOf(projects) is var organisations
-                                ? projects
-                                    .Results.Select(project => FlagsmithProject.Of(project, organisations))
-                                    .Where(project =>
-                                        context.Query["organisation"] is not [{ Length: > 0 } wanted]
-                                        || ObjectIds.In(wanted) == project.Organisation
-                                    )
-                                    .ToList()
-                                : []
-                        )
-                        .Get(Projects(context))
-            )
-            .WithOperation("flagsmithListProjects", "List the projects that I may see")
-            .HasQuery("organisation", "Only those of the organisation with this id.", "1")
-            .Returns<IReadOnlyList<FlagsmithProject>>();
-        shell
-            .MapGet(
-                "/projects/{id}",
-                context =>
-                    context
-                        .Showing<ProjectView>(project => FlagsmithProject.Of(project, []))
-                        .Get(new GetProject.Query(context.Actor, context.Id))
-            )
-            .WithOperation("flagsmithGetProject", "Read a project")
-            .Returns<FlagsmithProject>();
+        FlagsmithProjects.Map(shell);
         shell
             .MapGet("/environments", Environments)
             .WithOperation("flagsmithListEnvironments", "List the environments of a project that I may see")
-            .HasQuery("project", "The id of the project.", "1")
+            .HasQuery("project", "The id of the project.", "1", required: true)
             .Returns<Listing<FlagsmithEnvironment>>();
         shell
             .MapGet("/projects/{id}/features", Features)
             .WithOperation("flagsmithListFeatures", "List the features of a project as one of its environments has them")
-            .HasQuery("environment", "The id of the environment, or its key.", "1")
-            .HasQuery("type", "Only those of this type: STANDARD or MULTIVARIATE.", "MULTIVARIATE")
+            .HasQuery("environment", "The id of the environment, or its key.", "nYdVidOgY3xmcaFZEvZo5v", required: true)
+            .HasQuery("type", "Only those of this type: STANDARD or MULTIVARIATE.", "MULTIVARIATE", words: ["STANDARD", "MULTIVARIATE"])
             .HasQuery("search", "Only those with this text in their name, in any case.", "button")
-            .HasPaging()
+            .HasLenientPaging(FlagsmithRoutes.MostAsked)
             .Returns<Listing<FlagsmithFeature>>();
     }
-
-    private static ListProjects.Query Projects(RequestContext context) => new(context.Actor, new Page(1, Page.MaxSize), context.Address);
-
-    // An organisation is no more than a name here; the id of its first project stands for it.
-    private static List<FlagsmithOrganisation> OrganisationsOf(Listing<ProjectView> projects) =>
-        [
-            .. projects
-                .Results.GroupBy(project => project.Organisation)
-                .Select(group => new FlagsmithOrganisation(
-                    group.Min(project => project.Id),
-                    group.Key,
-                    group.Min(project => project.CreatedAt)
-                ))
-                .OrderBy(organisation => organisation.Id),
-        ];
 
     private static async Task<IResult> Environments(RequestContext context) =>
         context.Query["project"] is [{ } named] && ObjectIds.In(named) is { } project
@@ -119,21 +59,16 @@ internal static class FlagsmithShell
             return BufferedResponse.Of(ProblemResult.Field("environment", "This is required: the id or the key of an environment."));
         }
 
-        var environments = await context.Send(
-            new ListEnvironments.Query(context.Actor, context.Id, new Page(1, Page.MaxSize), context.Address)
-        );
-        if (environments.Value is not { } visible)
-        {
-            return BufferedResponse.Of(environments.Failure!);
-        }
-
-        if (visible.Results.FirstOrDefault(one => one.Key == named || ObjectIds.In(named) == one.Id) is not { } environment)
+        var access = context.Resolve<AccessCache>();
+        var id = ObjectIds.In(named) ?? (await access.Environment(context.Actor, named, context.Aborted))?.Id ?? 0;
+        var found = await context.Send(new GetEnvironment.Query(context.Actor, context.Id, id));
+        if (found.Value is not { } environment)
         {
             return BufferedResponse.Of(ProblemResult.Field("environment", "The project has no environment with this id or key."));
         }
 
         return
-            await context.Resolve<AccessCache>().Environment(context.Actor, environment.Key, context.Aborted) is { } scope
+            await access.Environment(context.Actor, environment.Key, context.Aborted) is { } scope
             && await context.Resolve<FeatureGate>().IsOpen(FeatureGate.ExperimentalFlags, context.Actor, scope)
             ? await context
                 .Showing<Listing<FeatureView>>(list => new Listing<FlagsmithFeature>(
@@ -159,23 +94,6 @@ internal static class FlagsmithShell
     internal sealed record FlagsmithUser(long Id, string Email, string FirstName, string LastName, bool IsSuperuser)
     {
         public static FlagsmithUser Of(GetMe.Response me) => new(0, me.Name, "", "", me.InstanceRole == "admin");
-    }
-
-    /// <summary>An organisation.</summary>
-    [Example("""{"id": 1, "name": "Acme", "created_date": "2026-11-22T12:00:00Z"}""")]
-    internal sealed record FlagsmithOrganisation(long Id, string Name, DateTime CreatedDate);
-
-    /// <summary>A project.</summary>
-    [Example("""{"id": 1, "name": "Shop", "organisation": 1, "created_date": "2026-11-22T12:00:00Z"}""")]
-    internal sealed record FlagsmithProject(long Id, string Name, long Organisation, DateTime CreatedDate)
-    {
-        public static FlagsmithProject Of(ProjectView project, IReadOnlyList<FlagsmithOrganisation> organisations) =>
-            new(
-                project.Id,
-                project.Name,
-                organisations.FirstOrDefault(organisation => organisation.Name == project.Organisation)?.Id ?? project.Id,
-                project.CreatedAt
-            );
     }
 
     /// <summary>An environment.</summary>

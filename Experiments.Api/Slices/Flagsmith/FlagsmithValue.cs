@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Flagsmith;
@@ -25,6 +26,7 @@ internal static class FlagsmithValue
 }
 
 /// <summary>The value that control serves, always as text, with its type: <c>string</c>, <c>integer</c> or <c>boolean</c>.</summary>
+[JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
 internal sealed record FlagsmithTypedValue([property: Words("string", "integer", "boolean")] string? Type = null, string? Value = null)
 {
     public static FlagsmithTypedValue Of(JsonElement? value) =>

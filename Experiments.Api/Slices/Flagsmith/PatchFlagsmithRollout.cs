@@ -40,7 +40,7 @@ internal static class PatchFlagsmithRollout
         bool? Enabled = null,
         [property: Must(Required = true, Minimum = 0, Maximum = 100)] decimal? RolloutPercentage = null,
         FlagsmithTypedValue? FeatureStateValue = null,
-        IReadOnlyList<FlagsmithAllocation>? MultivariateFeatureStateValues = null
+        IReadOnlyList<FlagsmithAllocation?>? MultivariateFeatureStateValues = null
     );
 
     internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<ExperimentView>>;
@@ -57,24 +57,33 @@ internal static class PatchFlagsmithRollout
             }
 
             var feature = StoredJson.Read<ExperimentFeature>(experiment.Feature.Text);
-            IReadOnlyList<PatchRollout.RolloutShare?>? split = null;
-            if (body.MultivariateFeatureStateValues is not null)
-            {
-                var shares = FlagsmithSplit.Of(
-                    new(MultivariateFeatureStateValues: body.MultivariateFeatureStateValues),
+            var variants = StoredJson.Read<List<Variant>>(experiment.Variants.Text);
+            var wrong = new List<(string Path, string Message)>();
+            FlagsmithSplit.Check("", body.FeatureStateValue, variants[0].Value, wrong);
+            // Options that are not given keep what they have.
+            var shares = body.MultivariateFeatureStateValues is { } given
+                ? FlagsmithSplit.Of(
+                    "",
+                    given,
                     feature.MultivariateOptions,
-                    null
-                );
-                if (shares.Value is null)
-                {
-                    return shares.Failure!;
-                }
-
-                split = [.. shares.Value.Select(share => new PatchRollout.RolloutShare(share.Key, share.Weight))];
+                    key => variants.FirstOrDefault(variant => variant.Key == key)?.Weight ?? 0,
+                    wrong
+                )
+                : null;
+            if (wrong.Count > 0)
+            {
+                return ProblemResult.Fields(wrong);
             }
 
             var changed = await mediator.Send(
-                new PatchRollout.Command(scope, command.Id, new PatchRollout.Body(body.RolloutPercentage, split)),
+                new PatchRollout.Command(
+                    scope,
+                    command.Id,
+                    new PatchRollout.Body(
+                        body.RolloutPercentage,
+                        shares?.ConvertAll(share => new PatchRollout.RolloutShare(share.Key, share.Weight))
+                    )
+                ),
                 cancellationToken
             );
             if (

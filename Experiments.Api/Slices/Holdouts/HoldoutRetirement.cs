@@ -28,11 +28,11 @@ internal static class HoldoutRetirement
             WHERE e.status = 'created' AND e.deleted_at IS NULL
         ), released AS (
             UPDATE experiments e SET holdout_id = NULL, version = e.version + 1, updated_at = GREATEST(clock_timestamp(), e.updated_at)
-            FROM draft WHERE e.id = draft.id
+            FROM draft WHERE e.id = draft.id AND e.holdout_id = draft.holdout_id
             RETURNING e.*, draft.state AS before, {ExperimentView.State} AS after
         ), holding AS (
             SELECT f.id, {FeatureView.State} AS state FROM environment_features f JOIN changed c ON f.held_by = c.id
-            WHERE f.environment_id = c.environment_id
+            WHERE f.environment_id = c.environment_id AND f.deleted_at IS NULL
         ), switched AS (
             UPDATE feature_states s SET held_by = NULL, held_value = NULL, version = s.version + 1,
                 updated_at = GREATEST(clock_timestamp(), s.updated_at)

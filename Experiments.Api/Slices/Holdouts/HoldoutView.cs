@@ -45,7 +45,7 @@ internal record HoldoutView : ITagged, IIdentified
     /// <summary>Whether it matters who is in the holdout <c>h</c>: experiments have counted by it, or features keep values by it.</summary>
     public const string Counted = """
         (EXISTS (SELECT FROM experiments e WHERE e.holdout_id = h.id AND e.started_at IS NOT NULL AND e.deleted_at IS NULL)
-            OR EXISTS (SELECT FROM feature_states s WHERE s.held_by = h.id))
+            OR EXISTS (SELECT FROM environment_features f WHERE f.held_by = h.id AND f.deleted_at IS NULL))
         """;
 
     /// <summary>

@@ -45,7 +45,7 @@ internal static class PatchHoldout
 
     internal sealed class Handler(Db db) : IRequestHandler<Command, Result<HoldoutView>>
     {
-        // Experiments include their holdout, so the versions of those that use it change as well.
+        // Experiments include their holdout, and features the one that keeps a value of theirs, so the versions of those change as well.
         private const string Sql = $"""
             {HoldoutView.Lock}
 
@@ -67,6 +67,9 @@ internal static class PatchHoldout
             ), shown AS (
                 UPDATE experiments e SET version = e.version + 1, updated_at = GREATEST(c.updated_at, e.updated_at)
                 FROM changed c WHERE e.holdout_id = c.id AND e.deleted_at IS NULL
+            ), named AS (
+                UPDATE feature_states s SET version = s.version + 1
+                FROM changed c WHERE s.held_by = c.id AND s.environment_id = c.environment_id
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before, after)
                 SELECT h.environment_id, @Actor, @RequestId, @Address,

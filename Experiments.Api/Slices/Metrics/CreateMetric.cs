@@ -26,7 +26,7 @@ internal static class CreateMetric
         string? Aggregation = null,
         string? Direction = null,
         double? Margin = null,
-        MetricDefinition? Definition = null
+        [property: Must(Required = true)] MetricDefinition? Definition = null
     );
 
     internal sealed record Command(CommandScope Scope, Body Body) : IRequest<Result<MetricView>>;
@@ -42,7 +42,8 @@ internal static class CreateMetric
                 .WithMessage($"This is required: {string.Join(", ", MetricRules.Aggregations)}.")
                 .OneOf(MetricRules.Aggregations);
             RuleFor(c => c.Body.Direction).OneOf(MetricRules.Directions);
-            RuleFor(c => c.Body.Margin).Must(MetricRules.IsMargin).WithMessage(MetricRules.NoMargin);
+            RuleFor(c => c.Body.Margin)
+                .Holds(MetricRules.IsMargin, MetricRules.NoMargin, constraints => (constraints.Minimum, constraints.Maximum) = ("0", "1"));
             RuleFor(c => c.Body).Custom((body, context) => MetricRules.Check(body.Aggregation, body.Definition, context.AddFailure));
         }
     }

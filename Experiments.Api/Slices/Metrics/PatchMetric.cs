@@ -45,7 +45,9 @@ internal static class PatchMetric
             RuleFor(c => c.Body.Description.Value).MaxCharacters(10_000).OverridePropertyName("description");
             RuleFor(c => c.Body.Direction).NotNullIfPresent();
             RuleFor(c => c.Body.Direction.Value).OneOf(MetricRules.Directions).OverridePropertyName("direction");
-            RuleFor(c => c.Body.Margin.Value).Must(MetricRules.IsMargin).WithMessage(MetricRules.NoMargin).OverridePropertyName("margin");
+            RuleFor(c => c.Body.Margin.Value)
+                .Holds(MetricRules.IsMargin, MetricRules.NoMargin, constraints => (constraints.Minimum, constraints.Maximum) = ("0", "1"))
+                .OverridePropertyName("margin");
             RuleFor(c => c.Body.Definition).NotNullIfPresent();
         }
     }
