@@ -1,6 +1,5 @@
 using System.Threading.RateLimiting;
 using Experiments.Api.Platform;
-using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Ingestion;
 
@@ -40,14 +39,14 @@ internal sealed class IngestionLimiter(IngestionShares shares) : IDisposable
         var address = request.HttpContext.Connection.RemoteIpAddress;
         try
         {
-            var body = await RequestBody.ReadEvents(request, Room, ct);
+            var body = await EventBody.Read(request, Room, ct);
             if (body.Failure is { } unread)
             {
                 return isOverdrawn ? Problem.TooMuchAtOnce : unread;
             }
 
             // A compressed body may be large when unpacked, so it never counts as small.
-            var isLarge = body.Value!.Length > RequestBody.SmallEvents || RequestBody.IsPacked(request);
+            var isLarge = body.Value!.Length > EventBody.Small || ContentCoding.IsUsed(request);
             if (
                 (isLarge && !(await Turn(_largeOfOne.AcquireAsync(environmentId, 1, ct)) && await Wait(_workingOnLarge, 1)))
                 || !await Wait(_working, 1)
@@ -71,7 +70,7 @@ internal sealed class IngestionLimiter(IngestionShares shares) : IDisposable
         // they could deadlock.
         ValueTask<bool> Room(int bytes)
         {
-            var isSmall = small + large + bytes <= RequestBody.SmallEvents;
+            var isSmall = small + large + bytes <= EventBody.Small;
             if (!shares.TryTake(environmentId, address, !isSmall, bytes))
             {
                 isOverdrawn = true;
@@ -133,20 +132,20 @@ internal sealed class IngestionLimiter(IngestionShares shares) : IDisposable
         };
 
     private static async Task<Result<EventBatch>> Read(
-        RequestBody.Lent body,
+        EventBody.Lent body,
         HttpRequest request,
         long environmentId,
         DateTime now,
         CancellationToken ct
     )
     {
-        var unpacked = RequestBody.IsPacked(request) ? await RequestBody.Unpack(body, ct) : body;
-        if (unpacked.Failure is { } refusal)
+        var decoded = await EventBody.Decode(body, request, ct);
+        if (decoded.Failure is { } refusal)
         {
             return refusal;
         }
 
-        using var lent = unpacked.Value!;
+        using var lent = decoded.Value!;
         var read = EventBatchParser.Read(lent.Span, environmentId, now);
         return read.Value is { Accepted: 0, Rejected: var rejected }
             ? ProblemResult.Fields(rejected.Select(rejection => rejection.AsField))

@@ -126,7 +126,8 @@ internal sealed partial record Problem(int Status, string Code, string Advice)
     public static readonly Problem WrongMediaType = new(
         415,
         "media_type.unsupported",
-        "Send a body of 'Content-Type: application/json' in UTF-8, without Content-Encoding; events may be compressed with gzip."
+        "Send a body of 'Content-Type: application/json' in UTF-8, without Content-Encoding. Events may also be text/plain or a form, and "
+            + "compressed with gzip, br or deflate."
     );
     public static readonly Problem KeyReused = new(
         422,

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -35,6 +36,46 @@ public class LeavingBrowserTests(SharedService service, NodeClients clients) : I
                     + "'purchase' AND value = '12.50'",
                 new { given.Key }
             ) == 1
+        );
+    }
+
+    [Theory(Explicit = true)]
+    [Trait("speed", "slow")]
+    [InlineData("navigate", "JSON.stringify(")]
+    [InlineData("close", "JSON.stringify(")]
+    [InlineData("close", "new URLSearchParams({ data: JSON.stringify(")]
+    public async Task A_beacon_arrives_without_a_preflight(string how, string form)
+    {
+        var given = await Given.AnEnvironment(service);
+        var snippet = Regex
+            .Match(Repository.Read("docs/api.md"), "```js\n(?<code>const events = .*?)```", RegexOptions.Singleline)
+            .Groups["code"]
+            .Value;
+        snippet.ShouldContain("JSON.stringify({ events: events.splice(0) })");
+        snippet = snippet
+            .Replace("http://127.0.0.1:8080", service.Address.GetLeftPart(UriPartial.Authority), StringComparison.Ordinal)
+            .Replace("KEY", given.Key, StringComparison.Ordinal);
+        if (form != "JSON.stringify(")
+        {
+            snippet = snippet.Replace(
+                "JSON.stringify({ events: events.splice(0) })",
+                $"{form}{{ events: events.splice(0) }}) }})",
+                StringComparison.Ordinal
+            );
+        }
+
+        await using var site = await Serve(
+            snippet
+                + "\nevents.push({ event: 'left & gone', identifier: 'caf\u00e9+1', value: '100 %', timestamp: Date.now() });"
+                + "\ndocument.title = 'ready';"
+        );
+
+        await NodeClients.Run("leave.mjs", site.Urls.First(), how);
+
+        await Given.Eventually(async () => (await given.Stored()).Count == 1, TimeSpan.FromSeconds(5));
+        var stored = JsonNode.Parse((await given.Stored()).Single())!;
+        (stored["event"]!.GetValue<string>(), stored["identifier"]!.GetValue<string>(), stored["value"]!.GetValue<string>()).ShouldBe(
+            ("left & gone", "caf\u00e9+1", "100 %")
         );
     }
 

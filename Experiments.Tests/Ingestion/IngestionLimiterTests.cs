@@ -2,7 +2,6 @@ using System.IO.Compression;
 using System.Text;
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform;
-using Experiments.Api.Platform.Http;
 using Microsoft.AspNetCore.Http;
 
 namespace Experiments.Tests.Ingestion;
@@ -118,7 +117,7 @@ public class IngestionLimiterTests
     private static HttpRequest Trickling(StalledBody body)
     {
         var request = Small();
-        request.ContentLength = RequestBody.EventsLimit;
+        request.ContentLength = EventBody.Limit;
         request.Body = body;
         return request;
     }

@@ -249,22 +249,42 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
         byte[] latin = [.. """{"events": [{"event": "caf"""u8, 0xe9, .. "\", \"timestamp\": 1}]}"u8];
 
         (await given.Sdk.Send(HttpMethod.Post, "/v1/events", Client.Bytes(latin))).MustBe(400, "request.malformed");
-        (await given.Sdk.PostText("/v1/events", "{}", "text/plain")).MustBe(415, "media_type.unsupported");
+        (await given.Sdk.PostText("/v1/events", "{}", "text/csv")).MustBe(415, "media_type.unsupported");
         (await given.Sdk.Send(HttpMethod.Post, "/v1/events", Packed("not gzip"u8.ToArray(), pack: false))).MustBe(400, "request.malformed");
     }
 
-    [Fact]
-    public async Task Bodies_may_be_packed()
+    [Theory]
+    [InlineData("gzip")]
+    [InlineData("GZIP")]
+    [InlineData("x-gzip")]
+    [InlineData("br")]
+    [InlineData("deflate")]
+    public async Task Bodies_may_be_packed(string encoding)
     {
         var given = await Given.AnEnvironment(service);
         var body = Encoding.UTF8.GetBytes($$"""{"events": [{"event": "e", "timestamp": {{Now}}}]}""");
 
-        (await given.Sdk.Send(HttpMethod.Post, "/v1/events/", Packed(body))).Must(202);
-        (await given.Sdk.Send(HttpMethod.Post, "/v1/events/", Packed(body, encoding: "GZIP")))
-            .Must(202)["duplicates"]
-            .GetValue<int>()
-            .ShouldBe(1);
+        (await given.Sdk.Send(HttpMethod.Post, "/v1/events/", Packed(body, encoding: encoding))).Must(202);
+        (await given.Sdk.Send(HttpMethod.Post, "/v1/events/", Packed(body, pack: false, encoding: encoding))).MustBe(
+            400,
+            "request.malformed"
+        );
+        (await given.Sdk.PostText("/v1/events/", Encoding.UTF8.GetString(body))).Must(202)["duplicates"].GetValue<int>().ShouldBe(1);
         (await given.Stored()).Count.ShouldBe(1);
+    }
+
+    [Theory]
+    [InlineData("zstd")]
+    [InlineData("compress")]
+    [InlineData("gzip, br")]
+    public async Task A_coding_that_is_not_known_is_refused_by_name_with_those_that_are(string encoding)
+    {
+        var given = await Given.AnEnvironment(service);
+
+        var reply = await given.Sdk.Send(HttpMethod.Post, "/v1/events/", Packed("{}"u8.ToArray(), pack: false, encoding));
+
+        reply.MustBe(415, "media_type.unsupported")["detail"].GetValue<string>().ShouldContain($"'{encoding}'");
+        reply.Headers.NonValidated["Accept-Encoding"].ToString().ShouldBe("gzip, br, deflate");
     }
 
     [Fact]
@@ -527,9 +547,16 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
     private static ByteArrayContent Packed(byte[] body, bool pack = true, string encoding = "gzip")
     {
         using var packed = new MemoryStream();
-        using (var gzip = new GZipStream(packed, CompressionLevel.Fastest))
+        using (
+            Stream coding = encoding switch
+            {
+                "br" => new BrotliStream(packed, CompressionLevel.Fastest),
+                "deflate" => new ZLibStream(packed, CompressionLevel.Fastest),
+                _ => new GZipStream(packed, CompressionLevel.Fastest),
+            }
+        )
         {
-            gzip.Write(body);
+            coding.Write(body);
         }
 
         var content = Client.Bytes(pack ? packed.ToArray() : body);

@@ -5,6 +5,12 @@ internal sealed record EnvironmentKeyRoute
 {
     public const string Header = "X-Environment-Key";
 
+    /// <summary>The query parameter for the key, where a client cannot set a header.</summary>
+    public const string Query = "environment_key";
+
+    /// <summary>Whether the key may be in the query, which a beacon of a browser needs.</summary>
+    public bool TakesQuery { get; init; }
+
     /// <summary>Whether the request has come to such a route.</summary>
     public static bool IsFor(HttpContext http) => http.GetEndpoint()?.Metadata.GetMetadata<EnvironmentKeyRoute>() is not null;
 

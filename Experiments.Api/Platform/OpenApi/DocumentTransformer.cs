@@ -10,6 +10,7 @@ internal sealed class DocumentTransformer : IOpenApiDocumentTransformer
     public const string ApiKey = "ApiKey";
     public const string Bearer = "Bearer";
     public const string EnvironmentKey = "EnvironmentKey";
+    public const string EnvironmentKeyInQuery = "EnvironmentKeyInQuery";
 
     private static readonly (string Name, string Description)[] Tags =
     [
@@ -62,6 +63,15 @@ internal sealed class DocumentTransformer : IOpenApiDocumentTransformer
                 In = ParameterLocation.Header,
                 Name = EnvironmentKeyRoute.Header,
                 Description = "The public key of an environment. OFREP also takes it as `X-API-Key` or `Authorization: Bearer`.",
+            },
+            [EnvironmentKeyInQuery] = new OpenApiSecurityScheme
+            {
+                Type = SecuritySchemeType.ApiKey,
+                In = ParameterLocation.Query,
+                Name = EnvironmentKeyRoute.Query,
+                Description =
+                    "The public key of an environment, for beacons of browsers, which cannot set a header. The body may then be sent as "
+                    + "`text/plain`, or as a form with the JSON in its field `data`, neither of which needs a preflight.",
             },
             [Bearer] = new OpenApiSecurityScheme
             {

@@ -38,7 +38,15 @@ internal sealed class OperationTransformer(Lazy<Contract> contract) : IOpenApiOp
             ),
         ];
         // All others need what the document says of the service as a whole.
-        operation.Security = isServed ? [DocumentTransformer.Requirement(DocumentTransformer.EnvironmentKey, document)] : null;
+        operation.Security = metadata.OfType<EnvironmentKeyRoute>().FirstOrDefault() is { } route
+            ?
+            [
+                DocumentTransformer.Requirement(DocumentTransformer.EnvironmentKey, document),
+                .. route.TakesQuery
+                    ? [DocumentTransformer.Requirement(DocumentTransformer.EnvironmentKeyInQuery, document)]
+                    : Array.Empty<OpenApiSecurityRequirement>(),
+            ]
+            : null;
         if (metadata.OfType<Documentation.Body>().LastOrDefault() is { } body)
         {
             operation.RequestBody = new OpenApiRequestBody

@@ -16,7 +16,7 @@ internal static class SendEvents
 {
     public static void Map(IEndpointRouteBuilder routes) =>
         routes
-            .MapServed(HttpMethods.Post, "/events", Handle)
+            .MapServed(HttpMethods.Post, "/events", Handle, takesQuery: true)
             .WithTags("Events")
             .WithOperation("sendEvents", "Send exposures and other events")
             .HasBody<Body>(

@@ -1,0 +1,43 @@
+using System.IO.Compression;
+using Experiments.Api.Platform;
+using Microsoft.Extensions.Primitives;
+
+namespace Experiments.Api.Ingestion;
+
+/// <summary>The content codings (RFC 9110, 8.4.1) in which events may be sent.</summary>
+internal static class ContentCoding
+{
+    /// <summary>Those that are accepted, as a response to another one says in <c>Accept-Encoding</c> (RFC 9110, 15.5.16).</summary>
+    public const string Accepted = "gzip, br, deflate";
+
+    /// <summary>Whether the body is encoded, in whatever coding.</summary>
+    public static bool IsUsed(HttpRequest request) => NameOf(request.Headers.ContentEncoding) is not null;
+
+    /// <summary>The refusal of a coding that is not accepted; null if the body is readable.</summary>
+    public static ProblemResult? Refusal(HttpRequest request)
+    {
+        if (NameOf(request.Headers.ContentEncoding) is not { } name || Decoder(name) is not null)
+        {
+            return null;
+        }
+
+        request.HttpContext.Response.Headers.AcceptEncoding = Accepted;
+        var shown = name.Length <= 20 ? name : name[..20] + "…";
+        return new(Problem.WrongMediaType, $"Content-Encoding '{shown}' is not supported. Use one of {Accepted}, or none.");
+    }
+
+    /// <summary>What is in an encoded body.</summary>
+    public static Stream Decode(HttpRequest request, Stream encoded) => Decoder(NameOf(request.Headers.ContentEncoding)!)!(encoded);
+
+    private static string? NameOf(StringValues header) =>
+        header.ToString() is { Length: > 0 } name && !name.Equals("identity", StringComparison.OrdinalIgnoreCase) ? name : null;
+
+    private static Func<Stream, Stream>? Decoder(string name) =>
+        name.ToLowerInvariant() switch
+        {
+            "gzip" or "x-gzip" => static encoded => new GZipStream(encoded, CompressionMode.Decompress),
+            "br" => static encoded => new BrotliStream(encoded, CompressionMode.Decompress),
+            "deflate" => static encoded => new ZLibStream(encoded, CompressionMode.Decompress),
+            _ => null,
+        };
+}

@@ -1,0 +1,169 @@
+using System.Buffers;
+using System.Net;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Http;
+
+namespace Experiments.Api.Ingestion;
+
+/// <summary>
+/// The JSON of events, as servers, pages and beacons send it. A page that is being left can only send what needs no preflight (CORS):
+/// <c>text/plain</c>, or a form with the JSON in its field <c>data</c>.
+/// </summary>
+internal static class EventBody
+{
+    /// <summary>How many bytes of events a request may send, encoded or decoded.</summary>
+    public const int Limit = 5 * RequestBody.Limit;
+
+    /// <summary>Up to how many bytes a body of events is a small one.</summary>
+    public const int Small = 64 * 1024;
+
+    /// <summary>The field of a form that has the JSON.</summary>
+    public const string FormField = "data";
+
+    private const string Form = "application/x-www-form-urlencoded";
+
+    // As much as a request of a browser has, which comes in one piece.
+    private const int FirstPiece = 4 * 1024;
+
+    /// <summary>The bytes as they came, in a buffer that is only lent: whoever reads them gives it back.</summary>
+    /// <param name="request">With the body.</param>
+    /// <param name="room">Is asked for so many more bytes before they are taken in, and says whether there is room for them.</param>
+    /// <param name="ct">Ends it.</param>
+    public static async Task<Result<Lent>> Read(HttpRequest request, Func<int, ValueTask<bool>> room, CancellationToken ct)
+    {
+        if (!(RequestBody.HasType(request, "application/json") || RequestBody.HasType(request, "text/plain") || IsForm(request)))
+        {
+            return Problem.WrongMediaType;
+        }
+
+        if (ContentCoding.Refusal(request) is { } refusal)
+        {
+            return refusal;
+        }
+
+        if (request.ContentLength > Limit)
+        {
+            await RequestBody.Discard(request, ct);
+            return Problem.TooLarge;
+        }
+
+        var lent = await ReadAll(request.Body, (int)Math.Min(request.ContentLength ?? FirstPiece, FirstPiece), room, ct);
+        if (lent.Failure?.Problem == Problem.TooLarge)
+        {
+            await RequestBody.Discard(request, ct);
+        }
+
+        return lent;
+    }
+
+    /// <summary>The JSON in what came, whose buffer is given back if it is another one.</summary>
+    public static async Task<Result<Lent>> Decode(Lent body, HttpRequest request, CancellationToken ct)
+    {
+        Result<Lent> decoded = body;
+        if (ContentCoding.IsUsed(request))
+        {
+            using (body)
+            {
+                await using var stream = ContentCoding.Decode(request, body.AsStream());
+                decoded = await ReadAll(stream, 4 * body.Length, _ => new(true), ct);
+            }
+        }
+
+        return decoded.Failure is null && IsForm(request) && !decoded.Value!.TryKeepField()
+            ? ProblemResult.Field(FormField, "This is required: a form of events has their JSON in this field.")
+            : decoded;
+    }
+
+    private static bool IsForm(HttpRequest request) => RequestBody.HasType(request, Form);
+
+    private static async Task<Result<Lent>> ReadAll(Stream body, int expected, Func<int, ValueTask<bool>> room, CancellationToken ct)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(Math.Clamp(expected, FirstPiece, Limit));
+        var length = 0;
+        try
+        {
+            while (await body.ReadAsync(buffer.AsMemory(length), ct) is > 0 and var read)
+            {
+                length += read;
+                if (length > Limit)
+                {
+                    ArrayPool<byte>.Shared.Return(buffer);
+                    return Problem.TooLarge;
+                }
+
+                if (length == buffer.Length)
+                {
+                    var size = length < Small ? Math.Min(4 * length, Small) : Math.Min(4 * length, Limit + 1);
+                    if (!await room(size - length))
+                    {
+                        ArrayPool<byte>.Shared.Return(buffer);
+                        return Problem.Unavailable;
+                    }
+
+                    var larger = ArrayPool<byte>.Shared.Rent(size);
+                    buffer.AsSpan(0, length).CopyTo(larger);
+                    ArrayPool<byte>.Shared.Return(buffer);
+                    buffer = larger;
+                }
+            }
+
+            return new Lent(buffer, length);
+        }
+        catch (Exception exception)
+            when (exception
+                    is BadHttpRequestException
+                        or OperationCanceledException
+                        or IOException
+                        or InvalidDataException
+                        or InvalidOperationException
+            )
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+            return exception switch
+            {
+                BadHttpRequestException refused => RequestBody.Why(refused),
+                OperationCanceledException => Problem.TooSlow,
+                // Brotli's decoder reports what it cannot read as an invalid operation.
+                InvalidDataException or InvalidOperationException => new ProblemResult(
+                    Problem.Malformed,
+                    "The body is not what its Content-Encoding says."
+                ),
+                _ => Problem.Malformed,
+            };
+        }
+    }
+
+    /// <summary>Bytes in a pooled buffer, which is returned on disposal.</summary>
+    internal sealed class Lent(byte[] buffer, int length) : IDisposable
+    {
+        public int Length => length;
+
+        public ReadOnlySpan<byte> Span => buffer.AsSpan(0, length);
+
+        public Stream AsStream() => new MemoryStream(buffer, 0, length, writable: false);
+
+        /// <summary>Keeps of a form only the decoded <see cref="FormField"/>, in the same buffer, which it never outgrows.</summary>
+        public bool TryKeepField()
+        {
+            foreach (var range in Span.Split((byte)'&'))
+            {
+                var pair = Span[range];
+                if (!pair.StartsWith("data="u8))
+                {
+                    continue;
+                }
+
+                var start = range.Start.GetOffset(length) + "data=".Length;
+                var decoded = WebUtility.UrlDecodeToBytes(buffer, start, pair.Length - "data=".Length);
+                decoded.CopyTo(buffer, 0);
+                length = decoded.Length;
+                return true;
+            }
+
+            Dispose();
+            return false;
+        }
+
+        public void Dispose() => ArrayPool<byte>.Shared.Return(buffer);
+    }
+}
