@@ -111,7 +111,7 @@ internal static class RequestBody
         }
     }
 
-    // What is changed by merging is named so by some clients.
+    // A PATCH is a JSON merge patch (RFC 7396), and may say so.
     private static bool IsJson(HttpRequest request) =>
         (HasType(request, "application/json") || (HttpMethods.IsPatch(request.Method) && HasType(request, "application/merge-patch+json")))
         && (request.Headers.ContentEncoding.Count == 0 || request.Headers.ContentEncoding is ["identity"]);
