@@ -195,10 +195,12 @@ public class EveryNumberTests(SharedService service) : IClassFixture<SharedServi
             var run = new Run();
             await run.Send(given, experiment);
             // Until the windows that are over have been taken into account.
-            await Given.Eventually(async () =>
-                (run.Results = await given.Results(experiment, total: run.People.Count))["metrics"]
-                    .AsArray()
-                    .All(metric => metric!["windows"]?["waiting"]!.GetValue<int>() is null or 0)
+            await Given.Eventually(
+                async () =>
+                    (run.Results = await given.Results(experiment, total: run.People.Count))["metrics"]
+                        .AsArray()
+                        .All(metric => metric!["windows"]?["waiting"]!.GetValue<int>() is null or 0),
+                TimeSpan.FromSeconds(40)
             );
             return run;
         }
