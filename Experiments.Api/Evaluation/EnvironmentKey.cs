@@ -20,17 +20,16 @@ internal static class EnvironmentKey
         string pattern,
         Func<HttpContext, Snapshot, Task> answer,
         Func<HttpContext, ProblemResult, Task>? refuse = null,
-        bool takesQuery = false
+        KeySource source = KeySource.Header
     )
     {
-        var marker = new EnvironmentKeyRoute { TakesQuery = takesQuery };
         refuse ??= static (http, refusal) => BufferedResponse.Of(refusal).ExecuteAsync(http);
         // Taken here once, so that a request needs no scope of services.
         var snapshots = routes.ServiceProvider.GetRequiredService<Snapshots>();
         return routes
-            .MapMethods(pattern, [method], (Delegate)((HttpContext http) => Admit(http, marker, snapshots, answer, refuse)))
+            .MapMethods(pattern, [method], (Delegate)((HttpContext http) => Admit(http, source, snapshots, answer, refuse)))
             .RequireCors(Cors)
-            .WithMetadata(marker);
+            .WithMetadata(new EnvironmentKeyRoute { Source = source });
     }
 
     /// <summary>The name of what CORS allows on these routes: everything, since nothing here depends on who the browser is.</summary>
@@ -39,13 +38,13 @@ internal static class EnvironmentKey
     // Written without `async`, so that a request whose snapshot is in memory costs no state machine.
     private static Task Admit(
         HttpContext http,
-        EnvironmentKeyRoute route,
+        KeySource source,
         Snapshots snapshots,
         Func<HttpContext, Snapshot, Task> answer,
         Func<HttpContext, ProblemResult, Task> refuse
     )
     {
-        if (Of(http.Request, route) is not { } key)
+        if (Of(http.Request, source) is not { } key)
         {
             return refuse(http, Problem.NoEnvironmentKey);
         }
@@ -73,17 +72,18 @@ internal static class EnvironmentKey
                 : refuse(http, Problem.UnknownEnvironmentKey)
         );
 
-    // OpenFeature's clients send it in the other two.
-    private static string? Of(HttpRequest request, EnvironmentKeyRoute route)
-    {
-        var headers = request.Headers;
-        return headers[EnvironmentKeyRoute.Header] is [{ Length: > 0 } key] ? key
-            : route.TakesQuery
-                ? request.Query[EnvironmentKeyRoute.Query] is [{ Length: > 0 } queried] ? queried
-                    : null
-            : !request.Path.StartsWithSegments("/ofrep") ? null
-            : headers["X-API-Key"] is [{ Length: > 0 } other] ? other
-            : headers.Authorization is [{ } bearer] && bearer.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? bearer[7..].Trim()
-            : null;
-    }
+    private static string? Of(HttpRequest request, KeySource source) =>
+        request.Headers[EnvironmentKeyRoute.Header] is [{ Length: > 0 } key]
+            ? key
+            : source switch
+            {
+                KeySource.Query => request.Query[EnvironmentKeyRoute.Query] is [{ Length: > 0 } queried] ? queried : null,
+                KeySource.Credentials => Credential(request.Headers),
+                _ => null,
+            };
+
+    private static string? Credential(IHeaderDictionary headers) =>
+        headers["X-API-Key"] is [{ Length: > 0 } key] ? key
+        : headers.Authorization is [{ } bearer] && bearer.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? bearer[7..].Trim()
+        : null;
 }

@@ -5,11 +5,11 @@ internal sealed record EnvironmentKeyRoute
 {
     public const string Header = "X-Environment-Key";
 
-    /// <summary>The query parameter for the key, where a client cannot set a header.</summary>
+    /// <summary>The query parameter for the key, for clients that cannot set a header.</summary>
     public const string Query = "environment_key";
 
-    /// <summary>Whether the key may be in the query, which a beacon of a browser needs.</summary>
-    public bool TakesQuery { get; init; }
+    /// <summary>Where else the key may be.</summary>
+    public KeySource Source { get; init; }
 
     /// <summary>Whether the request has come to such a route.</summary>
     public static bool IsFor(HttpContext http) => http.GetEndpoint()?.Metadata.GetMetadata<EnvironmentKeyRoute>() is not null;
@@ -29,4 +29,17 @@ internal sealed record EnvironmentKeyRoute
         "/ofrep",
         "/v1",
     ];
+}
+
+/// <summary>Where a client may send the key of an environment, besides <see cref="EnvironmentKeyRoute.Header"/>.</summary>
+internal enum KeySource
+{
+    /// <summary>Nowhere else.</summary>
+    Header,
+
+    /// <summary>In the query, because a beacon of a browser cannot set a header.</summary>
+    Query,
+
+    /// <summary>As <c>X-API-Key</c> or as a bearer token, which is what OpenFeature's providers can be given.</summary>
+    Credentials,
 }

@@ -19,7 +19,8 @@ internal sealed class OperationTransformer(Lazy<Contract> contract) : IOpenApiOp
         var metadata = context.Description.ActionDescriptor.EndpointMetadata;
         var method = context.Description.HttpMethod ?? HttpMethods.Get;
         var slice = metadata.OfType<Documentation.SliceOf>().LastOrDefault()?.Type;
-        var isServed = metadata.OfType<EnvironmentKeyRoute>().Any();
+        var served = metadata.OfType<EnvironmentKeyRoute>().FirstOrDefault();
+        var isServed = served is not null;
         var problems = ProblemsOf(metadata, method, isServed);
 
         operation.Description =
@@ -38,15 +39,9 @@ internal sealed class OperationTransformer(Lazy<Contract> contract) : IOpenApiOp
             ),
         ];
         // All others need what the document says of the service as a whole.
-        operation.Security = metadata.OfType<EnvironmentKeyRoute>().FirstOrDefault() is { } route
-            ?
-            [
-                DocumentTransformer.Requirement(DocumentTransformer.EnvironmentKey, document),
-                .. route.TakesQuery
-                    ? [DocumentTransformer.Requirement(DocumentTransformer.EnvironmentKeyInQuery, document)]
-                    : Array.Empty<OpenApiSecurityRequirement>(),
-            ]
-            : null;
+        operation.Security = served is null
+            ? null
+            : [.. SchemesOf(served.Source).Select(scheme => DocumentTransformer.Requirement(scheme, document))];
         if (metadata.OfType<Documentation.Body>().LastOrDefault() is { } body)
         {
             operation.RequestBody = new OpenApiRequestBody
@@ -81,6 +76,11 @@ internal sealed class OperationTransformer(Lazy<Contract> contract) : IOpenApiOp
 
         return Task.CompletedTask;
     }
+
+    private static string[] SchemesOf(KeySource source) =>
+        source == KeySource.Query
+            ? [DocumentTransformer.EnvironmentKey, DocumentTransformer.EnvironmentKeyInQuery]
+            : [DocumentTransformer.EnvironmentKey];
 
     private static List<Problem> ProblemsOf(IList<object> metadata, string method, bool isServed)
     {

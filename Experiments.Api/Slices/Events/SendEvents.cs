@@ -4,6 +4,7 @@ using Experiments.Api.Aggregation;
 using Experiments.Api.Evaluation;
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform;
+using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Http;
 using Experiments.Api.Platform.Settings;
 using Experiments.Api.Platform.Startup;
@@ -16,7 +17,7 @@ internal static class SendEvents
 {
     public static void Map(IEndpointRouteBuilder routes) =>
         routes
-            .MapServed(HttpMethods.Post, "/events", Handle, takesQuery: true)
+            .MapServed(HttpMethods.Post, "/events", Handle, source: KeySource.Query)
             .WithTags("Events")
             .WithOperation("sendEvents", "Send exposures and other events")
             .HasBody<Body>(

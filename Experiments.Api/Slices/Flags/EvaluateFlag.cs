@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Experiments.Api.Evaluation;
+using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Flags;
@@ -10,7 +11,7 @@ internal static class EvaluateFlag
 {
     public static void Map(IEndpointRouteBuilder routes) =>
         routes
-            .MapServed(HttpMethods.Post, "/flags/{key}", Handle, Ofrep.Fail)
+            .MapServed(HttpMethods.Post, "/flags/{key}", Handle, Ofrep.Fail, KeySource.Credentials)
             .WithOperation("evaluateFlag", "Evaluate one flag (OpenFeature)")
             .HasBody<Body>("""{"context": {"targetingKey": "user-1"}}""")
             .Returns<Evaluation>()

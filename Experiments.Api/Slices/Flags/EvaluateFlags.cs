@@ -1,4 +1,5 @@
 using Experiments.Api.Evaluation;
+using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Flags;
@@ -8,7 +9,7 @@ internal static class EvaluateFlags
 {
     public static void Map(IEndpointRouteBuilder routes) =>
         routes
-            .MapServed(HttpMethods.Post, "/flags", Handle, Ofrep.Fail)
+            .MapServed(HttpMethods.Post, "/flags", Handle, Ofrep.Fail, KeySource.Credentials)
             .WithOperation("evaluateFlags", "Evaluate every flag (OpenFeature)")
             .HasBody<EvaluateFlag.Body>("""{"context": {"targetingKey": "user-1"}}""")
             .Returns<Evaluations>()
