@@ -9,13 +9,29 @@ internal static class Split
     /// <summary>Control and ten options.</summary>
     public const int MaxVariants = 11;
 
-    /// <summary>What control takes where its weight is not given: the rest. Null where it is given.</summary>
-    public static decimal? Rest(IEnumerable<(string? Key, decimal? Weight)> split)
+    /// <summary>The split with control, which may be left out, or left without a weight, and then takes the rest.</summary>
+    /// <param name="split">The shares as they were sent; null without a split.</param>
+    /// <param name="share">The key and the weight of a share.</param>
+    /// <param name="weigh">Control with this weight: the share that was sent, or a new one for null.</param>
+    public static IReadOnlyList<T?>? WithControl<T>(
+        IReadOnlyList<T?>? split,
+        Func<T, (string? Key, decimal? Weight)> share,
+        Func<T?, decimal, T> weigh
+    )
+        where T : class
     {
-        var given = split.ToList();
-        return given.Any(share => share is { Key: Slug.Control, Weight: not null })
-            ? null
-            : Math.Max(0, 100 - given.Where(share => share.Key != Slug.Control).Sum(share => Math.Clamp(share.Weight ?? 0, 0, 100)));
+        if (split is null || split.Any(sent => sent is not null && share(sent) is { Key: Slug.Control, Weight: not null }))
+        {
+            return split;
+        }
+
+        var rest = Math.Max(
+            0,
+            100 - split.Sum(sent => IsControl(sent) ? 0 : Math.Clamp(sent is null ? 0 : share(sent).Weight ?? 0, 0, 100))
+        );
+        return split.Any(IsControl) ? [.. split.Select(sent => IsControl(sent) ? weigh(sent, rest) : sent)] : [.. split, weigh(null, rest)];
+
+        bool IsControl(T? sent) => sent is not null && share(sent).Key == Slug.Control;
     }
 
     /// <summary>Reports, by path below <paramref name="field"/>, what is wrong with a split; nothing when there is none to check.</summary>

@@ -7,13 +7,13 @@ namespace Experiments.Api.Ingestion;
 /// <summary>The content codings (RFC 9110, 8.4.1) in which events may be sent.</summary>
 internal static class ContentCoding
 {
-    /// <summary>Those that are accepted, as a response to another one says in <c>Accept-Encoding</c> (RFC 9110, 15.5.16).</summary>
+    /// <summary>The supported codings, which a 415 response names in <c>Accept-Encoding</c> (RFC 9110, 15.5.16).</summary>
     public const string Accepted = "gzip, br, deflate";
 
-    /// <summary>Whether the body is encoded, in whatever coding.</summary>
+    /// <summary>Whether the body is encoded, in a supported coding or not.</summary>
     public static bool IsUsed(HttpRequest request) => NameOf(request.Headers.ContentEncoding) is not null;
 
-    /// <summary>The refusal of a coding that is not accepted; null if the body is readable.</summary>
+    /// <summary>The refusal of a body in an unsupported coding; null for any other body.</summary>
     public static ProblemResult? Refusal(HttpRequest request)
     {
         if (NameOf(request.Headers.ContentEncoding) is not { } name || Decoder(name) is not null)
@@ -26,7 +26,7 @@ internal static class ContentCoding
         return new(Problem.WrongMediaType, $"Content-Encoding '{shown}' is not supported. Use one of {Accepted}, or none.");
     }
 
-    /// <summary>What is in an encoded body.</summary>
+    /// <summary>Decodes a body in a supported coding.</summary>
     public static Stream Decode(HttpRequest request, Stream encoded) => Decoder(NameOf(request.Headers.ContentEncoding)!)!(encoded);
 
     private static string? NameOf(StringValues header) =>

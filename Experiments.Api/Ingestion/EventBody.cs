@@ -11,24 +11,24 @@ namespace Experiments.Api.Ingestion;
 /// </summary>
 internal static class EventBody
 {
-    /// <summary>How many bytes of events a request may send, encoded or decoded.</summary>
+    /// <summary>The maximum size of a body, in bytes, before and after decoding.</summary>
     public const int Limit = 5 * RequestBody.Limit;
 
-    /// <summary>Up to how many bytes a body of events is a small one.</summary>
+    /// <summary>The maximum size of a body that counts as small, in bytes.</summary>
     public const int Small = 64 * 1024;
 
-    /// <summary>The field of a form that has the JSON.</summary>
+    /// <summary>The field of a form that contains the JSON.</summary>
     public const string FormField = "data";
 
     private const string Form = "application/x-www-form-urlencoded";
 
-    // As much as a request of a browser has, which comes in one piece.
+    // The usual size of a browser's request, which arrives in one piece.
     private const int FirstPiece = 4 * 1024;
 
-    /// <summary>The bytes as they came, in a buffer that is only lent: whoever reads them gives it back.</summary>
-    /// <param name="request">With the body.</param>
-    /// <param name="room">Is asked for so many more bytes before they are taken in, and says whether there is room for them.</param>
-    /// <param name="ct">Ends it.</param>
+    /// <summary>Reads the body without decoding it, into a pooled buffer that the caller must dispose of.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="room">Reserves memory for this many more bytes before they are read; false if there is none.</param>
+    /// <param name="ct">Cancels the read.</param>
     public static async Task<Result<Lent>> Read(HttpRequest request, Func<int, ValueTask<bool>> room, CancellationToken ct)
     {
         if (!(RequestBody.HasType(request, "application/json") || RequestBody.HasType(request, "text/plain") || IsForm(request)))
@@ -56,7 +56,7 @@ internal static class EventBody
         return lent;
     }
 
-    /// <summary>The JSON in what came, whose buffer is given back if it is another one.</summary>
+    /// <summary>Decodes a body into its JSON. Takes over the buffer, and returns it to the pool unless the JSON is in it.</summary>
     public static async Task<Result<Lent>> Decode(Lent body, HttpRequest request, CancellationToken ct)
     {
         Result<Lent> decoded = body;
@@ -142,7 +142,9 @@ internal static class EventBody
 
         public Stream AsStream() => new MemoryStream(buffer, 0, length, writable: false);
 
-        /// <summary>Keeps of a form only the decoded <see cref="FormField"/>, in the same buffer, which it never outgrows.</summary>
+        /// <summary>
+        /// Replaces a form by its decoded <see cref="FormField"/>, which is never longer. Disposes of the buffer if there is none.
+        /// </summary>
         public bool TryKeepField()
         {
             foreach (var range in Span.Split((byte)'&'))

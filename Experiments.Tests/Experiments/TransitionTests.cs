@@ -205,17 +205,7 @@ public class TransitionTests(SharedService service) : IClassFixture<SharedServic
         )
             .Must(201)
             .Id;
-        var experiment = (
-            await given.Admin.Post(
-                given.Experiments,
-                new
-                {
-                    name = "n",
-                    hypothesis = "h",
-                    feature,
-                }
-            )
-        ).Must(201);
+        var experiment = await given.AnExperimentOn(feature);
         (await given.Act(experiment.Id, "start")).Must(200);
 
         (await given.Act(experiment.Id, "complete", new { ship = "b" })).MustName("ship");

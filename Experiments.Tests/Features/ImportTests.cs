@@ -547,17 +547,7 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
     private static async Task<Reply> OnColour(Given given)
     {
         var feature = (await given.Admin.Get($"{given.Features}?q=button_colour")).Must(200)["results"][0]!["id"]!.GetValue<long>();
-        return (
-            await given.Admin.Post(
-                given.Experiments,
-                new
-                {
-                    name = "n",
-                    hypothesis = "h",
-                    feature,
-                }
-            )
-        ).Must(201);
+        return await given.AnExperimentOn(feature);
     }
 
     private Task<(int Code, string Output, string Error)> Run(string file, params string[] more) =>

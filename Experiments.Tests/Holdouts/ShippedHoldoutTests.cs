@@ -85,17 +85,7 @@ public class ShippedHoldoutTests(SharedService service) : IClassFixture<SharedSe
         var (given, holdout, experiment) = await Shipped();
         var feature = experiment["feature"]["id"]!.GetValue<long>();
 
-        var next = (
-            await given.Admin.Post(
-                given.Experiments,
-                new
-                {
-                    name = "n",
-                    hypothesis = "h",
-                    feature,
-                }
-            )
-        ).Must(201);
+        var next = await given.AnExperimentOn(feature);
         next["holdout"]["id"]!.GetValue<long>().ShouldBe(holdout.Id);
         (await given.Admin.Patch($"{given.Experiments}{next.Id}/", """{"holdout": null}""")).Must(200);
         (await given.Act(next.Id, "start")).MustBe(409, "experiment.nothing_to_compare");
@@ -139,7 +129,7 @@ public class ShippedHoldoutTests(SharedService service) : IClassFixture<SharedSe
     {
         var given = await Given.AnEnvironment(service);
         var holdout = (await given.Admin.Post($"{given.Root}/holdouts/", new { name = "never", percentage = 50 })).Must(201);
-        var first = await given.Start((await given.Admin.Post(given.Experiments, Free("f"))).Must(201));
+        var first = await given.Start((await given.Admin.Post(given.Experiments, Body(holdout: null, "f", control: 50))).Must(201));
         (await given.Act(first.Id, "complete", new { ship = "green" })).Must(200);
         var again = (await given.Act(first.Id, "duplicate")).Must(201);
         again["variants"][0]!["value"]!.GetValue<string>().ShouldBe("blue");
@@ -175,33 +165,7 @@ public class ShippedHoldoutTests(SharedService service) : IClassFixture<SharedSe
         SELECT (after->'held_value')::text FROM audit_log WHERE object_type = 'feature' AND object_id = @Id ORDER BY id DESC LIMIT 1
         """;
 
-    private static object Free(string name) =>
-        new
-        {
-            name = "Green button",
-            hypothesis = "h",
-            feature = new
-            {
-                name,
-                variants = new[]
-                {
-                    new
-                    {
-                        key = "control",
-                        value = "blue",
-                        weight = 50,
-                    },
-                    new
-                    {
-                        key = "green",
-                        value = "green",
-                        weight = 50,
-                    },
-                },
-            },
-        };
-
-    private static object Body(long holdout, string name) =>
+    private static object Body(long? holdout, string name, int control = 0) =>
         new
         {
             name = "Green button",
@@ -216,13 +180,13 @@ public class ShippedHoldoutTests(SharedService service) : IClassFixture<SharedSe
                     {
                         key = "control",
                         value = "blue",
-                        weight = 0,
+                        weight = control,
                     },
                     new
                     {
                         key = "green",
                         value = "green",
-                        weight = 100,
+                        weight = 100 - control,
                     },
                 },
             },

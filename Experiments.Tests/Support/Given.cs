@@ -74,7 +74,9 @@ public sealed class Given
             )
         ).Must(201);
 
-    public async Task<Reply> AnExperiment(params string[] options) =>
+    public async Task<Reply> AnExperiment(params string[] options) => await AnExperimentOn((await AFeature(options)).Id);
+
+    public async Task<Reply> AnExperimentOn(long feature) =>
         (
             await Admin.Post(
                 Experiments,
@@ -82,7 +84,7 @@ public sealed class Given
                 {
                     name = "Green button",
                     hypothesis = "Green sells.",
-                    feature = (await AFeature(options)).Id,
+                    feature,
                 }
             )
         ).Must(201);

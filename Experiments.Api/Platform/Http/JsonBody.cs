@@ -18,6 +18,14 @@ internal static class JsonBody
 
     private static readonly JsonDocumentOptions Syntax = new() { MaxDepth = 64, CommentHandling = JsonCommentHandling.Disallow };
 
+    /// <summary>Reads the body of a request.</summary>
+    public static async Task<Result<T>> Read<T>(HttpRequest request, bool required)
+        where T : class
+    {
+        var bytes = await RequestBody.Read(request, required, request.HttpContext.RequestAborted);
+        return bytes.Failure is { } unread ? unread : Read<T>(bytes.Value);
+    }
+
     public static Result<T> Read<T>(ReadOnlyMemory<byte> utf8)
         where T : class
     {

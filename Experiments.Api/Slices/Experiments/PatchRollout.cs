@@ -32,10 +32,11 @@ internal static class PatchRollout
     {
         /// <summary>With control, which takes the rest where it has no weight.</summary>
         public static IReadOnlyList<RolloutShare?>? WithControl(IReadOnlyList<RolloutShare?>? split) =>
-            split is null || Domain.Split.Rest(split.Select(share => (share?.Key, share?.Weight))) is not { } rest ? split
-            : split.Any(share => share?.Key == Slug.Control)
-                ? [.. split.Select(share => share?.Key == Slug.Control ? share with { Weight = share.Weight ?? rest } : share)]
-            : [.. split, new(Slug.Control, rest)];
+            Domain.Split.WithControl(
+                split,
+                share => (share.Key, share.Weight),
+                (control, rest) => control is null ? new(Slug.Control, rest) : control with { Weight = rest }
+            );
     }
 
     internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<ExperimentView>>;

@@ -34,10 +34,11 @@ internal sealed record VariantBody(
 
     /// <summary>The variants with control, which may be left out, or left without a weight, and then takes the rest.</summary>
     public static IReadOnlyList<VariantBody?>? WithControl(IReadOnlyList<VariantBody?>? variants) =>
-        variants is null || Split.Rest(variants.Select(variant => (variant?.Key, variant?.Weight))) is not { } rest ? variants
-        : variants.Any(variant => variant?.Key == Slug.Control)
-            ? [.. variants.Select(variant => variant?.Key == Slug.Control ? variant with { Weight = variant.Weight ?? rest } : variant)]
-        : [.. variants, new(Slug.Control, rest)];
+        Split.WithControl(
+            variants,
+            variant => (variant.Key, variant.Weight),
+            (control, rest) => control is null ? new(Slug.Control, rest) : control with { Weight = rest }
+        );
 
     /// <summary>Reports what is wrong with the variants of an experiment.</summary>
     public static void Check(string field, IReadOnlyList<VariantBody?>? variants, bool isWeb, bool setsValues, Action<string, string> wrong)

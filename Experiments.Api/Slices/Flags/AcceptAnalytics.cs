@@ -24,8 +24,7 @@ internal static class AcceptAnalytics
 
     private static async Task Handle(HttpContext http, Snapshot snapshot)
     {
-        var bytes = await RequestBody.Read(http.Request, required: false, http.RequestAborted);
-        var body = bytes.Failure is { } unread ? unread : JsonBody.Read<JsonDocumentBody>(bytes.Value);
+        var body = await JsonBody.Read<JsonDocumentBody>(http.Request, required: false);
         await (
             body.Failure is { } refusal
                 ? BufferedResponse.Of(refusal).ExecuteAsync(http)

@@ -100,8 +100,7 @@ internal static class EchoTraits
     private static async Task Echo<TBody, TAnswer>(HttpContext http, Func<TBody, TAnswer> answer)
         where TBody : class
     {
-        var bytes = await RequestBody.Read(http.Request, required: true, http.RequestAborted);
-        var body = bytes.Failure is { } unread ? unread : JsonBody.Read<TBody>(bytes.Value);
+        var body = await JsonBody.Read<TBody>(http.Request, required: true);
         await (
             body.Failure is { } refusal
                 ? BufferedResponse.Of(refusal).ExecuteAsync(http)

@@ -32,8 +32,7 @@ internal static class EvaluateIdentity
 
     private static async Task Handle(HttpContext http, Snapshot snapshot)
     {
-        var bytes = await RequestBody.Read(http.Request, required: true, http.RequestAborted);
-        var body = bytes.Failure is { } unread ? unread : JsonBody.Read<Body>(bytes.Value);
+        var body = await JsonBody.Read<Body>(http.Request, required: true);
         if ((body.Failure ?? IdentityResponse.Failure(body.Value!.Identifier) ?? TooMany(body.Value.Traits)) is { } refusal)
         {
             await BufferedResponse.Of(refusal).ExecuteAsync(http);

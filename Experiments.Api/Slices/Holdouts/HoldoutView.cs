@@ -33,6 +33,16 @@ internal record HoldoutView : ITagged, IIdentified
         h.created_by, h.created_at, h.updated_at, h.retired_at
         """;
 
+    /// <summary>The holdout as <c>changed</c>, or as <c>subject</c> found it if it was not.</summary>
+    public const string Now = """
+        now AS (
+            SELECT id, name, description, percentage, version, created_by, created_at, updated_at, retired_at FROM changed
+            UNION ALL
+            SELECT id, name, description, percentage, version, created_by, created_at, updated_at, retired_at FROM subject
+            WHERE NOT EXISTS (SELECT FROM changed)
+        )
+        """;
+
     /// <summary>What the audit log shows of a holdout <c>h</c>.</summary>
     public const string State =
         "jsonb_build_object('name', h.name, 'description', h.description, 'percentage', h.percentage, "

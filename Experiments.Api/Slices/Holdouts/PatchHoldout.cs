@@ -74,12 +74,7 @@ internal static class PatchHoldout
                 INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before, after)
                 SELECT h.environment_id, @Actor, @RequestId, @Address,
                        'holdout.updated', 'holdout', h.id, s.state, {HoldoutView.State} FROM changed h, subject s
-            ), now AS (
-                SELECT id, name, description, percentage, version, created_by, created_at, updated_at, retired_at FROM changed
-                UNION ALL
-                SELECT id, name, description, percentage, version, created_by, created_at, updated_at, retired_at FROM subject
-                WHERE NOT EXISTS (SELECT FROM changed)
-            )
+            ), {HoldoutView.Now}
             SELECT s.stale, s.is_fixed, {HoldoutView.Columns} FROM now h, subject s
             """;
 

@@ -36,13 +36,8 @@ internal static class RetireHoldout
                 INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before, after)
                 SELECT h.environment_id, @Actor, @RequestId, @Address, 'holdout.retired', 'holdout', h.id, s.state, {HoldoutView.State}
                 FROM changed h, subject s
-            ), remaining AS (
-                SELECT id, name, description, percentage, version, created_by, created_at, updated_at, retired_at FROM changed
-                UNION ALL
-                SELECT id, name, description, percentage, version, created_by, created_at, updated_at, retired_at FROM subject
-                WHERE NOT EXISTS (SELECT FROM changed)
-            )
-            SELECT s.stale, s.in_use, EXISTS (SELECT FROM changed) AS changed, {HoldoutView.Columns} FROM remaining h, subject s
+            ), {HoldoutView.Now}
+            SELECT s.stale, s.in_use, EXISTS (SELECT FROM changed) AS changed, {HoldoutView.Columns} FROM now h, subject s
             """;
 
         public async Task<Result<HoldoutView>> Handle(Command command, CancellationToken cancellationToken)
