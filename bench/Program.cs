@@ -6,8 +6,8 @@ switch (args)
     case ["twin", var connectionString, var address]:
         await Twin.Run(connectionString, address);
         break;
-    case ["constant", var address]:
-        await Constant.Run(address);
+    case ["constant", var address, var directory]:
+        await Constant.Run(address, directory);
         break;
     default:
         var part = args is [var name, ..] && !char.IsAsciiDigit(name[0]) ? name : "all";

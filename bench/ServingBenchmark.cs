@@ -32,9 +32,10 @@ internal static class ServingBenchmark
                 serviceAddress,
                 ("ConnectionStrings__Experiments", postgres.ConnectionString)
             );
-            constant = Machine.Start("Experiments.Bench.dll", ["constant", constantAddress], constantAddress);
+            constant = Machine.Start("Experiments.Bench.dll", ["constant", constantAddress, files], constantAddress);
             await Machine.FirstAnswer($"{serviceAddress}/health/ready");
-            await Machine.FirstAnswer($"{constantAddress}/10");
+            await File.WriteAllTextAsync(Path.Combine(files, "ready"), "\"ready\"");
+            await Machine.FirstAnswer($"{constantAddress}/ready");
 
             Console.WriteLine(
                 $"\n{await Machine.Describe(source)}; {Flags} flags with an experiment each and a holdout of theirs;"
@@ -64,8 +65,16 @@ internal static class ServingBenchmark
                 n => $$$"""POST /ofrep/v1/evaluate/flags/flag-{{{n % Flags}}} {"context":{"targetingKey":"user-{{{n}}}"}}"""
             ),
             new("identity with 50 flags (Flagsmith)", n => $"GET /api/v1/identities/?identifier=user-{n}"),
-            new("all 50 flags at once (OFREP)", n => $$$"""POST /ofrep/v1/evaluate/flags {"context":{"targetingKey":"user-{{{n}}}"}}"""),
+            AllAtOnce,
+            AllAtOnce with
+            {
+                Name = $"{AllAtOnce.Name}, gzip",
+                Headers = "\nAccept-Encoding: gzip",
+            },
         ];
+
+    private static Operation AllAtOnce =>
+        new("all 50 flags at once (OFREP)", n => $$$"""POST /ofrep/v1/evaluate/flags {"context":{"targetingKey":"user-{{{n}}}"}}""");
 
     private static async Task Measure(
         Operation operation,
@@ -78,22 +87,25 @@ internal static class ServingBenchmark
     )
     {
         var lines = Enumerable.Range(0, 2000).Select(operation.Request).ToArray();
-        var size = await Size(serviceAddress, lines[0]);
+        var answer = await Answer(serviceAddress, lines[0]);
+        var constant = $"{answer.Length}.json";
+        await File.WriteAllBytesAsync(Path.Combine(files, constant), answer);
+        var headers = $"X-Environment-Key: {Key}{operation.Headers}";
         var (requests, yardstick) = (Path.Combine(files, "requests.txt"), Path.Combine(files, "yardstick.txt"));
         await File.WriteAllLinesAsync(requests, lines);
         // The same requests in all but the path.
         await File.WriteAllLinesAsync(
             yardstick,
             lines.Select(line =>
-                string.Join(' ', [.. line.Split(' ', 3) is [var method, _, .. var body] ? (string[])[method, $"/{size}", .. body] : []])
+                string.Join(' ', [.. line.Split(' ', 3) is [var method, _, .. var body] ? (string[])[method, $"/{constant}", .. body] : []])
             )
         );
         var (ours, theirs) = (new List<Measured>(), new List<Measured>());
         var before = await Queries(source);
         for (var round = 0; round <= Rounds; round++)
         {
-            var one = await Load.Wrk(serviceAddress, requests, $"X-Environment-Key: {Key}", false, duration);
-            var other = await Load.Wrk(constantAddress, yardstick, $"X-Environment-Key: {Key}", false, duration);
+            var one = await Load.Wrk(serviceAddress, requests, headers, false, duration);
+            var other = await Load.Wrk(constantAddress, yardstick, headers, false, duration);
             if (round > 0)
             {
                 ours.Add(one);
@@ -103,11 +115,11 @@ internal static class ServingBenchmark
 
         var queries = await Queries(source) - before - 1;
         var (o, t) = (Measured.Median(ours), Measured.Median(theirs));
-        var allocated = await Allocated(connectionString, requests, duration);
+        var allocated = await Allocated(connectionString, requests, headers, duration);
         Console.WriteLine(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"| {operation.Name} | {size:#,0} | {o.PerSecond:#,0} | {o.P50:0.0} / {o.P99:0.0} | {t.PerSecond:#,0} | "
+                $"| {operation.Name} | {answer.Length:#,0} | {o.PerSecond:#,0} | {o.P50:0.0} / {o.P99:0.0} | {t.PerSecond:#,0} | "
                     + $"**{o.PerSecond / t.PerSecond:0.00}** | {allocated:#,0} B |"
                     + $" {queries / (ours.Sum(run => run.PerSecond) * duration.TotalSeconds):0.00000} |"
             )
@@ -115,7 +127,7 @@ internal static class ServingBenchmark
     }
 
     // What a request allocates, of everything that the process allocates under the same load.
-    private static async Task<double> Allocated(string connectionString, string requests, TimeSpan duration)
+    private static async Task<double> Allocated(string connectionString, string requests, string headers, TimeSpan duration)
     {
         var address = Machine.FreeAddress();
         await using var app = Service.Build([
@@ -127,15 +139,15 @@ internal static class ServingBenchmark
             $"--EXPERIMENTS_ADMIN_KEY={Machine.AdminKey}",
         ]);
         await app.StartAsync();
-        await Load.Wrk(address, requests, $"X-Environment-Key: {Key}", false, duration);
+        await Load.Wrk(address, requests, headers, false, duration);
         var before = GC.GetTotalAllocatedBytes(precise: true);
-        var run = await Load.Wrk(address, requests, $"X-Environment-Key: {Key}", false, duration);
+        var run = await Load.Wrk(address, requests, headers, false, duration);
         var allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
         await app.StopAsync();
         return allocated / (run.PerSecond * duration.TotalSeconds);
     }
 
-    private static async Task<int> Size(string address, string line)
+    private static async Task<byte[]> Answer(string address, string line)
     {
         using var client = new HttpClient();
         var parts = line.Split(' ', 3);
@@ -147,7 +159,7 @@ internal static class ServingBenchmark
         }
 
         using var answer = await client.SendAsync(request);
-        return (await answer.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync()).Length;
+        return await answer.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync();
     }
 
     private static async Task<long> Queries(NpgsqlDataSource source)
@@ -182,5 +194,9 @@ internal static class ServingBenchmark
         await command.ExecuteNonQueryAsync();
     }
 
-    private sealed record Operation(string Name, Func<int, string> Request);
+    private sealed record Operation(string Name, Func<int, string> Request)
+    {
+        /// <summary>Headers beside the key of the environment, each after a line break.</summary>
+        public string Headers { get; init; } = "";
+    }
 }

@@ -7,11 +7,14 @@ function setup(thread)
 end
 
 function init(args)
-  local name, value = args[2]:match("^([^:]+): (.*)$")
   mode, lines = args[3], {}
   for line in io.lines(args[1]) do lines[#lines + 1] = line end
   nextline = number + 1
-  headers = { [name] = value, ["Content-Type"] = "application/json" }
+  headers = { ["Content-Type"] = "application/json" }
+  for line in args[2]:gmatch("[^\n]+") do
+    local name, value = line:match("^([^:]+): (.*)$")
+    headers[name] = value
+  end
   math.randomseed(number + 1)
 end
 

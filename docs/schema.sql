@@ -381,10 +381,11 @@ CREATE INDEX experiment_metrics_new ON experiment_metrics USING btree (id) WHERE
 
 -- Events and exposures as applications sent them, each once; a partition per month.
 CREATE TABLE events (
-    at timestamp with time zone NOT NULL, -- When it happened, by the clock of the client; to the millisecond.
+    at timestamp with time zone NOT NULL, -- When it happened by the clock of the client, to the millisecond.
     key bigint NOT NULL, -- XxHash3 of environment and id, or of environment and content.
     batch bigint NOT NULL, -- The id of the batch in which it arrived.
     environment_id bigint NOT NULL,
+    happened_at timestamp with time zone NOT NULL, -- When it happened by our clock: corrected by the skew of the client's, if that is known, and never after it arrived.
     event text NOT NULL,
     feature_name text,
     identifier text,
@@ -408,14 +409,13 @@ CREATE TABLE event_batches (
     id bigint NOT NULL DEFAULT next_event_batch(), -- When it arrived, in milliseconds since 1970, times 2^20, plus a number to tell those of the same millisecond apart.
     environment_id bigint NOT NULL,
     events integer NOT NULL,
-    from_at timestamp with time zone NOT NULL, -- Events from this instant on are still to be aggregated; events in the future wait until then.
-    until_at timestamp with time zone NOT NULL,
+    from_at timestamp with time zone NOT NULL, -- No event of it is earlier, by either clock.
+    until_at timestamp with time zone NOT NULL, -- No event of it is later, by either clock.
     received_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (id),
     FOREIGN KEY (environment_id) REFERENCES environments(id)
 );
-CREATE INDEX event_batches_due ON event_batches USING btree (from_at);
-CREATE INDEX event_batches_waiting ON event_batches USING btree (environment_id, id) INCLUDE (from_at, received_at, events);
+CREATE INDEX event_batches_waiting ON event_batches USING btree (environment_id, id) INCLUDE (received_at, events);
 
 -- Which events an environment has received, and how many of each.
 CREATE TABLE event_names (
@@ -640,7 +640,7 @@ BEGIN
             FROM waiting w
             CROSS JOIN LATERAL (
                 SELECT b.received_at FROM event_batches b
-                WHERE b.environment_id = w.id AND b.from_at <= clock_timestamp() ORDER BY b.id LIMIT 1) o
+                WHERE b.environment_id = w.id ORDER BY b.id LIMIT 1) o
             WHERE w.id <> ALL (held) AND (among IS NULL OR w.id = ANY (among))
         )
         SELECT d.id, d.received_at, GREATEST(most / count(*) OVER (), most / 4) AS share
@@ -656,7 +656,7 @@ BEGIN
         total := total + LEAST(one.share, (
             SELECT sum(b.events) FROM (
                 SELECT q.events FROM event_batches q
-                WHERE q.environment_id = one.id AND q.from_at <= clock_timestamp() ORDER BY q.id LIMIT 1000) b));
+                WHERE q.environment_id = one.id ORDER BY q.id LIMIT 1000) b));
         taken := taken + 1;
         -- The server has room for some thousands of locks.
         EXIT WHEN total >= most OR taken >= 500;
@@ -703,7 +703,8 @@ BEGIN
            AND NOT EXISTS (SELECT FROM event_batches WHERE from_at < month)
            AND NOT EXISTS (
                SELECT FROM experiments e JOIN environments n ON n.id = e.environment_id
-               WHERE e.started_at < month AND e.deleted_at IS NULL AND n.deleted_at IS NULL
+               -- A partition holds timestamps, and those of wrong clocks may belong to a later month.
+               WHERE e.started_at - interval '8 days' < month AND e.deleted_at IS NULL AND n.deleted_at IS NULL
                    AND (e.ended_at IS NULL OR e.ended_at + e.windows_run_on + final_after > clock_timestamp()))
         THEN
             EXECUTE format('DROP TABLE %I', name);

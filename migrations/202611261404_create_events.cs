@@ -20,6 +20,7 @@ public sealed class CreateEvents : TableMigration
                 key            bigint NOT NULL,
                 batch          bigint NOT NULL,
                 environment_id bigint NOT NULL,
+                happened_at    timestamptz NOT NULL,
                 event          text NOT NULL,
                 feature_name   text,
                 identifier     text,
@@ -29,7 +30,9 @@ public sealed class CreateEvents : TableMigration
                 PRIMARY KEY (at, key)
             ) PARTITION BY RANGE (at);
             COMMENT ON TABLE events IS 'Events and exposures as applications sent them, each once; a partition per month.';
-            COMMENT ON COLUMN events.at IS 'When it happened, by the clock of the client; to the millisecond.';
+            COMMENT ON COLUMN events.at IS 'When it happened by the clock of the client, to the millisecond.';
+            COMMENT ON COLUMN events.happened_at IS
+                'When it happened by our clock: corrected by the skew of the client''s, if that is known, and never after it arrived.';
             COMMENT ON COLUMN events.key IS 'XxHash3 of environment and id, or of environment and content.';
             COMMENT ON COLUMN events.batch IS 'The id of the batch in which it arrived.';
             -- Rows lie in the order of their batches, so that a list of which blocks hold which is enough.
@@ -59,10 +62,9 @@ public sealed class CreateEvents : TableMigration
             COMMENT ON TABLE event_batches IS 'The queue of aggregation: batches of events that have not been aggregated yet.';
             COMMENT ON COLUMN event_batches.id IS
                 'When it arrived, in milliseconds since 1970, times 2^20, plus a number to tell those of the same millisecond apart.';
-            COMMENT ON COLUMN event_batches.from_at IS
-                'Events from this instant on are still to be aggregated; events in the future wait until then.';
-            CREATE INDEX event_batches_due ON event_batches (from_at);
-            CREATE INDEX event_batches_waiting ON event_batches (environment_id, id) INCLUDE (from_at, received_at, events);
+            COMMENT ON COLUMN event_batches.from_at IS 'No event of it is earlier, by either clock.';
+            COMMENT ON COLUMN event_batches.until_at IS 'No event of it is later, by either clock.';
+            CREATE INDEX event_batches_waiting ON event_batches (environment_id, id) INCLUDE (received_at, events);
 
             -- Locks environments that wait, in an order of its own, until they have enough events for a batch. One that has much waiting
             -- gets a share of it, so that it holds up nobody. Batches are aggregated together if they arrived at about the same time, since
@@ -87,7 +89,7 @@ public sealed class CreateEvents : TableMigration
                         FROM waiting w
                         CROSS JOIN LATERAL (
                             SELECT b.received_at FROM event_batches b
-                            WHERE b.environment_id = w.id AND b.from_at <= clock_timestamp() ORDER BY b.id LIMIT 1) o
+                            WHERE b.environment_id = w.id ORDER BY b.id LIMIT 1) o
                         WHERE w.id <> ALL (held) AND (among IS NULL OR w.id = ANY (among))
                     )
                     SELECT d.id, d.received_at, GREATEST(most / count(*) OVER (), most / 4) AS share
@@ -103,7 +105,7 @@ public sealed class CreateEvents : TableMigration
                     total := total + LEAST(one.share, (
                         SELECT sum(b.events) FROM (
                             SELECT q.events FROM event_batches q
-                            WHERE q.environment_id = one.id AND q.from_at <= clock_timestamp() ORDER BY q.id LIMIT 1000) b));
+                            WHERE q.environment_id = one.id ORDER BY q.id LIMIT 1000) b));
                     taken := taken + 1;
                     -- The server has room for some thousands of locks.
                     EXIT WHEN total >= most OR taken >= 500;
@@ -162,7 +164,8 @@ public sealed class CreateEvents : TableMigration
                        AND NOT EXISTS (SELECT FROM event_batches WHERE from_at < month)
                        AND NOT EXISTS (
                            SELECT FROM experiments e JOIN environments n ON n.id = e.environment_id
-                           WHERE e.started_at < month AND e.deleted_at IS NULL AND n.deleted_at IS NULL
+                           -- A partition holds timestamps, and those of wrong clocks may belong to a later month.
+                           WHERE e.started_at - interval '8 days' < month AND e.deleted_at IS NULL AND n.deleted_at IS NULL
                                AND (e.ended_at IS NULL OR e.ended_at + e.windows_run_on + final_after > clock_timestamp()))
                     THEN
                         EXECUTE format('DROP TABLE %I', name);

@@ -29,7 +29,7 @@ internal sealed class AggregationBatch(
             SELECT *, sum(events) OVER (ORDER BY id) - events AS before
             FROM (
                 SELECT * FROM event_batches w
-                WHERE w.environment_id = c.environment_id AND w.from_at <= clock_timestamp() AND w.received_at < @until
+                WHERE w.environment_id = c.environment_id AND w.received_at < @until
                 ORDER BY w.id LIMIT 1000
             ) oldest
         ) b
@@ -44,15 +44,13 @@ internal sealed class AggregationBatch(
         """;
 
     private const string CountNames = """
-        -- Found first and joined then, or each batch would be searched for on its own.
         WITH found AS MATERIALIZED (
-            SELECT batch, environment_id, event, at FROM events
+            SELECT environment_id, event, happened_at FROM events
             WHERE batch BETWEEN @first AND @newest AND batch + 0 = ANY (@batches) AND at BETWEEN @from AND @until
         )
         INSERT INTO event_names AS n (environment_id, event, count, first_seen, last_seen)
-        SELECT e.environment_id, e.event, count(*), min(e.at), max(e.at)
-        FROM found e
-        JOIN unnest(@batches, @begins) AS b(id, from_at) ON b.id = e.batch AND e.at >= b.from_at
+        SELECT environment_id, event, count(*), min(happened_at), max(happened_at)
+        FROM found
         GROUP BY 1, 2
         ON CONFLICT (environment_id, event) DO UPDATE SET
             count = n.count + excluded.count, first_seen = LEAST(n.first_seen, excluded.first_seen),
@@ -62,26 +60,14 @@ internal sealed class AggregationBatch(
     // The environments with waiting events, except the held ones.
     private const string Waiting = """
         SELECT DISTINCT environment_id FROM event_batches
-        WHERE from_at <= clock_timestamp() AND environment_id <> ALL (@held) AND (@among::bigint[] IS NULL OR environment_id = ANY (@among))
+        WHERE environment_id <> ALL (@held) AND (@among::bigint[] IS NULL OR environment_id = ANY (@among))
         """;
-
-    // Events with a future timestamp stay in the queue until that time.
-    private const string Complete = """
-        WITH later AS (
-            SELECT batch, min(at) AS at, count(*) AS events
-            FROM events
-            WHERE batch BETWEEN @first AND @newest AND batch + 0 = ANY (@batches) AND at > @highWaterMark AND at <= @last
-            GROUP BY batch
-        ), kept AS (
-            UPDATE event_batches b SET from_at = later.at, events = later.events FROM later WHERE b.id = later.batch
-        )
-        DELETE FROM event_batches WHERE id = ANY (@batches) AND id NOT IN (SELECT batch FROM later)
-        """;
-
-    private const string CompleteAll = "DELETE FROM event_batches WHERE id = ANY (@batches)";
 
     // This aggregates everything that was on hold, on any replica.
-    private const string Release = "DELETE FROM counting_holds WHERE environment_id = ANY (@environments);";
+    private const string Complete = """
+        DELETE FROM counting_holds WHERE environment_id = ANY (@environments);
+        DELETE FROM event_batches WHERE id = ANY (@batches);
+        """;
 
     /// <summary>The environments that have events to aggregate.</summary>
     public async Task<IReadOnlyList<long>> Environments(long[] held, long[]? among = null) =>
@@ -135,10 +121,9 @@ internal sealed class AggregationBatch(
         var definitions = new DefinitionReader(source, connection, unreadable);
         var batches = due.Keys.ToArray();
         var (first, newest) = (batches.Min(), batches.Max());
-        var (from, last) = (due.Values.Min(batch => batch.FromAt), due.Values.Max(batch => batch.UntilAt));
+        var (from, until) = (due.Values.Min(batch => batch.FromAt), due.Values.Max(batch => batch.UntilAt));
         var environments = due.Values.Select(batch => batch.EnvironmentId).Distinct().ToArray();
-        var (experiments, highWaterMark) = await definitions.Experiments(environments, from, last, ct);
-        var until = last < highWaterMark ? last : highWaterMark;
+        var (experiments, _) = await definitions.Experiments(environments, from, until, ct);
         var links = await definitions.Links(experiments);
         var names = links
             .SelectMany(link => link.Events)
@@ -156,7 +141,6 @@ internal sealed class AggregationBatch(
             Value(names),
             Value(ExperimentDefinition.EventsWithTraits(experiments))
         );
-        events.RemoveAll(stored => stored.At < due[stored.Batch].FromAt);
 
         bool InTime(ExperimentDefinition experiment, long batch) => !experiment.WasFinal(BatchId.ReceivedAt(batch), late);
         var changed = await new ExposureAggregator(connection, experiments).Aggregate(events, InTime);
@@ -184,7 +168,6 @@ internal sealed class AggregationBatch(
             new
             {
                 batches,
-                begins = new Column<DateTime>(batches.Select(batch => due[batch].FromAt)),
                 first,
                 newest,
                 from,
@@ -192,18 +175,7 @@ internal sealed class AggregationBatch(
             }
         );
         await definitions.SaveUnreadable();
-        await connection.ExecuteAsync(
-            Release + (last <= highWaterMark ? CompleteAll : Complete),
-            new
-            {
-                batches,
-                first,
-                newest,
-                highWaterMark,
-                last,
-                environments,
-            }
-        );
+        await connection.ExecuteAsync(Complete, new { batches, environments });
         await transaction.CommitAsync(ct);
         return due.Values.Sum(batch => batch.Events);
     }

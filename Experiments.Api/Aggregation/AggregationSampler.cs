@@ -11,10 +11,10 @@ namespace Experiments.Api.Aggregation;
 /// </summary>
 internal sealed class AggregationSampler : PeriodicJob
 {
-    private const string Sql = $"""
-        SELECT COALESCE(extract(epoch FROM clock_timestamp() - {AggregationLag.Oldest}), 0)::float8 AS lag,
+    private const string Sql = """
+        SELECT COALESCE(extract(epoch FROM clock_timestamp() - min(received_at)), 0)::float8 AS lag,
             COALESCE(sum(events), 0)::bigint AS waiting, (SELECT count(*) FROM event_partitions) AS partitions
-        FROM event_batches WHERE from_at <= clock_timestamp()
+        FROM event_batches
         """;
 
     private readonly NpgsqlDataSource _source;

@@ -32,7 +32,7 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
     private const int Size = 50_000;
 
     private const string Edge = """
-        SELECT at, key FROM events WHERE at BETWEEN @from AND @highWaterMark AND (at, key) > (@from, @key)
+        SELECT at, key FROM events WHERE at BETWEEN @from AND @until AND (at, key) > (@from, @key)
         ORDER BY at, key OFFSET @Size - 1 LIMIT 1
         """;
 
@@ -104,7 +104,9 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
         var links = await definitions.Links(experiments);
         var cursor = await connection.QuerySingleAsync<CursorRow>(Cursor, new { experimentId });
         var fresh = links.Where(link => cursor.Links?.Contains(link.Id) == true).ToList();
-        var (edge, isDone) = ((At: highWaterMark, Key: long.MaxValue), true);
+        // By timestamp, which may be before or after an event happened.
+        var until = highWaterMark + ClockSkew.SlackTime;
+        var (edge, isDone) = ((At: until, Key: long.MaxValue), true);
         await definitions.SaveUnreadable();
         if (fresh.Count == 0)
         {
@@ -113,7 +115,7 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
             return false;
         }
 
-        var from = cursor.IsNew ? fresh.Min(link => link.From) : cursor.At!.Value;
+        var from = cursor.IsNew ? fresh.Min(link => link.From) - ClockSkew.SlackTime : cursor.At!.Value;
         var key = cursor.IsNew ? long.MinValue : cursor.Key!.Value;
         if (
             (
@@ -122,7 +124,7 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
                     new
                     {
                         from,
-                        highWaterMark,
+                        until,
                         key,
                         Size,
                     }

@@ -23,12 +23,13 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         FROM event_partitions WHERE begins + interval '1 month' > @from
         """;
 
-    private const string Pending = "SELECT id, from_at FROM event_batches WHERE environment_id = @environment";
+    private const string Pending = "SELECT id FROM event_batches WHERE environment_id = @environment";
 
     private const string Events = $"""
         SELECT {StoredEvent.ColumnsWithTraits}
         FROM events
-        WHERE environment_id = $1 AND event = ANY ($2) AND at BETWEEN $3 AND $4
+        WHERE environment_id = $1 AND event = ANY ($2) AND happened_at BETWEEN $3 AND $4
+          AND at BETWEEN $3 - {ClockSkew.Slack} AND $4 + {ClockSkew.Slack}
           AND ($5 = 1 OR CASE WHEN identifier <> '' THEN get_byte(sha256(convert_to(identifier, 'UTF8')), 0) * $5 / 256 ELSE 0 END = $6)
         """;
 
@@ -87,9 +88,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         await using var snapshot = await reading.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, ct);
         // This transaction holds only a snapshot, and no lock, while the other one writes.
         await reading.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '10min'");
-        var pending = (
-            await reading.QueryAsync<(long Id, DateTime From)>(Pending, new { environment = experiment.EnvironmentId })
-        ).ToDictionary(batch => batch.Id, batch => batch.From);
+        var pending = (await reading.QueryAsync<long>(Pending, new { environment = experiment.EnvironmentId })).ToHashSet();
         var bytes = await reading.QuerySingleAsync<long>(Size, new { from });
         var slices =
             (int)Math.Clamp(bytes / BytesInTable * BytesInMemory / (GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4), 0, 255) + 1;
@@ -107,10 +106,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
                     raw =>
                     {
                         // Queued events are skipped: they will be aggregated later.
-                        if (
-                            (!pending.TryGetValue(raw.Batch, out var waits) || raw.At < waits)
-                            && !experiment.WasFinal(BatchId.ReceivedAt(raw.Batch), late)
-                        )
+                        if (!pending.Contains(raw.Batch) && !experiment.WasFinal(BatchId.ReceivedAt(raw.Batch), late))
                         {
                             collector.Add(raw, counts);
                         }

@@ -18,7 +18,8 @@ internal sealed class StoredEvent
         {BeforeTraits}, CASE WHEN event = ANY ($7) THEN traits::text END, {AfterTraits}
         """;
 
-    private const string BeforeTraits = "batch, environment_id, at, key, event, left(feature_name, 256), identifier, left(value, 1000)";
+    private const string BeforeTraits =
+        "batch, environment_id, happened_at, key, event, left(feature_name, 256), identifier, left(value, 1000)";
 
     private const string AfterTraits = """
         metadata::text,
@@ -31,6 +32,7 @@ internal sealed class StoredEvent
 
     public required long EnvironmentId { get; init; }
 
+    /// <summary>When it happened, by our clock.</summary>
     public required DateTime At { get; init; }
 
     public required long Key { get; init; }

@@ -37,9 +37,7 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
         """;
 
     // Events that wait are of the time before: windows are not over before those are counted.
-    private const string Waiting = $"""
-        SELECT {AggregationLag.Oldest} FROM event_batches WHERE environment_id = @EnvironmentId AND from_at <= clock_timestamp()
-        """;
+    private const string Waiting = "SELECT min(received_at) FROM event_batches WHERE environment_id = @EnvironmentId";
 
     private const string Record = """
         INSERT INTO metric_maturity AS t (link_id, as_of, exposed_until, complete_until)

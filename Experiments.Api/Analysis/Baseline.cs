@@ -1,6 +1,7 @@
 using Dapper;
 using Experiments.Api.Aggregation;
 using Experiments.Api.Domain;
+using Experiments.Api.Ingestion;
 using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Statistics;
@@ -24,14 +25,15 @@ internal sealed class Baseline(NpgsqlDataSource source)
         SELECT now() - @Days * interval '1 day' AS from, now() AS until
         """;
 
-    private const string Found =
-        "SELECT 1 + count(*) / @Enough FROM events WHERE environment_id = @environmentId AND at BETWEEN @from AND @until";
+    private const string Recent = $"happened_at BETWEEN @from AND @until AND at >= @from - {ClockSkew.Slack}";
 
-    private const string Active = """
+    private const string Found = $"SELECT 1 + count(*) / @Enough FROM events WHERE environment_id = @environmentId AND {Recent}";
+
+    private const string Active = $"""
         SELECT count(*) AS identities, min(first) AS first
         FROM (
-            SELECT min(at) AS first FROM events
-            WHERE environment_id = @environmentId AND at BETWEEN @from AND @until AND identifier <> ''
+            SELECT min(happened_at) AS first FROM events
+            WHERE environment_id = @environmentId AND {Recent} AND identifier <> ''
                 AND (@share = 1 OR abs(hashtext(identifier)::bigint) % @share = 0)
             GROUP BY identifier
         ) i
@@ -40,13 +42,14 @@ internal sealed class Baseline(NpgsqlDataSource source)
 
     private const string Events = $"""
         SELECT {StoredEvent.Columns} FROM events
-        WHERE environment_id = $1 AND at BETWEEN $2 AND $3 AND event = ANY ($4) AND identifier <> ''
+        WHERE environment_id = $1 AND happened_at BETWEEN $2 AND $3 AND at >= $2 - {ClockSkew.Slack} AND event = ANY ($4)
+            AND identifier <> ''
             AND ($5 = 1 OR abs(hashtext(identifier)::bigint) % $5 = 0)
         """;
 
-    private const string First = """
-        SELECT e.identifier, min(e.at) FROM events e JOIN unnest(@identifiers) AS k(identifier) ON k.identifier = e.identifier
-        WHERE e.environment_id = @environmentId AND e.at BETWEEN @from AND @until GROUP BY 1
+    private const string First = $"""
+        SELECT e.identifier, min(e.happened_at) FROM events e JOIN unnest(@identifiers) AS k(identifier) ON k.identifier = e.identifier
+        WHERE e.environment_id = @environmentId AND {Recent} GROUP BY 1
         """;
 
     /// <summary>The sums over all active identities, and the number of new identities per day.</summary>

@@ -5,6 +5,7 @@ internal sealed class EventBatch
 {
     private readonly List<ReceivedEvent> _events = [];
     private readonly List<Rejection> _rejected = [];
+    private readonly List<(int Index, ReceivedEvent Event)> _doubtful = [];
     private readonly HashSet<Guid> _ids = [];
     private readonly SortedSet<string> _ignored = new(StringComparer.Ordinal);
 
@@ -22,6 +23,9 @@ internal sealed class EventBatch
     /// <summary>The number of valid events, including duplicates within the request.</summary>
     public int Accepted { get; private set; }
 
+    /// <summary>What is added to the timestamps to tell when the events happened: the skew of the sender's clock.</summary>
+    public TimeSpan Skew { get; set; }
+
     public bool HasIds => _ids.Count > 0;
 
     public void Accept(ReceivedEvent received)
@@ -34,6 +38,27 @@ internal sealed class EventBatch
         }
     }
 
+    /// <summary>Keeps an event that is too far ahead, unless the skew of the sender's clock, which may come later, explains it.</summary>
+    public void Doubt(int index, ReceivedEvent received) => _doubtful.Add((index, received));
+
+    /// <summary>Accepts or rejects what was in doubt, now that the skew is known.</summary>
+    public void Correct(DateTime now)
+    {
+        foreach (var (index, received) in _doubtful)
+        {
+            if (EventTime.IsTooFarAhead(received.At + Skew, now))
+            {
+                Reject(index, EventTime.TooFarAhead);
+            }
+            else
+            {
+                Accept(received);
+            }
+        }
+
+        _doubtful.Clear();
+    }
+
     /// <summary>Notes a member that this service does not know, so that its sender can be told.</summary>
     public void Ignore(string member)
     {
@@ -43,7 +68,9 @@ internal sealed class EventBatch
         }
     }
 
-    public void Reject(int index, EventError fault) => _rejected.Add(new(index, fault));
+    public void Reject(int index, EventError fault) =>
+        // By index; nearly always this is the last one.
+        _rejected.Insert(_rejected.FindLastIndex(one => one.Index < index) + 1, new(index, fault));
 
     /// <summary>
     /// Sorts the events. Two equal events in one request happened twice, because a retry repeats the whole request. The second one gets

@@ -8,12 +8,12 @@ namespace Experiments.Api.Ingestion;
 
 /// <summary>
 /// Reads <c>{"events": [...]}</c> in one pass. An invalid event is reported individually and does not affect the others. A body that is
-/// not JSON, or has another structure, is rejected as a whole.
+/// not JSON, has another structure, or has no valid event, is rejected as a whole.
 /// </summary>
 internal ref struct EventBatchParser
 {
     private readonly DeduplicationKeyHasher _key;
-    private readonly DateTime _latest;
+    private readonly DateTime _now;
     private readonly ReadOnlySpan<byte> _body;
     private Utf8JsonReader _json;
     private string? _lastName;
@@ -24,7 +24,7 @@ internal ref struct EventBatchParser
         _body = body;
         _json = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = EventSizeLimits.ReadDepth });
         _key = new DeduplicationKeyHasher(environmentId);
-        _latest = now + EventSizeLimits.Ahead;
+        _now = now;
     }
 
     public static Result<EventBatch> Read(ReadOnlySpan<byte> body, long environmentId, DateTime now)
@@ -49,35 +49,42 @@ internal ref struct EventBatchParser
 
     private Result<EventBatch> Read()
     {
-        _json.Read();
-        if (_json.TokenType != JsonTokenType.StartObject)
+        if (!_json.Read() || _json.TokenType != JsonTokenType.StartObject)
         {
             return new ProblemResult(Problem.Malformed, "The body must be a JSON object with 'events'.");
         }
 
         var batch = new EventBatch();
         ProblemResult? refusal = null;
-        var found = false;
+        bool hasEvents = false,
+            hasSentAt = false;
         while (Next(JsonTokenType.EndObject))
         {
             var name = JsonText.TryRead(ref _json, out var text, out _) ? text : "(name)";
-            if (name != "events" || found)
+            if (name is not ("events" or "sent_at"))
             {
-                if (name == "events")
-                {
-                    refusal ??= ProblemResult.Field(name, "This is given more than once.");
-                }
-                else
-                {
-                    batch.Ignore(name);
-                }
-
+                batch.Ignore(name);
                 _json.Skip();
                 continue;
             }
 
-            found = true;
+            ref var isGiven = ref name == "events" ? ref hasEvents : ref hasSentAt;
+            if (isGiven)
+            {
+                refusal ??= ProblemResult.Field(name, "This is given more than once.");
+                _json.Skip();
+                continue;
+            }
+
+            isGiven = true;
             _json.Read();
+            if (name == "sent_at")
+            {
+                (batch.Skew, var wrong) = EventTime.ReadSentAt(ref _json, _now);
+                refusal ??= wrong;
+                continue;
+            }
+
             if (_json.TokenType != JsonTokenType.StartArray)
             {
                 refusal ??= ProblemResult.Field("events", "This must be a list.");
@@ -98,12 +105,11 @@ internal ref struct EventBatchParser
 
         // Nothing may follow. Otherwise the reader throws.
         _json.Read();
-        return refusal
-            ?? (
-                batch.Events.Count + batch.Rejected.Count == 0
-                    ? ProblemResult.Field("events", "This is required and may not be empty.")
-                    : (Result<EventBatch>)batch
-            );
+        batch.Correct(_now);
+        return refusal is not null ? refusal
+            : batch.Events.Count + batch.Rejected.Count == 0 ? ProblemResult.Field("events", "This is required and may not be empty.")
+            : batch.Accepted == 0 ? ProblemResult.Fields(batch.Rejected.Select(rejection => rejection.AsField))
+            : batch;
     }
 
     private void ReadEvent(EventBatch batch, int index)
@@ -177,7 +183,7 @@ internal ref struct EventBatchParser
                     metadata = Object(".metadata", EventSizeLimits.MetadataBytes, ofTraits: false, ref error);
                     break;
                 case EventMember.Timestamp:
-                    at = Timestamp(ref error);
+                    at = EventTime.Read(ref _json, _now, ref error);
                     break;
             }
         }
@@ -190,9 +196,25 @@ internal ref struct EventBatchParser
         }
 
         var key = id is null ? _key.OfContent(at!.Value, name!, feature, identifier, value, traits?.Hash, metadata?.Hash) : _key.OfId(id);
-        batch.Accept(
-            new(at!.Value, key, id is null ? null : _key.WideOfId(id), name!, feature, identifier, value, traits?.Json, metadata?.Json)
+        var received = new ReceivedEvent(
+            at!.Value,
+            key,
+            id is null ? null : _key.WideOfId(id),
+            name!,
+            feature,
+            identifier,
+            value,
+            traits?.Json,
+            metadata?.Json
         );
+        if (EventTime.IsTooFarAhead(received.At, _now))
+        {
+            batch.Doubt(index, received);
+        }
+        else
+        {
+            batch.Accept(received);
+        }
     }
 
     private bool Next(JsonTokenType end) => _json.Read() && _json.TokenType != end;
@@ -274,27 +296,5 @@ internal ref struct EventBatchParser
         }
 
         return (Encoding.UTF8.GetString(_body.Slice(start, length)), hash);
-    }
-
-    private DateTime? Timestamp(ref EventError? error)
-    {
-        if (_json.TokenType == JsonTokenType.Number && _json.TryGetInt64(out var milliseconds))
-        {
-            var at = milliseconds is > 0 and < 253_402_300_800_000 ? DateTime.UnixEpoch.AddMilliseconds(milliseconds) : DateTime.MinValue;
-            if (milliseconds > 0 && (at == DateTime.MinValue || at > _latest))
-            {
-                error ??= new(".timestamp", "is more than 24 hours ahead");
-            }
-            else if (at <= EventSizeLimits.Earliest)
-            {
-                error ??= new(".timestamp", "must be after 2020-01-01, in milliseconds since 1970");
-            }
-
-            return at;
-        }
-
-        _json.Skip();
-        error ??= new(".timestamp", "must be a whole number: milliseconds since 1970");
-        return null;
     }
 }

@@ -7,21 +7,27 @@ namespace Experiments.Api.Ingestion;
 /// <summary>Stores events in the database. They are durable when it returns, and each is stored once.</summary>
 internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions)
 {
-    private const string Columns = "(at, key, batch, environment_id, event, feature_name, identifier, value, traits, metadata)";
+    private const string Columns =
+        "(at, key, batch, environment_id, happened_at, event, feature_name, identifier, value, traits, metadata)";
 
     private const string Batch = """
-        WITH batch AS (
-            INSERT INTO event_batches (environment_id, events, from_at, until_at)
-            VALUES ($1, cardinality($2::timestamptz[]), ($2::timestamptz[])[1], ($2::timestamptz[])[cardinality($2::timestamptz[])])
-            RETURNING id
+        WITH arrival AS MATERIALIZED (
+            SELECT date_trunc('milliseconds', clock_timestamp()) AS at,
+                ($2::timestamptz[])[1] AS first, ($2::timestamptz[])[cardinality($2::timestamptz[])] AS last
+        ), batch AS (
+            INSERT INTO event_batches (environment_id, events, from_at, until_at, received_at)
+            SELECT $1, cardinality($2::timestamptz[]), LEAST(a.first, a.first + $3, a.at), GREATEST(a.last, LEAST(a.last + $3, a.at)), a.at
+            FROM arrival a
+            RETURNING id, received_at
         )
         """;
 
     private const string Sql = $"""
         {Batch}
         INSERT INTO events {Columns}
-        SELECT e.at, e.key, batch.id, $1, e.event, e.feature_name, e.identifier, e.value, e.traits::jsonb, e.metadata::jsonb
-        FROM batch, unnest($2::timestamptz[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
+        SELECT e.at, e.key, batch.id, $1, LEAST(e.at + $3, batch.received_at), e.event, e.feature_name, e.identifier, e.value,
+            e.traits::jsonb, e.metadata::jsonb
+        FROM batch, unnest($2::timestamptz[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
             AS e(at, key, event, feature_name, identifier, value, traits, metadata)
         ON CONFLICT DO NOTHING
         """;
@@ -30,8 +36,8 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
     private const string SqlWithIds = $"""
         {Batch}, given AS (
             SELECT *
-            FROM unnest($2::timestamptz[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-                $10::uuid[])
+            FROM unnest($2::timestamptz[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+                $11::uuid[])
                 AS e(at, key, event, feature_name, identifier, value, traits, metadata, id)
         ), fresh AS (
             INSERT INTO event_ids (id, at)
@@ -40,7 +46,8 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
             RETURNING id
         )
         INSERT INTO events {Columns}
-        SELECT e.at, e.key, batch.id, $1, e.event, e.feature_name, e.identifier, e.value, e.traits::jsonb, e.metadata::jsonb
+        SELECT e.at, e.key, batch.id, $1, LEAST(e.at + $3, batch.received_at), e.event, e.feature_name, e.identifier, e.value,
+            e.traits::jsonb, e.metadata::jsonb
         FROM batch
         CROSS JOIN given e
         LEFT JOIN fresh ON fresh.id = e.id
@@ -79,6 +86,7 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         await using var command = new NpgsqlCommand(batch.HasIds ? SqlWithIds : Sql, connection);
         command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = environmentId });
         Column(NpgsqlDbType.TimestampTz, e => e.At);
+        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = batch.Skew });
         Column(NpgsqlDbType.Bigint, e => e.Key);
         Column(NpgsqlDbType.Text, e => e.Event);
         Column(NpgsqlDbType.Text, e => e.FeatureName);

@@ -25,11 +25,34 @@ internal sealed class IngestionLimiter(IngestionShares shares) : IDisposable
     );
 
     /// <summary>Reads the events of a request, and passes them on while it holds a processing slot.</summary>
-    public async Task<Result<T>> Take<T>(
+    public Task<Result<T>> Take<T>(
         HttpRequest request,
         long environmentId,
         DateTime now,
         Func<EventBatch, Task<T>> work,
+        CancellationToken ct
+    )
+        where T : class =>
+        Take<T>(
+            request,
+            environmentId,
+            async body =>
+            {
+                var batch = EventBatchParser.Read(body.Span, environmentId, now);
+                return batch.Failure is { } refusal ? refusal : await work(batch.Value!);
+            },
+            ct
+        );
+
+    /// <summary>Reads and decodes the body of a request, and passes it on while it holds a processing slot.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="environmentId">Whose share of the memory it uses.</param>
+    /// <param name="work">What is done with the body, which is gone when this returns.</param>
+    /// <param name="ct">Ends it.</param>
+    public async Task<Result<T>> Take<T>(
+        HttpRequest request,
+        long environmentId,
+        Func<EventBody.Lent, Task<Result<T>>> work,
         CancellationToken ct
     )
         where T : class
@@ -56,8 +79,14 @@ internal sealed class IngestionLimiter(IngestionShares shares) : IDisposable
                 return Problem.Unavailable;
             }
 
-            var batch = await Read(body.Value, request, environmentId, now, ct);
-            return batch.Failure is { } refusal ? refusal : await work(batch.Value!);
+            var decoded = await EventBody.Decode(body.Value, request, ct);
+            if (decoded.Failure is { } refusal)
+            {
+                return refusal;
+            }
+
+            using var lent = decoded.Value!;
+            return await work(lent);
         }
         finally
         {
@@ -130,25 +159,4 @@ internal sealed class IngestionLimiter(IngestionShares shares) : IDisposable
             QueueLimit = queue,
             QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
         };
-
-    private static async Task<Result<EventBatch>> Read(
-        EventBody.Lent body,
-        HttpRequest request,
-        long environmentId,
-        DateTime now,
-        CancellationToken ct
-    )
-    {
-        var decoded = await EventBody.Decode(body, request, ct);
-        if (decoded.Failure is { } refusal)
-        {
-            return refusal;
-        }
-
-        using var lent = decoded.Value!;
-        var read = EventBatchParser.Read(lent.Span, environmentId, now);
-        return read.Value is { Accepted: 0, Rejected: var rejected }
-            ? ProblemResult.Fields(rejected.Select(rejection => rejection.AsField))
-            : read;
-    }
 }

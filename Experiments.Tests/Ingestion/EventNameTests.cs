@@ -70,23 +70,6 @@ public class EventNameTests(SharedService service) : IClassFixture<SharedService
     }
 
     [Fact]
-    public async Task An_event_of_the_future_is_named_when_its_time_has_come_and_only_once()
-    {
-        var given = await Given.AnEnvironment(service);
-        var now = Now();
-        await given.Send(Event("purchase", "a", now - 100), Event("purchase", "a", now + 900), Event("tomorrow", "a", now + (Day / 2)));
-
-        await Given.Eventually(
-            async () => (await Names(given))["results"].AsArray().Any(name => name!["count"]!.GetValue<long>() == 2),
-            TimeSpan.FromSeconds(8)
-        );
-
-        await Task.Delay(200);
-        var names = await Names(given);
-        Shown(names["results"].AsArray().ShouldHaveSingleItem()!).ShouldBe((2, now - 100, now + 900));
-    }
-
-    [Fact]
     public async Task Names_are_found_by_a_part_of_them_and_come_page_by_page()
     {
         var given = await Given.AnEnvironment(service);

@@ -66,29 +66,6 @@ public class HeldEnvironmentTests(QuietService service) : IClassFixture<QuietSer
     }
 
     [Fact]
-    public async Task Events_from_the_future_have_waited_since_their_time_came_and_not_since_they_were_received()
-    {
-        var given = await Given.AnEnvironment(service);
-        var experiment = await given.ARunningExperimentWithAMetric();
-        await using var replica = new NpgsqlConnection(service.ConnectionString);
-        await replica.OpenAsync();
-        await using var transaction = await replica.BeginTransactionAsync();
-        await Given.Eventually(() => AggregationLock.Take(replica, experiment.Id));
-        await service.Execute(
-            """
-            INSERT INTO event_batches (environment_id, events, from_at, until_at, received_at)
-            SELECT environment_id, 1, now(), now(), now() - interval '6 hours' FROM experiments WHERE id = @Id
-            """,
-            new { experiment.Id }
-        );
-
-        var exposures = await given.Exposures(experiment);
-
-        exposures["events_not_counted"].GetValue<int>().ShouldBe(1);
-        exposures["as_of"].GetValue<DateTime>().ShouldBeGreaterThan(DateTime.UtcNow.AddMinutes(-5));
-    }
-
-    [Fact]
     public async Task An_environment_with_much_waiting_leaves_a_share_to_others()
     {
         var environments = new List<long>();

@@ -6,7 +6,12 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Experiments.Tests.Operation;
 
+/// <summary>Metrics have the process for their scope: a service that is disposed ends those of its name in every other.</summary>
+[CollectionDefinition(nameof(AloneInTheProcess), DisableParallelization = true)]
+public class AloneInTheProcess;
+
 /// <summary>What an operator sees: metrics for Prometheus, and the dashboard and the alerts that stand on them.</summary>
+[Collection(nameof(AloneInTheProcess))]
 public partial class MetricsTests(MetricsTests.Scraped service) : IClassFixture<MetricsTests.Scraped>
 {
     public sealed class Scraped(TestCluster cluster) : TestService(cluster)

@@ -24,6 +24,7 @@ internal static class HttpSetup
         services.AddScoped<Idempotency>();
         services.AddSingleton<CallerLimiter>();
         services.AddManagementCors();
+        services.AddCompressedResponses();
         services.AddRequestTimeouts();
         services
             .AddOptions<RequestTimeoutOptions>()
@@ -41,6 +42,7 @@ internal static class HttpSetup
     /// <summary>What every request passes through, outermost first.</summary>
     public static void UseHttpRules(this WebApplication app)
     {
+        app.UseResponseCompression();
         app.UseMiddleware<ProblemHandlingMiddleware>();
         app.UseRouting();
         app.Use((http, next) => UnservedRoute.Is(http) ? UnservedRoute.Answer(http) : next(http));

@@ -31,8 +31,12 @@ internal static class SendEvents
             .Returns<EventReceipt>(StatusCodes.Status202Accepted)
             .FailsWith(Problem.TooMuchAtOnce);
 
+    /// <summary>Events, and by what clock they are timestamped.</summary>
+    /// <param name="Events">Up to 10,000 events.</param>
+    /// <param name="SentAt">When the request was sent by the clock of the sender, in milliseconds since 1970 or as a date and time of ISO
+    /// 8601. All timestamps are corrected by how far that clock is off, up to seven days.</param>
     [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
-    internal sealed record Body([property: Must(Required = true)] IReadOnlyList<SentEvent> Events);
+    internal sealed record Body([property: Must(Required = true)] IReadOnlyList<SentEvent> Events, long? SentAt = null);
 
     /// <summary>Something that happened. Other members are ignored.</summary>
     [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
@@ -52,6 +56,7 @@ internal static class SendEvents
     /// <param name="Duplicates">How many of those had been stored before.</param>
     /// <param name="RejectedCount">How many events were rejected.</param>
     /// <param name="Rejected">What is wrong with them.</param>
+    /// <param name="ClockSkewMs">The milliseconds that were added to the timestamps, by <c>sent_at</c>; absent if none were.</param>
     /// <param name="Ignored">Members that this service does not know, up to twenty; absent if there are none.</param>
     [Example(
         """{"accepted": 2, "duplicates": 0, "rejected_count": 1, "rejected": [{"index": 1, "error": "events[1].timestamp is more"""
@@ -62,6 +67,7 @@ internal static class SendEvents
         int Duplicates,
         int RejectedCount,
         IReadOnlyList<EventBatch.Rejection> Rejected,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? ClockSkewMs = null,
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyCollection<string>? Ignored = null
     );
 
@@ -88,6 +94,7 @@ internal static class SendEvents
                         batch.Accepted - added,
                         batch.Rejected.Count,
                         [.. batch.Rejected.Take(ProblemResult.MostErrors)],
+                        batch.Skew != TimeSpan.Zero ? (long)batch.Skew.TotalMilliseconds : null,
                         batch.Ignored.Count > 0 ? batch.Ignored : null
                     );
                 },

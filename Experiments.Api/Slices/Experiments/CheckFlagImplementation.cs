@@ -1,3 +1,4 @@
+using Experiments.Api.Ingestion;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
@@ -60,23 +61,25 @@ internal static class CheckFlagImplementation
 
     internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Response>>
     {
-        private const string Sql = """
+        private const string Sql = $"""
             WITH flag AS (
                 SELECT name FROM environment_features WHERE environment_id = @EnvironmentId AND id = @Feature AND deleted_at IS NULL
             ), shown AS MATERIALIZED (
                 SELECT DISTINCT s.identifier
                 FROM events s
                 WHERE s.environment_id = @EnvironmentId AND s.event = '$flag_exposure'
-                    AND s.at BETWEEN now() - @Days * interval '1 day' AND now() AND s.identifier <> ''
+                    AND s.happened_at >= now() - @Days * interval '1 day'
+                    AND s.at >= now() - @Days * interval '1 day' - {ClockSkew.Slack} AND s.identifier <> ''
                   AND (@Feature::bigint IS NULL OR lower(s.feature_name) = (SELECT lower(name) FROM flag))
             )
-            SELECT a.event, count(v.at) AS count, max(v.at) AS last_seen,
+            SELECT a.event, count(v.at) AS count, max(v.happened_at) AS last_seen,
                    count(v.at) FILTER (WHERE s.identifier IS NOT NULL) AS from_exposed,
-                       max(v.at) FILTER (WHERE s.identifier IS NOT NULL) AS from_exposed_last_seen,
+                       max(v.happened_at) FILTER (WHERE s.identifier IS NOT NULL) AS from_exposed_last_seen,
                    @Feature::bigint IS NULL OR EXISTS (SELECT FROM flag) AS has_feature
             FROM (SELECT DISTINCT event FROM unnest(@Events) AS event) a
             LEFT JOIN events v ON v.environment_id = @EnvironmentId AND v.event = a.event
-                AND v.at BETWEEN now() - @Days * interval '1 day' AND now()
+                AND v.happened_at >= now() - @Days * interval '1 day'
+                AND v.at >= now() - @Days * interval '1 day' - {ClockSkew.Slack}
             LEFT JOIN shown s ON s.identifier = v.identifier
             GROUP BY a.event
             ORDER BY a.event

@@ -71,7 +71,7 @@ internal static class GetResults
             LEFT JOIN results r ON r.experiment_id = e.id
             LEFT JOIN result_refreshes f ON f.experiment_id = e.id
             LEFT JOIN counting_holds h ON h.environment_id = e.environment_id
-                AND EXISTS (SELECT FROM event_batches b WHERE b.environment_id = e.environment_id AND b.from_at <= clock_timestamp())
+                AND EXISTS (SELECT FROM event_batches b WHERE b.environment_id = e.environment_id)
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
             """;
 
