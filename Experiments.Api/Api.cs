@@ -14,6 +14,7 @@ using Experiments.Api.Slices.Holdouts;
 using Experiments.Api.Slices.Identities;
 using Experiments.Api.Slices.Me;
 using Experiments.Api.Slices.Metrics;
+using Experiments.Api.Slices.PostHog;
 using Experiments.Api.Slices.Projects;
 
 namespace Experiments.Api;
@@ -44,6 +45,7 @@ internal static class Api
 
         app.MapFlagsmith();
         app.MapFlags();
+        app.MapPostHog();
         SendEvents.Map(app.MapGroup("/v1"));
     }
 }

@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Experiments.Api.Domain;
 using Experiments.Api.Platform.Data;
 
@@ -14,10 +13,12 @@ internal sealed class CompiledFlag
     /// <summary>The outcome for identities that do not take part.</summary>
     public const int OwnValue = 0;
 
+    // In the order of FlagFormat.
+    private static readonly Func<SnapshotRow, EvaluatedFlag, byte[]>[] Formats = [FlagsmithFlag.Write, OfrepFlag.Write, PostHogFlag.Write];
+
     private readonly FlagSplit? _split;
     private readonly int _heldOut;
-    private readonly byte[][] _flagsmith;
-    private readonly byte[][] _ofrep;
+    private readonly byte[][][] _formats;
 
     public CompiledFlag(SnapshotRow row)
     {
@@ -35,8 +36,7 @@ internal sealed class CompiledFlag
         }
 
         _heldOut = outcomes.Count - 1;
-        _flagsmith = [.. outcomes.Select(outcome => Flagsmith(row, outcome))];
-        _ofrep = [.. outcomes.Select(outcome => Ofrep(row, outcome))];
+        _formats = [.. Formats.Select(format => outcomes.Select(outcome => format(row, outcome)).ToArray())];
     }
 
     public string Name { get; }
@@ -54,86 +54,6 @@ internal sealed class CompiledFlag
         : _split.HoldsOut(identifier, ref known) ? _heldOut
         : _split.VariantOf(identifier) + 1 ?? OwnValue;
 
-    /// <summary>The outcome as an item of the Flagsmith SDK API's <c>flags</c>.</summary>
-    public ReadOnlySpan<byte> Flagsmith(int outcome) => _flagsmith[outcome];
-
-    /// <summary>The outcome as OFREP answers it.</summary>
-    public ReadOnlyMemory<byte> Ofrep(int outcome) => _ofrep[outcome];
-
-    private static byte[] Flagsmith(SnapshotRow row, EvaluatedFlag outcome) =>
-        StoredJson.Utf8(
-            new JsonObject
-            {
-                ["id"] = row.FeatureId,
-                ["enabled"] = row.Enabled,
-                // Flagsmith clients support strings, numbers and booleans, and parse an object from a string on request.
-                ["feature_state_value"] = outcome.Value is JsonObject or JsonArray
-                    ? StoredJson.Text(outcome.Value)
-                    : outcome.Value?.DeepClone(),
-                ["feature"] = new JsonObject
-                {
-                    ["id"] = row.FeatureId,
-                    ["name"] = row.FeatureName,
-                    ["type"] = row.IsMultivariate ? "MULTIVARIATE" : "STANDARD",
-                },
-                ["variant"] = outcome.Variant,
-                ["reason"] = outcome.Reason,
-                ["metadata"] = row.ExperimentId is null
-                    ? With([], outcome.Holdout)
-                    : new JsonObject
-                    {
-                        ["experiment"] = With(
-                            new JsonObject
-                            {
-                                ["id"] = row.ExperimentId,
-                                ["name"] = row.ExperimentName,
-                                ["in_experiment"] = outcome.Variant is not null,
-                            },
-                            outcome.Holdout
-                        ),
-                    },
-            }
-        );
-
-    private static byte[] Ofrep(SnapshotRow row, EvaluatedFlag outcome)
-    {
-        var answer = new JsonObject { ["key"] = row.FeatureName };
-        // A feature that is only on or off has that as its value. Without any value, the application uses its default.
-        if ((outcome.Value ?? (row.IsMultivariate ? null : JsonValue.Create(row.Enabled))) is { } value)
-        {
-            answer["value"] = value.DeepClone();
-        }
-
-        answer["reason"] = outcome.Reason;
-        if (outcome.Variant is not null)
-        {
-            answer["variant"] = outcome.Variant;
-        }
-
-        answer["metadata"] = With(
-            row.ExperimentId is null
-                ? []
-                : new JsonObject
-                {
-                    ["experiment_id"] = row.ExperimentId,
-                    ["experiment_name"] = row.ExperimentName,
-                    ["in_experiment"] = outcome.Variant is not null,
-                },
-            outcome.Holdout
-        );
-        return StoredJson.Utf8(answer);
-    }
-
-    private static JsonObject With(JsonObject metadata, long? holdout)
-    {
-        if (holdout is not null)
-        {
-            metadata["holdout"] = holdout;
-        }
-
-        return metadata;
-    }
-
-    /// <summary>A possible outcome of a flag.</summary>
-    private sealed record EvaluatedFlag(JsonNode? Value, string? Variant, string Reason, long? Holdout = null);
+    /// <summary>The outcome as a client of this protocol reads it.</summary>
+    public ReadOnlyMemory<byte> In(FlagFormat format, int outcome) => _formats[(int)format][outcome];
 }

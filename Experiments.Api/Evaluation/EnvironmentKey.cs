@@ -32,6 +32,28 @@ internal static class EnvironmentKey
             .WithMetadata(new EnvironmentKeyRoute { Source = source });
     }
 
+    /// <summary>
+    /// Maps a route that is given the request alone, because the key is in its body; it calls <see cref="Find"/> when it has read that.
+    /// </summary>
+    public static RouteHandlerBuilder MapServedByBody(this IEndpointRouteBuilder routes, string pattern, Func<HttpContext, Task> answer) =>
+        routes
+            .MapMethods(pattern, [HttpMethods.Post], (Delegate)((HttpContext http) => answer(http)))
+            .RequireCors(Cors)
+            .WithMetadata(new EnvironmentKeyRoute { Source = KeySource.Body });
+
+    /// <summary>The environment that has this key, or that of the header, or why there is none.</summary>
+    public static async ValueTask<Result<Snapshot>> Find(HttpContext http, string? inBody)
+    {
+        if ((inBody ?? Of(http.Request, KeySource.Query)) is not { } key)
+        {
+            return Problem.NoEnvironmentKey;
+        }
+
+        var snapshots = http.RequestServices.GetRequiredService<Snapshots>();
+        TellAge(http, snapshots);
+        return await snapshots.Find(key, http.RequestAborted) is { } snapshot ? snapshot : Problem.UnknownEnvironmentKey;
+    }
+
     /// <summary>The name of what CORS allows on these routes: everything, since nothing here depends on who the browser is.</summary>
     public const string Cors = "served";
 
@@ -49,14 +71,18 @@ internal static class EnvironmentKey
             return refuse(http, Problem.NoEnvironmentKey);
         }
 
+        TellAge(http, snapshots);
+        return snapshots.Known(key) is { } snapshot ? answer(http, snapshot) : AdmitFirst(http, snapshots, key, answer, refuse);
+    }
+
+    private static void TellAge(HttpContext http, Snapshots snapshots)
+    {
         if (snapshots.AreStale)
         {
             http.Response.Headers["Snapshot-Age"] = ((long)snapshots.Age.TotalSeconds).ToString(
                 System.Globalization.CultureInfo.InvariantCulture
             );
         }
-
-        return snapshots.Known(key) is { } snapshot ? answer(http, snapshot) : AdmitFirst(http, snapshots, key, answer, refuse);
     }
 
     private static async Task AdmitFirst(
@@ -77,10 +103,13 @@ internal static class EnvironmentKey
             ? key
             : source switch
             {
-                KeySource.Query => request.Query[EnvironmentKeyRoute.Query] is [{ Length: > 0 } queried] ? queried : null,
+                KeySource.Query => Queried(request, EnvironmentKeyRoute.Query) ?? Queried(request, "token"),
                 KeySource.Credentials => Credential(request.Headers),
+                KeySource.Path => request.RouteValues["key"] as string,
                 _ => null,
             };
+
+    private static string? Queried(HttpRequest request, string name) => request.Query[name] is [{ Length: > 0 } queried] ? queried : null;
 
     private static string? Credential(IHeaderDictionary headers) =>
         headers["X-API-Key"] is [{ Length: > 0 } key] ? key

@@ -11,9 +11,9 @@ internal static class ServedResponse
 {
     private const string Json = "application/json; charset=utf-8";
 
-    public static Task Write(HttpContext http, ReadOnlyMemory<byte> body, int status = StatusCodes.Status200OK)
+    public static Task Write(HttpContext http, ReadOnlyMemory<byte> body, int status = StatusCodes.Status200OK, string contentType = Json)
     {
-        Begin(http, status, body.Length);
+        Begin(http, status, body.Length, contentType);
         http.Response.BodyWriter.Write(body.Span);
         return Task.CompletedTask;
     }
@@ -22,30 +22,34 @@ internal static class ServedResponse
     public static Task Write(HttpContext http, ReadOnlyMemory<byte> body, string etag) =>
         IsNotModified(http, etag) ? Task.CompletedTask : Write(http, body);
 
-    /// <summary>Writes a list of one outcome per flag between two pieces of JSON, or 304 when the client has it already.</summary>
+    /// <summary>
+    /// Writes a list of one outcome per flag between two pieces of JSON, or 304 when the client has it already. Without an ETag the
+    /// protocol has no such thing.
+    /// </summary>
     public static void WriteFlags(
         HttpContext http,
         Snapshot snapshot,
         string? identifier,
         ReadOnlySpan<byte> before,
         ReadOnlySpan<byte> after,
-        string etag,
-        bool ofrep
+        string? etag,
+        FlagFormat format,
+        IReadOnlyList<CompiledFlag>? among = null
     )
     {
-        if (IsNotModified(http, etag))
+        if (etag is not null && IsNotModified(http, etag))
         {
             return;
         }
 
-        var flags = snapshot.Flags;
+        var flags = among ?? snapshot.Flags;
         var outcomes = ArrayPool<int>.Shared.Rent(flags.Count);
         var known = default(HoldoutCheck);
         var length = before.Length + after.Length + Math.Max(0, flags.Count - 1);
         for (var i = 0; i < flags.Count; i++)
         {
             outcomes[i] = identifier is null ? CompiledFlag.OwnValue : flags[i].Evaluate(identifier, ref known);
-            length += Item(flags[i], outcomes[i], ofrep).Length;
+            length += flags[i].In(format, outcomes[i]).Length;
         }
 
         Begin(http, StatusCodes.Status200OK, length);
@@ -58,7 +62,7 @@ internal static class ServedResponse
                 body.Write(","u8);
             }
 
-            body.Write(Item(flags[i], outcomes[i], ofrep));
+            body.Write(flags[i].In(format, outcomes[i]).Span);
         }
 
         body.Write(after);
@@ -76,9 +80,6 @@ internal static class ServedResponse
 
     public static string Tag(Snapshot snapshot, string? identifier) => Tag(snapshot, MemoryMarshal.AsBytes(identifier.AsSpan()));
 
-    private static ReadOnlySpan<byte> Item(CompiledFlag flag, int outcome, bool ofrep) =>
-        ofrep ? flag.Ofrep(outcome).Span : flag.Flagsmith(outcome);
-
     private static bool IsNotModified(HttpContext http, string etag)
     {
         http.Response.Headers.ETag = etag;
@@ -92,12 +93,12 @@ internal static class ServedResponse
         return true;
     }
 
-    private static void Begin(HttpContext http, int status, int length)
+    private static void Begin(HttpContext http, int status, int length, string contentType = Json)
     {
         var response = http.Response;
         response.StatusCode = status;
         response.Headers.CacheControl = status < 400 ? "private, no-cache" : "no-store";
-        response.ContentType = Json;
+        response.ContentType = contentType;
         response.ContentLength = length;
     }
 }

@@ -29,13 +29,18 @@ internal static class ContentCoding
     /// <summary>Decodes a body in a supported coding.</summary>
     public static Stream Decode(HttpRequest request, Stream encoded) => Decoder(NameOf(request.Headers.ContentEncoding)!)!(encoded);
 
+    /// <summary>Whether bytes begin as gzip does (RFC 1952, 2.3.1), and JSON cannot.</summary>
+    public static bool IsGzip(ReadOnlySpan<byte> bytes) => bytes.StartsWith((ReadOnlySpan<byte>)[0x1f, 0x8b]);
+
+    public static Stream Gzip(Stream encoded) => new GZipStream(encoded, CompressionMode.Decompress);
+
     private static string? NameOf(StringValues header) =>
         header.ToString() is { Length: > 0 } name && !name.Equals("identity", StringComparison.OrdinalIgnoreCase) ? name : null;
 
     private static Func<Stream, Stream>? Decoder(string name) =>
         name.ToLowerInvariant() switch
         {
-            "gzip" or "x-gzip" => static encoded => new GZipStream(encoded, CompressionMode.Decompress),
+            "gzip" or "x-gzip" => Gzip,
             "br" => static encoded => new BrotliStream(encoded, CompressionMode.Decompress),
             "deflate" => static encoded => new ZLibStream(encoded, CompressionMode.Decompress),
             _ => null,

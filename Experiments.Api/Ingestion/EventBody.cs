@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Buffers.Text;
 using System.Net;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Http;
@@ -6,8 +7,9 @@ using Experiments.Api.Platform.Http;
 namespace Experiments.Api.Ingestion;
 
 /// <summary>
-/// The JSON of events, as servers, pages and beacons send it. A page that is being left can only send what needs no preflight (CORS):
-/// <c>text/plain</c>, or a form with the JSON in its field <c>data</c>.
+/// The JSON that applications send: servers, pages and beacons. A page that is being left can only send what needs no preflight (CORS):
+/// <c>text/plain</c>, or a form with the JSON in its field <c>data</c>. Neither can declare a content coding, so what begins like gzip is
+/// gzip, and the field may be Base64 of either.
 /// </summary>
 internal static class EventBody
 {
@@ -29,7 +31,13 @@ internal static class EventBody
     /// <param name="request">The request.</param>
     /// <param name="room">Reserves memory for this many more bytes before they are read; false if there is none.</param>
     /// <param name="ct">Cancels the read.</param>
-    public static async Task<Result<Lent>> Read(HttpRequest request, Func<int, ValueTask<bool>> room, CancellationToken ct)
+    /// <param name="limit">The maximum size, in bytes.</param>
+    public static async Task<Result<Lent>> Read(
+        HttpRequest request,
+        Func<int, ValueTask<bool>> room,
+        CancellationToken ct,
+        int limit = Limit
+    )
     {
         if (!(RequestBody.HasType(request, "application/json") || RequestBody.HasType(request, "text/plain") || IsForm(request)))
         {
@@ -41,13 +49,13 @@ internal static class EventBody
             return refusal;
         }
 
-        if (request.ContentLength > Limit)
+        if (request.ContentLength > limit)
         {
             await RequestBody.Discard(request, ct);
             return Problem.TooLarge;
         }
 
-        var lent = await ReadAll(request.Body, (int)Math.Min(request.ContentLength ?? FirstPiece, FirstPiece), room, ct);
+        var lent = await ReadAll(request.Body, (int)Math.Min(request.ContentLength ?? FirstPiece, FirstPiece), limit, room, ct);
         if (lent.Failure?.Problem == Problem.TooLarge)
         {
             await RequestBody.Discard(request, ct);
@@ -57,26 +65,55 @@ internal static class EventBody
     }
 
     /// <summary>Decodes a body into its JSON. Takes over the buffer, and returns it to the pool unless the JSON is in it.</summary>
-    public static async Task<Result<Lent>> Decode(Lent body, HttpRequest request, CancellationToken ct)
+    /// <inheritdoc cref="Read"/>
+    public static async Task<Result<Lent>> Decode(
+        Lent body,
+        HttpRequest request,
+        Func<int, ValueTask<bool>> room,
+        CancellationToken ct,
+        int limit = Limit
+    )
     {
         Result<Lent> decoded = body;
         if (ContentCoding.IsUsed(request))
         {
-            using (body)
-            {
-                await using var stream = ContentCoding.Decode(request, body.AsStream());
-                decoded = await ReadAll(stream, 4 * body.Length, _ => new(true), ct);
-            }
+            decoded = await Unpack(body, encoded => ContentCoding.Decode(request, encoded), limit, room, ct);
         }
 
-        return decoded.Failure is null && IsForm(request) && !decoded.Value!.TryKeepField()
-            ? ProblemResult.Field(FormField, "This is required: a form of events has their JSON in this field.")
+        if (decoded.Failure is null && IsForm(request) && !decoded.Value!.TryKeepField())
+        {
+            return ProblemResult.Field(FormField, "This is required: a form of events has their JSON in this field.");
+        }
+
+        return decoded.Failure is null && ContentCoding.IsGzip(decoded.Value!.Span)
+            ? await Unpack(decoded.Value, ContentCoding.Gzip, limit, room, ct)
             : decoded;
+    }
+
+    private static async Task<Result<Lent>> Unpack(
+        Lent body,
+        Func<Stream, Stream> decoder,
+        int limit,
+        Func<int, ValueTask<bool>> room,
+        CancellationToken ct
+    )
+    {
+        using (body)
+        {
+            await using var stream = decoder(body.AsStream());
+            return await ReadAll(stream, FirstPiece, limit, room, ct);
+        }
     }
 
     private static bool IsForm(HttpRequest request) => RequestBody.HasType(request, Form);
 
-    private static async Task<Result<Lent>> ReadAll(Stream body, int expected, Func<int, ValueTask<bool>> room, CancellationToken ct)
+    private static async Task<Result<Lent>> ReadAll(
+        Stream body,
+        int expected,
+        int limit,
+        Func<int, ValueTask<bool>> room,
+        CancellationToken ct
+    )
     {
         var buffer = ArrayPool<byte>.Shared.Rent(Math.Clamp(expected, FirstPiece, Limit));
         var length = 0;
@@ -85,7 +122,7 @@ internal static class EventBody
             while (await body.ReadAsync(buffer.AsMemory(length), ct) is > 0 and var read)
             {
                 length += read;
-                if (length > Limit)
+                if (length > limit)
                 {
                     ArrayPool<byte>.Shared.Return(buffer);
                     return Problem.TooLarge;
@@ -138,12 +175,15 @@ internal static class EventBody
     {
         public int Length => length;
 
-        public ReadOnlySpan<byte> Span => buffer.AsSpan(0, length);
+        public ReadOnlySpan<byte> Span => Memory.Span;
+
+        public ReadOnlyMemory<byte> Memory => buffer.AsMemory(0, length);
 
         public Stream AsStream() => new MemoryStream(buffer, 0, length, writable: false);
 
         /// <summary>
-        /// Replaces a form by its decoded <see cref="FormField"/>, which is never longer. Disposes of the buffer if there is none.
+        /// Replaces a form by its decoded <see cref="FormField"/>, which is never longer. Disposes of the buffer if there is none. What
+        /// does not begin like JSON is Base64.
         /// </summary>
         public bool TryKeepField()
         {
@@ -159,6 +199,14 @@ internal static class EventBody
                 var decoded = WebUtility.UrlDecodeToBytes(buffer, start, pair.Length - "data=".Length);
                 decoded.CopyTo(buffer, 0);
                 length = decoded.Length;
+                if (
+                    decoded is not [(byte)'{' or (byte)'[', ..]
+                    && Base64.DecodeFromUtf8InPlace(buffer.AsSpan(0, length), out var written) == OperationStatus.Done
+                )
+                {
+                    length = written;
+                }
+
                 return true;
             }
 

@@ -32,67 +32,74 @@ internal sealed class IngestionLimiter(IngestionShares shares) : IDisposable
         Func<EventBatch, Task<T>> work,
         CancellationToken ct
     )
-        where T : class =>
-        Take<T>(
-            request,
-            environmentId,
-            async body =>
-            {
-                var batch = EventBatchParser.Read(body.Span, environmentId, now);
-                return batch.Failure is { } refusal ? refusal : await work(batch.Value!);
-            },
-            ct
-        );
+        where T : class
+    {
+        return Take(request, new Sender(environmentId), _ => new(new Sender(environmentId)), Work, ct);
+
+        async Task<Result<T>> Work(EventBody.Lent body, Sender sender)
+        {
+            var batch = EventBatchParser.Read(body.Span, environmentId, now);
+            return batch.Failure is { } refusal ? refusal : await work(batch.Value!);
+        }
+    }
 
     /// <summary>Reads and decodes the body of a request, and passes it on while it holds a processing slot.</summary>
     /// <param name="request">The request.</param>
-    /// <param name="environmentId">Whose share of the memory it uses.</param>
+    /// <param name="reader">Whose share the body takes while it is read.</param>
+    /// <param name="identify">Finds whose share the body takes from then on.</param>
     /// <param name="work">What is done with the body, which is gone when this returns.</param>
     /// <param name="ct">Ends it.</param>
     public async Task<Result<T>> Take<T>(
         HttpRequest request,
-        long environmentId,
-        Func<EventBody.Lent, Task<Result<T>>> work,
+        Sender reader,
+        Func<EventBody.Lent, ValueTask<Result<Sender>>> identify,
+        Func<EventBody.Lent, Sender, Task<Result<T>>> work,
         CancellationToken ct
     )
         where T : class
     {
         var leases = new List<RateLimitLease>();
-        var (small, large, isOverdrawn) = (0, 0, false);
+        var (sender, small, large, isOverdrawn) = (reader, 0, 0, false);
         var address = request.HttpContext.Connection.RemoteIpAddress;
         try
         {
             var body = await EventBody.Read(request, Room, ct);
+            // A compressed body never counts as small.
+            var isLarge = false;
+            if (body.Failure is null)
+            {
+                isLarge = body.Value!.Length > EventBody.Small || ContentCoding.IsUsed(request) || ContentCoding.IsGzip(body.Value.Span);
+                body = await EventBody.Decode(body.Value, request, Room, ct);
+            }
+
             if (body.Failure is { } unread)
             {
                 return isOverdrawn ? Problem.TooMuchAtOnce : unread;
             }
 
-            // A compressed body may be large when unpacked, so it never counts as small.
-            var isLarge = body.Value!.Length > EventBody.Small || ContentCoding.IsUsed(request);
-            if (
-                (isLarge && !(await Turn(_largeOfOne.AcquireAsync(environmentId, 1, ct)) && await Wait(_workingOnLarge, 1)))
+            using var lent = body.Value!;
+            var identified = await identify(lent);
+            if (identified.Failure is { } unknown)
+            {
+                return unknown;
+            }
+
+            if (!TryPassTo(identified.Value!))
+            {
+                return Problem.TooMuchAtOnce;
+            }
+
+            return
+                (isLarge && !(await Turn(_largeOfOne.AcquireAsync(sender.EnvironmentId, 1, ct)) && await Wait(_workingOnLarge, 1)))
                 || !await Wait(_working, 1)
-            )
-            {
-                body.Value.Dispose();
-                return Problem.Unavailable;
-            }
-
-            var decoded = await EventBody.Decode(body.Value, request, ct);
-            if (decoded.Failure is { } refusal)
-            {
-                return refusal;
-            }
-
-            using var lent = decoded.Value!;
-            return await work(lent);
+                ? Problem.Unavailable
+                : await work(lent, sender);
         }
         finally
         {
             leases.ForEach(lease => lease.Dispose());
-            shares.GiveBack(environmentId, address, isLarge: false, small);
-            shares.GiveBack(environmentId, address, isLarge: true, large);
+            shares.GiveBack(sender.EnvironmentId, address, isLarge: false, small);
+            shares.GiveBack(sender.EnvironmentId, address, isLarge: true, large);
         }
 
         // A body waits only for its first piece beyond the size of a small body. If bodies waited for more while holding some memory,
@@ -100,7 +107,7 @@ internal sealed class IngestionLimiter(IngestionShares shares) : IDisposable
         ValueTask<bool> Room(int bytes)
         {
             var isSmall = small + large + bytes <= EventBody.Small;
-            if (!shares.TryTake(environmentId, address, !isSmall, bytes))
+            if (!shares.TryTake(sender.EnvironmentId, address, !isSmall, bytes))
             {
                 isOverdrawn = true;
                 return new(false);
@@ -115,6 +122,34 @@ internal sealed class IngestionLimiter(IngestionShares shares) : IDisposable
             var isFirst = large == 0;
             large += bytes;
             return isFirst ? Wait(_large, Units(bytes)) : new(Keep(_large.AttemptAcquire(Units(bytes))));
+        }
+
+        // What was read on the share of another goes on this sender's.
+        bool TryPassTo(Sender owner)
+        {
+            if (owner == sender)
+            {
+                return true;
+            }
+
+            shares.GiveBack(sender.EnvironmentId, address, isLarge: false, small);
+            shares.GiveBack(sender.EnvironmentId, address, isLarge: true, large);
+            sender = owner;
+            var (takenSmall, takenLarge) = (small, large);
+            (small, large) = (0, 0);
+            if (!shares.TryTake(sender.EnvironmentId, address, isLarge: false, takenSmall))
+            {
+                return false;
+            }
+
+            small = takenSmall;
+            if (!shares.TryTake(sender.EnvironmentId, address, isLarge: true, takenLarge))
+            {
+                return false;
+            }
+
+            large = takenLarge;
+            return true;
         }
 
         // A request that times out here was not too slow. There was no capacity for it.
@@ -137,6 +172,14 @@ internal sealed class IngestionLimiter(IngestionShares shares) : IDisposable
             leases.Add(lease);
             return lease.IsAcquired;
         }
+    }
+
+    /// <summary>Whose share of the memory a body takes.</summary>
+    /// <param name="EnvironmentId">The id of the environment, or 0 before it is known.</param>
+    internal sealed record Sender(long EnvironmentId)
+    {
+        /// <summary>Whoever says in the body who it is.</summary>
+        public static readonly Sender Unknown = new(0);
     }
 
     private static int Units(int bytes) => (bytes + Unit - 1) / Unit;

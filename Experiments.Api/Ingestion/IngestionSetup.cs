@@ -10,6 +10,7 @@ internal static class IngestionSetup
     {
         services.AddSingleton<Partitions>();
         services.AddSingleton<EventWriter>();
+        services.AddSingleton<EventReceiver>();
         services.AddSingleton(provider => new IngestionShares(provider.GetRequiredService<IOptions<EventOptions>>().Value.ShareByAddress));
         services.AddSingleton<IngestionLimiter>();
         services.AddHostedService<RetentionJob>();

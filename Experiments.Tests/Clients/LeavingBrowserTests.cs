@@ -1,7 +1,5 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
 
 namespace Experiments.Tests.Clients;
 
@@ -20,7 +18,7 @@ public class LeavingBrowserTests(SharedService service, NodeClients clients) : I
         var experiment = await given.Start(await given.AnExperiment());
         await using var site = await Serve(Snippet(given, experiment["feature"]["name"]!.GetValue<string>()));
 
-        var variant = (await NodeClients.Run("leave.mjs", site.Urls.First(), how)).Trim();
+        var variant = (await NodeClients.Run("leave.mjs", site.Address, how)).Trim();
 
         Reply? counted = null;
         await Given.Eventually(
@@ -70,7 +68,7 @@ public class LeavingBrowserTests(SharedService service, NodeClients clients) : I
                 + "\ndocument.title = 'ready';"
         );
 
-        await NodeClients.Run("leave.mjs", site.Urls.First(), how);
+        await NodeClients.Run("leave.mjs", site.Address, how);
 
         await Given.Eventually(async () => (await given.Stored()).Count == 1, TimeSpan.FromSeconds(5));
         var stored = JsonNode.Parse((await given.Stored()).Single())!;
@@ -94,34 +92,6 @@ public class LeavingBrowserTests(SharedService service, NodeClients clients) : I
                 .Replace("button_colour", feature, StringComparison.Ordinal) + "\ndocument.title = variant;";
     }
 
-    private static async Task<WebApplication> Serve(string module)
-    {
-        var site = WebApplication
-            .CreateSlimBuilder([
-                "--urls=http://127.0.0.1:0",
-                "--Logging:LogLevel:Default=None",
-                "--Logging:LogLevel:Microsoft.Hosting.Lifetime=None",
-            ])
-            .Build();
-        var sdk = Path.Combine(
-            Repository.Root,
-            "Experiments.Tests",
-            "Clients",
-            "node_modules",
-            "@flagsmith",
-            "flagsmith",
-            "isomorphic.mjs"
-        );
-        site.MapGet(
-            "/",
-            () =>
-                TypedResults.Content(
-                    $"<!doctype html><meta charset=\"utf-8\"><link rel=\"icon\" href=\"data:,\"><script type=\"module\">{module}</script>",
-                    "text/html"
-                )
-        );
-        site.MapGet("/flagsmith.mjs", () => TypedResults.PhysicalFile(sdk, "text/javascript"));
-        await site.StartAsync();
-        return site;
-    }
+    private static Task<Page> Serve(string module) =>
+        Page.Serve(module, packages: ("/flagsmith.mjs", "@flagsmith/flagsmith/isomorphic.mjs"));
 }

@@ -7,6 +7,9 @@ public sealed class NodeClients : IAsyncLifetime
 {
     private static readonly string Directory = Path.Combine(Repository.Root, "Experiments.Tests", "Clients");
 
+    /// <summary>Where the packages are.</summary>
+    public static readonly string Packages = Path.Combine(Directory, "node_modules");
+
     // Several classes of tests need it, at the same time.
     private static readonly Lazy<Task> Installed = new(Install);
 

@@ -28,6 +28,14 @@ internal sealed record EnvironmentKeyRoute
         "/api/v1/bulk-identities",
         "/ofrep",
         "/v1",
+        "/flags",
+        "/decide",
+        "/batch",
+        "/capture",
+        "/e",
+        "/i/v0",
+        "/array",
+        "/api/web_experiments",
     ];
 }
 
@@ -37,9 +45,15 @@ internal enum KeySource
     /// <summary>Nowhere else.</summary>
     Header,
 
-    /// <summary>In the query, because a beacon of a browser cannot set a header.</summary>
+    /// <summary>In the query, because a beacon of a browser cannot set a header; PostHog's SDKs call it <c>token</c>.</summary>
     Query,
 
     /// <summary>As <c>X-API-Key</c> or as a bearer token, which is what OpenFeature's providers can be given.</summary>
     Credentials,
+
+    /// <summary>In the path.</summary>
+    Path,
+
+    /// <summary>In the body, where PostHog's SDKs put it.</summary>
+    Body,
 }

@@ -7,7 +7,6 @@ using Experiments.Api.Platform;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Http;
 using Experiments.Api.Platform.Settings;
-using Experiments.Api.Platform.Startup;
 using Microsoft.Extensions.Options;
 
 namespace Experiments.Api.Slices.Events;
@@ -51,26 +50,6 @@ internal static class SendEvents
         string? Id = null
     );
 
-    /// <summary>The numbers of valid, duplicate and rejected events, and the errors of the first hundred rejected ones.</summary>
-    /// <param name="Accepted">How many events were valid.</param>
-    /// <param name="Duplicates">How many of those had been stored before.</param>
-    /// <param name="RejectedCount">How many events were rejected.</param>
-    /// <param name="Rejected">What is wrong with them.</param>
-    /// <param name="ClockSkewMs">The milliseconds that were added to the timestamps, by <c>sent_at</c>; absent if none were.</param>
-    /// <param name="Ignored">Members that this service does not know, up to twenty; absent if there are none.</param>
-    [Example(
-        """{"accepted": 2, "duplicates": 0, "rejected_count": 1, "rejected": [{"index": 1, "error": "events[1].timestamp is more"""
-            + """ than 24 hours ahead"}]}"""
-    )]
-    internal sealed record EventReceipt(
-        int Accepted,
-        int Duplicates,
-        int RejectedCount,
-        IReadOnlyList<EventBatch.Rejection> Rejected,
-        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? ClockSkewMs = null,
-        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyCollection<string>? Ignored = null
-    );
-
     private static async Task Handle(HttpContext http, Snapshot snapshot)
     {
         var services = http.RequestServices;
@@ -82,22 +61,7 @@ internal static class SendEvents
                 http.Request,
                 snapshot.EnvironmentId,
                 services.GetRequiredService<TimeProvider>().GetUtcNow().UtcDateTime,
-                async batch =>
-                {
-                    var instruments = services.GetRequiredService<Instruments>();
-                    instruments.EventsRejected.Add(batch.Rejected.Count);
-                    var added = await services.GetRequiredService<EventWriter>().Add(snapshot.EnvironmentId, batch, deadline.Token);
-                    instruments.EventsAccepted.Add(added);
-                    instruments.EventsDuplicate.Add(batch.Accepted - added);
-                    return new EventReceipt(
-                        batch.Accepted,
-                        batch.Accepted - added,
-                        batch.Rejected.Count,
-                        [.. batch.Rejected.Take(ProblemResult.MostErrors)],
-                        batch.Skew != TimeSpan.Zero ? (long)batch.Skew.TotalMilliseconds : null,
-                        batch.Ignored.Count > 0 ? batch.Ignored : null
-                    );
-                },
+                batch => services.GetRequiredService<EventReceiver>().Receive(snapshot.EnvironmentId, batch, deadline.Token),
                 deadline.Token
             );
         if (outcome.Failure is { } refusal)

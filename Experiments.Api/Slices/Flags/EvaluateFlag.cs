@@ -58,7 +58,7 @@ internal static class EvaluateFlag
             context is { } known
                 ? ServedResponse.Write(
                     http,
-                    flag.Ofrep(known.TargetingKey is { } identity ? flag.Evaluate(identity) : CompiledFlag.OwnValue)
+                    flag.In(FlagFormat.Ofrep, known.TargetingKey is { } identity ? flag.Evaluate(identity) : CompiledFlag.OwnValue)
                 )
                 : Ofrep.Fail(http, StatusCodes.Status400BadRequest, key, error!)
         );

@@ -39,7 +39,7 @@ internal static class EvaluateFlags
                 "{\"flags\":["u8,
                 "]}"u8,
                 ServedResponse.Tag(snapshot, known.Hash),
-                ofrep: true
+                FlagFormat.Ofrep
             );
         }
         else

@@ -14,7 +14,7 @@ internal static class GetFlags
 
     private static Task Handle(HttpContext http, Snapshot snapshot)
     {
-        ServedResponse.WriteFlags(http, snapshot, null, "["u8, "]"u8, ServedResponse.Tag(snapshot, identifier: null), ofrep: false);
+        ServedResponse.WriteFlags(http, snapshot, null, "["u8, "]"u8, ServedResponse.Tag(snapshot, identifier: null), FlagFormat.Flagsmith);
         return Task.CompletedTask;
     }
 }

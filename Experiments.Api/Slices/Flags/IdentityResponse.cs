@@ -36,7 +36,7 @@ internal static class IdentityResponse
             before.WrittenSpan,
             "]}"u8,
             ServedResponse.Tag(snapshot, before.WrittenSpan),
-            ofrep: false
+            FlagFormat.Flagsmith
         );
     }
 }

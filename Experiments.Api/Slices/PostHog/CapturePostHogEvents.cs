@@ -1,0 +1,123 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Experiments.Api.Aggregation;
+using Experiments.Api.Evaluation;
+using Experiments.Api.Ingestion;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Http;
+using Experiments.Api.Platform.Settings;
+using Microsoft.Extensions.Options;
+
+namespace Experiments.Api.Slices.PostHog;
+
+/// <summary>Receives what PostHog's SDKs capture. A 200 response means that it is on disk.</summary>
+internal static class CapturePostHogEvents
+{
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes
+            .MapServedByBody("/batch", Handle)
+            .WithOperation("postHogBatch", "Send exposures and other events (PostHog SDKs)")
+            .HasBody<Body>(
+                """
+                {"api_key": "KEY", "sent_at": "2026-11-22T12:00:00.000Z", "batch": [
+                    {"event": "purchase", "distinct_id": "user-1", "timestamp": "2026-11-22T11:59:58.000Z",
+                        "uuid": "0199f5a0-0000-7000-8000-000000000001", "properties": {"value": 12.5}}]}
+                """
+            )
+            .Returns<Captured>()
+            .FailsWith(Problem.Invalid, Problem.Malformed, Problem.TooLarge, Problem.TooMuchAtOnce, Problem.WrongMediaType);
+        // Each SDK, and each of its versions, has an address of its own for the same.
+        foreach (var other in (string[])["/e", "/i/v0/e", "/capture", "/track"])
+        {
+            routes.MapServedByBody(other, Handle).ExcludeFromDescription();
+        }
+    }
+
+    /// <summary>Events, or one event on its own. Other members are ignored.</summary>
+    /// <param name="Batch">Up to 10,000 events.</param>
+    /// <param name="ApiKey">The key of the environment, if no header says it; also taken as <c>token</c>.</param>
+    /// <param name="SentAt">When the request was sent by the clock of the sender, which corrects all timestamps.</param>
+    [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
+    internal sealed record Body(
+        [property: Must(Required = true)] IReadOnlyList<CapturedEvent> Batch,
+        string? ApiKey = null,
+        DateTimeOffset? SentAt = null
+    );
+
+    /// <summary>Something that happened, as PostHog's SDKs say it. Other members are ignored.</summary>
+    /// <param name="Event">Its name. <c>$feature_flag_called</c> with a variant is an exposure.</param>
+    /// <param name="DistinctId">Who did it.</param>
+    /// <param name="Timestamp">When it happened, by the clock of the sender; by default when it arrives.</param>
+    /// <param name="Uuid">Its id: an event counts once for each.</param>
+    /// <param name="Properties">What else is known. <c>value</c> is the value of metrics, and the others are its metadata.</param>
+    [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
+    internal sealed record CapturedEvent(
+        [property: Must(Required = true)] string Event,
+        string? DistinctId = null,
+        DateTimeOffset? Timestamp = null,
+        string? Uuid = null,
+        IReadOnlyDictionary<string, object>? Properties = null
+    );
+
+    /// <summary>What became of the events; their errors name them as <c>POST /v1/events</c> would.</summary>
+    /// <param name="Status">Always <c>Ok</c>.</param>
+    /// <param name="Accepted">How many events were valid.</param>
+    /// <param name="Duplicates">How many of those had been stored before.</param>
+    /// <param name="RejectedCount">How many events were rejected.</param>
+    /// <param name="Rejected">What is wrong with the first hundred of them.</param>
+    [Example("""{"status": "Ok", "accepted": 1, "duplicates": 0, "rejected_count": 0, "rejected": []}""")]
+    internal sealed record Captured(
+        string Status,
+        int Accepted,
+        int Duplicates,
+        int RejectedCount,
+        IReadOnlyList<EventBatch.Rejection> Rejected
+    );
+
+    private static async Task Handle(HttpContext http)
+    {
+        var services = http.RequestServices;
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
+        deadline.CancelAfter(services.GetRequiredService<IOptions<RequestOptions>>().Value.Deadline);
+        var now = services.GetRequiredService<TimeProvider>().GetUtcNow().UtcDateTime;
+        var outcome = await services
+            .GetRequiredService<IngestionLimiter>()
+            .Take(http.Request, IngestionLimiter.Sender.Unknown, Identify, Receive, deadline.Token);
+        if (outcome.Failure is { } refusal)
+        {
+            await BufferedResponse.Of(refusal).ExecuteAsync(http);
+            return;
+        }
+
+        services.GetRequiredService<AggregationWorker>().Notify();
+        var receipt = outcome.Value!;
+        await ServedResponse.Write(
+            http,
+            JsonSerializer.SerializeToUtf8Bytes(
+                new Captured("Ok", receipt.Accepted, receipt.Duplicates, receipt.RejectedCount, receipt.Rejected),
+                ApiJson.Options
+            )
+        );
+
+        async ValueTask<Result<IngestionLimiter.Sender>> Identify(EventBody.Lent body)
+        {
+            var found = await EnvironmentKey.Find(http, PostHogBatch.KeyIn(body.Span));
+            return found.Failure is { } unknown ? unknown : new IngestionLimiter.Sender(found.Value!.EnvironmentId);
+        }
+
+        async Task<Result<EventReceipt>> Receive(EventBody.Lent body, IngestionLimiter.Sender sender)
+        {
+            var translated = PostHogBatch.Translate(body.Memory, now);
+            if (translated.Failure is { } malformed)
+            {
+                return malformed;
+            }
+
+            var batch = EventBatchParser.Read(translated.Value, sender.EnvironmentId, now);
+            return batch.Failure is { } invalid
+                ? invalid
+                : await services.GetRequiredService<EventReceiver>().Receive(sender.EnvironmentId, batch.Value!, deadline.Token);
+        }
+    }
+}
