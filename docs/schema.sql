@@ -147,6 +147,7 @@ CREATE TABLE holdouts (
     name text NOT NULL,
     description text NOT NULL DEFAULT ''::text,
     percentage numeric NOT NULL,
+    unit_key text NOT NULL DEFAULT ''::text, -- The key whose value is held out; empty for the identifier.
     salt text NOT NULL DEFAULT replace((gen_random_uuid())::text, '-'::text, ''::text),
     version bigint NOT NULL DEFAULT 1,
     created_by text NOT NULL,
@@ -159,8 +160,10 @@ CREATE TABLE holdouts (
     CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
     CHECK (((percentage >= (0)::numeric) AND (percentage <= (100)::numeric))),
     CHECK (((retired_at IS NOT NULL) OR (deleted_at IS NULL))),
+    CHECK ((char_length(unit_key) <= 200)),
     FOREIGN KEY (environment_id) REFERENCES environments(id),
-    UNIQUE (id, environment_id)
+    UNIQUE (id, environment_id),
+    UNIQUE (id, environment_id, unit_key)
 );
 CREATE INDEX holdouts_newest ON holdouts USING btree (environment_id, created_at DESC, id DESC) INCLUDE (name) WHERE (deleted_at IS NULL);
 CREATE TRIGGER holdouts_are_served AFTER UPDATE ON holdouts FOR EACH ROW EXECUTE FUNCTION announce_serving();
@@ -239,6 +242,7 @@ CREATE TABLE experiments (
     exposure jsonb NOT NULL DEFAULT '{}'::jsonb, -- What counts as an exposure: {event?, feature_property?, test_identities?, multiple_variants?}.
     breakdowns text[] NOT NULL DEFAULT '{}'::text[], -- The traits by whose values at the first exposure results are broken down.
     plan jsonb,
+    unit_key text NOT NULL DEFAULT ''::text, -- The key whose value is assigned and counted; empty for the identifier.
     salt text NOT NULL DEFAULT replace((gen_random_uuid())::text, '-'::text, ''::text), -- Hashed with an identifier to decide enrolment and variant.
     aa boolean NOT NULL DEFAULT false, -- Whether its variants are meant to serve the same, as a test of the set-up.
     archived boolean NOT NULL DEFAULT false,
@@ -275,10 +279,11 @@ CREATE TABLE experiments (
     CHECK ((ended_at >= started_at)),
     CHECK ((jsonb_typeof(transforms) = 'object'::text)),
     CHECK ((type = ANY (ARRAY['product'::text, 'web'::text]))),
+    CHECK ((char_length(unit_key) <= 200)),
     CHECK (split_is_valid(variants)),
     CHECK (((windows_run_on >= '00:00:00'::interval) AND (windows_run_on <= '720:00:00'::interval))),
     FOREIGN KEY (environment_id, feature_id) REFERENCES feature_states(environment_id, feature_id),
-    FOREIGN KEY (holdout_id, environment_id) REFERENCES holdouts(id, environment_id),
+    FOREIGN KEY (holdout_id, environment_id, unit_key) REFERENCES holdouts(id, environment_id, unit_key),
     UNIQUE (id, environment_id)
 );
 CREATE UNIQUE INDEX experiments_active ON experiments USING btree (environment_id, feature_id) WHERE ((status <> 'completed'::text) AND (deleted_at IS NULL));
@@ -981,6 +986,17 @@ BEGIN
     ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $function$;
+
+CREATE OR REPLACE FUNCTION unit_of(key text, identifier text, traits jsonb, metadata jsonb)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+    SELECT CASE WHEN COALESCE(key, '') = '' THEN NULLIF(identifier, '')
+        WHEN jsonb_typeof(COALESCE(traits -> key, metadata -> key)) IN ('string', 'number')
+            AND length(COALESCE(traits ->> key, metadata ->> key)) BETWEEN 1 AND 2000
+        THEN COALESCE(traits ->> key, metadata ->> key) END
+$function$;
 
 CREATE OR REPLACE FUNCTION variants_differ(variants jsonb, transforms jsonb)
  RETURNS boolean

@@ -112,6 +112,7 @@ public sealed class CreateFeatures : TableMigration
                 name           text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 255),
                 description    text NOT NULL DEFAULT '' CHECK (char_length(description) <= 10000),
                 percentage     numeric NOT NULL CHECK (percentage BETWEEN 0 AND 100),
+                unit_key       text NOT NULL DEFAULT '' CHECK (char_length(unit_key) <= 200),
                 salt           text NOT NULL DEFAULT replace(gen_random_uuid()::text, '-', ''),
                 version        bigint NOT NULL DEFAULT 1,
                 created_by     text NOT NULL,
@@ -120,9 +121,11 @@ public sealed class CreateFeatures : TableMigration
                 retired_at     timestamptz,
                 deleted_at     timestamptz,
                 CONSTRAINT holdouts_retired CHECK (retired_at IS NOT NULL OR deleted_at IS NULL),
-                CONSTRAINT holdouts_in_environment UNIQUE (id, environment_id)
+                CONSTRAINT holdouts_in_environment UNIQUE (id, environment_id),
+                CONSTRAINT holdouts_unit UNIQUE (id, environment_id, unit_key)
             );
             COMMENT ON TABLE holdouts IS 'Shares of all identities that are kept out of experiments.';
+            COMMENT ON COLUMN holdouts.unit_key IS 'The key whose value is held out; empty for the identifier.';
             CREATE INDEX holdouts_newest ON holdouts (environment_id, created_at DESC, id DESC) INCLUDE (name) WHERE deleted_at IS NULL;
 
             COMMENT ON COLUMN holdouts.retired_at IS 'From when on it keeps nobody out. A holdout that is deleted is retired as well.';

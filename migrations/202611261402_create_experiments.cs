@@ -109,6 +109,7 @@ public sealed class CreateExperiments : TableMigration
                 breakdowns         text[] NOT NULL DEFAULT '{}'
                     CHECK (cardinality(breakdowns) <= 3 AND array_position(breakdowns, NULL) IS NULL),
                 plan               jsonb CHECK (jsonb_typeof(plan) = 'object'),
+                unit_key           text NOT NULL DEFAULT '' CHECK (char_length(unit_key) <= 200),
                 salt               text NOT NULL DEFAULT replace(gen_random_uuid()::text, '-', ''),
                 aa                 boolean NOT NULL DEFAULT false,
                 archived           boolean NOT NULL DEFAULT false,
@@ -129,7 +130,8 @@ public sealed class CreateExperiments : TableMigration
                 enabled_feature    boolean NOT NULL DEFAULT false,
                 CONSTRAINT experiments_in_environment UNIQUE (id, environment_id),
                 CONSTRAINT experiments_feature FOREIGN KEY (environment_id, feature_id) REFERENCES feature_states,
-                CONSTRAINT experiments_holdout FOREIGN KEY (holdout_id, environment_id) REFERENCES holdouts (id, environment_id),
+                CONSTRAINT experiments_holdout FOREIGN KEY (holdout_id, environment_id, unit_key)
+                    REFERENCES holdouts (id, environment_id, unit_key),
                 CONSTRAINT experiments_started CHECK ((status = 'created') = (started_at IS NULL)),
                 CONSTRAINT experiments_ended CHECK ((status = 'completed') = (ended_at IS NOT NULL)),
                 CONSTRAINT experiments_runs CHECK ((status = 'running') = upper_inf(runs) AND (status = 'created') = isempty(runs)),
@@ -144,6 +146,7 @@ public sealed class CreateExperiments : TableMigration
             COMMENT ON COLUMN experiments.breakdowns IS 'The traits by whose values at the first exposure results are broken down.';
             COMMENT ON COLUMN experiments.exposure IS
                 'What counts as an exposure: {event?, feature_property?, test_identities?, multiple_variants?}.';
+            COMMENT ON COLUMN experiments.unit_key IS 'The key whose value is assigned and counted; empty for the identifier.';
             COMMENT ON COLUMN experiments.salt IS 'Hashed with an identifier to decide enrolment and variant.';
             COMMENT ON COLUMN experiments.events_before IS 'How many events the environment had counted at the first start.';
             COMMENT ON COLUMN experiments.windows_run_on IS

@@ -38,6 +38,14 @@ public sealed class CreateEvents : TableMigration
             -- Rows lie in the order of their batches, so that a list of which blocks hold which is enough.
             CREATE INDEX events_batch ON events USING brin (batch) WITH (pages_per_range = 32, autosummarize = on);
 
+            -- The value of a key in an event, by which units are told apart; without a key, the identifier. Null where there is none.
+            CREATE FUNCTION unit_of(key text, identifier text, traits jsonb, metadata jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+                SELECT CASE WHEN COALESCE(key, '') = '' THEN NULLIF(identifier, '')
+                    WHEN jsonb_typeof(COALESCE(traits -> key, metadata -> key)) IN ('string', 'number')
+                        AND length(COALESCE(traits ->> key, metadata ->> key)) BETWEEN 1 AND 2000
+                    THEN COALESCE(traits ->> key, metadata ->> key) END
+            $$;
+
             CREATE TABLE event_ids (
                 id uuid PRIMARY KEY,
                 at timestamptz NOT NULL
@@ -188,6 +196,7 @@ public sealed class CreateEvents : TableMigration
         DropTables();
         Execute.Sql(
             """
+            DROP FUNCTION unit_of(text, text, jsonb, jsonb);
             DROP FUNCTION claim_environments(bigint[], bigint[], bigint, bigint);
             DROP FUNCTION next_event_batch();
             DROP SEQUENCE event_batch_numbers;

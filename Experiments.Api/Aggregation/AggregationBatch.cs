@@ -38,9 +38,9 @@ internal sealed class AggregationBatch(
         """;
 
     private const string Events = $"""
-        SELECT {StoredEvent.ColumnsWithTraits}
+        SELECT {StoredEvent.Columns}
         FROM events
-        WHERE batch BETWEEN $1 AND $2 AND batch + 0 = ANY ($3) AND at BETWEEN $4 AND $5 AND event = ANY ($6)
+        WHERE batch BETWEEN $3 AND $4 AND batch + 0 = ANY ($5) AND at BETWEEN $6 AND $7 AND event = ANY ($8)
         """;
 
     private const string CountNames = """
@@ -133,13 +133,13 @@ internal sealed class AggregationBatch(
         var events = await StoredEvent.Read(
             connection,
             Events,
+            StoredEvent.Needs.Of(experiments),
             Value(first),
             Value(newest),
             Value(batches),
             Value(from),
             Value(until),
-            Value(names),
-            Value(ExperimentDefinition.EventsWithTraits(experiments))
+            Value(names)
         );
 
         bool InTime(ExperimentDefinition experiment, long batch) => !experiment.WasFinal(BatchId.ReceivedAt(batch), late);
@@ -154,7 +154,7 @@ internal sealed class AggregationBatch(
 
             await using (Heartbeat.Of(connection))
             {
-                foreach (var stored in events.Where(stored => !string.IsNullOrEmpty(stored.Identifier)))
+                foreach (var stored in events)
                 {
                     aggregator.Take(stored, experiment => InTime(experiment, stored.Batch));
                 }

@@ -18,7 +18,7 @@ internal sealed class ExperimentDefinition
 
     public ExperimentDefinition(Row row)
     {
-        (Id, EnvironmentId, FeatureName) = (row.Id, row.EnvironmentId, row.FeatureName);
+        (Id, EnvironmentId, FeatureName, UnitKey) = (row.Id, row.EnvironmentId, row.FeatureName, row.UnitKey);
         (_criteria, _breakdowns) = (StoredJson.Read<ExposureCriteria>(row.Exposure), row.Breakdowns);
         if (_criteria.TestIdentities is { Trait: null } or { Values: null })
         {
@@ -67,14 +67,11 @@ internal sealed class ExperimentDefinition
     /// <summary>The name of the event that counts as an exposure.</summary>
     public string ExposureEvent => _criteria.Event ?? ReceivedEvent.Exposure;
 
-    /// <summary>The events whose traits at least one of these experiments needs.</summary>
-    public static string[] EventsWithTraits(IEnumerable<ExperimentDefinition> experiments) =>
-        [
-            .. experiments
-                .Where(experiment => experiment._criteria.TestIdentities is not null || experiment._breakdowns.Length > 0)
-                .Select(experiment => experiment.ExposureEvent)
-                .Distinct(),
-        ];
+    /// <summary>The key of what is assigned and counted, or null for the identifier.</summary>
+    public string? UnitKey { get; }
+
+    /// <summary>Whether it needs the traits of exposures.</summary>
+    public bool ReadsTraits => _criteria.TestIdentities is not null || _breakdowns.Length > 0;
 
     /// <summary>
     /// Whether an event received at this time is too late to count: the experiment has ended, its windows are closed, and the period for
@@ -114,15 +111,14 @@ internal sealed class ExperimentDefinition
     public double Draw(string identifier) => _assigner.Draw(identifier);
 
     /// <summary>
-    /// The state that results from one exposure. Null if the exposure does not belong to this experiment: it precedes the start without
-    /// naming the experiment, follows the end, or lacks the variant that it should name.
+    /// The state that results from one exposure of a unit. Null if the exposure does not belong to this experiment: it precedes the start
+    /// without naming the experiment, follows the end, or lacks the variant that it should name.
     /// </summary>
     public ExposureState? Judge(StoredEvent raw)
     {
-        var (identifier, at) = (raw.Identifier!, raw.At);
+        var (identifier, at) = (raw.Unit(UnitKey)!, raw.At);
         var assigned = AssignedVariant(identifier);
-        using var traits =
-            raw.Traits is null || (_criteria.TestIdentities is null && _breakdowns is []) ? null : StoredJson.Document(raw.Traits);
+        using var traits = raw.Traits is null || !ReadsTraits ? null : StoredJson.Document(raw.Traits);
         var isTest = _criteria.TestIdentities is { } tests && traits is not null && tests.Have(traits.RootElement);
         if (!Timeline.RanAt(at))
         {
@@ -213,5 +209,7 @@ internal sealed class ExperimentDefinition
         public string Exposure { get; init; } = "{}";
 
         public string[] Breakdowns { get; init; } = [];
+
+        public string? UnitKey { get; init; }
     }
 }

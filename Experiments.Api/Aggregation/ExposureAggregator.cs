@@ -109,7 +109,7 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
                 continue;
             }
 
-            if (string.IsNullOrEmpty(raw.Identifier))
+            if (raw.Unit(experiment.UnitKey) is not { } unit)
             {
                 if (experiment.Timeline.RanAt(raw.At))
                 {
@@ -118,8 +118,8 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
             }
             else if (experiment.Judge(raw) is { } judged)
             {
-                var key = new Key(experiment.Id, Identity.Key(raw.Identifier));
-                _found[key] = (raw.Identifier, _found.TryGetValue(key, out var known) ? known.State.Merge(judged) : judged);
+                var key = new Key(experiment.Id, Identity.Key(unit));
+                _found[key] = (unit, _found.TryGetValue(key, out var known) ? known.State.Merge(judged) : judged);
             }
         }
     }

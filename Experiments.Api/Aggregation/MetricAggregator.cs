@@ -21,7 +21,7 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
 
     /// <summary>Collects an event for every metric that uses it.</summary>
     public void Take(StoredEvent raw, Func<ExperimentDefinition, bool> inTime) =>
-        _matcher.Take(raw, inTime, (source, taken) => Of(new(source.Experiment.Id, Identity.Key(raw.Identifier!))).Add((source.Id, taken)));
+        _matcher.Take(raw, inTime, (source, unit, taken) => Of(new(source.Experiment.Id, Identity.Key(unit))).Add((source.Id, taken)));
 
     /// <summary>Marks an identity for recalculation, because its exposure has changed.</summary>
     public void Recalculate(ExposureAggregator.Key key)

@@ -39,7 +39,7 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
     private const string Events = $"""
         SELECT {StoredEvent.Columns}
         FROM events
-        WHERE environment_id = $1 AND event = ANY ($2) AND at BETWEEN $3 AND $5 AND (at, key) > ($3, $4) AND (at, key) <= ($5, $6)
+        WHERE environment_id = $3 AND event = ANY ($4) AND at BETWEEN $5 AND $7 AND (at, key) > ($5, $6) AND (at, key) <= ($7, $8)
         """;
 
     private const string Move = """
@@ -140,13 +140,8 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
         await StoredEvent.Each(
             connection,
             Events,
-            stored =>
-            {
-                if (!string.IsNullOrEmpty(stored.Identifier))
-                {
-                    aggregator.Take(stored, one => !one.WasFinal(BatchId.ReceivedAt(stored.Batch), late));
-                }
-            },
+            StoredEvent.Needs.Of(experiments, ofExposures: false),
+            stored => aggregator.Take(stored, one => !one.WasFinal(BatchId.ReceivedAt(stored.Batch), late)),
             ct,
             new NpgsqlParameter<long> { TypedValue = experiment.EnvironmentId },
             new NpgsqlParameter<string[]> { TypedValue = [.. fresh.SelectMany(link => link.Events).Distinct()] },

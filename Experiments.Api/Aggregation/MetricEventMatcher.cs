@@ -15,17 +15,18 @@ internal sealed class MetricEventMatcher(IReadOnlyList<MetricLink> links)
         .SelectMany(kept => kept.SourceMetric.Events.Select(name => (Name: name, Kept: kept)))
         .ToLookup(pair => (pair.Kept.SourceMetric.Experiment.EnvironmentId, pair.Name), pair => pair.Kept);
 
-    public void Take(StoredEvent raw, Func<ExperimentDefinition, bool> inTime, Action<MetricLink, MetricEvent> take)
+    /// <summary>Passes on what an event contributes, and to which unit. Events without a unit contribute nothing.</summary>
+    public void Take(StoredEvent raw, Func<ExperimentDefinition, bool> inTime, Action<MetricLink, string, MetricEvent> take)
     {
         JsonDocument? metadata = null;
         foreach (var (source, from) in _sources[(raw.EnvironmentId, raw.Event)])
         {
-            if (raw.At >= from && inTime(source.Experiment))
+            if (raw.At >= from && inTime(source.Experiment) && raw.Unit(source.Experiment.UnitKey) is { } unit)
             {
                 metadata ??= raw.Metadata is null ? null : StoredJson.Document(raw.Metadata);
                 foreach (var taken in source.Take(raw.Event, raw.At, raw.Key, raw.Value, metadata?.RootElement))
                 {
-                    take(source, taken);
+                    take(source, unit, taken);
                 }
             }
         }

@@ -26,11 +26,11 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
     private const string Pending = "SELECT id FROM event_batches WHERE environment_id = @environment";
 
     private const string Events = $"""
-        SELECT {StoredEvent.ColumnsWithTraits}
+        SELECT {StoredEvent.Columns}
         FROM events
-        WHERE environment_id = $1 AND event = ANY ($2) AND happened_at BETWEEN $3 AND $4
-          AND at BETWEEN $3 - {ClockSkew.Slack} AND $4 + {ClockSkew.Slack}
-          AND ($5 = 1 OR CASE WHEN identifier <> '' THEN get_byte(sha256(convert_to(identifier, 'UTF8')), 0) * $5 / 256 ELSE 0 END = $6)
+        WHERE environment_id = $3 AND event = ANY ($4) AND happened_at BETWEEN $5 AND $6
+          AND at BETWEEN $5 - {ClockSkew.Slack} AND $6 + {ClockSkew.Slack}
+          AND ($7 = 1 OR COALESCE(get_byte(sha256(convert_to(unit_of($9, identifier, traits, metadata), 'UTF8')), 0) * $7 / 256, 0) = $8)
         """;
 
     private const string Exposures = """
@@ -103,6 +103,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
                 await StoredEvent.Each(
                     reading,
                     Events,
+                    StoredEvent.Needs.Of(experiments),
                     raw =>
                     {
                         // Queued events are skipped: they will be aggregated later.
@@ -121,7 +122,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
                     new NpgsqlParameter<DateTime> { TypedValue = highWaterMark },
                     new NpgsqlParameter<int> { TypedValue = slices },
                     new NpgsqlParameter<int> { TypedValue = slice },
-                    new NpgsqlParameter<string[]> { TypedValue = ExperimentDefinition.EventsWithTraits(experiments) }
+                    new NpgsqlParameter<string> { TypedValue = experiment.UnitKey ?? "" }
                 );
             }
 

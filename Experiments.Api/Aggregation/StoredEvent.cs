@@ -7,26 +7,22 @@ internal sealed class StoredEvent
 {
     /// <summary>
     /// The columns, in the order in which <see cref="Of"/> reads them. Feature and variant names are never longer than these limits. The
-    /// experiment id is -1 if an exposure names an experiment that cannot exist.
+    /// experiment id is -1 if an exposure names an experiment that cannot exist. The first two parameters of a statement with these are
+    /// those of <see cref="Needs"/>.
     /// </summary>
-    public const string Columns = $"""
-        {BeforeTraits}, NULL::text, {AfterTraits}
-        """;
-
-    /// <summary>The same, plus the traits of the events named in $7. Traits may be large, and few experiments need them.</summary>
-    public const string ColumnsWithTraits = $"""
-        {BeforeTraits}, CASE WHEN event = ANY ($7) THEN traits::text END, {AfterTraits}
-        """;
-
-    private const string BeforeTraits =
-        "batch, environment_id, happened_at, key, event, left(feature_name, 256), identifier, left(value, 1000)";
-
-    private const string AfterTraits = """
+    public const string Columns = """
+        batch, environment_id, happened_at, key, event, left(feature_name, 256), identifier, left(value, 1000),
+        CASE WHEN event = ANY ($1::text[]) THEN traits::text END,
+        CASE WHEN $2::text[] <> '{}' THEN ARRAY(SELECT unit_of(unit.key, identifier, traits, metadata)
+            FROM unnest($2::text[]) WITH ORDINALITY AS unit(key, place) ORDER BY place) END,
         metadata::text,
         CASE WHEN event <> '$flag_exposure' THEN NULL
              WHEN metadata->>'experiment_id' ~ '^[0-9]{1,18}$' THEN (metadata->>'experiment_id')::bigint
              WHEN metadata->>'experiment_id' IS NOT NULL THEN -1 END
         """;
+
+    private string[] _unitKeys = [];
+    private string?[] _units = [];
 
     public required long Batch { get; init; }
 
@@ -52,15 +48,20 @@ internal sealed class StoredEvent
     /// <summary>The experiment that an exposure names; -1 if that experiment cannot exist, null if it names none.</summary>
     public required long? ExperimentId { get; init; }
 
+    /// <summary>The value by which an experiment tells its units apart, or null without one.</summary>
+    /// <param name="key">The key of the unit, one of those that were needed; null for the identifier.</param>
+    public string? Unit(string? key) => key is null ? (Identifier is "" ? null : Identifier) : _units[Array.IndexOf(_unitKeys, key)];
+
     /// <summary>Reads the result of a statement.</summary>
     public static async Task<List<StoredEvent>> Read(
         NpgsqlConnection connection,
         string sql,
+        Needs needs,
         params IReadOnlyList<NpgsqlParameter> parameters
     )
     {
         var events = new List<StoredEvent>();
-        await Each(connection, sql, events.Add, CancellationToken.None, parameters);
+        await Each(connection, sql, needs, events.Add, CancellationToken.None, parameters);
         return events;
     }
 
@@ -68,23 +69,26 @@ internal sealed class StoredEvent
     public static async Task Each(
         NpgsqlConnection connection,
         string sql,
+        Needs needs,
         Action<StoredEvent> take,
         CancellationToken ct,
         params IReadOnlyList<NpgsqlParameter> parameters
     )
     {
         await using var command = new NpgsqlCommand(sql, connection);
+        command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = needs.EventsWithTraits });
+        command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = needs.UnitKeys });
         command.Parameters.AddRange(parameters.ToArray());
         await using var row = await command.ExecuteReaderAsync(ct);
         // The same few names occur again and again.
         var names = new Dictionary<string, string>();
         while (await row.ReadAsync(ct))
         {
-            take(Of(row, names));
+            take(Of(row, names, needs.UnitKeys));
         }
     }
 
-    private static StoredEvent Of(NpgsqlDataReader row, Dictionary<string, string> names)
+    private static StoredEvent Of(NpgsqlDataReader row, Dictionary<string, string> names, string[] unitKeys)
     {
         var name = row.GetString(4);
         return new()
@@ -98,10 +102,27 @@ internal sealed class StoredEvent
             Identifier = Text(row, 6),
             Value = Text(row, 7),
             Traits = Text(row, 8),
-            Metadata = Text(row, 9),
-            ExperimentId = row.IsDBNull(10) ? null : row.GetInt64(10),
+            _unitKeys = unitKeys,
+            _units = unitKeys.Length == 0 ? [] : row.GetFieldValue<string?[]>(9),
+            Metadata = Text(row, 10),
+            ExperimentId = row.IsDBNull(11) ? null : row.GetInt64(11),
         };
     }
 
     private static string? Text(NpgsqlDataReader row, int index) => row.IsDBNull(index) ? null : row.GetString(index);
+
+    /// <summary>What is read of events only where somebody needs it, because it may be large or is costly.</summary>
+    /// <param name="EventsWithTraits">The events whose traits are read.</param>
+    /// <param name="UnitKeys">The keys, besides the identifier, whose values are read.</param>
+    internal sealed record Needs(string[] EventsWithTraits, string[] UnitKeys)
+    {
+        /// <summary>What these experiments need to count events.</summary>
+        public static Needs Of(IReadOnlyCollection<ExperimentDefinition> experiments, bool ofExposures = true) =>
+            new(
+                ofExposures
+                    ? [.. experiments.Where(experiment => experiment.ReadsTraits).Select(experiment => experiment.ExposureEvent).Distinct()]
+                    : [],
+                [.. experiments.Select(experiment => experiment.UnitKey).OfType<string>().Distinct()]
+            );
+    }
 }

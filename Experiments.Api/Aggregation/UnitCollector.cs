@@ -12,7 +12,7 @@ internal sealed class UnitCollector(ExperimentDefinition experiment, IReadOnlyLi
     private readonly List<(string Identifier, ExposureState? State)> _units = [];
     private readonly List<(int Unit, long SourceMetric, MetricEvent Event)> _events = [];
 
-    /// <summary>Adds an event. An event without an identifier only adds to the exclusion counts.</summary>
+    /// <summary>Adds an event. An event without a unit only adds to the exclusion counts.</summary>
     public void Add(StoredEvent raw, ExposureCountsDelta counts)
     {
         if (experiment.IsConcerned(raw))
@@ -20,10 +20,7 @@ internal sealed class UnitCollector(ExperimentDefinition experiment, IReadOnlyLi
             AddExposure(raw, counts);
         }
 
-        if (!string.IsNullOrEmpty(raw.Identifier))
-        {
-            _matcher.Take(raw, _ => true, (source, taken) => _events.Add((IndexOf(raw.Identifier), source.Id, taken)));
-        }
+        _matcher.Take(raw, _ => true, (source, unit, taken) => _events.Add((IndexOf(unit), source.Id, taken)));
     }
 
     /// <summary>The identities with everything that was added.</summary>
@@ -31,7 +28,7 @@ internal sealed class UnitCollector(ExperimentDefinition experiment, IReadOnlyLi
 
     private void AddExposure(StoredEvent raw, ExposureCountsDelta counts)
     {
-        if (string.IsNullOrEmpty(raw.Identifier))
+        if (raw.Unit(experiment.UnitKey) is not { } identifier)
         {
             if (experiment.Timeline.RanAt(raw.At))
             {
@@ -40,7 +37,7 @@ internal sealed class UnitCollector(ExperimentDefinition experiment, IReadOnlyLi
         }
         else if (experiment.Judge(raw) is { } judged)
         {
-            var index = IndexOf(raw.Identifier);
+            var index = IndexOf(identifier);
             ref var unit = ref CollectionsMarshal.AsSpan(_units)[index];
             unit.State = unit.State?.Merge(judged) ?? judged;
         }

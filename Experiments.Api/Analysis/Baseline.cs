@@ -27,34 +27,36 @@ internal sealed class Baseline(NpgsqlDataSource source)
 
     private const string Recent = $"happened_at BETWEEN @from AND @until AND at >= @from - {ClockSkew.Slack}";
 
+    private const string Unit = "unit_of(@unitKey, identifier, traits, metadata)";
+
     private const string Found = $"SELECT 1 + count(*) / @Enough FROM events WHERE environment_id = @environmentId AND {Recent}";
 
     private const string Active = $"""
         SELECT count(*) AS identities, min(first) AS first
         FROM (
             SELECT min(happened_at) AS first FROM events
-            WHERE environment_id = @environmentId AND {Recent} AND identifier <> ''
-                AND (@share = 1 OR abs(hashtext(identifier)::bigint) % @share = 0)
-            GROUP BY identifier
+            WHERE environment_id = @environmentId AND {Recent} AND {Unit} IS NOT NULL
+                AND (@share = 1 OR abs(hashtext({Unit})::bigint) % @share = 0)
+            GROUP BY {Unit}
         ) i
         WHERE first <= @latest
         """;
 
     private const string Events = $"""
         SELECT {StoredEvent.Columns} FROM events
-        WHERE environment_id = $1 AND happened_at BETWEEN $2 AND $3 AND at >= $2 - {ClockSkew.Slack} AND event = ANY ($4)
-            AND identifier <> ''
-            AND ($5 = 1 OR abs(hashtext(identifier)::bigint) % $5 = 0)
+        WHERE environment_id = $3 AND happened_at BETWEEN $4 AND $5 AND at >= $4 - {ClockSkew.Slack} AND event = ANY ($6)
+            AND ($7 = 1 OR abs(hashtext(unit_of($8, identifier, traits, metadata))::bigint) % $7 = 0)
         """;
 
     private const string First = $"""
-        SELECT e.identifier, min(e.happened_at) FROM events e JOIN unnest(@identifiers) AS k(identifier) ON k.identifier = e.identifier
-        WHERE e.environment_id = @environmentId AND {Recent} GROUP BY 1
+        SELECT {Unit}, min(happened_at) FROM events
+        WHERE environment_id = @environmentId AND {Recent} AND {Unit} = ANY (@identifiers) GROUP BY 1
         """;
 
     /// <summary>The sums over all active identities, and the number of new identities per day.</summary>
     public async Task<(SufficientStatistics Sums, double PerDay)> Of(
         long environmentId,
+        string? unitKey,
         MetricAggregation aggregation,
         MetricDefinition definition,
         CancellationToken ct
@@ -86,19 +88,22 @@ internal sealed class Baseline(NpgsqlDataSource source)
                 until,
                 share,
                 latest,
+                unitKey = unitKey ?? "",
             }
         );
         var taken = new Dictionary<string, List<MetricEvent>>();
         await StoredEvent.Each(
             connection,
             Events,
-            raw => Take(raw, formula, taken),
+            new StoredEvent.Needs([], unitKey is null ? [] : [unitKey]),
+            raw => Take(raw, unitKey, formula, taken),
             ct,
             new NpgsqlParameter<long> { TypedValue = environmentId },
             new NpgsqlParameter<DateTime> { TypedValue = from },
             new NpgsqlParameter<DateTime> { TypedValue = until },
             new NpgsqlParameter<string[]> { TypedValue = names },
-            new NpgsqlParameter<long> { TypedValue = share }
+            new NpgsqlParameter<long> { TypedValue = share },
+            new NpgsqlParameter<string> { TypedValue = unitKey ?? "" }
         );
         // A window opens with the first known event of the identity.
         var seen = definition is { ConversionWindowHours: null, StartsAtExposure: false }
@@ -112,6 +117,7 @@ internal sealed class Baseline(NpgsqlDataSource source)
                         from,
                         until,
                         identifiers = taken.Keys.ToArray(),
+                        unitKey = unitKey ?? "",
                     }
                 )
             ).ToDictionary(row => row.Identifier, row => row.At);
@@ -169,12 +175,17 @@ internal sealed class Baseline(NpgsqlDataSource source)
             .Select(value => value.Y == 0 && !held.CountsZeros ? value : value with { Y = Math.Clamp(value.Y, lowest, highest) });
     }
 
-    private static void Take(StoredEvent raw, MetricFormula formula, Dictionary<string, List<MetricEvent>> taken)
+    private static void Take(StoredEvent raw, string? unitKey, MetricFormula formula, Dictionary<string, List<MetricEvent>> taken)
     {
+        if (raw.Unit(unitKey) is not { } unit)
+        {
+            return;
+        }
+
         using var metadata = raw.Metadata is null ? null : StoredJson.Document(raw.Metadata);
         foreach (var e in formula.Take(raw.Event, raw.At, raw.Key, raw.Value, metadata?.RootElement))
         {
-            (taken.TryGetValue(raw.Identifier!, out var events) ? events : taken[raw.Identifier!] = []).Add(e);
+            (taken.TryGetValue(unit, out var events) ? events : taken[unit] = []).Add(e);
         }
     }
 }

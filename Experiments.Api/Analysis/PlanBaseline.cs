@@ -15,7 +15,7 @@ internal sealed class PlanBaseline(Db db, Baseline recent)
     public const int FewestIdentities = 100;
 
     private const string Sql = $"""
-        SELECT e.status = 'completed' AS is_over, e.variants::text AS variants,
+        SELECT e.status = 'completed' AS is_over, NULLIF(e.unit_key, '') AS unit_key, e.variants::text AS variants,
                e.rollout_percentage::float8 / 100 * (1 - COALESCE((SELECT h.percentage FROM holdouts h
                    WHERE h.id = e.holdout_id), 0)::float8 / 100) AS taking_part,
                (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts
@@ -95,13 +95,17 @@ internal sealed class PlanBaseline(Db db, Baseline recent)
             return (new(row.MetricId!.Value, metric, sums, "control"), null);
         }
 
-        var (found, perDay) = await db.Elsewhere(() => recent.Of(environmentId, metric.Aggregation, definition, ct).OrDetach(ct));
+        var (found, perDay) = await db.Elsewhere(() =>
+            recent.Of(environmentId, row.UnitKey, metric.Aggregation, definition, ct).OrDetach(ct)
+        );
         return (new(row.MetricId!.Value, metric, found, "recent_events"), perDay);
     }
 
     private sealed record Row
     {
         public bool IsOver { get; init; }
+
+        public string? UnitKey { get; init; }
 
         public string Variants { get; init; } = "[]";
 

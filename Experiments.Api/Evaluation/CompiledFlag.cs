@@ -14,15 +14,21 @@ internal sealed class CompiledFlag
     public const int OwnValue = 0;
 
     // In the order of FlagFormat.
-    private static readonly Func<SnapshotRow, EvaluatedFlag, byte[]>[] Formats = [FlagsmithFlag.Write, OfrepFlag.Write, PostHogFlag.Write];
+    private static readonly Func<SnapshotRow, EvaluatedFlag, byte[]>[] Formats =
+    [
+        FlagsmithFormat.Write,
+        OfrepFormat.Write,
+        PostHogFormat.Write,
+    ];
 
     private readonly FlagSplit? _split;
     private readonly int _heldOut;
+    private readonly string? _unitKey;
     private readonly byte[][][] _formats;
 
     public CompiledFlag(SnapshotRow row)
     {
-        Name = row.FeatureName!;
+        (Name, _unitKey) = (row.FeatureName!, row.UnitKey);
         // A flag that is off serves its own value, whatever runs on it.
         var own = row.InitialValue is null ? null : StoredJson.Parse(row.InitialValue);
         _split = row.Enabled ? FlagSplit.Of(row, own) : null;
@@ -41,18 +47,21 @@ internal sealed class CompiledFlag
 
     public string Name { get; }
 
-    /// <summary>The outcome of this flag for an identity.</summary>
-    public int Evaluate(string identifier)
+    /// <summary>The outcome of this flag.</summary>
+    public int Evaluate(in Units units)
     {
         var known = default(HoldoutCheck);
-        return Evaluate(identifier, ref known);
+        return Evaluate(units, ref known);
     }
 
     /// <summary>The same, for one flag after the other.</summary>
-    public int Evaluate(string identifier, ref HoldoutCheck known) =>
-        _split is null ? OwnValue
-        : _split.HoldsOut(identifier, ref known) ? _heldOut
-        : _split.VariantOf(identifier) + 1 ?? OwnValue;
+    public int Evaluate(in Units units, ref HoldoutCheck known) =>
+        // Whoever has no such unit is in no experiment on it.
+        _split is null
+        || units.Of(_unitKey) is not { } unit
+            ? OwnValue
+        : _split.HoldsOut(unit, ref known) ? _heldOut
+        : _split.VariantOf(unit) + 1 ?? OwnValue;
 
     /// <summary>The outcome as a client of this protocol reads it.</summary>
     public ReadOnlyMemory<byte> In(FlagFormat format, int outcome) => _formats[(int)format][outcome];

@@ -20,7 +20,7 @@ internal static class Ofrep
     private static readonly Error NoText = new("INVALID_CONTEXT", "The 'targetingKey' must be a string or a number.");
 
     /// <summary>Reads <c>{"context": {"targetingKey": ...}}</c>, or returns the error in it.</summary>
-    public static ValueTask<(Context? Context, Error? Error)> Read(HttpRequest request)
+    public static ValueTask<(Context? Context, Error? Error)> Read(HttpRequest request, Snapshot snapshot)
     {
         if (request.ContentLength > RequestBody.Limit)
         {
@@ -29,7 +29,7 @@ internal static class Ofrep
 
         // The body has nearly always come along with the headers.
         var reader = request.BodyReader;
-        return reader.TryRead(out var read) && read.IsCompleted ? new(Parse(reader, read)) : ReadOn(request, read);
+        return reader.TryRead(out var read) && read.IsCompleted ? new(Parse(reader, read, snapshot)) : ReadOn(request, read, snapshot);
     }
 
     /// <summary>Writes an error in the format of the protocol.</summary>
@@ -40,7 +40,7 @@ internal static class Ofrep
     public static Task Fail(HttpContext http, ProblemResult refusal) =>
         Fail(http, refusal.Problem.Status, http.GetRouteValue("key") as string, new("GENERAL", refusal.Detail));
 
-    private static async ValueTask<(Context? Context, Error? Error)> ReadOn(HttpRequest request, ReadResult read)
+    private static async ValueTask<(Context? Context, Error? Error)> ReadOn(HttpRequest request, ReadResult read, Snapshot snapshot)
     {
         var reader = request.BodyReader;
         while (!read.IsCompleted)
@@ -58,17 +58,17 @@ internal static class Ofrep
             read = await reader.ReadAsync(request.HttpContext.RequestAborted);
         }
 
-        return Parse(reader, read);
+        return Parse(reader, read, snapshot);
     }
 
-    private static (Context? Context, Error? Error) Parse(PipeReader reader, ReadResult read)
+    private static (Context? Context, Error? Error) Parse(PipeReader reader, ReadResult read, Snapshot snapshot)
     {
-        var parsed = Parse(read.Buffer);
+        var parsed = Parse(read.Buffer, snapshot);
         reader.AdvanceTo(read.Buffer.End);
         return parsed;
     }
 
-    private static (Context? Context, Error? Error) Parse(ReadOnlySequence<byte> body)
+    private static (Context? Context, Error? Error) Parse(ReadOnlySequence<byte> body, Snapshot snapshot)
     {
         try
         {
@@ -86,7 +86,7 @@ internal static class Ofrep
                 json.Read();
                 if (isContext && json.TokenType == JsonTokenType.StartObject)
                 {
-                    found = ParseContext(ref json, body);
+                    found = ParseContext(ref json, body, snapshot);
                 }
                 else
                 {
@@ -103,15 +103,27 @@ internal static class Ofrep
         }
     }
 
-    private static (Context?, Error?) ParseContext(ref Utf8JsonReader json, ReadOnlySequence<byte> body)
+    private static (Context?, Error?) ParseContext(ref Utf8JsonReader json, ReadOnlySequence<byte> body, Snapshot snapshot)
     {
         var start = json.TokenStartIndex;
         string? key = null;
         Error? error = null;
+        var others = new Units(null);
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
             var isKey = json.ValueTextEquals("targetingKey"u8);
+            var unit = UnitKey(ref json, snapshot);
             json.Read();
+            if (unit is not null)
+            {
+                others.Add(
+                    unit,
+                    json.TokenType == JsonTokenType.String ? json.GetString()
+                        : json.TokenType == JsonTokenType.Number ? Units.Digits(Digits(ref json))
+                        : null
+                );
+            }
+
             if (!isKey || json.TokenType == JsonTokenType.Null)
             {
                 json.Skip();
@@ -128,7 +140,20 @@ internal static class Ofrep
             }
         }
 
-        return error is null ? (new(key, body.Slice(start, json.BytesConsumed - start)), null) : (null, error);
+        return error is null ? (new(others.For(key), body.Slice(start, json.BytesConsumed - start)), null) : (null, error);
+    }
+
+    private static string? UnitKey(ref Utf8JsonReader name, Snapshot snapshot)
+    {
+        foreach (var key in snapshot.UnitKeys)
+        {
+            if (name.ValueTextEquals(key))
+            {
+                return key;
+            }
+        }
+
+        return null;
     }
 
     // A number identifies by its digits.
@@ -137,11 +162,11 @@ internal static class Ofrep
 
     internal sealed record Error(string Code, string Details);
 
-    /// <summary>The targeting key, null for nobody in particular, and a hash of the context as received.</summary>
-    internal readonly record struct Context(string? TargetingKey, UInt128 Hash)
+    /// <summary>What is evaluated for, by the targeting key and others, and a hash of the context as received.</summary>
+    internal readonly record struct Context(Units Units, UInt128 Hash)
     {
-        public Context(string? targetingKey, ReadOnlySequence<byte> context)
-            : this(targetingKey, XxHash128.HashToUInt128(context.IsSingleSegment ? context.FirstSpan : context.ToArray())) { }
+        public Context(Units units, ReadOnlySequence<byte> context)
+            : this(units, XxHash128.HashToUInt128(context.IsSingleSegment ? context.FirstSpan : context.ToArray())) { }
     }
 
     /// <summary>Why a flag was not evaluated, in the format of the protocol.</summary>

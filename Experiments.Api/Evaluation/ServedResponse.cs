@@ -29,7 +29,7 @@ internal static class ServedResponse
     public static void WriteFlags(
         HttpContext http,
         Snapshot snapshot,
-        string? identifier,
+        in Units units,
         ReadOnlySpan<byte> before,
         ReadOnlySpan<byte> after,
         string? etag,
@@ -48,7 +48,7 @@ internal static class ServedResponse
         var length = before.Length + after.Length + Math.Max(0, flags.Count - 1);
         for (var i = 0; i < flags.Count; i++)
         {
-            outcomes[i] = identifier is null ? CompiledFlag.OwnValue : flags[i].Evaluate(identifier, ref known);
+            outcomes[i] = flags[i].Evaluate(units, ref known);
             length += flags[i].In(format, outcomes[i]).Length;
         }
 

@@ -17,6 +17,7 @@ internal sealed class Snapshot
         Flags = [.. features.Select(row => new CompiledFlag(row))];
         WebExperiments = WebExperiment.List(features);
         _byName = Flags.ToFrozenDictionary(flag => flag.Name, StringComparer.Ordinal);
+        UnitKeys = [.. features.Select(row => row.UnitKey).OfType<string>().Distinct()];
         Fingerprint = XxHash128.HashToUInt128(Encoding.UTF8.GetBytes(string.Join('\n', rows)));
     }
 
@@ -26,6 +27,9 @@ internal sealed class Snapshot
     public DateTime? ExpiresAt { get; }
 
     public IReadOnlyList<CompiledFlag> Flags { get; }
+
+    /// <summary>The keys, besides the identifier, by whose values something is assigned.</summary>
+    public IReadOnlyList<string> UnitKeys { get; }
 
     /// <summary>The web experiments that are running, as they are answered.</summary>
     public ReadOnlyMemory<byte> WebExperiments { get; }
@@ -82,4 +86,7 @@ internal sealed record SnapshotRow
     public string? HoldoutSalt { get; init; }
 
     public decimal? HoldoutPercentage { get; init; }
+
+    /// <summary>The key whose value is assigned, or null for the identifier.</summary>
+    public string? UnitKey { get; init; }
 }

@@ -23,7 +23,8 @@ internal sealed class SnapshotReader(DatabaseServer database, ILogger<SnapshotRe
                COALESCE(CASE WHEN s.held_by IS NULL THEN s.initial_value ELSE s.held_value END, 'null')::text AS held_value,
                e.id AS experiment_id, e.name AS experiment_name, e.salt, e.rollout_percentage, e.variants::text AS variants,
                e.type AS experiment_type, CASE WHEN e.type = 'web' THEN e.transforms::text END AS transforms,
-               h.id AS holdout_id, h.salt AS holdout_salt, h.percentage AS holdout_percentage
+               h.id AS holdout_id, h.salt AS holdout_salt, h.percentage AS holdout_percentage,
+               NULLIF(COALESCE(e.unit_key, h.unit_key), '') AS unit_key
         FROM named n
         LEFT JOIN (feature_states s JOIN features f ON f.id = s.feature_id AND f.deleted_at IS NULL) ON s.environment_id = n.id
         LEFT JOIN experiments e ON e.feature_id = f.id AND e.environment_id = n.id AND e.status = 'running' AND e.deleted_at IS NULL

@@ -8,7 +8,8 @@ namespace Experiments.Api.Ingestion;
 
 /// <summary>
 /// An event that one of PostHog's SDKs captured, as an event of this service. <c>$feature_flag_called</c> with a variant is the exposure,
-/// <c>uuid</c> the id, <c>properties</c> the metadata, <c>properties.value</c> the value, and <c>$set</c> the traits. Strings are copied as
+/// <c>uuid</c> the id, <c>properties</c> the metadata, <c>properties.value</c> the value, and
+/// <c>$groups</c> and <c>$set</c> the traits. Strings are copied as
 /// they stand; the parser checks them.
 /// </summary>
 internal static class PostHogEvent
@@ -40,6 +41,7 @@ internal static class PostHogEvent
         try
         {
             var properties = Object(e, "properties"u8) ?? default;
+            var groups = Object(properties, "$groups"u8) ?? default;
             var set = Object(e, "$set"u8) ?? Object(properties, "$set"u8) ?? default;
             to.Write("{\"timestamp\":"u8);
             to.Write(Encoding.UTF8.GetBytes(Milliseconds(At(e, otherwise)).ToString(CultureInfo.InvariantCulture)));
@@ -56,13 +58,13 @@ internal static class PostHogEvent
                 // Whoever is held out is shown no variant.
                 WriteAny(to, "value"u8, Raw(variant).StartsWith("\"holdout-"u8) ? null : variant);
                 // Breakdowns and test identities go by what is known of the identity when it was exposed.
-                WriteTraits(to, set, properties);
+                WriteTraits(to, groups, set, properties);
             }
             else
             {
                 WriteAny(to, "event"u8, Any(e, "event"u8));
                 WriteValue(to, Any(properties, "value"u8) ?? Any(properties, "$value"u8) ?? Any(properties, "$feature_flag_response"u8));
-                WriteTraits(to, set, default);
+                WriteTraits(to, groups, set, default);
                 WriteMetadata(to, properties);
             }
 
@@ -145,15 +147,26 @@ internal static class PostHogEvent
         }
     }
 
-    private static void WriteTraits(ArrayBufferWriter<byte> to, JsonElement set, JsonElement properties)
+    // What is known of whoever did it: the groups, by which units are told apart, come first.
+    private static void WriteTraits(ArrayBufferWriter<byte> to, JsonElement groups, JsonElement set, JsonElement properties)
     {
-        if (set.ValueKind == JsonValueKind.Object || properties.ValueKind == JsonValueKind.Object)
+        if (new[] { groups, set, properties }.Any(members => members.ValueKind == JsonValueKind.Object))
         {
             WriteName(to, "traits"u8);
             to.Write("{"u8);
             var left = EventSizeLimits.TraitsBytes - 2;
-            Write(to, set, IsTrait, ref left);
-            Write(to, properties, property => IsTrait(property) && !IsOf(set, property) && !property.Name.StartsWith("$feature"), ref left);
+            Write(to, groups, IsTrait, ref left);
+            Write(to, set, property => IsTrait(property) && !IsOf(groups, property), ref left);
+            Write(
+                to,
+                properties,
+                property =>
+                    IsTrait(property)
+                    && !IsOf(groups, property)
+                    && !IsOf(set, property)
+                    && !property.Name.StartsWith("$feature", StringComparison.Ordinal),
+                ref left
+            );
             to.Write("}"u8);
         }
     }

@@ -22,6 +22,16 @@ public class ClosedRoutesTests
         "/ofrep/v1/evaluate/flags",
         "/ofrep/v1/evaluate/flags/{key}",
         "/v1/events",
+        "/flags",
+        "/decide",
+        "/batch",
+        "/e",
+        "/i/v0/e",
+        "/capture",
+        "/track",
+        "/array/{key}/config",
+        "/array/{key}/config.js",
+        "/api/web_experiments",
     ];
 
     // Of the instance.

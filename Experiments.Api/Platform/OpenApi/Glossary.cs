@@ -241,6 +241,7 @@ internal static class Glossary
         treatments: Each variant compared with control.
         tuning: For how many identities the sequential test is tuned to be narrowest.
         type: The type.
+        unit: What is assigned and analysed; null for identities.
         unique_events_count: How many different events have been received.
         updated_at: When it was changed last.
         upper: The upper percentile, from 0 to 1.

@@ -33,7 +33,8 @@ internal static class CreateExperiment
         long? Holdout = null,
         ExposureCriteria? Exposure = null,
         IReadOnlyList<string?>? Breakdowns = null,
-        bool? Aa = null
+        bool? Aa = null,
+        UnitBody? Unit = null
     )
     {
         public IReadOnlyList<VariantBody?>? Variants { get; init; } = VariantBody.WithControl(Variants);
@@ -72,6 +73,7 @@ internal static class CreateExperiment
 
                         ExperimentRules.CheckExposure(body.Exposure, context.AddFailure);
                         ExperimentRules.CheckBreakdowns(body.Breakdowns, context.AddFailure);
+                        UnitBody.Check(body.Unit, context.AddFailure);
                     }
                 );
             RuleFor(c => c.Body.Metrics).Custom((metrics, context) => AttachedMetricBody.Check(metrics, context.AddFailure));
@@ -94,10 +96,10 @@ internal static class CreateExperiment
             ), {FeatureChoice.Flag}, created AS (
                 INSERT INTO experiments AS e
                     (environment_id, feature_id, name, hypothesis, description, type, rollout_percentage, variants, transforms, holdout_id,
-                        exposure, breakdowns, aa, created_by)
+                        exposure, breakdowns, aa, unit_key, created_by)
                 SELECT f.environment_id, f.id, @Name, @Hypothesis, @Description, @Type, @Rollout,
                        variants_of(f.initial_value, f.multivariate_options, @Weights::jsonb), @Transforms::jsonb,
-                           (SELECT id FROM holdout), @Exposure::jsonb, @Breakdowns, @Aa, @Actor
+                           (SELECT id FROM holdout), @Exposure::jsonb, @Breakdowns, @Aa, @Unit, @Actor
                 FROM flag f
                 CROSS JOIN found
                 WHERE f.multivariate AND f.split_fits AND found.has_metrics AND found.has_holdout
@@ -133,12 +135,7 @@ internal static class CreateExperiment
         public async Task<Result<ExperimentView>> Handle(Command command, CancellationToken cancellationToken)
         {
             var body = command.Body;
-            var made = body.Feature!.New is null
-                ? null
-                : body.Feature.New with
-                {
-                    Variants = body.Feature.New.Variants ?? VariantBody.Default,
-                };
+            var made = body.Feature!.New is { } named ? named with { Variants = named.Variants ?? VariantBody.Default } : null;
             var variants = made?.Variants ?? body.Variants;
             var (isGiven, controlValue) = VariantBody.ControlValue(made?.Variants);
             var row = await db.Change<Row>(
@@ -161,6 +158,7 @@ internal static class CreateExperiment
                     Exposure = ExperimentRules.Stored(body.Exposure) ?? "{}",
                     Breakdowns = ExperimentRules.Stored(body.Breakdowns) ?? [],
                     Aa = body.Aa is true,
+                    Unit = UnitBody.Stored(body.Unit),
                     Metrics = AttachedMetricBody.WithRoles(body.Metrics),
                     MetricRules.DefaultMargin,
                 },
@@ -177,7 +175,7 @@ internal static class CreateExperiment
                     $"metrics[{IndexOf(metric)}].expected_direction",
                     MetricRules.Contradicts
                 ),
-                { HasHoldout: false } => ProblemResult.Field("holdout", "This environment has no holdout with this id, or it is retired."),
+                { HasHoldout: false } => ExperimentRules.NoHoldout("holdout"),
                 { FeatureId: null } => made is null
                     ? ProblemResult.Field("feature", "This environment has no feature with this id.")
                     : Problem.FeatureNameTaken,

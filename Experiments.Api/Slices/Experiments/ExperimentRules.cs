@@ -2,6 +2,7 @@ using System.Text.Json;
 using Experiments.Api.Aggregation;
 using Experiments.Api.Ingestion;
 using Experiments.Api.MetricDefinitions;
+using Experiments.Api.Platform;
 using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Experiments;
@@ -73,6 +74,10 @@ internal static class ExperimentRules
     private const int MostBreakdowns = 3;
 
     /// <summary>Reports what is wrong with the traits by which results are to be broken down.</summary>
+    /// <summary>Why an experiment cannot have the holdout that it would have, by the field that asks for it.</summary>
+    public static ProblemResult NoHoldout(string field) =>
+        ProblemResult.Field(field, "This environment has no holdout with this id and the unit of the experiment, or it is retired.");
+
     public static void CheckBreakdowns(IReadOnlyList<string?>? breakdowns, Action<string, string> wrong)
     {
         if (breakdowns is null)

@@ -45,7 +45,8 @@ internal static class PatchExperiment
 
         public Optional<IReadOnlyList<string?>> Breakdowns { get; init; }
 
-        /// <summary>Whether its variants are meant to serve the same.</summary>
+        public Optional<UnitBody> Unit { get; init; }
+
         public Optional<bool?> Aa { get; init; }
     }
 
@@ -72,6 +73,7 @@ internal static class PatchExperiment
                         VariantBody.Check("variants", body.Variants.Value, isWeb: true, setsValues: true, context.AddFailure);
                         ExperimentRules.CheckExposure(body.Exposure.Value, context.AddFailure);
                         ExperimentRules.CheckBreakdowns(body.Breakdowns.Value, context.AddFailure);
+                        UnitBody.Check(body.Unit.Value, context.AddFailure);
                     }
                 );
         }
@@ -104,23 +106,25 @@ internal static class PatchExperiment
                        END AS transforms,
                        COALESCE(@Exposure::jsonb, s.exposure) AS exposure, COALESCE(@Breakdowns, s.breakdowns) AS breakdowns,
                        COALESCE(@Aa, s.aa) AS aa,
-                       CASE WHEN @SetsHoldout THEN @Holdout ELSE s.holdout_id END AS holdout_id
+                       CASE WHEN @SetsHoldout THEN @Holdout ELSE s.holdout_id END AS holdout_id,
+                       CASE WHEN @SetsUnit THEN @Unit ELSE s.unit_key END AS unit_key
                 FROM subject s, options o
             ), {FeatureRedefinition.Elsewhere}, allowed AS (
                 SELECT r.yes AND NOT @MayDefine AS forbidden,
                        ARRAY(SELECT a.environment FROM elsewhere a WHERE r.yes AND a.status <> 'created' ORDER BY a.environment_id)
                            AS locked_in,
-                       @Holdout::bigint IS NULL OR EXISTS (SELECT FROM holdout) AS has_holdout,
+                       (@Holdout::bigint IS NULL OR EXISTS (SELECT FROM holdout)) AND (w.holdout_id IS NULL
+                           OR EXISTS (SELECT FROM holdouts h WHERE h.id = w.holdout_id AND h.unit_key = w.unit_key)) AS has_holdout,
                        s.type = 'web' OR NOT EXISTS (SELECT FROM jsonb_each(@Transforms::jsonb) WHERE value <> '[]') AS is_web,
-                       s.status <> 'created' AND (s.variants, s.transforms, s.exposure, s.breakdowns, s.holdout_id, s.aa) IS DISTINCT
-                           FROM (w.variants, w.transforms, w.exposure, w.breakdowns, w.holdout_id, w.aa) AS frozen
+                       s.status <> 'created' AND (s.variants, s.transforms, s.exposure, s.breakdowns, s.holdout_id, s.aa, s.unit_key)
+                           IS DISTINCT FROM (w.variants, w.transforms, w.exposure, w.breakdowns, w.holdout_id, w.aa, w.unit_key) AS frozen
                 FROM subject s, wanted w, redefined r
             ), changed AS (
                 UPDATE experiments e SET
                     name = COALESCE(@Name, s.name), hypothesis = COALESCE(@Hypothesis, s.hypothesis),
                     description = COALESCE(@Description, s.description), archived = COALESCE(@Archived, s.archived),
                     variants = w.variants, transforms = w.transforms, exposure = w.exposure, breakdowns = w.breakdowns, aa = w.aa,
-                    holdout_id = CASE WHEN @SetsHoldout THEN @Holdout ELSE e.holdout_id END,
+                    unit_key = w.unit_key, holdout_id = w.holdout_id,
                     version = e.version + 1, updated_at = v.at
                 FROM subject s
                 CROSS JOIN verdict v
@@ -129,9 +133,10 @@ internal static class PatchExperiment
                 WHERE e.id = s.id AND NOT v.stale AND NOT (s.status = 'running' AND @Archived IS TRUE) AND a.has_holdout AND a.is_web
                     AND NOT a.frozen AND NOT a.forbidden AND cardinality(a.locked_in) = 0
                   AND (COALESCE(@Name, s.name), COALESCE(@Hypothesis, s.hypothesis), COALESCE(@Description, s.description),
-                       COALESCE(@Archived, s.archived), w.variants, w.transforms, w.exposure, w.breakdowns, w.holdout_id, w.aa)
+                       COALESCE(@Archived, s.archived), w.variants, w.transforms, w.exposure, w.breakdowns, w.holdout_id, w.aa,
+                           w.unit_key)
                       IS DISTINCT FROM (s.name, s.hypothesis, s.description, s.archived, s.variants, s.transforms, s.exposure, s.breakdowns,
-                          s.holdout_id, s.aa)
+                          s.holdout_id, s.aa, s.unit_key)
                 RETURNING e.*, {ExperimentView.State} AS state
             ), {FeatureRedefinition.Written}, {ExperimentMutation.LoggedWithServed}
             SELECT v.before, v.stale, a.*, EXISTS (SELECT FROM changed) AS changed, {ExperimentView.Columns}
@@ -165,6 +170,8 @@ internal static class PatchExperiment
                     Exposure = ExperimentRules.Stored(body.Exposure.Value),
                     Breakdowns = ExperimentRules.Stored(body.Breakdowns.Value),
                     Aa = body.Aa.Value,
+                    SetsUnit = body.Unit.IsPresent,
+                    Unit = UnitBody.Stored(body.Unit.Value),
                     SetsHoldout = body.Holdout.IsPresent,
                     Holdout = body.Holdout.Value,
                 },
@@ -175,7 +182,7 @@ internal static class PatchExperiment
             {
                 null => Problem.NoExperiment,
                 { Forbidden: true } => FeatureView.NotDefined,
-                { HasHoldout: false } => ProblemResult.Field("holdout", "This environment has no holdout with this id, or it is retired."),
+                { HasHoldout: false } => ExperimentRules.NoHoldout(body.Holdout.IsPresent ? "holdout" : "unit"),
                 { IsWeb: false } => ProblemResult.Field(
                     $"variants[{variants!.Index().First(variant => variant.Item!.Transforms is { Count: > 0 }).Index}].transforms",
                     VariantBody.OnlyOfTheWeb

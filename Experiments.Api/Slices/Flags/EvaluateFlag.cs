@@ -53,13 +53,10 @@ internal static class EvaluateFlag
             return;
         }
 
-        var (context, error) = await Ofrep.Read(http.Request);
+        var (context, error) = await Ofrep.Read(http.Request, snapshot);
         await (
             context is { } known
-                ? ServedResponse.Write(
-                    http,
-                    flag.In(FlagFormat.Ofrep, known.TargetingKey is { } identity ? flag.Evaluate(identity) : CompiledFlag.OwnValue)
-                )
+                ? ServedResponse.Write(http, flag.In(FlagFormat.Ofrep, flag.Evaluate(known.Units)))
                 : Ofrep.Fail(http, StatusCodes.Status400BadRequest, key, error!)
         );
     }

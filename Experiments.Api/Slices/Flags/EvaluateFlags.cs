@@ -29,13 +29,13 @@ internal static class EvaluateFlags
 
     private static async Task Handle(HttpContext http, Snapshot snapshot)
     {
-        var (context, error) = await Ofrep.Read(http.Request);
+        var (context, error) = await Ofrep.Read(http.Request, snapshot);
         if (context is { } known)
         {
             ServedResponse.WriteFlags(
                 http,
                 snapshot,
-                known.TargetingKey,
+                known.Units,
                 "{\"flags\":["u8,
                 "]}"u8,
                 ServedResponse.Tag(snapshot, known.Hash),

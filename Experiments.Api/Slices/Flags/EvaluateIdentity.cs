@@ -39,11 +39,18 @@ internal static class EvaluateIdentity
             return;
         }
 
-        IdentityResponse.Write(
-            http,
-            snapshot,
-            body.Value!.Identifier is { Length: > 0 } identifier ? identifier : null,
-            JsonSerializer.SerializeToUtf8Bytes(body.Value.Traits ?? [], ApiJson.Options)
-        );
+        var units = new Units(body.Value!.Identifier is { Length: > 0 } identifier ? identifier : null);
+        if (snapshot.UnitKeys.Count > 0)
+        {
+            foreach (var trait in body.Value.Traits ?? [])
+            {
+                if (trait is { TraitKey: { } key, TraitValue: { } value } && snapshot.UnitKeys.Contains(key))
+                {
+                    units.Add(key, value);
+                }
+            }
+        }
+
+        IdentityResponse.Write(http, snapshot, units, JsonSerializer.SerializeToUtf8Bytes(body.Value.Traits ?? [], ApiJson.Options));
     }
 }

@@ -14,7 +14,15 @@ internal static class GetFlags
 
     private static Task Handle(HttpContext http, Snapshot snapshot)
     {
-        ServedResponse.WriteFlags(http, snapshot, null, "["u8, "]"u8, ServedResponse.Tag(snapshot, identifier: null), FlagFormat.Flagsmith);
+        ServedResponse.WriteFlags(
+            http,
+            snapshot,
+            Units.None,
+            "["u8,
+            "]"u8,
+            ServedResponse.Tag(snapshot, identifier: null),
+            FlagFormat.Flagsmith
+        );
         return Task.CompletedTask;
     }
 }

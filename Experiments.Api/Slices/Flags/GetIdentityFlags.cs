@@ -31,7 +31,7 @@ internal static class GetIdentityFlags
             return BufferedResponse.Of(refusal).ExecuteAsync(http);
         }
 
-        IdentityResponse.Write(http, snapshot, given[0]!, "[]"u8);
+        IdentityResponse.Write(http, snapshot, new Units(given[0]), "[]"u8);
         return Task.CompletedTask;
     }
 

@@ -16,14 +16,14 @@ internal static class IdentityResponse
         identifier is not null && Identity.Fault(identifier) is { } fault ? ProblemResult.Field("identifier", fault) : null;
 
     /// <summary>Answers with the flags of an identity, or without one with the features' own values.</summary>
-    public static void Write(HttpContext http, Snapshot snapshot, string? identifier, ReadOnlySpan<byte> traits)
+    public static void Write(HttpContext http, Snapshot snapshot, in Units units, ReadOnlySpan<byte> traits)
     {
         var before = new ArrayBufferWriter<byte>(256);
         before.Write("{\"identifier\":"u8);
         using (var text = new Utf8JsonWriter(before))
         {
             // As Flagsmith does: whoever has no identifier is called by what is known of them, and assigned nothing.
-            text.WriteStringValue(identifier ?? XxHash128.HashToUInt128(traits).ToString("x32", CultureInfo.InvariantCulture));
+            text.WriteStringValue(units.Identifier ?? XxHash128.HashToUInt128(traits).ToString("x32", CultureInfo.InvariantCulture));
         }
 
         before.Write(",\"traits\":"u8);
@@ -32,7 +32,7 @@ internal static class IdentityResponse
         ServedResponse.WriteFlags(
             http,
             snapshot,
-            identifier,
+            units,
             before.WrittenSpan,
             "]}"u8,
             ServedResponse.Tag(snapshot, before.WrittenSpan),

@@ -16,7 +16,7 @@ internal static class CreateHoldout
             .HasBody<Body>("""{"name": "Never in a test", "percentage": 5}""")
             .Returns<HoldoutView>(StatusCodes.Status201Created);
 
-    internal sealed record Body(string? Name = null, string? Description = null, decimal? Percentage = null);
+    internal sealed record Body(string? Name = null, string? Description = null, decimal? Percentage = null, UnitBody? Unit = null);
 
     internal sealed record Command(CommandScope Scope, Body Body) : IRequest<Result<HoldoutView>>;
 
@@ -27,6 +27,7 @@ internal static class CreateHoldout
             RuleFor(c => c.Body.Name).Required(255);
             RuleFor(c => c.Body.Description).MaxCharacters(10_000);
             RuleFor(c => c.Body.Percentage).NotNull().WithMessage("This is required: the percentage of identities that are held out.");
+            RuleFor(c => c.Body.Unit).Custom((unit, context) => UnitBody.Check(unit, context.AddFailure));
             RuleFor(c => c.Body.Percentage).InclusiveBetween(0, 100).WithMessage("This must be from 0 to 100.");
         }
     }
@@ -35,8 +36,8 @@ internal static class CreateHoldout
     {
         private const string Sql = $"""
             WITH created AS (
-                INSERT INTO holdouts AS h (environment_id, name, description, percentage, created_by)
-                VALUES (@EnvironmentId, @Name, @Description, @Percentage, @Actor)
+                INSERT INTO holdouts AS h (environment_id, name, description, percentage, unit_key, created_by)
+                VALUES (@EnvironmentId, @Name, @Description, @Percentage, @Unit, @Actor)
                 RETURNING h.*, {HoldoutView.State} AS after
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, after)
@@ -55,6 +56,7 @@ internal static class CreateHoldout
                         Name = command.Body.Name!.Trim(),
                         Description = command.Body.Description?.Trim() ?? "",
                         Percentage = command.Body.Percentage!.Value,
+                        Unit = UnitBody.Stored(command.Body.Unit),
                     },
                     cancellationToken
                 )

@@ -8,7 +8,7 @@ namespace Experiments.Api.Slices.Holdouts;
 /// <summary>A holdout as it is read, and the columns that make it.</summary>
 [Example(
     """
-        {"id": 1, "name": "Never in a test", "description": "", "percentage": 5,
+        {"id": 1, "name": "Never in a test", "description": "", "percentage": 5, "unit": null,
             "experiments": [{"id": 1, "name": "Green button", "status": "running"}],
          "created_by": "alice@example.com", "created_at": "2026-11-22T12:00:00Z", "updated_at": "2026-11-22T12:00:00Z",
              "retired_at": null}
@@ -27,7 +27,7 @@ internal record HoldoutView : ITagged, IIdentified
 
     /// <summary>Selects this view from a holdout <c>h</c>.</summary>
     public const string Columns = $"""
-        {Tag} AS etag, h.id, h.name, h.description, h.percentage,
+        {Tag} AS etag, h.id, h.name, h.description, h.percentage, {UnitBody.OfHoldout} AS unit,
         (SELECT COALESCE(json_agg(json_build_object('id', e.id, 'name', e.name, 'status', e.status) ORDER BY e.id), '[]')
          FROM experiments e WHERE {Shown})::text AS experiments,
         h.created_by, h.created_at, h.updated_at, h.retired_at
@@ -36,16 +36,16 @@ internal record HoldoutView : ITagged, IIdentified
     /// <summary>The holdout as <c>changed</c>, or as <c>subject</c> found it if it was not.</summary>
     public const string Now = """
         now AS (
-            SELECT id, name, description, percentage, version, created_by, created_at, updated_at, retired_at FROM changed
+            SELECT id, name, description, percentage, unit_key, version, created_by, created_at, updated_at, retired_at FROM changed
             UNION ALL
-            SELECT id, name, description, percentage, version, created_by, created_at, updated_at, retired_at FROM subject
+            SELECT id, name, description, percentage, unit_key, version, created_by, created_at, updated_at, retired_at FROM subject
             WHERE NOT EXISTS (SELECT FROM changed)
         )
         """;
 
     /// <summary>What the audit log shows of a holdout <c>h</c>.</summary>
     public const string State =
-        "jsonb_build_object('name', h.name, 'description', h.description, 'percentage', h.percentage, "
+        "jsonb_build_object('name', h.name, 'description', h.description, 'percentage', h.percentage, 'unit', NULLIF(h.unit_key, ''), "
         + "'retired_at', instant(h.retired_at))";
 
     /// <summary>Whether an experiment with the holdout <c>h</c> is running or paused.</summary>
@@ -83,6 +83,9 @@ internal record HoldoutView : ITagged, IIdentified
 
     /// <summary>The share of all identities that it holds out, from 0 to 100.</summary>
     public required decimal Percentage { get; init; }
+
+    /// <summary>What it holds out; null for identities. Experiments that have it have the same.</summary>
+    public required Json<UnitBody?> Unit { get; init; }
 
     public required Json<IReadOnlyList<HeldOutExperiment>> Experiments { get; init; }
 

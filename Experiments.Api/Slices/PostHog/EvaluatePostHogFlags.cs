@@ -91,7 +91,7 @@ internal static class EvaluatePostHogFlags
             return;
         }
 
-        var (snapshot, identifier, among) = (read.Value!.Snapshot, read.Value.Identifier, read.Value.Flags);
+        var (snapshot, units, among) = (read.Value!.Snapshot, read.Value.Units, read.Value.Flags);
         if (http.Request.Query["v"] is ["2" or "4"])
         {
             var evaluatedAt = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
@@ -102,7 +102,7 @@ internal static class EvaluatePostHogFlags
             ServedResponse.WriteFlags(
                 http,
                 snapshot,
-                identifier,
+                units,
                 "{\"flags\":{"u8,
                 Encoding.UTF8.GetBytes(after),
                 etag: null,
@@ -112,7 +112,7 @@ internal static class EvaluatePostHogFlags
         }
         else
         {
-            await ServedResponse.Write(http, PostHogDecision.Write(among ?? snapshot.Flags, identifier));
+            await ServedResponse.Write(http, PostHogDecision.Write(among ?? snapshot.Flags, units));
         }
     }
 
@@ -147,9 +147,22 @@ internal static class EvaluatePostHogFlags
             }
 
             var identifier = Text(root, "$anon_distinct_id") ?? Text(root, "distinct_id");
-            return identifier is not null && Identity.Fault(identifier) is { } fault
-                ? ProblemResult.Field("distinct_id", fault)
-                : new Asked(found.Value!, identifier, Chosen(root, found.Value!));
+            if (identifier is not null && Identity.Fault(identifier) is { } fault)
+            {
+                return ProblemResult.Field("distinct_id", fault);
+            }
+
+            var snapshot = found.Value!;
+            var units = new Units(identifier);
+            foreach (var known in (string[])["person_properties", "groups"])
+            {
+                if (root.TryGetProperty(known, out var members))
+                {
+                    units.AddFrom(members, snapshot);
+                }
+            }
+
+            return new Asked(snapshot, units, Chosen(root, snapshot));
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
@@ -176,5 +189,5 @@ internal static class EvaluatePostHogFlags
         : found.ValueKind == JsonValueKind.Number ? found.GetRawText()
         : null;
 
-    private sealed record Asked(Snapshot Snapshot, string? Identifier, IReadOnlyList<CompiledFlag>? Flags);
+    private sealed record Asked(Snapshot Snapshot, Units Units, IReadOnlyList<CompiledFlag>? Flags);
 }

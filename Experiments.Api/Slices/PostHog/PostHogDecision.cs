@@ -11,13 +11,13 @@ namespace Experiments.Api.Slices.PostHog;
 /// </summary>
 internal static class PostHogDecision
 {
-    public static byte[] Write(IReadOnlyList<CompiledFlag> flags, string? identifier)
+    public static byte[] Write(IReadOnlyList<CompiledFlag> flags, in Units units)
     {
         var (values, payloads) = (new JsonObject(), new JsonObject());
         var known = default(HoldoutCheck);
         foreach (var compiled in flags)
         {
-            var outcome = identifier is null ? CompiledFlag.OwnValue : compiled.Evaluate(identifier, ref known);
+            var outcome = compiled.Evaluate(units, ref known);
             var flag = JsonNode.Parse([(byte)'{', .. compiled.In(FlagFormat.PostHog, outcome).Span, (byte)'}'])![compiled.Name]!;
             values[compiled.Name] = flag["variant"]?.DeepClone() ?? flag["enabled"]!.DeepClone();
             if (flag["metadata"]!["payload"] is { } payload)

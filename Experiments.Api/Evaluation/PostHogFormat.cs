@@ -7,7 +7,7 @@ namespace Experiments.Api.Evaluation;
 /// A flag as a member of PostHog's <c>flags</c>. The variant is what the SDK answers; the value is the payload, as JSON in a string.
 /// Whoever is held out has a variant of its own, as in PostHog, so that the SDK reports the exposure.
 /// </summary>
-internal static class PostHogFlag
+internal static class PostHogFormat
 {
     public static byte[] Write(SnapshotRow row, EvaluatedFlag outcome)
     {

@@ -4,7 +4,7 @@ using Experiments.Api.Platform.Data;
 namespace Experiments.Api.Evaluation;
 
 /// <summary>A flag as an item of the Flagsmith SDK API's <c>flags</c>.</summary>
-internal static class FlagsmithFlag
+internal static class FlagsmithFormat
 {
     public static byte[] Write(SnapshotRow row, EvaluatedFlag outcome) =>
         StoredJson.Utf8(

@@ -4,7 +4,7 @@ using Experiments.Api.Platform.Data;
 namespace Experiments.Api.Evaluation;
 
 /// <summary>A flag as OpenFeature's Remote Evaluation Protocol answers it.</summary>
-internal static class OfrepFlag
+internal static class OfrepFormat
 {
     public static byte[] Write(SnapshotRow row, EvaluatedFlag outcome)
     {
