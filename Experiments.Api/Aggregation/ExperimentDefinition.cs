@@ -20,9 +20,9 @@ internal sealed class ExperimentDefinition
     {
         (Id, EnvironmentId, FeatureName, UnitKey) = (row.Id, row.EnvironmentId, row.FeatureName, row.UnitKey);
         (_criteria, _breakdowns) = (StoredJson.Read<ExposureCriteria>(row.Exposure), row.Breakdowns);
-        if (_criteria.TestIdentities is { Trait: null } or { Values: null })
+        if (_criteria.TestIdentities is { IsValid: false })
         {
-            throw new FormatException("exposure.test_identities needs a trait and values.");
+            throw new FormatException("exposure.test_identities needs a trait and values, or rules.");
         }
 
         if (_criteria.Filters is { } filters)
@@ -119,7 +119,7 @@ internal sealed class ExperimentDefinition
         var (identifier, at) = (raw.Unit(UnitKey)!, raw.At);
         var assigned = AssignedVariant(identifier);
         using var traits = raw.Traits is null || !ReadsTraits ? null : StoredJson.Document(raw.Traits);
-        var isTest = _criteria.TestIdentities is { } tests && traits is not null && tests.Have(traits.RootElement);
+        var isTest = _criteria.TestIdentities is { } tests && tests.Have(traits?.RootElement ?? default);
         if (!Timeline.RanAt(at))
         {
             return Timeline.WasPausedAt(at) ? ExposureState.DuringPause(assigned, at, isTest)

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform.Http;
 
@@ -8,7 +7,7 @@ namespace Experiments.Api.Aggregation;
 /// <param name="Event">The event that counts as an exposure, instead of <c>$flag_exposure</c>.</param>
 /// <param name="FeatureProperty">The metadata member that names the variant. Without it, an identity that sends the event has seen its
 /// assigned variant.</param>
-/// <param name="TestIdentities">Which identities are excluded, by a trait sent with the exposure.</param>
+/// <param name="TestIdentities">Which identities are excluded, by traits sent with the exposure.</param>
 /// <param name="Filters">The conditions that <paramref name="Event"/> must meet to count as an exposure.</param>
 /// <param name="MultipleVariants"><c>exclude</c>, or <c>first_seen</c>: they count in the one that they saw first.</param>
 internal sealed record ExposureCriteria(
@@ -21,16 +20,4 @@ internal sealed record ExposureCriteria(
 {
     public const string Exclude = "exclude";
     public const string FirstSeen = "first_seen";
-}
-
-/// <summary>Identities that have a trait of one of these values.</summary>
-internal sealed record TestIdentities(
-    [property: Must(Required = true, MaxLength = 200)] string? Trait = null,
-    [property: Must(Required = true)] IReadOnlyList<JsonElement>? Values = null
-)
-{
-    public bool Have(JsonElement traits) =>
-        traits.ValueKind == JsonValueKind.Object
-        && traits.TryGetProperty(Trait!, out var actual)
-        && Values!.Any(value => JsonElement.DeepEquals(value, actual));
 }

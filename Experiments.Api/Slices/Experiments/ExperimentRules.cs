@@ -39,18 +39,7 @@ internal static class ExperimentRules
 
         if (exposure.TestIdentities is { } tests)
         {
-            if (string.IsNullOrWhiteSpace(tests.Trait) || !Rules.Fits(tests.Trait, 200))
-            {
-                wrong("exposure.test_identities.trait", "This is required: the name of a trait.");
-            }
-
-            if (
-                tests.Values is not { Count: >= 1 and <= 100 }
-                || tests.Values.Any(value => value.ValueKind is JsonValueKind.Object or JsonValueKind.Array or JsonValueKind.Null)
-            )
-            {
-                wrong("exposure.test_identities.values", "This is required: 1 to 100 strings, numbers or booleans.");
-            }
+            CheckTestIdentities(tests, wrong);
         }
 
         if (exposure.Filters is { } filters)
@@ -71,13 +60,51 @@ internal static class ExperimentRules
         }
     }
 
+    private static void CheckTestIdentities(TestIdentities tests, Action<string, string> wrong)
+    {
+        if (tests.Rules is null || tests.Trait is not null || tests.Values is not null)
+        {
+            if (string.IsNullOrWhiteSpace(tests.Trait) || !Rules.Fits(tests.Trait, 200))
+            {
+                wrong("exposure.test_identities.trait", "This is required: the name of a trait. Or give 'rules'.");
+            }
+
+            if (
+                tests.Values is not { Count: >= 1 and <= TestIdentities.Most }
+                || tests.Values.Any(value => value.ValueKind is JsonValueKind.Object or JsonValueKind.Array or JsonValueKind.Null)
+            )
+            {
+                wrong("exposure.test_identities.values", $"This is required: 1 to {TestIdentities.Most} strings, numbers or booleans.");
+            }
+        }
+
+        if (tests.Rules is { Count: 0 or > TestIdentities.Most })
+        {
+            wrong("exposure.test_identities.rules", $"These are 1 to {TestIdentities.Most} conditions on traits.");
+            return;
+        }
+
+        foreach (var (index, rule) in (tests.Rules ?? []).Index())
+        {
+            if (string.IsNullOrWhiteSpace(rule?.Trait) || !Rules.Fits(rule.Trait, 200))
+            {
+                wrong($"exposure.test_identities.rules[{index}].trait", "This is required: the name of a trait.");
+            }
+
+            if (rule is null || rule.Error is not null)
+            {
+                wrong($"exposure.test_identities.rules[{index}].operator", rule?.Error ?? "This may not be null.");
+            }
+        }
+    }
+
     private const int MostBreakdowns = 3;
 
-    /// <summary>Reports what is wrong with the traits by which results are to be broken down.</summary>
     /// <summary>Why an experiment cannot have the holdout that it would have, by the field that asks for it.</summary>
     public static ProblemResult NoHoldout(string field) =>
         ProblemResult.Field(field, "This environment has no holdout with this id and the unit of the experiment, or it is retired.");
 
+    /// <summary>Reports what is wrong with the traits by which results are to be broken down.</summary>
     public static void CheckBreakdowns(IReadOnlyList<string?>? breakdowns, Action<string, string> wrong)
     {
         if (breakdowns is null)
