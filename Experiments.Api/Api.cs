@@ -10,6 +10,7 @@ using Experiments.Api.Slices.Experiments;
 using Experiments.Api.Slices.Features;
 using Experiments.Api.Slices.Flags;
 using Experiments.Api.Slices.Flagsmith;
+using Experiments.Api.Slices.GrowthBook;
 using Experiments.Api.Slices.Holdouts;
 using Experiments.Api.Slices.Identities;
 using Experiments.Api.Slices.Me;
@@ -46,6 +47,7 @@ internal static class Api
         app.MapFlagsmith();
         app.MapFlags();
         app.MapPostHog();
+        EvaluateGrowthBookFeatures.Map(app);
         SendEvents.Map(app.MapGroup("/v1"));
     }
 }

@@ -19,16 +19,16 @@ internal sealed class CompiledFlag
         FlagsmithFormat.Write,
         OfrepFormat.Write,
         PostHogFormat.Write,
+        GrowthBookFormat.Write,
     ];
 
     private readonly FlagSplit? _split;
     private readonly int _heldOut;
-    private readonly string? _unitKey;
     private readonly byte[][][] _formats;
 
     public CompiledFlag(SnapshotRow row)
     {
-        (Name, _unitKey) = (row.FeatureName!, row.UnitKey);
+        (Name, UnitKey) = (row.FeatureName!, row.UnitKey);
         // A flag that is off serves its own value, whatever runs on it.
         var own = row.InitialValue is null ? null : StoredJson.Parse(row.InitialValue);
         _split = row.Enabled ? FlagSplit.Of(row, own) : null;
@@ -47,6 +47,9 @@ internal sealed class CompiledFlag
 
     public string Name { get; }
 
+    /// <summary>The key whose value is assigned, or null for the identifier.</summary>
+    public string? UnitKey { get; }
+
     /// <summary>The outcome of this flag.</summary>
     public int Evaluate(in Units units)
     {
@@ -58,7 +61,7 @@ internal sealed class CompiledFlag
     public int Evaluate(in Units units, ref HoldoutCheck known) =>
         // Whoever has no such unit is in no experiment on it.
         _split is null
-        || units.Of(_unitKey) is not { } unit
+        || units.Of(UnitKey) is not { } unit
             ? OwnValue
         : _split.HoldsOut(unit, ref known) ? _heldOut
         : _split.VariantOf(unit) + 1 ?? OwnValue;

@@ -27,4 +27,5 @@ internal enum FlagFormat
     Flagsmith,
     Ofrep,
     PostHog,
+    GrowthBook,
 }

@@ -22,6 +22,8 @@ internal static class EvaluationSetup
         services.AddSingleton<SnapshotReader>();
         services.AddSingleton<Snapshots>();
         services.AddSingleton<IReadinessCheck, SnapshotReadiness>();
+        services.AddSingleton<ChangeStreams>();
+        services.AddHostedService(provider => provider.GetRequiredService<ChangeStreams>());
         services.AddHostedService<SnapshotRefresher>();
         services.AddHostedService<ServingChangesCleanupJob>();
     }

@@ -7,6 +7,7 @@ namespace Experiments.Api.Evaluation;
 /// <summary>Everything that one environment serves, at one moment. Immutable: a newer snapshot replaces it.</summary>
 internal sealed class Snapshot
 {
+    private readonly byte[] _ofrepEnd;
     private readonly FrozenDictionary<string, CompiledFlag> _byName;
 
     public Snapshot(long environmentId, IReadOnlyCollection<SnapshotRow> rows)
@@ -15,18 +16,28 @@ internal sealed class Snapshot
         ExpiresAt = rows.First().ExpiresAt;
         var features = rows.Where(row => row.FeatureId is not null).ToList();
         Flags = [.. features.Select(row => new CompiledFlag(row))];
+        var stream = $"/sse/environments/{rows.First().EnvironmentKey}/stream";
+        _ofrepEnd = Encoding.UTF8.GetBytes($"],\"eventStreams\":[{{\"type\":\"sse\",\"endpoint\":{{\"requestUri\":\"{stream}\"}}}}]}}");
         WebExperiments = WebExperiment.List(features);
         _byName = Flags.ToFrozenDictionary(flag => flag.Name, StringComparer.Ordinal);
         UnitKeys = [.. features.Select(row => row.UnitKey).OfType<string>().Distinct()];
         Fingerprint = XxHash128.HashToUInt128(Encoding.UTF8.GetBytes(string.Join('\n', rows)));
     }
 
+    private readonly long _made = System.Diagnostics.Stopwatch.GetTimestamp();
+
     public long EnvironmentId { get; }
+
+    /// <summary>For how long it has been known here.</summary>
+    public TimeSpan Age => System.Diagnostics.Stopwatch.GetElapsedTime(_made);
 
     /// <summary>When the key is no longer valid, because another one has replaced it.</summary>
     public DateTime? ExpiresAt { get; }
 
     public IReadOnlyList<CompiledFlag> Flags { get; }
+
+    /// <summary>The end of OFREP's answer, which says where a client is told of changes.</summary>
+    public ReadOnlySpan<byte> OfrepEnd => _ofrepEnd;
 
     /// <summary>The keys, besides the identifier, by whose values something is assigned.</summary>
     public IReadOnlyList<string> UnitKeys { get; }

@@ -36,6 +36,9 @@ internal sealed class Snapshots(SnapshotReader reader, TimeProvider clock) : IDi
     // What was committed by then is known. Null: everything has to be read.
     private string? _moment;
 
+    /// <summary>Raised with the key of an environment that serves something else from now on, or nothing any more.</summary>
+    public event Action<string>? Replaced;
+
     /// <summary>The time since the snapshots were last confirmed to match the database.</summary>
     public TimeSpan Age => clock.GetElapsedTime(Interlocked.Read(ref _confirmed));
 
@@ -174,10 +177,12 @@ internal sealed class Snapshots(SnapshotReader reader, TimeProvider clock) : IDi
             {
                 // The environment is deleted, or the time of its former key is over.
                 _known.TryRemove(key, out _);
+                Replaced?.Invoke(key);
             }
             else if (snapshot is not null && _known.TryGetValue(key, out var known) && known.Fingerprint != snapshot.Fingerprint)
             {
                 _known[key] = snapshot;
+                Replaced?.Invoke(key);
             }
         }
     }

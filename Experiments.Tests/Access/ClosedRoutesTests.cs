@@ -22,6 +22,7 @@ public class ClosedRoutesTests
         "/ofrep/v1/evaluate/flags",
         "/ofrep/v1/evaluate/flags/{key}",
         "/v1/events",
+        "/sse/environments/{key}/stream",
         "/flags",
         "/decide",
         "/batch",
@@ -32,6 +33,7 @@ public class ClosedRoutesTests
         "/array/{key}/config",
         "/array/{key}/config.js",
         "/api/web_experiments",
+        "/api/eval/{key}",
     ];
 
     // Of the instance.

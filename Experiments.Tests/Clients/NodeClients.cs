@@ -37,6 +37,15 @@ public sealed class NodeClients : IAsyncLifetime
         return await Output(node);
     }
 
+    /// <summary>What a module prints that is not in a file.</summary>
+    internal static async Task<string> RunModule(string module)
+    {
+        using var node = Start("node", ["--input-type=module"]);
+        await node.StandardInput.WriteAsync(module);
+        node.StandardInput.Close();
+        return await Output(node);
+    }
+
     internal static Process Start(string program, string[] arguments) =>
         Process.Start(
             new ProcessStartInfo(program, arguments)

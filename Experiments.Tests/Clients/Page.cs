@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -8,16 +9,20 @@ namespace Experiments.Tests.Clients;
 internal sealed class Page : IAsyncDisposable
 {
     private readonly WebApplication _site;
+    private readonly TaskCompletionSource _ready;
 
-    private Page(WebApplication site) => _site = site;
+    private Page(WebApplication site, TaskCompletionSource ready) => (_site, _ready) = (site, ready);
+
+    /// <summary>Ends when the page has asked for <c>/ready</c>.</summary>
+    public Task IsReady => _ready.Task.WaitAsync(TimeSpan.FromSeconds(30));
 
     public string Address => _site.Urls.First();
 
     /// <summary>Serves a page.</summary>
     /// <param name="module">The JavaScript of the page.</param>
     /// <param name="body">The HTML of the page.</param>
-    /// <param name="packages">The files of npm packages that it imports, by their paths below the page.</param>
-    public static async Task<Page> Serve(string module, string body = "", params (string Path, string File)[] packages)
+    /// <param name="packages">The files of npm packages, by the names under which they are imported.</param>
+    public static async Task<Page> Serve(string module, string body = "", params (string Name, string File)[] packages)
     {
         var site = WebApplication
             .CreateSlimBuilder([
@@ -26,22 +31,33 @@ internal sealed class Page : IAsyncDisposable
                 "--Logging:LogLevel:Microsoft.Hosting.Lifetime=None",
             ])
             .Build();
+        var imports = JsonSerializer.Serialize(
+            new { imports = packages.ToDictionary(package => package.Name, package => $"/packages/{package.File}") }
+        );
         site.MapGet(
             "/",
             () =>
                 TypedResults.Content(
-                    $"<!doctype html><meta charset=\"utf-8\"><link rel=\"icon\" href=\"data:,\"><body>{body}"
-                        + $"<script type=\"module\">{module}</script>",
+                    $"<!doctype html><meta charset=\"utf-8\"><link rel=\"icon\" href=\"data:,\">"
+                        + $"<script type=\"importmap\">{imports}</script><body>{body}<script type=\"module\">{module}</script>",
                     "text/html"
                 )
         );
-        foreach (var (path, file) in packages)
-        {
-            site.MapGet(path, () => TypedResults.PhysicalFile(Path.Combine(NodeClients.Packages, file), "text/javascript"));
-        }
-
+        site.MapGet(
+            "/packages/{**file}",
+            (string file) => TypedResults.PhysicalFile(Path.Combine(NodeClients.Packages, file), "text/javascript")
+        );
+        var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        site.MapGet(
+            "/ready",
+            () =>
+            {
+                ready.TrySetResult();
+                return TypedResults.Ok();
+            }
+        );
         await site.StartAsync();
-        return new Page(site);
+        return new Page(site, ready);
     }
 
     /// <summary>What the page puts into <c>globalThis.said</c> in Chromium. It must be refused nothing.</summary>

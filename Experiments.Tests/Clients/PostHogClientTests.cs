@@ -8,7 +8,7 @@ public class PostHogClientTests(SharedService service, NodeClients clients) : IC
 {
     private const int Identities = 1000;
 
-    private static readonly (string, string) Sdk = ("/posthog.js", "posthog-js/dist/module.js");
+    private static readonly (string, string) Sdk = ("posthog-js", "posthog-js/dist/module.js");
 
     private readonly NodeClients _ = clients;
 
@@ -50,7 +50,7 @@ public class PostHogClientTests(SharedService service, NodeClients clients) : IC
         var experiment = await Running(given, rollout: 80, holdout: 10);
         await using var page = await Page.Serve(
             $$"""
-            import posthog from '/posthog.js';
+            import posthog from 'posthog-js';
             const seen = {};
             const one = n => new Promise(done => posthog.init('{{given.Key}}', {
               api_host: '{{Address}}', persistence: 'memory', persistence_name: `store-${n}`,
@@ -86,7 +86,7 @@ public class PostHogClientTests(SharedService service, NodeClients clients) : IC
         var experiment = await Running(given, rollout: 100, holdout: 0);
         await using var page = await Page.Serve(
             $$"""
-            import posthog from '/posthog.js';
+            import posthog from 'posthog-js';
             posthog.init('{{given.Key}}', { api_host: '{{Address}}' });
             posthog.onFeatureFlags(() => {
               globalThis.said = posthog.getFeatureFlag('{{Feature(experiment)}}');

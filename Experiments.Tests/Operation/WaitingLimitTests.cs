@@ -102,6 +102,13 @@ public class WaitingLimitTests(SharedService service) : IClassFixture<SharedServ
                 typeof(SchemaWatch)
             ),
             new(
+                "a client that is told of changes",
+                "not told for 25 s, then a sign of life; beyond 20,000 connections, or 10,000 of an environment, none, then 503",
+                "-",
+                nameof(Evaluation.StreamTests.A_service_that_stops_lets_its_streams_end),
+                typeof(ChangeStreams)
+            ),
+            new(
                 "refresh of flags",
                 $"{Text(SnapshotReader.Patience)} for 500 environments, every second and on every change",
                 "-",

@@ -27,6 +27,7 @@ internal sealed record EnvironmentKeyRoute
         "/api/v1/analytics/flags",
         "/api/v1/bulk-identities",
         "/ofrep",
+        "/sse",
         "/v1",
         "/flags",
         "/decide",
@@ -36,6 +37,7 @@ internal sealed record EnvironmentKeyRoute
         "/i/v0",
         "/array",
         "/api/web_experiments",
+        "/api/eval",
     ];
 }
 

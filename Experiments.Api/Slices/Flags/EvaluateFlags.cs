@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Experiments.Api.Evaluation;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Http;
@@ -19,13 +20,32 @@ internal static class EvaluateFlags
             .Returns<Ofrep.EvaluationFailure>(StatusCodes.Status403Forbidden);
 
     /// <summary>The results of the evaluation.</summary>
+    /// <param name="Flags">One result for each flag.</param>
+    /// <param name="EventStreams">Where to wait for changes; absent while there is no place for more connections.</param>
     [Example(
         """
             {"flags": [{"key": "button_colour", "value": "green", "reason": "SPLIT", "variant": "green",
                         "metadata": {"experiment_id": 1, "experiment_name": "Green button", "in_experiment": true}}]}
             """
     )]
-    internal sealed record Evaluations(IReadOnlyList<EvaluateFlag.Evaluation> Flags);
+    internal sealed record Evaluations(
+        IReadOnlyList<EvaluateFlag.Evaluation> Flags,
+        [property: JsonPropertyName("eventStreams"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+            IReadOnlyList<EventStream>? EventStreams = null
+    );
+
+    /// <summary>Where a client is told of changes (server-sent events).</summary>
+    /// <param name="Type">Always <c>sse</c>.</param>
+    /// <param name="Endpoint">Where the stream is.</param>
+    internal sealed record EventStream(string Type, StreamEndpoint Endpoint);
+
+    /// <summary>A place at the origin of the request.</summary>
+    /// <param name="RequestUri">The path.</param>
+    internal sealed record StreamEndpoint([property: JsonPropertyName("requestUri")] string RequestUri);
+
+    // While there is a place for it, a client is told where it can wait for changes instead of asking again and again.
+    private static ReadOnlySpan<byte> End(HttpContext http, Snapshot snapshot) =>
+        http.RequestServices.GetRequiredService<ChangeStreams>().HasRoom(snapshot.EnvironmentId) ? snapshot.OfrepEnd : "]}"u8;
 
     private static async Task Handle(HttpContext http, Snapshot snapshot)
     {
@@ -37,7 +57,7 @@ internal static class EvaluateFlags
                 snapshot,
                 known.Units,
                 "{\"flags\":["u8,
-                "]}"u8,
+                End(http, snapshot),
                 ServedResponse.Tag(snapshot, known.Hash),
                 FlagFormat.Ofrep
             );

@@ -11,6 +11,8 @@ internal static class FlagRoutes
         AcceptAnalytics.Map(flagsmith);
         EchoTraits.Map(flagsmith);
 
+        StreamChanges.Map(app.MapGroup("").WithTags("Flags (Flagsmith SDKs)"));
+
         ListWebExperiments.Map(app.MapGroup("/api/v1").WithTags("Web experiments"));
 
         var ofrep = app.MapGroup("/ofrep/v1/evaluate").WithTags("Flags (OpenFeature)");
