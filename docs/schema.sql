@@ -244,6 +244,7 @@ CREATE TABLE experiments (
     plan jsonb,
     unit_key text NOT NULL DEFAULT ''::text, -- The key whose value is assigned and counted; empty for the identifier.
     salt text NOT NULL DEFAULT replace((gen_random_uuid())::text, '-'::text, ''::text), -- Hashed with an identifier to decide enrolment and variant.
+    hashing text NOT NULL DEFAULT 'native'::text, -- How identities are assigned: natively, or as Flagsmith's SDKs do when they evaluate flags themselves.
     aa boolean NOT NULL DEFAULT false, -- Whether its variants are meant to serve the same, as a test of the set-up.
     archived boolean NOT NULL DEFAULT false,
     conclusion text,
@@ -269,6 +270,8 @@ CREATE TABLE experiments (
     CHECK ((char_length(description) <= 10000)),
     CHECK (((status = 'completed'::text) = (ended_at IS NOT NULL))),
     CHECK ((jsonb_typeof(exposure) = 'object'::text)),
+    CHECK (((hashing = 'native'::text) OR ((holdout_id IS NULL) AND (unit_key = ''::text)))),
+    CHECK ((hashing = ANY (ARRAY['native'::text, 'flagsmith'::text]))),
     CHECK (((char_length(hypothesis) >= 1) AND (char_length(hypothesis) <= 10000))),
     CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
     CHECK ((jsonb_typeof(plan) = 'object'::text)),

@@ -111,6 +111,7 @@ public sealed class CreateExperiments : TableMigration
                 plan               jsonb CHECK (jsonb_typeof(plan) = 'object'),
                 unit_key           text NOT NULL DEFAULT '' CHECK (char_length(unit_key) <= 200),
                 salt               text NOT NULL DEFAULT replace(gen_random_uuid()::text, '-', ''),
+                hashing            text NOT NULL DEFAULT 'native' CHECK (hashing IN ('native', 'flagsmith')),
                 aa                 boolean NOT NULL DEFAULT false,
                 archived           boolean NOT NULL DEFAULT false,
                 conclusion         text CHECK (conclusion IN ('won', 'lost', 'inconclusive', 'stopped_early', 'invalid')),
@@ -132,6 +133,7 @@ public sealed class CreateExperiments : TableMigration
                 CONSTRAINT experiments_feature FOREIGN KEY (environment_id, feature_id) REFERENCES feature_states,
                 CONSTRAINT experiments_holdout FOREIGN KEY (holdout_id, environment_id, unit_key)
                     REFERENCES holdouts (id, environment_id, unit_key),
+                CONSTRAINT experiments_hashing CHECK (hashing = 'native' OR (holdout_id IS NULL AND unit_key = '')),
                 CONSTRAINT experiments_started CHECK ((status = 'created') = (started_at IS NULL)),
                 CONSTRAINT experiments_ended CHECK ((status = 'completed') = (ended_at IS NOT NULL)),
                 CONSTRAINT experiments_runs CHECK ((status = 'running') = upper_inf(runs) AND (status = 'created') = isempty(runs)),
@@ -148,6 +150,8 @@ public sealed class CreateExperiments : TableMigration
                 'What counts as an exposure: {event?, feature_property?, test_identities?, multiple_variants?}.';
             COMMENT ON COLUMN experiments.unit_key IS 'The key whose value is assigned and counted; empty for the identifier.';
             COMMENT ON COLUMN experiments.salt IS 'Hashed with an identifier to decide enrolment and variant.';
+            COMMENT ON COLUMN experiments.hashing IS
+                'How identities are assigned: natively, or as Flagsmith''s SDKs do when they evaluate flags themselves.';
             COMMENT ON COLUMN experiments.events_before IS 'How many events the environment had counted at the first start.';
             COMMENT ON COLUMN experiments.windows_run_on IS
                 'For how long after the end the windows of identities run on. Results are final when that and the period for late events '

@@ -42,7 +42,7 @@ internal sealed class DefinitionReader(NpgsqlDataSource source, NpgsqlConnection
         SELECT e.id, e.environment_id, f.name AS feature_name, e.salt, e.variants::text AS variants, e.rollouts::text AS rollouts,
                e.rollout_percentage, e.runs - e.off AS runs, e.ended_at, e.windows_run_on,
                h.salt AS holdout_salt, h.percentage AS holdout_percentage,
-               e.exposure::text AS exposure, e.breakdowns, NULLIF(e.unit_key, '') AS unit_key
+               e.exposure::text AS exposure, e.breakdowns, NULLIF(e.unit_key, '') AS unit_key, e.hashing
         FROM experiments e
         JOIN features f ON f.id = e.feature_id
         LEFT JOIN holdouts h ON h.id = e.holdout_id

@@ -37,7 +37,13 @@ internal sealed class ExperimentDefinition
 
         var variants = StoredJson.Variants(row.Variants);
         _keys = [.. variants.Select(variant => variant.Key)];
-        _assigner = new(row.Salt, variants.Select(variant => variant.Weight), row.HoldoutSalt, row.HoldoutPercentage ?? 0);
+        _assigner = new(
+            row.Salt,
+            [.. variants.Select(variant => variant.Weight)],
+            row.HoldoutSalt,
+            row.HoldoutPercentage ?? 0,
+            row.Hashing == "flagsmith" ? new(row.EnvironmentId, row.Id) : null
+        );
         Timeline = new(
             [.. row.Runs.Select(run => (run.LowerBound, run.UpperBoundInfinite ? (DateTime?)null : run.UpperBound))],
             [
@@ -211,5 +217,7 @@ internal sealed class ExperimentDefinition
         public string[] Breakdowns { get; init; } = [];
 
         public string? UnitKey { get; init; }
+
+        public string Hashing { get; init; } = "";
     }
 }

@@ -15,7 +15,13 @@ internal sealed class FlagSplit
 
     private FlagSplit(SnapshotRow row, string salt, decimal rollout, IReadOnlyList<(string Key, JsonNode? Value, decimal Weight)> variants)
     {
-        _assigner = new(salt, variants.Select(variant => variant.Weight), row.HoldoutSalt, row.HoldoutPercentage ?? 0);
+        _assigner = new(
+            salt,
+            [.. variants.Select(variant => variant.Weight)],
+            row.HoldoutSalt,
+            row.HoldoutPercentage ?? 0,
+            row.Hashing == "flagsmith" ? new(row.EnvironmentId, row.ExperimentId!.Value) : null
+        );
         _rollout = rollout;
         Variants = [.. variants.Select(variant => (variant.Key, variant.Value))];
     }

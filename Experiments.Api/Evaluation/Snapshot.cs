@@ -100,4 +100,7 @@ internal sealed record SnapshotRow
 
     /// <summary>The key whose value is assigned, or null for the identifier.</summary>
     public string? UnitKey { get; init; }
+
+    /// <summary>How the experiment assigns, or null without one.</summary>
+    public string? Hashing { get; init; }
 }

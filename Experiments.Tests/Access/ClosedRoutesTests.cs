@@ -112,6 +112,7 @@ public class ClosedRoutesTests
         route.Metadata.GetMetadata<IHttpMethodMetadata>()!.HttpMethods.Contains("GET")
         && pattern
             is "/api/v1/me"
+                or "/api/v1/environment-document"
                 or "/api/v1/projects"
                 or "/api/v1/projects/{id}"
                 or "/api/v1/projects/{id}/environments"

@@ -21,6 +21,7 @@ public class WrongCallerTests(TestService service) : IClassFixture<TestService>
         // What they need to know is missing.
         "flagsmithListEnvironments",
         "flagsmithListFeatures",
+        "getEnvironmentDocument",
     ];
 
     [Fact]

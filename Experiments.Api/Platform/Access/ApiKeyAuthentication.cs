@@ -23,12 +23,19 @@ internal sealed class ApiKeyAuthentication(
     /// <summary>
     /// The secret of a request whose only credential is an API key, however its scheme is spelt; null of any other. A bearer token that
     /// begins as keys do is one, because that is all that many clients can send; so is one with the scheme of Flagsmith's front end, where
-    /// that calls.
+    /// that calls; and so is the key of Flagsmith's SDKs for servers.
     /// </summary>
     public static string? TrySecret(HttpRequest request) =>
-        request.Headers.Authorization is not [{ } value] ? null
+        request.Headers.Authorization.Count == 0 ? ServerSide(request)
+        : request.Headers.Authorization is not [{ } value] ? null
         : value.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase) ? value[Prefix.Length..].Trim()
         : KeyAfter(Bearer, value) ?? (request.Path.StartsWithSegments("/flagsmith") ? KeyAfter(Token, value) : null);
+
+    // Flagsmith's SDKs for servers send a key like this where browsers send the one of the environment.
+    private static string? ServerSide(HttpRequest request) =>
+        request.Path.StartsWithSegments("/api/v1/environment-document") && request.Headers[EnvironmentKeyRoute.Header] is [{ } key]
+            ? KeyAfter("ser.", key)
+            : null;
 
     private static string? KeyAfter(string scheme, string value) =>
         value.StartsWith(scheme, StringComparison.OrdinalIgnoreCase)
@@ -39,7 +46,7 @@ internal sealed class ApiKeyAuthentication(
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
-        if (Request.Headers.Authorization.Count == 0)
+        if (Request.Headers.Authorization.Count == 0 && TrySecret(Request) is null)
         {
             Context.Features.Set(new RefusalReason("no credential"));
             return AuthenticateResult.NoResult();

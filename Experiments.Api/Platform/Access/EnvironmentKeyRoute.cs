@@ -22,7 +22,6 @@ internal sealed record EnvironmentKeyRoute
         "/api/v1/flags",
         "/api/v1/identities",
         "/api/v1/web-experiments",
-        "/api/v1/environment-document",
         "/api/v1/traits",
         "/api/v1/analytics/flags",
         "/api/v1/bulk-identities",

@@ -116,6 +116,7 @@ internal static class Glossary
         harmed_p_value: The p-value against harming less than the margin.
         held_out: How many identities the holdout keeps out.
         highest: The highest value that counts.
+        hashing: How identities are assigned: `native`, or `flagsmith`, as its SDKs do when they evaluate flags themselves.
         holdout: The holdout.
         hypothesis: What the experiment is to show, up to 10,000 characters.
         id: The id.

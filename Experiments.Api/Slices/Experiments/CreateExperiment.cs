@@ -34,7 +34,8 @@ internal static class CreateExperiment
         ExposureCriteria? Exposure = null,
         IReadOnlyList<string?>? Breakdowns = null,
         bool? Aa = null,
-        UnitBody? Unit = null
+        UnitBody? Unit = null,
+        string? Hashing = null
     )
     {
         public IReadOnlyList<VariantBody?>? Variants { get; init; } = VariantBody.WithControl(Variants);
@@ -50,6 +51,7 @@ internal static class CreateExperiment
             RuleFor(c => c.Body.Hypothesis).Required(10_000);
             RuleFor(c => c.Body.Description).MaxCharacters(10_000);
             RuleFor(c => c.Body.Type).OneOf("product", "web");
+            RuleFor(c => c.Body.Hashing).OneOf("native", "flagsmith");
             RuleFor(c => c.Body.Feature).NotNull().WithMessage("This is required: the id of a multivariate feature, or one to be made.");
             RuleFor(c => c.Body.Feature!.New!.Name)
                 .Required(255)
@@ -74,6 +76,7 @@ internal static class CreateExperiment
                         ExperimentRules.CheckExposure(body.Exposure, context.AddFailure);
                         ExperimentRules.CheckBreakdowns(body.Breakdowns, context.AddFailure);
                         UnitBody.Check(body.Unit, context.AddFailure);
+                        ExperimentRules.CheckHashing(body.Hashing, body.Holdout, body.Unit, context.AddFailure);
                     }
                 );
             RuleFor(c => c.Body.Metrics).Custom((metrics, context) => AttachedMetricBody.Check(metrics, context.AddFailure));
@@ -96,10 +99,10 @@ internal static class CreateExperiment
             ), {FeatureChoice.Flag}, created AS (
                 INSERT INTO experiments AS e
                     (environment_id, feature_id, name, hypothesis, description, type, rollout_percentage, variants, transforms, holdout_id,
-                        exposure, breakdowns, aa, unit_key, created_by)
+                        exposure, breakdowns, aa, unit_key, hashing, created_by)
                 SELECT f.environment_id, f.id, @Name, @Hypothesis, @Description, @Type, @Rollout,
                        variants_of(f.initial_value, f.multivariate_options, @Weights::jsonb), @Transforms::jsonb,
-                           (SELECT id FROM holdout), @Exposure::jsonb, @Breakdowns, @Aa, @Unit, @Actor
+                           (SELECT id FROM holdout), @Exposure::jsonb, @Breakdowns, @Aa, @Unit, @Hashing, @Actor
                 FROM flag f
                 CROSS JOIN found
                 WHERE f.multivariate AND f.split_fits AND found.has_metrics AND found.has_holdout
@@ -159,6 +162,7 @@ internal static class CreateExperiment
                     Breakdowns = ExperimentRules.Stored(body.Breakdowns) ?? [],
                     Aa = body.Aa is true,
                     Unit = UnitBody.Stored(body.Unit),
+                    Hashing = body.Hashing ?? "native",
                     Metrics = AttachedMetricBody.WithRoles(body.Metrics),
                     MetricRules.DefaultMargin,
                 },

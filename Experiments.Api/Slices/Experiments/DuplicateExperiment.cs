@@ -87,17 +87,19 @@ internal static class DuplicateExperiment
                     SELECT t.id FROM source s JOIN holdouts o ON o.id = s.holdout_id JOIN holdouts t ON t.environment_id = @Target
                         AND t.retired_at IS NULL AND (t.id = o.id OR (@Target <> @EnvironmentId AND t.name = o.name))
                     ORDER BY t.id LIMIT 1))
-                  AND h.environment_id = @Target AND h.retired_at IS NULL AND h.unit_key = (SELECT unit_key FROM source)
+                  AND h.environment_id = @Target AND h.retired_at IS NULL
+                  AND h.unit_key = (SELECT unit_key FROM source WHERE hashing = 'native')
                   AND (SELECT count(*) FROM flag) >= 0
                 FOR SHARE OF h
             ), created AS (
                 INSERT INTO experiments AS e
                     (environment_id, feature_id, name, hypothesis, description, type, rollout_percentage, variants, transforms, holdout_id,
-                        exposure, breakdowns, aa, unit_key, created_by)
+                        exposure, breakdowns, aa, unit_key, hashing, created_by)
                 SELECT f.environment_id, f.id, COALESCE(@Name, left(s.name, 248) || ' (copy)'), s.hypothesis, s.description, s.type,
                     s.rollout_percentage,
                        f.variants, (SELECT COALESCE(jsonb_object_agg(key, value), jsonb_build_object()) FROM jsonb_each(s.transforms)
-                           WHERE weights_of(f.variants) ? key), (SELECT id FROM holdout), s.exposure, s.breakdowns, s.aa, s.unit_key, @Actor
+                           WHERE weights_of(f.variants) ? key), (SELECT id FROM holdout), s.exposure, s.breakdowns, s.aa, s.unit_key,
+                       s.hashing, @Actor
                 FROM source s, flag f
                 WHERE f.options <> '[]'
                 ON CONFLICT (environment_id, feature_id) WHERE status <> 'completed' AND deleted_at IS NULL DO NOTHING

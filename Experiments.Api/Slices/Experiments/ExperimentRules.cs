@@ -60,6 +60,15 @@ internal static class ExperimentRules
         }
     }
 
+    /// <summary>Reports what does not go together with Flagsmith's way to assign, which knows nothing else than the identifier.</summary>
+    public static void CheckHashing(string? hashing, long? holdout, UnitBody? unit, Action<string, string> wrong)
+    {
+        if (hashing == "flagsmith" && (holdout is not null || unit is not null))
+        {
+            wrong("hashing", "Flagsmith's SDKs know neither holdouts nor units. Leave out 'holdout' and 'unit', or use 'native'.");
+        }
+    }
+
     private static void CheckTestIdentities(TestIdentities tests, Action<string, string> wrong)
     {
         if (tests.Rules is null || tests.Trait is not null || tests.Values is not null)
@@ -102,7 +111,10 @@ internal static class ExperimentRules
 
     /// <summary>Why an experiment cannot have the holdout that it would have, by the field that asks for it.</summary>
     public static ProblemResult NoHoldout(string field) =>
-        ProblemResult.Field(field, "This environment has no holdout with this id and the unit of the experiment, or it is retired.");
+        ProblemResult.Field(
+            field,
+            "This environment has no holdout with this id and the unit of the experiment, or it is retired, or its hashing allows none."
+        );
 
     /// <summary>Reports what is wrong with the traits by which results are to be broken down.</summary>
     public static void CheckBreakdowns(IReadOnlyList<string?>? breakdowns, Action<string, string> wrong)

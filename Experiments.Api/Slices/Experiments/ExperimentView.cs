@@ -17,7 +17,7 @@ namespace Experiments.Api.Slices.Experiments;
          "rollout_percentage": 50, "variants": [{"key": "control", "value": "blue", "weight": 50},
              {"key": "green", "value": "green", "weight": 50}], "metrics": [],
                  "holdout": {"id": 1, "name": "Nobody's test", "percentage": 5}, "exposure": {"multiple_variants": "exclude"},
-                 "breakdowns": ["country"], "unit": null, "aa": false,
+                 "breakdowns": ["country"], "unit": null, "hashing": "native", "aa": false,
          "parameters": {"minimum_detectable_effect": 0.05, "recommended_sample_size": 233760, "recommended_running_time": 9,
              "test": "sequential", "alpha": 0.05, "power": 0.8, "comparisons": 1,
              "baseline": {"identities": 1000, "mean": 0.1, "variance": 0.09, "source": "recent_events"}, "guardrails": []},
@@ -40,7 +40,7 @@ internal record ExperimentView : ITagged, IIdentified
 
     /// <summary>The same without its metrics, which a statement that has just attached them does not see yet.</summary>
     public const string ColumnsButMetrics = $"""
-        {Tag} AS etag, e.id, e.name, e.hypothesis, e.description, e.type, e.status, e.aa, e.rollout_percentage,
+        {Tag} AS etag, e.id, e.name, e.hypothesis, e.description, e.type, e.status, e.hashing, e.aa, e.rollout_percentage,
         variants_shown(e.type, e.variants, e.transforms)::text AS variants, e.exposure::text AS exposure, e.breakdowns,
             {UnitBody.OfExperiment} AS unit,
             COALESCE(e.plan, 'null')::text AS parameters, e.archived,
@@ -61,7 +61,7 @@ internal record ExperimentView : ITagged, IIdentified
             'feature', e.feature_id, 'rollout_percentage', e.rollout_percentage, 'variants',
                 variants_shown(e.type, e.variants, e.transforms),
             'holdout', e.holdout_id, 'exposure', e.exposure, 'breakdowns', e.breakdowns,
-            'unit', NULLIF(e.unit_key, ''), 'aa', e.aa, 'parameters', e.plan, 'archived', e.archived,
+            'unit', NULLIF(e.unit_key, ''), 'hashing', e.hashing, 'aa', e.aa, 'parameters', e.plan, 'archived', e.archived,
             'conclusion', e.conclusion, 'conclusion_comment', e.conclusion_comment, 'shipped_variant', e.shipped_variant,
             'started_at', instant(e.started_at), 'ended_at', instant(e.ended_at))
         """;
@@ -99,6 +99,10 @@ internal record ExperimentView : ITagged, IIdentified
 
     /// <summary>What is assigned and analysed; null for identities.</summary>
     public required Json<UnitBody?> Unit { get; init; }
+
+    /// <summary>How identities are assigned: natively, or as Flagsmith's SDKs do when they evaluate flags themselves.</summary>
+    [Words("native", "flagsmith")]
+    public required string Hashing { get; init; }
 
     /// <summary>Whether its variants are meant to serve the same, as a test of the set-up.</summary>
     public required bool Aa { get; init; }

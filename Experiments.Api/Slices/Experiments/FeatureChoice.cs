@@ -24,8 +24,9 @@ internal sealed record FeatureChoice(long? Id, NewFeature? New)
             ) f
         ), holdout AS (
             -- After the feature, as everybody locks them.
-            SELECT id FROM holdouts WHERE id = COALESCE(@Holdout, (SELECT held_by FROM adopted)) AND environment_id = @EnvironmentId
-                AND unit_key = @Unit AND retired_at IS NULL AND (SELECT count(*) FROM adopted) >= 0 FOR SHARE
+            SELECT id FROM holdouts WHERE id = COALESCE(@Holdout, (SELECT held_by FROM adopted WHERE @Hashing = 'native'))
+                AND environment_id = @EnvironmentId AND unit_key = @Unit AND retired_at IS NULL
+                AND (SELECT count(*) FROM adopted) >= 0 FOR SHARE
         ), found AS (
             SELECT (SELECT count(*) FROM asked) = (SELECT count(*) FROM metric
                        WHERE directions_agree(direction, expected_direction)) AS has_metrics,

@@ -114,7 +114,8 @@ internal static class PatchExperiment
                        ARRAY(SELECT a.environment FROM elsewhere a WHERE r.yes AND a.status <> 'created' ORDER BY a.environment_id)
                            AS locked_in,
                        (@Holdout::bigint IS NULL OR EXISTS (SELECT FROM holdout)) AND (w.holdout_id IS NULL
-                           OR EXISTS (SELECT FROM holdouts h WHERE h.id = w.holdout_id AND h.unit_key = w.unit_key)) AS has_holdout,
+                           OR EXISTS (SELECT FROM holdouts h WHERE h.id = w.holdout_id AND h.unit_key = w.unit_key))
+                           AND (s.hashing = 'native' OR (w.holdout_id IS NULL AND w.unit_key = '')) AS has_holdout,
                        s.type = 'web' OR NOT EXISTS (SELECT FROM jsonb_each(@Transforms::jsonb) WHERE value <> '[]') AS is_web,
                        s.status <> 'created' AND (s.variants, s.transforms, s.exposure, s.breakdowns, s.holdout_id, s.aa, s.unit_key)
                            IS DISTINCT FROM (w.variants, w.transforms, w.exposure, w.breakdowns, w.holdout_id, w.aa, w.unit_key) AS frozen
@@ -124,8 +125,7 @@ internal static class PatchExperiment
                     name = COALESCE(@Name, s.name), hypothesis = COALESCE(@Hypothesis, s.hypothesis),
                     description = COALESCE(@Description, s.description), archived = COALESCE(@Archived, s.archived),
                     variants = w.variants, transforms = w.transforms, exposure = w.exposure, breakdowns = w.breakdowns, aa = w.aa,
-                    unit_key = w.unit_key, holdout_id = w.holdout_id,
-                    version = e.version + 1, updated_at = v.at
+                    unit_key = w.unit_key, holdout_id = w.holdout_id, version = e.version + 1, updated_at = v.at
                 FROM subject s
                 CROSS JOIN verdict v
                 CROSS JOIN wanted w

@@ -11,6 +11,7 @@ internal static class FlagRoutes
         AcceptAnalytics.Map(flagsmith);
         EchoTraits.Map(flagsmith);
 
+        GetEnvironmentDocument.Map(flagsmith);
         StreamChanges.Map(app.MapGroup("").WithTags("Flags (Flagsmith SDKs)"));
 
         ListWebExperiments.Map(app.MapGroup("/api/v1").WithTags("Web experiments"));

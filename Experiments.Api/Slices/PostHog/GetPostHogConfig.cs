@@ -15,35 +15,12 @@ internal static class GetPostHogConfig
 {
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes
-            .MapServed(HttpMethods.Get, "/array/{key}/config", Handle, source: KeySource.Path)
-            .WithOperation("postHogConfig", "Settings of posthog-js")
-            .Returns<Settings>();
+        routes.MapServed(HttpMethods.Get, "/array/{key}/config", Handle, source: KeySource.Path).ExcludeFromDescription();
         // As a script, which no preflight delays.
         routes.MapServed(HttpMethods.Get, "/array/{key}/config.js", HandleScript, source: KeySource.Path).ExcludeFromDescription();
     }
 
     /// <summary>What is served here, and what is not. There is no <c>surveys</c>, because even <c>false</c> would load a script.</summary>
-    /// <param name="SupportedCompression">How events may be compressed.</param>
-    /// <param name="HasFeatureFlags">Whether to ask for flags.</param>
-    /// <param name="AutocaptureOptOut">Whether clicks are captured only if the page asks for it.</param>
-    /// <param name="SessionRecording">Whether sessions are recorded.</param>
-    /// <param name="Heatmaps">Whether heatmaps are recorded.</param>
-    /// <param name="CaptureDeadClicks">Whether clicks without an effect are captured.</param>
-    /// <param name="CapturePerformance">Whether web vitals are captured.</param>
-    /// <param name="AutocaptureExceptions">Whether exceptions are captured.</param>
-    /// <param name="ProductTours">Whether there are product tours.</param>
-    /// <param name="Conversations">Whether there are conversations.</param>
-    /// <param name="SiteApps">Scripts to load: none.</param>
-    /// <param name="IsAuthenticated">Whether a toolbar may be shown.</param>
-    /// <param name="ElementsChainAsString">How elements of clicks are described.</param>
-    [Example(
-        """
-            {"supportedCompression": ["gzip-js"], "hasFeatureFlags": true, "autocapture_opt_out": true, "sessionRecording": false,
-             "heatmaps": false, "captureDeadClicks": false, "capturePerformance": false, "autocaptureExceptions": false,
-             "productTours": false, "conversations": false, "siteApps": [], "isAuthenticated": false, "elementsChainAsString": true}
-            """
-    )]
     internal sealed record Settings(
         [property: JsonPropertyName("supportedCompression")] IReadOnlyList<string> SupportedCompression,
         [property: JsonPropertyName("hasFeatureFlags")] bool HasFeatureFlags = true,
