@@ -71,6 +71,7 @@ internal static class ServingBenchmark
                 Name = $"{AllAtOnce.Name}, gzip",
                 Headers = "\nAccept-Encoding: gzip",
             },
+            new("all 50 flags at once (PostHog)", n => $$$"""POST /flags/?v=2 {"token":"{{{Key}}}","distinct_id":"user-{{{n}}}"}"""),
         ];
 
     private static Operation AllAtOnce =>

@@ -7,7 +7,8 @@ namespace Experiments.Api.Aggregation;
 
 /// <summary>
 /// Erases an identity from an environment: its events, exposures and values. What was computed from them is corrected, except for
-/// experiments whose results are final: those keep their sums, and say how many identities have been erased since.
+/// experiments whose results are final: those keep their sums, and say how many identities have been erased since. What it did for a unit
+/// that is not an identity, such as its company, stays with that unit.
 /// </summary>
 /// <param name="database">The database. It is rarely done, so there are no connections kept for it.</param>
 /// <param name="late">How long after the end of an experiment late events count.</param>
@@ -18,13 +19,13 @@ internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
 
     private const string DeleteExposures = """
         DELETE FROM exposures x USING experiments e
-        WHERE e.environment_id = @EnvironmentId AND x.experiment_id = e.id AND x.identity = @Identity
+        WHERE e.environment_id = @EnvironmentId AND e.unit_key = '' AND x.experiment_id = e.id AND x.identity = @Identity
         RETURNING x.experiment_id
         """;
 
     private const string DeleteValues = """
         DELETE FROM unit_metrics m USING experiments e
-        WHERE e.environment_id = @EnvironmentId AND m.experiment_id = e.id AND m.identity = @Identity
+        WHERE e.environment_id = @EnvironmentId AND e.unit_key = '' AND m.experiment_id = e.id AND m.identity = @Identity
         """;
 
     // Evidence begins anew, as after any other recomputation. What is final stays as it is.
@@ -76,7 +77,9 @@ internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
             DateTime.MaxValue.AddYears(-1),
             ct
         );
-        var open = experiments.Where(experiment => !experiment.WasFinal(now, late)).ToDictionary(experiment => experiment.Id);
+        var open = experiments
+            .Where(experiment => experiment.UnitKey is null && !experiment.WasFinal(now, late))
+            .ToDictionary(experiment => experiment.Id);
         await Subtract(connection, definitions, open, Domain.Identity.Key(identifier));
 
         var parameters = new

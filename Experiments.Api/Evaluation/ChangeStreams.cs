@@ -43,7 +43,8 @@ internal sealed class ChangeStreams : BackgroundService
     /// <summary>Takes a place, which must be given back with <see cref="Leave"/>.</summary>
     public bool TryEnter(long environmentId)
     {
-        if (Interlocked.Increment(ref _all) <= Most && _open.AddOrUpdate(environmentId, 1, (_, open) => open + 1) <= MostOfEnvironment)
+        var (all, ofEnvironment) = (Interlocked.Increment(ref _all), _open.AddOrUpdate(environmentId, 1, (_, open) => open + 1));
+        if (all <= Most && ofEnvironment <= MostOfEnvironment)
         {
             return true;
         }
@@ -55,7 +56,7 @@ internal sealed class ChangeStreams : BackgroundService
     public void Leave(long environmentId)
     {
         Interlocked.Decrement(ref _all);
-        _open.AddOrUpdate(environmentId, 0, (_, open) => Math.Max(0, open - 1));
+        _open.AddOrUpdate(environmentId, 0, (_, open) => open - 1);
     }
 
     /// <summary>The next thing that happens to the environment with this key.</summary>

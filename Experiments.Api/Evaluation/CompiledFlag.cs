@@ -24,11 +24,12 @@ internal sealed class CompiledFlag
 
     private readonly FlagSplit? _split;
     private readonly int _heldOut;
+    private readonly string? _holdoutUnitKey;
     private readonly byte[][][] _formats;
 
     public CompiledFlag(SnapshotRow row)
     {
-        (Name, UnitKey) = (row.FeatureName!, row.UnitKey);
+        (Name, UnitKey, _holdoutUnitKey) = (row.FeatureName!, row.UnitKey, row.HoldoutUnitKey);
         // A flag that is off serves its own value, whatever runs on it.
         var own = row.InitialValue is null ? null : StoredJson.Parse(row.InitialValue);
         _split = row.Enabled ? FlagSplit.Of(row, own) : null;
@@ -59,12 +60,11 @@ internal sealed class CompiledFlag
 
     /// <summary>The same, for one flag after the other.</summary>
     public int Evaluate(in Units units, ref HoldoutCheck known) =>
+        _split is null ? OwnValue
+        : units.Of(_holdoutUnitKey) is { } held && _split.HoldsOut(held, ref known) ? _heldOut
         // Whoever has no such unit is in no experiment on it.
-        _split is null
-        || units.Of(UnitKey) is not { } unit
-            ? OwnValue
-        : _split.HoldsOut(unit, ref known) ? _heldOut
-        : _split.VariantOf(unit) + 1 ?? OwnValue;
+        : units.Of(UnitKey) is { } unit ? _split.VariantOf(unit) + 1 ?? OwnValue
+        : OwnValue;
 
     /// <summary>The outcome as a client of this protocol reads it.</summary>
     public ReadOnlyMemory<byte> In(FlagFormat format, int outcome) => _formats[(int)format][outcome];

@@ -44,7 +44,7 @@ internal static class EnvironmentKey
     /// <summary>The environment that has this key, or that of the header, or why there is none.</summary>
     public static async ValueTask<Result<Snapshot>> Find(HttpContext http, string? inBody)
     {
-        if ((inBody ?? Of(http.Request, KeySource.Query)) is not { } key)
+        if ((inBody ?? OutsideOfBody(http.Request)) is not { } key)
         {
             return Problem.NoEnvironmentKey;
         }
@@ -98,16 +98,20 @@ internal static class EnvironmentKey
                 : refuse(http, Problem.UnknownEnvironmentKey)
         );
 
+    /// <summary>The key that the header or the query says, or null.</summary>
+    public static string? OutsideOfBody(HttpRequest request) => Of(request, KeySource.Query);
+
     private static string? Of(HttpRequest request, KeySource source) =>
-        request.Headers[EnvironmentKeyRoute.Header] is [{ Length: > 0 } key]
-            ? key
-            : source switch
-            {
-                KeySource.Query => Queried(request, EnvironmentKeyRoute.Query) ?? Queried(request, "token"),
-                KeySource.Credentials => Credential(request.Headers),
-                KeySource.Path => request.RouteValues["key"] as string,
-                _ => null,
-            };
+        // What is in the path is what the request is about.
+        source == KeySource.Path
+            ? request.RouteValues["key"] as string
+        : request.Headers[EnvironmentKeyRoute.Header] is [{ Length: > 0 } key] ? key
+        : source switch
+        {
+            KeySource.Query => Queried(request, EnvironmentKeyRoute.Query) ?? Queried(request, "token"),
+            KeySource.Credentials => Credential(request.Headers),
+            _ => null,
+        };
 
     private static string? Queried(HttpRequest request, string name) => request.Query[name] is [{ Length: > 0 } queried] ? queried : null;
 

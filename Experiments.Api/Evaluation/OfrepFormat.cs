@@ -31,6 +31,12 @@ internal static class OfrepFormat
                     ["in_experiment"] = outcome.Variant is not null,
                 }
         );
+        if (row is { ExperimentId: not null, UnitKey: not null })
+        {
+            // Whoever sends exposures tells by it whose they are.
+            answer["metadata"]!["unit"] = row.UnitKey;
+        }
+
         return StoredJson.Utf8(answer);
     }
 }

@@ -20,7 +20,7 @@ internal sealed class Snapshot
         _ofrepEnd = Encoding.UTF8.GetBytes($"],\"eventStreams\":[{{\"type\":\"sse\",\"endpoint\":{{\"requestUri\":\"{stream}\"}}}}]}}");
         WebExperiments = WebExperiment.List(features);
         _byName = Flags.ToFrozenDictionary(flag => flag.Name, StringComparer.Ordinal);
-        UnitKeys = [.. features.Select(row => row.UnitKey).OfType<string>().Distinct()];
+        UnitKeys = [.. features.SelectMany(row => new[] { row.UnitKey, row.HoldoutUnitKey }).OfType<string>().Distinct()];
         Fingerprint = XxHash128.HashToUInt128(Encoding.UTF8.GetBytes(string.Join('\n', rows)));
     }
 
@@ -100,6 +100,9 @@ internal sealed record SnapshotRow
 
     /// <summary>The key whose value is assigned, or null for the identifier.</summary>
     public string? UnitKey { get; init; }
+
+    /// <summary>The key whose value is held out, or null for the identifier.</summary>
+    public string? HoldoutUnitKey { get; init; }
 
     /// <summary>How the experiment assigns, or null without one.</summary>
     public string? Hashing { get; init; }

@@ -24,7 +24,7 @@ internal sealed class SnapshotReader(DatabaseServer database, ILogger<SnapshotRe
                e.id AS experiment_id, e.name AS experiment_name, e.salt, e.rollout_percentage, e.variants::text AS variants,
                e.type AS experiment_type, CASE WHEN e.type = 'web' THEN e.transforms::text END AS transforms,
                h.id AS holdout_id, h.salt AS holdout_salt, h.percentage AS holdout_percentage,
-               NULLIF(COALESCE(e.unit_key, h.unit_key), '') AS unit_key, e.hashing
+               NULLIF(e.unit_key, '') AS unit_key, NULLIF(h.unit_key, '') AS holdout_unit_key, e.hashing
         FROM named n
         LEFT JOIN (feature_states s JOIN features f ON f.id = s.feature_id AND f.deleted_at IS NULL) ON s.environment_id = n.id
         LEFT JOIN experiments e ON e.feature_id = f.id AND e.environment_id = n.id AND e.status = 'running' AND e.deleted_at IS NULL
@@ -52,10 +52,10 @@ internal sealed class SnapshotReader(DatabaseServer database, ILogger<SnapshotRe
 
     public ValueTask DisposeAsync() => _source.DisposeAsync();
 
-    /// <summary>What an environment serves, as rows; none if it is gone.</summary>
-    public async Task<IReadOnlyList<SnapshotRow>> Rows(long environmentId, CancellationToken ct) =>
-        await new Db(_source).Row<string>(KeySql, new { environmentId }, ct) is { } key
-            ? await new Db(_source).Rows<SnapshotRow>(Sql, new { keys = new[] { key } }, ct)
+    /// <summary>What an environment serves, as rows; none if it is gone. Read on the connections of requests.</summary>
+    public static async Task<IReadOnlyList<SnapshotRow>> Rows(Db db, long environmentId, CancellationToken ct) =>
+        await db.Row<string>(KeySql, new { environmentId }, ct) is { } key
+            ? await db.Rows<SnapshotRow>(Sql, new { keys = new[] { key } }, ct)
             : [];
 
     /// <summary>The environments that have these keys. The value is null for one that fails.</summary>

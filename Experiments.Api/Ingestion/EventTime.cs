@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Experiments.Api.Platform;
 
@@ -46,7 +47,9 @@ internal static class EventTime
                 return (TimeSpan.Zero, null);
             case JsonTokenType.Number when json.TryGetInt64(out var milliseconds) && milliseconds is >= 0 and < End:
                 return (ClockSkew.Of(DateTime.UnixEpoch.AddMilliseconds(milliseconds), now), null);
-            case JsonTokenType.String when json.TryGetDateTimeOffset(out var date):
+            case JsonTokenType.String
+                when JsonText.TryRead(ref json, out var text, out _)
+                    && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var date):
                 return (ClockSkew.Of(date.UtcDateTime, now), null);
             default:
                 json.Skip();

@@ -78,6 +78,7 @@ internal sealed class IngestionLimiter(IngestionShares shares) : IDisposable
             }
 
             using var lent = body.Value!;
+            isLarge |= lent.Length > EventBody.Small;
             var identified = await identify(lent);
             if (identified.Failure is { } unknown)
             {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 
 namespace Experiments.Api.Ingestion;
@@ -27,7 +28,7 @@ internal sealed class IngestionShares(bool ofAddress)
         }
 
         // An address may hold half of that.
-        if (!ofAddress || address is null || TryTake((null, address, isLarge), bytes, share / 2))
+        if (!HasShare(environmentId, address) || TryTake((null, address, isLarge), bytes, share / 2))
         {
             return true;
         }
@@ -45,11 +46,15 @@ internal sealed class IngestionShares(bool ofAddress)
         }
 
         GiveBack((environmentId, null, isLarge), bytes);
-        if (ofAddress && address is not null)
+        if (HasShare(environmentId, address))
         {
             GiveBack((null, address, isLarge), bytes);
         }
     }
+
+    // Whoever has not said yet which environment it is of has no other share.
+    private bool HasShare(long environmentId, [NotNullWhen(true)] IPAddress? address) =>
+        address is not null && (ofAddress || environmentId == IngestionLimiter.Sender.Unknown.EnvironmentId);
 
     private bool TryTake((long?, IPAddress?, bool) holder, int bytes, long share)
     {

@@ -14,9 +14,46 @@ namespace Experiments.Api.Ingestion;
 internal static class PostHogBatch
 {
     /// <summary>
-    /// The key of the environment, which PostHog calls the project's: on the body itself, or else in an event; null without one.
+    /// The key of the environment, which PostHog calls the project's: on the body itself, or in an event; null without one.
     /// </summary>
-    public static string? KeyIn(ReadOnlySpan<byte> body) => KeyIn(body, anywhere: false) ?? KeyIn(body, anywhere: true);
+    /// <param name="body">JSON.</param>
+    /// <param name="inEvents">Whether to look in the events, where posthog-js says it as the property <c>token</c>.</param>
+    public static string? KeyIn(ReadOnlySpan<byte> body, bool inEvents)
+    {
+        try
+        {
+            var json = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = EventSizeLimits.ReadDepth });
+            // [{"properties": {"token": ..., or {"batch": [{"properties": {"token": ...
+            var deepest = body.TrimStart(" \t\r\n"u8).StartsWith("["u8) ? 3 : 4;
+            while (json.Read())
+            {
+                if (json.TokenType != JsonTokenType.PropertyName)
+                {
+                    continue;
+                }
+
+                var isKey =
+                    json.ValueTextEquals("token"u8) || (json.ValueTextEquals("api_key"u8) && json.CurrentDepth <= (inEvents ? 2 : 1));
+                json.Read();
+                if (isKey && json.TokenType == JsonTokenType.String && (inEvents || json.CurrentDepth == 1))
+                {
+                    return json.GetString() is { Length: > 0 } key ? key : null;
+                }
+
+                if (!inEvents || json.CurrentDepth >= deepest)
+                {
+                    json.Skip();
+                }
+            }
+
+            return null;
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            // It is told when the body is read.
+            return null;
+        }
+    }
 
     /// <summary>The same events as <see cref="EventBatchParser"/> reads them.</summary>
     /// <param name="body">JSON.</param>
@@ -33,14 +70,16 @@ internal static class PostHogBatch
             using var document = JsonDocument.Parse(body, new JsonDocumentOptions { MaxDepth = EventSizeLimits.ReadDepth });
             var root = document.RootElement;
             var events = EventsOf(root);
-            if (events is [])
+            if (events is null or [])
             {
-                return ProblemResult.Field("batch", "This is required and may not be empty.");
+                return ProblemResult.Field("batch", $"This is required: 1 to {EventSizeLimits.Batch} events.");
             }
 
             var envelope = new ArrayBufferWriter<byte>(body.Length + 256);
             envelope.Write("{"u8);
             var sent = root.ValueKind == JsonValueKind.Object ? PostHogEvent.Instant(root, "sent_at"u8) : null;
+            // A clock that is not corrected says nothing of events without a time either.
+            sent = sent is { } said && (now - said).Duration() <= ClockSkew.Most ? sent : null;
             if (sent is { } at)
             {
                 envelope.Write("\"sent_at\":"u8);
@@ -70,46 +109,18 @@ internal static class PostHogBatch
                 $"The body is not JSON: see line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}."
             );
         }
+        catch (InvalidOperationException)
+        {
+            return new ProblemResult(Problem.Malformed, "The body has a name or a time with half of a surrogate pair.");
+        }
     }
 
-    private static JsonElement[] EventsOf(JsonElement root) =>
-        root.ValueKind == JsonValueKind.Array ? [.. root.EnumerateArray()]
-        : root.ValueKind != JsonValueKind.Object ? []
-        : root.TryGetProperty("batch"u8, out var batch) && batch.ValueKind == JsonValueKind.Array ? [.. batch.EnumerateArray()]
-        : root.TryGetProperty("event"u8, out _) ? [root]
-        : [];
-
-    private static string? KeyIn(ReadOnlySpan<byte> body, bool anywhere)
+    // Null where there are too many.
+    private static JsonElement[]? EventsOf(JsonElement root)
     {
-        try
-        {
-            var json = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = EventSizeLimits.ReadDepth });
-            while (json.Read())
-            {
-                if (json.TokenType != JsonTokenType.PropertyName)
-                {
-                    continue;
-                }
-
-                var isKey = json.ValueTextEquals("api_key"u8) || json.ValueTextEquals("token"u8);
-                json.Read();
-                if (isKey && json.TokenType == JsonTokenType.String && (anywhere || json.CurrentDepth == 1))
-                {
-                    return json.GetString() is { Length: > 0 } key ? key : null;
-                }
-
-                if (!anywhere)
-                {
-                    json.Skip();
-                }
-            }
-
-            return null;
-        }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
-        {
-            // It is told when the body is read.
-            return null;
-        }
+        var list = root.ValueKind == JsonValueKind.Object && root.TryGetProperty("batch"u8, out var batch) ? batch : root;
+        return list.ValueKind == JsonValueKind.Array ? (list.GetArrayLength() > EventSizeLimits.Batch ? null : [.. list.EnumerateArray()])
+            : list.ValueKind == JsonValueKind.Object && list.TryGetProperty("event"u8, out _) ? [list]
+            : [];
     }
 }

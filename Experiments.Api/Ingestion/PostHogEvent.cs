@@ -27,6 +27,9 @@ internal static class PostHogEvent
         "$time",
     ];
 
+    // No event of an application has more, and one that has costs no more than this.
+    private const int MostMembers = 2000;
+
     /// <summary>Writes the event. Returns whether it is one.</summary>
     /// <param name="e">The event.</param>
     /// <param name="otherwise">When it happened if it does not say so itself.</param>
@@ -90,12 +93,14 @@ internal static class PostHogEvent
 
         if (given.ValueKind == JsonValueKind.String)
         {
-            return DateTimeOffset.TryParse(
-                given.GetString(),
-                CultureInfo.InvariantCulture,
-                DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal,
-                out var date
-            )
+            return
+                DateTimeOffset.TryParse(
+                    given.GetString(),
+                    CultureInfo.InvariantCulture,
+                    DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal,
+                    out var date
+                )
+                && date.UtcDateTime > DateTime.UnixEpoch
                 ? date.UtcDateTime
                 : null;
         }
@@ -155,16 +160,14 @@ internal static class PostHogEvent
             WriteName(to, "traits"u8);
             to.Write("{"u8);
             var left = EventSizeLimits.TraitsBytes - 2;
-            Write(to, groups, IsTrait, ref left);
-            Write(to, set, property => IsTrait(property) && !IsOf(groups, property), ref left);
+            var written = new HashSet<string>(StringComparer.Ordinal);
+            Write(to, groups, property => IsTrait(property) && written.Add(property.Name), ref left);
+            Write(to, set, property => IsTrait(property) && written.Add(property.Name), ref left);
             Write(
                 to,
                 properties,
                 property =>
-                    IsTrait(property)
-                    && !IsOf(groups, property)
-                    && !IsOf(set, property)
-                    && !property.Name.StartsWith("$feature", StringComparison.Ordinal),
+                    IsTrait(property) && !property.Name.StartsWith("$feature", StringComparison.Ordinal) && written.Add(property.Name),
                 ref left
             );
             to.Write("}"u8);
@@ -195,7 +198,7 @@ internal static class PostHogEvent
             return;
         }
 
-        foreach (var property in of.EnumerateObject())
+        foreach (var property in of.EnumerateObject().Take(MostMembers))
         {
             var name = JsonMarshal.GetRawUtf8PropertyName(property);
             var value = Raw(property.Value);
@@ -218,9 +221,6 @@ internal static class PostHogEvent
         && property.Name.Length <= 200
         && Raw(property.Value).Length <= 2000
         && !Moved.Contains(property.Name);
-
-    private static bool IsOf(JsonElement members, JsonProperty property) =>
-        members.ValueKind == JsonValueKind.Object && members.TryGetProperty(property.Name, out _);
 
     private static void WriteName(ArrayBufferWriter<byte> to, ReadOnlySpan<byte> name)
     {

@@ -292,6 +292,58 @@ public class PostHogTests(SharedService service) : IClassFixture<SharedService>
         (await given.Stored()).Count.ShouldBe(1);
     }
 
+    [Theory]
+    [InlineData(""" "sent_at": "\ud800", """, 0)]
+    [InlineData(""" "sent_at": "0001-01-01T00:00:00Z", """, 1)]
+    [InlineData(""" "sent_at": "9999-12-31T23:59:59Z", """, 1)]
+    [InlineData(""" "sent_at": {"a": [1]}, """, 1)]
+    [InlineData(""" "\ud800": 1, """, 1)]
+    public async Task Odd_bodies_are_taken_or_refused_and_never_fail(string member, int stored)
+    {
+        var given = await Given.AnEnvironment(service);
+
+        var reply = await given.Sdk.PostText(
+            "/batch/",
+            $$"""{"api_key": "{{given.Key}}", {{member}} "batch": [{"event": "e", "distinct_id": "u", "offset": 1000}]}"""
+        );
+
+        reply.Code.ShouldBe(stored == 1 ? 200 : 400, reply.Text);
+        (await given.Stored()).Count.ShouldBe(stored);
+    }
+
+    [Fact]
+    public async Task The_key_is_never_a_property_of_the_application()
+    {
+        var given = await Given.AnEnvironment(service);
+        var properties = $$"""{"api_key": "theirs", "nested": {"deeper": {"token": "theirs"} }, "token": "{{given.Key}}"} """;
+
+        (await service.As(null).PostText("/e/", $$"""[{"event": "a", "properties": {{properties}} }]""")).Must(200);
+        (await given.Sdk.PostText("/e/", """{"batch": [{"event": "b", "properties": {"token": "theirs"}}]}""")).Must(200);
+
+        (await given.Stored()).Count.ShouldBe(2);
+    }
+
+    [Fact]
+    public async Task A_body_of_too_many_events_or_members_costs_little_and_is_refused_or_cut()
+    {
+        var given = await Given.AnEnvironment(service);
+        var many = string.Join(',', Enumerable.Repeat("{}", 10_001));
+        var members = string.Join(',', Enumerable.Range(0, 100_000).Select(n => $"\"a{n}\":[]"));
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+
+        (await given.Sdk.PostText("/batch/", $$"""{"api_key": "{{given.Key}}", "batch": [{{many}}]}""")).MustName("batch");
+        (
+            await given.Sdk.PostText(
+                "/batch/",
+                $"{{\"api_key\": \"{given.Key}\", \"batch\": [{{\"event\": \"$feature_flag_called\", \"properties\": {{"
+                    + "\"$feature_flag\": \"f\", \"$feature_flag_response\": \"v\", "
+                    + $"\"$groups\": {{{members}}}, \"$set\": {{{members}}}}}}}]}}"
+            )
+        ).Must(200);
+
+        clock.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(5));
+    }
+
     [Fact]
     public async Task Settings_say_what_is_served_here()
     {

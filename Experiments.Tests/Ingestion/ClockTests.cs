@@ -127,6 +127,12 @@ public class ClockTests(SharedService service) : IClassFixture<SharedService>
             (await given.Sdk.Post("/v1/events", new { events, sent_at = wrong })).MustName("sent_at");
         }
 
+        (
+            await given.Sdk.PostText(
+                "/v1/events",
+                """{"sent_at": "\ud800aaaaaaaa", "events": [{"event": "e", "timestamp": 1795348800000}]}"""
+            )
+        ).MustName("sent_at");
         (await given.Stored()).ShouldBeEmpty();
         (await given.Sdk.Post("/v1/events", new { events, sent_at = client.ToString("O") })).Must(202).Json!["ignored"].ShouldBeNull();
         (await service.QueryAll<long>(When, new { given.Key }))

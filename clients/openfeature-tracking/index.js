@@ -2,7 +2,9 @@
 // so that its events count once.
 
 const MOST_WAITING = 10_000;
-const MOST_IN_BATCH = 500;
+const MOST_IN_BATCH = 100;
+// What a browser sends while it leaves may have 64 KiB in all.
+const MOST_BYTES_ON_LEAVING = 60_000;
 const MOST_REMEMBERED = 50_000;
 const ATTEMPTS = 5;
 
@@ -44,7 +46,8 @@ function exposureHook(sender) {
   return {
     after({ flagKey, context }, { variant, flagMetadata }) {
       if (!variant || !flagMetadata?.experiment_id) return;
-      const key = JSON.stringify([context.targetingKey, flagMetadata.experiment_id, variant]);
+      const unit = flagMetadata.unit ? context[flagMetadata.unit] : context.targetingKey;
+      const key = JSON.stringify([unit, flagMetadata.experiment_id, variant]);
       if (shown.has(key)) return;
       if (shown.size >= MOST_REMEMBERED) shown.clear();
       shown.add(key);
@@ -81,6 +84,7 @@ class Sender {
   #fetch;
   #interval;
   #waiting = [];
+  #inFlight = 0;
   #timer;
   #sending = Promise.resolve();
   #leaving;
@@ -99,7 +103,7 @@ class Sender {
   }
 
   add(event) {
-    if (this.#waiting.length >= MOST_WAITING) this.#waiting.shift();
+    if (this.#waiting.length + this.#inFlight >= MOST_WAITING) return;
     this.#waiting.push({ timestamp: Date.now(), ...event });
     if (this.#waiting.length >= MOST_IN_BATCH) void this.flush();
     this.#timer ??= setTimeout(() => void this.flush(), this.#interval);
@@ -124,20 +128,29 @@ class Sender {
   }
 
   async #send(events) {
-    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    this.#inFlight += events.length;
+    try {
+      await this.#attempt(events);
+    } finally {
+      this.#inFlight -= events.length;
+    }
+  }
+
+  async #attempt(events) {
+    for (let attempt = 1; ; attempt++) {
       try {
         const body = JSON.stringify({ events, sent_at: Date.now() });
         const response = await this.#fetch(this.#url, {
           method: 'POST',
           headers: { 'Content-Type': 'text/plain' },
           body,
-          // What a browser sends while it leaves may be so large.
-          keepalive: body.length < 60_000,
+          keepalive: new TextEncoder().encode(body).length < MOST_BYTES_ON_LEAVING,
         });
         if (response.status < 500 && response.status !== 429) return;
       } catch {
         // The network is away.
       }
+      if (attempt === ATTEMPTS) return;
       await new Promise(resolve => setTimeout(resolve, 250 * 2 ** attempt));
     }
   }

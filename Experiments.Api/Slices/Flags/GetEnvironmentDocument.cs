@@ -1,6 +1,7 @@
 using Experiments.Api.Evaluation;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Access;
+using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Slices.Flags;
@@ -19,7 +20,7 @@ internal static class GetEnvironmentDocument
             .WithOperation("getEnvironmentDocument", "What servers evaluate by themselves (Flagsmith SDKs)")
             .Returns<EnvironmentDocument>();
 
-    private static async Task<IResult> Handle(HttpContext http, SnapshotReader reader)
+    private static async Task<IResult> Handle(HttpContext http, Db db)
     {
         // A key that opens several environments does not say which one is meant.
         if (Actor.Of(http.User).EnvironmentId is not { } environmentId)
@@ -27,7 +28,7 @@ internal static class GetEnvironmentDocument
             return BufferedResponse.Of(Problem.Forbidden);
         }
 
-        var rows = await reader.Rows(environmentId, http.RequestAborted);
+        var rows = await SnapshotReader.Rows(db, environmentId, http.RequestAborted);
         var features = rows.Where(row => row.FeatureId is not null).ToList();
         return BufferedResponse.Of(StatusCodes.Status200OK, EnvironmentDocument.Of(features, environmentId));
     }

@@ -102,7 +102,11 @@ internal static class CapturePostHogEvents
 
         async ValueTask<Result<IngestionLimiter.Sender>> Identify(EventBody.Lent body)
         {
-            var found = await EnvironmentKey.Find(http, PostHogBatch.KeyIn(body.Span));
+            var key =
+                PostHogBatch.KeyIn(body.Span, inEvents: false)
+                ?? EnvironmentKey.OutsideOfBody(http.Request)
+                ?? PostHogBatch.KeyIn(body.Span, inEvents: true);
+            var found = await EnvironmentKey.Find(http, key);
             return found.Failure is { } unknown ? unknown : new IngestionLimiter.Sender(found.Value!.EnvironmentId);
         }
 
