@@ -1,3 +1,4 @@
+using Experiments.Api.Ingestion;
 using Npgsql;
 
 namespace Experiments.Api.Aggregation;
@@ -20,6 +21,9 @@ internal sealed class StoredEvent
              WHEN metadata->>'experiment_id' ~ '^[0-9]{1,18}$' THEN (metadata->>'experiment_id')::bigint
              WHEN metadata->>'experiment_id' IS NOT NULL THEN -1 END
         """;
+
+    /// <summary>How far around a range of time events are to be looked for by their timestamps.</summary>
+    public const string Slack = ClockSkew.Slack;
 
     private string[] _unitKeys = [];
     private string?[] _units = [];

@@ -1,7 +1,6 @@
 using Dapper;
 using Experiments.Api.Aggregation;
 using Experiments.Api.Domain;
-using Experiments.Api.Ingestion;
 using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Statistics;
@@ -25,7 +24,7 @@ internal sealed class Baseline(NpgsqlDataSource source)
         SELECT now() - @Days * interval '1 day' AS from, now() AS until
         """;
 
-    private const string Recent = $"happened_at BETWEEN @from AND @until AND at >= @from - {ClockSkew.Slack}";
+    private const string Recent = $"happened_at BETWEEN @from AND @until AND at >= @from - {StoredEvent.Slack}";
 
     private const string Unit = "unit_of(@unitKey, identifier, traits, metadata)";
 
@@ -44,7 +43,7 @@ internal sealed class Baseline(NpgsqlDataSource source)
 
     private const string Events = $"""
         SELECT {StoredEvent.Columns} FROM events
-        WHERE environment_id = $3 AND happened_at BETWEEN $4 AND $5 AND at >= $4 - {ClockSkew.Slack} AND event = ANY ($6)
+        WHERE environment_id = $3 AND happened_at BETWEEN $4 AND $5 AND at >= $4 - {StoredEvent.Slack} AND event = ANY ($6)
             AND ($7 = 1 OR abs(hashtext(unit_of($8, identifier, traits, metadata))::bigint) % $7 = 0)
         """;
 

@@ -70,6 +70,32 @@ public class EventNameTests(SharedService service) : IClassFixture<SharedService
     }
 
     [Fact]
+    public async Task A_name_says_whether_anything_counts_its_events()
+    {
+        var given = await Given.AnEnvironment(service);
+        var now = Now();
+        await given.ARunningExperimentWithAMetric();
+        await given.AMetric("funnel", "funnel", new { steps = new[] { new { @event = "view" }, new { @event = "purchase" } } });
+
+        await given.Send(
+            Event("purchase", "a", now - 1000),
+            Event("view", "a", now - 2000),
+            Event("typo", "a", now - 3000),
+            new
+            {
+                @event = "$flag_exposure",
+                feature_name = "f",
+                identifier = "a",
+                timestamp = now - 4000,
+            }
+        );
+
+        (await Named(given, 4))
+            .Select(name => (name["event"]!.GetValue<string>(), name["metrics"]!.GetValue<int>(), name["experiments"]!.GetValue<int>()))
+            .ShouldBe([("purchase", 2, 1), ("view", 1, 0), ("typo", 0, 0), ("$flag_exposure", 0, 1)]);
+    }
+
+    [Fact]
     public async Task Names_are_found_by_a_part_of_them_and_come_page_by_page()
     {
         var given = await Given.AnEnvironment(service);

@@ -29,6 +29,8 @@ internal sealed class DocumentTransformer : IOpenApiDocumentTransformer
         ("Analysis", "The statistics, for data of your own."),
         ("Flags (Flagsmith SDKs)", "Flags for applications, as Flagsmith's SDKs ask for them."),
         ("Flags (OpenFeature)", "Flags for applications, as OpenFeature's providers ask for them (OFREP)."),
+        ("PostHog SDKs", "Flags, exposures and events, as PostHog's SDKs ask for them and send them."),
+        ("GrowthBook SDKs", "Flags, as GrowthBook's SDKs ask for them."),
         ("Web experiments", "What experiments change on the pages of a site."),
         ("Flagsmith", "The same as Flagsmith's own front end asks for it."),
     ];

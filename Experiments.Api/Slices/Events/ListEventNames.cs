@@ -23,8 +23,15 @@ internal static class ListEventNames
 
     internal sealed record Query(long EnvironmentId, string? Q, Page Page, Uri Address) : IRequest<Result<Listing<EventName>>>, IPaged;
 
-    /// <summary>The events of one name: how many, and when the first and the last of them happened.</summary>
-    internal sealed record EventName(string Event, long Count, DateTime FirstSeen, DateTime LastSeen);
+    /// <summary>The events of one name: how many, when the first and the last of them happened, and whether anything counts them.</summary>
+    /// <param name="Event">The name.</param>
+    /// <param name="Count">How many there are.</param>
+    /// <param name="FirstSeen">When the first of them happened.</param>
+    /// <param name="LastSeen">When the last of them happened.</param>
+    /// <param name="Metrics">How many metrics of the environment ask for them.</param>
+    /// <param name="Experiments">How many experiments that have started count them, as exposures or in a metric. If there are none, they
+    /// change no result.</param>
+    internal sealed record EventName(string Event, long Count, DateTime FirstSeen, DateTime LastSeen, int Metrics, int Experiments);
 
     internal sealed class Validator : AbstractValidator<Query>
     {
@@ -41,10 +48,23 @@ internal static class ListEventNames
             WITH found AS MATERIALIZED (
                 SELECT event, count, first_seen, last_seen FROM event_names
                 WHERE environment_id = @EnvironmentId AND (@Pattern::text IS NULL OR event ILIKE @Pattern)
+            ), asked AS MATERIALIZED (
+                SELECT m.id, q.name #>> '{}' AS event FROM metrics m, jsonb_path_query(m.definition, '$.**.event') AS q(name)
+                WHERE m.environment_id = @EnvironmentId AND m.deleted_at IS NULL
+            ), started AS MATERIALIZED (
+                SELECT id, COALESCE(exposure->>'event', '$flag_exposure') AS event FROM experiments
+                WHERE environment_id = @EnvironmentId AND deleted_at IS NULL AND started_at IS NOT NULL
+            ), counted AS MATERIALIZED (
+                SELECT id, event FROM started
+                UNION ALL
+                SELECT s.id, q.name #>> '{}' FROM started s JOIN experiment_metrics l ON l.experiment_id = s.id,
+                    jsonb_path_query(l.definition, '$.**.event') AS q(name)
             ), page AS (
                 SELECT * FROM found ORDER BY last_seen DESC, event LIMIT @Limit OFFSET @Offset
             )
-            SELECT total.count AS total, p.event, p.count, p.first_seen, p.last_seen
+            SELECT total.count AS total, p.event, p.count, p.first_seen, p.last_seen,
+                (SELECT count(DISTINCT a.id)::int FROM asked a WHERE a.event = p.event) AS metrics,
+                (SELECT count(DISTINCT c.id)::int FROM counted c WHERE c.event = p.event) AS experiments
             FROM (SELECT count(*) FROM found) total
             LEFT JOIN page p ON true
             ORDER BY p.last_seen DESC, p.event
@@ -68,11 +88,26 @@ internal static class ListEventNames
                 rows[0].Total,
                 [
                     .. rows.Where(row => row.Event is not null)
-                        .Select(row => new EventName(row.Event!, row.Count!.Value, row.FirstSeen!.Value, row.LastSeen!.Value)),
+                        .Select(row => new EventName(
+                            row.Event!,
+                            row.Count!.Value,
+                            row.FirstSeen!.Value,
+                            row.LastSeen!.Value,
+                            row.Metrics,
+                            row.Experiments
+                        )),
                 ]
             );
         }
 
-        private sealed record Row(long Total, string? Event, long? Count, DateTime? FirstSeen, DateTime? LastSeen);
+        private sealed record Row(
+            long Total,
+            string? Event,
+            long? Count,
+            DateTime? FirstSeen,
+            DateTime? LastSeen,
+            int Metrics,
+            int Experiments
+        );
     }
 }
