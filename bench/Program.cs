@@ -25,6 +25,11 @@ switch (args)
             await ServingBenchmark.Run(duration);
         }
 
+        if (part is "all" or "streams")
+        {
+            await StreamsBenchmark.Run();
+        }
+
         if (part is "all" or "events")
         {
             await EventsBenchmark.Run();
