@@ -42,7 +42,7 @@ internal sealed class ExperimentDefinition
             [.. variants.Select(variant => variant.Weight)],
             row.HoldoutSalt,
             row.HoldoutPercentage ?? 0,
-            row.Hashing == "flagsmith" ? new(row.EnvironmentId, row.Id) : null
+            FlagsmithHashing.Of(row.Hashing, row.EnvironmentId, row.Id)
         );
         Timeline = new(
             [.. row.Runs.Select(run => (run.LowerBound, run.UpperBoundInfinite ? (DateTime?)null : run.UpperBound))],

@@ -42,26 +42,7 @@ internal sealed record TestIdentities(
 /// <param name="Value">What it is compared with.</param>
 internal sealed record TraitRule(
     [property: Must(Required = true, MaxLength = 200)] string? Trait = null,
-    [property:
-        Must(Required = true),
-        Words(
-            "exists",
-            "not_exists",
-            "equals",
-            "not_equals",
-            "in",
-            "not_in",
-            "contains",
-            "not_contains",
-            "matches",
-            "not_matches",
-            "greater",
-            "at_least",
-            "less",
-            "at_most"
-        )
-    ]
-        string? Operator = null,
+    [property: Must(Required = true), FilterOperators] string? Operator = null,
     JsonElement? Value = null
 )
 {

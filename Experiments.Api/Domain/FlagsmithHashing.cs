@@ -13,6 +13,13 @@ namespace Experiments.Api.Domain;
 /// <param name="ExperimentId">The experiment, which is the segment of the rollout.</param>
 internal sealed record FlagsmithHashing(long EnvironmentId, long ExperimentId)
 {
+    /// <summary>How an experiment says that it is assigned like this.</summary>
+    public const string Name = "flagsmith";
+
+    /// <summary>This, if the experiment says so, or null.</summary>
+    public static FlagsmithHashing? Of(string? hashing, long environmentId, long? experimentId) =>
+        hashing == Name ? new(environmentId, experimentId!.Value) : null;
+
     /// <summary>What the document of the environment calls its key. The real one can be rotated, and is not part of the hash.</summary>
     public static string EnvironmentName(long environmentId) => string.Create(CultureInfo.InvariantCulture, $"environment-{environmentId}");
 

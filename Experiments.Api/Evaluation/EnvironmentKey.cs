@@ -33,23 +33,29 @@ internal static class EnvironmentKey
     }
 
     /// <summary>
-    /// Maps a route that is given the request alone, because the key is in its body; it calls <see cref="Find"/> when it has read that.
+    /// Maps a route whose key is in the body, so that it is given the snapshots and calls <see cref="Find"/> when it has read that.
     /// </summary>
-    public static RouteHandlerBuilder MapServedByBody(this IEndpointRouteBuilder routes, string pattern, Func<HttpContext, Task> answer) =>
-        routes
-            .MapMethods(pattern, [HttpMethods.Post], (Delegate)((HttpContext http) => answer(http)))
+    public static RouteHandlerBuilder MapServedByBody(
+        this IEndpointRouteBuilder routes,
+        string pattern,
+        Func<HttpContext, Snapshots, Task> answer
+    )
+    {
+        var snapshots = routes.ServiceProvider.GetRequiredService<Snapshots>();
+        return routes
+            .MapMethods(pattern, [HttpMethods.Post], (Delegate)((HttpContext http) => answer(http, snapshots)))
             .RequireCors(Cors)
             .WithMetadata(new EnvironmentKeyRoute { Source = KeySource.Body });
+    }
 
     /// <summary>The environment that has this key, or that of the header, or why there is none.</summary>
-    public static async ValueTask<Result<Snapshot>> Find(HttpContext http, string? inBody)
+    public static async ValueTask<Result<Snapshot>> Find(HttpContext http, Snapshots snapshots, string? inBody)
     {
         if ((inBody ?? OutsideOfBody(http.Request)) is not { } key)
         {
             return Problem.NoEnvironmentKey;
         }
 
-        var snapshots = http.RequestServices.GetRequiredService<Snapshots>();
         TellAge(http, snapshots);
         return await snapshots.Find(key, http.RequestAborted) is { } snapshot ? snapshot : Problem.UnknownEnvironmentKey;
     }

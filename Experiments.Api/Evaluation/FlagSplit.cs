@@ -20,7 +20,7 @@ internal sealed class FlagSplit
             [.. variants.Select(variant => variant.Weight)],
             row.HoldoutSalt,
             row.HoldoutPercentage ?? 0,
-            row.Hashing == "flagsmith" ? new(row.EnvironmentId, row.ExperimentId!.Value) : null
+            FlagsmithHashing.Of(row.Hashing, row.EnvironmentId, row.ExperimentId)
         );
         _rollout = rollout;
         Variants = [.. variants.Select(variant => (variant.Key, variant.Value))];

@@ -12,16 +12,8 @@ internal static class FlagsmithFormat
             {
                 ["id"] = row.FeatureId,
                 ["enabled"] = row.Enabled,
-                // Flagsmith clients support strings, numbers and booleans, and parse an object from a string on request.
-                ["feature_state_value"] = outcome.Value is JsonObject or JsonArray
-                    ? StoredJson.Text(outcome.Value)
-                    : outcome.Value?.DeepClone(),
-                ["feature"] = new JsonObject
-                {
-                    ["id"] = row.FeatureId,
-                    ["name"] = row.FeatureName,
-                    ["type"] = row.IsMultivariate ? "MULTIVARIATE" : "STANDARD",
-                },
+                ["feature_state_value"] = Value(outcome.Value),
+                ["feature"] = Feature(row),
                 ["variant"] = outcome.Variant,
                 ["reason"] = outcome.Reason,
                 ["metadata"] = row.ExperimentId is null
@@ -39,4 +31,16 @@ internal static class FlagsmithFormat
                     },
             }
         );
+
+    /// <summary>Which feature it is.</summary>
+    public static JsonObject Feature(SnapshotRow row) =>
+        new()
+        {
+            ["id"] = row.FeatureId,
+            ["name"] = row.FeatureName,
+            ["type"] = row.IsMultivariate ? "MULTIVARIATE" : "STANDARD",
+        };
+
+    /// <summary>A value. Flagsmith's clients have strings, numbers and booleans, and parse an object from a string on request.</summary>
+    public static JsonNode? Value(JsonNode? value) => value is JsonObject or JsonArray ? StoredJson.Text(value) : value?.DeepClone();
 }

@@ -26,12 +26,13 @@ internal struct Units(string? identifier)
 
     /// <summary>Adds the value of a key: a string, or a number, which counts by its digits. Any other value is none.</summary>
     public void Add(string key, JsonElement value) =>
-        Add(
-            key,
-            value.ValueKind == JsonValueKind.String ? value.GetString()
-                : value.ValueKind == JsonValueKind.Number ? Digits(value.GetRawText())
-                : null
-        );
+        Add(key, value.ValueKind == JsonValueKind.Number ? Digits(value.GetRawText()) : Text(value));
+
+    /// <summary>An identifier as it is given: a string that is not empty, or a number, which identifies by its digits; or null.</summary>
+    public static string? Text(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Number ? value.GetRawText()
+        : value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } text ? text
+        : null;
 
     /// <summary>Adds the value of a key, if it can be one.</summary>
     public void Add(string key, string? value)

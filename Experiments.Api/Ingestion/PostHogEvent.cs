@@ -8,9 +8,8 @@ namespace Experiments.Api.Ingestion;
 
 /// <summary>
 /// An event that one of PostHog's SDKs captured, as an event of this service. <c>$feature_flag_called</c> with a variant is the exposure,
-/// <c>uuid</c> the id, <c>properties</c> the metadata, <c>properties.value</c> the value, and
-/// <c>$groups</c> and <c>$set</c> the traits. Strings are copied as
-/// they stand; the parser checks them.
+/// <c>uuid</c> the id, <c>properties</c> the metadata, <c>properties.value</c> the value, and <c>$groups</c> and <c>$set</c> the traits.
+/// Strings are copied as they stand; the parser checks them.
 /// </summary>
 internal static class PostHogEvent
 {

@@ -11,26 +11,7 @@ namespace Experiments.Api.MetricDefinitions;
 /// </summary>
 internal sealed record MetricFilter(
     [property: Must(Required = true)] string? Property = null,
-    [property:
-        Must(Required = true),
-        Words(
-            "exists",
-            "not_exists",
-            "equals",
-            "not_equals",
-            "in",
-            "not_in",
-            "contains",
-            "not_contains",
-            "matches",
-            "not_matches",
-            "greater",
-            "at_least",
-            "less",
-            "at_most"
-        )
-    ]
-        string? Operator = null,
+    [property: Must(Required = true), FilterOperators] string? Operator = null,
     JsonElement? Value = null
 )
 {

@@ -5,8 +5,6 @@ namespace Experiments.Tests.Clients;
 /// <summary>GrowthBook's SDK, unmodified: what it saw is what is counted.</summary>
 public class GrowthBookClientTests(SharedService service, NodeClients clients) : IClassFixture<SharedService>, IClassFixture<NodeClients>
 {
-    private const int Identities = 1000;
-
     private readonly NodeClients _ = clients;
 
     private string Address => service.Address.GetLeftPart(UriPartial.Authority);
@@ -16,10 +14,12 @@ public class GrowthBookClientTests(SharedService service, NodeClients clients) :
     public async Task On_a_server_a_thousand_identities_count_as_what_they_saw()
     {
         var given = await Given.AnEnvironment(service);
-        var experiment = await Running(given);
+        var experiment = await SeenByClient.AnExperiment(given, rollout: 80);
 
         var seen = JsonNode
-            .Parse(await NodeClients.Run("growthbook.mjs", Address, given.Key, Feature(experiment), $"{Identities}"))!
+            .Parse(
+                await NodeClients.Run("growthbook.mjs", Address, given.Key, SeenByClient.Feature(experiment), $"{SeenByClient.Identities}")
+            )!
             .AsObject();
 
         await Counted(given, experiment, seen);
@@ -30,13 +30,13 @@ public class GrowthBookClientTests(SharedService service, NodeClients clients) :
     public async Task In_a_browser_a_thousand_identities_count_as_what_they_saw()
     {
         var given = await Given.AnEnvironment(service);
-        var experiment = await Running(given);
+        var experiment = await SeenByClient.AnExperiment(given, rollout: 80);
         await using var page = await Page.Serve(
             $$"""
             import { GrowthBook } from '@growthbook/growthbook';
             const seen = {};
             const events = [];
-            for (let n = 0; n < {{Identities}}; n++) {
+            for (let n = 0; n < {{SeenByClient.Identities}}; n++) {
               const gb = new GrowthBook({
                 apiHost: '{{Address}}', clientKey: '{{given.Key}}', remoteEval: true, attributes: { id: `user-${n}` },
                 trackingCallback: (experiment, result) => events.push({
@@ -46,7 +46,9 @@ public class GrowthBookClientTests(SharedService service, NodeClients clients) :
               });
               await gb.init();
               const tracked = events.length;
-              seen[`user-${n}`] = { value: gb.getFeatureValue('{{Feature(experiment)}}', 'default'), tracked: events.length - tracked };
+              seen[`user-${n}`] = { value: gb.getFeatureValue('{{SeenByClient.Feature(
+                experiment
+            )}}', 'default'), tracked: events.length - tracked };
               gb.destroy();
             }
             await fetch('{{Address}}/v1/events?environment_key={{given.Key}}', { method: 'POST', body: JSON.stringify({ events }) });
@@ -58,23 +60,11 @@ public class GrowthBookClientTests(SharedService service, NodeClients clients) :
         await Counted(given, experiment, (await page.Says(seconds: 120)).AsObject());
     }
 
-    private static async Task<Reply> Running(Given given)
-    {
-        var experiment = await given.AnExperiment("green", "red");
-        (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/rollout/", new { rollout_percentage = 80 })).Must(200);
-        return await given.Start(experiment);
-    }
-
-    private static string Feature(Reply experiment) => experiment["feature"]["name"]!.GetValue<string>();
-
     private static async Task Counted(Given given, Reply experiment, JsonObject seen)
     {
-        seen.Count.ShouldBe(Identities);
-        Reply? counted = null;
-        await Given.Eventually(async () =>
-            (counted = await given.Exposures(experiment))["events_not_counted"].GetValue<int>() == 0 && counted["total"].GetValue<int>() > 0
-        );
-        counted!["excluded"].AsObject().ShouldAllBe(reason => reason.Value!.GetValue<int>() == 0);
+        seen.Count.ShouldBe(SeenByClient.Identities);
+        var counted = await SeenByClient.Counted(given, experiment);
+        counted["excluded"].AsObject().ShouldAllBe(reason => reason.Value!.GetValue<int>() == 0);
         counted["total"].GetValue<int>().ShouldBe(seen.Sum(one => one.Value!["tracked"]!.GetValue<int>()));
         foreach (var variant in counted["variants"].AsArray().Where(variant => variant!["key"]!.GetValue<string>() != "control"))
         {

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 
 namespace Experiments.Tests.Clients;
@@ -6,8 +5,6 @@ namespace Experiments.Tests.Clients;
 /// <summary>PostHog's SDKs, unmodified: what they saw is what is counted.</summary>
 public class PostHogClientTests(SharedService service, NodeClients clients) : IClassFixture<SharedService>, IClassFixture<NodeClients>
 {
-    private const int Identities = 1000;
-
     private static readonly (string, string) Sdk = ("posthog-js", "posthog-js/dist/module.js");
 
     private readonly NodeClients _ = clients;
@@ -21,25 +18,27 @@ public class PostHogClientTests(SharedService service, NodeClients clients) : IC
     public async Task On_a_server_a_thousand_identities_count_as_what_they_saw(int rollout, int holdout)
     {
         var given = await Given.AnEnvironment(service);
-        var experiment = await Running(given, rollout, holdout);
+        var experiment = await SeenByClient.AnExperiment(given, rollout, holdout);
 
         var seen = JsonNode
-            .Parse(await NodeClients.Run("posthog.mjs", Address, given.Key, Feature(experiment), $"{Identities}"))!
+            .Parse(
+                await NodeClients.Run("posthog.mjs", Address, given.Key, SeenByClient.Feature(experiment), $"{SeenByClient.Identities}")
+            )!
             .AsObject()
             .ToDictionary(identity => identity.Key, identity => identity.Value!);
 
-        await Counted(given, experiment, seen.ToDictionary(one => one.Key, one => Text(one.Value["variant"])));
+        await SeenByClient.ShouldBeCounted(given, experiment, seen.ToDictionary(one => one.Key, one => Text(one.Value["variant"])));
         foreach (var (identity, flag) in seen)
         {
             var evaluated = await given.Evaluate(experiment["feature"], identity);
             Text(flag["payload"]).ShouldBe(evaluated["value"].GetValue<string>(), identity);
             if (flag["all"] is { } all)
             {
-                JsonNode.DeepEquals(all[Feature(experiment)], flag["variant"]).ShouldBeTrue();
+                JsonNode.DeepEquals(all[SeenByClient.Feature(experiment)], flag["variant"]).ShouldBeTrue();
             }
         }
 
-        await Purchased(given);
+        await SeenByClient.ShouldHavePurchased(given);
     }
 
     [Fact(Explicit = true)]
@@ -47,7 +46,7 @@ public class PostHogClientTests(SharedService service, NodeClients clients) : IC
     public async Task In_a_browser_a_thousand_identities_count_as_what_they_saw()
     {
         var given = await Given.AnEnvironment(service);
-        var experiment = await Running(given, rollout: 80, holdout: 10);
+        var experiment = await SeenByClient.AnExperiment(given, rollout: 80, holdout: 10);
         await using var page = await Page.Serve(
             $$"""
             import posthog from 'posthog-js';
@@ -57,12 +56,12 @@ public class PostHogClientTests(SharedService service, NodeClients clients) : IC
               bootstrap: { distinctID: `user-${n}`, isIdentifiedID: true },
               capture_pageview: false, request_batching: n % 2 === 0,
               loaded: instance => instance.onFeatureFlags(() => {
-                seen[`user-${n}`] = instance.getFeatureFlag('{{Feature(experiment)}}');
+                seen[`user-${n}`] = instance.getFeatureFlag('{{SeenByClient.Feature(experiment)}}');
                 instance.capture('purchase', { value: n });
                 done();
               }),
             }, `instance-${n}`));
-            for (let n = 0; n < {{Identities}}; n += 20) await Promise.all(Array.from({ length: 20 }, (_, i) => one(n + i)));
+            for (let n = 0; n < {{SeenByClient.Identities}}; n += 20) await Promise.all(Array.from({ length: 20 }, (_, i) => one(n + i)));
             await new Promise(resolve => setTimeout(resolve, 4000));
             globalThis.said = seen;
             """,
@@ -71,9 +70,8 @@ public class PostHogClientTests(SharedService service, NodeClients clients) : IC
 
         var seen = (await page.Says(seconds: 240)).AsObject().ToDictionary(one => one.Key, one => Text(one.Value));
 
-        seen.Count.ShouldBe(Identities);
-        await Counted(given, experiment, seen);
-        await Purchased(given);
+        await SeenByClient.ShouldBeCounted(given, experiment, seen);
+        await SeenByClient.ShouldHavePurchased(given);
     }
 
     [Theory(Explicit = true)]
@@ -83,13 +81,13 @@ public class PostHogClientTests(SharedService service, NodeClients clients) : IC
     public async Task Whoever_leaves_at_once_is_counted(string how)
     {
         var given = await Given.AnEnvironment(service);
-        var experiment = await Running(given, rollout: 100, holdout: 0);
+        var experiment = await SeenByClient.AnExperiment(given, rollout: 100);
         await using var page = await Page.Serve(
             $$"""
             import posthog from 'posthog-js';
             posthog.init('{{given.Key}}', { api_host: '{{Address}}' });
             posthog.onFeatureFlags(() => {
-              globalThis.said = posthog.getFeatureFlag('{{Feature(experiment)}}');
+              globalThis.said = posthog.getFeatureFlag('{{SeenByClient.Feature(experiment)}}');
               posthog.capture('purchase', { value: 12.5 });
             });
             """,
@@ -107,56 +105,6 @@ public class PostHogClientTests(SharedService service, NodeClients clients) : IC
         events.Count(name => name == "$pageview").ShouldBe(1);
     }
 
-    private static async Task<Reply> Running(Given given, int rollout, int holdout)
-    {
-        var experiment = await given.AnExperiment("green", "red");
-        if (holdout > 0)
-        {
-            var kept = (await given.Admin.Post($"{given.Root}/holdouts/", new { name = "Never in a test", percentage = holdout })).Must(
-                201
-            );
-            (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", new { holdout = kept.Id })).Must(200);
-        }
-
-        (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/rollout/", new { rollout_percentage = rollout })).Must(200);
-        return await given.Start(experiment);
-    }
-
-    private static string Feature(Reply experiment) => experiment["feature"]["name"]!.GetValue<string>();
-
     // A variant, or null for whoever was shown none.
     private static string? Text(JsonNode? variant) => variant is JsonValue value && value.TryGetValue<string>(out var text) ? text : null;
-
-    private static async Task Counted(Given given, Reply experiment, Dictionary<string, string?> seen)
-    {
-        var variants = seen
-            .Values.OfType<string>()
-            .GroupBy(key => key.StartsWith("holdout-", StringComparison.Ordinal) ? "" : key)
-            .ToDictionary(group => group.Key, group => group.Count());
-        Reply? counted = null;
-        await Given.Eventually(async () =>
-            (counted = await given.Exposures(experiment))["events_not_counted"].GetValue<int>() == 0 && counted["total"].GetValue<int>() > 0
-        );
-        // PostHog's SDKs report whoever is held out also where the rollout would not have included them.
-        var notEnrolled = counted!["excluded"]["not_enrolled"]!.GetValue<int>();
-        counted["excluded"].AsObject().Sum(reason => reason.Value!.GetValue<int>()).ShouldBe(notEnrolled, counted.Text);
-        foreach (var variant in counted["variants"].AsArray())
-        {
-            variant!["identities"]!.GetValue<int>().ShouldBe(variants.GetValueOrDefault(variant["key"]!.GetValue<string>()), counted.Text);
-        }
-
-        (counted["held_out"].GetValue<int>() + notEnrolled).ShouldBe(variants.GetValueOrDefault(""), counted.Text);
-    }
-
-    private async Task Purchased(Given given)
-    {
-        var stored = await service.QueryAll<(string Identifier, string Value)>(
-            "SELECT identifier, value FROM events v JOIN environments e ON e.id = v.environment_id "
-                + "WHERE e.key = @Key AND event = 'purchase'",
-            new { given.Key }
-        );
-        stored
-            .Order()
-            .ShouldBe(Enumerable.Range(0, Identities).Select(n => ($"user-{n}", n.ToString(CultureInfo.InvariantCulture))).Order());
-    }
 }

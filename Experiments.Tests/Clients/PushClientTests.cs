@@ -11,10 +11,7 @@ public class PushClientTests(SharedService service, NodeClients clients) : IClas
     [Trait("speed", "slow")]
     public async Task Flagsmiths_SDK_has_the_variant_a_second_after_the_start()
     {
-        var given = await Given.AnEnvironment(service);
-        var experiment = await given.AnExperiment();
-        var name = experiment["feature"]["name"]!.GetValue<string>();
-        await given.Served(flags: 1);
+        var (given, experiment, name) = await Created();
         await using var page = await Page.Serve(
             $$"""
             import { createFlagsmithInstance } from '@flagsmith/flagsmith/isomorphic';
@@ -36,10 +33,7 @@ public class PushClientTests(SharedService service, NodeClients clients) : IClas
     [Trait("speed", "slow")]
     public async Task OpenFeatures_web_provider_has_the_variant_a_second_after_the_start()
     {
-        var given = await Given.AnEnvironment(service);
-        var experiment = await given.AnExperiment();
-        var name = experiment["feature"]["name"]!.GetValue<string>();
-        await given.Served(flags: 1);
+        var (given, experiment, name) = await Created();
         await using var page = await Page.Serve(
             $$"""
             import { OpenFeature, ProviderEvents } from '@openfeature/web-sdk';
@@ -62,6 +56,14 @@ public class PushClientTests(SharedService service, NodeClients clients) : IClas
         );
 
         (await Took(given, experiment, page)).ShouldBeLessThan(TimeSpan.FromSeconds(1.5));
+    }
+
+    private async Task<(Given, Reply, string Feature)> Created()
+    {
+        var given = await Given.AnEnvironment(service);
+        var experiment = await given.AnExperiment();
+        await given.Served(flags: 1);
+        return (given, experiment, SeenByClient.Feature(experiment));
     }
 
     // From the start of the experiment until the page has a variant.

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 
 namespace Experiments.Tests.Clients;
@@ -6,8 +5,6 @@ namespace Experiments.Tests.Clients;
 /// <summary>OpenFeature with openfeature-tracking: what it saw is what is counted, once, however often it is sent.</summary>
 public class TrackingClientTests(SharedService service, NodeClients clients) : IClassFixture<SharedService>, IClassFixture<NodeClients>
 {
-    private const int Identities = 1000;
-
     private readonly NodeClients _ = clients;
 
     [Fact(Explicit = true)]
@@ -15,9 +12,7 @@ public class TrackingClientTests(SharedService service, NodeClients clients) : I
     public async Task A_thousand_identities_count_once_as_what_they_saw()
     {
         var given = await Given.AnEnvironment(service);
-        var experiment = await given.AnExperiment("green", "red");
-        (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/rollout/", new { rollout_percentage = 80 })).Must(200);
-        await given.Start(experiment);
+        var experiment = await SeenByClient.AnExperiment(given, rollout: 80);
 
         var seen = JsonNode
             .Parse(
@@ -25,28 +20,18 @@ public class TrackingClientTests(SharedService service, NodeClients clients) : I
                     "tracking.mjs",
                     service.Address.GetLeftPart(UriPartial.Authority),
                     given.Key,
-                    experiment["feature"]["name"]!.GetValue<string>(),
-                    $"{Identities}"
+                    SeenByClient.Feature(experiment),
+                    $"{SeenByClient.Identities}"
                 )
             )!
             .AsObject()
             .ToDictionary(one => one.Key, one => one.Value?.GetValue<string>());
 
-        Reply? counted = null;
-        await Given.Eventually(async () => (counted = await given.Exposures(experiment))["events_not_counted"].GetValue<int>() == 0);
-        counted!["excluded"].AsObject().ShouldAllBe(reason => reason.Value!.GetValue<int>() == 0);
-        foreach (var variant in counted["variants"].AsArray())
-        {
-            variant!["identities"]!.GetValue<int>().ShouldBe(seen.Values.Count(key => key == variant["key"]!.GetValue<string>()));
-        }
-
-        var stored = (await given.Stored()).Select(one => JsonNode.Parse(one)!).ToList();
-        stored.Count(one => one["event"]!.GetValue<string>() == "$flag_exposure").ShouldBe(seen.Values.Count(key => key is not null));
-        var purchases = stored.Where(one => one["event"]!.GetValue<string>() == "purchase").ToList();
-        purchases
-            .Select(one => (one["identifier"]!.GetValue<string>(), one["value"]!.GetValue<string>()))
-            .Order()
-            .ShouldBe(Enumerable.Range(0, Identities).Select(n => ($"user-{n}", n.ToString(CultureInfo.InvariantCulture))).Order());
+        await SeenByClient.ShouldBeCounted(given, experiment, seen);
+        (await given.Stored())
+            .Count(one => JsonNode.Parse(one)!["event"]!.GetValue<string>() == "$flag_exposure")
+            .ShouldBe(seen.Values.Count(key => key is not null));
+        var purchases = await SeenByClient.ShouldHavePurchased(given);
         purchases[0]["metadata"]!.ToJsonString().ShouldBe("""{"currency":"CHF"}""");
         purchases[0]["traits"]!.ToJsonString().ShouldBe("""{"plan":"pro"}""");
     }

@@ -50,7 +50,7 @@ public class EnvironmentDocumentTests(SharedService service) : IClassFixture<Sha
     public async Task Flagsmiths_hashing_goes_with_neither_a_holdout_nor_a_unit()
     {
         var given = await Given.AnEnvironment(service);
-        var holdout = (await given.Admin.Post($"{given.Root}/holdouts/", new { name = "h", percentage = 5 })).Must(201);
+        var holdout = await given.AHoldout(5);
         foreach (var other in new[] { $"\"holdout\": {holdout.Id}", "\"unit\": {\"key\": \"company\"}" })
         {
             (

@@ -24,7 +24,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
                 }
             )
         ).Must(201);
-        var other = await AHoldout(given, 0, "Other");
+        var other = await given.AHoldout(0, "Other");
 
         created.Headers.Location!.ToString().ShouldBe($"{Path(given)}{created.Id}/");
         created["name"].GetValue<string>().ShouldBe("Never in a test");
@@ -114,7 +114,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
     public async Task What_is_wrong_with_a_change_is_named_and_nothing_is_changed(string body, params string[] fields)
     {
         var given = await Given.AnEnvironment(service);
-        var holdout = await AHoldout(given, 5);
+        var holdout = await given.AHoldout(5);
 
         (await given.Admin.Patch($"{Path(given)}{holdout.Id}/", body)).Must(400).Fields.ShouldBe(fields, ignoreOrder: true);
 
@@ -126,7 +126,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
     public async Task Two_holdouts_of_one_size_hold_out_different_people()
     {
         var given = await Given.AnEnvironment(service);
-        var (one, two) = (await Salt(await AHoldout(given, 20)), await Salt(await AHoldout(given, 20)));
+        var (one, two) = (await Salt(await given.AHoldout(20)), await Salt(await given.AHoldout(20)));
         var both = Enumerable.Range(0, 2000).Count(n => Assignment.Admits(one, $"user-{n}", 20) && Assignment.Admits(two, $"user-{n}", 20));
 
         one.ShouldNotBe(two);
@@ -138,7 +138,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
     public async Task Whoever_is_held_out_gets_the_value_of_control_from_every_protocol()
     {
         var given = await Given.AnEnvironment(service);
-        var holdout = await AHoldout(given, 30);
+        var holdout = await given.AHoldout(30);
         var experiment = (
             await given.Admin.Post(
                 given.Experiments,
@@ -211,7 +211,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
     public async Task A_holdout_may_have_nobody_or_everybody(int percentage)
     {
         var given = await Given.AnEnvironment(service);
-        var experiment = await Started(given, await AHoldout(given, percentage));
+        var experiment = await Started(given, await given.AHoldout(percentage));
 
         for (var n = 0; n < 10; n++)
         {
@@ -225,7 +225,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
     public async Task Those_who_are_held_out_are_counted_apart_and_compared_with_the_rest()
     {
         var given = await Given.AnEnvironment(service);
-        var holdout = await AHoldout(given, 40);
+        var holdout = await given.AHoldout(40);
         var metrics = new[]
         {
             await given.AMetric("occurrence", "bought"),
@@ -461,7 +461,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
     public async Task Without_a_start_or_anybody_there_is_nothing_to_compare()
     {
         var given = await Given.AnEnvironment(service);
-        var holdout = await AHoldout(given, 50);
+        var holdout = await given.AHoldout(50);
         (await given.Admin.Get($"{Path(given)}{holdout.Id}/results/")).Must(200)["experiments"].AsArray().ShouldBeEmpty();
         var metric = await given.AMetric("mean", "m", new { @event = "purchase", property = "value" });
         var experiment = (
@@ -493,7 +493,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
     public async Task Before_the_start_an_experiment_may_be_given_another_holdout_or_none()
     {
         var given = await Given.AnEnvironment(service);
-        var (one, two) = (await AHoldout(given, 5, "one"), await AHoldout(given, 10, "two"));
+        var (one, two) = (await given.AHoldout(5, "one"), await given.AHoldout(10, "two"));
         var experiment = (
             await given.Admin.Post(
                 given.Experiments,
@@ -529,7 +529,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
     public async Task With_its_holdout_a_draft_loses_it_and_its_log_says_so()
     {
         var given = await Given.AnEnvironment(service);
-        var holdout = await AHoldout(given, 5);
+        var holdout = await given.AHoldout(5);
         var experiment = (
             await given.Admin.Post(
                 given.Experiments,
@@ -564,7 +564,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
     public async Task From_the_start_on_neither_the_choice_nor_the_percentage_changes(params string[] actions)
     {
         var given = await Given.AnEnvironment(service);
-        var (holdout, other) = (await AHoldout(given, 5), await AHoldout(given, 5));
+        var (holdout, other) = (await given.AHoldout(5), await given.AHoldout(5));
         var experiment = (
             await given.Admin.Post(
                 given.Experiments,
@@ -617,7 +617,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
     {
         var theirs = await Given.AnEnvironment(service);
         var ours = await theirs.Sibling();
-        var holdout = await AHoldout(theirs, 5);
+        var holdout = await theirs.AHoldout(5);
         var draft = await ours.AnExperiment();
         var (own, entries) = ($"{Path(ours)}{holdout.Id}/", await service.Query<long>("SELECT count(*) FROM audit_log"));
         Task<Reply> Create(long id) =>
@@ -662,7 +662,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
         var given = await Given.AnEnvironment(service);
         for (var round = 0; round < 8; round++)
         {
-            var holdout = await AHoldout(given, 50);
+            var holdout = await given.AHoldout(50);
             var experiment = (
                 await given.Admin.Post(
                     given.Experiments,
@@ -695,7 +695,7 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
     public async Task A_deletion_that_has_waited_takes_no_holdout_from_an_experiment_that_is_just_starting()
     {
         var given = await Given.AnEnvironment(service);
-        var holdout = await AHoldout(given, 50);
+        var holdout = await given.AHoldout(50);
         var experiment = (
             await given.Admin.Post(
                 given.Experiments,
@@ -743,9 +743,6 @@ public class HoldoutTests(TestService service) : IClassFixture<TestService>
     }
 
     private static string Path(Given given) => $"{given.Root}/holdouts/";
-
-    private static async Task<Reply> AHoldout(Given given, decimal percentage, string name = "holdout") =>
-        (await given.Admin.Post(Path(given), new { name, percentage })).Must(201);
 
     private static async Task<Reply> Started(Given given, Reply holdout) =>
         await given.Start(

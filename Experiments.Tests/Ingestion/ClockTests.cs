@@ -1,5 +1,6 @@
 using Experiments.Api.Aggregation;
 using Experiments.Api.Domain;
+using Experiments.Api.Ingestion;
 using Npgsql;
 
 namespace Experiments.Tests.Ingestion;
@@ -15,6 +16,10 @@ public class ClockTests(SharedService service) : IClassFixture<SharedService>
         SELECT (extract(epoch FROM v.happened_at - v.at) * 1000)::bigint
         FROM events v JOIN environments e ON e.id = v.environment_id WHERE e.key = @Key ORDER BY v.at
         """;
+
+    [Fact]
+    public void The_slack_of_statements_is_the_largest_difference_between_the_two_clocks() =>
+        ClockSkew.Slack.ShouldBe($"interval '{ClockSkew.SlackTime.TotalDays} days'");
 
     [Fact]
     public async Task Nothing_happens_after_it_arrived()

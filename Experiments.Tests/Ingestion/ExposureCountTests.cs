@@ -22,7 +22,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
 
         (await given.Send([.. events])).Must(202);
 
-        var counted = await Counted(given, experiment);
+        var counted = await given.Counted(experiment);
         counted["total"].GetValue<int>().ShouldBe(300);
         foreach (var (place, key) in Keys.Index())
         {
@@ -86,7 +86,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
             )
         ).Must(202);
 
-        var counted = await Counted(given, experiment);
+        var counted = await given.Counted(experiment);
         counted["total"].GetValue<int>().ShouldBe(2);
         counted["excluded"]
             .ToJsonString()
@@ -124,7 +124,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
             )
         ).Must(202);
 
-        var counted = await Counted(given, experiment);
+        var counted = await given.Counted(experiment);
         counted["total"].GetValue<int>().ShouldBe(1);
         counted["excluded"]["before_start"]!.GetValue<int>().ShouldBe(2);
         (
@@ -147,7 +147,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
 
         (await given.Send(Exposure(experiment, identity, own(identity), before), Exposure(experiment, other, own(other), Now()))).Must(202);
 
-        var counted = await Counted(given, experiment);
+        var counted = await given.Counted(experiment);
         counted["total"].GetValue<int>().ShouldBe(1);
         counted["excluded"]["not_enrolled"]!.GetValue<int>().ShouldBe(1);
     }
@@ -186,8 +186,8 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
             )
         ).Must(202);
 
-        (await Counted(given, first))["total"].GetValue<int>().ShouldBe(1);
-        (await Counted(given, second))["total"].GetValue<int>().ShouldBe(1);
+        (await given.Counted(first))["total"].GetValue<int>().ShouldBe(1);
+        (await given.Counted(second))["total"].GetValue<int>().ShouldBe(1);
     }
 
     [Fact]
@@ -208,7 +208,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
 
         (await given.Send([.. exposures, unnamed])).Must(202);
 
-        (await Counted(given, experiment))["total"].GetValue<int>().ShouldBe(1);
+        (await given.Counted(experiment))["total"].GetValue<int>().ShouldBe(1);
     }
 
     [Fact]
@@ -230,7 +230,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
 
         (await given.Send(Exposure(experiment, "user-1", own("user-1"), new DateTimeOffset(started).ToUnixTimeMilliseconds()))).Must(202);
 
-        (await Counted(given, experiment))["total"].GetValue<int>().ShouldBe(1);
+        (await given.Counted(experiment))["total"].GetValue<int>().ShouldBe(1);
     }
 
     [Fact]
@@ -243,7 +243,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
         (await given.Act(experiment.Id, "complete")).Must(200);
 
         (await given.Send(Exposure(experiment, "late", own("late"), at))).Must(202);
-        (await Counted(given, experiment))["total"].GetValue<int>().ShouldBe(1);
+        (await given.Counted(experiment))["total"].GetValue<int>().ShouldBe(1);
         await service.Execute(
             """
             UPDATE experiments SET started_at = started_at - interval '2 days', ended_at = ended_at - interval '2 days',
@@ -252,7 +252,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
             new { experiment.Id }
         );
         (await given.Send(Exposure(experiment, "too late", own("too late"), at - (2 * 24 * 3600_000)))).Must(202);
-        (await Counted(given, experiment))["total"].GetValue<int>().ShouldBe(1);
+        (await given.Counted(experiment))["total"].GetValue<int>().ShouldBe(1);
 
         // Nor when all of it is computed anew: an event says by its batch when it came.
         await service.Execute(
@@ -271,7 +271,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
             await new RebuildFromEvents(source, TimeSpan.FromDays(1)).Run(experiment.Id, CancellationToken.None) is { } report
             && report == new RebuildFromEvents.Report(1, 0, 0)
         );
-        (await Counted(given, experiment))["total"].GetValue<int>().ShouldBe(1);
+        (await given.Counted(experiment))["total"].GetValue<int>().ShouldBe(1);
     }
 
     [Fact]
@@ -303,7 +303,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
         (await given.Sdk.Get("/api/v1/identities/?identifier=user-1")).Must(200);
         (await given.Evaluate(feature, "user-1")).Must(200);
         (await given.Send(Exposure(experiment, "user-1", own, Now()))).Must(202);
-        (await Counted(given, experiment))["total"].GetValue<int>().ShouldBe(1);
+        (await given.Counted(experiment))["total"].GetValue<int>().ShouldBe(1);
     }
 
     [Fact]
@@ -329,8 +329,8 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
 
         (await given.Send(Exposure(first, "late", own("late"), at))).Must(202);
 
-        (await Counted(given, first))["total"].GetValue<int>().ShouldBe(1);
-        (await Counted(given, second))["total"].GetValue<int>().ShouldBe(0);
+        (await given.Counted(first))["total"].GetValue<int>().ShouldBe(1);
+        (await given.Counted(second))["total"].GetValue<int>().ShouldBe(0);
     }
 
     [Theory]
@@ -388,7 +388,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
             sent.Chunk(37).Select(batch => given.Send([.. batch.Select(e => Exposure(experiment, e.Identity, e.Variant, e.At))]))
         );
 
-        var counted = await Counted(given, experiment);
+        var counted = await given.Counted(experiment);
         foreach (var variant in counted["variants"].AsArray())
         {
             variant!["identities"]!.GetValue<int>().ShouldBe(outcomes.GetValueOrDefault(variant["key"]!.GetValue<string>()));
@@ -429,7 +429,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
             .ToArray();
         (await given.Send([.. events])).Must(202);
 
-        var counted = await Counted(given, experiment);
+        var counted = await given.Counted(experiment);
         counted["sample_ratio"]["p_value"]!.GetValue<double>().ShouldBeLessThan(0.001);
         counted["sample_ratio"]["is_healthy"]!.GetValue<bool>().ShouldBeFalse();
     }
@@ -443,7 +443,7 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
 
         (await other.Admin.Get($"{other.Experiments}{experiment.Id}/exposures/")).MustBe(404, "experiment.not_found");
         (await other.Send(Exposure(experiment, "user-1", own("user-1"), Now(), experiment.Id))).Must(202);
-        (await Counted(given, experiment))["total"].GetValue<int>().ShouldBe(0);
+        (await given.Counted(experiment))["total"].GetValue<int>().ShouldBe(0);
     }
 
     private static async Task<(Reply Experiment, Func<string, string> Own)> Running(Given given, decimal rollout = 100)
@@ -477,11 +477,4 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
     private static string Another(string variant) => Keys[(Array.IndexOf(Keys, variant) + 1) % Keys.Length];
 
     private static long Now() => DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
-
-    private static async Task<Reply> Counted(Given given, Reply experiment)
-    {
-        Reply? counted = null;
-        await Given.Eventually(async () => (counted = await given.Exposures(experiment))["events_not_counted"].GetValue<int>() == 0);
-        return counted!;
-    }
 }

@@ -129,7 +129,7 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
                 ),
         ]);
 
-        (await Counted(given, experiment))["total"].GetValue<int>().ShouldBe(10);
+        (await given.Counted(experiment))["total"].GetValue<int>().ShouldBe(10);
         own("user-1").ShouldNotBeEmpty();
     }
 
@@ -155,7 +155,7 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
             Event("page_views", "another", at),
         ]);
 
-        var counted = await Counted(given, experiment);
+        var counted = await given.Counted(experiment);
         counted["total"].GetValue<int>().ShouldBe(50);
         foreach (var variant in counted["variants"].AsArray())
         {
@@ -191,7 +191,7 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
             Event("page_view", null, at, "control")
         );
 
-        var counted = await Counted(given, experiment);
+        var counted = await given.Counted(experiment);
         counted["total"].GetValue<int>().ShouldBe(2);
         counted["excluded"]
             .ToJsonString()
@@ -255,7 +255,7 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
             }
         );
 
-        var counted = await Counted(given, experiment);
+        var counted = await given.Counted(experiment);
         counted["excluded"]["test_identity"]!.GetValue<int>().ShouldBe(6);
         counted["total"].GetValue<int>().ShouldBe(7);
         (
@@ -293,14 +293,14 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
             Seen("foreign last", "purple", 5),
             Seen("one", own("one"), 5)
         );
-        await Counted(given, experiment);
+        await given.Counted(experiment);
         await given.Send(
             Seen("own first", own("own first"), 2),
             Seen("other first", Other(own("other first")), 2),
             Seen("foreign last", own("foreign last"), 2)
         );
 
-        var counted = await Counted(given, experiment);
+        var counted = await given.Counted(experiment);
         counted["total"].GetValue<int>().ShouldBe(total);
         counted["excluded"]["several_variants"]!.GetValue<int>().ShouldBe(several);
         counted["excluded"]["not_its_own_variant"]!.GetValue<int>().ShouldBe(0);
@@ -333,8 +333,8 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
 
         await given.Send(Event("page_view", "a", at), Event("page_view", "b", at, own("b")), Event("page_view", "c", at, Other(own("c"))));
 
-        (await Counted(given, one))["total"].GetValue<int>().ShouldBe(3);
-        (await Counted(given, two))["total"].GetValue<int>().ShouldBe(1);
+        (await given.Counted(one))["total"].GetValue<int>().ShouldBe(3);
+        (await given.Counted(two))["total"].GetValue<int>().ShouldBe(1);
     }
 
     [Theory]
@@ -475,11 +475,11 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
             await given.Send([.. batch.DistinctBy(e => ((JsonObject)e).ToJsonString())]);
             if (random.Next(2) == 0)
             {
-                await Counted(given, experiment);
+                await given.Counted(experiment);
             }
         }
 
-        var counted = await Counted(given, experiment);
+        var counted = await given.Counted(experiment);
         counted["held_out"].GetValue<int>().ShouldBe(Count("held_out"));
         foreach (var variant in counted["variants"].AsArray())
         {
@@ -594,11 +594,4 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
     private static string Feature(Reply experiment) => experiment["feature"]["name"]!.GetValue<string>();
 
     private static long Now() => DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
-
-    private static async Task<Reply> Counted(Given given, Reply experiment)
-    {
-        Reply? counted = null;
-        await Given.Eventually(async () => (counted = await given.Exposures(experiment))["events_not_counted"].GetValue<int>() == 0);
-        return counted!;
-    }
 }

@@ -28,7 +28,7 @@ public class TestIdentityTests(SharedService service) : IClassFixture<SharedServ
 
         await given.Send(await Exposure(given, experiment, "user-1", traits), await Exposure(given, experiment, "sure", "{}"));
 
-        var counted = await Counted(given, experiment);
+        var counted = await given.Counted(experiment);
         // The other one has no traits at all, which a negated condition holds for.
         var negated = rule.Contains("not_", StringComparison.Ordinal);
         counted["excluded"]["test_identity"]!.GetValue<int>().ShouldBe((isTest ? 1 : 0) + (negated ? 1 : 0));
@@ -53,7 +53,7 @@ public class TestIdentityTests(SharedService service) : IClassFixture<SharedServ
             await Exposure(given, experiment, "d", """{"ip": "192.0.2.1", "plan": "pro", "email": "d@example.com"}""")
         );
 
-        var counted = await Counted(given, experiment);
+        var counted = await given.Counted(experiment);
         counted["excluded"]["test_identity"]!.GetValue<int>().ShouldBe(3);
         counted["total"].GetValue<int>().ShouldBe(1);
     }
@@ -98,11 +98,4 @@ public class TestIdentityTests(SharedService service) : IClassFixture<SharedServ
             ]!["key"]!.GetValue<string>(),
             ["traits"] = JsonNode.Parse(traits),
         };
-
-    private static async Task<Reply> Counted(Given given, Reply experiment)
-    {
-        Reply? counted = null;
-        await Given.Eventually(async () => (counted = await given.Exposures(experiment))["events_not_counted"].GetValue<int>() == 0);
-        return counted!;
-    }
 }

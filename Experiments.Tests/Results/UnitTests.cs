@@ -168,8 +168,8 @@ public class UnitTests(SharedService service) : IClassFixture<SharedService>
     public async Task Experiments_join_only_holdouts_of_their_unit()
     {
         var given = await Given.AnEnvironment(service);
-        var ofCompanies = await Holdout(given, 10, new { key = "company" });
-        var ofIdentities = await Holdout(given, 10, null);
+        var ofCompanies = await given.AHoldout(10, unit: new { key = "company" });
+        var ofIdentities = await given.AHoldout(10);
         ofCompanies["unit"].ToJsonString().ShouldBe("""{"key":"company"}""");
         var experiment = await given.AnExperiment();
         var path = $"{given.Experiments}{experiment.Id}/";
@@ -209,25 +209,12 @@ public class UnitTests(SharedService service) : IClassFixture<SharedService>
         (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", new { unit = new { key = "company" } })).Must(200);
         if (holdout > 0)
         {
-            var kept = await Holdout(given, holdout, new { key = "company" });
+            var kept = await given.AHoldout(holdout, unit: new { key = "company" });
             (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", new { holdout = kept.Id })).Must(200);
         }
 
         return (given, await given.Start(experiment));
     }
-
-    private static async Task<Reply> Holdout(Given given, int percentage, object? unit) =>
-        (
-            await given.Admin.Post(
-                $"{given.Root}/holdouts/",
-                new
-                {
-                    name = "Never in a test",
-                    percentage,
-                    unit,
-                }
-            )
-        ).Must(201);
 
     private static object Exposure(string feature, string identifier, string? variant, long at, object traits) =>
         new

@@ -227,6 +227,28 @@ public sealed class Given
 
     public async Task<Reply> Exposures(Reply experiment) => (await Admin.Get($"{Experiments}{experiment.Id}/exposures/")).Must(200);
 
+    /// <summary>The exposures of an experiment once every event that was sent is counted.</summary>
+    public async Task<Reply> Counted(Reply experiment)
+    {
+        Reply? counted = null;
+        await Eventually(async () => (counted = await Exposures(experiment))["events_not_counted"].GetValue<int>() == 0);
+        return counted!;
+    }
+
+    /// <summary>A holdout of identities, or of units.</summary>
+    public async Task<Reply> AHoldout(decimal percentage, string name = "holdout", object? unit = null) =>
+        (
+            await Admin.Post(
+                $"{Root}/holdouts/",
+                new
+                {
+                    name,
+                    percentage,
+                    unit,
+                }
+            )
+        ).Must(201);
+
     /// <summary>The results of an experiment once every event that was sent is counted, for every metric.</summary>
     public async Task<Reply> Results(Reply experiment, int? total = null)
     {

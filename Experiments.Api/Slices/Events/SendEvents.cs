@@ -1,13 +1,9 @@
-using System.Text.Json;
 using System.Text.Json.Serialization;
-using Experiments.Api.Aggregation;
 using Experiments.Api.Evaluation;
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Http;
-using Experiments.Api.Platform.Settings;
-using Microsoft.Extensions.Options;
 
 namespace Experiments.Api.Slices.Events;
 
@@ -50,31 +46,11 @@ internal static class SendEvents
         string? Id = null
     );
 
-    private static async Task Handle(HttpContext http, Snapshot snapshot)
-    {
-        var services = http.RequestServices;
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
-        deadline.CancelAfter(services.GetRequiredService<IOptions<RequestOptions>>().Value.Deadline);
-        var outcome = await services
-            .GetRequiredService<IngestionLimiter>()
-            .Take(
-                http.Request,
-                snapshot.EnvironmentId,
-                services.GetRequiredService<TimeProvider>().GetUtcNow().UtcDateTime,
-                batch => services.GetRequiredService<EventReceiver>().Receive(snapshot.EnvironmentId, batch, deadline.Token),
-                deadline.Token
-            );
-        if (outcome.Failure is { } refusal)
-        {
-            await BufferedResponse.Of(refusal).ExecuteAsync(http);
-            return;
-        }
-
-        services.GetRequiredService<AggregationWorker>().Notify();
-        await ServedResponse.Write(
+    private static Task Handle(HttpContext http, Snapshot snapshot) =>
+        EventIntake.Answer(
             http,
-            JsonSerializer.SerializeToUtf8Bytes(outcome.Value!, ApiJson.Options),
-            StatusCodes.Status202Accepted
+            StatusCodes.Status202Accepted,
+            (limiter, receiver, now, ct) =>
+                limiter.Take(http.Request, snapshot.EnvironmentId, now, batch => receiver.Receive(snapshot.EnvironmentId, batch, ct), ct)
         );
-    }
 }

@@ -51,7 +51,7 @@ internal static class CreateExperiment
             RuleFor(c => c.Body.Hypothesis).Required(10_000);
             RuleFor(c => c.Body.Description).MaxCharacters(10_000);
             RuleFor(c => c.Body.Type).OneOf("product", "web");
-            RuleFor(c => c.Body.Hashing).OneOf("native", "flagsmith");
+            RuleFor(c => c.Body.Hashing).OneOf(ExperimentRules.Hashings);
             RuleFor(c => c.Body.Feature).NotNull().WithMessage("This is required: the id of a multivariate feature, or one to be made.");
             RuleFor(c => c.Body.Feature!.New!.Name)
                 .Required(255)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Experiments.Api.Aggregation;
+using Experiments.Api.Domain;
 using Experiments.Api.Ingestion;
 using Experiments.Api.MetricDefinitions;
 using Experiments.Api.Platform;
@@ -60,10 +61,13 @@ internal static class ExperimentRules
         }
     }
 
+    /// <summary>The ways in which an experiment can assign identities.</summary>
+    public static readonly string[] Hashings = ["native", FlagsmithHashing.Name];
+
     /// <summary>Reports what does not go together with Flagsmith's way to assign, which knows nothing else than the identifier.</summary>
     public static void CheckHashing(string? hashing, long? holdout, UnitBody? unit, Action<string, string> wrong)
     {
-        if (hashing == "flagsmith" && (holdout is not null || unit is not null))
+        if (hashing == FlagsmithHashing.Name && (holdout is not null || unit is not null))
         {
             wrong("hashing", "Flagsmith's SDKs know neither holdouts nor units. Leave out 'holdout' and 'unit', or use 'native'.");
         }

@@ -101,7 +101,7 @@ internal record ExperimentView : ITagged, IIdentified
     public required Json<UnitBody?> Unit { get; init; }
 
     /// <summary>How identities are assigned: natively, or as Flagsmith's SDKs do when they evaluate flags themselves.</summary>
-    [Words("native", "flagsmith")]
+    [Words("native", FlagsmithHashing.Name)]
     public required string Hashing { get; init; }
 
     /// <summary>Whether its variants are meant to serve the same, as a test of the set-up.</summary>

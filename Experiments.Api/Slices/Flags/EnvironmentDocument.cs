@@ -48,7 +48,7 @@ internal sealed record EnvironmentDocument(
     }
 
     // Whether the engine can assign it.
-    private static bool IsAssigned(SnapshotRow row) => row is { Enabled: true, ExperimentId: not null, Hashing: "flagsmith" };
+    private static bool IsAssigned(SnapshotRow row) => row is { Enabled: true, ExperimentId: not null, Hashing: FlagsmithHashing.Name };
 
     private static bool IsPartial(SnapshotRow row) => IsAssigned(row) && row.RolloutPercentage is > 0 and < 100;
 
@@ -93,15 +93,10 @@ internal sealed record EnvironmentDocument(
     private static JsonObject State(SnapshotRow row, string id, JsonNode? value, JsonArray variants) =>
         new()
         {
-            ["feature"] = new JsonObject
-            {
-                ["id"] = row.FeatureId,
-                ["name"] = row.FeatureName,
-                ["type"] = row.IsMultivariate ? "MULTIVARIATE" : "STANDARD",
-            },
+            ["feature"] = FlagsmithFormat.Feature(row),
             ["enabled"] = row.Enabled,
             ["featurestate_uuid"] = id,
-            ["feature_state_value"] = Value(value),
+            ["feature_state_value"] = FlagsmithFormat.Value(value),
             ["multivariate_feature_state_values"] = variants,
         };
 
@@ -110,10 +105,6 @@ internal sealed record EnvironmentDocument(
         {
             ["id"] = id,
             ["percentage_allocation"] = variant.Weight,
-            ["multivariate_feature_option"] = new JsonObject { ["id"] = id, ["value"] = Value(variant.Value) },
+            ["multivariate_feature_option"] = new JsonObject { ["id"] = id, ["value"] = FlagsmithFormat.Value(variant.Value) },
         };
-
-    // Flagsmith has strings, numbers and booleans.
-    private static JsonNode? Value(JsonNode? value) =>
-        value is JsonObject or JsonArray ? JsonValue.Create(StoredJson.Text(value)) : value?.DeepClone();
 }

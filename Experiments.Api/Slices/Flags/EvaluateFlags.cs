@@ -8,9 +8,12 @@ namespace Experiments.Api.Slices.Flags;
 /// <summary>Every flag for one identity, with an ETag, for clients that keep them (OFREP).</summary>
 internal static class EvaluateFlags
 {
-    public static void Map(IEndpointRouteBuilder routes) =>
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        // Taken here once, so that a request needs no scope of services.
+        var streams = routes.ServiceProvider.GetRequiredService<ChangeStreams>();
         routes
-            .MapServed(HttpMethods.Post, "/flags", Handle, Ofrep.Fail, KeySource.Credentials)
+            .MapServed(HttpMethods.Post, "/flags", (http, snapshot) => Handle(http, snapshot, streams), Ofrep.Fail, KeySource.Credentials)
             .WithOperation("evaluateFlags", "Evaluate every flag (OpenFeature)")
             .HasBody<EvaluateFlag.Body>("""{"context": {"targetingKey": "user-1"}}""")
             .Returns<Evaluations>()
@@ -18,6 +21,7 @@ internal static class EvaluateFlags
             .Returns<Ofrep.EvaluationFailure>(StatusCodes.Status400BadRequest)
             .Returns<Ofrep.EvaluationFailure>(StatusCodes.Status401Unauthorized)
             .Returns<Ofrep.EvaluationFailure>(StatusCodes.Status403Forbidden);
+    }
 
     /// <summary>The results of the evaluation.</summary>
     /// <param name="Flags">One result for each flag.</param>
@@ -44,10 +48,10 @@ internal static class EvaluateFlags
     internal sealed record StreamEndpoint([property: JsonPropertyName("requestUri")] string RequestUri);
 
     // While there is a place for it, a client is told where it can wait for changes instead of asking again and again.
-    private static ReadOnlySpan<byte> End(HttpContext http, Snapshot snapshot) =>
-        http.RequestServices.GetRequiredService<ChangeStreams>().HasRoom(snapshot.EnvironmentId) ? snapshot.OfrepEnd : "]}"u8;
+    private static ReadOnlySpan<byte> End(Snapshot snapshot, ChangeStreams streams) =>
+        streams.HasRoom(snapshot.EnvironmentId) ? snapshot.OfrepEnd : "]}"u8;
 
-    private static async Task Handle(HttpContext http, Snapshot snapshot)
+    private static async Task Handle(HttpContext http, Snapshot snapshot, ChangeStreams streams)
     {
         var (context, error) = await Ofrep.Read(http.Request, snapshot);
         if (context is { } known)
@@ -57,7 +61,7 @@ internal static class EvaluateFlags
                 snapshot,
                 known.Units,
                 "{\"flags\":["u8,
-                End(http, snapshot),
+                End(snapshot, streams),
                 ServedResponse.Tag(snapshot, known.Hash),
                 FlagFormat.Ofrep
             );

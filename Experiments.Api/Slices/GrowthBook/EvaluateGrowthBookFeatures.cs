@@ -53,7 +53,8 @@ internal static class EvaluateGrowthBookFeatures
     {
         var body = await JsonBody.Read<Body>(http.Request, required: true);
         var attributes = body.Value?.Attributes ?? default;
-        var identifier = attributes.ValueKind == JsonValueKind.Object && attributes.TryGetProperty("id", out var id) ? Text(id) : null;
+        var identifier =
+            attributes.ValueKind == JsonValueKind.Object && attributes.TryGetProperty("id", out var id) ? Units.Text(id) : null;
         if ((body.Failure ?? Failure(identifier)) is { } refusal)
         {
             await BufferedResponse.Of(refusal).ExecuteAsync(http);
@@ -67,12 +68,6 @@ internal static class EvaluateGrowthBookFeatures
 
     private static ProblemResult? Failure(string? identifier) =>
         identifier is not null && Identity.Fault(identifier) is { } fault ? ProblemResult.Field("attributes.id", fault) : null;
-
-    // A number identifies by its digits.
-    private static string? Text(JsonElement id) =>
-        id.ValueKind == JsonValueKind.Number ? id.GetRawText()
-        : id.ValueKind == JsonValueKind.String && id.GetString() is { Length: > 0 } text ? text
-        : null;
 
     private static ReadOnlyMemory<byte> Features(Snapshot snapshot, in Units units)
     {

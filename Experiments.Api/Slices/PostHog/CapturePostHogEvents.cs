@@ -1,12 +1,8 @@
-using System.Text.Json;
 using System.Text.Json.Serialization;
-using Experiments.Api.Aggregation;
 using Experiments.Api.Evaluation;
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Http;
-using Experiments.Api.Platform.Settings;
-using Microsoft.Extensions.Options;
 
 namespace Experiments.Api.Slices.PostHog;
 
@@ -75,53 +71,51 @@ internal static class CapturePostHogEvents
         IReadOnlyList<EventBatch.Rejection> Rejected
     );
 
-    private static async Task Handle(HttpContext http)
-    {
-        var services = http.RequestServices;
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
-        deadline.CancelAfter(services.GetRequiredService<IOptions<RequestOptions>>().Value.Deadline);
-        var now = services.GetRequiredService<TimeProvider>().GetUtcNow().UtcDateTime;
-        var outcome = await services
-            .GetRequiredService<IngestionLimiter>()
-            .Take(http.Request, IngestionLimiter.Sender.Unknown, Identify, Receive, deadline.Token);
-        if (outcome.Failure is { } refusal)
-        {
-            await BufferedResponse.Of(refusal).ExecuteAsync(http);
-            return;
-        }
-
-        services.GetRequiredService<AggregationWorker>().Notify();
-        var receipt = outcome.Value!;
-        await ServedResponse.Write(
+    private static Task Handle(HttpContext http, Snapshots snapshots) =>
+        EventIntake.Answer(
             http,
-            JsonSerializer.SerializeToUtf8Bytes(
-                new Captured("Ok", receipt.Accepted, receipt.Duplicates, receipt.RejectedCount, receipt.Rejected),
-                ApiJson.Options
-            )
+            StatusCodes.Status200OK,
+            (limiter, receiver, now, ct) =>
+                limiter.Take(
+                    http.Request,
+                    IngestionLimiter.Sender.Unknown,
+                    body => Identify(http, snapshots, body),
+                    (body, sender) => Receive(receiver, body, sender.EnvironmentId, now, ct),
+                    ct
+                )
         );
 
-        async ValueTask<Result<IngestionLimiter.Sender>> Identify(EventBody.Lent body)
+    private static async ValueTask<Result<IngestionLimiter.Sender>> Identify(HttpContext http, Snapshots snapshots, EventBody.Lent body)
+    {
+        var key =
+            PostHogBatch.KeyIn(body.Span, inEvents: false)
+            ?? EnvironmentKey.OutsideOfBody(http.Request)
+            ?? PostHogBatch.KeyIn(body.Span, inEvents: true);
+        var found = await EnvironmentKey.Find(http, snapshots, key);
+        return found.Failure is { } unknown ? unknown : new IngestionLimiter.Sender(found.Value!.EnvironmentId);
+    }
+
+    private static async Task<Result<Captured>> Receive(
+        EventReceiver receiver,
+        EventBody.Lent body,
+        long environmentId,
+        DateTime now,
+        CancellationToken ct
+    )
+    {
+        var translated = PostHogBatch.Translate(body.Memory, now);
+        if (translated.Failure is { } malformed)
         {
-            var key =
-                PostHogBatch.KeyIn(body.Span, inEvents: false)
-                ?? EnvironmentKey.OutsideOfBody(http.Request)
-                ?? PostHogBatch.KeyIn(body.Span, inEvents: true);
-            var found = await EnvironmentKey.Find(http, key);
-            return found.Failure is { } unknown ? unknown : new IngestionLimiter.Sender(found.Value!.EnvironmentId);
+            return malformed;
         }
 
-        async Task<Result<EventReceipt>> Receive(EventBody.Lent body, IngestionLimiter.Sender sender)
+        var batch = EventBatchParser.Read(translated.Value, environmentId, now);
+        if (batch.Failure is { } invalid)
         {
-            var translated = PostHogBatch.Translate(body.Memory, now);
-            if (translated.Failure is { } malformed)
-            {
-                return malformed;
-            }
-
-            var batch = EventBatchParser.Read(translated.Value, sender.EnvironmentId, now);
-            return batch.Failure is { } invalid
-                ? invalid
-                : await services.GetRequiredService<EventReceiver>().Receive(sender.EnvironmentId, batch.Value!, deadline.Token);
+            return invalid;
         }
+
+        var receipt = await receiver.Receive(environmentId, batch.Value!, ct);
+        return new Captured("Ok", receipt.Accepted, receipt.Duplicates, receipt.RejectedCount, receipt.Rejected);
     }
 }

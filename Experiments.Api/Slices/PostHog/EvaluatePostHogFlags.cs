@@ -82,9 +82,9 @@ internal static class EvaluatePostHogFlags
     /// <param name="Payload">The value that is served, as JSON in a string.</param>
     internal sealed record PostHogMetadata(long Id, int Version, bool HasExperiment, string? Payload);
 
-    private static async Task Handle(HttpContext http)
+    private static async Task Handle(HttpContext http, Snapshots snapshots)
     {
-        var read = await Read(http);
+        var read = await Read(http, snapshots);
         if (read.Failure is { } refusal)
         {
             await BufferedResponse.Of(refusal).ExecuteAsync(http);
@@ -116,7 +116,7 @@ internal static class EvaluatePostHogFlags
         }
     }
 
-    private static async Task<Result<Asked>> Read(HttpContext http)
+    private static async Task<Result<Asked>> Read(HttpContext http, Snapshots snapshots)
     {
         // The limit is small, as on other routes of flags, so that nobody has to wait for memory.
         var body = await EventBody.Read(http.Request, static _ => new(true), http.RequestAborted, RequestBody.Limit);
@@ -140,7 +140,7 @@ internal static class EvaluatePostHogFlags
                 return new ProblemResult(Problem.Malformed, "The body must be a JSON object with 'token' and 'distinct_id'.");
             }
 
-            var found = await EnvironmentKey.Find(http, Text(root, "token") ?? Text(root, "api_key"));
+            var found = await EnvironmentKey.Find(http, snapshots, Text(root, "token") ?? Text(root, "api_key"));
             if (found.Failure is { } unknown)
             {
                 return unknown;
@@ -182,12 +182,7 @@ internal static class EvaluatePostHogFlags
             ]
             : null;
 
-    // A number identifies by its digits.
-    private static string? Text(JsonElement root, string name) =>
-        !root.TryGetProperty(name, out var found) ? null
-        : found.ValueKind == JsonValueKind.String ? (found.GetString() is { Length: > 0 } text ? text : null)
-        : found.ValueKind == JsonValueKind.Number ? found.GetRawText()
-        : null;
+    private static string? Text(JsonElement root, string name) => root.TryGetProperty(name, out var found) ? Units.Text(found) : null;
 
     private sealed record Asked(Snapshot Snapshot, Units Units, IReadOnlyList<CompiledFlag>? Flags);
 }
