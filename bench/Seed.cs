@@ -77,9 +77,9 @@ internal sealed class Seed(NpgsqlDataSource source, string directory)
             FROM generate_series(1, 10000) n;
             INSERT INTO cohorts (environment_id, experiment_id, name, created_by) SELECT environment_id, id, 'Cohort ' || id, 'bench'
             FROM experiments WHERE id <= 10000 AND id % 100 = 0 ORDER BY id;
-            INSERT INTO exposures (experiment_id, identity, identifier, assigned_variant, shown_variants, seen_at, first_shown, enrolled_at,
-                counts_in)
-                SELECT c.experiment_id, gen_random_uuid(), 'user-' || n, n % 2, 1 << (n % 2), now(), n % 2, now(), n % 2
+            INSERT INTO exposures (experiment_id, identity, identifier, assigned_variants, shown_variants, seen_at, first_shown,
+                enrolled_at, counts_in)
+                SELECT c.experiment_id, gen_random_uuid(), 'user-' || n, 1 << (n % 2), 1 << (n % 2), now(), n % 2, now(), n % 2
                 FROM cohorts c, generate_series(1, 1000) n;
             INSERT INTO exposure_counts (experiment_id, hour, outcome, count) SELECT experiment_id, date_trunc('hour', now()),
                 'variant:' || key, 500 FROM cohorts, unnest('{control,green}'::text[]) key;

@@ -419,6 +419,7 @@ CREATE TABLE event_batches (
     events integer NOT NULL,
     from_at timestamp with time zone NOT NULL, -- No event of it is earlier, by either clock.
     until_at timestamp with time zone NOT NULL, -- No event of it is later, by either clock.
+    joins boolean NOT NULL DEFAULT false, -- Whether an event of it may say that two identities are one person.
     received_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (id),
     FOREIGN KEY (environment_id) REFERENCES environments(id)
@@ -436,6 +437,20 @@ CREATE TABLE event_names (
     FOREIGN KEY (environment_id) REFERENCES environments(id)
 );
 
+-- Identities that $identify or $create_alias named: known ones, and anonymous ones that turned out to be a known one.
+CREATE TABLE identity_aliases (
+    environment_id bigint NOT NULL,
+    identity uuid NOT NULL, -- The first half of the SHA-256 of the identifier.
+    identifier text NOT NULL,
+    known_as uuid NOT NULL, -- The identity that it counts as; itself for a known one.
+    batch bigint NOT NULL, -- The id of the batch of events that said so.
+    PRIMARY KEY (environment_id, identity),
+    FOREIGN KEY (environment_id) REFERENCES environments(id),
+    FOREIGN KEY (environment_id, known_as, known_as) REFERENCES identity_aliases(environment_id, identity, known_as),
+    UNIQUE (environment_id, identity, known_as)
+);
+CREATE INDEX identity_aliases_of ON identity_aliases USING btree (environment_id, known_as) WHERE (identity <> known_as);
+
 -- The partitions of events, and the months (UTC) that they hold.
 CREATE VIEW event_partitions AS
  SELECT c.relname AS partition,
@@ -449,7 +464,7 @@ CREATE TABLE exposures (
     experiment_id bigint NOT NULL,
     identity uuid NOT NULL, -- The first half of the SHA-256 of the identifier.
     identifier text NOT NULL,
-    assigned_variant smallint NOT NULL, -- The index of the variant that assignment gives to the identity, or -1 where the holdout of the experiment keeps it out.
+    assigned_variants integer NOT NULL, -- The variants that assignment gives to the identity and to its aliases: a bit per variant, and bit 30 where the holdout of the experiment keeps one of them out.
     shown_variants integer NOT NULL, -- The variants that it was shown while the experiment ran: a bit per variant, and bit 30 for any that the experiment does not have.
     seen_at timestamp with time zone, -- Its first exposure while the experiment ran.
     first_shown smallint, -- The index of the variant that it was shown at seen_at.
@@ -776,6 +791,14 @@ BEGIN
         CASE WHEN variants->0->'value' = COALESCE(former_value, 'null') THEN initial_value ELSE variants->0->'value' END,
         options, CASE WHEN split_fits(options, weights) THEN weights END);
 END $function$;
+
+CREATE OR REPLACE FUNCTION identity_of(identifier text)
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT encode(substring(sha256(convert_to(identifier, 'UTF8')) FOR 16), 'hex')::uuid
+$function$;
 
 CREATE OR REPLACE FUNCTION instant(at timestamp with time zone)
  RETURNS text

@@ -9,7 +9,7 @@ namespace Experiments.Migrations;
 [Migration(202611261404, "create events")]
 public sealed class CreateEvents : TableMigration
 {
-    public override IReadOnlyList<string> Tables => ["events", "event_ids", "event_batches", "event_names"];
+    public override IReadOnlyList<string> Tables => ["events", "event_ids", "event_batches", "event_names", "identity_aliases"];
 
     public override void Up() =>
         Execute.Sql(
@@ -65,6 +65,7 @@ public sealed class CreateEvents : TableMigration
                 events         int NOT NULL,
                 from_at        timestamptz NOT NULL,
                 until_at       timestamptz NOT NULL,
+                joins          boolean NOT NULL DEFAULT false,
                 received_at    timestamptz NOT NULL DEFAULT clock_timestamp()
             );
             COMMENT ON TABLE event_batches IS 'The queue of aggregation: batches of events that have not been aggregated yet.';
@@ -72,6 +73,7 @@ public sealed class CreateEvents : TableMigration
                 'When it arrived, in milliseconds since 1970, times 2^20, plus a number to tell those of the same millisecond apart.';
             COMMENT ON COLUMN event_batches.from_at IS 'No event of it is earlier, by either clock.';
             COMMENT ON COLUMN event_batches.until_at IS 'No event of it is later, by either clock.';
+            COMMENT ON COLUMN event_batches.joins IS 'Whether an event of it may say that two identities are one person.';
             CREATE INDEX event_batches_waiting ON event_batches (environment_id, id) INCLUDE (received_at, events);
 
             -- Locks environments that wait, in an order of its own, until they have enough events for a batch. One that has much waiting
@@ -129,6 +131,28 @@ public sealed class CreateEvents : TableMigration
                 PRIMARY KEY (environment_id, event)
             );
             COMMENT ON TABLE event_names IS 'Which events an environment has received, and how many of each.';
+
+            CREATE FUNCTION identity_of(identifier text) RETURNS uuid LANGUAGE sql STABLE AS $$
+                SELECT encode(substring(sha256(convert_to(identifier, 'UTF8')) FOR 16), 'hex')::uuid
+            $$;
+
+            CREATE TABLE identity_aliases (
+                environment_id bigint NOT NULL REFERENCES environments,
+                identity       uuid NOT NULL,
+                identifier     text NOT NULL,
+                known_as       uuid NOT NULL,
+                batch          bigint NOT NULL,
+                PRIMARY KEY (environment_id, identity),
+                UNIQUE (environment_id, identity, known_as),
+                -- An alias is that of a known identity, which is the alias of nobody else.
+                FOREIGN KEY (environment_id, known_as, known_as) REFERENCES identity_aliases (environment_id, identity, known_as)
+            );
+            COMMENT ON TABLE identity_aliases IS
+                'Identities that $identify or $create_alias named: known ones, and anonymous ones that turned out to be a known one.';
+            COMMENT ON COLUMN identity_aliases.identity IS 'The first half of the SHA-256 of the identifier.';
+            COMMENT ON COLUMN identity_aliases.known_as IS 'The identity that it counts as; itself for a known one.';
+            COMMENT ON COLUMN identity_aliases.batch IS 'The id of the batch of events that said so.';
+            CREATE INDEX identity_aliases_of ON identity_aliases (environment_id, known_as) WHERE identity <> known_as;
 
             CREATE VIEW event_partitions AS
                 SELECT c.relname AS partition, make_timestamptz(substr(c.relname, 8, 4)::int, substr(c.relname, 13, 2)::int, 1, 0, 0, 0,
@@ -197,6 +221,7 @@ public sealed class CreateEvents : TableMigration
         Execute.Sql(
             """
             DROP FUNCTION unit_of(text, text, jsonb, jsonb);
+            DROP FUNCTION identity_of(text);
             DROP FUNCTION claim_environments(bigint[], bigint[], bigint, bigint);
             DROP FUNCTION next_event_batch();
             DROP SEQUENCE event_batch_numbers;

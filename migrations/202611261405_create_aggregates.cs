@@ -33,8 +33,8 @@ public sealed class CreateAggregates : TableMigration
                 experiment_id bigint NOT NULL REFERENCES experiments,
                 identity      uuid NOT NULL,
                 identifier    text NOT NULL,
-                assigned_variant           smallint NOT NULL,
-                shown_variants          integer NOT NULL,
+                assigned_variants integer NOT NULL,
+                shown_variants integer NOT NULL,
                 seen_at       timestamptz,
                 first_shown   smallint,
                 enrolled_at   timestamptz,
@@ -47,8 +47,9 @@ public sealed class CreateAggregates : TableMigration
             );
             COMMENT ON TABLE exposures IS 'What each identity was shown in each experiment, and where it counts.';
             COMMENT ON COLUMN exposures.identity IS 'The first half of the SHA-256 of the identifier.';
-            COMMENT ON COLUMN exposures.assigned_variant IS
-                'The index of the variant that assignment gives to the identity, or -1 where the holdout of the experiment keeps it out.';
+            COMMENT ON COLUMN exposures.assigned_variants IS
+                'The variants that assignment gives to the identity and to its aliases: a bit per variant, and bit 30 where the holdout of '
+                'the experiment keeps one of them out.';
             COMMENT ON COLUMN exposures.shown_variants IS
                 'The variants that it was shown while the experiment ran: a bit per variant, and bit 30 for any that the experiment does '
                 'not have.';

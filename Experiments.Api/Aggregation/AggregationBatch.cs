@@ -1,4 +1,5 @@
 using Dapper;
+using Experiments.Api.Domain;
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
 using Npgsql;
@@ -23,7 +24,7 @@ internal sealed class AggregationBatch(
         "SELECT * FROM claim_environments(@held, @among, @seed, @Size) WHERE set_config('lock_timeout', '100ms', true) IS NOT NULL";
 
     private const string Due = """
-        SELECT b.id, b.environment_id, b.events, b.from_at, b.until_at
+        SELECT b.id, b.environment_id, b.events, b.from_at, b.until_at, b.joins
         FROM unnest(@environments, @shares) AS c(environment_id, share)
         CROSS JOIN LATERAL (
             SELECT *, sum(events) OVER (ORDER BY id) - events AS before
@@ -40,7 +41,7 @@ internal sealed class AggregationBatch(
     private const string Events = $"""
         SELECT {StoredEvent.Columns}
         FROM events
-        WHERE batch BETWEEN $3 AND $4 AND batch + 0 = ANY ($5) AND at BETWEEN $6 AND $7 AND event = ANY ($8)
+        WHERE batch BETWEEN $4 AND $5 AND batch + 0 = ANY ($6) AND at BETWEEN $7 AND $8 AND event = ANY ($9)
         """;
 
     private const string CountNames = """
@@ -123,17 +124,23 @@ internal sealed class AggregationBatch(
         var (first, newest) = (batches.Min(), batches.Max());
         var (from, until) = (due.Values.Min(batch => batch.FromAt), due.Values.Max(batch => batch.UntilAt));
         var environments = due.Values.Select(batch => batch.EnvironmentId).Distinct().ToArray();
-        var (experiments, _) = await definitions.Experiments(environments, from, until, ct);
+        var aliases = new IdentityAliases(connection);
+        var joining = due.Values.Where(batch => batch.Joins).Select(batch => batch.Id).ToArray();
+        var joined = joining.Length == 0 ? [] : await aliases.Take(joining, from, until);
+        // What is said of identities concerns all experiments that are not final.
+        var since = joined.Count == 0 ? from : Earlier(from, BatchId.ReceivedAt(first) - late);
+        var (experiments, _) = await definitions.Experiments(environments, since, until, ct);
         var links = await definitions.Links(experiments);
         var names = links
             .SelectMany(link => link.Events)
             .Concat(experiments.Select(experiment => experiment.ExposureEvent))
             .Distinct()
             .ToArray();
+        var hasAliases = await aliases.Exist(environments);
         var events = await StoredEvent.Read(
             connection,
             Events,
-            StoredEvent.Needs.Of(experiments),
+            StoredEvent.Needs.Of(experiments, hasAliases ? long.MaxValue : null),
             Value(first),
             Value(newest),
             Value(batches),
@@ -143,10 +150,14 @@ internal sealed class AggregationBatch(
         );
 
         bool InTime(ExperimentDefinition experiment, long batch) => !experiment.WasFinal(BatchId.ReceivedAt(batch), late);
-        var changed = await new ExposureAggregator(connection, experiments).Aggregate(events, InTime);
+        var joins = JoinsOf(joined, experiments, InTime);
+        var exposures = new ExposureAggregator(connection, experiments, hasAliases ? aliases : null);
+        await exposures.Move(joins);
+        var changed = await exposures.Aggregate(events, InTime);
         if (links.Count > 0)
         {
             var aggregator = new MetricAggregator(connection, links);
+            await aggregator.Move(joins);
             foreach (var key in changed.Keys)
             {
                 aggregator.Recalculate(key);
@@ -156,7 +167,7 @@ internal sealed class AggregationBatch(
             {
                 foreach (var stored in events)
                 {
-                    aggregator.Take(stored, experiment => InTime(experiment, stored.Batch));
+                    aggregator.Take(stored, InTime);
                 }
             }
 
@@ -180,9 +191,28 @@ internal sealed class AggregationBatch(
         return due.Values.Sum(batch => batch.Events);
     }
 
+    private static List<ExposureAggregator.Join> JoinsOf(
+        IReadOnlyList<AliasGraph.Entry> joined,
+        IReadOnlyList<ExperimentDefinition> experiments,
+        Func<ExperimentDefinition, long, bool> inTime
+    )
+    {
+        var byEnvironment = experiments.Where(experiment => experiment.UnitKey is null).ToLookup(experiment => experiment.EnvironmentId);
+        return
+        [
+            .. from alias in joined
+            let keys = (Alias: Identity.Key(alias.Identifier), Known: Identity.Key(alias.KnownAs))
+            from experiment in byEnvironment[alias.Environment]
+            where inTime(experiment, alias.Batch)
+            select new ExposureAggregator.Join(new(experiment.Id, keys.Alias), new(experiment.Id, keys.Known), alias.KnownAs),
+        ];
+    }
+
+    private static DateTime Earlier(DateTime one, DateTime other) => one < other ? one : other;
+
     private static NpgsqlParameter<T> Value<T>(T value) => new() { TypedValue = value };
 
     private sealed record Claimed(long EnvironmentId, long Share, DateTime Until);
 
-    private sealed record QueuedBatch(long Id, long EnvironmentId, int Events, DateTime FromAt, DateTime UntilAt);
+    private sealed record QueuedBatch(long Id, long EnvironmentId, int Events, DateTime FromAt, DateTime UntilAt, bool Joins);
 }

@@ -85,6 +85,9 @@ internal sealed class ExperimentDefinition
     /// </summary>
     public bool WasFinal(DateTime receivedAt, TimeSpan late) => Timeline.WindowsCloseAt is { } closed && receivedAt > closed + late;
 
+    /// <summary>The id of the last batch that can count.</summary>
+    public long LastBatch(TimeSpan late) => Timeline.WindowsCloseAt is { } closed ? BatchId.LastOf(closed + late) : long.MaxValue;
+
     /// <summary>
     /// Whether an event is an exposure to this experiment. An exposure from the SDKs names the experiment, or else only its feature. At
     /// most one experiment was active on a feature at any time.
@@ -171,6 +174,9 @@ internal sealed class ExperimentDefinition
         var index = Array.IndexOf(_keys, variant);
         return index < 0 ? ExposureState.Foreign : index;
     }
+
+    /// <summary>What assignment gives to an identifier, as a bit of <see cref="ExposureState.AssignedVariants"/>.</summary>
+    public int Assigned(string identifier) => ExposureState.Assigned(AssignedVariant(identifier));
 
     private int AssignedVariant(string identifier) =>
         _assigner.HoldsOut(identifier) ? ExposureState.HeldOut : _assigner.Variant(identifier);

@@ -7,26 +7,40 @@ using Npgsql;
 namespace Experiments.Api.Aggregation;
 
 /// <summary>Merges exposures into the row of each identity, and updates the counts accordingly.</summary>
-internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyList<ExperimentDefinition> experiments)
+/// <param name="connection">The connection of the aggregating transaction.</param>
+/// <param name="experiments">The experiments.</param>
+/// <param name="aliases">The aliases of identities; null where there are none.</param>
+internal sealed class ExposureAggregator(
+    NpgsqlConnection connection,
+    IReadOnlyList<ExperimentDefinition> experiments,
+    IdentityAliases? aliases
+)
 {
     private const string Known = """
-        SELECT x.experiment_id, x.identity, x.assigned_variant, x.shown_variants, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at,
+        SELECT x.experiment_id, x.identity, x.assigned_variants, x.shown_variants, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at,
             x.before_at, x.levels::text
         FROM unnest($1, $2) AS k(experiment_id, identity)
         JOIN exposures x USING (experiment_id, identity)
         """;
 
+    private const string Delete = """
+        DELETE FROM exposures x USING unnest($1, $2) AS k(experiment_id, identity)
+        WHERE x.experiment_id = k.experiment_id AND x.identity = k.identity
+        RETURNING x.experiment_id, x.identity, x.assigned_variants, x.shown_variants, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at,
+            x.before_at, x.levels::text
+        """;
+
     private const string Upsert = """
-        INSERT INTO exposures (experiment_id, identity, identifier, assigned_variant, shown_variants, seen_at, first_shown, enrolled_at,
+        INSERT INTO exposures (experiment_id, identity, identifier, assigned_variants, shown_variants, seen_at, first_shown, enrolled_at,
             paused_at, before_at, levels, counts_in, draw)
-        SELECT experiment_id, identity, identifier, assigned_variant, shown_variants, seen_at, first_shown, enrolled_at, paused_at,
+        SELECT experiment_id, identity, identifier, assigned_variants, shown_variants, seen_at, first_shown, enrolled_at, paused_at,
             before_at, levels::jsonb, counts_in, draw
-        FROM unnest(@Experiments, @Identities, @Identifiers, @AssignedVariant, @ShownVariants, @SeenAt, @First, @EnrolledAt,
+        FROM unnest(@Experiments, @Identities, @Identifiers, @AssignedVariants, @ShownVariants, @SeenAt, @First, @EnrolledAt,
             @PausedAt, @BeforeAt, @Levels, @CountsIn, @Draw)
-            AS g(experiment_id, identity, identifier, assigned_variant, shown_variants, seen_at, first_shown, enrolled_at, paused_at,
+            AS g(experiment_id, identity, identifier, assigned_variants, shown_variants, seen_at, first_shown, enrolled_at, paused_at,
                 before_at, levels, counts_in, draw)
         ON CONFLICT (experiment_id, identity) DO UPDATE SET
-            assigned_variant = excluded.assigned_variant, shown_variants = excluded.shown_variants, seen_at = excluded.seen_at,
+            assigned_variants = excluded.assigned_variants, shown_variants = excluded.shown_variants, seen_at = excluded.seen_at,
                 first_shown = excluded.first_shown,
             enrolled_at = excluded.enrolled_at, paused_at = excluded.paused_at, before_at = excluded.before_at,
             levels = excluded.levels, counts_in = excluded.counts_in, draw = excluded.draw
@@ -43,6 +57,22 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
     private readonly Dictionary<Key, (string Identifier, ExposureState State)> _found = [];
     private readonly ExposureCountsDelta _counts = new();
 
+    /// <summary>Moves what is stored of aliases to the identities that they are known as.</summary>
+    public async Task Move(IReadOnlyCollection<Join> joins)
+    {
+        var stored = await Read(connection, Delete, [.. joins.Select(join => join.Alias)]);
+        foreach (var (alias, known, identifier) in joins)
+        {
+            if (stored.TryGetValue(alias, out var state))
+            {
+                _counts.Add(_byId[alias.ExperimentId], state, -1);
+            }
+
+            // The assignment of an alias matters to the exposures of the known identity, also where it has none of its own.
+            Found(known, identifier, stored.GetValueOrDefault(alias));
+        }
+    }
+
     /// <summary>Merges the events, and returns the new state of each changed row.</summary>
     public async Task<IReadOnlyDictionary<Key, ExposureState>> Aggregate(
         IEnumerable<StoredEvent> events,
@@ -54,6 +84,7 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
             Take(raw, inTime);
         }
 
+        await AddAssignedOfAliases(inTime);
         var keys = _found.Keys.Order().ToList();
         var before = await Read(connection, keys);
 
@@ -71,6 +102,10 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
 
                 _counts.Add(_byId[key.ExperimentId], old, -1);
             }
+            else if (!now.IsExposed)
+            {
+                continue;
+            }
 
             _counts.Add(_byId[key.ExperimentId], now, 1);
             changed.Add(Changed.Of(_byId[key.ExperimentId], key, identifier, now));
@@ -82,12 +117,15 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
     }
 
     /// <summary>The stored states of these identities. Identities without a row are absent.</summary>
-    public static async Task<Dictionary<Key, ExposureState>> Read(NpgsqlConnection connection, IReadOnlyCollection<Key> keys)
+    public static Task<Dictionary<Key, ExposureState>> Read(NpgsqlConnection connection, IReadOnlyCollection<Key> keys) =>
+        Read(connection, Known, keys);
+
+    private static async Task<Dictionary<Key, ExposureState>> Read(NpgsqlConnection connection, string sql, IReadOnlyCollection<Key> keys)
     {
         var found = new Dictionary<Key, ExposureState>();
         if (keys.Count > 0)
         {
-            await using var command = new NpgsqlCommand(Known, connection);
+            await using var command = new NpgsqlCommand(sql, connection);
             command.Parameters.Add(new NpgsqlParameter<long[]> { TypedValue = [.. keys.Select(key => key.ExperimentId)] });
             command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. keys.Select(key => key.Identity)] });
             await using var row = await command.ExecuteReaderAsync();
@@ -109,7 +147,7 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
                 continue;
             }
 
-            if (raw.Unit(experiment.UnitKey) is not { } unit)
+            if (raw.CountedUnit(experiment, inTime) is not { } unit)
             {
                 if (experiment.Timeline.RanAt(raw.At))
                 {
@@ -118,8 +156,33 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
             }
             else if (experiment.Judge(raw) is { } judged)
             {
-                var key = new Key(experiment.Id, Identity.Key(unit));
-                _found[key] = (unit, _found.TryGetValue(key, out var known) ? known.State.Merge(judged) : judged);
+                Found(new(experiment.Id, Identity.Key(unit)), unit, judged);
+            }
+        }
+    }
+
+    private void Found(Key key, string identifier, ExposureState state) =>
+        _found[key] = (identifier, _found.TryGetValue(key, out var known) ? known.State.Merge(state) : state);
+
+    private async Task AddAssignedOfAliases(Func<ExperimentDefinition, long, bool> inTime)
+    {
+        if (aliases is null)
+        {
+            return;
+        }
+
+        var of = (await aliases.Of(_found.Select(found => (_byId[found.Key.ExperimentId].EnvironmentId, found.Value.Identifier)))).ToLookup(
+            alias => (alias.Environment, alias.KnownAs)
+        );
+        foreach (var (key, (identifier, state)) in _found.ToList())
+        {
+            var experiment = _byId[key.ExperimentId];
+            if (experiment.UnitKey is null)
+            {
+                var assigned = of[(experiment.EnvironmentId, identifier)]
+                    .Where(alias => inTime(experiment, alias.Batch))
+                    .Aggregate(0, (all, alias) => all | experiment.Assigned(alias.Identifier) | experiment.Assigned(identifier));
+                _found[key] = (identifier, state with { AssignedVariants = state.AssignedVariants | assigned });
             }
         }
     }
@@ -132,13 +195,13 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
         : [];
 
     /// <summary>
-    /// From the columns assigned_variant, shown_variants, seen_at, first_shown, enrolled_at, paused_at, before_at and levels as text,
+    /// From the columns assigned_variants, shown_variants, seen_at, first_shown, enrolled_at, paused_at, before_at and levels as text,
     /// which begin at this index.
     /// </summary>
     public static ExposureState Shown(NpgsqlDataReader row, int index)
     {
         return new(
-            row.GetInt16(index),
+            row.GetInt32(index),
             row.GetInt32(index + 1),
             Instant(index + 2),
             row.IsDBNull(index + 3) ? null : row.GetInt16(index + 3),
@@ -169,7 +232,7 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
                     Experiments = new Column<long>(rows.Select(row => row.Key.ExperimentId)),
                     Identities = new Column<Guid>(rows.Select(row => row.Key.Identity)),
                     Identifiers = new Column<string>(rows.Select(row => row.Identifier)),
-                    AssignedVariant = new Column<short>(rows.Select(row => (short)row.State.AssignedVariant)),
+                    AssignedVariants = new Column<int>(rows.Select(row => row.State.AssignedVariants)),
                     ShownVariants = new Column<int>(rows.Select(row => row.State.ShownVariants)),
                     SeenAt = new Column<DateTime?>(rows.Select(row => row.State.SeenAt)),
                     First = new Column<short?>(rows.Select(row => (short?)row.State.First)),
@@ -195,6 +258,12 @@ internal sealed class ExposureAggregator(NpgsqlConnection connection, IReadOnlyL
         public static Changed Of(ExperimentDefinition experiment, Key key, string identifier, ExposureState exposures) =>
             new(key, identifier, exposures, experiment.Include(exposures).Arm, experiment.Draw(identifier));
     }
+
+    /// <summary>An identity that counts as another one in an experiment.</summary>
+    /// <param name="Alias">The identity.</param>
+    /// <param name="Known">The one that it counts as.</param>
+    /// <param name="Identifier">The identifier of that one.</param>
+    internal sealed record Join(Key Alias, Key Known, string Identifier);
 
     /// <summary>An identity in an experiment.</summary>
     internal readonly record struct Key(long ExperimentId, Guid Identity) : IComparable<Key>

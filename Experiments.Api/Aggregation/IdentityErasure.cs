@@ -6,27 +6,30 @@ using Npgsql;
 namespace Experiments.Api.Aggregation;
 
 /// <summary>
-/// Erases an identity from an environment: its events, exposures and values. What was computed from them is corrected, except for
-/// experiments whose results are final: those keep their sums, and say how many identities have been erased since. What it did for a unit
-/// that is not an identity, such as its company, stays with that unit.
+/// Erases an identity from an environment, with all its aliases: events, exposures and values. What was computed from them is corrected,
+/// except for experiments whose results are final: those keep their sums, and say how many identities have been erased since. What it did
+/// for a unit that is not an identity, such as its company, stays with that unit.
 /// </summary>
 /// <param name="database">The database. It is rarely done, so there are no connections kept for it.</param>
 /// <param name="late">How long after the end of an experiment late events count.</param>
 internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
 {
     /// <summary>Deletes the events. Deduplication keeps their hashed ids, so that a client that retries does not bring them back.</summary>
-    public const string DeleteEvents = "DELETE FROM events WHERE environment_id = @EnvironmentId AND identifier = @Identifier";
+    public const string DeleteEvents = "DELETE FROM events WHERE environment_id = @EnvironmentId AND identifier = ANY (@Identifiers)";
 
     private const string DeleteExposures = """
         DELETE FROM exposures x USING experiments e
-        WHERE e.environment_id = @EnvironmentId AND e.unit_key = '' AND x.experiment_id = e.id AND x.identity = @Identity
+        WHERE e.environment_id = @EnvironmentId AND e.unit_key = '' AND x.experiment_id = e.id AND x.identity = ANY (@Identities)
         RETURNING x.experiment_id
         """;
 
     private const string DeleteValues = """
         DELETE FROM unit_metrics m USING experiments e
-        WHERE e.environment_id = @EnvironmentId AND e.unit_key = '' AND m.experiment_id = e.id AND m.identity = @Identity
+        WHERE e.environment_id = @EnvironmentId AND e.unit_key = '' AND m.experiment_id = e.id AND m.identity = ANY (@Identities)
         """;
+
+    private const string DeleteAliases =
+        "DELETE FROM identity_aliases WHERE environment_id = @EnvironmentId AND identity = ANY (@Identities)";
 
     // Evidence begins anew, as after any other recomputation. What is final stays as it is.
     private const string Correct = """
@@ -80,16 +83,27 @@ internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
         var open = experiments
             .Where(experiment => experiment.UnitKey is null && !experiment.WasFinal(now, late))
             .ToDictionary(experiment => experiment.Id);
-        await Subtract(connection, definitions, open, Domain.Identity.Key(identifier));
-
+        string[] identifiers =
+        [
+            .. (
+                await connection.QueryAsync<string>(
+                    IdentityAliases.OfPerson,
+                    new { scope.EnvironmentId, Identity = Domain.Identity.Key(identifier) }
+                )
+            )
+                .Append(identifier)
+                .Distinct(),
+        ];
         var parameters = new
         {
             scope.EnvironmentId,
-            Identifier = identifier,
-            Identity = Domain.Identity.Key(identifier),
+            Identifiers = identifiers,
+            Identities = identifiers.Select(Domain.Identity.Key).ToArray(),
         };
-        var exposed = (await connection.QueryAsync<long>(DeleteExposures, parameters)).AsList();
+        await Subtract(connection, definitions, open, parameters.Identities);
+        var exposed = (await connection.QueryAsync<long>(DeleteExposures, parameters)).Distinct().ToList();
         await connection.ExecuteAsync(DeleteValues, parameters);
+        await connection.ExecuteAsync(DeleteAliases, parameters);
         var report = new Report(await connection.ExecuteAsync(DeleteEvents, parameters), exposed.Count);
         await connection.ExecuteAsync(
             Correct,
@@ -117,10 +131,10 @@ internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
         NpgsqlConnection connection,
         DefinitionReader definitions,
         Dictionary<long, ExperimentDefinition> experiments,
-        Guid identity
+        Guid[] identities
     )
     {
-        var keys = experiments.Keys.Select(id => new ExposureAggregator.Key(id, identity)).ToList();
+        var keys = (from id in experiments.Keys from identity in identities select new ExposureAggregator.Key(id, identity)).ToList();
         var (counts, delta) = (new ExposureCountsDelta(), new MetricSumsDelta());
         foreach (var (key, exposures) in await ExposureAggregator.Read(connection, keys))
         {

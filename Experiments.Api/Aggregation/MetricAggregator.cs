@@ -18,10 +18,22 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
     private readonly MetricEventMatcher _matcher = new(links);
     private readonly Dictionary<ExposureAggregator.Key, List<(long SourceMetric, MetricEvent Event)>> _taken = [];
     private readonly HashSet<ExposureAggregator.Key> _forced = [];
+    private readonly MetricSumsDelta _delta = new();
 
     /// <summary>Collects an event for every metric that uses it.</summary>
-    public void Take(StoredEvent raw, Func<ExperimentDefinition, bool> inTime) =>
+    public void Take(StoredEvent raw, Func<ExperimentDefinition, long, bool> inTime) =>
         _matcher.Take(raw, inTime, (source, unit, taken) => Of(new(source.Experiment.Id, Identity.Key(unit))).Add((source.Id, taken)));
+
+    /// <summary>Moves what is stored of aliases to the identities that they are known as.</summary>
+    public async Task Move(IReadOnlyCollection<ExposureAggregator.Join> joins)
+    {
+        var own = joins.Where(join => _experiments.ContainsKey(join.Alias.ExperimentId)).ToDictionary(join => join.Alias);
+        foreach (var (key, unit) in await UnitMetrics.Remove(connection, own.Keys))
+        {
+            _experiments[key.ExperimentId].Post(_delta, unit.Values, UnitValues.None);
+            Of(own[key].Known).AddRange(UnitEventHistory.Of(unit.Events).All);
+        }
+    }
 
     /// <summary>Marks an identity for recalculation, because its exposure has changed.</summary>
     public void Recalculate(ExposureAggregator.Key key)
@@ -37,15 +49,10 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
     /// <param name="known">The current exposure state of some of the identities.</param>
     public async Task Aggregate(IReadOnlyDictionary<ExposureAggregator.Key, ExposureState> known)
     {
-        if (_taken.Count == 0)
-        {
-            return;
-        }
-
         var keys = _taken.Keys.Order().ToList();
         var exposed = await ExposureAggregator.Read(connection, [.. keys.Where(key => !known.ContainsKey(key))]);
         var before = await UnitMetrics.Read(connection, keys);
-        var (changed, delta) = (new List<UnitMetrics>(), new MetricSumsDelta());
+        var changed = new List<UnitMetrics>();
         // Identities with many events take a long time to compute.
         await using (Heartbeat.Of(connection))
         {
@@ -55,7 +62,7 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
         _taken.Clear();
         _forced.Clear();
         await UnitMetrics.Write(connection, changed);
-        await delta.Post(connection);
+        await _delta.Post(connection);
 
         void Values(ExposureAggregator.Key key)
         {
@@ -76,7 +83,7 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
             ExposureState? exposures = known.TryGetValue(key, out var fresh) || exposed.TryGetValue(key, out fresh) ? fresh : null;
             var experiment = _experiments[key.ExperimentId];
             var now = experiment.Values(history, exposures);
-            if (experiment.Post(delta, old?.Values ?? UnitValues.None, now) || hasGrown)
+            if (experiment.Post(_delta, old?.Values ?? UnitValues.None, now) || hasGrown)
             {
                 changed.Add(UnitMetrics.Of(key, now, history.Pack()));
             }

@@ -39,7 +39,7 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
     private const string Events = $"""
         SELECT {StoredEvent.Columns}
         FROM events
-        WHERE environment_id = $3 AND event = ANY ($4) AND at BETWEEN $5 AND $7 AND (at, key) > ($5, $6) AND (at, key) <= ($7, $8)
+        WHERE environment_id = $4 AND event = ANY ($5) AND at BETWEEN $6 AND $8 AND (at, key) > ($6, $7) AND (at, key) <= ($8, $9)
         """;
 
     private const string Move = """
@@ -136,12 +136,13 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
             (edge, isDone) = (next, false);
         }
 
+        var hasAliases = experiment.UnitKey is null && await new IdentityAliases(connection).Exist([experiment.EnvironmentId]);
         var aggregator = new MetricAggregator(connection, links, isBackfill: true);
         await StoredEvent.Each(
             connection,
             Events,
-            StoredEvent.Needs.Of(experiments, ofExposures: false),
-            stored => aggregator.Take(stored, one => !one.WasFinal(BatchId.ReceivedAt(stored.Batch), late)),
+            StoredEvent.Needs.Of(experiments, hasAliases ? experiment.LastBatch(late) : null, ofExposures: false),
+            stored => aggregator.Take(stored, (one, batch) => !one.WasFinal(BatchId.ReceivedAt(batch), late)),
             ct,
             new NpgsqlParameter<long> { TypedValue = experiment.EnvironmentId },
             new NpgsqlParameter<string[]> { TypedValue = [.. fresh.SelectMany(link => link.Events).Distinct()] },

@@ -16,12 +16,12 @@ internal sealed class MetricEventMatcher(IReadOnlyList<MetricLink> links)
         .ToLookup(pair => (pair.Kept.SourceMetric.Experiment.EnvironmentId, pair.Name), pair => pair.Kept);
 
     /// <summary>Passes on what an event contributes, and to which unit. Events without a unit contribute nothing.</summary>
-    public void Take(StoredEvent raw, Func<ExperimentDefinition, bool> inTime, Action<MetricLink, string, MetricEvent> take)
+    public void Take(StoredEvent raw, Func<ExperimentDefinition, long, bool> inTime, Action<MetricLink, string, MetricEvent> take)
     {
         JsonDocument? metadata = null;
         foreach (var (source, from) in _sources[(raw.EnvironmentId, raw.Event)])
         {
-            if (raw.At >= from && inTime(source.Experiment) && raw.Unit(source.Experiment.UnitKey) is { } unit)
+            if (raw.At >= from && inTime(source.Experiment, raw.Batch) && raw.CountedUnit(source.Experiment, inTime) is { } unit)
             {
                 metadata ??= raw.Metadata is null ? null : StoredJson.Document(raw.Metadata);
                 foreach (var taken in source.Take(raw.Event, raw.At, raw.Key, raw.Value, metadata?.RootElement))

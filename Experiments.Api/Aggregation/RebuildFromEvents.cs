@@ -28,13 +28,15 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
     private const string Events = $"""
         SELECT {StoredEvent.Columns}
         FROM events
-        WHERE environment_id = $3 AND event = ANY ($4) AND happened_at BETWEEN $5 AND $6
-          AND at BETWEEN $5 - {ClockSkew.Slack} AND $6 + {ClockSkew.Slack}
-          AND ($7 = 1 OR COALESCE(get_byte(sha256(convert_to(unit_of($9, identifier, traits, metadata), 'UTF8')), 0) * $7 / 256, 0) = $8)
+        WHERE environment_id = $4 AND event = ANY ($5) AND happened_at BETWEEN $6 AND $7
+          AND at BETWEEN $6 - {ClockSkew.Slack} AND $7 + {ClockSkew.Slack}
+          AND ($8 = 1 OR COALESCE(get_byte(sha256(convert_to(COALESCE(
+              CASE WHEN $3 IS NOT NULL THEN (({StoredEvent.Person}))[1] END,
+              unit_of($10, identifier, traits, metadata)), 'UTF8')), 0) * $8 / 256, 0) = $9)
         """;
 
     private const string Exposures = """
-        SELECT identity, assigned_variant, shown_variants, seen_at, first_shown, enrolled_at, paused_at, before_at, levels::text,
+        SELECT identity, assigned_variants, shown_variants, seen_at, first_shown, enrolled_at, paused_at, before_at, levels::text,
             counts_in, draw
         FROM exposures WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3
         """;
@@ -93,6 +95,8 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         var slices =
             (int)Math.Clamp(bytes / BytesInTable * BytesInMemory / (GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4), 0, 255) + 1;
 
+        var lastBatch = experiment.LastBatch(late);
+        var aliases = experiment.UnitKey is null ? await new IdentityAliases(reading).All(experiment.EnvironmentId, lastBatch) : [];
         var (counts, delta) = (new ExposureCountsDelta(), new MetricSumsDelta());
         var report = new Report(0, 0, 0);
         for (var slice = 0; slice < slices; slice++)
@@ -103,7 +107,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
                 await StoredEvent.Each(
                     reading,
                     Events,
-                    StoredEvent.Needs.Of(experiments),
+                    StoredEvent.Needs.Of(experiments, aliases.Count == 0 ? null : lastBatch),
                     raw =>
                     {
                         // Queued events are skipped: they will be aggregated later.
@@ -124,6 +128,11 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
                     new NpgsqlParameter<int> { TypedValue = slice },
                     new NpgsqlParameter<string> { TypedValue = experiment.UnitKey ?? "" }
                 );
+            }
+
+            foreach (var alias in aliases)
+            {
+                collector.AddAlias(alias.KnownAs, alias.Identifier);
             }
 
             var units = collector.Build();

@@ -15,7 +15,7 @@ internal sealed class RebuildFromUnits(NpgsqlDataSource source)
     private const string Identities = """
         SELECT COALESCE(m.experiment_id, x.experiment_id), COALESCE(m.identity, x.identity), m.arm, COALESCE(m.numbers, '{}'), m.due_after,
             COALESCE(m.events, ''),
-               x.assigned_variant, x.shown_variants, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at, x.before_at,
+               x.assigned_variants, x.shown_variants, x.seen_at, x.first_shown, x.enrolled_at, x.paused_at, x.before_at,
                x.levels::text, m.identity IS NOT NULL
         FROM (SELECT * FROM unit_metrics WHERE experiment_id = $1) m
         FULL JOIN (SELECT * FROM exposures WHERE experiment_id = $1) x ON x.identity = m.identity

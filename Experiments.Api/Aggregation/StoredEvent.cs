@@ -1,3 +1,4 @@
+using System.Globalization;
 using Experiments.Api.Ingestion;
 using Npgsql;
 
@@ -8,10 +9,10 @@ internal sealed class StoredEvent
 {
     /// <summary>
     /// The columns, in the order in which <see cref="Of"/> reads them. Feature and variant names are never longer than these limits. The
-    /// experiment id is -1 if an exposure names an experiment that cannot exist. The first two parameters of a statement with these are
+    /// experiment id is -1 if an exposure names an experiment that cannot exist. The first three parameters of a statement with these are
     /// those of <see cref="Needs"/>.
     /// </summary>
-    public const string Columns = """
+    public const string Columns = $$"""
         batch, environment_id, happened_at, key, event, left(feature_name, 256), identifier, left(value, 1000),
         CASE WHEN event = ANY ($1::text[]) THEN traits::text END,
         CASE WHEN $2::text[] <> '{}' THEN ARRAY(SELECT unit_of(unit.key, identifier, traits, metadata)
@@ -19,7 +20,19 @@ internal sealed class StoredEvent
         metadata::text,
         CASE WHEN event <> '$flag_exposure' THEN NULL
              WHEN metadata->>'experiment_id' ~ '^[0-9]{1,18}$' THEN (metadata->>'experiment_id')::bigint
-             WHEN metadata->>'experiment_id' IS NOT NULL THEN -1 END
+             WHEN metadata->>'experiment_id' IS NOT NULL THEN -1 END,
+        CASE WHEN $3 IS NOT NULL THEN ({{Person}}) END
+        """;
+
+    /// <summary>
+    /// Of an event whose identifier is an alias: the known identifier, and the batch that said so, which is the third parameter at most.
+    /// </summary>
+    public const string Person = """
+        SELECT ARRAY[k.identifier, a.batch::text]
+        FROM identity_aliases a
+        JOIN identity_aliases k ON k.environment_id = a.environment_id AND k.identity = a.known_as
+        WHERE a.environment_id = events.environment_id AND a.identity = identity_of(events.identifier) AND a.identity <> a.known_as
+            AND a.batch <= $3::bigint
         """;
 
     /// <summary>How far around a range of time events are to be looked for by their timestamps.</summary>
@@ -27,6 +40,7 @@ internal sealed class StoredEvent
 
     private string[] _unitKeys = [];
     private string?[] _units = [];
+    private (string Identifier, long Batch)? _person;
 
     public required long Batch { get; init; }
 
@@ -52,9 +66,17 @@ internal sealed class StoredEvent
     /// <summary>The experiment that an exposure names; -1 if that experiment cannot exist, null if it names none.</summary>
     public required long? ExperimentId { get; init; }
 
-    /// <summary>The value by which an experiment tells its units apart, or null without one.</summary>
+    /// <summary>The value that assignment hashes, or null without one.</summary>
     /// <param name="key">The key of the unit, one of those that were needed; null for the identifier.</param>
     public string? Unit(string? key) => key is null ? (Identifier is "" ? null : Identifier) : _units[Array.IndexOf(_unitKeys, key)];
+
+    /// <summary>The unit that it counts for: what an alias is known as, or else the same as <see cref="Unit"/>.</summary>
+    /// <param name="experiment">The experiment.</param>
+    /// <param name="inTime">Whether a batch was early enough to count for an experiment.</param>
+    public string? CountedUnit(ExperimentDefinition experiment, Func<ExperimentDefinition, long, bool> inTime) =>
+        experiment.UnitKey is null && _person is { } person && inTime(experiment, person.Batch)
+            ? person.Identifier
+            : Unit(experiment.UnitKey);
 
     /// <summary>Reads the result of a statement.</summary>
     public static async Task<List<StoredEvent>> Read(
@@ -82,6 +104,7 @@ internal sealed class StoredEvent
         await using var command = new NpgsqlCommand(sql, connection);
         command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = needs.EventsWithTraits });
         command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = needs.UnitKeys });
+        command.Parameters.Add(new NpgsqlParameter<long?> { TypedValue = needs.AliasesUntil });
         command.Parameters.AddRange(parameters.ToArray());
         await using var row = await command.ExecuteReaderAsync(ct);
         // The same few names occur again and again.
@@ -110,6 +133,10 @@ internal sealed class StoredEvent
             _units = unitKeys.Length == 0 ? [] : row.GetFieldValue<string?[]>(9),
             Metadata = Text(row, 10),
             ExperimentId = row.IsDBNull(11) ? null : row.GetInt64(11),
+            _person =
+                !row.IsDBNull(12) && row.GetFieldValue<string[]>(12) is [{ } person, { } batch]
+                    ? (person, long.Parse(batch, CultureInfo.InvariantCulture))
+                    : null,
         };
     }
 
@@ -118,15 +145,17 @@ internal sealed class StoredEvent
     /// <summary>What is read of events only where somebody needs it, because it may be large or is costly.</summary>
     /// <param name="EventsWithTraits">The events whose traits are read.</param>
     /// <param name="UnitKeys">The keys, besides the identifier, whose values are read.</param>
-    internal sealed record Needs(string[] EventsWithTraits, string[] UnitKeys)
+    /// <param name="AliasesUntil">The last batch whose aliases matter; null where there are none.</param>
+    internal sealed record Needs(string[] EventsWithTraits, string[] UnitKeys, long? AliasesUntil = null)
     {
         /// <summary>What these experiments need to count events.</summary>
-        public static Needs Of(IReadOnlyCollection<ExperimentDefinition> experiments, bool ofExposures = true) =>
+        public static Needs Of(IReadOnlyCollection<ExperimentDefinition> experiments, long? aliasesUntil = null, bool ofExposures = true) =>
             new(
                 ofExposures
                     ? [.. experiments.Where(experiment => experiment.ReadsTraits).Select(experiment => experiment.ExposureEvent).Distinct()]
                     : [],
-                [.. experiments.Select(experiment => experiment.UnitKey).OfType<string>().Distinct()]
+                [.. experiments.Select(experiment => experiment.UnitKey).OfType<string>().Distinct()],
+                aliasesUntil
             );
     }
 }

@@ -20,7 +20,22 @@ internal sealed class UnitCollector(ExperimentDefinition experiment, IReadOnlyLi
             AddExposure(raw, counts);
         }
 
-        _matcher.Take(raw, _ => true, (source, unit, taken) => _events.Add((IndexOf(unit), source.Id, taken)));
+        _matcher.Take(raw, InTime, (source, unit, taken) => _events.Add((IndexOf(unit), source.Id, taken)));
+    }
+
+    /// <summary>Adds what assignment gives to an alias of an identity.</summary>
+    public void AddAlias(string identifier, string alias)
+    {
+        if (_indexes.TryGetValue(identifier, out var index))
+        {
+            ref var unit = ref CollectionsMarshal.AsSpan(_units)[index];
+            unit.State = unit.State is { } state
+                ? state with
+                {
+                    AssignedVariants = state.AssignedVariants | experiment.Assigned(identifier) | experiment.Assigned(alias),
+                }
+                : null;
+        }
     }
 
     /// <summary>The identities with everything that was added.</summary>
@@ -28,7 +43,7 @@ internal sealed class UnitCollector(ExperimentDefinition experiment, IReadOnlyLi
 
     private void AddExposure(StoredEvent raw, ExposureCountsDelta counts)
     {
-        if (raw.Unit(experiment.UnitKey) is not { } identifier)
+        if (raw.CountedUnit(experiment, InTime) is not { } identifier)
         {
             if (experiment.Timeline.RanAt(raw.At))
             {
@@ -42,6 +57,9 @@ internal sealed class UnitCollector(ExperimentDefinition experiment, IReadOnlyLi
             unit.State = unit.State?.Merge(judged) ?? judged;
         }
     }
+
+    // Only what is in time is read.
+    private static bool InTime(ExperimentDefinition counting, long batch) => true;
 
     private int IndexOf(string identifier)
     {

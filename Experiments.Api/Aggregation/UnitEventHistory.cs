@@ -74,6 +74,10 @@ internal sealed class UnitEventHistory
         return true;
     }
 
+    /// <summary>All events, with their source metrics.</summary>
+    public IEnumerable<(long SourceMetric, MetricEvent Event)> All =>
+        _kept.SelectMany(kept => kept.Events.Select(taken => (kept.SourceMetric, taken)));
+
     /// <summary>The events of this source metric, in order.</summary>
     public ReadOnlySpan<MetricEvent> Of(long source)
     {

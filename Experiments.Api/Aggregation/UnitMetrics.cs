@@ -20,6 +20,12 @@ internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, doubl
         JOIN unit_metrics m USING (experiment_id, identity)
         """;
 
+    private const string Delete = """
+        DELETE FROM unit_metrics m USING unnest($1, $2) AS k(experiment_id, identity)
+        WHERE m.experiment_id = k.experiment_id AND m.identity = k.identity
+        RETURNING m.experiment_id, m.identity, m.arm, m.numbers, m.due_after, m.events
+        """;
+
     private const string Upsert = """
         INSERT INTO unit_metrics (experiment_id, identity, arm, numbers, due_after, events)
         SELECT experiment_id, identity, arm, numbers::float8[], due_after, events
@@ -30,13 +36,30 @@ internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, doubl
         """;
 
     /// <summary>The stored unit metrics of these identities. Identities without a row are absent.</summary>
-    public static async Task<Dictionary<ExposureAggregator.Key, UnitMetrics>> Read(
+    public static Task<Dictionary<ExposureAggregator.Key, UnitMetrics>> Read(
         NpgsqlConnection connection,
+        IReadOnlyCollection<ExposureAggregator.Key> keys
+    ) => Read(connection, Select, keys);
+
+    /// <summary>Deletes the unit metrics of these identities, and returns them.</summary>
+    public static Task<Dictionary<ExposureAggregator.Key, UnitMetrics>> Remove(
+        NpgsqlConnection connection,
+        IReadOnlyCollection<ExposureAggregator.Key> keys
+    ) => Read(connection, Delete, keys);
+
+    private static async Task<Dictionary<ExposureAggregator.Key, UnitMetrics>> Read(
+        NpgsqlConnection connection,
+        string sql,
         IReadOnlyCollection<ExposureAggregator.Key> keys
     )
     {
         var found = new Dictionary<ExposureAggregator.Key, UnitMetrics>();
-        await using var command = new NpgsqlCommand(Select, connection);
+        if (keys.Count == 0)
+        {
+            return found;
+        }
+
+        await using var command = new NpgsqlCommand(sql, connection);
         command.Parameters.Add(new NpgsqlParameter<long[]> { TypedValue = [.. keys.Select(key => key.ExperimentId)] });
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. keys.Select(key => key.Identity)] });
         await using var reader = await command.ExecuteReaderAsync();

@@ -43,8 +43,8 @@ internal sealed class Baseline(NpgsqlDataSource source)
 
     private const string Events = $"""
         SELECT {StoredEvent.Columns} FROM events
-        WHERE environment_id = $3 AND happened_at BETWEEN $4 AND $5 AND at >= $4 - {StoredEvent.Slack} AND event = ANY ($6)
-            AND ($7 = 1 OR abs(hashtext(unit_of($8, identifier, traits, metadata))::bigint) % $7 = 0)
+        WHERE environment_id = $4 AND happened_at BETWEEN $5 AND $6 AND at >= $5 - {StoredEvent.Slack} AND event = ANY ($7)
+            AND ($8 = 1 OR abs(hashtext(unit_of($9, identifier, traits, metadata))::bigint) % $8 = 0)
         """;
 
     private const string First = $"""

@@ -4,7 +4,8 @@ namespace Experiments.Api.Domain;
 /// The merged exposures of one identity to one experiment. Merging unites the variants seen and keeps the earliest of each instant. It is
 /// commutative, associative and idempotent, so the result depends neither on the order in which events arrive nor on how often.
 /// </summary>
-/// <param name="AssignedVariant">The index of the variant that assignment gives to the identity, or <see cref="HeldOut"/>.</param>
+/// <param name="AssignedVariants">The variants that assignment gives to the identity and to its aliases: a bit for each index, and one for
+/// <see cref="HeldOut"/>; see <see cref="Assigned"/>.</param>
 /// <param name="ShownVariants">The variants it was shown while the experiment ran: a bit for each index.</param>
 /// <param name="SeenAt">Its first exposure while the experiment ran.</param>
 /// <param name="First">The index of the variant that it was shown then.</param>
@@ -13,7 +14,7 @@ namespace Experiments.Api.Domain;
 /// <param name="BeforeAt">Its first exposure that names the experiment but precedes its start.</param>
 /// <param name="Levels">Its levels at <paramref name="EnrolledAt"/>, if the experiment has breakdowns.</param>
 internal readonly record struct ExposureState(
-    int AssignedVariant,
+    int AssignedVariants,
     int ShownVariants,
     DateTime? SeenAt,
     int? First,
@@ -46,6 +47,12 @@ internal readonly record struct ExposureState(
     // Among the bits of what was seen, the one that says that an exposure was a test.
     private const int Test = 1 << 29;
 
+    // Among the bits of what was assigned, the one of those whom the holdout keeps out.
+    private const int OutBit = 1 << 30;
+
+    /// <summary>No exposure at all.</summary>
+    public static readonly ExposureState None;
+
     /// <summary>Why identities, or exposures without one, are excluded.</summary>
     public static readonly IReadOnlyList<string> Reasons =
     [
@@ -65,17 +72,34 @@ internal readonly record struct ExposureState(
         bool isEnrolled,
         bool isTest = false,
         TraitLevels? levels = null
-    ) => new(assigned, (1 << shown) | (isTest ? Test : 0), at, shown, isEnrolled ? at : null, null, null, isEnrolled ? levels : null);
+    ) =>
+        new(
+            Assigned(assigned),
+            (1 << shown) | (isTest ? Test : 0),
+            at,
+            shown,
+            isEnrolled ? at : null,
+            null,
+            null,
+            isEnrolled ? levels : null
+        );
 
     public static ExposureState DuringPause(int assigned, DateTime at, bool isTest = false) =>
-        new(assigned, isTest ? Test : 0, null, null, null, at);
+        new(Assigned(assigned), isTest ? Test : 0, null, null, null, at);
 
     public static ExposureState TooEarly(int assigned, DateTime at, bool isTest = false) =>
-        new(assigned, isTest ? Test : 0, null, null, null, null, at);
+        new(Assigned(assigned), isTest ? Test : 0, null, null, null, null, at);
+
+    /// <summary>The bit of an assigned variant.</summary>
+    /// <param name="variant">Its index, or <see cref="HeldOut"/>.</param>
+    public static int Assigned(int variant) => variant == HeldOut ? OutBit : 1 << variant;
+
+    /// <summary>Whether there was any exposure.</summary>
+    public bool IsExposed => (SeenAt ?? PausedAt ?? BeforeAt) is not null;
 
     public ExposureState Merge(ExposureState other) =>
         new(
-            AssignedVariant,
+            AssignedVariants | other.AssignedVariants,
             ShownVariants | other.ShownVariants,
             Earlier(SeenAt, other.SeenAt),
             SeenAt == other.SeenAt ? Least(First, other.First)
@@ -96,11 +120,13 @@ internal readonly record struct ExposureState(
         var shown = ShownVariants & ~Test;
         return (ShownVariants & Test) != 0 ? Inclusion.Excluded(TestIdentity)
             : shown == 0 ? Inclusion.Excluded(PausedAt is null ? BeforeStart : WhilePaused)
-            : AssignedVariant == HeldOut ? (shown == 1 ? Counting(HeldOut) : Inclusion.Excluded(NotItsOwnVariant))
+            : AssignedVariants == OutBit ? (shown == 1 ? Counting(HeldOut) : Inclusion.Excluded(NotItsOwnVariant))
             : countsWhereFirst ? (First is { } first and not Foreign ? Counting(first) : Inclusion.Excluded(NotItsOwnVariant))
             : int.PopCount(shown) > 1 ? Inclusion.Excluded(SeveralVariants)
-            : shown != 1 << AssignedVariant ? Inclusion.Excluded(NotItsOwnVariant)
-            : Counting(AssignedVariant);
+            : (shown & AssignedVariants & ~OutBit) != 0 ? Counting(int.Log2(shown))
+            // One of several identities of a person, and the only one that was exposed.
+            : shown == 1 && (AssignedVariants & OutBit) != 0 ? Counting(HeldOut)
+            : Inclusion.Excluded(NotItsOwnVariant);
     }
 
     /// <summary>

@@ -10,13 +10,14 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
     private const string Columns =
         "(at, key, batch, environment_id, happened_at, event, feature_name, identifier, value, traits, metadata)";
 
-    private const string Batch = """
+    private const string Batch = $$"""
         WITH arrival AS MATERIALIZED (
             SELECT date_trunc('milliseconds', clock_timestamp()) AS at,
                 ($2::timestamptz[])[1] AS first, ($2::timestamptz[])[cardinality($2::timestamptz[])] AS last
         ), batch AS (
-            INSERT INTO event_batches (environment_id, events, from_at, until_at, received_at)
-            SELECT $1, cardinality($2::timestamptz[]), LEAST(a.first, a.first + $3, a.at), GREATEST(a.last, LEAST(a.last + $3, a.at)), a.at
+            INSERT INTO event_batches (environment_id, events, from_at, until_at, joins, received_at)
+            SELECT $1, cardinality($2::timestamptz[]), LEAST(a.first, a.first + $3, a.at), GREATEST(a.last, LEAST(a.last + $3, a.at)),
+                $5::text[] && '{{{EventNames.Identify}},{{EventNames.CreateAlias}}}', a.at
             FROM arrival a
             RETURNING id, received_at
         )

@@ -26,6 +26,8 @@ internal static class PostHogEvent
         "$time",
     ];
 
+    private const string FormerIdentity = "$anon_distinct_id";
+
     // No event of an application has more, and one that has costs no more than this.
     private const int MostMembers = 2000;
 
@@ -179,12 +181,18 @@ internal static class PostHogEvent
         {
             WriteName(to, "metadata"u8);
             to.Write("{"u8);
-            // What the application says comes before what the SDK adds, which ends where there is no more room.
+            // What the application says, and who it was before, comes before what the SDK adds, which ends where there is no more room.
             var left = int.MaxValue;
             var start = to.WrittenCount;
+            Write(to, properties, property => property.NameEquals(FormerIdentity), ref left);
             Write(to, properties, property => !property.Name.StartsWith('$') && !Moved.Contains(property.Name), ref left);
             left = EventSizeLimits.MetadataBytes - (to.WrittenCount - start) - 2;
-            Write(to, properties, property => property.Name.StartsWith('$') && !Moved.Contains(property.Name), ref left);
+            Write(
+                to,
+                properties,
+                property => property.Name.StartsWith('$') && !Moved.Contains(property.Name) && !property.NameEquals(FormerIdentity),
+                ref left
+            );
             to.Write("}"u8);
         }
     }

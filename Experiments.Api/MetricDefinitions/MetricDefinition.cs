@@ -29,25 +29,25 @@ namespace Experiments.Api.MetricDefinitions;
 /// <param name="Quantiles">The quantiles of the values that results show, from 0 to 1.</param>
 /// <param name="LookbackDays">For how many days before its first exposure an identity's values are taken as the covariate (CUPED).</param>
 internal sealed record MetricDefinition(
-    int? Version = null,
+    [property: Must(Minimum = 1, Maximum = 1, Default = 1)] int? Version = null,
     string? Event = null,
     IReadOnlyList<MetricFilter?>? Filters = null,
     string? Property = null,
     double? AtLeast = null,
     MetricSource? Denominator = null,
-    IReadOnlyList<MetricSource?>? Steps = null,
-    [property: Words("strict", MetricDefinition.AnyOrder)] string? Order = null,
-    IReadOnlyList<MetricSource?>? Exclusions = null,
-    double? WindowHours = null,
+    [property: Must(MinItems = 2, MaxItems = 10)] IReadOnlyList<MetricSource?>? Steps = null,
+    [property: Words("strict", MetricDefinition.AnyOrder), Must(Default = "strict")] string? Order = null,
+    [property: Must(MinItems = 1, MaxItems = 10)] IReadOnlyList<MetricSource?>? Exclusions = null,
+    [property: Must(Above = 0, Maximum = 9600)] double? WindowHours = null,
     MetricSource? ReturnEvent = null,
-    [property: Words("event", MetricDefinition.AtExposure)] string? StartsAt = null,
-    double? FromHours = null,
-    double? ToHours = null,
-    double? ConversionWindowHours = null,
-    [property: Words("complete", MetricDefinition.AllIdentities)] string? Maturity = null,
+    [property: Words("event", MetricDefinition.AtExposure), Must(Default = "event")] string? StartsAt = null,
+    [property: Must(Minimum = 0, Maximum = 9600)] double? FromHours = null,
+    [property: Must(Above = 0, Maximum = 9600)] double? ToHours = null,
+    [property: Must(Above = 0, Maximum = 9600)] double? ConversionWindowHours = null,
+    [property: Words("complete", MetricDefinition.AllIdentities), Must(Default = "complete")] string? Maturity = null,
     Winsorization? Winsorize = null,
-    IReadOnlyList<double>? Quantiles = null,
-    double? LookbackDays = null
+    [property: Must(MinItems = 1, MaxItems = 5)] IReadOnlyList<double>? Quantiles = null,
+    [property: Must(Above = 0, Maximum = 30)] double? LookbackDays = null
 )
 {
     public const string AnyOrder = "any";
@@ -97,10 +97,10 @@ internal sealed record MetricDefinition(
 /// the values other than 0 (<c>non_zero</c>, the default), or of all identities (<c>all</c>).
 /// </summary>
 internal sealed record Winsorization(
-    double? Lower = null,
-    double? Upper = null,
-    double? Cap = null,
-    [property: Words("non_zero", Winsorization.AllValues)] string? Of = null
+    [property: Must(Minimum = 0, Below = 1)] double? Lower = null,
+    [property: Must(Above = 0, Maximum = 1)] double? Upper = null,
+    [property: Must(Above = 0)] double? Cap = null,
+    [property: Words("non_zero", Winsorization.AllValues), Must(Default = "non_zero")] string? Of = null
 )
 {
     public const string AllValues = "all";

@@ -251,9 +251,9 @@ public class CohortTests(SharedService service) : IClassFixture<SharedService>
         // Control fills two pieces exactly; those who are excluded and those who are held out are no members.
         await service.Execute(
             """
-            INSERT INTO exposures (experiment_id, identity, identifier, assigned_variant, shown_variants, seen_at, first_shown, enrolled_at,
-                counts_in)
-            SELECT @Id, md5(@Id || '-' || n)::uuid, 'user-' || n, place, 1 << place, now(), place, now(), CASE n WHEN 32002 THEN NULL
+            INSERT INTO exposures (experiment_id, identity, identifier, assigned_variants, shown_variants, seen_at, first_shown,
+                enrolled_at, counts_in)
+            SELECT @Id, md5(@Id || '-' || n)::uuid, 'user-' || n, 1 << place, 1 << place, now(), place, now(), CASE n WHEN 32002 THEN NULL
                 WHEN 32003 THEN -1 ELSE place END
             FROM (SELECT n, (CASE WHEN n <= 20000 THEN 0 ELSE 1 END)::smallint AS place FROM generate_series(1, 32003) n) numbered
             """,

@@ -177,7 +177,7 @@ public class ImportTests(SharedService service, TestCluster cluster) : IClassFix
             )
         ).MustBe(409, "import.refused");
 
-        refused["detail"].GetValue<string>().ShouldContain("button_colour");
+        refused["detail"].GetValue<string>().ShouldContain("button_colour (in ");
         refused["detail"].GetValue<string>().ShouldNotContain("page_size");
         (await Snapshot(given)).ShouldBe(kept);
         // The switch may change, as it may by hand; and once the experiment is over, everything.

@@ -31,9 +31,28 @@ public class UnservedRouteTests(SharedService service) : IClassFixture<SharedSer
     }
 
     [Theory]
+    [InlineData("/api/v1/flags/", "DELETE", "GET")]
+    [InlineData("/v1/events", "PUT", "POST")]
+    public async Task So_is_a_preflight_for_one(string path, string method, string allowed)
+    {
+        var refused = await service
+            .As(null)
+            .Send(HttpMethod.Options, path, null, ("Origin", "https://shop.example"), ("Access-Control-Request-Method", method));
+
+        refused.MustBe(405, "method.not_allowed").ContentHeaders.Allow.Order().ShouldBe(allowed.Split(','));
+        refused.Headers.Contains("Access-Control-Allow-Origin").ShouldBeTrue();
+    }
+
+    [Theory]
     [InlineData("PUT", "/api/v1/flags/", true)]
     [InlineData("GET", "/v1/nothing", true)]
     [InlineData("GET", "/ofrep/v2/evaluate", true)]
+    [InlineData("POST", "//ofrep/v1/evaluate/flags", true)]
+    [InlineData("GET", "/api/v1//flags/", true)]
+    [InlineData("POST", "//v1//events", true)]
+    [InlineData("GET", "/track/nothing", true)]
+    [InlineData("GET", "/api/v1/analytics/nothing", true)]
+    [InlineData("GET", "//api/v1/nothing/", false)]
     [InlineData("GET", "/api/v1/nothing/", false)]
     [InlineData("PUT", "/api/v1/projects/", false)]
     public async Task Pages_may_read_that_where_applications_are_served(string method, string path, bool readable)

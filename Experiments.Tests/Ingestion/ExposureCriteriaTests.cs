@@ -538,7 +538,7 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
         await service.Execute(
             """
             UPDATE exposures SET first_shown = 1 - first_shown WHERE experiment_id = @Id AND first_shown IN (0, 1);
-            UPDATE exposures SET assigned_variant = 0, counts_in = 0 WHERE experiment_id = @Id AND assigned_variant = -1;
+            UPDATE exposures SET assigned_variants = 1, counts_in = 0 WHERE experiment_id = @Id AND assigned_variants = 1 << 30;
             DELETE FROM unit_metrics WHERE experiment_id = @Id AND arm = -1;
             UPDATE exposure_counts SET count = 0 WHERE experiment_id = @Id AND outcome = 'held_out';
             """,

@@ -225,6 +225,18 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
                     };
             })
             .ToArray();
+        // Some of them turn out to be others, who are known; each is said more than once.
+        var joins = Enumerable
+            .Range(0, 40)
+            .Select(n => new JsonObject
+            {
+                ["event"] = n % 3 == 0 ? "$create_alias" : "$identify",
+                ["identifier"] = $"user-{n % 10}",
+                ["metadata"] = new JsonObject { [n % 3 == 0 ? "alias" : "$anon_distinct_id"] = $"user-{20 + (n % 10) + (n % 2 * 10)}" },
+                ["timestamp"] = now - random.NextInt64(1_000_000),
+            })
+            .ToArray();
+        events = [.. events, .. joins];
         var sent = events.Concat(events.Take(200)).Select(e => (object)e.DeepClone()).ToArray();
         random.Shuffle(sent);
 
@@ -261,7 +273,7 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
         // Exactly, since what is kept is exact.
         aggregated.Count.ShouldBeGreaterThan((2 * metrics.Count) - 4);
         aggregated.ShouldBe(recomputed);
-        report.ShouldBe(new(60, 0, 0));
+        report.ShouldBe(new(50, 0, 0));
         await Given.Eventually(async () =>
             await new RebuildFromUnits(source).Run(experiment.Id, CancellationToken.None) is { Differing: 0 }
         );

@@ -15,7 +15,12 @@ internal sealed record EnvironmentKeyRoute
     public static bool IsFor(HttpContext http) => http.GetEndpoint()?.Metadata.GetMetadata<EnvironmentKeyRoute>() is not null;
 
     /// <summary>Whether a path that does not exist is where such routes are, so that an application may have meant one.</summary>
-    public static bool Covers(PathString path) => Places.Any(place => path.StartsWithSegments(place));
+    public static bool Covers(PathString path)
+    {
+        // Whoever has a slash too many means the path without it.
+        var meant = new PathString("/" + string.Join('/', path.Value!.Split('/', StringSplitOptions.RemoveEmptyEntries)));
+        return Places.Any(place => meant.StartsWithSegments(place));
+    }
 
     private static readonly PathString[] Places =
     [
@@ -23,7 +28,7 @@ internal sealed record EnvironmentKeyRoute
         "/api/v1/identities",
         "/api/v1/web-experiments",
         "/api/v1/traits",
-        "/api/v1/analytics/flags",
+        "/api/v1/analytics",
         "/api/v1/bulk-identities",
         "/ofrep",
         "/sse",
@@ -32,6 +37,7 @@ internal sealed record EnvironmentKeyRoute
         "/decide",
         "/batch",
         "/capture",
+        "/track",
         "/e",
         "/i/v0",
         "/array",

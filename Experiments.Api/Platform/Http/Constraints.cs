@@ -31,6 +31,13 @@ internal sealed class Constraints
 
     public string? ExclusiveMaximum { get; set; }
 
+    public int? MinItems { get; set; }
+
+    public int? MaxItems { get; set; }
+
+    /// <summary>What it is when it is not given.</summary>
+    public object? Default { get; set; }
+
     public string[]? Words { get; set; }
 
     public bool IsId { get; set; }
@@ -52,9 +59,31 @@ internal sealed class Constraints
             {
                 IsRequired = declared.Required,
                 MaxLength = declared.MaxLength is 0 ? null : declared.MaxLength,
-                Minimum = double.IsNaN(declared.Minimum) ? null : declared.Minimum.ToString(CultureInfo.InvariantCulture),
-                Maximum = double.IsNaN(declared.Maximum) ? null : declared.Maximum.ToString(CultureInfo.InvariantCulture),
+                Minimum = Bound(declared.Minimum),
+                Maximum = Bound(declared.Maximum),
+                ExclusiveMinimum = Bound(declared.Above),
+                ExclusiveMaximum = Bound(declared.Below),
+                MinItems = declared.MinItems is 0 ? null : declared.MinItems,
+                MaxItems = declared.MaxItems is 0 ? null : declared.MaxItems,
+                Default = declared.Default,
             };
+
+        static string? Bound(double bound) => double.IsNaN(bound) ? null : bound.ToString(CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>Takes over what only the declaration says.</summary>
+    public Constraints With(Constraints declared)
+    {
+        IsRequired |= declared.IsRequired;
+        MaxLength ??= declared.MaxLength;
+        Minimum ??= declared.Minimum;
+        Maximum ??= declared.Maximum;
+        ExclusiveMinimum ??= declared.ExclusiveMinimum;
+        ExclusiveMaximum ??= declared.ExclusiveMaximum;
+        MinItems ??= declared.MinItems;
+        MaxItems ??= declared.MaxItems;
+        Default ??= declared.Default;
+        return this;
     }
 
     public void Add(IPropertyValidator validator, bool isConditional)

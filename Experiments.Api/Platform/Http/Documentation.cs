@@ -14,8 +14,9 @@ internal static class Documentation
         string example,
         bool repeatable = false,
         bool required = false,
-        string[]? words = null
-    ) => route.WithMetadata(new Parameter(name, description, example, repeatable, required, words));
+        string[]? words = null,
+        string? otherwise = null
+    ) => route.WithMetadata(new Parameter(name, description, example, repeatable, required, words) { Otherwise = otherwise });
 
     public static RouteHandlerBuilder HasPaging(this RouteHandlerBuilder route) =>
         route
@@ -61,6 +62,9 @@ internal static class Documentation
         public int? Maximum { get; init; }
 
         public int? Default { get; init; }
+
+        /// <summary>What it is when it is not given.</summary>
+        public string? Otherwise { get; init; }
     }
 
     internal sealed record Body(Type Type, string Example, bool Required);

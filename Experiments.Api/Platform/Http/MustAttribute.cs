@@ -12,4 +12,17 @@ internal sealed class MustAttribute : Attribute
     public double Minimum { get; init; } = double.NaN;
 
     public double Maximum { get; init; } = double.NaN;
+
+    public double Above { get; init; } = double.NaN;
+
+    public double Below { get; init; } = double.NaN;
+
+    /// <summary>Of a list; 0 for any.</summary>
+    public int MinItems { get; init; }
+
+    /// <summary>Of a list; 0 for any.</summary>
+    public int MaxItems { get; init; }
+
+    /// <summary>What it is when it is not given.</summary>
+    public object? Default { get; init; }
 }

@@ -120,6 +120,11 @@ internal sealed class ProblemHandlingMiddleware(
             return BufferedResponse.Of(new ProblemResult(Problem.RoleTooLow, tooLow.Explain())).ExecuteAsync(context);
         }
 
+        if (problem == Problem.NoCredential && context.GetEndpoint()?.Metadata.GetMetadata<CredentialHint>() is { } hint)
+        {
+            return BufferedResponse.Of(new ProblemResult(problem, hint.Text)).ExecuteAsync(context);
+        }
+
         return problem is null ? Task.CompletedTask : BufferedResponse.Of(problem).ExecuteAsync(context);
     }
 

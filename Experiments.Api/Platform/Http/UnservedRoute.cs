@@ -1,4 +1,5 @@
 using Experiments.Api.Platform.Access;
+using Microsoft.AspNetCore.Routing.Template;
 using Microsoft.Net.Http.Headers;
 
 namespace Experiments.Api.Platform.Http;
@@ -27,7 +28,25 @@ internal static class UnservedRoute
             return refuse(http);
         }
 
-        http.Response.StatusCode = StatusCodes.Status404NotFound;
+        var methods = HttpMethods.IsOptions(http.Request.Method) ? MethodsOf(http) : [];
+        http.Response.StatusCode = methods.Length == 0 ? StatusCodes.Status404NotFound : StatusCodes.Status405MethodNotAllowed;
+        if (methods.Length > 0)
+        {
+            http.Response.Headers.Allow = methods;
+        }
+
         return Task.CompletedTask;
     }
+
+    // Routing finds nothing for a preflight of a method that the path does not have.
+    private static string[] MethodsOf(HttpContext http) =>
+        [
+            .. http
+                .RequestServices.GetRequiredService<EndpointDataSource>()
+                .Endpoints.OfType<RouteEndpoint>()
+                .Where(route => new TemplateMatcher(new RouteTemplate(route.RoutePattern), []).TryMatch(http.Request.Path, []))
+                .SelectMany(route => route.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? [])
+                .Distinct()
+                .Order(StringComparer.Ordinal),
+        ];
 }

@@ -17,12 +17,7 @@ internal sealed class BodyRules(IServiceProvider services)
     {
         var declared = Constraints.Declared(body, member);
         var ruled = body is { IsNested: true, Name: "Body" } ? OfSlice(body.DeclaringType!).GetValueOrDefault(member) : null;
-        if (ruled is not null && declared?.IsRequired == true)
-        {
-            ruled.IsRequired = true;
-        }
-
-        return ruled ?? declared;
+        return declared is null ? ruled : ruled?.With(declared) ?? declared;
     }
 
     /// <summary>The constraints on a parameter of the query; null if there are none.</summary>
@@ -84,6 +79,9 @@ internal static class ConstraintSchemas
         inline.Maximum = constraints.Maximum ?? inline.Maximum;
         inline.ExclusiveMinimum = constraints.ExclusiveMinimum ?? inline.ExclusiveMinimum;
         inline.ExclusiveMaximum = constraints.ExclusiveMaximum ?? inline.ExclusiveMaximum;
+        inline.MinItems = constraints.MinItems ?? inline.MinItems;
+        inline.MaxItems = constraints.MaxItems ?? inline.MaxItems;
+        inline.Default = constraints.Default is { } otherwise ? JsonSerializer.SerializeToNode(otherwise) : inline.Default;
         if (constraints.Items is not null && inline.Items is not null)
         {
             constraints.Items.Apply(inline.Items);

@@ -15,6 +15,7 @@ internal sealed class DocumentTransformer : IOpenApiDocumentTransformer
     private static readonly (string Name, string Description)[] Tags =
     [
         ("Me", "Who is calling."),
+        ("Health", "Whether the service runs and can serve."),
         ("Projects", "Projects and their environments."),
         ("Admins", "Who may do what, in an environment, a project or the instance."),
         ("API keys", "Keys for scripts and services."),

@@ -124,6 +124,11 @@ internal sealed class OperationParameters(BodyRules rules, OpenApiDocument docum
                 MaxLength = constraints?.MaxLength,
                 Enum = (query.Words ?? constraints?.Words) is { } words ? [.. words.Select(word => (JsonNode)word)] : null,
             };
+        if (query.Otherwise is { } otherwise)
+        {
+            schema.Default = schema.Type == JsonSchemaType.Boolean ? otherwise == "true" : otherwise;
+        }
+
         return query.Repeatable ? new OpenApiSchema { Type = JsonSchemaType.Array, Items = schema } : schema;
     }
 

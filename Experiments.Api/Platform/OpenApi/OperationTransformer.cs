@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Http;
+using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.OpenApi;
@@ -21,7 +22,8 @@ internal sealed class OperationTransformer(Lazy<Contract> contract) : IOpenApiOp
         var slice = metadata.OfType<Documentation.SliceOf>().LastOrDefault()?.Type;
         var served = metadata.OfType<EnvironmentKeyRoute>().FirstOrDefault();
         var isServed = served is not null;
-        var problems = ProblemsOf(metadata, method, isServed);
+        var isOpen = !isServed && metadata.OfType<IAuthorizeData>().Any(needed => needed.Policy == Policies.Everyone);
+        var problems = ProblemsOf(metadata, method, isServed, isOpen);
 
         operation.Description =
             slice is null || !slice.Name.StartsWith(Capital(operation.OperationId!), StringComparison.Ordinal)
@@ -39,9 +41,10 @@ internal sealed class OperationTransformer(Lazy<Contract> contract) : IOpenApiOp
             ),
         ];
         // All others need what the document says of the service as a whole.
-        operation.Security = served is null
-            ? null
-            : [.. SchemesOf(served.Source).Select(scheme => DocumentTransformer.Requirement(scheme, document))];
+        operation.Security =
+            served is not null ? [.. SchemesOf(served.Source).Select(scheme => DocumentTransformer.Requirement(scheme, document))]
+            : isOpen ? []
+            : null;
         if (metadata.OfType<Documentation.Body>().LastOrDefault() is { } body)
         {
             operation.RequestBody = new OpenApiRequestBody
@@ -82,23 +85,23 @@ internal sealed class OperationTransformer(Lazy<Contract> contract) : IOpenApiOp
             ? [DocumentTransformer.EnvironmentKey, DocumentTransformer.EnvironmentKeyInQuery]
             : [DocumentTransformer.EnvironmentKey];
 
-    private static List<Problem> ProblemsOf(IList<object> metadata, string method, bool isServed)
+    private static List<Problem> ProblemsOf(IList<object> metadata, string method, bool isServed, bool isOpen)
     {
         var problems = metadata.OfType<Documentation.Failures>().SelectMany(refusals => refusals.Problems).ToHashSet();
         problems.UnionWith(
-            isServed
-                ? [Problem.NoEnvironmentKey, Problem.UnknownEnvironmentKey, Problem.Failed, Problem.Unavailable]
-                :
-                [
-                    Problem.Invalid,
-                    Problem.NoCredential,
-                    Problem.BadCredential,
-                    Problem.Forbidden,
-                    Problem.RoleTooLow,
-                    Problem.TooMany,
-                    Problem.Failed,
-                    Problem.Unavailable,
-                ]
+            isOpen ? [Problem.Failed, Problem.Unavailable]
+            : isServed ? [Problem.NoEnvironmentKey, Problem.UnknownEnvironmentKey, Problem.Failed, Problem.Unavailable]
+            :
+            [
+                Problem.Invalid,
+                Problem.NoCredential,
+                Problem.BadCredential,
+                Problem.Forbidden,
+                Problem.RoleTooLow,
+                Problem.TooMany,
+                Problem.Failed,
+                Problem.Unavailable,
+            ]
         );
         if (metadata.OfType<FeatureGate.Required>().Any())
         {

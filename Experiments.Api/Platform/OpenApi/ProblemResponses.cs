@@ -14,7 +14,7 @@ internal static class ProblemResponses
     public static IOpenApiResponse Of(IReadOnlyList<Problem> problems, OpenApiDocument document)
     {
         document.AddComponent<IOpenApiSchema>(Name, Schema());
-        var name = string.Join("Or", problems.Select(problem => Words(problem.Code)));
+        var name = NameOf(problems);
         document.AddComponent<IOpenApiResponse>(
             name,
             new OpenApiResponse
@@ -38,6 +38,17 @@ internal static class ProblemResponses
         );
         return new OpenApiResponseReference(name, document);
     }
+
+    // What nearly every operation can answer has a short name.
+    private static string NameOf(IReadOnlyList<Problem> problems) =>
+        problems switch
+        {
+            [var one, var other] when one == Problem.NoCredential && other == Problem.BadCredential => "Unauthorized",
+            [var one, var other] when one == Problem.Forbidden && other == Problem.RoleTooLow => "Forbidden",
+            [var one, var other] when one == Problem.Malformed && other == Problem.Invalid => "BadRequest",
+            [var gate, var one] when gate == Problem.GateClosed => $"{Words(one.Code)}OrGated",
+            _ => string.Join("Or", problems.Select(problem => Words(problem.Code))),
+        };
 
     // "experiment.already_active" is ExperimentAlreadyActive.
     private static string Words(string code) =>

@@ -75,11 +75,7 @@ internal sealed class SchemaBuilder(BodyRules rules, DocComments comments)
             _ when type == typeof(bool) => new OpenApiSchema { Type = JsonSchemaType.Boolean },
             _ when type == typeof(int) => new OpenApiSchema { Type = JsonSchemaType.Integer, Format = "int32" },
             _ when type == typeof(long) => new OpenApiSchema { Type = JsonSchemaType.Integer, Format = "int64" },
-            _ when type == typeof(double) || type == typeof(decimal) => new OpenApiSchema
-            {
-                Type = JsonSchemaType.Number,
-                Format = "double",
-            },
+            _ when type == typeof(double) || type == typeof(decimal) => new OpenApiSchema { Type = JsonSchemaType.Number },
             _ when type == typeof(DateTime) || type == typeof(DateTimeOffset) => new OpenApiSchema
             {
                 Type = JsonSchemaType.String,

@@ -7,10 +7,10 @@ namespace Experiments.Api.Slices.Calculators;
 /// <summary>What is to be compared, and how. What a kind does not need is absent.</summary>
 internal sealed record ComparisonBody(
     [property: Must(Required = true), Words("mean", "proportion", "ratio")] string? Kind = null,
-    [property: Words("relative", "absolute")] string? Effect = null,
+    [property: Words("relative", "absolute"), Must(Default = "relative")] string? Effect = null,
     double? Alpha = null,
-    [property: Words("two_sided", "greater", "less")] string? Alternative = null,
-    [property: Words("up", "down")] string? Direction = null,
+    [property: Words("two_sided", "greater", "less"), Must(Default = "two_sided")] string? Alternative = null,
+    [property: Words("up", "down"), Must(Default = "up")] string? Direction = null,
     PriorBody? Prior = null,
     SequentialBody? Sequential = null,
     bool? Cuped = null,

@@ -20,7 +20,12 @@ internal static class ExportMembers
             .WithMetadata(new DisableRequestTimeoutAttribute())
             .WithOperation("exportMembers", "All identities of a cohort, as CSV")
             .ReturnsFile("text/csv", "identifier,variant,exposed_at\r\nuser-1,green,2026-11-22T12:00:00.000Z\r\n")
-            .HasQuery("spreadsheet", "false leaves out the apostrophe before what a spreadsheet would take for a formula.", "false")
+            .HasQuery(
+                "spreadsheet",
+                "false leaves out the apostrophe before what a spreadsheet would take for a formula.",
+                "false",
+                otherwise: "true"
+            )
             .FailsWith(Problem.NoCohort, Problem.Invalid);
 
     private static async Task<IResult> Send(RequestContext context)

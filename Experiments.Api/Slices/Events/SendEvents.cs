@@ -31,7 +31,10 @@ internal static class SendEvents
     /// <param name="SentAt">When the request was sent by the clock of the sender, in milliseconds since 1970 or as a date and time of ISO
     /// 8601. All timestamps are corrected by how far that clock is off, up to seven days.</param>
     [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
-    internal sealed record Body([property: Must(Required = true)] IReadOnlyList<SentEvent> Events, long? SentAt = null);
+    internal sealed record Body(
+        [property: Must(Required = true, MinItems = 1, MaxItems = EventSizeLimits.Batch)] IReadOnlyList<SentEvent> Events,
+        long? SentAt = null
+    );
 
     /// <summary>Something that happened. Other members are ignored.</summary>
     [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]

@@ -53,9 +53,7 @@ internal static class CheckFlagImplementation
                 )
                 .OverridePropertyName("event")
                 .WithMessage("This is required: 1 to 20 names of events.");
-            RuleFor(q => q.Feature)
-                .Must(feature => feature is null || ObjectIds.In(feature) is not null)
-                .WithMessage("This must be the id of a feature.");
+            RuleFor(q => q.Feature).Id("a feature");
         }
     }
 
@@ -70,7 +68,7 @@ internal static class CheckFlagImplementation
                 WHERE s.environment_id = @EnvironmentId AND s.event = '$flag_exposure'
                     AND s.happened_at >= now() - @Days * interval '1 day'
                     AND s.at >= now() - @Days * interval '1 day' - {ClockSkew.Slack} AND s.identifier <> ''
-                  AND (@Feature::bigint IS NULL OR lower(s.feature_name) = (SELECT lower(name) FROM flag))
+                  AND (@Feature::bigint IS NULL OR folded(s.feature_name) = (SELECT folded(name) FROM flag))
             )
             SELECT a.event, count(v.at) AS count, max(v.happened_at) AS last_seen,
                    count(v.at) FILTER (WHERE s.identifier IS NOT NULL) AS from_exposed,

@@ -25,19 +25,20 @@ internal static class CreateExperiment
         string? Name = null,
         string? Hypothesis = null,
         string? Description = null,
-        string? Type = null,
+        [property: Must(Default = "product")] string? Type = null,
         FeatureChoice? Feature = null,
-        decimal? RolloutPercentage = null,
+        [property: Must(Default = 100)] decimal? RolloutPercentage = null,
         IReadOnlyList<VariantBody?>? Variants = null,
         IReadOnlyList<AttachedMetricBody?>? Metrics = null,
         long? Holdout = null,
         ExposureCriteria? Exposure = null,
-        IReadOnlyList<string?>? Breakdowns = null,
-        bool? Aa = null,
+        [property: Must(MaxItems = 3)] IReadOnlyList<string?>? Breakdowns = null,
+        [property: Must(Default = false)] bool? Aa = null,
         UnitBody? Unit = null,
-        string? Hashing = null
+        [property: Must(Default = "native")] string? Hashing = null
     )
     {
+        [Must(MinItems = 1, MaxItems = 11)]
         public IReadOnlyList<VariantBody?>? Variants { get; init; } = VariantBody.WithControl(Variants);
     }
 
@@ -72,7 +73,6 @@ internal static class CreateExperiment
                                 "A feature that is made with the experiment has its variants in 'feature.variants'."
                             );
                         }
-
                         ExperimentRules.CheckExposure(body.Exposure, context.AddFailure);
                         ExperimentRules.CheckBreakdowns(body.Breakdowns, context.AddFailure);
                         UnitBody.Check(body.Unit, context.AddFailure);

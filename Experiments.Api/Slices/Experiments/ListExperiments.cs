@@ -32,10 +32,15 @@ internal static class ListExperiments
             .WithOperation("listExperiments", "List experiments, newest first")
             .HasQuery("status", "Only those in this status; may be repeated.", "running", repeatable: true)
             .HasQuery("q", "Only those with this text in their own or their feature's name, in any case.", "checkout")
-            .HasQuery("archived", "true lists the archived ones instead.", "false")
+            .HasQuery("archived", "true lists the archived ones instead.", "false", otherwise: "false")
             .HasQuery("feature", "Only those on the feature with this id.", "1")
             .HasQuery("created_by", "Only those that this actor created, as the audit log names it.", "alice@example.com")
-            .HasQuery("ordering", "created_at, updated_at, started_at or name, with a hyphen before it from last to first.", "-created_at")
+            .HasQuery(
+                "ordering",
+                "created_at, updated_at, started_at or name, with a hyphen before it from last to first.",
+                "-created_at",
+                otherwise: "-created_at"
+            )
             .HasPaging()
             .Returns<Response>();
 

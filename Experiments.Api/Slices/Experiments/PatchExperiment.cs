@@ -29,7 +29,6 @@ internal static class PatchExperiment
         public Optional<string> Hypothesis { get; init; }
 
         public Optional<string> Description { get; init; }
-
         public Optional<bool?> Archived { get; init; }
 
         /// <summary>All of them, with their weights; the feature follows.</summary>
@@ -43,9 +42,10 @@ internal static class PatchExperiment
 
         public Optional<ExposureCriteria> Exposure { get; init; }
 
+        [Must(MaxItems = 3)]
         public Optional<IReadOnlyList<string?>> Breakdowns { get; init; }
 
-        public Optional<UnitBody> Unit { get; init; }
+        public Optional<UnitBody?> Unit { get; init; }
 
         public Optional<bool?> Aa { get; init; }
     }

@@ -24,15 +24,15 @@ internal static class PlanExperiment
             )
             .WithTimeLimit(TimeSpan.FromSeconds(30))
             .WithOperation("planExperiment", "Calculate the sample size of an experiment and save it as its plan")
-            .HasQuery("fixed", "true to add the size for a single look at a time fixed in advance.", "true")
+            .HasQuery("fixed", "true to add the size for a single look at a time fixed in advance.", "true", otherwise: "false")
             .HasBody<Body>("""{"minimum_detectable_effect": 0.05, "power": 0.8}""")
             .Returns<ExperimentView>()
             .FailsWith(Problem.NoExperiment, Problem.Stale, Problem.ExperimentOver, Problem.NoBaseline);
 
     internal sealed record Body(
-        double? MinimumDetectableEffect = null,
-        double? Alpha = null,
-        double? Power = null,
+        [property: Must(Above = -1, Maximum = 1e6)] double? MinimumDetectableEffect = null,
+        [property: Must(Above = 0, Below = 0.5, Default = 0.05)] double? Alpha = null,
+        [property: Must(Default = 0.8)] double? Power = null,
         double? IdentitiesPerDay = null,
         long? RecommendedSampleSize = null
     );

@@ -27,9 +27,9 @@ internal static class CreateFeature
     internal sealed record Body(
         string? Name = null,
         JsonElement? InitialValue = null,
-        bool? Enabled = null,
+        [property: Must(Default = false)] bool? Enabled = null,
         string? Description = null,
-        IReadOnlyList<OptionBody?>? MultivariateOptions = null
+        [property: Must(MaxItems = 10)] IReadOnlyList<OptionBody?>? MultivariateOptions = null
     );
 
     internal sealed record Command(CommandScope Scope, Body Body) : IRequest<Result<FeatureView>>;

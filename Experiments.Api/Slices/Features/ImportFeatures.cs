@@ -87,15 +87,17 @@ internal static class ImportFeatures
                        w.options <> options_alone(w.to_list) AS redefined,
                        (w.enabled, w.initial_value, w.multivariate_options) IS NOT DISTINCT FROM (w.to_enabled, w.to_value, w.to_list)
                            AS same,
-                       EXISTS (SELECT FROM experiments e JOIN environments n ON n.id = e.environment_id AND n.deleted_at IS NULL
+                       ARRAY(SELECT DISTINCT n.name FROM experiments e
+                           JOIN environments n ON n.id = e.environment_id AND n.deleted_at IS NULL
                            WHERE e.feature_id = w.id AND e.status <> 'completed' AND e.deleted_at IS NULL
                                AND (w.to_list = '[]' OR (e.status <> 'created' AND (w.options <> options_alone(w.to_list) OR (
                                    e.environment_id = @EnvironmentId
                                    AND (w.initial_value, w.percentages) IS DISTINCT FROM (w.to_value, percentages_of(w.to_list)))))))
-                           AS locked
+                           AS locked_in
                 FROM wanted w
             ), refused AS (
-                SELECT given_name, ordinal FROM judged WHERE locked AND NOT same
+                SELECT given_name || ' (in ' || array_to_string(locked_in, ', ') || ')' AS given_name, ordinal
+                FROM judged WHERE locked_in <> ARRAY[]::text[] AND NOT same
             ), verdict AS (
                 SELECT COALESCE(bool_or(redefined), false) AND NOT @MayDefine AS forbidden, EXISTS (SELECT FROM refused) AS is_refused
                 FROM judged

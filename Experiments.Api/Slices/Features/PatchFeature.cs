@@ -32,6 +32,7 @@ internal static class PatchFeature
 
         public Optional<bool?> Enabled { get; init; }
 
+        [Must(MaxItems = 10)]
         public Optional<IReadOnlyList<OptionBody?>> MultivariateOptions { get; init; }
     }
 

@@ -17,6 +17,7 @@ internal static class GetEnvironmentDocument
         routes
             .MapMethods("/environment-document", [HttpMethods.Get], (Delegate)Handle)
             .RequireAuthorization(Policies.AnyCaller)
+            .WithMetadata(new CredentialHint("Send an API key of the environment, as 'X-Environment-Key: ser.<secret>'."))
             .WithOperation("getEnvironmentDocument", "What servers evaluate by themselves (Flagsmith SDKs)")
             .Returns<EnvironmentDocument>();
 
@@ -25,7 +26,12 @@ internal static class GetEnvironmentDocument
         // A key that opens several environments does not say which one is meant.
         if (Actor.Of(http.User).EnvironmentId is not { } environmentId)
         {
-            return BufferedResponse.Of(Problem.Forbidden);
+            return BufferedResponse.Of(
+                new ProblemResult(
+                    Problem.Forbidden,
+                    "Send an API key of one environment, as 'X-Environment-Key: ser.<secret>'. This one opens several."
+                )
+            );
         }
 
         var rows = await SnapshotReader.Rows(db, environmentId, http.RequestAborted);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Dapper;
+using Experiments.Api.Aggregation;
 using Experiments.Api.Analysis;
 using Experiments.Api.Domain;
 using Experiments.Api.Platform;
@@ -30,9 +31,14 @@ internal static class ExportIdentity
     internal sealed record Query(long EnvironmentId, IdentityBody Body) : IRequest<Result<Response>>;
 
     /// <summary>What is stored of an identity: its exposures with its values, and its events, newest first.</summary>
+    /// <param name="Identifier">The identifier that was asked for.</param>
+    /// <param name="Identifiers">All identifiers of the same person, as <c>$identify</c> and <c>$create_alias</c> told.</param>
+    /// <param name="Exposures">Its exposures.</param>
+    /// <param name="Events">Its newest events.</param>
+    /// <param name="EventCount">How many events there are.</param>
     [Example(
         """
-            {"identifier": "user-1", "exposures": [{"experiment": 1, "name": "Green button", "variant": "green",
+            {"identifier": "user-1", "identifiers": ["user-1"], "exposures": [{"experiment": 1, "name": "Green button", "variant": "green",
                 "first_exposed_at": "2026-11-22T12:00:00Z", "levels": ["de"], "values": [1, 59.9]}],
              "events": [{"event": "purchase", "at": "2026-11-22T12:01:00Z", "feature_name": null, "value": "59.90", "traits": null,
                 "metadata": null}], "event_count": 1}
@@ -40,6 +46,7 @@ internal static class ExportIdentity
     )]
     internal sealed record Response(
         string Identifier,
+        IReadOnlyList<string> Identifiers,
         IReadOnlyList<Exposure> Exposures,
         IReadOnlyList<IdentityEvent> Events,
         long EventCount
@@ -91,8 +98,8 @@ internal static class ExportIdentity
             SELECT e.id AS experiment, e.name, e.variants->(x.counts_in::int)->>'key' AS variant, x.seen_at AS first_exposed_at,
                 COALESCE(x.levels, 'null')::text AS levels, COALESCE(m.numbers, '{}') AS values
             FROM experiments e
-            JOIN exposures x ON x.experiment_id = e.id AND x.identity = @Identity
-            LEFT JOIN unit_metrics m ON m.experiment_id = e.id AND m.identity = @Identity
+            JOIN exposures x ON x.experiment_id = e.id AND x.identity = ANY (@Identities)
+            LEFT JOIN unit_metrics m ON m.experiment_id = e.id AND m.identity = x.identity
             WHERE e.environment_id = @EnvironmentId
             ORDER BY e.id
             """;
@@ -100,7 +107,7 @@ internal static class ExportIdentity
         private const string Events = """
             SELECT count(*) OVER () AS total, event AS name, at, feature_name, value, COALESCE(traits, 'null')::text AS traits,
                 COALESCE(metadata, 'null')::text AS metadata
-            FROM events WHERE environment_id = @EnvironmentId AND identifier = @Identifier ORDER BY at DESC, key LIMIT @most
+            FROM events WHERE environment_id = @EnvironmentId AND identifier = ANY (@Identifiers) ORDER BY at DESC, key LIMIT @most
             """;
 
         public Task<Result<Response>> Handle(Query query, CancellationToken cancellationToken) =>
@@ -108,16 +115,22 @@ internal static class ExportIdentity
                 .Read<Result<Response>>(
                     async connection =>
                     {
+                        var asked = query.Body.Identifier!;
+                        var person = await connection.QueryAsync<string>(
+                            IdentityAliases.OfPerson,
+                            new { query.EnvironmentId, Identity = Identity.Key(asked) }
+                        );
+                        string[] identifiers = [.. person.Append(asked).Distinct().Order(StringComparer.Ordinal)];
                         var parameters = new
                         {
                             query.EnvironmentId,
-                            query.Body.Identifier,
-                            Identity = Identity.Key(query.Body.Identifier!),
+                            Identifiers = identifiers,
+                            Identities = identifiers.Select(Identity.Key).ToArray(),
                             most = MostEvents,
                         };
                         var exposures = (await connection.QueryAsync<Exposure>(Sql, parameters)).AsList();
                         var events = (await connection.QueryAsync<Row>(Events, parameters)).AsList();
-                        return new Response(query.Body.Identifier!, exposures, [.. events], events.Count == 0 ? 0 : events[0].Total);
+                        return new Response(asked, identifiers, exposures, [.. events], events.Count == 0 ? 0 : events[0].Total);
                     },
                     cancellationToken
                 )

@@ -11,23 +11,22 @@ internal static class CapturePostHogEvents
 {
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes
-            .MapServedByBody("/batch", Handle)
-            .WithOperation("postHogBatch", "Send exposures and other events (PostHog SDKs)")
-            .HasBody<Body>(
-                """
-                {"api_key": "KEY", "sent_at": "2026-11-22T12:00:00.000Z", "batch": [
-                    {"event": "purchase", "distinct_id": "user-1", "timestamp": "2026-11-22T11:59:58.000Z",
-                        "uuid": "0199f5a0-0000-7000-8000-000000000001", "properties": {"value": 12.5}}]}
-                """
-            )
-            .Returns<Captured>()
-            .FailsWith(Problem.Invalid, Problem.Malformed, Problem.TooLarge, Problem.TooMuchAtOnce, Problem.WrongMediaType);
+        Map("/batch", "postHogBatch", "Send exposures and other events (PostHog SDKs)");
         // Each SDK, and each of its versions, has an address of its own for the same.
-        foreach (var other in (string[])["/e", "/i/v0/e", "/capture", "/track"])
-        {
-            routes.MapServedByBody(other, Handle).ExcludeFromDescription();
-        }
+        Map("/e", "postHogE", "The same (posthog-js)");
+        Map("/i/v0/e", "postHogIngest", "The same (later posthog-js)");
+        Map("/capture", "postHogCapture", "The same (one event)");
+        Map("/track", "postHogTrack", "The same (early SDKs)");
+
+        void Map(string path, string operation, string summary) =>
+            routes
+                .MapServedByBody(path, Handle)
+                .WithOperation(operation, summary)
+                .HasBody<Body>(
+                    """{"api_key": "KEY", "batch": [{"event": "purchase", "distinct_id": "user-1", "properties": {"value": 12.5}}]}"""
+                )
+                .Returns<Captured>()
+                .FailsWith(Problem.Invalid, Problem.Malformed, Problem.TooLarge, Problem.TooMuchAtOnce, Problem.WrongMediaType);
     }
 
     /// <summary>Events, or one event on its own. Other members are ignored.</summary>
@@ -36,7 +35,7 @@ internal static class CapturePostHogEvents
     /// <param name="SentAt">When the request was sent by the clock of the sender, which corrects all timestamps.</param>
     [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
     internal sealed record Body(
-        [property: Must(Required = true)] IReadOnlyList<CapturedEvent> Batch,
+        [property: Must(Required = true, MinItems = 1, MaxItems = EventSizeLimits.Batch)] IReadOnlyList<CapturedEvent> Batch,
         string? ApiKey = null,
         DateTimeOffset? SentAt = null
     );

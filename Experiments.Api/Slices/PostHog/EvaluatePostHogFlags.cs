@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using Experiments.Api.Domain;
 using Experiments.Api.Evaluation;
@@ -25,7 +26,12 @@ internal static class EvaluatePostHogFlags
             .Returns<Response>()
             .FailsWith(Problem.Invalid, Problem.Malformed, Problem.TooLarge, Problem.WrongMediaType);
         // The same for older SDKs, in the form that they read.
-        routes.MapServedByBody("/decide", Handle).ExcludeFromDescription();
+        routes
+            .MapServedByBody("/decide", Handle)
+            .WithOperation("postHogDecide", "The same for older PostHog SDKs, in the form of their version")
+            .HasBody<Body>("""{"token": "KEY", "distinct_id": "user-1"}""")
+            .Returns<JsonObject>()
+            .FailsWith(Problem.Invalid, Problem.Malformed, Problem.TooLarge, Problem.WrongMediaType);
     }
 
     /// <summary>Who asks. Other members are ignored.</summary>

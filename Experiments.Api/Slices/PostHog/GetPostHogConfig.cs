@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using Experiments.Api.Evaluation;
 using Experiments.Api.Platform.Access;
@@ -15,9 +16,15 @@ internal static class GetPostHogConfig
 {
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapServed(HttpMethods.Get, "/array/{key}/config", Handle, source: KeySource.Path).ExcludeFromDescription();
+        routes
+            .MapServed(HttpMethods.Get, "/array/{key}/config", Handle, source: KeySource.Path)
+            .WithOperation("postHogConfig", "What is served here (posthog-js)")
+            .Returns<JsonObject>();
         // As a script, which no preflight delays.
-        routes.MapServed(HttpMethods.Get, "/array/{key}/config.js", HandleScript, source: KeySource.Path).ExcludeFromDescription();
+        routes
+            .MapServed(HttpMethods.Get, "/array/{key}/config.js", HandleScript, source: KeySource.Path)
+            .WithOperation("postHogConfigScript", "The same as a script (posthog-js)")
+            .ReturnsFile("text/javascript", "({config:{}})");
     }
 
     /// <summary>What is served here, and what is not. There is no <c>surveys</c>, because even <c>false</c> would load a script.</summary>

@@ -32,7 +32,7 @@ internal static class RotateEnvironmentKey
             .FailsWith(Problem.NoEnvironment, Problem.KeyJustRotated);
 
     /// <summary>For how long the former key is accepted; a day without it, and not at all with 0.</summary>
-    internal sealed record Body(double? GraceHours = null);
+    internal sealed record Body([property: Must(Minimum = 0, Maximum = MostHours, Default = 24)] double? GraceHours = null);
 
     internal sealed record Command(Caller Caller, long ProjectId, long Id, Body Body) : IRequest<Result<EnvironmentView>>;
 

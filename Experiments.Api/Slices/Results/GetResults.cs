@@ -31,10 +31,15 @@ internal static class GetResults
                     )
             )
             .WithOperation("getResults", "Results of an experiment")
-            .HasQuery("refresh", "true to refresh them first, as results/refresh/ does.", "true")
+            .HasQuery("refresh", "true to refresh them first, as results/refresh/ does.", "true", otherwise: "false")
             .HasQuery("role", "Only metrics of this role: primary, secondary or guardrail.", "primary")
             .HasQuery("metric", "Only this metric, by its id.", "1")
-            .HasQuery("significance", "true for PostHog's significance codes, which may contradict the verdicts.", "true")
+            .HasQuery(
+                "significance",
+                "true for PostHog's significance codes, which may contradict the verdicts.",
+                "true",
+                otherwise: "false"
+            )
             .Returns<ResultsView>()
             .FailsWith(Problem.NoExperiment, Problem.Invalid, Problem.TooSoon, Problem.ResultsFailed);
 

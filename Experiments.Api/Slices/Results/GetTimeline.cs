@@ -18,7 +18,7 @@ internal static class GetTimeline
             )
             .WithOperation("getTimeline", "First exposures and conversions by hour or day")
             .HasQuery("metric", "The metric, by its id; without it, the primary one.", "1")
-            .HasQuery("interval", "hour or day; day without it.", "hour")
+            .HasQuery("interval", "hour or day; day without it.", "hour", otherwise: "day")
             .WithTimeLimit(FullPasses.Limit)
             .Returns<TimelineView>()
             .FailsWith(Problem.NoExperiment, Problem.Invalid, Problem.BackfillPending, Problem.ResultsFailed);

@@ -1,0 +1,129 @@
+using Dapper;
+using Experiments.Api.Domain;
+using Experiments.Api.Ingestion;
+using Experiments.Api.Platform.Data;
+using Npgsql;
+
+namespace Experiments.Api.Aggregation;
+
+/// <summary>
+/// The stored aliases of identities. Whoever writes them has the aggregation lock of the environment, so that they change for nobody
+/// who counts.
+/// </summary>
+internal sealed class IdentityAliases(NpgsqlConnection connection)
+{
+    /// <summary>The identifiers of the person that @identity is, or none where it was never identified.</summary>
+    public const string OfPerson = """
+        SELECT a.identifier FROM identity_aliases a
+        WHERE a.environment_id = @EnvironmentId AND a.known_as = (
+            SELECT o.known_as FROM identity_aliases o WHERE o.environment_id = @EnvironmentId AND o.identity = @Identity)
+        """;
+
+    private const string Said = $$"""
+        SELECT environment_id AS environment, event, identifier,
+            unit_of(CASE event WHEN '{{EventNames.Identify}}' THEN '$anon_distinct_id' ELSE 'alias' END, NULL, NULL, metadata) AS alias,
+            batch
+        FROM events
+        WHERE batch BETWEEN @first AND @newest AND batch + 0 = ANY (@batches) AND at BETWEEN @from AND @until
+            AND event IN ('{{EventNames.Identify}}', '{{EventNames.CreateAlias}}') AND identifier <> ''
+        ORDER BY happened_at, key
+        """;
+
+    private const string Known = """
+        SELECT a.environment_id AS environment, a.identifier, k.identifier AS known_as, a.batch
+        FROM unnest(@Environments, @Identities) AS o(environment_id, identity)
+        JOIN identity_aliases a USING (environment_id, identity)
+        JOIN identity_aliases k ON k.environment_id = a.environment_id AND k.identity = a.known_as
+        """;
+
+    private const string Insert = """
+        INSERT INTO identity_aliases (environment_id, identity, identifier, known_as, batch)
+        SELECT * FROM unnest(@Environments, @Identities, @Identifiers, @KnownAs, @Batches)
+        """;
+
+    private const string OfThese = """
+        SELECT a.environment_id AS environment, a.identifier, k.identifier AS known_as, a.batch
+        FROM unnest(@Environments, @Identities) AS o(environment_id, known_as)
+        JOIN identity_aliases a USING (environment_id, known_as)
+        JOIN identity_aliases k ON k.environment_id = a.environment_id AND k.identity = a.known_as
+        WHERE a.identity <> a.known_as
+        """;
+
+    /// <summary>Whether one of these environments has any alias.</summary>
+    public Task<bool> Exist(long[] environments) =>
+        connection.QuerySingleAsync<bool>(
+            "SELECT EXISTS (SELECT FROM identity_aliases WHERE environment_id = ANY (@environments) AND identity <> known_as)",
+            new { environments }
+        );
+
+    /// <summary>Takes in what the events of these batches say, and returns the aliases that are new.</summary>
+    public async Task<IReadOnlyList<AliasGraph.Entry>> Take(long[] batches, DateTime from, DateTime until)
+    {
+        var said = (
+            await connection.QueryAsync<AliasGraph.Statement>(
+                Said,
+                new
+                {
+                    batches,
+                    first = batches.Min(),
+                    newest = batches.Max(),
+                    from,
+                    until,
+                }
+            )
+        ).AsList();
+        var named = said.SelectMany(one => new[] { (one.Environment, one.Identifier), (one.Environment, one.Alias ?? "") });
+        var graph = new AliasGraph((await Read(Known, named)).ToDictionary(one => (one.Environment, one.Identifier), one => one.KnownAs));
+        said.ForEach(graph.Take);
+        if (graph.New.Count > 0)
+        {
+            await connection.ExecuteAsync(
+                Insert,
+                new
+                {
+                    Environments = new Column<long>(graph.New.Select(one => one.Environment)),
+                    Identities = new Column<Guid>(graph.New.Select(one => Identity.Key(one.Identifier))),
+                    Identifiers = new Column<string>(graph.New.Select(one => one.Identifier)),
+                    KnownAs = new Column<Guid>(graph.New.Select(one => Identity.Key(one.KnownAs))),
+                    Batches = new Column<long>(graph.New.Select(one => one.Batch)),
+                }
+            );
+        }
+
+        return [.. graph.New.Where(one => one.IsAlias)];
+    }
+
+    /// <summary>The aliases of known identities.</summary>
+    public Task<IReadOnlyList<AliasGraph.Entry>> Of(IEnumerable<(long Environment, string Identifier)> known) => Read(OfThese, known);
+
+    /// <summary>All aliases of an environment that were said in this batch or before.</summary>
+    public async Task<IReadOnlyList<AliasGraph.Entry>> All(long environment, long until) =>
+        (
+            await connection.QueryAsync<AliasGraph.Entry>(
+                """
+                SELECT a.environment_id AS environment, a.identifier, k.identifier AS known_as, a.batch
+                FROM identity_aliases a
+                JOIN identity_aliases k ON k.environment_id = a.environment_id AND k.identity = a.known_as
+                WHERE a.environment_id = @environment AND a.identity <> a.known_as AND a.batch <= @until
+                """,
+                new { environment, until }
+            )
+        ).AsList();
+
+    private async Task<IReadOnlyList<AliasGraph.Entry>> Read(string sql, IEnumerable<(long Environment, string Identifier)> identities)
+    {
+        var asked = identities.Where(one => one.Identifier != "").Distinct().ToList();
+        return asked.Count == 0
+            ? []
+            : (
+                await connection.QueryAsync<AliasGraph.Entry>(
+                    sql,
+                    new
+                    {
+                        Environments = new Column<long>(asked.Select(one => one.Environment)),
+                        Identities = new Column<Guid>(asked.Select(one => Identity.Key(one.Identifier))),
+                    }
+                )
+            ).AsList();
+    }
+}
