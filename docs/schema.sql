@@ -20,10 +20,12 @@ CREATE TABLE environments (
     key text NOT NULL, -- The public key with which applications evaluate flags and send events.
     former_key text, -- The key before the last rotation, which opens the environment until then.
     former_key_until timestamp with time zone,
+    kept_traits text[] NOT NULL DEFAULT '{}'::text[], -- The keys of the traits that are kept of identities.
     created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     deleted_at timestamp with time zone,
     PRIMARY KEY (id),
     CHECK (((former_key IS NULL) = (former_key_until IS NULL))),
+    CHECK (((cardinality(kept_traits) <= 20) AND (array_position(kept_traits, NULL::text) IS NULL))),
     CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
     FOREIGN KEY (project_id) REFERENCES projects(id),
     UNIQUE (former_key),
@@ -450,6 +452,18 @@ CREATE TABLE identity_aliases (
     UNIQUE (environment_id, identity, known_as)
 );
 CREATE INDEX identity_aliases_of ON identity_aliases USING btree (environment_id, known_as) WHERE (identity <> known_as);
+
+-- Traits of identities that an environment keeps by name; nothing is decided by them.
+CREATE TABLE identity_traits (
+    environment_id bigint NOT NULL,
+    identity uuid NOT NULL,
+    identifier text NOT NULL,
+    traits jsonb NOT NULL,
+    updated_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (environment_id, identity),
+    CHECK ((jsonb_typeof(traits) = 'object'::text)),
+    FOREIGN KEY (environment_id) REFERENCES environments(id)
+);
 
 -- The partitions of events, and the months (UTC) that they hold.
 CREATE VIEW event_partitions AS

@@ -34,6 +34,8 @@ public sealed class CreateTenants : TableMigration
                 key        text NOT NULL CONSTRAINT environments_key UNIQUE,
                 former_key text UNIQUE,
                 former_key_until timestamptz,
+                kept_traits text[] NOT NULL DEFAULT '{}'
+                    CHECK (cardinality(kept_traits) <= 20 AND array_position(kept_traits, NULL) IS NULL),
                 created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
                 deleted_at timestamptz,
                 CONSTRAINT environments_in_project UNIQUE (id, project_id),
@@ -41,6 +43,7 @@ public sealed class CreateTenants : TableMigration
             );
             CREATE UNIQUE INDEX environments_name ON environments (project_id, name) WHERE deleted_at IS NULL;
             COMMENT ON TABLE environments IS 'The tenant: everything below belongs to one environment, and every query is scoped by it.';
+            COMMENT ON COLUMN environments.kept_traits IS 'The keys of the traits that are kept of identities.';
             COMMENT ON COLUMN environments.former_key IS 'The key before the last rotation, which opens the environment until then.';
             COMMENT ON COLUMN environments.key IS 'The public key with which applications evaluate flags and send events.';
 

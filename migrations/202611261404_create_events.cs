@@ -9,7 +9,8 @@ namespace Experiments.Migrations;
 [Migration(202611261404, "create events")]
 public sealed class CreateEvents : TableMigration
 {
-    public override IReadOnlyList<string> Tables => ["events", "event_ids", "event_batches", "event_names", "identity_aliases"];
+    public override IReadOnlyList<string> Tables =>
+        ["events", "event_ids", "event_batches", "event_names", "identity_aliases", "identity_traits"];
 
     public override void Up() =>
         Execute.Sql(
@@ -153,6 +154,16 @@ public sealed class CreateEvents : TableMigration
             COMMENT ON COLUMN identity_aliases.known_as IS 'The identity that it counts as; itself for a known one.';
             COMMENT ON COLUMN identity_aliases.batch IS 'The id of the batch of events that said so.';
             CREATE INDEX identity_aliases_of ON identity_aliases (environment_id, known_as) WHERE identity <> known_as;
+
+            CREATE TABLE identity_traits (
+                environment_id bigint NOT NULL REFERENCES environments,
+                identity       uuid NOT NULL,
+                identifier     text NOT NULL,
+                traits         jsonb NOT NULL CHECK (jsonb_typeof(traits) = 'object'),
+                updated_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+                PRIMARY KEY (environment_id, identity)
+            );
+            COMMENT ON TABLE identity_traits IS 'Traits of identities that an environment keeps by name; nothing is decided by them.';
 
             CREATE VIEW event_partitions AS
                 SELECT c.relname AS partition, make_timestamptz(substr(c.relname, 8, 4)::int, substr(c.relname, 13, 2)::int, 1, 0, 0, 0,

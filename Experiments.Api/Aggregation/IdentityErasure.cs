@@ -28,6 +28,9 @@ internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
         WHERE e.environment_id = @EnvironmentId AND e.unit_key = '' AND m.experiment_id = e.id AND m.identity = ANY (@Identities)
         """;
 
+    private const string DeleteTraits =
+        "DELETE FROM identity_traits WHERE environment_id = @EnvironmentId AND identity = ANY (@Identities)";
+
     private const string DeleteAliases =
         "DELETE FROM identity_aliases WHERE environment_id = @EnvironmentId AND identity = ANY (@Identities)";
 
@@ -104,6 +107,7 @@ internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
         var exposed = (await connection.QueryAsync<long>(DeleteExposures, parameters)).Distinct().ToList();
         await connection.ExecuteAsync(DeleteValues, parameters);
         await connection.ExecuteAsync(DeleteAliases, parameters);
+        await connection.ExecuteAsync(DeleteTraits, parameters);
         var report = new Report(await connection.ExecuteAsync(DeleteEvents, parameters), exposed.Count);
         await connection.ExecuteAsync(
             Correct,

@@ -24,6 +24,8 @@ internal static class EvaluationSetup
         services.AddSingleton<IReadinessCheck, SnapshotReadiness>();
         services.AddSingleton<ChangeStreams>();
         services.AddHostedService(provider => provider.GetRequiredService<ChangeStreams>());
+        services.AddSingleton<KeptTraits>();
+        services.AddHostedService(provider => provider.GetRequiredService<KeptTraits>());
         services.AddHostedService<SnapshotRefresher>();
         services.AddHostedService<ServingChangesCleanupJob>();
     }

@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.IO.Hashing;
 using System.Text;
+using System.Text.Json;
 
 namespace Experiments.Api.Evaluation;
 
@@ -20,6 +21,7 @@ internal sealed class Snapshot
         _ofrepEnd = Encoding.UTF8.GetBytes($"],\"eventStreams\":[{{\"type\":\"sse\",\"endpoint\":{{\"requestUri\":\"{stream}\"}}}}]}}");
         WebExperiments = WebExperiment.List(features);
         _byName = Flags.ToFrozenDictionary(flag => flag.Name, StringComparer.Ordinal);
+        KeptTraits = JsonSerializer.Deserialize<string[]>(rows.First().KeptTraits)!;
         UnitKeys = [.. features.SelectMany(row => new[] { row.UnitKey, row.HoldoutUnitKey }).OfType<string>().Distinct()];
         Fingerprint = XxHash128.HashToUInt128(Encoding.UTF8.GetBytes(string.Join('\n', rows)));
     }
@@ -42,6 +44,9 @@ internal sealed class Snapshot
     /// <summary>The keys, besides the identifier, by whose values something is assigned.</summary>
     public IReadOnlyList<string> UnitKeys { get; }
 
+    /// <summary>The keys of the traits that are kept of identities.</summary>
+    public IReadOnlyList<string> KeptTraits { get; }
+
     /// <summary>The web experiments that are running, as they are answered.</summary>
     public ReadOnlyMemory<byte> WebExperiments { get; }
 
@@ -61,6 +66,8 @@ internal sealed record SnapshotRow
     public string EnvironmentKey { get; init; } = "";
 
     public DateTime? ExpiresAt { get; init; }
+
+    public string KeptTraits { get; init; } = "[]";
 
     public long? FeatureId { get; init; }
 

@@ -8,13 +8,15 @@ internal sealed class SnapshotReader(DatabaseServer database, ILogger<SnapshotRe
 {
     private const string Sql = """
         WITH named AS (
-            SELECT id, key, NULL::timestamptz AS until FROM environments WHERE key = ANY (@keys) AND deleted_at IS NULL
+            SELECT id, key, NULL::timestamptz AS until, kept_traits FROM environments
+            WHERE key = ANY (@keys) AND deleted_at IS NULL
             UNION ALL
             -- For some time after a rotation, applications may still send the former key.
-            SELECT id, former_key, former_key_until FROM environments
+            SELECT id, former_key, former_key_until, kept_traits FROM environments
             WHERE former_key = ANY (@keys) AND former_key_until > clock_timestamp() AND deleted_at IS NULL
         )
-        SELECT n.id AS environment_id, n.key AS environment_key, n.until AS expires_at, f.id AS feature_id, f.name AS feature_name,
+        SELECT n.id AS environment_id, n.key AS environment_key, n.until AS expires_at, to_json(n.kept_traits)::text AS kept_traits,
+            f.id AS feature_id, f.name AS feature_name,
             COALESCE(s.enabled, false) AS enabled,
                COALESCE(f.options <> '[]', false) AS is_multivariate, s.initial_value::text AS initial_value,
                CASE WHEN s.percentages <> '{}' AND NOT EXISTS (SELECT FROM experiments p WHERE p.environment_id = s.environment_id

@@ -30,7 +30,7 @@ public class ArchitectureTests
         "ListProjectFeatures",
         "GetProjectFeature",
         "CreateEnvironment",
-        "RenameEnvironment",
+        "PatchEnvironment",
         "RotateEnvironmentKey",
         "DeleteEnvironment",
     ];

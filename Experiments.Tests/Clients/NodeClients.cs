@@ -11,19 +11,21 @@ public sealed class NodeClients : IAsyncLifetime
     public static readonly string Packages = Path.Combine(Directory, "node_modules");
 
     // Several classes of tests need it, at the same time.
-    private static readonly Lazy<Task> Installed = new(Install);
+    private static readonly Lazy<Task> Installed = new(() => Install("."));
 
     public async ValueTask InitializeAsync() => await Installed.Value;
 
-    private static async Task Install()
+    /// <summary>Installs the packages of a project as its lock file has them, if they are not there.</summary>
+    /// <param name="folder">The folder of the project, from this one.</param>
+    internal static async Task Install(string folder)
     {
-        if (
-            !File.Exists(Path.Combine(Directory, "node_modules", ".package-lock.json"))
-            || File.GetLastWriteTimeUtc(Path.Combine(Directory, "node_modules", ".package-lock.json"))
-                < File.GetLastWriteTimeUtc(Path.Combine(Directory, "package-lock.json"))
-        )
+        var (installed, wanted) = (
+            Path.Combine(Directory, folder, "node_modules", ".package-lock.json"),
+            Path.Combine(Directory, folder, "package-lock.json")
+        );
+        if (!File.Exists(installed) || File.GetLastWriteTimeUtc(installed) < File.GetLastWriteTimeUtc(wanted))
         {
-            using var npm = Start("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
+            using var npm = Start("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], folder);
             await Output(npm);
         }
     }
@@ -31,9 +33,12 @@ public sealed class NodeClients : IAsyncLifetime
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     /// <summary>What a script prints.</summary>
-    internal static async Task<string> Run(string script, params string[] arguments)
+    internal static Task<string> Run(string script, params string[] arguments) => RunIn(".", script, arguments);
+
+    /// <summary>What a script of another project prints.</summary>
+    internal static async Task<string> RunIn(string folder, string script, params string[] arguments)
     {
-        using var node = Start("node", [script, .. arguments]);
+        using var node = Start("node", [script, .. arguments], folder);
         return await Output(node);
     }
 
@@ -46,11 +51,11 @@ public sealed class NodeClients : IAsyncLifetime
         return await Output(node);
     }
 
-    internal static Process Start(string program, string[] arguments) =>
+    internal static Process Start(string program, string[] arguments, string folder = ".") =>
         Process.Start(
             new ProcessStartInfo(program, arguments)
             {
-                WorkingDirectory = Directory,
+                WorkingDirectory = Path.Combine(Directory, folder),
                 RedirectStandardInput = true,
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,

@@ -109,6 +109,13 @@ public class WaitingLimitTests(SharedService service) : IClassFixture<SharedServ
                 typeof(ChangeStreams)
             ),
             new(
+                "traits that are kept, for being written",
+                $"nobody waits: {Text(KeptTraits.Limit)} for 1,000 of them; beyond 10,000, or 5,000 of an environment, none are kept",
+                "-",
+                null,
+                typeof(KeptTraits)
+            ),
+            new(
                 "refresh of flags",
                 $"{Text(SnapshotReader.Patience)} for 500 environments, every second and on every change",
                 "-",

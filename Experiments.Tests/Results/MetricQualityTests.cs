@@ -57,6 +57,12 @@ public class MetricQualityTests(SharedService service) : IClassFixture<SharedSer
         var results = await given.Results(experiment, total: 10);
 
         results["metrics"][0]!["not_numbers"]!.GetValue<int>().ShouldBe(2);
+        (await given.Admin.Get($"/api/v1/environments/{given.Key}/events/names/"))
+            .Must(200)["results"]
+            .AsArray()
+            .Where(name => name!["not_numbers"]!.GetValue<int>() > 0)
+            .Select(name => name!["event"]!.GetValue<string>())
+            .ShouldHaveSingleItem();
         results["metrics"][0]!["missing_events"].ShouldBeNull();
         results["metrics"][1]!["missing_events"]!.ToJsonString().ShouldBe("""["refund"]""");
         results["metrics"][1]!["not_numbers"].ShouldBeNull();

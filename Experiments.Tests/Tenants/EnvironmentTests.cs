@@ -16,7 +16,7 @@ public class EnvironmentTests(SharedService service) : IClassFixture<SharedServi
         (renamed.Id, renamed["name"].GetValue<string>(), renamed["key"].GetValue<string>()).ShouldBe((id, "live", given.Key));
         (await service.Admin.Get($"{given.Root}/audit/?object_type=environment")).Must(200)["results"][0]!["action"]!
             .GetValue<string>()
-            .ShouldBe("environment.renamed");
+            .ShouldBe("environment.updated");
         (await service.Admin.Patch($"{Project(given)}environments/987654321/", new { name = "x" })).MustBe(404, "environment.not_found");
         var other = await Given.AnEnvironment(service);
         (await service.Admin.Patch($"{Project(other)}environments/{id}/", new { name = "x" })).MustBe(404, "environment.not_found");

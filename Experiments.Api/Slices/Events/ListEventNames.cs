@@ -31,7 +31,17 @@ internal static class ListEventNames
     /// <param name="Metrics">How many metrics of the environment ask for them.</param>
     /// <param name="Experiments">How many experiments that have started count them, as exposures or in a metric. If there are none, they
     /// change no result.</param>
-    internal sealed record EventName(string Event, long Count, DateTime FirstSeen, DateTime LastSeen, int Metrics, int Experiments);
+    /// <param name="NotNumbers">How many events of counted identities have no number where a metric of one of these experiments needs one;
+    /// of several metrics, the one that misses most.</param>
+    internal sealed record EventName(
+        string Event,
+        long Count,
+        DateTime FirstSeen,
+        DateTime LastSeen,
+        int Metrics,
+        int Experiments,
+        long NotNumbers
+    );
 
     internal sealed class Validator : AbstractValidator<Query>
     {
@@ -59,12 +69,21 @@ internal static class ListEventNames
                 UNION ALL
                 SELECT s.id, q.name #>> '{}' FROM started s JOIN experiment_metrics l ON l.experiment_id = s.id,
                     jsonb_path_query(l.definition, '$.**.event') AS q(name)
+            ), numberless AS MATERIALIZED (
+                SELECT q.name #>> '{}' AS event, max(missed.count) AS count
+                FROM started s
+                JOIN experiment_metrics l ON l.experiment_id = s.id
+                CROSS JOIN LATERAL (SELECT sum(m.not_numbers)::bigint AS count FROM metric_sums m WHERE m.link_id = l.id) missed,
+                    jsonb_path_query(l.definition, '$.**.event') AS q(name)
+                WHERE missed.count > 0
+                GROUP BY 1
             ), page AS (
                 SELECT * FROM found ORDER BY last_seen DESC, event LIMIT @Limit OFFSET @Offset
             )
             SELECT total.count AS total, p.event, p.count, p.first_seen, p.last_seen,
                 (SELECT count(DISTINCT a.id)::int FROM asked a WHERE a.event = p.event) AS metrics,
-                (SELECT count(DISTINCT c.id)::int FROM counted c WHERE c.event = p.event) AS experiments
+                (SELECT count(DISTINCT c.id)::int FROM counted c WHERE c.event = p.event) AS experiments,
+                COALESCE((SELECT n.count FROM numberless n WHERE n.event = p.event), 0) AS not_numbers
             FROM (SELECT count(*) FROM found) total
             LEFT JOIN page p ON true
             ORDER BY p.last_seen DESC, p.event
@@ -94,7 +113,8 @@ internal static class ListEventNames
                             row.FirstSeen!.Value,
                             row.LastSeen!.Value,
                             row.Metrics,
-                            row.Experiments
+                            row.Experiments,
+                            row.NotNumbers
                         )),
                 ]
             );
@@ -107,7 +127,8 @@ internal static class ListEventNames
             DateTime? FirstSeen,
             DateTime? LastSeen,
             int Metrics,
-            int Experiments
+            int Experiments,
+            long NotNumbers
         );
     }
 }

@@ -9,12 +9,15 @@ namespace Experiments.Api.Slices.Flags;
 /// <summary>The flags of one identity whose traits the application sends along (the Flagsmith SDK API).</summary>
 internal static class EvaluateIdentity
 {
-    public static void Map(IEndpointRouteBuilder routes) =>
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        var kept = routes.ServiceProvider.GetRequiredService<KeptTraits>();
         routes
-            .MapServed(HttpMethods.Post, "/identities", Handle)
+            .MapServed(HttpMethods.Post, "/identities", (http, snapshot) => Handle(http, snapshot, kept))
             .WithOperation("postIdentity", "Flags of an identity with traits")
             .HasBody<Body>("""{"identifier": "user-1", "traits": [{"trait_key": "plan", "trait_value": "pro"}]}""")
             .Returns<FlagsmithIdentity>();
+    }
 
     /// <summary>An identity and what the application knows of it. Other members are ignored, and so is whether it is transient.</summary>
     [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
@@ -30,7 +33,7 @@ internal static class EvaluateIdentity
     private static ProblemResult? TooMany(IReadOnlyList<Trait?>? traits) =>
         traits is { Count: > MostTraits } ? ProblemResult.Field("traits", $"There may be {MostTraits} of these at most.") : null;
 
-    private static async Task Handle(HttpContext http, Snapshot snapshot)
+    private static async Task Handle(HttpContext http, Snapshot snapshot, KeptTraits kept)
     {
         var body = await JsonBody.Read<Body>(http.Request, required: true);
         if ((body.Failure ?? IdentityResponse.Failure(body.Value!.Identifier) ?? TooMany(body.Value.Traits)) is { } refusal)
@@ -48,6 +51,14 @@ internal static class EvaluateIdentity
                 {
                     units.Add(key, value);
                 }
+            }
+        }
+
+        if (snapshot.KeptTraits.Count > 0 && body.Value.Transient != true)
+        {
+            foreach (var trait in (body.Value.Traits ?? []).Where(trait => trait is { Transient: not true }))
+            {
+                kept.Offer(snapshot, body.Value.Identifier, trait!.TraitKey, trait.TraitValue);
             }
         }
 

@@ -9,7 +9,7 @@ internal static class FlagRoutes
         GetIdentityFlags.Map(flagsmith);
         EvaluateIdentity.Map(flagsmith);
         AcceptAnalytics.Map(flagsmith);
-        EchoTraits.Map(flagsmith);
+        StoreTraits.Map(flagsmith);
 
         GetEnvironmentDocument.Map(flagsmith);
         StreamChanges.Map(app.MapGroup("").WithTags("Flags (Flagsmith SDKs)"));

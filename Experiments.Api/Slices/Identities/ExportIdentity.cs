@@ -33,12 +33,14 @@ internal static class ExportIdentity
     /// <summary>What is stored of an identity: its exposures with its values, and its events, newest first.</summary>
     /// <param name="Identifier">The identifier that was asked for.</param>
     /// <param name="Identifiers">All identifiers of the same person, as <c>$identify</c> and <c>$create_alias</c> told.</param>
+    /// <param name="Traits">What the environment keeps of its traits.</param>
     /// <param name="Exposures">Its exposures.</param>
     /// <param name="Events">Its newest events.</param>
     /// <param name="EventCount">How many events there are.</param>
     [Example(
         """
-            {"identifier": "user-1", "identifiers": ["user-1"], "exposures": [{"experiment": 1, "name": "Green button", "variant": "green",
+            {"identifier": "user-1", "identifiers": ["user-1"], "traits": {"plan": "pro"},
+             "exposures": [{"experiment": 1, "name": "Green button", "variant": "green",
                 "first_exposed_at": "2026-11-22T12:00:00Z", "levels": ["de"], "values": [1, 59.9]}],
              "events": [{"event": "purchase", "at": "2026-11-22T12:01:00Z", "feature_name": null, "value": "59.90", "traits": null,
                 "metadata": null}], "event_count": 1}
@@ -47,6 +49,7 @@ internal static class ExportIdentity
     internal sealed record Response(
         string Identifier,
         IReadOnlyList<string> Identifiers,
+        Json<JsonElement> Traits,
         IReadOnlyList<Exposure> Exposures,
         IReadOnlyList<IdentityEvent> Events,
         long EventCount
@@ -110,6 +113,13 @@ internal static class ExportIdentity
             FROM events WHERE environment_id = @EnvironmentId AND identifier = ANY (@Identifiers) ORDER BY at DESC, key LIMIT @most
             """;
 
+        // Of several identities of a person, what was kept last.
+        private const string Traits = """
+            SELECT COALESCE(jsonb_object_agg(t.key, t.value ORDER BY k.updated_at), '{}')::text
+            FROM identity_traits k, jsonb_each(k.traits) t
+            WHERE k.environment_id = @EnvironmentId AND k.identity = ANY (@Identities)
+            """;
+
         public Task<Result<Response>> Handle(Query query, CancellationToken cancellationToken) =>
             passes
                 .Read<Result<Response>>(
@@ -130,7 +140,8 @@ internal static class ExportIdentity
                         };
                         var exposures = (await connection.QueryAsync<Exposure>(Sql, parameters)).AsList();
                         var events = (await connection.QueryAsync<Row>(Events, parameters)).AsList();
-                        return new Response(asked, identifiers, exposures, [.. events], events.Count == 0 ? 0 : events[0].Total);
+                        var traits = await connection.QuerySingleAsync<Json<JsonElement>>(Traits, parameters);
+                        return new Response(asked, identifiers, traits, exposures, [.. events], events.Count == 0 ? 0 : events[0].Total);
                     },
                     cancellationToken
                 )

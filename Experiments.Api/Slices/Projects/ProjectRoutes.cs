@@ -33,7 +33,7 @@ internal static class ProjectRoutes
         PatchProject.Map(administered);
         DeleteProject.Map(administered);
         var environments = administered.MapGroup("/environments");
-        RenameEnvironment.Map(environments);
+        PatchEnvironment.Map(environments);
         RotateEnvironmentKey.Map(environments);
         DeleteEnvironment.Map(environments);
         project.MapAdmins("Project");

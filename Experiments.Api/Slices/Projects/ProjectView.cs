@@ -23,14 +23,14 @@ internal record ProjectView
 [Example(
     """
         {"id": 1, "name": "production", "key": "nYdVidOgY3xmcaFZEvZo5v", "former_key_until": null,
-            "created_at": "2026-11-22T12:00:00Z"}
+            "kept_traits": [], "created_at": "2026-11-22T12:00:00Z"}
         """
 )]
 internal record EnvironmentView
 {
     public const string Columns =
         "e.id, e.name, e.key, CASE WHEN e.former_key_until > clock_timestamp() THEN e.former_key_until END AS former_key_until, "
-        + "e.created_at";
+        + "e.kept_traits, e.created_at";
 
     public required long Id { get; init; }
 
@@ -40,6 +40,9 @@ internal record EnvironmentView
 
     /// <summary>Until when the key before the last rotation is still accepted; null if it is not.</summary>
     public required DateTime? FormerKeyUntil { get; init; }
+
+    /// <summary>The keys of the traits that are kept of identities.</summary>
+    public required string[] KeptTraits { get; init; }
 
     public required DateTime CreatedAt { get; init; }
 }

@@ -65,7 +65,7 @@ internal static class RotateEnvironmentKey
             SELECT {EnvironmentView.Columns}, c.id IS NOT NULL AS is_rotated
             FROM target t LEFT JOIN changed c ON true CROSS JOIN LATERAL (
                 SELECT COALESCE(c.id, t.id) AS id, t.name, COALESCE(c.key, t.key) AS key, COALESCE(c.former_key_until, t.former_key_until)
-                    AS former_key_until, t.created_at) e
+                    AS former_key_until, t.kept_traits, t.created_at) e
             """;
 
         public async Task<Result<EnvironmentView>> Handle(Command command, CancellationToken cancellationToken)

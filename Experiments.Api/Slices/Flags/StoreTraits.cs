@@ -7,21 +7,26 @@ using Experiments.Api.Platform.Http;
 namespace Experiments.Api.Slices.Flags;
 
 /// <summary>
-/// Takes traits that older Flagsmith SDKs store, and gives them back: traits come with the identity or with its exposure here, and are not
-/// kept.
+/// Takes traits that older Flagsmith SDKs store, and gives them back. Those that the environment keeps by name are written behind the
+/// response; nothing is decided by them.
 /// </summary>
-internal static class EchoTraits
+internal static class StoreTraits
 {
     public static void Map(IEndpointRouteBuilder routes)
     {
+        var kept = routes.ServiceProvider.GetRequiredService<KeptTraits>();
         routes
-            .MapServed(HttpMethods.Post, "/traits", (http, _) => Echo<StoredTrait, StoredTrait>(http, trait => trait))
+            .MapServed(
+                HttpMethods.Post,
+                "/traits",
+                (http, snapshot) => Echo<StoredTrait, StoredTrait>(http, trait => Offered(kept, snapshot, trait))
+            )
             .WithOperation("postTrait", "Take a trait, and give it back")
             .HasBody<StoredTrait>("""{"identity": {"identifier": "user-1"}, "trait_key": "plan", "trait_value": "pro"}""")
             .Returns<StoredTrait>()
             .FailsWith(Problem.Malformed, Problem.Invalid);
         routes
-            .MapServed(HttpMethods.Put, "/traits/bulk", EchoList)
+            .MapServed(HttpMethods.Put, "/traits/bulk", (http, snapshot) => EchoList(http, trait => Offered(kept, snapshot, trait)))
             .WithOperation("putTraits", "Take traits, and give them back")
             .HasBody<IReadOnlyList<StoredTrait>>("""[{"identity": {"identifier": "user-1"}, "trait_key": "plan", "trait_value": "pro"}]""")
             .Returns<IReadOnlyList<StoredTrait>>()
@@ -30,14 +35,41 @@ internal static class EchoTraits
             .MapServed(
                 HttpMethods.Post,
                 "/traits/increment-value",
-                (http, _) => Echo<Increment, StoredTrait>(http, one => new(new(one.Identifier), one.TraitKey, one.IncrementBy))
+                (http, snapshot) =>
+                    Echo<Increment, StoredTrait>(
+                        http,
+                        one =>
+                        {
+                            kept.Offer(snapshot, one.Identifier, one.TraitKey, one.IncrementBy, isAdded: true);
+                            return new(new(one.Identifier), one.TraitKey, one.IncrementBy);
+                        }
+                    )
             )
             .WithOperation("incrementTrait", "Take the increment of a trait, and give it back as its value")
             .HasBody<Increment>("""{"identifier": "user-1", "trait_key": "visits", "increment_by": 1}""")
             .Returns<StoredTrait>()
             .FailsWith(Problem.Malformed, Problem.Invalid);
         routes
-            .MapServed(HttpMethods.Post, "/bulk-identities", (http, _) => Echo<BulkIdentities, BulkIdentities>(http, data => data))
+            .MapServed(
+                HttpMethods.Post,
+                "/bulk-identities",
+                (http, snapshot) =>
+                    Echo<BulkIdentities, BulkIdentities>(
+                        http,
+                        body =>
+                        {
+                            foreach (var identity in body.Data ?? [])
+                            {
+                                foreach (var trait in identity?.Traits ?? [])
+                                {
+                                    kept.Offer(snapshot, identity!.Identifier, trait?.TraitKey, trait?.TraitValue);
+                                }
+                            }
+
+                            return body;
+                        }
+                    )
+            )
             .WithOperation("postIdentities", "Take identities with traits, and give them back")
             .HasBody<BulkIdentities>("""{"data": [{"identifier": "user-1", "traits": [{"trait_key": "plan", "trait_value": "pro"}]}]}""")
             .Returns<BulkIdentities>()
@@ -81,8 +113,14 @@ internal static class EchoTraits
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Trait?>? Traits = null
     );
 
+    private static StoredTrait Offered(KeptTraits kept, Snapshot snapshot, StoredTrait trait)
+    {
+        kept.Offer(snapshot, trait.Identity?.Identifier, trait.TraitKey, trait.TraitValue);
+        return trait;
+    }
+
     // A list, where all other bodies are objects.
-    private static async Task EchoList(HttpContext http, Snapshot snapshot)
+    private static async Task EchoList(HttpContext http, Func<StoredTrait, StoredTrait> take)
     {
         var bytes = await RequestBody.Read(http.Request, required: true, http.RequestAborted);
         var body = bytes.Failure is { } unread
@@ -91,7 +129,7 @@ internal static class EchoTraits
         await (
             body.Failure is { } refusal
                 ? BufferedResponse.Of(refusal).ExecuteAsync(http)
-                : BufferedResponse.Of(StatusCodes.Status200OK, body.Value!.Traits ?? []).ExecuteAsync(http)
+                : BufferedResponse.Of(StatusCodes.Status200OK, (body.Value!.Traits ?? []).Select(take).ToList()).ExecuteAsync(http)
         );
     }
 
