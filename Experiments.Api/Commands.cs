@@ -20,6 +20,8 @@ internal static class Commands
     private const string Usage = """
         Usage:
           Experiments.Api                                        serve
+          Experiments.Api demo [--live]                          serve, with a demo project that is filled in the background; --live goes on
+                                                                 sending what its visitors do
           Experiments.Api migrate [--to <version> [--force]]     bring the schema to the newest version, or up or down to one; 0 undoes all;
                                                                  a step down that would delete data needs --force
           Experiments.Api keys create --instance-admin [<name>]  make a key that opens the whole instance, and print it
@@ -75,6 +77,15 @@ internal static class Commands
             ["identities", "erase", var identifier, "--environment", var key] => await EraseIdentity(identifier, key),
             ["health"] => await Health(),
             _ => Explain(),
+        };
+
+    /// <summary>The demo is served with settings of its own.</summary>
+    public static string[] Expanded(string[] args) =>
+        args switch
+        {
+            ["demo", "--live", .. var rest] => ["--Demo:Enabled=true", "--Demo:Live=true", .. rest],
+            ["demo", .. var rest] => ["--Demo:Enabled=true", .. rest],
+            _ => args,
         };
 
     private static long? Id(string text) => long.TryParse(text, CultureInfo.InvariantCulture, out var id) ? id : null;

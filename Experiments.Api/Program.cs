@@ -1,6 +1,7 @@
 using Experiments.Api;
 using Microsoft.Extensions.Options;
 
+args = Commands.Expanded(args);
 if (await Commands.Run(args) is { } exitCode)
 {
     return exitCode;

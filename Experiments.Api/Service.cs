@@ -1,14 +1,15 @@
 using Experiments.Api.Aggregation;
 using Experiments.Api.Analysis;
+using Experiments.Api.Demo;
 using Experiments.Api.Evaluation;
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
 using Experiments.Api.Platform.OpenApi;
+using Experiments.Api.Platform.Pages;
 using Experiments.Api.Platform.Settings;
 using Experiments.Api.Platform.Startup;
-using Experiments.Api.Slices;
 
 namespace Experiments.Api;
 
@@ -30,7 +31,8 @@ internal static class Service
         builder.Services.AddIngestion();
         builder.Services.AddAggregation();
         builder.Services.AddResults();
-        builder.Services.AddScoped<IDemo, Demo>();
+        builder.Services.AddPages();
+        builder.AddDemo();
 
         var app = builder.Build();
         app.UseHttpRules();
@@ -39,6 +41,7 @@ internal static class Service
         app.MapErrorCatalogue();
         app.MapOpenApiDocument();
         app.MapDocumentationPage();
+        app.MapPages();
         app.MapApi();
         return app;
     }

@@ -29,6 +29,11 @@ internal sealed partial record Problem(int Status, string Code, string Advice)
         "credential.invalid",
         "The credential is unknown, expired or revoked. Obtain a new one and send it in a single Authorization header."
     );
+    public static readonly Problem SignInCodeUsed = new(
+        404,
+        "sign_in_code.used",
+        "This address has been used, or the service was restarted since. Take the one it printed last, or sign in with an API key."
+    );
     public static readonly Problem NoEnvironmentKey = new(
         401,
         "environment_key.missing",

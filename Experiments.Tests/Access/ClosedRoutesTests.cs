@@ -49,6 +49,10 @@ public class ClosedRoutesTests
         "/docs/scalar.aspnetcore.js",
         "/docs/favicon.svg",
         "/docs/{documentName?}",
+        "/",
+        "/app/settings.json",
+        "/app/{**path}",
+        "/app/sign-in",
     ];
 
     [Fact]

@@ -55,7 +55,8 @@ public class OpenApiTests(SharedService service) : IClassFixture<SharedService>
     public async Task Every_schema_and_every_member_is_described_and_examples_are_valid()
     {
         var document = await Document();
-        document.ToJsonString().Length.ShouldBeLessThan(400_000);
+        // As it is served, without a space too many.
+        System.Text.Encoding.UTF8.GetByteCount((await service.As(null).Get("/openapi/v1.json")).Text).ShouldBeLessThan(400_000);
         foreach (var (name, schema) in document["components"]!["schemas"]!.AsObject())
         {
             schema!["description"].ShouldNotBeNull(name);

@@ -23,7 +23,6 @@ public class RequestTests(SharedService service) : IClassFixture<SharedService>
         var given = await Given.AnEnvironment(service);
 
         (await given.Admin.Get("/api/v1/nothing")).MustBe(404, "route.not_found");
-        (await given.Admin.Get("/")).MustBe(404, "route.not_found");
         var put = (await given.Admin.Send(HttpMethod.Put, $"{given.Experiments}1/", null)).MustBe(405, "method.not_allowed");
         put.ContentHeaders.Allow.ShouldBe(["GET", "PATCH", "DELETE"], ignoreOrder: true);
         (await given.Admin.Get($"{given.Experiments}1/start/")).MustBe(405, "method.not_allowed").ContentHeaders.Allow.ShouldBe(["POST"]);

@@ -8,7 +8,6 @@ public class UnservedRouteTests(SharedService service) : IClassFixture<SharedSer
     [InlineData("/api/v1//flags/")]
     [InlineData("//api/v1/flags/")]
     [InlineData("/api/v2/environments/")]
-    [InlineData("/")]
     [InlineData("/favicon.ico")]
     public async Task A_path_that_does_not_exist_is_404_with_and_without_a_credential(string path)
     {

@@ -116,6 +116,13 @@ public class WaitingLimitTests(SharedService service) : IClassFixture<SharedServ
                 typeof(KeptTraits)
             ),
             new(
+                "the demo, for the service",
+                "nobody waits: a request of it may take 30 s, and is sent again while the service is busy",
+                "-",
+                nameof(Pages.DemoTests.Each_experiment_has_a_history_of_its_days_and_nobody_else_is_touched),
+                typeof(Api.Demo.DemoJob)
+            ),
+            new(
                 "refresh of flags",
                 $"{Text(SnapshotReader.Patience)} for 500 environments, every second and on every change",
                 "-",

@@ -9,12 +9,26 @@ internal static class PageSecurity
         + "font-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
     public static T AsPage<T>(this T pages)
+        where T : IEndpointConventionBuilder => pages.With(Policy);
+
+    /// <summary>The pages of the product: everything in them comes from files of the service, and nothing is inline.</summary>
+    /// <param name="pages">Their routes.</param>
+    /// <param name="provider">Where people sign in, if that is elsewhere.</param>
+    public static T AsApplication<T>(this T pages, Uri? provider)
+        where T : IEndpointConventionBuilder =>
+        pages.With(
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; manifest-src 'self'; "
+                + $"connect-src 'self'{(provider is null ? "" : $" {provider.GetLeftPart(UriPartial.Authority)}")}; "
+                + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        );
+
+    private static T With<T>(this T pages, string policy)
         where T : IEndpointConventionBuilder =>
         pages.AddEndpointFilter(
             (context, next) =>
             {
                 var headers = context.HttpContext.Response.Headers;
-                headers.ContentSecurityPolicy = Policy;
+                headers.ContentSecurityPolicy = policy;
                 headers.XFrameOptions = "DENY";
                 headers["Referrer-Policy"] = "no-referrer";
                 return next(context);

@@ -51,6 +51,21 @@ internal sealed class AdminKeys(NpgsqlDataSource source)
             ).Select(key => key.Line),
         ];
 
+    /// <summary>Revokes the keys of the instance that have this name.</summary>
+    public async Task RevokeNamed(string name, CancellationToken ct)
+    {
+        foreach (
+            var key in await new Db(source).Rows<Numbered>(
+                "SELECT id FROM api_keys WHERE name = @name AND environment_id IS NULL AND project_id IS NULL AND revoked_at IS NULL",
+                new { name },
+                ct
+            )
+        )
+        {
+            await Revoke(key.Id, ct);
+        }
+    }
+
     /// <summary>Revokes a key of the instance. False if there is no such key in force.</summary>
     public async Task<bool> Revoke(long id, CancellationToken ct) =>
         (
@@ -105,4 +120,6 @@ internal sealed class AdminKeys(NpgsqlDataSource source)
     private sealed record Found(bool Yes);
 
     private sealed record Listed(string Line);
+
+    private sealed record Numbered(long Id);
 }

@@ -1,12 +1,14 @@
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Pages;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.Options;
 
 namespace Experiments.Api.Platform.Startup;
 
 /// <summary>
-/// Prepares the database: the schema, the first admin key and, in Development, the demo. If the database is unavailable, it keeps trying,
+/// Prepares the database: the schema, and the first admin key. If the database is unavailable, it keeps trying,
 /// while the service already reports that it is not ready.
 /// </summary>
 internal sealed class DatabaseInitializer(
@@ -43,10 +45,10 @@ internal sealed class DatabaseInitializer(
             try
             {
                 var version = await Migrator.Run(database.ConnectionString, null, stoppingToken);
-                var welcome = await Prepare(stoppingToken);
+                var key = await Prepare(stoppingToken);
                 readiness.HasSchema = true;
                 logger.Ready(Build.Version, version);
-                Print(welcome);
+                Print(key);
                 _done.TrySetResult();
                 await Watch(stoppingToken);
                 return;
@@ -90,8 +92,8 @@ internal sealed class DatabaseInitializer(
         }
     }
 
-    // Returns what to tell the operator: a newly created key, and an environment to try it in.
-    private async Task<(string? Key, string? Environment)> Prepare(CancellationToken ct)
+    // Returns what to tell the operator: a key that is new, or in Development the one that there is.
+    private async Task<string?> Prepare(CancellationToken ct)
     {
         var given = configuration["EXPERIMENTS_ADMIN_KEY"];
         string? key = null;
@@ -109,7 +111,7 @@ internal sealed class DatabaseInitializer(
         }
         else if (database.Embedded is not null && (environment.IsDevelopment() || await keys.None(ct)))
         {
-            key = Secret.NewApiKey();
+            key = environment.IsDevelopment() ? await DevelopmentKey(database.Embedded.Root, ct) : Secret.NewApiKey();
             await keys.Set(environment.IsDevelopment() ? "development" : "first", key, ct);
         }
         else if (await keys.None(ct))
@@ -117,16 +119,29 @@ internal sealed class DatabaseInitializer(
             logger.NoAdminKey();
         }
 
-        if (database.Embedded is null || !environment.IsDevelopment())
-        {
-            return (key, null);
-        }
-
-        await using var scope = services.CreateAsyncScope();
-        return (key ?? given?.Trim(), await scope.ServiceProvider.GetRequiredService<IDemo>().EnvironmentKey(ct));
+        return key ?? (environment.IsDevelopment() ? given?.Trim() : null);
     }
 
-    private void Print((string? Key, string? Environment) welcome) =>
+    // It survives restarts, beside the data that it opens.
+    private static async Task<string> DevelopmentKey(string folder, CancellationToken ct)
+    {
+        var file = Path.Combine(folder, "development-key");
+        if (File.Exists(file) && (await File.ReadAllTextAsync(file, ct)).Trim() is { Length: > 0 } known)
+        {
+            return known;
+        }
+
+        var key = Secret.NewApiKey();
+        await File.WriteAllTextAsync(file, key, ct);
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        }
+
+        return key;
+    }
+
+    private void Print(string? welcome) =>
         lifetime.ApplicationStarted.Register(() =>
         {
             var address = services
@@ -135,20 +150,24 @@ internal sealed class DatabaseInitializer(
                 ?.Addresses.FirstOrDefault()
                 ?.Replace("[::]", "localhost", StringComparison.Ordinal)
                 .Replace("0.0.0.0", "localhost", StringComparison.Ordinal);
-            if (welcome.Key is not { } key || address is null)
+            if (welcome is not { } key || address is null)
             {
                 return;
             }
 
-            var path = welcome.Environment is { } there ? $"/api/v1/environments/{there}/experiments/" : "/api/v1/projects/";
+            var code = environment.IsDevelopment() ? services.GetRequiredService<SignInCodes>().Issue(key) : null;
+            var pages =
+                !services.GetRequiredService<IOptions<PagesOptions>>().Value.Enabled ? $"documentation: {address}/docs"
+                : code is not null ? $"open {address}{PageRoutes.Root}/sign-in#{code}, which signs in once"
+                : $"open {address}";
             Console.WriteLine(
                 $"""
 
-                Experiments listens on {address} (documentation: {address}/docs).
-                Admin key of this instance, shown only now: {key}
-                Try it:
+                Experiments listens on {address}: {pages}.
+                Admin key of this instance{(environment.IsDevelopment() ? "" : ", shown only now")}: {key}
 
-                  curl -H 'Authorization: Api-Key {key}' {address}{path}
+                  export API={address}/api/v1 AUTH='Authorization: Api-Key {key}'
+                  curl -H "$AUTH" $API/projects/
 
                 """
             );

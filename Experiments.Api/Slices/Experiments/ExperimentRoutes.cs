@@ -32,6 +32,7 @@ internal static class ExperimentRoutes
         PatchExperimentMetric.Map(experiments);
         DetachMetric.Map(experiments);
         GetExposures.Map(experiments);
+        ListSummaries.Map(experiments);
         GetResults.Map(experiments);
         RefreshResults.Map(experiments);
         ListUnits.Map(experiments);

@@ -1,0 +1,142 @@
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Startup;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace Experiments.Api.Demo;
+
+/// <summary>Makes the demo project in the background, once, where it is asked for.</summary>
+internal sealed class DemoJob(
+    IOptions<DemoOptions> options,
+    IHostEnvironment environment,
+    DatabaseServer database,
+    AdminKeys keys,
+    Readiness readiness,
+    NpgsqlDataSource source,
+    IServer server,
+    IHostApplicationLifetime lifetime,
+    ILogger<DemoJob> logger
+) : BackgroundService
+{
+    private const string Project = "Demo shop";
+
+    // The organisation says how far it is, so that one that was interrupted begins again.
+    private const string Unfinished = "Demo (being filled)";
+    private const string Finished = "Demo";
+
+    private bool IsWanted => options.Value.Enabled ?? (environment.IsDevelopment() && database.Embedded is not null);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        if (!IsWanted || !await Started(stoppingToken))
+        {
+            return;
+        }
+
+        var name = $"demo {Guid.NewGuid():n}";
+        try
+        {
+            using var client = new DemoClient(Address(), await keys.Create(name, stoppingToken));
+            await Run(client, stoppingToken);
+        }
+        catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+        {
+            // The service is what it is without a demo.
+            logger.DemoFailed(exception.Message);
+        }
+        finally
+        {
+            await Revoke(name);
+        }
+    }
+
+    private async Task Run(DemoClient client, CancellationToken ct)
+    {
+        var projects = (await client.Get("/api/v1/projects/?page_size=100", ct))["results"]!.AsArray();
+        var former = projects.FirstOrDefault(project => project!["name"]!.GetValue<string>() == Project);
+        if (former is not null && former["organisation"]!.GetValue<string>() == Unfinished)
+        {
+            await Remove(client, former["id"]!.GetValue<long>(), ct);
+            former = null;
+        }
+
+        if (former is null)
+        {
+            var made = await client.Post("/api/v1/projects/", new { name = Project, organisation = Unfinished }, ct);
+            var project = made["id"]!.GetValue<long>();
+            var key = (await client.Post($"/api/v1/projects/{project}/environments/", new { name = "production" }, ct))[
+                "key"
+            ]!.GetValue<string>();
+            var clock = System.Diagnostics.Stopwatch.StartNew();
+            await new DemoWorld(client, new DemoClock(source, project), key, Tell).Fill(ct);
+            await client.Patch($"/api/v1/projects/{project}/", new { organisation = Finished }, ct);
+            Tell($"Demo: five experiments are there, after {clock.Elapsed.TotalSeconds:0} s.");
+            former = made;
+        }
+
+        if (options.Value.Live)
+        {
+            var id = former["id"]!.GetValue<long>();
+            var first = (await client.Get($"/api/v1/projects/{id}/environments/", ct))["results"]![0]!["key"]!.GetValue<string>();
+            Tell("Demo: visitors keep coming.");
+            await new DemoWorld(client, new DemoClock(source, id), first, Tell).GoOn(ct);
+        }
+    }
+
+    private static async Task Remove(DemoClient client, long project, CancellationToken ct)
+    {
+        foreach (var environment in (await client.Get($"/api/v1/projects/{project}/environments/", ct))["results"]!.AsArray())
+        {
+            var path = $"/api/v1/environments/{environment!["key"]!.GetValue<string>()}/experiments/";
+            foreach (var experiment in (await client.Get($"{path}?status=running&status=paused", ct))["results"]!.AsArray())
+            {
+                await client.Post($"{path}{experiment!["id"]!.GetValue<long>()}/complete/", new { }, ct);
+            }
+        }
+
+        await client.Delete($"/api/v1/projects/{project}/", ct);
+    }
+
+    private async Task<bool> Started(CancellationToken ct)
+    {
+        var started = new TaskCompletionSource();
+        await using var registration = lifetime.ApplicationStarted.Register(started.SetResult);
+        await started.Task.WaitAsync(ct);
+        while (!readiness.HasSchema)
+        {
+            if (!await PeriodicJob.Wait(TimeSpan.FromMilliseconds(100), ct))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private Uri Address() =>
+        new(
+            server
+                .Features.Get<IServerAddressesFeature>()!
+                .Addresses.First()
+                .Replace("[::]", "localhost", StringComparison.Ordinal)
+                .Replace("0.0.0.0", "localhost", StringComparison.Ordinal)
+                .Replace("//+", "//localhost", StringComparison.Ordinal)
+                .Replace("//*", "//localhost", StringComparison.Ordinal)
+        );
+
+    private async Task Revoke(string name)
+    {
+        try
+        {
+            await keys.RevokeNamed(name, CancellationToken.None);
+        }
+        catch (Exception exception) when (Failure.IsUnavailable(exception))
+        {
+            logger.DemoFailed(exception.Message);
+        }
+    }
+
+    private void Tell(string line) => logger.DemoProgress(line);
+}
