@@ -48,8 +48,9 @@ public class LoopTests(TestService service, Browser browser) : IClassFixture<Tes
         await tab.Says("Received 1 times");
         await tab.Screenshot("wizard-metrics");
         await tab.Button("Make and attach").ClickAsync();
-        await tab.Says("Primary");
+        await Assertions.Expect(tab.Button("Remove Purchases")).ToBeVisibleAsync();
         await tab.Button("Next").ClickAsync();
+        await tab.Says("A primary metric: Purchases");
         await tab.Says("How many identities does it take?");
         await tab.Says("is it in the code?");
         await tab.Screenshot("wizard-review");

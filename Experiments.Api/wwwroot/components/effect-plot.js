@@ -11,12 +11,12 @@ const placing = (limit, width) => (value) =>
   PAD + ((Math.max(-limit, Math.min(limit, value)) + limit) / (2 * limit)) * (width - 2 * PAD);
 
 /** The axis that all plots of a table share. */
-export const EffectAxis = ({ scale, width = 280 }) => html`
+export const EffectAxis = ({ scale, width = 200 }) => html`
   <svg class="plot" viewBox="0 0 ${width} 18" aria-hidden="true">
-    ${scale.ticks.map(
-      (tick, n) => html`
-        <text key=${n} x=${placing(scale.limit, width)(tick)} y="13" text-anchor=${n === 0 ? 'start' : n === scale.ticks.length - 1 ? 'end' : 'middle'}
-          dx=${n === 0 ? -PAD : n === scale.ticks.length - 1 ? PAD : 0}>${tick === 0 ? '0' : effect(tick).replace('.0', '')}</text>
+    ${[scale.ticks[0], 0, scale.ticks.at(-1)].map(
+      (tick, n, shown) => html`
+        <text key=${n} x=${placing(scale.limit, width)(tick)} y="13" text-anchor=${n === 0 ? 'start' : n === shown.length - 1 ? 'end' : 'middle'}
+          dx=${n === 0 ? -PAD : n === shown.length - 1 ? PAD : 0}>${tick === 0 ? '0' : effect(tick).replace('.0', '')}</text>
       `,
     )}
   </svg>
@@ -55,7 +55,7 @@ export const effectSentence = (metric, treatment) =>
  * The effect of one variant: thick for one look, thin however often one looks, and the shape of what is likely.
  * @param {{ metric: Pick<import('#api').MetricResult, 'name' | 'expected_direction' | 'margin'>, treatment: import('#api').TreatmentResult, scale: { limit: number }, width?: number }} props
  */
-export const EffectPlot = ({ metric, treatment, scale: { limit }, width = 280 }) => {
+export const EffectPlot = ({ metric, treatment, scale: { limit }, width = 200 }) => {
   const place = placing(limit, width);
   const tone = treatment.effect === null ? 'neutral' : verdictOf(treatment).tone;
   const look = treatment.frequentist?.ci;

@@ -1,5 +1,5 @@
 import { html, useState } from '../lib/preact.js';
-import { post } from '../core/api.js';
+import { patch, post, remove } from '../core/api.js';
 import { ago, count, day, daysBetween, plural } from '../core/format.js';
 import { useMay, useMe } from '../core/me.js';
 import { go, to } from '../core/router.js';
@@ -12,12 +12,14 @@ import { StartDialog } from './start-dialog.js';
 import { Notice } from './states.js';
 
 const ACTIONS = {
-  created: [['start', 'Start…', 'primary'], ['edit', 'Edit'], ['duplicate', 'Duplicate…']],
-  running: [['complete', 'Complete…', 'primary'], ['pause', 'Pause…'], ['rollout', 'Rollout…'], ['duplicate', 'Duplicate…']],
-  paused: [['resume', 'Resume…', 'primary'], ['complete', 'Complete…'], ['duplicate', 'Duplicate…']],
-  completed: [['duplicate', 'Duplicate…', 'primary']],
+  created: [['start', 'Start…', 'primary'], ['edit', 'Edit'], ['duplicate', 'Duplicate…'], ['delete', 'Delete…']],
+  running: [['complete', 'Complete…', 'primary'], ['pause', 'Pause…'], ['rollout', 'Rollout…'], ['duplicate', 'Duplicate…'], ['reset', 'Reset…']],
+  paused: [['resume', 'Resume…', 'primary'], ['complete', 'Complete…'], ['duplicate', 'Duplicate…'], ['reset', 'Reset…']],
+  completed: [['duplicate', 'Duplicate…', 'primary'], ['archive', 'Archive']],
 };
 
+const RESET = 'It becomes a draft again. What was counted is kept as a former run, and the flag is put back as it was before the start.';
+const DELETE = 'The draft goes; its flag stays.';
 const PAUSE =
   'Nobody is enrolled and every identity gets the feature’s own value until it is resumed. Whoever is exposed meanwhile is not counted.';
 
@@ -51,6 +53,11 @@ export const ExperimentHeader = ({ experiment, path, changed }) => {
   const [open, setOpen] = useState(/** @type {string | null} */ (null));
   const close = () => setOpen(null);
   const act = (action) => async () => changed(await post(`${path}${action}/`));
+  const archive = async () => changed(await patch(path, { archived: !experiment.archived }));
+  const drop = async () => {
+    await remove(path);
+    go(to([environment.key, 'experiments']));
+  };
   const duplicate = async () => {
     const made = await post(`${path}duplicate/`, {});
     go(to([environment.key, 'experiments', made.id, 'setup']));
@@ -69,7 +76,8 @@ export const ExperimentHeader = ({ experiment, path, changed }) => {
       html`
         <div class="row">
           ${ACTIONS[experiment.status].map(([key, text, tone]) =>
-            key === 'edit'
+            key === 'archive' ? html`<button key=${key} type="button" onClick=${archive}>${experiment.archived ? 'Take out of the archive' : text}</button>`
+            : key === 'edit'
               ? html`<a key=${key} class="button" href=${to([environment.key, 'experiments', experiment.id, 'edit'])}>${text}</a>`
               : html`<button key=${key} type="button" class=${tone ?? ''} onClick=${() => setOpen(key)}>${text}</button>`,
           )}
@@ -82,6 +90,10 @@ export const ExperimentHeader = ({ experiment, path, changed }) => {
     html`<${StartDialog} experiment=${experiment} path=${path} onClose=${close} onDone=${changed} />`}
     ${open === 'pause' &&
     html`<${Dialog} title="Pause “${experiment.name}”?" action="Pause" onSubmit=${act('pause')} onClose=${close}><p>${PAUSE}</p><//>`}
+    ${open === 'reset' &&
+    html`<${Dialog} title="Reset “${experiment.name}”?" action="Reset" tone="danger" onSubmit=${act('reset')} onClose=${close}><p>${RESET}</p><//>`}
+    ${open === 'delete' &&
+    html`<${Dialog} title="Delete “${experiment.name}”?" action="Delete" tone="danger" onSubmit=${drop} onClose=${close}><p>${DELETE}</p><//>`}
     ${open === 'complete' && html`<${CompleteDialog} experiment=${experiment} path=${path} onClose=${close} onDone=${changed} />`}
     ${open === 'rollout' && html`<${RolloutDialog} experiment=${experiment} path=${path} onClose=${close} onDone=${changed} />`}
     ${open === 'duplicate' &&

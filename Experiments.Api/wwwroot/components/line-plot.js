@@ -12,9 +12,10 @@ const DASHES = ['', '7 4', '2 4', '9 3 2 3', '1 3'];
  * Lines over time, each with its name at its end and a dash of its own.
  * @param {{ label: string, instants: string[], series: { name: string, values: (number | null)[], low?: (number | null)[],
  *   high?: (number | null)[], colour: number }[], scale: { limit: number, ticks: number[], floor?: number },
- *   show: (value: number) => string, date: (instant: string) => string }} props
+ *   show: (value: number) => string, date: (instant: string) => string,
+ *   marks?: { at: string, text: string }[] }} props
  */
-export const LinePlot = ({ label, instants, series, scale, show, date }) => {
+export const LinePlot = ({ label, instants, series, scale, show, date, marks = [] }) => {
   const floor = scale.floor ?? 0;
   const x = (n) => LEFT + (instants.length < 2 ? 0.5 : n / (instants.length - 1)) * (WIDTH - LEFT - RIGHT);
   const y = (value) =>
@@ -45,9 +46,21 @@ export const LinePlot = ({ label, instants, series, scale, show, date }) => {
             stroke-dasharray=${DASHES[one.colour % DASHES.length]} stroke-linejoin="round" />
         `,
       )}
+      ${marks.map((mark) => html`<${Mark} key=${mark.at} mark=${mark} x=${x(placeOf(mark.at, instants))} />`)}
       ${ends.map((one) => html`<text key=${one.name} x=${WIDTH - RIGHT + 8} y=${one.at + 4}>${one.name}</text>`)}
     </svg>
   `;
+};
+
+const Mark = ({ mark, x }) => html`
+  <line class="zero" x1=${x} x2=${x} y1=${TOP} y2=${HEIGHT - BOTTOM} />
+  <text x=${x + 4} y=${TOP + 9}>${mark.text}</text>
+`;
+
+// Between which of the instants it lies.
+const placeOf = (at, instants) => {
+  const [from, until] = [new Date(instants[0]).getTime(), new Date(instants.at(-1)).getTime()];
+  return until === from ? 0 : Math.max(0, Math.min(1, (new Date(at).getTime() - from) / (until - from))) * (instants.length - 1);
 };
 
 // Names that would lie on each other are moved apart.

@@ -44,6 +44,7 @@ const Arms = ({ metric }) => html`
 /** @type {[string, (one: import('#api').TreatmentResult) => string | null][]} */
 const ROWS = [
   ['Effect, relative to control', (one) => effect(one.effect)],
+  ['Difference, in units of the metric', (one) => (one.difference === null ? '–' : `${mean(one.difference)} ± ${mean(one.standard_error)}`)],
   ['Always-valid 95 % interval', (one) => interval(one.sequential?.ci)],
   ['95 % interval for a single look', (one) => interval(one.frequentist?.ci)],
   ['Always-valid p-value', (one) => pValue(one.sequential?.p_value)],
@@ -53,6 +54,8 @@ const ROWS = [
   ['… after Benjamini and Hochberg', (one) => pValue(one.benjamini_hochberg_p_value)],
   ['Chance to win', (one) => chance(one.bayesian?.chance_to_win)],
   ['Expected loss of keeping control, of shipping', (one) => (one.bayesian?.expected_loss ?? []).map((loss) => percent(loss, 2)).join(', ') || '–'],
+  ['Chance to win, by the exact posterior', (one) => (one.exact ? chance(one.exact.chance_to_win) : null)],
+  ['Covariate’s weight (CUPED)', (one) => (one.cuped ? one.cuped.theta.toPrecision(3) : null)],
   ['Harmed, p-value against the margin', (one) => (one.guardrail ? pValue(one.guardrail.harmed_p_value) : null)],
   ['Safe, p-value against the margin', (one) => (one.guardrail ? pValue(one.guardrail.safe_p_value) : null)],
 ];

@@ -6,7 +6,7 @@ import { plural } from '../core/format.js';
 import { Dialog } from './dialog.js';
 
 const Check = ({ isMet, children }) => html`
-  <li class="row"><span class=${isMet ? 'tone-good' : 'tone-warn'} aria-hidden="true">${isMet ? '✓' : '!'}</span>
+  <li class="choice"><span class="mark ${isMet ? 'tone-good' : 'tone-warn'}" aria-hidden="true">${isMet ? '✓' : '!'}</span>
     <span><span class="hidden">${isMet ? 'Done: ' : 'Missing: '}</span>${children}</span></li>
 `;
 

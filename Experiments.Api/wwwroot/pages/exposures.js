@@ -24,7 +24,7 @@ export const issuesOf = (exposures) => {
   ].filter(Boolean);
 };
 
-const OverTime = ({ exposures }) => {
+const OverTime = ({ exposures, experiment }) => {
   const [isCumulative, setCumulative] = useState(true);
   const keys = exposures.variants.map((one) => one.key);
   const { interval, points } = exposures.series;
@@ -53,6 +53,10 @@ const OverTime = ({ exposures }) => {
         series=${series}
         scale=${scale}
         show=${count}
+        marks=${[
+          ...(experiment.started_at ? [{ at: experiment.started_at, text: 'start' }] : []),
+          ...(experiment.ended_at ? [{ at: experiment.ended_at, text: 'end' }] : []),
+        ]}
         date=${(at) => (interval === 'day' ? day(at).slice(0, -5) : time(at))}
       />
       <details>
@@ -182,7 +186,7 @@ export const Exposures = ({ experiment, path, exposures }) => html`
             <div class="stack-wide">
               ${issuesOf(data).map((issue) => html`<${Notice} key=${issue} tone="bad" icon="!">${issue}<//>`)}
               <p class="muted">As of ${time(data.as_of)}${data.events_not_counted > 0 ? `; ${count(data.events_not_counted)} events are still being counted` : ''}.</p>
-              ${data.series.points.length > 0 && html`<${OverTime} exposures=${data} />`}
+              ${data.series.points.length > 0 && html`<${OverTime} exposures=${data} experiment=${experiment} />`}
               <div class="columns"><${Split} exposures=${data} /><${LeftOut} exposures=${data} /></div>
               <${MetricEvents} path=${path} />
             </div>
