@@ -31,7 +31,7 @@ const page = ([, section = 'experiments', id, tab]) =>
   : section === 'audit' ? html`<${Audit} />`
   : section === 'how' ? html`<${How} />`
   : section === 'settings' ? html`<${Settings} />`
-  : html`<${Empty} title="There is no such page"><p>Choose one on the left.</p><//>`;
+  : html`<${Empty} isPage title="There is no such page"><p>Choose one on the left.</p><//>`;
 
 const useCredential = () => {
   const [value, setValue] = useState(credential);
@@ -56,7 +56,7 @@ const SignedIn = () => {
       <${Shell} section=${parts[1] ?? 'experiments'}>
         ${environment ? page(parts)
         : data.environments.length === 0 ? html`<${NoEnvironment} />`
-        : html`<${Empty} title="There is no such environment"><p>It does not exist, or you have no access to it. Choose another one.</p><//>`}
+        : html`<${Empty} isPage title="There is no such environment"><p>It does not exist, or you have no access to it. Choose another one.</p><//>`}
       <//>
     <//>
   `;

@@ -91,6 +91,10 @@ internal sealed class Tab : IAsyncDisposable
 
     public ILocator Button(string name) => Page.GetByRole(AriaRole.Button, new() { Name = name });
 
+    /// <summary>A button of the dialog that is open.</summary>
+    public ILocator InDialog(string name) =>
+        Page.GetByRole(AriaRole.Dialog).GetByRole(AriaRole.Button, new() { Name = name, Exact = true });
+
     public ILocator Link(string name) => Page.GetByRole(AriaRole.Link, new() { Name = name });
 
     /// <summary>Waits until the page says this.</summary>

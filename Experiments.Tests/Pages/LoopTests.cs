@@ -55,7 +55,7 @@ public class LoopTests(TestService service, Browser browser) : IClassFixture<Tes
         await tab.Says("is it in the code?");
         await tab.Screenshot("wizard-review");
         await tab.Button("Start the experiment…").ClickAsync();
-        await tab.Button("Start").Last.ClickAsync();
+        await tab.InDialog("Start").ClickAsync();
 
         await tab.Says("Waiting for the first exposure…");
         await tab.Says(given.Key);
@@ -101,19 +101,19 @@ public class LoopTests(TestService service, Browser browser) : IClassFixture<Tes
         await tab.Says("As meant.");
 
         await tab.Button("Pause…").ClickAsync();
-        await tab.Button("Pause").Last.ClickAsync();
+        await tab.InDialog("Pause").ClickAsync();
         await Assertions.Expect(tab.Heading).ToContainTextAsync("Paused");
         await tab.Button("Resume…").ClickAsync();
-        await tab.Button("Resume").Last.ClickAsync();
+        await tab.InDialog("Resume").ClickAsync();
         await Assertions.Expect(tab.Heading).ToContainTextAsync("Running");
 
         await tab.Button("Complete…").ClickAsync();
         await Assertions.Expect(tab.Page.GetByLabel("Conclusion")).ToHaveValueAsync("won");
         await tab.Page.Locator("#ship").SelectOptionAsync("control");
         await Assertions.Expect(tab.Page.GetByRole(AriaRole.Dialog)).ToContainTextAsync("This is not what the results recommend");
-        await Assertions.Expect(tab.Button("Complete").Last).ToBeDisabledAsync();
+        await Assertions.Expect(tab.InDialog("Complete")).ToBeDisabledAsync();
         await tab.Page.Locator("#ship").SelectOptionAsync("green");
-        await tab.Button("Complete").Last.ClickAsync();
+        await tab.InDialog("Complete").ClickAsync();
 
         await Assertions.Expect(tab.Heading).ToContainTextAsync("Completed");
         await tab.Says("“green” was shipped");

@@ -43,7 +43,7 @@ export const ListPage = ({ title, path, action = null, hasSearch = true, empty, 
                 <div class="scroll" tabindex="0" role="group" aria-label=${title}>
                   <table class="lined">
                     <caption class="hidden">${title}</caption>
-                    <thead><tr>${head.map((one) => html`<th key=${one} scope="col">${one}</th>`)}</tr></thead>
+                    <thead><tr>${head.map((one) => html`<th key=${one} scope="col">${one || html`<span class="hidden">Actions</span>`}</th>`)}</tr></thead>
                     <tbody>${data.results.map((item) => row(item, list.reload))}</tbody>
                   </table>
                 </div>

@@ -13,9 +13,10 @@ export const Notice = ({ tone = 'info', icon = 'i', role = 'note', children }) =
   <div class="notice ${tone}" role=${role}><span class="icon" aria-hidden="true">${icon}</span><div>${children}</div></div>
 `;
 
-export const Empty = ({ title, children, actions = null }) => html`
+/** @param {{ title: string, children: unknown, actions?: unknown, isPage?: boolean }} props Whether it is the whole page. */
+export const Empty = ({ title, children, actions = null, isPage = false }) => html`
   <div class="empty">
-    <h2>${title}</h2>
+    <${isPage ? 'h1' : 'h2'}>${title}<//>
     ${children}
     ${actions && html`<div class="row">${actions}</div>`}
   </div>

@@ -10,7 +10,7 @@ export const NoEnvironment = () => {
   const { me, reload } = useMe();
   const [form, setForm] = useState({ project: '', organisation: '', environment: 'production', error: null });
   if (me.instance_role !== 'admin') {
-    return html`<${Empty} title="Nothing to see yet"><p>You have no access to a project. Ask one of its admins to add ${me.name}.</p><//>`;
+    return html`<${Empty} isPage title="Nothing to see yet"><p>You have no access to a project. Ask one of its admins to add ${me.name}.</p><//>`;
   }
   const submit = async (event) => {
     event.preventDefault();

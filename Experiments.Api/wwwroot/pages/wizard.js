@@ -39,11 +39,11 @@ export const Wizard = ({ id }) => {
     if (id === null && draft) sessionStorage.setItem(KEPT, JSON.stringify(draft));
   }, [draft]);
 
-  if (!mayEdit) return html`<${Empty} title="Only editors make experiments"><p>Ask an admin of the project to make you one.</p><//>`;
+  if (!mayEdit) return html`<${Empty} isPage title="Only editors make experiments"><p>Ask an admin of the project to make you one.</p><//>`;
   if (unread) return html`<${Failure} error=${unread} retry=${reload} />`;
   if (draft === null || (id !== null && !experiment)) return html`<${Loading} lines=${6} />`;
   if (experiment && experiment.status !== 'created') {
-    return html`<${Empty} title="It has started" actions=${html`<a class="button" href=${to([environment.key, 'experiments', id])}>Open it</a>`}>
+    return html`<${Empty} isPage title="It has started" actions=${html`<a class="button" href=${to([environment.key, 'experiments', id])}>Open it</a>`}>
       <p>What is compared can no longer be changed.</p><//>`;
   }
 
