@@ -30,6 +30,11 @@ switch (args)
             await StreamsBenchmark.Run();
         }
 
+        if (part is "all" or "pages")
+        {
+            await PagesBenchmark.Run();
+        }
+
         if (part is "all" or "events")
         {
             await EventsBenchmark.Run();

@@ -451,7 +451,7 @@ CREATE TABLE identity_aliases (
     FOREIGN KEY (environment_id, known_as, known_as) REFERENCES identity_aliases(environment_id, identity, known_as),
     UNIQUE (environment_id, identity, known_as)
 );
-CREATE INDEX identity_aliases_of ON identity_aliases USING btree (environment_id, known_as) WHERE (identity <> known_as);
+CREATE INDEX identity_aliases_of ON identity_aliases USING btree (environment_id, known_as);
 
 -- Traits of identities that an environment keeps by name; nothing is decided by them.
 CREATE TABLE identity_traits (

@@ -153,7 +153,7 @@ public sealed class CreateEvents : TableMigration
             COMMENT ON COLUMN identity_aliases.identity IS 'The first half of the SHA-256 of the identifier.';
             COMMENT ON COLUMN identity_aliases.known_as IS 'The identity that it counts as; itself for a known one.';
             COMMENT ON COLUMN identity_aliases.batch IS 'The id of the batch of events that said so.';
-            CREATE INDEX identity_aliases_of ON identity_aliases (environment_id, known_as) WHERE identity <> known_as;
+            CREATE INDEX identity_aliases_of ON identity_aliases (environment_id, known_as);
 
             CREATE TABLE identity_traits (
                 environment_id bigint NOT NULL REFERENCES environments,

@@ -129,7 +129,8 @@ internal sealed class AggregationBatch(
         var joined = joining.Length == 0 ? [] : await aliases.Take(joining, from, until);
         // What is said of identities concerns all experiments that are not final.
         var since = joined.Count == 0 ? from : Earlier(from, BatchId.ReceivedAt(first) - late);
-        var (experiments, _) = await definitions.Experiments(environments, since, until, ct);
+        var through = joined.Count == 0 ? until : Later(until, BatchId.ReceivedAt(newest));
+        var (experiments, _) = await definitions.Experiments(environments, since, through, ct);
         var links = await definitions.Links(experiments);
         var names = links
             .SelectMany(link => link.Events)
@@ -207,6 +208,8 @@ internal sealed class AggregationBatch(
             select new ExposureAggregator.Join(new(experiment.Id, keys.Alias), new(experiment.Id, keys.Known), alias.KnownAs),
         ];
     }
+
+    private static DateTime Later(DateTime one, DateTime other) => one > other ? one : other;
 
     private static DateTime Earlier(DateTime one, DateTime other) => one < other ? one : other;
 

@@ -7,8 +7,15 @@ namespace Experiments.Api.Aggregation;
 /// whoever shares a device with somebody is not that person.
 /// </summary>
 /// <param name="known">For identities named before: the identifier that each is known as, its own if it is a known one.</param>
-internal sealed class AliasGraph(IReadOnlyDictionary<(long Environment, string Identifier), string> known)
+/// <param name="aliases">How many aliases each of the known ones has.</param>
+internal sealed class AliasGraph(
+    IReadOnlyDictionary<(long Environment, string Identifier), string> known,
+    IReadOnlyDictionary<(long Environment, string Identifier), int> aliases
+)
 {
+    /// <summary>How many aliases an identity may have. Whatever has more is no person.</summary>
+    public const int Most = 1000;
+
     // What applications send when they have no identity: it would make one person of all their users.
     private static readonly HashSet<string> Nobody = new(StringComparer.OrdinalIgnoreCase)
     {
@@ -31,6 +38,7 @@ internal sealed class AliasGraph(IReadOnlyDictionary<(long Environment, string I
     };
 
     private readonly Dictionary<(long Environment, string Identifier), string> _knownAs = new(known);
+    private readonly Dictionary<(long Environment, string Identifier), int> _aliases = new(aliases);
 
     /// <summary>What was not known before, in the order in which it was said.</summary>
     public List<Entry> New { get; } = [];
@@ -70,6 +78,13 @@ internal sealed class AliasGraph(IReadOnlyDictionary<(long Environment, string I
 
         string Add(string one, string person)
         {
+            var count = _aliases.GetValueOrDefault((said.Environment, person));
+            if (one != person && count >= Most)
+            {
+                return person;
+            }
+
+            _aliases[(said.Environment, person)] = one == person ? count : count + 1;
             _knownAs.Add((said.Environment, one), person);
             New.Add(new(said.Environment, one, person, said.Batch));
             return person;

@@ -36,6 +36,15 @@ internal sealed class IdentityAliases(NpgsqlConnection connection)
         JOIN identity_aliases k ON k.environment_id = a.environment_id AND k.identity = a.known_as
         """;
 
+    // In the place of the batch.
+    private const string Counts = """
+        SELECT a.environment_id AS environment, a.identifier, a.identifier AS known_as, (
+            SELECT count(*) FROM identity_aliases o
+            WHERE o.environment_id = a.environment_id AND o.known_as = a.identity AND o.identity <> o.known_as) AS batch
+        FROM unnest(@Environments, @Identities) AS n(environment_id, identity)
+        JOIN identity_aliases a USING (environment_id, identity)
+        """;
+
     private const string Insert = """
         INSERT INTO identity_aliases (environment_id, identity, identifier, known_as, batch)
         SELECT * FROM unnest(@Environments, @Identities, @Identifiers, @KnownAs, @Batches)
@@ -73,7 +82,12 @@ internal sealed class IdentityAliases(NpgsqlConnection connection)
             )
         ).AsList();
         var named = said.SelectMany(one => new[] { (one.Environment, one.Identifier), (one.Environment, one.Alias ?? "") });
-        var graph = new AliasGraph((await Read(Known, named)).ToDictionary(one => (one.Environment, one.Identifier), one => one.KnownAs));
+        var known = await Read(Known, named);
+        var counts = await Read(Counts, known.Select(one => (one.Environment, one.KnownAs)));
+        var graph = new AliasGraph(
+            known.ToDictionary(one => (one.Environment, one.Identifier), one => one.KnownAs),
+            counts.ToDictionary(one => (one.Environment, one.Identifier), one => (int)one.Batch)
+        );
         said.ForEach(graph.Take);
         if (graph.New.Count > 0)
         {

@@ -17,6 +17,9 @@ internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
     /// <summary>Deletes the events. Deduplication keeps their hashed ids, so that a client that retries does not bring them back.</summary>
     public const string DeleteEvents = "DELETE FROM events WHERE environment_id = @EnvironmentId AND identifier = ANY (@Identifiers)";
 
+    // Until what is said of identities has been taken in, nobody knows which are the same person.
+    private const string IsJoining = "SELECT EXISTS (SELECT FROM event_batches WHERE environment_id = @EnvironmentId AND joins)";
+
     private const string DeleteExposures = """
         DELETE FROM exposures x USING experiments e
         WHERE e.environment_id = @EnvironmentId AND e.unit_key = '' AND x.experiment_id = e.id AND x.identity = ANY (@Identities)
@@ -57,7 +60,10 @@ internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
         for (; ; await Task.Delay(50, ct))
         {
             await using var transaction = await connection.BeginTransactionAsync(ct);
-            if (await AggregationLock.TakeEnvironment(connection, scope.EnvironmentId))
+            if (
+                await AggregationLock.TakeEnvironment(connection, scope.EnvironmentId)
+                && !await connection.QuerySingleAsync<bool>(IsJoining, scope)
+            )
             {
                 await AggregationLock.Extend(connection);
                 var report = await Erase(source, connection, scope, identifier, ct);

@@ -22,6 +22,9 @@ internal sealed class DemoJob(
 {
     private const string Project = "Demo shop";
 
+    // Of the key with which it is filled.
+    private const string Name = "demo (temporary)";
+
     // The organisation says how far it is, so that one that was interrupted begins again.
     private const string Unfinished = "Demo (being filled)";
     private const string Finished = "Demo";
@@ -35,10 +38,19 @@ internal sealed class DemoJob(
             return;
         }
 
-        var name = $"demo {Guid.NewGuid():n}";
+        // One replica makes it. The lock is that of the session, and goes with it.
+        await using var turn = await source.OpenConnectionAsync(stoppingToken);
+        await using var asked = new NpgsqlCommand("SELECT pg_try_advisory_lock(hashtext('demo'), 0)", turn);
+        if (await asked.ExecuteScalarAsync(stoppingToken) is not true)
+        {
+            return;
+        }
+
         try
         {
-            using var client = new DemoClient(Address(), await keys.Create(name, stoppingToken));
+            // Of a process that was killed.
+            await keys.RevokeNamed(Name, stoppingToken);
+            using var client = new DemoClient(Address(), await keys.Create(Name, stoppingToken));
             await Run(client, stoppingToken);
         }
         catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
@@ -48,7 +60,7 @@ internal sealed class DemoJob(
         }
         finally
         {
-            await Revoke(name);
+            await Revoke();
         }
     }
 
@@ -126,11 +138,11 @@ internal sealed class DemoJob(
                 .Replace("//*", "//localhost", StringComparison.Ordinal)
         );
 
-    private async Task Revoke(string name)
+    private async Task Revoke()
     {
         try
         {
-            await keys.RevokeNamed(name, CancellationToken.None);
+            await keys.RevokeNamed(Name, CancellationToken.None);
         }
         catch (Exception exception) when (Failure.IsUnavailable(exception))
         {

@@ -28,5 +28,6 @@ internal static class EvaluationSetup
         services.AddHostedService(provider => provider.GetRequiredService<KeptTraits>());
         services.AddHostedService<SnapshotRefresher>();
         services.AddHostedService<ServingChangesCleanupJob>();
+        services.AddHostedService<KeptTraitsCleanupJob>();
     }
 }

@@ -37,14 +37,27 @@ internal sealed class KeptTraits(NpgsqlDataSource source, Readiness readiness, I
 
     // Numbers are added to those that are there, once all others are set. Null takes a trait away.
     private const string Sql = """
+        WITH given AS MATERIALIZED (
+            -- As the environment is now: replicas may have known another list.
+            SELECT g.*, e.kept_traits
+            FROM unnest(@Environments, @Identities, @Identifiers, @Given, @Added)
+                AS g(environment_id, identity, identifier, given, added)
+            JOIN environments e ON e.id = g.environment_id AND e.deleted_at IS NULL
+            FOR SHARE OF e
+        ), known AS MATERIALIZED (
+            SELECT t.* FROM identity_traits t JOIN given g USING (environment_id, identity)
+            ORDER BY t.environment_id, t.identity FOR UPDATE OF t
+        )
         INSERT INTO identity_traits AS t (environment_id, identity, identifier, traits)
-        SELECT g.environment_id, g.identity, g.identifier, jsonb_strip_nulls(o.own || COALESCE((
-            SELECT jsonb_object_agg(a.key, a.value::text::numeric
-                + CASE WHEN jsonb_typeof(o.own -> a.key) = 'number' THEN (o.own ->> a.key)::numeric ELSE 0 END)
-            FROM jsonb_each(g.added::jsonb) a), '{}'))
-        FROM unnest(@Environments, @Identities, @Identifiers, @Given, @Added) AS g(environment_id, identity, identifier, given, added)
-        JOIN environments e ON e.id = g.environment_id AND e.deleted_at IS NULL
-        LEFT JOIN identity_traits k ON k.environment_id = g.environment_id AND k.identity = g.identity
+        SELECT g.environment_id, g.identity, g.identifier, (
+            SELECT COALESCE(jsonb_object_agg(m.key, m.value), '{}')
+            FROM jsonb_each(jsonb_strip_nulls(o.own || COALESCE((
+                SELECT jsonb_object_agg(a.key, a.value::text::numeric
+                    + CASE WHEN jsonb_typeof(o.own -> a.key) = 'number' THEN (o.own ->> a.key)::numeric ELSE 0 END)
+                FROM jsonb_each(g.added::jsonb) a), '{}'))) m
+            WHERE m.key = ANY (g.kept_traits))
+        FROM given g
+        LEFT JOIN known k ON k.environment_id = g.environment_id AND k.identity = g.identity
         CROSS JOIN LATERAL (SELECT COALESCE(k.traits, '{}') || g.given::jsonb AS own) o
         ON CONFLICT (environment_id, identity) DO UPDATE SET traits = excluded.traits, updated_at = clock_timestamp()
         """;
@@ -86,15 +99,31 @@ internal sealed class KeptTraits(NpgsqlDataSource source, Readiness readiness, I
         {
             while (readiness.HasSchema && Take() is { Count: > 0 } batch)
             {
-                try
-                {
-                    await Write(batch, stoppingToken);
-                }
-                catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
-                {
-                    logger.TraitsNotKept(batch.Count, exception.Message);
-                }
+                await Keep(batch, stoppingToken);
             }
+        }
+    }
+
+    // What the database refuses of one environment is no reason to drop what others sent.
+    private async Task Keep(List<Sent> batch, CancellationToken ct)
+    {
+        try
+        {
+            await Write(batch, ct);
+        }
+        catch (PostgresException exception)
+            when (exception.SqlState.StartsWith("22", StringComparison.Ordinal)
+                && batch.Select(sent => sent.Environment).Distinct().Count() > 1
+            )
+        {
+            foreach (var own in batch.GroupBy(sent => sent.Environment))
+            {
+                await Keep([.. own], ct);
+            }
+        }
+        catch (Exception exception) when (!ct.IsCancellationRequested)
+        {
+            logger.TraitsNotKept(batch.Count, exception.Message);
         }
     }
 
@@ -163,7 +192,8 @@ internal sealed class KeptTraits(NpgsqlDataSource source, Readiness readiness, I
         {
             null or { ValueKind: JsonValueKind.Null } => isAdded ? null : "null",
             { ValueKind: JsonValueKind.Number } number => number.TryGetDecimal(out var size) && Math.Abs(size) < MostNumber
-                ? number.GetRawText()
+                // As it is read: of a number with thousands of digits the database would keep them all.
+                ? size.ToString(CultureInfo.InvariantCulture)
                 : null,
             { ValueKind: JsonValueKind.True or JsonValueKind.False } flag when !isAdded => flag.GetRawText(),
             { ValueKind: JsonValueKind.String } text when !isAdded => IsText(text) ? text.GetRawText() : null,

@@ -9,18 +9,6 @@ internal sealed class Partitions(DatabaseServer database)
     /// <summary>How long a statement may run: all ids of a month are deleted by one.</summary>
     public static readonly TimeSpan Limit = TimeSpan.FromHours(1);
 
-    private const string Oldest = "((SELECT extract(epoch FROM min(begins)) * 1000 FROM event_partitions)::bigint << 20)";
-
-    // A known identity is kept for as long as one of its aliases.
-    private const string Forget = $"""
-        DELETE FROM event_ids WHERE at < (SELECT min(begins) FROM event_partitions);
-        DELETE FROM identity_aliases a WHERE a.identity <> a.known_as AND a.batch < {Oldest};
-        DELETE FROM identity_aliases k
-        WHERE k.identity = k.known_as AND k.batch < {Oldest} AND NOT EXISTS (
-            SELECT FROM identity_aliases a
-            WHERE a.environment_id = k.environment_id AND a.known_as = k.identity AND a.identity <> a.known_as);
-        """;
-
     /// <summary>Creates the partitions that cover these instants.</summary>
     public async Task Make(DateTime first, DateTime last, CancellationToken ct)
     {
@@ -38,7 +26,7 @@ internal sealed class Partitions(DatabaseServer database)
 
     /// <summary>
     /// Drops the partitions older than <paramref name="before"/> that no experiment needs any more, together with the ids of their
-    /// events and aliases as old as they. Returns their names.
+    /// events. Returns their names.
     /// </summary>
     public async Task<IReadOnlyList<string>> Drop(DateTime before, TimeSpan finalAfter, CancellationToken ct)
     {
@@ -62,7 +50,10 @@ internal sealed class Partitions(DatabaseServer database)
             }
         }
 
-        await using var forget = new NpgsqlCommand(Forget, connection);
+        await using var forget = new NpgsqlCommand(
+            "DELETE FROM event_ids WHERE at < (SELECT min(begins) FROM event_partitions)",
+            connection
+        );
         await forget.ExecuteNonQueryAsync(ct);
         return dropped;
     }

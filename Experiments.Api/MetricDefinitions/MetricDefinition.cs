@@ -36,15 +36,15 @@ internal sealed record MetricDefinition(
     double? AtLeast = null,
     MetricSource? Denominator = null,
     [property: Must(MinItems = 2, MaxItems = 10)] IReadOnlyList<MetricSource?>? Steps = null,
-    [property: Words("strict", MetricDefinition.AnyOrder), Must(Default = "strict")] string? Order = null,
+    [property: Words("strict", MetricDefinition.AnyOrder)] string? Order = null,
     [property: Must(MinItems = 1, MaxItems = 10)] IReadOnlyList<MetricSource?>? Exclusions = null,
     [property: Must(Above = 0, Maximum = 9600)] double? WindowHours = null,
     MetricSource? ReturnEvent = null,
-    [property: Words("event", MetricDefinition.AtExposure), Must(Default = "event")] string? StartsAt = null,
+    [property: Words("event", MetricDefinition.AtExposure)] string? StartsAt = null,
     [property: Must(Minimum = 0, Maximum = 9600)] double? FromHours = null,
     [property: Must(Above = 0, Maximum = 9600)] double? ToHours = null,
     [property: Must(Above = 0, Maximum = 9600)] double? ConversionWindowHours = null,
-    [property: Words("complete", MetricDefinition.AllIdentities), Must(Default = "complete")] string? Maturity = null,
+    [property: Words("complete", MetricDefinition.AllIdentities)] string? Maturity = null,
     Winsorization? Winsorize = null,
     [property: Must(MinItems = 1, MaxItems = 5)] IReadOnlyList<double>? Quantiles = null,
     [property: Must(Above = 0, Maximum = 30)] double? LookbackDays = null
@@ -100,7 +100,7 @@ internal sealed record Winsorization(
     [property: Must(Minimum = 0, Below = 1)] double? Lower = null,
     [property: Must(Above = 0, Maximum = 1)] double? Upper = null,
     [property: Must(Above = 0)] double? Cap = null,
-    [property: Words("non_zero", Winsorization.AllValues), Must(Default = "non_zero")] string? Of = null
+    [property: Words("non_zero", Winsorization.AllValues)] string? Of = null
 )
 {
     public const string AllValues = "all";

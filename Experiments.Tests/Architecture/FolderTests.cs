@@ -19,7 +19,8 @@ public class FolderTests
         ("Aggregation", ["Domain", "Ingestion", "MetricDefinitions", "Platform"]),
         ("Analysis", ["Domain", "Aggregation", "MetricDefinitions", "Platform", "Statistics"]),
         ("Slices", ["Domain", "Ingestion", "Aggregation", "MetricDefinitions", "Platform", "Analysis", "Evaluation", "Statistics"]),
-        ("(root)", ["Ingestion", "Aggregation", "Platform", "Analysis", "Evaluation", "Slices"]),
+        ("Demo", ["Platform"]),
+        ("(root)", ["Demo", "Ingestion", "Aggregation", "Platform", "Analysis", "Evaluation", "Slices"]),
     ];
 
     // Namespaces that have nothing to do with requests, databases or the host.

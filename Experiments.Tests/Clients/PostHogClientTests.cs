@@ -74,6 +74,55 @@ public class PostHogClientTests(SharedService service, NodeClients clients) : IC
         await SeenByClient.ShouldHavePurchased(given);
     }
 
+    [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
+    public async Task Whoever_signs_in_on_the_page_is_one_person()
+    {
+        var given = await Given.AnEnvironment(service);
+        var metric = await given.AMetric("count", "purchases", new { @event = "purchase" });
+        var experiment = await given.Start(await given.AnExperimentWith(new { metric = metric.Id }));
+        await using var page = await Page.Serve(
+            $$"""
+            import posthog from 'posthog-js';
+            const one = n => new Promise(done => posthog.init('{{given.Key}}', {
+              api_host: '{{Address}}', persistence: 'memory', persistence_name: `store-${n}`, capture_pageview: false,
+              loaded: instance => {
+                let isKnown = false;
+                instance.onFeatureFlags(() => {
+                  const seen = instance.getFeatureFlag('{{SeenByClient.Feature(experiment)}}');
+                  if (isKnown) return;
+                  isKnown = true;
+                  instance.identify(`user-${n}`);
+                  instance.capture('purchase', { value: n });
+                  done([instance.get_distinct_id(), seen]);
+                });
+              },
+            }, `instance-${n}`));
+            const said = [];
+            for (let n = 0; n < 40; n += 10) said.push(...await Promise.all(Array.from({ length: 10 }, (_, i) => one(n + i))));
+            await new Promise(resolve => setTimeout(resolve, 5000));
+            globalThis.said = said;
+            """,
+            packages: Sdk
+        );
+
+        var seen = (await page.Says(seconds: 120)).AsArray().Select(one => Text(one![1])).ToList();
+
+        await Given.Eventually(async () => (await given.Exposures(experiment))["total"].GetValue<int>() == 40);
+        var counted = await given.Exposures(experiment);
+        counted["excluded"].AsObject().Sum(reason => reason.Value!.GetValue<int>()).ShouldBe(0, counted.Text);
+        foreach (var arm in (await given.Results(experiment, total: 40))["metrics"][0]!["arms"]!.AsArray())
+        {
+            // Each saw a variant before it signed in, and bought afterwards.
+            arm!["n"]!.GetValue<int>().ShouldBe(seen.Count(variant => variant == arm["key"]!.GetValue<string>()));
+            arm["sum"]!.GetValue<double>().ShouldBe(arm["n"]!.GetValue<int>());
+        }
+
+        (await service.QueryAll<string>("SELECT identifier FROM exposures WHERE experiment_id = @Id", new { experiment.Id })).ShouldAllBe(
+            identifier => identifier.StartsWith("user-", StringComparison.Ordinal)
+        );
+    }
+
     [Theory(Explicit = true)]
     [Trait("speed", "slow")]
     [InlineData("navigate")]

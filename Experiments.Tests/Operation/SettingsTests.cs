@@ -19,6 +19,7 @@ public class SettingsTests
     [InlineData("Requests:FailedSignInsPerMinute", "-1")]
     [InlineData("Requests:PublicAddress", "ftp://somewhere")]
     [InlineData("Results:FirstLookAfter", "00:00:00")]
+    [InlineData("Pages:Oidc:Authority", "https://issuer.example")]
     public async Task A_setting_that_makes_no_sense_ends_the_start_and_says_what_would(string name, string value)
     {
         var failure = await Should.ThrowAsync<OptionsValidationException>(() =>

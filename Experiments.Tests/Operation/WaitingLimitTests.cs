@@ -151,6 +151,7 @@ public class WaitingLimitTests(SharedService service) : IClassFixture<SharedServ
                 typeof(IdempotencyCleanupJob),
                 typeof(AuditRetentionJob),
                 typeof(ServingChangesCleanupJob),
+                typeof(KeptTraitsCleanupJob),
                 typeof(AggregationSampler),
                 typeof(ResultsRefreshJob)
             ),

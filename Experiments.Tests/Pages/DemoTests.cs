@@ -76,7 +76,7 @@ public class DemoTests(DemoService service, Browser browser) : IClassFixture<Dem
         days.ShouldAllBe(one => one.Days >= one.Ran && one.Days <= one.Ran + 1);
         (await service.Query<long>("SELECT count(DISTINCT identifier) FROM events")).ShouldBeInRange(19_000, 22_000);
         // The key with which it was filled opens nothing any more.
-        (await service.Query<long>("SELECT count(*) FROM api_keys WHERE name LIKE 'demo %' AND revoked_at IS NULL")).ShouldBe(0);
+        (await service.Query<long>("SELECT count(*) FROM api_keys WHERE name LIKE 'demo%' AND revoked_at IS NULL")).ShouldBe(0);
         (await service.Query<long>("SELECT count(*) FROM exposures WHERE counts_in = -1")).ShouldBeInRange(300, 600);
     }
 

@@ -59,7 +59,10 @@ public class LoopTests(TestService service, Browser browser) : IClassFixture<Tes
 
         await tab.Says("Waiting for the first exposure…");
         await tab.Says(given.Key);
-        var id = await service.Query<long>("SELECT id FROM experiments WHERE name = 'Green button' AND status = 'running'");
+        var id = await service.Query<long>(
+            "SELECT x.id FROM experiments x JOIN environments e ON e.id = x.environment_id WHERE e.key = @Key AND x.status = 'running'",
+            new { given.Key }
+        );
         var at = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
         var events = new List<object>();
         for (var n = 0; n < 1000; n++)
@@ -123,9 +126,7 @@ public class LoopTests(TestService service, Browser browser) : IClassFixture<Tes
                 new { id }
             )
         ).ShouldBe(("completed", "won", "green"));
-        (await service.Query<string>("SELECT initial_value::text FROM environment_features WHERE name = 'button_colour'")).ShouldBe(
-            "\"green\""
-        );
+        (await given.Admin.Get(given.Features)).Must(200)["results"][0]!["initial_value"]!.GetValue<string>().ShouldBe("green");
         tab.Problems.ShouldBeEmpty();
     }
 

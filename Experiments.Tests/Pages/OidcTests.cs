@@ -65,7 +65,9 @@ public sealed class OidcTests(TestCluster cluster, Browser browser) : IClassFixt
 
     public async ValueTask DisposeAsync()
     {
+        await _service.StopAsync();
         await _service.DisposeAsync();
+        await _provider.StopAsync();
         await _provider.DisposeAsync();
     }
 

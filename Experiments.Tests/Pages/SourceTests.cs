@@ -33,6 +33,18 @@ public class SourceTests(SharedService service, NodeClients clients) : IClassFix
     }
 
     [Fact]
+    public async Task Without_pages_the_API_is_the_same()
+    {
+        await using var app = await TestService.Start(service.ConnectionString, "--Pages:Enabled=false");
+        var client = new Client(new Uri(app.Urls.First()), $"Api-Key {TestService.AdminKey}");
+
+        (await client.Get("/")).MustBe(404, "route.not_found");
+        (await client.Get("/app/main.js")).MustBe(404, "route.not_found");
+        (await client.Get("/api/v1/projects/")).Must(200);
+        await app.StopAsync();
+    }
+
+    [Fact]
     public void Files_are_short_and_nothing_is_inline()
     {
         foreach (

@@ -198,6 +198,47 @@ public class IdentityAliasTests(SharedService service) : IClassFixture<SharedSer
     }
 
     [Fact]
+    public async Task Whatever_has_a_thousand_aliases_gets_no_more_for_it_is_no_person()
+    {
+        var world = await World.Running(service);
+        await world.Given.Send([
+            .. Enumerable
+                .Range(0, 1500)
+                .Select(n => (object)world.Event("$identify", "everybody", 1, new() { ["$anon_distinct_id"] = $"visitor-{n}" })),
+        ]);
+        await world.Counted();
+        await world.Given.Send(world.Event("$identify", "everybody", 2, new() { ["$anon_distinct_id"] = "one-more" }));
+        await world.Counted();
+
+        (
+            await service.Query<int>(
+                """
+                SELECT count(*)::int FROM identity_aliases
+                WHERE environment_id = (SELECT id FROM environments WHERE key = @Key) AND identity <> known_as
+                """,
+                new { world.Given.Key }
+            )
+        ).ShouldBe(1000);
+    }
+
+    [Fact]
+    public async Task An_old_statement_concerns_the_experiment_of_today()
+    {
+        var world = await World.Running(service);
+        var (anonymous, known) = world.Pair(same: true);
+        await world.Given.Send(world.Exposure(anonymous, world.Own(anonymous), 1), world.Exposure(known, world.Own(known), 2));
+        await world.Counted();
+        var said = world.Event("$identify", known, 3, new() { ["$anon_distinct_id"] = anonymous });
+        said["timestamp"] = DateTimeOffset.UtcNow.AddMonths(-3).ToUnixTimeMilliseconds();
+
+        await world.Given.Send(said);
+        await world.Counted();
+
+        (await world.Rows()).ShouldBe([known]);
+        await world.MustBeWhatEventsSay(units: 1);
+    }
+
+    [Fact]
     public async Task A_metric_that_is_added_later_counts_what_the_alias_did()
     {
         var world = await World.Running(service);

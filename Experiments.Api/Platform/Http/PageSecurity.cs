@@ -13,12 +13,12 @@ internal static class PageSecurity
 
     /// <summary>The pages of the product: everything in them comes from files of the service, and nothing is inline.</summary>
     /// <param name="pages">Their routes.</param>
-    /// <param name="provider">Where people sign in, if that is elsewhere.</param>
-    public static T AsApplication<T>(this T pages, Uri? provider)
+    /// <param name="origins">Where else they may send requests: to the provider with which people sign in.</param>
+    public static T AsApplication<T>(this T pages, IEnumerable<string> origins)
         where T : IEndpointConventionBuilder =>
         pages.With(
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; manifest-src 'self'; "
-                + $"connect-src 'self'{(provider is null ? "" : $" {provider.GetLeftPart(UriPartial.Authority)}")}; "
+                + $"connect-src {string.Join(' ', origins.Prepend("'self'").Where(origin => origin.Length > 0))}; "
                 + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         );
 

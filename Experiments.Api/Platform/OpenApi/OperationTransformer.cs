@@ -89,7 +89,7 @@ internal sealed class OperationTransformer(Lazy<Contract> contract) : IOpenApiOp
     {
         var problems = metadata.OfType<Documentation.Failures>().SelectMany(refusals => refusals.Problems).ToHashSet();
         problems.UnionWith(
-            isOpen ? [Problem.Failed, Problem.Unavailable]
+            isOpen ? [Problem.WrongMethod, Problem.Failed, Problem.Unavailable]
             : isServed ? [Problem.NoEnvironmentKey, Problem.UnknownEnvironmentKey, Problem.Failed, Problem.Unavailable]
             :
             [

@@ -26,7 +26,7 @@ internal static class PageRoutes
             .ValidateOnStart()
             .Validate(
                 options => options.Oidc.IsComplete || options.Oidc.IsAbsent,
-                "Pages:Oidc:Authority must be an absolute address, and Pages:Oidc:ClientId be set with it."
+                "Pages:Oidc:Authority must be an absolute address, for example https://issuer.example, with Pages:Oidc:ClientId beside it."
             );
         services.AddSingleton<SignInCodes>();
     }
@@ -44,7 +44,7 @@ internal static class PageRoutes
         app.MapGet("/", () => Results.Redirect($"{Root}/")).RequireAuthorization(Policies.Everyone).ExcludeFromDescription();
         var pages = app.MapGroup(Root)
             .RequireAuthorization(Policies.Everyone)
-            .AsApplication(options.Oidc.Authority)
+            .AsApplication([options.Oidc.Authority?.GetLeftPart(UriPartial.Authority) ?? "", options.ConnectTo])
             .ExcludeFromDescription();
         pages.MapGet("/settings.json", () => BufferedResponse.OfBytes(StatusCodes.Status200OK, settings));
         pages.MapGet("/{**path}", (string? path, HttpContext http) => File(http, files, path ?? ""));

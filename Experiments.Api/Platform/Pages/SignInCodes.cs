@@ -14,7 +14,7 @@ internal sealed class SignInCodes
     /// <summary>A new code for an API key.</summary>
     public string Issue(string key)
     {
-        var code = Secret.NewApiKey();
+        var code = Secret.NewEnvironmentKey();
         _keys[code] = key;
         return code;
     }

@@ -116,8 +116,9 @@ internal static class ExportIdentity
         // Of several identities of a person, what was kept last.
         private const string Traits = """
             SELECT COALESCE(jsonb_object_agg(t.key, t.value ORDER BY k.updated_at), '{}')::text
-            FROM identity_traits k, jsonb_each(k.traits) t
-            WHERE k.environment_id = @EnvironmentId AND k.identity = ANY (@Identities)
+            FROM identity_traits k
+            JOIN environments e ON e.id = k.environment_id, jsonb_each(k.traits) t
+            WHERE k.environment_id = @EnvironmentId AND k.identity = ANY (@Identities) AND t.key = ANY (e.kept_traits)
             """;
 
         public Task<Result<Response>> Handle(Query query, CancellationToken cancellationToken) =>

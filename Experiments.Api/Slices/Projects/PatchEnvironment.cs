@@ -32,7 +32,7 @@ internal static class PatchEnvironment
     {
         public Optional<string> Name { get; init; }
 
-        /// <summary>The keys of the traits that are kept of identities. What was kept of others goes.</summary>
+        /// <summary>The keys of the traits that are kept of identities. Others are shown no more, and deleted within hours.</summary>
         [Must(MaxItems = Evaluation.KeptTraits.Most)]
         public Optional<IReadOnlyList<string?>> KeptTraits { get; init; }
     }
@@ -66,11 +66,6 @@ internal static class PatchEnvironment
                 UPDATE environments e SET name = w.name, kept_traits = w.kept_traits
                 FROM wanted w, former f WHERE e.id = w.id AND (f.name, f.kept_traits) <> (w.name, w.kept_traits)
                 RETURNING e.*
-            ), dropped AS (
-                UPDATE identity_traits t SET traits = t.traits - (SELECT array_agg(key) FROM unnest(f.kept_traits) key
-                    WHERE key <> ALL (c.kept_traits))
-                FROM former f, changed c
-                WHERE t.environment_id = c.id AND NOT f.kept_traits <@ c.kept_traits
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, before, after)
                 SELECT c.id, @Actor, @RequestId, @Address, 'environment.updated', 'environment', c.id,

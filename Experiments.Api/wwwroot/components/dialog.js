@@ -17,6 +17,8 @@ export const Dialog = ({ title, action, tone = 'primary', onSubmit, onClose, chi
 
   const submit = async (event) => {
     event.preventDefault();
+    // It may lie within another form.
+    event.stopPropagation();
     setState({ isBusy: true, error: null });
     try {
       await onSubmit();

@@ -3,6 +3,7 @@ import { patch, post, remove } from '../core/api.js';
 import { ago, count, day, daysBetween, plural } from '../core/format.js';
 import { useMay, useMe } from '../core/me.js';
 import { go, to } from '../core/router.js';
+import { useAction } from '../core/use-action.js';
 import { CONCLUSION } from '../core/words.js';
 import { StatusBadge } from './badge.js';
 import { CompleteDialog } from './complete-dialog.js';
@@ -53,7 +54,8 @@ export const ExperimentHeader = ({ experiment, path, changed }) => {
   const [open, setOpen] = useState(/** @type {string | null} */ (null));
   const close = () => setOpen(null);
   const act = (action) => async () => changed(await post(`${path}${action}/`));
-  const archive = async () => changed(await patch(path, { archived: !experiment.archived }));
+  const [run, failure] = useAction();
+  const archive = () => run(async () => changed(await patch(path, { archived: !experiment.archived })));
   const drop = async () => {
     await remove(path);
     go(to([environment.key, 'experiments']));
@@ -84,6 +86,7 @@ export const ExperimentHeader = ({ experiment, path, changed }) => {
         </div>
       `}
     </div>
+    ${failure}
     ${experiment.status === 'running' && !experiment.feature.enabled &&
     html`<${Notice} tone="warn" icon="!">The flag is switched off, so nobody takes part at the moment.<//>`}
     ${(open === 'start' || open === 'resume') &&

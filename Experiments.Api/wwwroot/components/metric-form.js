@@ -13,6 +13,7 @@ const DIRECTIONS = [
 ];
 const WITH_PROPERTY = ['sum', 'mean', 'max', 'min', 'count_distinct', 'ratio'];
 
+/** @returns {import('#api').MetricDefinition} */
 const definitionOf = (form) => {
   const own = { event: form.event };
   if (WITH_PROPERTY.includes(form.aggregation) && form.property) own.property = form.property;
@@ -29,7 +30,7 @@ const formOf = (metric) => ({
   aggregation: metric?.aggregation ?? 'occurrence',
   direction: metric?.direction ?? 'up',
   event: metric?.definition?.event ?? metric?.definition?.steps?.[0]?.event ?? '',
-  property: metric?.definition?.property ?? 'value',
+  property: metric?.definition?.property ?? (metric ? '' : 'value'),
   other: metric?.definition?.denominator?.event ?? metric?.definition?.steps?.[1]?.event ?? '',
   window: metric?.definition?.conversion_window_hours ?? metric?.definition?.window_hours ?? '',
   from: metric?.definition?.from_hours ?? 24,
@@ -64,7 +65,7 @@ export const MetricForm = ({ environment, metric = null, isPart = false, saved }
     try {
       saved(
         metric
-          ? await patch(`${path}${metric.id}/`, isUsed ? { name: form.name, description: form.description } : bodyOf(form))
+          ? await patch(`${path}${metric.id}/`, isUsed ? { name: form.name, description: form.description } : bodyOf(form, metric))
           : await post(path, bodyOf(form)),
       );
       setState({ isBusy: false, error: null });
@@ -74,14 +75,15 @@ export const MetricForm = ({ environment, metric = null, isPart = false, saved }
   };
 
   return html`
-    <${isPart ? 'div' : 'form'} class="stack" onSubmit=${isPart ? null : save}>
+    <${isPart ? 'div' : 'form'} class="stack" onSubmit=${isPart ? null : save}
+      onKeyDown=${isPart ? (event) => event.key === 'Enter' && /INPUT|SELECT/.test(event.target.tagName) && save(event) : null}>
       ${state.error && html`<${Failure} error=${state.error} />`}
       <${Text} id="metric-name" label="Name" value=${form.name} onInput=${(name) => set({ name })} wrong=${wrong('name')} />
       ${!isPart && html`<${Text} id="metric-description" label="Description" lines=${2} value=${form.description} onInput=${(description) => set({ description })} />`}
       <fieldset class="stack" disabled=${isUsed}>
         <legend class="hidden">Definition</legend>
         ${isUsed && html`<p class="muted">Experiments use it, so what it measures stays as it is.</p>`}
-        <${Choice} id="aggregation" label="What is measured" value=${form.aggregation} onInput=${(aggregation) => set({ aggregation })}
+        <${Choice} id="aggregation" label="What is measured" value=${form.aggregation} onInput=${(aggregation) => set({ aggregation, property: aggregation === 'ratio' ? '' : form.property || 'value' })}
           options=${Object.entries(AGGREGATION)} />
         <${EventField} id="metric-event" label=${form.aggregation === 'funnel' ? 'First step' : 'Event'} value=${form.event} names=${names}
           onInput=${(event) => set({ event })} wrong=${wrong('definition.event') ?? wrong('definition.steps')} />
@@ -110,10 +112,24 @@ export const MetricForm = ({ environment, metric = null, isPart = false, saved }
   `;
 };
 
-const bodyOf = (form) => ({
-  name: form.name.trim(),
-  ...(form.description && { description: form.description }),
-  aggregation: form.aggregation,
-  direction: form.direction,
-  definition: definitionOf(form),
-});
+const SHOWN = ['event', 'property', 'other', 'window', 'from', 'to'];
+
+// What the form does not show stays as it is.
+const merged = (form, metric) => {
+  const [old, own] = [metric.definition, definitionOf(form)];
+  const steps = own.steps && old.steps ? [...own.steps.map((step, n) => ({ ...old.steps[n], ...step })), ...old.steps.slice(2)] : own.steps;
+  const denominator = own.denominator ? { ...old.denominator, ...own.denominator } : undefined;
+  return { ...old, ...own, ...(steps && { steps }), ...(denominator && { denominator }) };
+};
+
+const bodyOf = (form, metric = null) => {
+  const isSame = metric !== null && metric.aggregation === form.aggregation;
+  const isUntouched = isSame && SHOWN.every((name) => String(formOf(metric)[name]) === String(form[name]));
+  return {
+    name: form.name.trim(),
+    ...((metric || form.description) && { description: form.description }),
+    direction: form.direction,
+    ...(!isSame && { aggregation: form.aggregation }),
+    ...(!isUntouched && { definition: isSame ? merged(form, metric) : definitionOf(form) }),
+  };
+};

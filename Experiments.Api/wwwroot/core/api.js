@@ -22,6 +22,13 @@ export class Refused extends Error {
 /** The service could not be reached. */
 export class Unreachable extends Error {}
 
+// Also where the page is not in a secure context, as on another machine without HTTPS.
+const uuid = () =>
+  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+
+// The key of a request of which nobody knows yet what became of it, so that it acts once if it is sent again.
+const open = new Map();
+
 /**
  * @param {string} method
  * @param {string} path Below /api/v1, or an absolute path.
@@ -32,8 +39,11 @@ export const send = async (method, path, { body, etag, signal, authorization = c
   if (authorization) headers.set('Authorization', authorization);
   if (body !== undefined) headers.set('Content-Type', 'application/json');
   if (etag) headers.set('If-Match', etag);
-  // A click that is sent twice acts once.
-  if (method === 'POST') headers.set('Idempotency-Key', crypto.randomUUID());
+  const what = `${path} ${JSON.stringify(body ?? null)}`;
+  if (method === 'POST') {
+    if (!open.has(what)) open.set(what, uuid());
+    headers.set('Idempotency-Key', open.get(what));
+  }
   let response;
   try {
     response = await fetch(path.startsWith('/') ? path : `/api/v1/${path}`, {
@@ -46,6 +56,7 @@ export const send = async (method, path, { body, etag, signal, authorization = c
     if (signal?.aborted) throw error;
     throw new Unreachable('The service cannot be reached. It is asked again in a moment.');
   }
+  if (response.status < 500) open.delete(what);
   const text = await response.text();
   let json = null;
   try {

@@ -31,7 +31,17 @@ export const emptyDraft = () => ({
   isFirstSeen: false,
 });
 
-const text = (value) => (typeof value === 'string' ? value : JSON.stringify(value ?? null));
+const isJson = (text) => {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** A value as it is written in a field: text as it is, unless it would be read as JSON. */
+export const text = (value) => (typeof value === 'string' && !isJson(value) ? value : JSON.stringify(value ?? null));
 
 /** What is written is JSON where it is JSON, and text otherwise. */
 export const valueOf = (written) => {

@@ -53,7 +53,10 @@ export const mean = (value, isShare) =>
 const date = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 const moment = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 
-export const day = (instant) => (instant ? date.format(new Date(instant)) : '–');
+const plain = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
+
+/** The day of an instant here, or a day that is given as such. */
+export const day = (instant) => (instant ? (instant.length === 10 ? plain : date).format(new Date(instant)) : '–');
 export const time = (instant) => (instant ? moment.format(new Date(instant)) : '–');
 
 /** How long ago, in the largest unit that fits. */

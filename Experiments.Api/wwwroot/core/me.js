@@ -1,7 +1,7 @@
 // Who is signed in, which environments there are, and what may be done in them.
 
 import { createContext, useContext } from '../lib/preact.js';
-import { all, get } from './api.js';
+import { Refused, all, get } from './api.js';
 
 /** @typedef {{ key: string, name: string, id: number, project: { id: number, name: string }, role: string }} Environment */
 
@@ -17,21 +17,35 @@ export const useMay = (role) => {
   return environment !== null && RANK[environment.role] >= RANK[role];
 };
 
+const AT_ONCE = 8;
+
+// The highest role counts.
+const highest = (...roles) => roles.filter(Boolean).sort((one, other) => RANK[other] - RANK[one])[0];
+
+// A project may be deleted while the list is read.
+const unlessGone = (error) => {
+  if (error instanceof Refused && (error.status === 404 || error.status === 403)) return [];
+  throw error;
+};
+
 /** Everything of the instance for its admins, and for others what they were given. */
 export const readMe = async (path, signal) => {
   const me = await get(path, signal);
   const projects = me.instance_role ? await all('projects/', signal) : me.projects;
   /** @type {Environment[]} */
   const environments = [];
-  for (const project of projects) {
-    for (const one of await all(`projects/${project.id}/environments/`, signal)) {
-      environments.push({ ...one, project, role: me.instance_role ?? project.role });
-    }
+  for (let n = 0; n < projects.length; n += AT_ONCE) {
+    const some = projects.slice(n, n + AT_ONCE);
+    const lists = await Promise.all(some.map((project) => all(`projects/${project.id}/environments/`, signal).catch(unlessGone)));
+    some.forEach((project, at) => {
+      const role = highest(me.instance_role, project.role, me.projects.find((own) => own.id === project.id)?.role);
+      environments.push(...lists[at].map((one) => ({ ...one, project, role })));
+    });
   }
   for (const one of me.environments) {
-    if (environments.every((known) => known.key !== one.key)) {
-      environments.push({ ...one, project: { id: one.project, name: '' }, role: one.role });
-    }
+    const known = environments.find((other) => other.key === one.key);
+    if (known) known.role = highest(known.role, one.role);
+    else environments.push({ ...one, project: { id: one.project, name: '' }, role: one.role });
   }
   return { me, environments };
 };

@@ -16,11 +16,13 @@ const discover = async (provider) => {
 
 /** Leads to the provider. @param {{ authority: string, client_id: string, scope: string }} provider @param {string} back */
 export const begin = async (provider, back) => {
+  if (!crypto.subtle) throw new Error('Signing in with a provider needs HTTPS. An API key works without it.');
   const { authorization_endpoint: endpoint } = await discover(provider);
   const [state, verifier] = [random(), random()];
   sessionStorage.setItem(PENDING, JSON.stringify({ state, verifier, back }));
   const challenge = base64(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(verifier)));
-  const query = new URLSearchParams({
+  const address = new URL(endpoint);
+  const asked = {
     response_type: 'code',
     client_id: provider.client_id,
     redirect_uri: redirect(),
@@ -28,8 +30,9 @@ export const begin = async (provider, back) => {
     state,
     code_challenge: challenge,
     code_challenge_method: 'S256',
-  });
-  location.assign(`${endpoint}?${query}`);
+  };
+  Object.entries(asked).forEach(([name, value]) => address.searchParams.set(name, value));
+  location.assign(address.href);
 };
 
 /** Takes the answer of the provider, and returns where to go on. @param {any} provider @param {URLSearchParams} query */

@@ -40,7 +40,7 @@ export const useData = (path, { every, read = get } = {}) => {
       (error) => {
         if (abort.signal.aborted) return;
         setState((last) => ({ ...last, error, isLoading: false }));
-        if (error instanceof Unreachable || (error instanceof Refused && (error.status === 503 || error.status === 429))) {
+        if (error instanceof Unreachable || (error instanceof Refused && (error.status >= 500 || error.status === 429))) {
           again((error instanceof Refused && error.retryAfter ? error.retryAfter : 3) * 1000);
         }
       },

@@ -78,10 +78,19 @@ export const Experiments = () => {
   const { query } = useRoute();
   const [status, page, ordering] = [query.get('status') ?? '', Number(query.get('page') ?? 1), query.get('ordering') ?? '-created_at'];
   const [text, setText] = useState(query.get('q') ?? '');
+  const asked = query.get('q') ?? '';
+  // The back button and links change it, too.
+  const own = useRef(asked);
+  useEffect(() => {
+    if (asked !== own.current) setText((own.current = asked));
+  }, [asked]);
   const settled = useSettled(text);
   const search = useRef(/** @type {HTMLInputElement | null} */ (null));
   useEffect(() => {
-    if (settled !== (new URLSearchParams(location.search).get('q') ?? '')) setQuery({ q: settled, page: null }, { replace: true });
+    if (settled === text && settled !== (new URLSearchParams(location.search).get('q') ?? '')) {
+      own.current = settled;
+      setQuery({ q: settled, page: null }, { replace: true });
+    }
   }, [settled]);
   useEffect(() => {
     const focus = (event) => {
@@ -95,11 +104,11 @@ export const Experiments = () => {
   }, []);
 
   const q = query.get('q') ?? '';
-  const asked = new URLSearchParams({ page: String(page), page_size: String(SIZE), ordering, ...(q && { q }) });
-  if (status === 'archived') asked.set('archived', 'true');
-  else if (status) asked.set('status', status);
+  const wanted = new URLSearchParams({ page: String(page), page_size: String(SIZE), ordering, ...(q && { q }) });
+  if (status === 'archived') wanted.set('archived', 'true');
+  else if (status) wanted.set('status', status);
   const path = `environments/${environment.key}/experiments/`;
-  const list = useData(`${path}?${asked}`, { every: 20_000 });
+  const list = useData(`${path}?${wanted}`, { every: 20_000 });
   const started = list.data?.results.filter((one) => one.started_at).map((one) => one.id) ?? [];
   const summaries = useData(started.length === 0 ? null : `${path}summaries/?${started.map((id) => `id=${id}`).join('&')}`, { every: 20_000 });
   const counts = list.data?.status_counts;

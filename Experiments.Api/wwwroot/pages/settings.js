@@ -2,11 +2,16 @@ import { html, useState } from '../lib/preact.js';
 import { post, remove } from '../core/api.js';
 import { ago, day } from '../core/format.js';
 import { useMay, useMe } from '../core/me.js';
+import { useAction } from '../core/use-action.js';
 import { useData } from '../core/use-data.js';
 import { Copy } from '../components/copy.js';
 import { Dialog } from '../components/dialog.js';
 import { Choice, Text } from '../components/field.js';
 import { Empty, Loaded } from '../components/states.js';
+
+const Sure = ({ title, action, text, act, onClose }) => html`
+  <${Dialog} title=${title} action=${action} tone="danger" onSubmit=${act} onClose=${onClose}><p>${text}</p><//>
+`;
 
 const NewKey = ({ path, onClose, onDone }) => {
   const [form, setForm] = useState({ name: '', scopes: 'read,write' });
@@ -21,6 +26,7 @@ const NewKey = ({ path, onClose, onDone }) => {
 };
 
 const Keys = ({ path }) => {
+  const [revoked, setRevoked] = useState(null);
   const keys = useData(`${path}?page_size=100`);
   const [isOpen, setOpen] = useState(false);
   const [made, setMade] = useState(null);
@@ -39,7 +45,7 @@ const Keys = ({ path }) => {
               (one) => html`
                 <li key=${one.id} class="row spread">
                   <span><b>${one.name}</b> <span class="muted small">${one.scopes.join(', ')} · by ${one.created_by} · ${one.last_used_at ? `used ${ago(one.last_used_at)}` : 'never used'}</span></span>
-                  <button type="button" class="plain" onClick=${() => remove(`${path}${one.id}/`).then(() => keys.reload())}>Revoke<span class="hidden"> ${one.name}</span></button>
+                  <button type="button" class="plain" onClick=${() => setRevoked(one)}>Revoke…<span class="hidden"> ${one.name}</span></button>
                 </li>
               `,
             )}
@@ -47,19 +53,25 @@ const Keys = ({ path }) => {
           </ul>
         `}
       <//>
+      ${revoked && html`<${Sure} title="Revoke the key “${revoked.name}”?" action="Revoke" text="Whoever uses it is refused from now on."
+        onClose=${() => setRevoked(null)} act=${() => remove(`${path}${revoked.id}/`).then(() => keys.reload())} />`}
       ${isOpen && html`<${NewKey} path=${path} onClose=${() => setOpen(false)} onDone=${done} />`}
     </section>
   `;
 };
 
 const Admins = ({ path }) => {
+  const [removed, setRemoved] = useState(null);
+  const [run, failure] = useAction();
   const admins = useData(`${path}?page_size=100`);
   const [form, setForm] = useState({ subject: '', role: 'viewer' });
-  const add = async (event) => {
+  const add = (event) => {
     event.preventDefault();
-    await post(path, { subject: form.subject.trim(), role: form.role });
-    setForm({ ...form, subject: '' });
-    admins.reload();
+    run(async () => {
+      await post(path, { subject: form.subject.trim(), role: form.role });
+      setForm({ ...form, subject: '' });
+      admins.reload();
+    });
   };
   return html`
     <section class="card stack" aria-labelledby="people">
@@ -70,12 +82,15 @@ const Admins = ({ path }) => {
             ${data.results.map(
               (one) => html`
                 <li key=${one.id} class="row spread"><span><b>${one.subject}</b> <span class="muted small">${one.role} · since ${day(one.created_at)}</span></span>
-                  <button type="button" class="plain" onClick=${() => remove(`${path}${one.id}/`).then(() => admins.reload())}>Remove<span class="hidden"> ${one.subject}</span></button></li>
+                  <button type="button" class="plain" onClick=${() => setRemoved(one)}>Remove…<span class="hidden"> ${one.subject}</span></button></li>
               `,
             )}
           </ul>
         `}
       <//>
+      ${failure}
+      ${removed && html`<${Sure} title="Remove “${removed.subject}”?" action="Remove" text="They have no access to this environment any more, unless the project or the instance gives it."
+        onClose=${() => setRemoved(null)} act=${() => remove(`${path}${removed.id}/`).then(() => admins.reload())} />`}
       <form class="inline" onSubmit=${add}>
         <${Text} id="subject" label="Subject of their token" value=${form.subject} onInput=${(subject) => setForm({ ...form, subject })} />
         <${Choice} id="role" label="Role" value=${form.role} onInput=${(role) => setForm({ ...form, role })} options=${['viewer', 'editor', 'admin'].map((one) => [one, one])} />

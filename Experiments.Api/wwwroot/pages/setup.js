@@ -2,6 +2,7 @@ import { html, useState } from '../lib/preact.js';
 import { post, remove } from '../core/api.js';
 import { count, percent, plural } from '../core/format.js';
 import { useMay, useMe } from '../core/me.js';
+import { useAction } from '../core/use-action.js';
 import { useData } from '../core/use-data.js';
 import { DIRECTION, ROLE } from '../core/words.js';
 import { Copy } from '../components/copy.js';
@@ -40,13 +41,12 @@ const MetricsOf = ({ experiment, path, changed }) => {
     metrics.reload();
     changed();
   };
-  const detach = async (link) => {
-    await remove(`${path}metrics/${link}/`);
-    done();
-  };
+  const [run, failure] = useAction();
+  const detach = (link) => run(() => remove(`${path}metrics/${link}/`).then(done));
   return html`
     <section class="card stack" aria-labelledby="metrics">
       <div class="row spread"><h2 id="metrics">Metrics</h2>${mayEdit && html`<button type="button" onClick=${() => setOpen(true)}>Attach a metric…</button>`}</div>
+      ${failure}
       <${Loaded} of=${metrics}>
         ${(data) => html`
           <div class="scroll" tabindex="0" role="group" aria-label="Metrics">

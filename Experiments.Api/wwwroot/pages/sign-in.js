@@ -23,10 +23,15 @@ export const SignIn = () => {
 
   useEffect(() => {
     const arrive = async () => {
-      if (location.hash.length > 1 && parts[0] === 'sign-in') await redeem();
       const { oidc } = await get('/app/settings.json');
-      if (oidc && parts[0] === 'sign-in' && (query.has('code') || query.has('error'))) go(await finish(oidc, query), { replace: true });
-      setState((last) => ({ ...last, provider: oidc, isBusy: false }));
+      setState((last) => ({ ...last, provider: oidc }));
+      if (parts[0] === 'sign-in' && location.hash.length > 1) await redeem();
+      if (oidc && parts[0] === 'sign-in' && (query.has('code') || query.has('error'))) {
+        // An answer counts once, also one that is a refusal.
+        go('/app/sign-in', { replace: true });
+        go(await finish(oidc, query), { replace: true });
+      }
+      setState((last) => ({ ...last, isBusy: false }));
     };
     arrive().catch(fail);
   }, []);

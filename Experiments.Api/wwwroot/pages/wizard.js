@@ -62,6 +62,20 @@ export const Wizard = ({ id }) => {
     return saved;
   };
 
+  // What was changed is kept, wherever one goes from here.
+  const leave = (n) => async (event) => {
+    if (id === null) return;
+    event.preventDefault();
+    setState({ isBusy: true, error: null, wrong: {} });
+    try {
+      await save();
+      setState({ isBusy: false, error: null, wrong: {} });
+      go(address(n));
+    } catch (error) {
+      setState({ isBusy: false, error, wrong: {} });
+    }
+  };
+
   const next = async (event) => {
     event.preventDefault();
     const wrong = step < 2 ? missing(draft, step) : {};
@@ -89,7 +103,7 @@ export const Wizard = ({ id }) => {
           ([key, label], n) => html`
             <li key=${key}>
               ${(id !== null || n <= step) && n !== step
-                ? html`<a href=${address(n)}>${n + 1}. ${label}</a>`
+                ? html`<a href=${address(n)} onClick=${leave(n)}>${n + 1}. ${label}</a>`
                 : html`<span aria-current=${n === step ? 'step' : null}>${n + 1}. ${label}</span>`}
             </li>
           `,
@@ -106,7 +120,7 @@ export const Wizard = ({ id }) => {
           reload=${reload}
         />
         <div class="row spread">
-          ${step > 0 ? html`<a class="button" href=${address(step - 1)}>Back</a>` : html`<span></span>`}
+          ${step > 0 ? html`<a class="button" href=${address(step - 1)} onClick=${leave(step - 1)}>Back</a>` : html`<span></span>`}
           <button type="submit" class=${step === STEPS.length - 1 ? '' : 'primary'} disabled=${state.isBusy}>
             ${step === STEPS.length - 1 ? 'Save the draft' : step === 1 && id === null ? 'Save and go on' : 'Next'}
           </button>

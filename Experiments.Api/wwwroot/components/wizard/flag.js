@@ -1,5 +1,5 @@
 import { html } from '../../lib/preact.js';
-import { evenly } from '../../core/draft.js';
+import { evenly, text } from '../../core/draft.js';
 import { useMe } from '../../core/me.js';
 import { useData } from '../../core/use-data.js';
 import { Choice, Text } from '../field.js';
@@ -13,7 +13,6 @@ const Existing = ({ draft, set, wrong }) => {
   const choose = (id) => {
     const feature = features.find((one) => String(one.id) === id);
     if (!feature) return set({ feature: null });
-    const text = (value) => (typeof value === 'string' ? value : JSON.stringify(value));
     return set({
       feature: feature.id,
       variants: evenly([

@@ -1,5 +1,6 @@
 import { html, useState } from '../../lib/preact.js';
 import { post, remove } from '../../core/api.js';
+import { useAction } from '../../core/use-action.js';
 import { useMe } from '../../core/me.js';
 import { useData } from '../../core/use-data.js';
 import { DIRECTION, ROLE } from '../../core/words.js';
@@ -7,18 +8,22 @@ import { Choice } from '../field.js';
 import { MetricForm } from '../metric-form.js';
 import { Failure, Loaded } from '../states.js';
 
-const Attached = ({ metrics, path, changed }) => html`
+const Attached = ({ metrics, path, changed }) => {
+  const [run, failure] = useAction();
+  return html`
+  ${failure}
   <ul class="stack">
     ${metrics.map(
       (one) => html`
         <li key=${one.id} class="card row spread">
           <span><b>${one.metric_name}</b> <span class="tag">${ROLE[one.role].name}</span> <span class="muted small">${DIRECTION[one.expected_direction]}</span></span>
-          <button type="button" class="plain" onClick=${() => remove(`${path}metrics/${one.id}/`).then(changed)}>Remove<span class="hidden"> ${one.metric_name}</span></button>
+          <button type="button" class="plain" onClick=${() => run(() => remove(`${path}metrics/${one.id}/`).then(changed))}>Remove<span class="hidden"> ${one.metric_name}</span></button>
         </li>
       `,
     )}
   </ul>
 `;
+};
 
 /** What decides, what else is looked at, and what must not get worse. */
 export const Measures = ({ path, reload }) => {
