@@ -8,7 +8,7 @@ internal sealed class PagesOptions
     /// <summary>Whether the service has pages. Its API is the same without them.</summary>
     public bool Enabled { get; set; } = true;
 
-    /// <summary>Further origins that the sign-in of the provider needs, separated by spaces, where its endpoints are not at its issuer.</summary>
+    /// <summary>Further origins that signing in needs, separated by spaces, where the endpoints are not at the issuer.</summary>
     public string ConnectTo { get; set; } = "";
 
     /// <summary>How people sign in with OpenID Connect; with API keys only without it.</summary>

@@ -1,7 +1,5 @@
 // Sign-in with OpenID Connect: the authorization code flow with PKCE, as a public client.
 
-import { setCredential } from './session.js';
-
 const PENDING = 'experiments.oidc';
 const redirect = () => `${location.origin}/app/sign-in`;
 
@@ -35,7 +33,7 @@ export const begin = async (provider, back) => {
   location.assign(address.href);
 };
 
-/** Takes the answer of the provider, and returns where to go on. @param {any} provider @param {URLSearchParams} query */
+/** Takes the answer of the provider, and returns what signs in and where to go on. @param {any} provider @param {URLSearchParams} query */
 export const finish = async (provider, query) => {
   const pending = JSON.parse(sessionStorage.getItem(PENDING) ?? 'null');
   sessionStorage.removeItem(PENDING);
@@ -54,6 +52,5 @@ export const finish = async (provider, query) => {
   });
   const tokens = await response.json();
   if (!response.ok) throw new Error(tokens.error_description ?? 'The provider gave no token.');
-  setCredential(`Bearer ${tokens.access_token}`);
-  return pending.back;
+  return { credential: `Bearer ${tokens.access_token}`, back: pending.back };
 };

@@ -29,7 +29,9 @@ export const SignIn = () => {
       if (oidc && parts[0] === 'sign-in' && (query.has('code') || query.has('error'))) {
         // An answer counts once, also one that is a refusal.
         go('/app/sign-in', { replace: true });
-        go(await finish(oidc, query), { replace: true });
+        const { credential, back: there } = await finish(oidc, query);
+        go(there, { replace: true });
+        setCredential(credential);
       }
       setState((last) => ({ ...last, isBusy: false }));
     };
