@@ -45,6 +45,21 @@ public class SourceTests(SharedService service, NodeClients clients) : IClassFix
     }
 
     [Fact]
+    public void All_modules_are_asked_for_at_once()
+    {
+        var page = File.ReadAllText(Path.Combine(Root, "index.html"));
+        var modules = Directory
+            .EnumerateFiles(Root, "*.js", SearchOption.AllDirectories)
+            .Select(file => Path.GetRelativePath(Root, file))
+            .Where(file => file != "main.js");
+
+        System
+            .Text.RegularExpressions.Regex.Matches(page, "modulepreload\" href=\"/app/(?<file>[^\"]+)\"")
+            .Select(link => link.Groups["file"].Value)
+            .ShouldBe(modules, ignoreOrder: true);
+    }
+
+    [Fact]
     public void Files_are_short_and_nothing_is_inline()
     {
         foreach (
