@@ -50,9 +50,6 @@ internal readonly record struct ExposureState(
     // Among the bits of what was assigned, the one of those whom the holdout keeps out.
     private const int OutBit = 1 << 30;
 
-    /// <summary>No exposure at all.</summary>
-    public static readonly ExposureState None;
-
     /// <summary>Why identities, or exposures without one, are excluded.</summary>
     public static readonly IReadOnlyList<string> Reasons =
     [

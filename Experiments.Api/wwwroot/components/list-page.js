@@ -1,6 +1,7 @@
-import { html, useEffect, useRef, useState } from '../lib/preact.js';
-import { setQuery, useRoute } from '../core/router.js';
-import { useData, useSettled } from '../core/use-data.js';
+import { html } from '../lib/preact.js';
+import { useRoute } from '../core/router.js';
+import { useData } from '../core/use-data.js';
+import { useSearch } from '../core/use-search.js';
 import { Loaded } from './states.js';
 import { Pages } from './tabs.js';
 
@@ -13,20 +14,7 @@ const SIZE = 50;
  */
 export const ListPage = ({ title, path, action = null, hasSearch = true, empty, head, row }) => {
   const { query } = useRoute();
-  const [text, setText] = useState(query.get('q') ?? '');
-  const asked = query.get('q') ?? '';
-  // The back button and links change it, too.
-  const own = useRef(asked);
-  useEffect(() => {
-    if (asked !== own.current) setText((own.current = asked));
-  }, [asked]);
-  const settled = useSettled(text);
-  useEffect(() => {
-    if (settled === text && settled !== (new URLSearchParams(location.search).get('q') ?? '')) {
-      own.current = settled;
-      setQuery({ q: settled, page: null }, { replace: true });
-    }
-  }, [settled]);
+  const [text, setText] = useSearch();
   const [q, page] = [query.get('q') ?? '', Number(query.get('page') ?? 1)];
   const list = useData(`${path}?${new URLSearchParams({ page: String(page), page_size: String(SIZE), ...(q && { q }) })}`);
   const href = (n) => {

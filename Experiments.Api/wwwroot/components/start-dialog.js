@@ -1,5 +1,6 @@
 import { html } from '../lib/preact.js';
 import { post } from '../core/api.js';
+import { eventsOf } from '../core/definition.js';
 import { useMe } from '../core/me.js';
 import { useData } from '../core/use-data.js';
 import { plural } from '../core/format.js';
@@ -44,12 +45,6 @@ export const Checklist = ({ experiment }) => {
     </ul>
   `;
 };
-
-/** The names of all events that a definition mentions. */
-export const eventsOf = (definition) =>
-  definition === null || typeof definition !== 'object'
-    ? []
-    : Object.entries(definition).flatMap(([name, value]) => (name === 'event' && typeof value === 'string' ? [value] : eventsOf(value)));
 
 export const StartDialog = ({ experiment, path, onClose, onDone }) => html`
   <${Dialog}

@@ -1,8 +1,9 @@
-import { html, useEffect, useRef, useState } from '../lib/preact.js';
+import { html, useEffect, useRef } from '../lib/preact.js';
 import { ago, count, daysBetween } from '../core/format.js';
 import { useMay, useMe } from '../core/me.js';
 import { setQuery, to, useRoute } from '../core/router.js';
-import { useData, useSettled } from '../core/use-data.js';
+import { useData } from '../core/use-data.js';
+import { useSearch } from '../core/use-search.js';
 import { StatusBadge, VerdictBadge } from '../components/badge.js';
 import { EffectPlot } from '../components/effect-plot.js';
 import { effectScale } from '../components/scale.js';
@@ -77,21 +78,8 @@ export const Experiments = () => {
   const mayEdit = useMay('editor');
   const { query } = useRoute();
   const [status, page, ordering] = [query.get('status') ?? '', Number(query.get('page') ?? 1), query.get('ordering') ?? '-created_at'];
-  const [text, setText] = useState(query.get('q') ?? '');
-  const asked = query.get('q') ?? '';
-  // The back button and links change it, too.
-  const own = useRef(asked);
-  useEffect(() => {
-    if (asked !== own.current) setText((own.current = asked));
-  }, [asked]);
-  const settled = useSettled(text);
+  const [text, setText] = useSearch();
   const search = useRef(/** @type {HTMLInputElement | null} */ (null));
-  useEffect(() => {
-    if (settled === text && settled !== (new URLSearchParams(location.search).get('q') ?? '')) {
-      own.current = settled;
-      setQuery({ q: settled, page: null }, { replace: true });
-    }
-  }, [settled]);
   useEffect(() => {
     const focus = (event) => {
       if (event.key === '/' && !/INPUT|TEXTAREA|SELECT/.test(/** @type {Element} */ (event.target).tagName)) {

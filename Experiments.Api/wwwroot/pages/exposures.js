@@ -7,7 +7,7 @@ import { LinePlot } from '../components/line-plot.js';
 import { countScale } from '../components/scale.js';
 import { Loaded, Notice } from '../components/states.js';
 import { HowToExpose } from '../components/how-to-expose.js';
-import { eventsOf } from '../components/start-dialog.js';
+import { eventsOf } from '../core/definition.js';
 
 /**
  * What is wrong with the exposures of an experiment.

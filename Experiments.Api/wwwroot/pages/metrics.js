@@ -4,7 +4,7 @@ import { useMay, useMe } from '../core/me.js';
 import { to } from '../core/router.js';
 import { AGGREGATION } from '../core/words.js';
 import { ListPage } from '../components/list-page.js';
-import { eventsOf } from '../components/start-dialog.js';
+import { eventsOf } from '../core/definition.js';
 import { Empty } from '../components/states.js';
 
 /** What experiments are measured by. */
