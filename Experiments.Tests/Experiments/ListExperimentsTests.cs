@@ -195,7 +195,9 @@ public class ListExperimentsTests(TestService service) : IClassFixture<TestServi
     {
         var given = await Given.AnEnvironment(service);
         await given.AnExperiment();
-        var one = await Statements(() => given.Admin.Get($"{given.Experiments}?page_size=100"));
+        Reply? list = null;
+        var one = await Fewest(async () => list = await given.Admin.Get($"{given.Experiments}?page_size=100"));
+        list!.Must(200)["results"].AsArray().Count.ShouldBe(1);
         await service.Execute(
             """
             INSERT INTO features (project_id, name, options)
@@ -210,19 +212,24 @@ public class ListExperimentsTests(TestService service) : IClassFixture<TestServi
             new { given.Key }
         );
 
-        Reply? list = null;
-        // Who asks is remembered for some seconds, and looked up once more after that, however long it took to get here.
-        var hundred = int.MaxValue;
-        for (var attempt = 0; attempt < 3; attempt++)
-        {
-            hundred = Math.Min(hundred, await Statements(async () => list = await given.Admin.Get($"{given.Experiments}?page_size=100")));
-        }
-
+        var hundred = await Fewest(async () => list = await given.Admin.Get($"{given.Experiments}?page_size=100"));
         list!.Must(200)["results"].AsArray().Count.ShouldBe(100);
         hundred.ShouldBe(one);
     }
 
     private static IEnumerable<long> Ids(Reply list) => list["results"].AsArray().Select(item => item!["id"]!.GetValue<long>());
+
+    // Who asks is remembered for some seconds, and looked up once more after that: the fewest of three is the list's own.
+    private static async Task<int> Fewest(Func<Task> act)
+    {
+        var fewest = int.MaxValue;
+        for (var attempt = 0; attempt < 3; attempt++)
+        {
+            fewest = Math.Min(fewest, await Statements(act));
+        }
+
+        return fewest;
+    }
 
     // Counted at the driver: one activity a statement.
     private static async Task<int> Statements(Func<Task> act)
