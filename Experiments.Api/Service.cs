@@ -10,6 +10,7 @@ using Experiments.Api.Platform.OpenApi;
 using Experiments.Api.Platform.Pages;
 using Experiments.Api.Platform.Settings;
 using Experiments.Api.Platform.Startup;
+using Experiments.Api.Warehouse;
 
 namespace Experiments.Api;
 
@@ -30,6 +31,7 @@ internal static class Service
         builder.Services.AddEvaluation();
         builder.Services.AddIngestion();
         builder.Services.AddAggregation();
+        builder.Services.AddWarehouse();
         builder.Services.AddResults();
         builder.Services.AddPages();
         builder.AddDemo();

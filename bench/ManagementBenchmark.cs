@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json.Nodes;
 using Experiments.Api.Platform.Data;
 
 namespace Experiments.Bench;
@@ -8,9 +9,10 @@ namespace Experiments.Bench;
 internal static class ManagementBenchmark
 {
     private const int Rounds = 3;
+    private const int Callers = 2;
 
     /// <param name="duration">How long a run is.</param>
-    /// <param name="rows">Which rows to measure: those whose names hold this.</param>
+    /// <param name="rows">Which rows to measure: those whose names hold one of these, between commas.</param>
     public static async Task Run(TimeSpan duration, string rows = "")
     {
         var directory = $"/tmp/experiments-bench-{Environment.ProcessId}";
@@ -37,17 +39,22 @@ internal static class ManagementBenchmark
             twin = Machine.Start("Experiments.Bench.dll", ["twin", postgres.ConnectionString, twinAddress], twinAddress);
             await Machine.FirstAnswer($"{serviceAddress}/health/ready");
             await Task.Delay(1000);
+            var credentials = await Credentials(serviceAddress);
 
             var socket = postgres.ConnectionString.Split(';')[0].Split('=')[1];
             Console.WriteLine(
-                $"{await Machine.Describe(source)}; {duration.TotalSeconds:0} s a run, median of {Rounds}, 32 connections.\n"
+                $"{await Machine.Describe(source)}; {duration.TotalSeconds:0} s a run, median of {Rounds}, "
+                    + $"32 connections of {Callers} callers.\n"
             );
             Console.WriteLine(
                 "| | service, per second | p50 / p99 ms | raw twin | of twin | pgbench | of pgbench | CPU a request | of the twin |"
             );
             Console.WriteLine("|---|---|---|---|---|---|---|---|---|");
-            await WarmUp(seed, serviceAddress, twinAddress, duration);
-            foreach (var operation in Operations(seed).Where(operation => operation.Name.Contains(rows, StringComparison.Ordinal)))
+            await WarmUp(seed, serviceAddress, twinAddress, credentials, duration);
+            foreach (
+                var operation in Operations(seed)
+                    .Where(operation => rows.Split(',').Any(row => operation.Name.Contains(row, StringComparison.Ordinal)))
+            )
             {
                 var runs = (Service: new List<Measured>(), Twin: new List<Measured>(), Pgbench: new List<Measured>());
                 // The first turn warms everything up and does not count.
@@ -59,27 +66,13 @@ internal static class ManagementBenchmark
                             seed,
                             operation,
                             service,
-                            () =>
-                                Load.Wrk(
-                                    serviceAddress,
-                                    operation.Requests,
-                                    $"Authorization: Api-Key {Machine.AdminKey}",
-                                    operation.Writes,
-                                    time
-                                )
+                            () => Load.Wrk(serviceAddress, operation.Requests, credentials, operation.Writes, time)
                         ),
                         await Turn(
                             seed,
                             operation,
                             twin,
-                            () =>
-                                Load.Wrk(
-                                    twinAddress,
-                                    operation.Requests,
-                                    $"Authorization: Api-Key {Machine.AdminKey}",
-                                    operation.Writes,
-                                    time
-                                )
+                            () => Load.Wrk(twinAddress, operation.Requests, credentials, operation.Writes, time)
                         ),
                         await Turn(seed, operation, null, () => Load.Pgbench(socket, operation.Script, time))
                     );
@@ -135,6 +128,8 @@ internal static class ManagementBenchmark
                     ("Archived", "false"),
                     ("Pattern", "NULL"),
                     ("Statuses", "'{created,running,paused,completed}'"),
+                    ("CreatedBy", "NULL::text"),
+                    ("Feature", "NULL::bigint"),
                     ("Limit", "20"),
                     ("Offset", "0")
                 )
@@ -149,6 +144,9 @@ internal static class ManagementBenchmark
                     ("EnvironmentId", "51"),
                     ("Feature", ":id"),
                     ("FeatureName", "NULL::text"),
+                    ("Unit", "''"),
+                    ("Hashing", "'native'"),
+                    ("Aa", "false"),
                     ("FeatureValue", "NULL"),
                     ("FeatureOptions", "NULL"),
                     ("Weights", "NULL"),
@@ -191,6 +189,7 @@ internal static class ManagementBenchmark
                     ("EnvironmentId", "51"),
                     ("Feature", ":id"),
                     ("Id", $"{seed.FirstExperiment}"),
+                    ("Target", "51"),
                     ("Name", "NULL::text"),
                     ("Actor", "'api-key:1'")
                 )
@@ -224,6 +223,7 @@ internal static class ManagementBenchmark
                 ("Name", "'Holdout'"),
                 ("Description", "''"),
                 ("Percentage", "5"),
+                ("Unit", "''"),
                 ("Actor", "'api-key:1'")
             )
         );
@@ -255,14 +255,30 @@ internal static class ManagementBenchmark
         );
     }
 
+    // Several callers, as 32 connections would have: what one caller may have at work at once is limited, in the twin it is not.
+    private static async Task<string> Credentials(string address)
+    {
+        using var client = new HttpClient { BaseAddress = new(address) };
+        client.DefaultRequestHeaders.Add("Authorization", $"Api-Key {Machine.AdminKey}");
+        var keys = new List<string> { Machine.AdminKey };
+        while (keys.Count < Callers)
+        {
+            using var created = await client.PostAsJsonAsync("/api/v1/api-keys/", new { name = $"caller {keys.Count}" });
+            created.EnsureSuccessStatusCode();
+            keys.Add((await created.Content.ReadFromJsonAsync<JsonObject>())!["key"]!.GetValue<string>());
+        }
+
+        return string.Join('\n', keys.Select(key => $"Authorization: Api-Key {key}"));
+    }
+
     // What the first rows would otherwise pay: the compiler works on the most frequent code for some time.
-    private static async Task WarmUp(Seed seed, string service, string twin, TimeSpan duration)
+    private static async Task WarmUp(Seed seed, string service, string twin, string credentials, TimeSpan duration)
     {
         foreach (var address in new[] { service, twin, service, twin })
         {
             foreach (var requests in new[] { seed.Reads, seed.HoldoutReads, seed.CohortReads, seed.MemberLists })
             {
-                await Load.Wrk(address, requests, $"Authorization: Api-Key {Machine.AdminKey}", false, duration);
+                await Load.Wrk(address, requests, credentials, false, duration);
             }
         }
     }

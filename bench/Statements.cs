@@ -42,7 +42,13 @@ internal static partial class Statements
     public static string ForPgbench(string sql, params (string Name, string Value)[] values)
     {
         var text = values.Aggregate(sql, (current, pair) => Regex.Replace(current, $@"@{pair.Name}\b", pair.Value));
-        text = LineComment().Replace(text, "");
+        // Who makes a change, which the audit log keeps.
+        text = LineComment().Replace(Regex.Replace(text, "@(RequestId|Address)\\b", "NULL::text"), "");
+        if (Regex.Match(text, @"@(?!>)[A-Za-z]\w*") is { Success: true } missing)
+        {
+            throw new ArgumentException($"The benchmark gives no {missing.Value}: {sql}");
+        }
+
         return text.Contains(';', StringComparison.Ordinal) ? $"\\startpipeline\n{text};\n\\endpipeline\n" : $"{text};\n";
     }
 

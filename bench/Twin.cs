@@ -106,6 +106,9 @@ internal static class Twin
                             "Rollout" => 100m,
                             "Transforms" or "Exposure" => "{}",
                             "Breakdowns" => Array.Empty<string>(),
+                            "Unit" => "",
+                            "Hashing" => "native",
+                            "Aa" => false,
                             "DefaultMargin" => 0.1,
                             "FeatureValue" => "\"control\"",
                             "Actor" => "api-key:1",
@@ -132,7 +135,7 @@ internal static class Twin
                             "EnvironmentId" => environments[key],
                             "Name" => root.GetProperty("name").GetString()!,
                             "Percentage" => root.GetProperty("percentage").GetDecimal(),
-                            "Description" => "",
+                            "Description" or "Unit" => "",
                             _ => "api-key:1",
                         }
                 );
@@ -192,7 +195,7 @@ internal static class Twin
                     value: name =>
                         name switch
                         {
-                            "EnvironmentId" => environments[key],
+                            "EnvironmentId" or "Target" => environments[key],
                             "Id" => id,
                             "Feature" => feature,
                             "Actor" => "api-key:1",
@@ -261,7 +264,7 @@ internal static class Twin
                             NpgsqlDbType = name switch
                             {
                                 "IfMatch" => NpgsqlDbType.Array | NpgsqlDbType.Text,
-                                "Holdout" => NpgsqlDbType.Bigint,
+                                "Holdout" or "Feature" => NpgsqlDbType.Bigint,
                                 _ => NpgsqlDbType.Text,
                             },
                         }

@@ -36,6 +36,35 @@ CREATE UNIQUE INDEX environments_name ON environments USING btree (project_id, n
 CREATE TRIGGER environments_are_served AFTER INSERT OR UPDATE ON environments FOR EACH ROW EXECUTE FUNCTION announce_environment();
 CREATE TRIGGER environments_have_features AFTER INSERT ON environments FOR EACH ROW EXECUTE FUNCTION state_all_features();
 
+-- Databases of customers, from which experiments read who was assigned and what they did.
+CREATE TABLE warehouse_connections (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    project_id bigint NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    host text NOT NULL,
+    port integer NOT NULL,
+    database text NOT NULL,
+    username text NOT NULL,
+    password bytea NOT NULL, -- Encrypted with Warehouse:EncryptionKey.
+    tls boolean NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    created_by text NOT NULL,
+    created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    updated_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    deleted_at timestamp with time zone,
+    PRIMARY KEY (id),
+    CHECK (((char_length(database) >= 1) AND (char_length(database) <= 255))),
+    CHECK (((char_length(host) >= 1) AND (char_length(host) <= 255))),
+    CHECK ((kind = ANY (ARRAY['postgresql'::text, 'clickhouse'::text]))),
+    CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+    CHECK (((port >= 1) AND (port <= 65535))),
+    CHECK (((char_length(username) >= 1) AND (char_length(username) <= 255))),
+    FOREIGN KEY (project_id) REFERENCES projects(id),
+    UNIQUE (id, project_id)
+);
+CREATE UNIQUE INDEX warehouse_connections_name ON warehouse_connections USING btree (project_id, lower(name)) WHERE (deleted_at IS NULL);
+
 -- People, by the subject and issuer of their tokens, who have a role in an environment, a project, or (with neither) the instance.
 CREATE TABLE admins (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -248,6 +277,8 @@ CREATE TABLE experiments (
     salt text NOT NULL DEFAULT replace((gen_random_uuid())::text, '-'::text, ''::text), -- Hashed with an identifier to decide enrolment and variant.
     hashing text NOT NULL DEFAULT 'native'::text, -- How identities are assigned: natively, or as Flagsmith's SDKs do when they evaluate flags themselves.
     aa boolean NOT NULL DEFAULT false, -- Whether its variants are meant to serve the same, as a test of the set-up.
+    connection_id bigint, -- The warehouse that it is counted from; null for the events that the service collects.
+    source jsonb, -- The tables of that warehouse and their columns: {assignments, events}.
     archived boolean NOT NULL DEFAULT false,
     conclusion text,
     conclusion_comment text,
@@ -279,6 +310,8 @@ CREATE TABLE experiments (
     CHECK ((jsonb_typeof(plan) = 'object'::text)),
     CHECK (((rollout_percentage >= (0)::numeric) AND (rollout_percentage <= (100)::numeric))),
     CHECK ((((status = 'running'::text) = upper_inf(runs)) AND ((status = 'created'::text) = isempty(runs)))),
+    CHECK ((((connection_id IS NULL) = (source IS NULL)) AND ((source IS NULL) OR ((holdout_id IS NULL) AND (hashing = 'native'::text))))),
+    CHECK ((jsonb_typeof(source) = 'object'::text)),
     CHECK (((status = 'created'::text) = (started_at IS NULL))),
     CHECK ((status = ANY (ARRAY['created'::text, 'running'::text, 'paused'::text, 'completed'::text]))),
     CHECK ((ended_at >= started_at)),
@@ -287,6 +320,7 @@ CREATE TABLE experiments (
     CHECK ((char_length(unit_key) <= 200)),
     CHECK (split_is_valid(variants)),
     CHECK (((windows_run_on >= '00:00:00'::interval) AND (windows_run_on <= '720:00:00'::interval))),
+    FOREIGN KEY (connection_id) REFERENCES warehouse_connections(id),
     FOREIGN KEY (environment_id, feature_id) REFERENCES feature_states(environment_id, feature_id),
     FOREIGN KEY (holdout_id, environment_id, unit_key) REFERENCES holdouts(id, environment_id, unit_key),
     UNIQUE (id, environment_id)
@@ -295,6 +329,7 @@ CREATE UNIQUE INDEX experiments_active ON experiments USING btree (environment_i
 CREATE INDEX experiments_newest ON experiments USING btree (environment_id, archived, created_at DESC, id DESC) INCLUDE (status, feature_id, name, created_by) WHERE (deleted_at IS NULL);
 CREATE INDEX experiments_feature ON experiments USING btree (feature_id, environment_id, id DESC) WHERE (deleted_at IS NULL);
 CREATE INDEX experiments_holdout ON experiments USING btree (holdout_id) WHERE (holdout_id IS NOT NULL);
+CREATE INDEX experiments_connection ON experiments USING btree (connection_id) WHERE (connection_id IS NOT NULL);
 CREATE TRIGGER experiments_are_served AFTER UPDATE ON experiments FOR EACH ROW WHEN (((old.status = ANY (ARRAY['running'::text, 'paused'::text])) OR (new.status = ANY (ARRAY['running'::text, 'paused'::text])))) EXECUTE FUNCTION announce_serving();
 
 -- Former runs of experiments: the experiment and its results before each reset.
@@ -605,6 +640,20 @@ CREATE TABLE result_refreshes (
     experiment_id bigint NOT NULL,
     requested_at timestamp with time zone NOT NULL,
     PRIMARY KEY (experiment_id),
+    FOREIGN KEY (experiment_id) REFERENCES experiments(id)
+);
+
+-- The last time that an experiment was read from its warehouse, and the last failure since.
+CREATE TABLE warehouse_reads (
+    experiment_id bigint NOT NULL,
+    as_of timestamp with time zone,
+    rows bigint,
+    seconds double precision,
+    error text,
+    error_at timestamp with time zone,
+    PRIMARY KEY (experiment_id),
+    CHECK ((num_nonnulls(as_of, rows, seconds) = ANY (ARRAY[0, 3]))),
+    CHECK (((error IS NULL) = (error_at IS NULL))),
     FOREIGN KEY (experiment_id) REFERENCES experiments(id)
 );
 

@@ -8,7 +8,8 @@ namespace Experiments.Migrations;
 [Migration(202611261400, "create tenants")]
 public sealed class CreateTenants : TableMigration
 {
-    public override IReadOnlyList<string> Tables => ["projects", "environments", "admins", "api_keys", "audit_log", "idempotency_keys"];
+    public override IReadOnlyList<string> Tables =>
+        ["projects", "environments", "warehouse_connections", "admins", "api_keys", "audit_log", "idempotency_keys"];
 
     public override void Up() =>
         Execute.Sql(
@@ -46,6 +47,29 @@ public sealed class CreateTenants : TableMigration
             COMMENT ON COLUMN environments.kept_traits IS 'The keys of the traits that are kept of identities.';
             COMMENT ON COLUMN environments.former_key IS 'The key before the last rotation, which opens the environment until then.';
             COMMENT ON COLUMN environments.key IS 'The public key with which applications evaluate flags and send events.';
+
+            CREATE TABLE warehouse_connections (
+                id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                project_id bigint NOT NULL REFERENCES projects,
+                name       text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 255),
+                kind       text NOT NULL CHECK (kind IN ('postgresql', 'clickhouse')),
+                host       text NOT NULL CHECK (char_length(host) BETWEEN 1 AND 255),
+                port       integer NOT NULL CHECK (port BETWEEN 1 AND 65535),
+                database   text NOT NULL CHECK (char_length(database) BETWEEN 1 AND 255),
+                username   text NOT NULL CHECK (char_length(username) BETWEEN 1 AND 255),
+                password   bytea NOT NULL,
+                tls        boolean NOT NULL,
+                version    bigint NOT NULL DEFAULT 1,
+                created_by text NOT NULL,
+                created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+                updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+                deleted_at timestamptz,
+                CONSTRAINT warehouse_connections_in_project UNIQUE (id, project_id)
+            );
+            CREATE UNIQUE INDEX warehouse_connections_name ON warehouse_connections (project_id, lower(name)) WHERE deleted_at IS NULL;
+            COMMENT ON TABLE warehouse_connections IS
+                'Databases of customers, from which experiments read who was assigned and what they did.';
+            COMMENT ON COLUMN warehouse_connections.password IS 'Encrypted with Warehouse:EncryptionKey.';
 
             CREATE TABLE admins (
                 id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -113,6 +113,8 @@ public sealed class CreateExperiments : TableMigration
                 salt               text NOT NULL DEFAULT replace(gen_random_uuid()::text, '-', ''),
                 hashing            text NOT NULL DEFAULT 'native' CHECK (hashing IN ('native', 'flagsmith')),
                 aa                 boolean NOT NULL DEFAULT false,
+                connection_id      bigint REFERENCES warehouse_connections,
+                source             jsonb CHECK (jsonb_typeof(source) = 'object'),
                 archived           boolean NOT NULL DEFAULT false,
                 conclusion         text CHECK (conclusion IN ('won', 'lost', 'inconclusive', 'stopped_early', 'invalid')),
                 conclusion_comment text CHECK (char_length(conclusion_comment) <= 10000),
@@ -134,6 +136,8 @@ public sealed class CreateExperiments : TableMigration
                 CONSTRAINT experiments_holdout FOREIGN KEY (holdout_id, environment_id, unit_key)
                     REFERENCES holdouts (id, environment_id, unit_key),
                 CONSTRAINT experiments_hashing CHECK (hashing = 'native' OR (holdout_id IS NULL AND unit_key = '')),
+                CONSTRAINT experiments_source CHECK ((connection_id IS NULL) = (source IS NULL)
+                    AND (source IS NULL OR (holdout_id IS NULL AND hashing = 'native'))),
                 CONSTRAINT experiments_started CHECK ((status = 'created') = (started_at IS NULL)),
                 CONSTRAINT experiments_ended CHECK ((status = 'completed') = (ended_at IS NOT NULL)),
                 CONSTRAINT experiments_runs CHECK ((status = 'running') = upper_inf(runs) AND (status = 'created') = isempty(runs)),
@@ -157,6 +161,9 @@ public sealed class CreateExperiments : TableMigration
                 'For how long after the end the windows of identities run on. Results are final when that and the period for late events '
                 'are over.';
             COMMENT ON COLUMN experiments.aa IS 'Whether its variants are meant to serve the same, as a test of the set-up.';
+            COMMENT ON COLUMN experiments.connection_id IS
+                'The warehouse that it is counted from; null for the events that the service collects.';
+            COMMENT ON COLUMN experiments.source IS 'The tables of that warehouse and their columns: {assignments, events}.';
             COMMENT ON COLUMN experiments.enabled_feature IS 'Whether its first start enabled the feature; a reset disables it again.';
             COMMENT ON COLUMN experiments.runs IS 'When it was running; a gap between two runs is a pause.';
             COMMENT ON COLUMN experiments.off IS 'When, since the first start, its feature was switched off.';
@@ -167,6 +174,7 @@ public sealed class CreateExperiments : TableMigration
                 INCLUDE (status, feature_id, name, created_by) WHERE deleted_at IS NULL;
             CREATE INDEX experiments_feature ON experiments (feature_id, environment_id, id DESC) WHERE deleted_at IS NULL;
             CREATE INDEX experiments_holdout ON experiments (holdout_id) WHERE holdout_id IS NOT NULL;
+            CREATE INDEX experiments_connection ON experiments (connection_id) WHERE connection_id IS NOT NULL;
 
             -- Drafts and completed experiments change nothing for anyone. During a pause, the percentages of the feature do not apply.
             CREATE TRIGGER experiments_are_served AFTER UPDATE ON experiments

@@ -21,6 +21,7 @@ public sealed class CreateAggregates : TableMigration
             "unreadable_definitions",
             "results",
             "result_refreshes",
+            "warehouse_reads",
             "results_history",
         ];
 
@@ -217,6 +218,18 @@ public sealed class CreateAggregates : TableMigration
                 requested_at  timestamptz NOT NULL
             );
             COMMENT ON TABLE result_refreshes IS 'When a caller last asked for the results to be refreshed, which is limited.';
+
+            CREATE TABLE warehouse_reads (
+                experiment_id bigint PRIMARY KEY REFERENCES experiments,
+                as_of         timestamptz,
+                rows          bigint,
+                seconds       double precision,
+                error         text,
+                error_at      timestamptz,
+                CONSTRAINT warehouse_reads_complete CHECK (num_nonnulls(as_of, rows, seconds) IN (0, 3)),
+                CONSTRAINT warehouse_reads_failed CHECK ((error IS NULL) = (error_at IS NULL))
+            );
+            COMMENT ON TABLE warehouse_reads IS 'The last time that an experiment was read from its warehouse, and the last failure since.';
 
             CREATE TABLE results_history (
                 experiment_id bigint NOT NULL REFERENCES experiments,

@@ -35,6 +35,7 @@ internal sealed class DefinitionReader(NpgsqlDataSource source, NpgsqlConnection
         {Columns}
         WHERE e.environment_id = ANY (@environments) AND e.started_at - interval '30 days' < @until
             AND (e.ended_at IS NULL OR e.ended_at + e.windows_run_on >= @from) AND e.deleted_at IS NULL
+            AND (e.source IS NOT NULL) = @ofWarehouse
         ORDER BY e.id
         """;
 
@@ -42,7 +43,8 @@ internal sealed class DefinitionReader(NpgsqlDataSource source, NpgsqlConnection
         SELECT e.id, e.environment_id, f.name AS feature_name, e.salt, e.variants::text AS variants, e.rollouts::text AS rollouts,
                e.rollout_percentage, e.runs - e.off AS runs, e.ended_at, e.windows_run_on,
                h.salt AS holdout_salt, h.percentage AS holdout_percentage,
-               e.exposure::text AS exposure, e.breakdowns, NULLIF(e.unit_key, '') AS unit_key, e.hashing
+               e.exposure::text AS exposure, e.breakdowns, e.hashing, e.source IS NOT NULL AS is_of_warehouse,
+               CASE WHEN e.source IS NULL THEN NULLIF(e.unit_key, '') END AS unit_key
         FROM experiments e
         JOIN features f ON f.id = e.feature_id
         LEFT JOIN holdouts h ON h.id = e.holdout_id
@@ -53,7 +55,8 @@ internal sealed class DefinitionReader(NpgsqlDataSource source, NpgsqlConnection
     /// <summary>One experiment, if it has started, and the instant up to which its known runs are final.</summary>
     public async Task<(IReadOnlyList<ExperimentDefinition> Experiments, DateTime HighWaterMark)> Experiments(
         long experimentId,
-        CancellationToken ct
+        CancellationToken ct,
+        bool ofWarehouse = false
     )
     {
         var environment =
@@ -61,7 +64,13 @@ internal sealed class DefinitionReader(NpgsqlDataSource source, NpgsqlConnection
                 "SELECT environment_id FROM experiments WHERE id = @experimentId",
                 new { experimentId }
             ) ?? throw new InvalidOperationException($"There is no experiment {experimentId}.");
-        var (experiments, highWaterMark) = await Experiments([environment], DateTime.UnixEpoch, DateTime.MaxValue.AddYears(-1), ct);
+        var (experiments, highWaterMark) = await Experiments(
+            [environment],
+            DateTime.UnixEpoch,
+            DateTime.MaxValue.AddYears(-1),
+            ct,
+            ofWarehouse
+        );
         _unreadable.RemoveAll(one => one.ExperimentId != experimentId);
         return ([.. experiments.Where(experiment => experiment.Id == experimentId && experiment.Timeline.Runs.Count > 0)], highWaterMark);
     }
@@ -96,12 +105,14 @@ internal sealed class DefinitionReader(NpgsqlDataSource source, NpgsqlConnection
         );
     }
 
-    // In its own transaction, so that changes to an experiment wait only while its definition is read.
+    // Those that are counted from the events of the service, or from a warehouse. In its own transaction, so that changes to an experiment
+    // wait only while its definition is read.
     public async Task<(IReadOnlyList<ExperimentDefinition> Experiments, DateTime HighWaterMark)> Experiments(
         long[] environments,
         DateTime from,
         DateTime until,
-        CancellationToken ct
+        CancellationToken ct,
+        bool ofWarehouse = false
     )
     {
         await using var beat = Heartbeat.Of(connection);
@@ -115,6 +126,7 @@ internal sealed class DefinitionReader(NpgsqlDataSource source, NpgsqlConnection
                 environments,
                 from,
                 until,
+                ofWarehouse,
             }
         );
         var highWaterMark = await other.QuerySingleAsync<DateTime>("SELECT clock_timestamp()");

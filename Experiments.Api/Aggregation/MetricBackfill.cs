@@ -16,7 +16,7 @@ internal sealed class MetricBackfill(NpgsqlDataSource source, NpgsqlConnection c
         SELECT l.experiment_id
         FROM experiment_metrics l
         JOIN experiments e ON e.id = l.experiment_id
-        WHERE NOT l.backfilled AND e.started_at IS NOT NULL AND e.deleted_at IS NULL AND e.id <> ALL (@skipped)
+        WHERE NOT l.backfilled AND e.started_at IS NOT NULL AND e.deleted_at IS NULL AND e.source IS NULL AND e.id <> ALL (@skipped)
             AND e.environment_id <> ALL (@held)
         ORDER BY l.id
         LIMIT 1

@@ -16,8 +16,6 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
     private const int BytesInMemory = 150;
     private const int BytesInTable = 100;
 
-    private const int Chunk = 20_000;
-
     private const string Size = """
         SELECT COALESCE(sum(pg_relation_size(partition::regclass)), 0)::bigint
         FROM event_partitions WHERE begins + interval '1 month' > @from
@@ -35,31 +33,9 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
               unit_of($10, identifier, traits, metadata)), 'UTF8')), 0) * $8 / 256, 0) = $9)
         """;
 
-    private const string Exposures = """
-        SELECT identity, assigned_variants, shown_variants, seen_at, first_shown, enrolled_at, paused_at, before_at, levels::text,
-            counts_in, draw
-        FROM exposures WHERE experiment_id = $1 AND identity BETWEEN $2 AND $3
-        """;
-
-    private const string Metrics =
-        "SELECT experiment_id, identity, arm, numbers, due_after, events FROM unit_metrics WHERE experiment_id = $1 AND identity BETWEEN $2"
-        + " AND $3";
-
-    private const string Clear = """
-        DELETE FROM exposure_counts WHERE experiment_id = @Id;
-        DELETE FROM metric_sums WHERE link_id = ANY (@links);
-        DELETE FROM metric_steps WHERE link_id = ANY (@links);
-        UPDATE experiment_metrics SET backfilled = true WHERE id = ANY (@links);
-        DELETE FROM unreadable_definitions WHERE experiment_id = @Id;
-        -- So that results are computed again, even final ones.
-        INSERT INTO results AS r (experiment_id, epoch) VALUES (@Id, 1)
-        ON CONFLICT (experiment_id) DO UPDATE SET as_of = NULL, evidence = NULL, looked_at = NULL, epoch = r.epoch + 1,
-            erased = 0;
-        """;
-
     /// <summary>Rebuilds the experiment. Returns null if a replica is aggregating at the moment.</summary>
     /// <exception cref="InvalidOperationException">There is no such experiment, or some of its events are gone.</exception>
-    public async Task<Report?> Run(long experimentId, CancellationToken ct)
+    public async Task<RebuildReport?> Run(long experimentId, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
@@ -76,7 +52,8 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         definitions.DemandReadable();
         if (experiments is not [var experiment])
         {
-            return new(0, 0, 0);
+            // It has not started, or is counted from a warehouse.
+            return RebuildReport.Nothing;
         }
 
         var from = links.Select(link => link.From).Append(experiment.Timeline.Runs[0].From.AddMilliseconds(-1)).Min();
@@ -97,8 +74,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
 
         var lastBatch = experiment.LastBatch(late);
         var aliases = experiment.UnitKey is null ? await new IdentityAliases(reading).All(experiment.EnvironmentId, lastBatch) : [];
-        var (counts, delta) = (new ExposureCountsDelta(), new MetricSumsDelta());
-        var report = new Report(0, 0, 0);
+        var writer = new RebuildWriter(connection, experiment, links);
         for (var slice = 0; slice < slices; slice++)
         {
             var collector = new UnitCollector(experiment, links);
@@ -113,7 +89,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
                         // Queued events are skipped: they will be aggregated later.
                         if (!pending.Contains(raw.Batch) && !experiment.WasFinal(BatchId.ReceivedAt(raw.Batch), late))
                         {
-                            collector.Add(raw, counts);
+                            collector.Add(raw, writer.Counts);
                         }
                     },
                     ct,
@@ -135,22 +111,12 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
                 collector.AddAlias(alias.KnownAs, alias.Identifier);
             }
 
-            var units = collector.Build();
-            units.AddTo(counts, delta);
-
-            var range = (First(slice, slices), Last(slice, slices));
-            report += new Report(
-                units.Count,
-                await CorrectExposures(connection, experiment.Id, units, range, ct),
-                await CorrectMetrics(connection, experiment.Id, units, range, ct)
-            );
+            await writer.Write(collector.Build(), slice, slices, ct);
         }
 
-        await connection.ExecuteAsync(Clear, new { experiment.Id, links = links.Select(link => link.Id).ToArray() });
-        await counts.Post(connection);
-        await delta.Post(connection);
+        await writer.Finish(invalidates: true);
         await transaction.CommitAsync(ct);
-        return report;
+        return writer.Report;
     }
 
     // Dropped events cannot be counted again, so the counts derived from them must be kept.
@@ -163,104 +129,5 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
                 $"Events before {oldest:yyyy-MM-dd} have been dropped, so the experiment can't be rebuilt from events. Nothing was changed."
             );
         }
-    }
-
-    private static async Task<long> CorrectExposures(
-        NpgsqlConnection connection,
-        long experimentId,
-        RebuiltUnits units,
-        (Guid First, Guid Last) range,
-        CancellationToken ct
-    )
-    {
-        var rows = new Reconciliation<ExposureAggregator.Changed>(units, units.Exposure);
-        await using (var command = Stored(connection, Exposures, experimentId, range))
-        await using (var row = await command.ExecuteReaderAsync(ct))
-        {
-            while (await row.ReadAsync(ct))
-            {
-                var (state, countsIn) = (ExposureAggregator.Shown(row, 1), ExposureAggregator.CountsIn(row, 9));
-                var draw = ExposureAggregator.Draw(row, 10);
-                rows.Compare(row.GetGuid(0), expected => (expected.State, expected.CountsIn, expected.Draw) == (state, countsIn, draw));
-            }
-        }
-
-        await Delete(connection, "exposures", experimentId, rows.Surplus);
-        return rows.Surplus.Count + await Write(rows.Differing, chunk => ExposureAggregator.Write(connection, chunk));
-    }
-
-    private static async Task<long> CorrectMetrics(
-        NpgsqlConnection connection,
-        long experimentId,
-        RebuiltUnits units,
-        (Guid First, Guid Last) range,
-        CancellationToken ct
-    )
-    {
-        var rows = new Reconciliation<UnitMetrics>(units, units.Metrics);
-        await using (var command = Stored(connection, Metrics, experimentId, range))
-        await using (var row = await command.ExecuteReaderAsync(ct))
-        {
-            while (await row.ReadAsync(ct))
-            {
-                var stored = UnitMetrics.Of(row);
-                rows.Compare(stored.Key.Identity, expected => units.AreSame(stored, expected));
-            }
-        }
-
-        await Delete(connection, "unit_metrics", experimentId, rows.Surplus);
-        return rows.Surplus.Count + await Write(rows.Differing, chunk => UnitMetrics.Write(connection, chunk));
-    }
-
-    // Returns the number of rows written.
-    private static async Task<long> Write<TRow>(IEnumerable<TRow> rows, Func<TRow[], Task> write)
-    {
-        var written = 0L;
-        foreach (var chunk in rows.Chunk(Chunk))
-        {
-            await write(chunk);
-            written += chunk.Length;
-        }
-
-        return written;
-    }
-
-    private static NpgsqlCommand Stored(NpgsqlConnection connection, string sql, long experimentId, (Guid First, Guid Last) range) =>
-        new(sql, connection)
-        {
-            Parameters =
-            {
-                new NpgsqlParameter<long> { TypedValue = experimentId },
-                new NpgsqlParameter<Guid> { TypedValue = range.First },
-                new NpgsqlParameter<Guid> { TypedValue = range.Last },
-            },
-        };
-
-    private static Task Delete(NpgsqlConnection connection, string table, long experimentId, List<Guid> identities) =>
-        identities.Count == 0
-            ? Task.CompletedTask
-            : connection.ExecuteAsync(
-                $"DELETE FROM {table} WHERE experiment_id = @experimentId AND identity = ANY (@identities)",
-                new { experimentId, identities }
-            );
-
-    // The identities whose first byte, of 256, falls into this slice.
-    private static Guid First(int slice, int slices) => Bound((byte)(((slice * 256) + slices - 1) / slices), 0);
-
-    private static Guid Last(int slice, int slices) => Bound((byte)(((((slice + 1) * 256) + slices - 1) / slices) - 1), 255);
-
-    private static Guid Bound(byte first, byte others)
-    {
-        Span<byte> bytes = stackalloc byte[16];
-        bytes.Fill(others);
-        bytes[0] = first;
-        return new(bytes, bigEndian: true);
-    }
-
-    /// <summary>The number of identities, and for how many of them the exposures and the unit metrics had to be corrected.</summary>
-    internal sealed record Report(long Identities, long Exposures, long Units)
-    {
-        public static Report operator +(Report one, Report other) =>
-            new(one.Identities + other.Identities, one.Exposures + other.Exposures, one.Units + other.Units);
     }
 }

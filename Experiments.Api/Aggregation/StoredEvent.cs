@@ -140,6 +140,31 @@ internal sealed class StoredEvent
         };
     }
 
+    /// <summary>What names the experiment it belongs to and is counted by its identifier, as what is read from a warehouse.</summary>
+    public static StoredEvent OfWarehouse(
+        ExperimentDefinition experiment,
+        long batch,
+        (string? Identifier, DateTime At, long Key) about,
+        string name,
+        string? value,
+        string? traits = null,
+        string? metadata = null
+    ) =>
+        new()
+        {
+            Batch = batch,
+            EnvironmentId = experiment.EnvironmentId,
+            At = about.At,
+            Key = about.Key,
+            Event = name,
+            FeatureName = experiment.FeatureName,
+            Identifier = about.Identifier,
+            Value = value,
+            Traits = traits,
+            Metadata = metadata,
+            ExperimentId = experiment.Id,
+        };
+
     private static string? Text(NpgsqlDataReader row, int index) => row.IsDBNull(index) ? null : row.GetString(index);
 
     /// <summary>What is read of events only where somebody needs it, because it may be large or is costly.</summary>

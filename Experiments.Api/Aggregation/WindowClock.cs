@@ -1,5 +1,4 @@
 using Dapper;
-using Experiments.Api.Platform.Data;
 using Npgsql;
 
 namespace Experiments.Api.Aggregation;
@@ -16,7 +15,7 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
         JOIN experiments e ON e.id = l.experiment_id
         JOIN environments n ON n.id = e.environment_id AND n.deleted_at IS NULL
         LEFT JOIN metric_maturity t ON t.link_id = l.id
-        WHERE l.window_length > '0' AND e.started_at IS NOT NULL AND e.deleted_at IS NULL
+        WHERE l.window_length > '0' AND e.started_at IS NOT NULL AND e.deleted_at IS NULL AND e.source IS NULL
             AND e.environment_id <> ALL (@held) AND e.id <> ALL (@skipped)
             AND (t.as_of IS NULL
                 -- When windows are closed, at once; after that, no more.
@@ -38,13 +37,6 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
 
     // Events that wait are of the time before: windows are not over before those are counted.
     private const string Waiting = "SELECT min(received_at) FROM event_batches WHERE environment_id = @EnvironmentId";
-
-    private const string Record = """
-        INSERT INTO metric_maturity AS t (link_id, as_of, exposed_until, complete_until)
-        SELECT * FROM unnest(@Links, @AsOf, @ExposedUntil, @CompleteUntil)
-        ON CONFLICT (link_id) DO UPDATE SET as_of = excluded.as_of, exposed_until = excluded.exposed_until,
-            complete_until = excluded.complete_until
-        """;
 
     /// <summary>The experiments that are due, first those that have waited longest.</summary>
     /// <param name="skipped">Experiments that are postponed.</param>
@@ -112,18 +104,6 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
             return;
         }
 
-        await connection.ExecuteAsync(
-            Record,
-            new
-            {
-                Links = new Column<long>(windowed.Select(link => link.Id)),
-                AsOf = new Column<DateTime>(windowed.Select(link => link.AsOf!.Value)),
-                ExposedUntil = new Column<DateTime?>(windowed.Select(link => LatestOver(link, closes: link.CountsCutShort))),
-                CompleteUntil = new Column<DateTime?>(windowed.Select(link => LatestOver(link, closes: false))),
-            }
-        );
-
-        DateTime? LatestOver(MetricLink link, bool closes) =>
-            link.Window is { } window ? timeline.LatestOver(window, link.AsOf!.Value, closes) : null;
+        await MetricMaturity.Record(connection, timeline, windowed);
     }
 }

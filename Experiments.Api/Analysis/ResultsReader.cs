@@ -31,7 +31,8 @@ internal sealed class ResultsReader(ILogger<ResultsService> logger)
                                     l.added_after_start,
                     'missing_events', (SELECT COALESCE(json_agg(DISTINCT n.name), '[]') FROM (SELECT n #>> ARRAY[]::text[] AS name
                         FROM jsonb_path_query(l.definition, '$.**.event') AS q(n)) n
-                        WHERE NOT EXISTS (SELECT FROM event_names k WHERE k.environment_id = e.environment_id AND k.event = n.name)),
+                        WHERE e.source IS NULL AND NOT EXISTS (SELECT FROM event_names k
+                            WHERE k.environment_id = e.environment_id AND k.event = n.name)),
                     'matured_to', t.as_of,
                     'mature', exposed_until(e.id, t.exposed_until),
                     'complete', CASE WHEN t.complete_until IS DISTINCT FROM t.exposed_until
@@ -49,10 +50,14 @@ internal sealed class ResultsReader(ILogger<ResultsService> logger)
                       FROM experiment_metrics m) l
                 LEFT JOIN metric_maturity t ON t.link_id = l.id
                 WHERE l.experiment_id = e.id)::text AS metrics,
-               e.started_at, e.ended_at, e.ended_at + e.windows_run_on AS windows_close_at, COALESCE(p.oldest,
-                   clock_timestamp()) AS as_of, p.events AS events_not_counted,
-               (SELECT GREATEST(COALESCE(sum(n.count), 0)::bigint - e.events_before, 0) FROM event_names n
-                   WHERE n.environment_id = e.environment_id) AS events_counted,
+               e.started_at, e.ended_at, e.ended_at + e.windows_run_on AS windows_close_at,
+               -- What is read from a warehouse is of that moment.
+               CASE WHEN e.source IS NULL THEN COALESCE(p.oldest, clock_timestamp())
+                    ELSE COALESCE(w.as_of, e.started_at, clock_timestamp()) END AS as_of,
+               CASE WHEN e.source IS NULL THEN p.events ELSE 0 END AS events_not_counted,
+               CASE WHEN e.source IS NOT NULL THEN COALESCE(w.rows, 0)
+                    ELSE (SELECT GREATEST(COALESCE(sum(n.count), 0)::bigint - e.events_before, 0) FROM event_names n
+                        WHERE n.environment_id = e.environment_id) END AS events_counted,
                (SELECT r.evidence FROM results r WHERE r.experiment_id = e.id)::text AS evidence,
                (SELECT r.payload->'recommendation'->>'action' FROM results r WHERE r.experiment_id = e.id) AS recommended,
                COALESCE((SELECT r.payload->'sample_ratio'->>'is_healthy' = 'false' FROM results r
@@ -62,10 +67,11 @@ internal sealed class ResultsReader(ILogger<ResultsService> logger)
                (e.plan->>'recommended_sample_size')::bigint AS needed,
                (e.plan->>'minimum_detectable_effect')::float8 AS planned_effect, (e.plan->>'alpha')::float8 AS planned_alpha,
                {DaysRun} AS days,
-               CASE WHEN e.rollout_percentage < (SELECT max(percentage::numeric)
+               CASE WHEN e.source IS NULL AND e.rollout_percentage < (SELECT max(percentage::numeric)
                    FROM jsonb_path_query(e.rollouts, '$[*].percentage ? (@.type() == "number")') AS percentage)
                     THEN e.rollout_percentage END AS lowered_to
         FROM experiments e
+        LEFT JOIN warehouse_reads w ON w.experiment_id = e.id
         CROSS JOIN LATERAL ({AggregationLag.Sql}) p
         WHERE e.id = @experimentId
         """;

@@ -2,14 +2,15 @@ using Experiments.Api.Aggregation;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
+using Experiments.Api.Warehouse;
 
 namespace Experiments.Api.Analysis;
 
 /// <summary>
 /// A refresh requested by a caller, through either route. There is at most one per <see cref="ResultsService.Interval"/> for each
-/// experiment. It is audited, and complete when the response is sent.
+/// experiment. It is audited, and complete when the response is sent, unless it reads a warehouse that takes longer.
 /// </summary>
-internal sealed class ResultsRefresh(Db db, AggregationWorker worker, ResultsService results)
+internal sealed class ResultsRefresh(Db db, AggregationWorker worker, WarehouseReads warehouse, ResultsService results)
 {
     /// <summary>
     /// Checks, claims the refresh and audits it in one statement, so that only one of several concurrent requests succeeds.
@@ -41,6 +42,9 @@ internal sealed class ResultsRefresh(Db db, AggregationWorker worker, ResultsSer
 
     // How long to wait for events that have just been ingested.
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>How long a request waits for a read of a warehouse, which goes on after that.</summary>
+    public static readonly TimeSpan ReadPatience = TimeSpan.FromMilliseconds(1500);
 
     /// <summary>Refreshes the results. Returns the reason if they were not refreshed.</summary>
     public async Task<ProblemResult?> Run(CommandScope scope, long experimentId, CancellationToken ct)
@@ -74,6 +78,7 @@ internal sealed class ResultsRefresh(Db db, AggregationWorker worker, ResultsSer
         await db.Elsewhere(async () =>
         {
             await worker.CatchUp(Patience, ct);
+            await warehouse.Read(experimentId, isAsked: true, ReadPatience, ct);
             // A computation that is already running may not include the caller's latest events.
             Computation computation;
             while ((computation = await results.Compute(experimentId, isLook: false, ct)) == Computation.Busy)

@@ -1,6 +1,7 @@
 using Dapper;
 using Experiments.Api.Platform.Settings;
 using Experiments.Api.Platform.Startup;
+using Experiments.Api.Warehouse;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
@@ -13,13 +14,14 @@ namespace Experiments.Api.Analysis;
 internal sealed class ResultsRefreshJob(
     NpgsqlDataSource source,
     ResultsService results,
+    WarehouseReads warehouse,
     Readiness readiness,
     IOptions<ResultsOptions> options,
     ILogger<ResultsRefreshJob> logger
 ) : PeriodicJob(readiness, logger)
 {
     private const string Sql = $"""
-        SELECT e.id
+        SELECT e.id, e.source IS NOT NULL AS is_of_warehouse
         FROM experiments e
         JOIN environments n ON n.id = e.environment_id AND n.deleted_at IS NULL
         LEFT JOIN results r ON r.experiment_id = e.id
@@ -34,15 +36,38 @@ internal sealed class ResultsRefreshJob(
 
     public override async Task Run(CancellationToken ct)
     {
-        List<long> due;
+        List<(long Id, bool IsOfWarehouse)> due;
         await using (var connection = await source.OpenConnectionAsync(ct))
         {
-            due = (await connection.QueryAsync<long>(Sql, new { results.Late })).AsList();
+            due = (await connection.QueryAsync<(long, bool)>(Sql, new { results.Late })).AsList();
         }
 
-        foreach (var experimentId in due)
+        // A slow warehouse holds up nobody's look but its own.
+        foreach (var (experimentId, _) in due.Where(one => one.IsOfWarehouse))
+        {
+            _ = LookOnceRead(experimentId, ct);
+        }
+
+        foreach (var (experimentId, _) in due.Where(one => !one.IsOfWarehouse))
         {
             await Look(experimentId, ct);
+        }
+    }
+
+    private async Task LookOnceRead(long experimentId, CancellationToken ct)
+    {
+        try
+        {
+            await warehouse.Read(experimentId, isAsked: false, Timeout.InfiniteTimeSpan, ct);
+            await Look(experimentId, ct);
+        }
+        catch (Exception exception) when (!ct.IsCancellationRequested)
+        {
+            logger.LookFailed(exception, experimentId);
+        }
+        catch (OperationCanceledException)
+        {
+            // The host stops.
         }
     }
 

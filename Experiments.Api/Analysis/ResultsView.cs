@@ -56,6 +56,10 @@ internal sealed record ResultsView
 
     public DateTime? LastErrorAt { get; init; }
 
+    /// <summary>The last read of the warehouse, for an experiment that is counted from one.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public WarehouseReadView? Warehouse { get; init; }
+
     /// <summary>The first of the hourly looks whose evidence stands, or null before it.</summary>
     public DateTime? EvidenceSince { get; init; }
 

@@ -20,6 +20,7 @@ internal sealed class CompiledFlag
         OfrepFormat.Write,
         PostHogFormat.Write,
         GrowthBookFormat.Write,
+        GrowthBookFormat.WritePreview,
     ];
 
     private readonly FlagSplit? _split;
@@ -65,6 +66,9 @@ internal sealed class CompiledFlag
         // Whoever has no such unit is in no experiment on it.
         : units.Of(UnitKey) is { } unit ? _split.VariantOf(unit) + 1 ?? OwnValue
         : OwnValue;
+
+    /// <summary>The outcome that is the variant at <paramref name="index"/>; null if there is none.</summary>
+    public int? OutcomeOf(int index) => index >= 0 && index < (_split?.Variants.Count ?? 0) ? index + 1 : null;
 
     /// <summary>The outcome as a client of this protocol reads it.</summary>
     public ReadOnlyMemory<byte> In(FlagFormat format, int outcome) => _formats[(int)format][outcome];

@@ -28,4 +28,7 @@ internal enum FlagFormat
     Ofrep,
     PostHog,
     GrowthBook,
+
+    /// <summary>GrowthBook's, for whoever is shown a variant without taking part.</summary>
+    GrowthBookPreview,
 }

@@ -13,10 +13,10 @@ internal static class GrowthBookFormat
     /// <summary>Stands where the identity goes, and nowhere else in JSON.</summary>
     public const byte Identity = 0;
 
+    /// <summary>The value, and what to track of whoever takes part.</summary>
     public static byte[] Write(SnapshotRow row, EvaluatedFlag outcome)
     {
-        // A feature that is off leaves the application its default, and one that is only on is true.
-        var value = !row.Enabled ? null : outcome.Value ?? (row.IsMultivariate ? null : JsonValue.Create(true));
+        var value = Value(row, outcome);
         var feature = new JsonObject { ["defaultValue"] = value?.DeepClone() };
         if (row.ExperimentId is not null && outcome.Variant is not null)
         {
@@ -30,6 +30,19 @@ internal static class GrowthBookFormat
             );
         }
 
+        return Member(row, feature);
+    }
+
+    /// <summary>The value alone, so that whoever only looks at it is not tracked.</summary>
+    public static byte[] WritePreview(SnapshotRow row, EvaluatedFlag outcome) =>
+        Member(row, new JsonObject { ["defaultValue"] = Value(row, outcome)?.DeepClone() });
+
+    // A feature that is off leaves the application its default, and one that is only on is true.
+    private static JsonNode? Value(SnapshotRow row, EvaluatedFlag outcome) =>
+        !row.Enabled ? null : outcome.Value ?? (row.IsMultivariate ? null : JsonValue.Create(true));
+
+    private static byte[] Member(SnapshotRow row, JsonObject feature)
+    {
         // Without the braces around it. A NUL is escaped in JSON, which makes room for the mark.
         var json = StoredJson.Text(new JsonObject { [row.FeatureName!] = feature })[1..^1];
         return Encoding.UTF8.GetBytes(json.Replace("\"\\u0000\"", "\0", StringComparison.Ordinal));

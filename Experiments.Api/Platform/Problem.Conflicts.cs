@@ -3,6 +3,26 @@ namespace Experiments.Api.Platform;
 // What the state of things does not allow.
 internal sealed partial record Problem
 {
+    public static readonly Problem WarehousesOff = new(
+        409,
+        "warehouse.off",
+        "Warehouses are switched off here. Ask the operator to set Warehouse:AllowedHosts."
+    );
+    public static readonly Problem NoSource = new(
+        409,
+        "experiment.no_source",
+        "The experiment is counted from the events that are sent to the service. Set 'source' to count it from a warehouse."
+    );
+    public static readonly Problem WarehouseConnectionInUse = new(
+        409,
+        "warehouse_connection.in_use",
+        "An experiment that is not completed is counted from this connection, so it can't be deleted. Complete the experiment first."
+    );
+    public static readonly Problem WarehouseConnectionNameTaken = new(
+        409,
+        "warehouse_connection.name_taken",
+        "The project already has a warehouse connection with this name. Choose another one."
+    );
     public static readonly Problem AlreadyActive = new(
         409,
         "experiment.already_active",

@@ -98,6 +98,11 @@ internal sealed partial record Problem(int Status, string Code, string Advice)
         "experiment_metric.not_found",
         "The experiment has no such metric. List the experiment's metrics to find the right id."
     );
+    public static readonly Problem NoWarehouseConnection = new(
+        404,
+        "warehouse_connection.not_found",
+        "The project has no such warehouse connection. List the connections to find the right id."
+    );
     public static readonly Problem NoAdmin = new(
         404,
         "admin.not_found",
@@ -133,6 +138,11 @@ internal sealed partial record Problem(int Status, string Code, string Advice)
         "media_type.unsupported",
         "Send a body of 'Content-Type: application/json' in UTF-8, without Content-Encoding. Events may also be text/plain or a form, and "
             + "compressed with gzip, br or deflate."
+    );
+    public static readonly Problem WarehouseFailed = new(
+        422,
+        "warehouse.failed",
+        "The warehouse can't be read. Mend what 'detail' names and try again."
     );
     public static readonly Problem KeyReused = new(
         422,

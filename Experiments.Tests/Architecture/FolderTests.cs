@@ -17,10 +17,14 @@ public class FolderTests
         ("Evaluation", ["Domain", "Platform"]),
         ("MetricDefinitions", ["Domain", "Ingestion", "Platform"]),
         ("Aggregation", ["Domain", "Ingestion", "MetricDefinitions", "Platform"]),
-        ("Analysis", ["Domain", "Aggregation", "MetricDefinitions", "Platform", "Statistics"]),
-        ("Slices", ["Domain", "Ingestion", "Aggregation", "MetricDefinitions", "Platform", "Analysis", "Evaluation", "Statistics"]),
+        ("Warehouse", ["Domain", "Ingestion", "Aggregation", "Platform"]),
+        ("Analysis", ["Domain", "Aggregation", "MetricDefinitions", "Platform", "Statistics", "Warehouse"]),
+        (
+            "Slices",
+            ["Domain", "Ingestion", "Aggregation", "MetricDefinitions", "Platform", "Analysis", "Evaluation", "Statistics", "Warehouse"]
+        ),
         ("Demo", ["Platform"]),
-        ("(root)", ["Demo", "Ingestion", "Aggregation", "Platform", "Analysis", "Evaluation", "Slices"]),
+        ("(root)", ["Demo", "Ingestion", "Aggregation", "Platform", "Analysis", "Evaluation", "Slices", "Warehouse"]),
     ];
 
     // Namespaces that have nothing to do with requests, databases or the host.

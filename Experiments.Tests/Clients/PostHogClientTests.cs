@@ -154,6 +154,84 @@ public class PostHogClientTests(SharedService service, NodeClients clients) : IC
         events.Count(name => name == "$pageview").ShouldBe(1);
     }
 
+    [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
+    public async Task The_page_of_a_web_experiment_is_changed_as_the_variant_says_and_its_visitors_count()
+    {
+        var given = await Given.AnEnvironment(service);
+        var experiment = await given.Start(
+            (
+                await given.Admin.Post(
+                    given.Experiments,
+                    new
+                    {
+                        name = "Headline",
+                        hypothesis = "h",
+                        type = "web",
+                        feature = new
+                        {
+                            name = "headline",
+                            variants = new object[]
+                            {
+                                new { key = "control", weight = 50 },
+                                new
+                                {
+                                    key = "test",
+                                    weight = 50,
+                                    transforms = new object[]
+                                    {
+                                        new { selector = "h1", text = "Save <time> & money" },
+                                        new { selector = ".price", html = "<b>5 CHF</b>" },
+                                        new { selector = "#buy", css = "color: rgb(1, 2, 3)" },
+                                    },
+                                },
+                            },
+                        },
+                    }
+                )
+            ).Must(201)
+        );
+        var visitors = await Task.WhenAll(new[] { "control", "test" }.Select(variant => AVisitorWith(variant)));
+
+        foreach (var (variant, visitor) in new[] { "control", "test" }.Zip(visitors))
+        {
+            await using var page = await Page.Serve(
+                $$"""
+                import posthog from 'posthog-js';
+                posthog.init('{{given.Key}}', {
+                  api_host: '{{Address}}', persistence: 'memory', disable_web_experiments: false, capture_pageview: false,
+                  bootstrap: { distinctID: '{{visitor}}', isIdentifiedID: true },
+                });
+                const asked = url => performance.getEntriesByType('resource').some(one => one.name.includes(url) && one.responseEnd > 0);
+                for (let n = 0; n < 100 && !asked('/api/web_experiments'); n++) await new Promise(done => setTimeout(done, 100));
+                await new Promise(done => setTimeout(done, 4000));
+                const find = selector => document.querySelector(selector);
+                globalThis.said = [find('h1').textContent, find('.price').innerHTML, getComputedStyle(find('#buy')).color];
+                """,
+                "<h1>Old</h1><p class=\"price\">6 CHF</p><button id=\"buy\" style=\"color: rgb(9, 9, 9)\">Buy</button>",
+                Sdk
+            );
+            (await page.Says())
+                .AsArray()
+                .Select(Text)
+                .ShouldBe(variant == "test" ? ["Save <time> & money", "<b>5 CHF</b>", "rgb(1, 2, 3)"] : ["Old", "6 CHF", "rgb(9, 9, 9)"]);
+        }
+
+        await Given.Eventually(async () => (await given.Exposures(experiment))["total"].GetValue<int>() == 2);
+        (await given.Exposures(experiment))["variants"].AsArray().ShouldAllBe(one => one!["identities"]!.GetValue<int>() == 1);
+
+        async Task<string> AVisitorWith(string variant)
+        {
+            for (var n = 0; ; n++)
+            {
+                if ((await given.Evaluate(experiment["feature"], $"visitor-{n}"))["variant"].GetValue<string>() == variant)
+                {
+                    return $"visitor-{n}";
+                }
+            }
+        }
+    }
+
     // A variant, or null for whoever was shown none.
     private static string? Text(JsonNode? variant) => variant is JsonValue value && value.TryGetValue<string>(out var text) ? text : null;
 }

@@ -74,6 +74,49 @@ public class GrowthBookTests(SharedService service) : IClassFixture<SharedServic
     }
 
     [Fact]
+    public async Task A_tester_is_shown_the_variant_that_is_forced_and_is_not_tracked()
+    {
+        var given = await Given.AnEnvironment(service);
+        var experiment = await given.AnExperiment("green", "red");
+        var other = await given.Start(await given.AnExperiment());
+        await given.Start(experiment);
+        await given.Served(flags: 2);
+        var name = experiment["feature"]["name"]!.GetValue<string>();
+        var otherName = other["feature"]["name"]!.GetValue<string>();
+        var values = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/")).Must(200)["variants"].AsArray();
+
+        for (var index = 0; index < 3; index++)
+        {
+            // With an identity and without one.
+            foreach (var attributes in new object[] { new { id = "user-1" }, new { } })
+            {
+                var forced = new Dictionary<string, object> { [name] = index };
+                var features = (await Features(given, new { attributes, forcedVariations = forced })).Must(200)["features"];
+                JsonNode.DeepEquals(features[name]!["defaultValue"], values[index]!["value"]).ShouldBeTrue();
+                features[name]!["rules"].ShouldBeNull();
+            }
+        }
+
+        var plain = (await Features(given, new { attributes = new { id = "user-1" } })).Must(200).Text;
+        foreach (var wrong in new object?[] { 3, -1, "1", 1.5, null, new { } })
+        {
+            var forced = new Dictionary<string, object?> { [name] = wrong, ["unknown"] = 1 };
+            (await Features(given, new { attributes = new { id = "user-1" }, forcedVariations = forced })).Must(200).Text.ShouldBe(plain);
+        }
+
+        foreach (var wrong in new object?[] { null, "x", new[] { 1 }, 5 })
+        {
+            (await Features(given, new { attributes = new { id = "user-1" }, forcedVariations = wrong })).Must(200).Text.ShouldBe(plain);
+        }
+
+        // Of the other experiment it is part as ever.
+        var both = (
+            await Features(given, new { attributes = new { id = "user-1" }, forcedVariations = new Dictionary<string, int> { [name] = 1 } })
+        ).Must(200)["features"];
+        both[otherName]!["rules"]!.AsArray().ShouldHaveSingleItem();
+    }
+
+    [Fact]
     public async Task Whoever_cannot_be_served_is_told()
     {
         var given = await Given.AnEnvironment(service);

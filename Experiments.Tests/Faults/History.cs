@@ -66,7 +66,7 @@ internal sealed class History
         );
         (await connection.QuerySingleAsync<long>("SELECT sum(count)::bigint FROM event_names")).ShouldBe(stored.Count);
         await using var source = AggregationWorker.Source(new DatabaseServer(database, null), null);
-        RebuildFromEvents.Report? report = null;
+        RebuildReport? report = null;
         await Given.Eventually(async () =>
             (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(measured, CancellationToken.None)) is not null
         );

@@ -158,7 +158,7 @@ public class ClockTests(SharedService service) : IClassFixture<SharedService>
         var before = await given.Results(experiment, 1);
 
         await using var source = NpgsqlDataSource.Create(service.ConnectionString);
-        RebuildFromEvents.Report? report = null;
+        RebuildReport? report = null;
         await Given.Eventually(async () =>
             (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null
         );

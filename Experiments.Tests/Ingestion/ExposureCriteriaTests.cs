@@ -521,7 +521,7 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
         var aggregated = await service.QueryAll<string>(Derived, new { experiment.Id });
         await using var database = new DatabaseServer(service.ConnectionString, null);
         await using var source = AggregationWorker.Source(database, null);
-        RebuildFromEvents.Report? report = null;
+        RebuildReport? report = null;
         await Given.Eventually(async () =>
             (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null
         );

@@ -440,7 +440,7 @@ public class IdentityAliasTests(SharedService service) : IClassFixture<SharedSer
         {
             await using var database = new DatabaseServer(Service.ConnectionString, null);
             await using var source = AggregationWorker.Source(database, null);
-            RebuildFromEvents.Report? report = null;
+            RebuildReport? report = null;
             await Given.Eventually(async () =>
                 (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(Experiment.Id, CancellationToken.None))
                     is not null

@@ -125,7 +125,7 @@ public class UnitTests(SharedService service) : IClassFixture<SharedService>
         ).ShouldBe(served.Keys.Order(StringComparer.Ordinal));
 
         await using var source = NpgsqlDataSource.Create(service.ConnectionString);
-        RebuildFromEvents.Report? report = null;
+        RebuildReport? report = null;
         await Given.Eventually(async () =>
             (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null
         );

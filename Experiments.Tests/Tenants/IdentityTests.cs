@@ -99,7 +99,7 @@ public class IdentityTests(SharedService service) : IClassFixture<SharedService>
         results["metrics"][0]!["arms"]!.AsArray().Sum(arm => arm!["sum"]!.GetValue<double>()).ShouldBe(19);
         results.Json!["identities_erased"].ShouldBeNull();
         await using var source = AggregationWorker.Source(new DatabaseServer(service.ConnectionString, null), null);
-        RebuildFromEvents.Report? report = null;
+        RebuildReport? report = null;
         await Given.Eventually(async () =>
             (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null
         );

@@ -135,6 +135,8 @@ internal sealed class ProblemHandlingMiddleware(
             BadHttpRequestException refused => RequestBody.Why(refused),
             // A race that the statement could not see, resolved by the unique constraint.
             PostgresException { SqlState: PostgresErrorCodes.UniqueViolation, ConstraintName: "features_name" } => Problem.FeatureNameTaken,
+            PostgresException { SqlState: PostgresErrorCodes.UniqueViolation, ConstraintName: "warehouse_connections_name" } =>
+                Problem.WarehouseConnectionNameTaken,
             PostgresException { SqlState: PostgresErrorCodes.UniqueViolation, ConstraintName: "environments_name" } =>
                 Problem.EnvironmentNameTaken,
             _ when Failure.IsUnavailable(exception) => Problem.Unavailable,

@@ -61,6 +61,21 @@ internal static class SettingsSetup
                 options => options.FirstLookAfter >= TimeSpan.FromSeconds(1) && options.FirstLookAfter <= TimeSpan.FromDays(1),
                 "Results:FirstLookAfter must be from 1 second to 1 day, for example 00:01:00."
             );
+        services
+            .Bind<WarehouseOptions>(WarehouseOptions.Section)
+            .Validate(
+                options => !options.IsOn || options.Key is not null,
+                "Warehouse:EncryptionKey must be 32 bytes in base64 when Warehouse:AllowedHosts is set, for example what "
+                    + "'openssl rand -base64 32' prints."
+            )
+            .Validate(
+                options => options.TimeLimit >= TimeSpan.FromSeconds(1) && options.TimeLimit <= TimeSpan.FromHours(1),
+                "Warehouse:TimeLimit must be from 1 second to 1 hour, for example 00:05:00."
+            )
+            .Validate(
+                options => options.Concurrent is >= 1 and <= 100 && options.MaxRows is >= 1 and <= 10_000_000_000,
+                "Warehouse:Concurrent must be from 1 to 100, and Warehouse:MaxRows from 1 to 10000000000."
+            );
         return services;
     }
 

@@ -35,7 +35,8 @@ internal static class CreateExperiment
         [property: Must(MaxItems = 3)] IReadOnlyList<string?>? Breakdowns = null,
         [property: Must(Default = false)] bool? Aa = null,
         UnitBody? Unit = null,
-        [property: Must(Default = "native")] string? Hashing = null
+        [property: Must(Default = "native")] string? Hashing = null,
+        ExperimentSource? Source = null
     )
     {
         [Must(MinItems = 1, MaxItems = 11)]
@@ -57,7 +58,7 @@ internal static class CreateExperiment
             RuleFor(c => c.Body.Feature!.New!.Name)
                 .Required(255)
                 .OverridePropertyName("feature.name")
-                .When(c => c.Body.Feature?.New is not null);
+                .When(c => c.Body.Feature?.New != null);
             RuleFor(c => c.Body.RolloutPercentage).InclusiveBetween(0, 100).WithMessage("This must be from 0 to 100.");
             RuleFor(c => c.Body)
                 .Custom(
@@ -66,17 +67,12 @@ internal static class CreateExperiment
                         var isWeb = body.Type == "web";
                         VariantBody.Check("variants", body.Variants, isWeb, setsValues: false, context.AddFailure);
                         VariantBody.Check("feature.variants", body.Feature?.New?.Variants, isWeb, setsValues: true, context.AddFailure);
-                        if (body is { Feature.New: not null, Variants: not null })
-                        {
-                            context.AddFailure(
-                                "variants",
-                                "A feature that is made with the experiment has its variants in 'feature.variants'."
-                            );
-                        }
+                        FeatureChoice.Check(body.Feature, body.Variants, context.AddFailure);
                         ExperimentRules.CheckExposure(body.Exposure, context.AddFailure);
                         ExperimentRules.CheckBreakdowns(body.Breakdowns, context.AddFailure);
                         UnitBody.Check(body.Unit, context.AddFailure);
                         ExperimentRules.CheckHashing(body.Hashing, body.Holdout, body.Unit, context.AddFailure);
+                        ExperimentSource.Check(body.Source, body.Holdout, body.Hashing, body.Exposure, context.AddFailure);
                     }
                 );
             RuleFor(c => c.Body.Metrics).Custom((metrics, context) => AttachedMetricBody.Check(metrics, context.AddFailure));
@@ -93,29 +89,24 @@ internal static class CreateExperiment
             ), metric AS (
                 SELECT m.id, m.environment_id, m.name, m.aggregation, m.direction, m.definition, a.role, a.metadata,
                     COALESCE(a.expected_direction, expected_direction_of(m.direction, a.role)) AS expected_direction,
-                    COALESCE(a.margin, m.margin, @DefaultMargin) AS margin
+                    COALESCE(a.margin, m.margin, @DefaultMargin) AS margin, CASE WHEN a.role = 'primary' THEN 0 ELSE m.id END AS ordinal
                 FROM asked a JOIN metrics m ON m.id = a.metric
                 WHERE m.environment_id = @EnvironmentId AND m.deleted_at IS NULL FOR SHARE OF m
-            ), {FeatureChoice.Flag}, created AS (
+            ), {ExperimentSource.Found}, {FeatureChoice.Flag}, created AS (
                 INSERT INTO experiments AS e
                     (environment_id, feature_id, name, hypothesis, description, type, rollout_percentage, variants, transforms, holdout_id,
-                        exposure, breakdowns, aa, unit_key, hashing, created_by)
+                        exposure, breakdowns, aa, unit_key, hashing, connection_id, source, created_by)
                 SELECT f.environment_id, f.id, @Name, @Hypothesis, @Description, @Type, @Rollout,
                        variants_of(f.initial_value, f.multivariate_options, @Weights::jsonb), @Transforms::jsonb,
-                           (SELECT id FROM holdout), @Exposure::jsonb, @Breakdowns, @Aa, @Unit, @Hashing, @Actor
+                           (SELECT id FROM holdout WHERE @Source::text IS NULL), @Exposure::jsonb, @Breakdowns, @Aa, @Unit, @Hashing,
+                       @Connection, @Source::jsonb, @Actor
                 FROM flag f
                 CROSS JOIN found
                 WHERE f.multivariate AND f.split_fits AND found.has_metrics AND found.has_holdout
+                    AND (@Connection::bigint IS NULL OR EXISTS (SELECT FROM warehouse))
                 ON CONFLICT (environment_id, feature_id) WHERE status <> 'completed' AND deleted_at IS NULL DO NOTHING
                 RETURNING e.*, {ExperimentView.State} AS after
-            ), attached AS (
-                INSERT INTO experiment_metrics AS l (environment_id, experiment_id, metric_id, role, expected_direction, metadata, name,
-                    aggregation, direction, margin, definition)
-                SELECT e.environment_id, e.id, m.id, m.role, m.expected_direction, m.metadata, m.name, m.aggregation, m.direction, m.margin,
-                    m.definition
-                FROM created e, metric m ORDER BY m.role <> 'primary', m.id
-                RETURNING l.*
-            ), links AS (
+            ), {ExperimentMetricView.Attached}, links AS (
                 SELECT jsonb_agg({ExperimentMetricView.State} ORDER BY l.id) AS metrics FROM attached l
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, after)
@@ -126,7 +117,7 @@ internal static class CreateExperiment
                 FROM created, links
             )
             SELECT f.id AS feature_id, COALESCE(f.multivariate, false) AS multivariate, COALESCE(f.split_fits, false) AS split_fits,
-                found.has_holdout,
+                found.has_holdout, @Connection::bigint IS NULL OR EXISTS (SELECT FROM warehouse) AS has_connection,
                    ARRAY(SELECT metric FROM asked WHERE metric NOT IN (SELECT id FROM metric)) AS unknown_metrics,
                    ARRAY(SELECT id FROM metric WHERE NOT directions_agree(direction, expected_direction)) AS contradicted_metrics,
                    {ExperimentView.ColumnsButMetrics}, (SELECT COALESCE(metrics, '[]')::text FROM links) AS metrics
@@ -163,6 +154,8 @@ internal static class CreateExperiment
                     Aa = body.Aa is true,
                     Unit = UnitBody.Stored(body.Unit),
                     Hashing = body.Hashing ?? "native",
+                    body.Source?.Connection,
+                    Source = ExperimentSource.Stored(body.Source),
                     Metrics = AttachedMetricBody.WithRoles(body.Metrics),
                     MetricRules.DefaultMargin,
                 },
@@ -180,6 +173,7 @@ internal static class CreateExperiment
                     MetricRules.Contradicts
                 ),
                 { HasHoldout: false } => ExperimentRules.NoHoldout("holdout"),
+                { HasConnection: false } => ExperimentSource.NoConnection,
                 { FeatureId: null } => made is null
                     ? ProblemResult.Field("feature", "This environment has no feature with this id.")
                     : Problem.FeatureNameTaken,
@@ -202,6 +196,8 @@ internal static class CreateExperiment
             public long? FeatureId { get; init; }
 
             public bool HasHoldout { get; init; }
+
+            public bool HasConnection { get; init; }
 
             public bool Multivariate { get; init; }
 

@@ -94,24 +94,18 @@ internal static class DuplicateExperiment
             ), created AS (
                 INSERT INTO experiments AS e
                     (environment_id, feature_id, name, hypothesis, description, type, rollout_percentage, variants, transforms, holdout_id,
-                        exposure, breakdowns, aa, unit_key, hashing, created_by)
+                        exposure, breakdowns, aa, unit_key, hashing, connection_id, source, created_by)
                 SELECT f.environment_id, f.id, COALESCE(@Name, left(s.name, 248) || ' (copy)'), s.hypothesis, s.description, s.type,
                     s.rollout_percentage,
                        f.variants, (SELECT COALESCE(jsonb_object_agg(key, value), jsonb_build_object()) FROM jsonb_each(s.transforms)
-                           WHERE weights_of(f.variants) ? key), (SELECT id FROM holdout), s.exposure, s.breakdowns, s.aa, s.unit_key,
-                       s.hashing, @Actor
+                           WHERE weights_of(f.variants) ? key), 
+                       (SELECT id FROM holdout WHERE s.source IS NULL), s.exposure, s.breakdowns, s.aa, s.unit_key,
+                       s.hashing, s.connection_id, s.source, @Actor
                 FROM source s, flag f
                 WHERE f.options <> '[]'
                 ON CONFLICT (environment_id, feature_id) WHERE status <> 'completed' AND deleted_at IS NULL DO NOTHING
                 RETURNING e.*, {ExperimentView.State} AS after
-            ), attached AS (
-                INSERT INTO experiment_metrics AS l (environment_id, experiment_id, metric_id, role, expected_direction, metadata, name,
-                    aggregation, direction, margin, definition)
-                SELECT e.environment_id, e.id, m.id, m.role, m.expected_direction, m.metadata, m.name, m.aggregation, m.direction, m.margin,
-                    m.definition
-                FROM created e, metric m ORDER BY m.ordinal
-                RETURNING l.*
-            ), links AS (
+            ), {ExperimentMetricView.Attached}, links AS (
                 SELECT COALESCE(jsonb_agg({ExperimentMetricView.State} ORDER BY l.id), '[]') AS metrics FROM attached l
             ), logged AS (
                 INSERT INTO audit_log (environment_id, actor, request_id, address, action, object_type, object_id, after)

@@ -24,6 +24,18 @@ internal record ExperimentMetricView : IIdentified
         l.metadata::text AS metadata, l.added_after_start, l.corrected_after_start, l.created_at
         """;
 
+    /// <summary>Attaches each <c>metric</c> to the experiment that was <c>created</c>, by its ordinal, as <c>attached</c>.</summary>
+    public const string Attached = """
+        attached AS (
+            INSERT INTO experiment_metrics AS l (environment_id, experiment_id, metric_id, role, expected_direction, metadata, name,
+                aggregation, direction, margin, definition)
+            SELECT e.environment_id, e.id, m.id, m.role, m.expected_direction, m.metadata, m.name, m.aggregation, m.direction, m.margin,
+                m.definition
+            FROM created e, metric m ORDER BY m.ordinal
+            RETURNING l.*
+        )
+        """;
+
     /// <summary>The same as JSON, and what the audit log shows.</summary>
     public const string State = """
         jsonb_build_object('id', l.id, 'metric', l.metric_id, 'metric_name', l.name, 'role', l.role, 'expected_direction',

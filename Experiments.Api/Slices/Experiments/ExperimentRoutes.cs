@@ -41,6 +41,7 @@ internal static class ExperimentRoutes
         GetResultsByDay.Map(experiments);
         GetTimeline.Map(experiments);
         PlanExperiment.Map(experiments);
+        TestExperimentSource.Map(experiments);
         CreateExposureCohort.Map(experiments);
         DuplicateExperiment.Map(experiments);
         ResetExperiment.Map(experiments);

@@ -147,7 +147,8 @@ internal static class ExperimentRules
     /// <summary>The criteria as they are stored; none stay none.</summary>
     public static string? Stored(ExposureCriteria? exposure) => exposure is null ? null : JsonSerializer.Serialize(exposure, Sparse);
 
-    private static readonly JsonSerializerOptions Sparse = new(ApiJson.Options)
+    /// <summary>Leaves out what is null.</summary>
+    public static readonly JsonSerializerOptions Sparse = new(ApiJson.Options)
     {
         DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull,
     };

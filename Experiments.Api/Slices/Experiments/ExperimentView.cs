@@ -17,7 +17,7 @@ namespace Experiments.Api.Slices.Experiments;
          "rollout_percentage": 50, "variants": [{"key": "control", "value": "blue", "weight": 50},
              {"key": "green", "value": "green", "weight": 50}], "metrics": [],
                  "holdout": {"id": 1, "name": "Nobody's test", "percentage": 5}, "exposure": {"multiple_variants": "exclude"},
-                 "breakdowns": ["country"], "unit": null, "hashing": "native", "aa": false,
+                 "breakdowns": ["country"], "unit": null, "hashing": "native", "aa": false, "source": null,
          "parameters": {"minimum_detectable_effect": 0.05, "recommended_sample_size": 233760, "recommended_running_time": 9,
              "test": "sequential", "alpha": 0.05, "power": 0.8, "comparisons": 1,
              "baseline": {"identities": 1000, "mean": 0.1, "variance": 0.09, "source": "recent_events"}, "guardrails": []},
@@ -43,7 +43,7 @@ internal record ExperimentView : ITagged, IIdentified
         {Tag} AS etag, e.id, e.name, e.hypothesis, e.description, e.type, e.status, e.hashing, e.aa, e.rollout_percentage,
         variants_shown(e.type, e.variants, e.transforms)::text AS variants, e.exposure::text AS exposure, e.breakdowns,
             {UnitBody.OfExperiment} AS unit,
-            COALESCE(e.plan, 'null')::text AS parameters, e.archived,
+            COALESCE(e.plan, 'null')::text AS parameters, {ExperimentSource.OfExperiment}::text AS source, e.archived,
         COALESCE((SELECT json_build_object('id', h.id, 'name', h.name, 'percentage', h.percentage) FROM holdouts h
             WHERE h.id = e.holdout_id), 'null')::text AS holdout, e.conclusion, e.conclusion_comment, e.shipped_variant,
         (SELECT c.id FROM cohorts c WHERE c.experiment_id = e.id) AS exposure_cohort,
@@ -55,13 +55,14 @@ internal record ExperimentView : ITagged, IIdentified
         """;
 
     /// <summary>What the audit log shows of an experiment <c>e</c>.</summary>
-    public const string State = """
+    public const string State = $"""
         jsonb_build_object(
             'name', e.name, 'hypothesis', e.hypothesis, 'description', e.description, 'type', e.type, 'status', e.status,
             'feature', e.feature_id, 'rollout_percentage', e.rollout_percentage, 'variants',
                 variants_shown(e.type, e.variants, e.transforms),
             'holdout', e.holdout_id, 'exposure', e.exposure, 'breakdowns', e.breakdowns,
-            'unit', NULLIF(e.unit_key, ''), 'hashing', e.hashing, 'aa', e.aa, 'parameters', e.plan, 'archived', e.archived,
+            'unit', NULLIF(e.unit_key, ''), 'hashing', e.hashing, 'aa', e.aa,
+            'source', {ExperimentSource.OfExperiment}, 'parameters', e.plan, 'archived', e.archived,
             'conclusion', e.conclusion, 'conclusion_comment', e.conclusion_comment, 'shipped_variant', e.shipped_variant,
             'started_at', instant(e.started_at), 'ended_at', instant(e.ended_at))
         """;
@@ -106,6 +107,9 @@ internal record ExperimentView : ITagged, IIdentified
 
     /// <summary>Whether its variants are meant to serve the same, as a test of the set-up.</summary>
     public required bool Aa { get; init; }
+
+    /// <summary>The warehouse that it is counted from; null for the events that are sent to the service.</summary>
+    public required Json<ExperimentSource?> Source { get; init; }
 
     /// <summary>How large it should become, where that has been planned.</summary>
     public required Json<ExperimentPlan?> Parameters { get; init; }

@@ -10,6 +10,15 @@ namespace Experiments.Api.Slices.Experiments;
 [JsonUnion(typeof(NewFeature), "the id of a feature, or an object that says what to make")]
 internal sealed record FeatureChoice(long? Id, NewFeature? New)
 {
+    /// <summary>Reports weights that stand beside a feature that is to be made.</summary>
+    public static void Check(FeatureChoice? feature, IReadOnlyList<VariantBody?>? variants, Action<string, string> wrong)
+    {
+        if (feature?.New is not null && variants is not null)
+        {
+            wrong("variants", "A feature that is made with the experiment has its variants in 'feature.variants'.");
+        }
+    }
+
     /// <summary>
     /// The feature as <c>flag</c>: the one that is adopted, locked so that its options stay as they are read here until an experiment
     /// stands on them, or the one that is <c>made</c>, if nothing is missing of what the experiment asks for (<c>found</c>).

@@ -48,6 +48,8 @@ internal static class PatchExperiment
         public Optional<UnitBody?> Unit { get; init; }
 
         public Optional<bool?> Aa { get; init; }
+
+        public Optional<ExperimentSource?> Source { get; init; }
     }
 
     internal sealed record Command(CommandScope Scope, long Id, Body Body) : IRequest<Result<ExperimentView>>;
@@ -74,6 +76,7 @@ internal static class PatchExperiment
                         ExperimentRules.CheckExposure(body.Exposure.Value, context.AddFailure);
                         ExperimentRules.CheckBreakdowns(body.Breakdowns.Value, context.AddFailure);
                         UnitBody.Check(body.Unit.Value, context.AddFailure);
+                        ExperimentSource.Check(body.Source.Value, context.AddFailure);
                     }
                 );
         }
@@ -87,56 +90,26 @@ internal static class PatchExperiment
 
             {ExperimentMutation.Found}, holdout AS (
                 SELECT id FROM holdouts WHERE id = @Holdout AND environment_id = @EnvironmentId AND retired_at IS NULL FOR SHARE
-            ), sent AS (
-                -- A client that sends the variants back as it read them sets no value.
-                SELECT @SetsControl AND COALESCE(@ControlValue::jsonb, 'null') <> s.variants->0->'value' AS sets_control FROM subject s
-            ), options AS (
-                SELECT CASE WHEN @Options::jsonb IS NULL THEN f.multivariate_options
-                            ELSE options_of(options_given(@Options::jsonb, f.multivariate_options), f.multivariate_options) END AS list,
-                       CASE WHEN sent.sets_control THEN @ControlValue::jsonb ELSE f.initial_value END AS initial_value,
-                       sent.sets_control
-                FROM flag f, sent
-            ), wanted AS (
-                SELECT CASE WHEN @Weights::jsonb IS NULL THEN s.variants
-                    ELSE variants_of(CASE WHEN o.sets_control THEN o.initial_value ELSE s.variants->0->'value' END, o.list,
-                        @Weights::jsonb) END AS variants,
-                       CASE WHEN @Weights::jsonb IS NULL THEN s.transforms ELSE (
-                           SELECT COALESCE(jsonb_object_agg(key, value), jsonb_build_object())
-                           FROM jsonb_each(s.transforms || @Transforms::jsonb) WHERE @Weights::jsonb ? key AND value <> '[]')
-                       END AS transforms,
-                       COALESCE(@Exposure::jsonb, s.exposure) AS exposure, COALESCE(@Breakdowns, s.breakdowns) AS breakdowns,
-                       COALESCE(@Aa, s.aa) AS aa,
-                       CASE WHEN @SetsHoldout THEN @Holdout ELSE s.holdout_id END AS holdout_id,
-                       CASE WHEN @SetsUnit THEN @Unit ELSE s.unit_key END AS unit_key
-                FROM subject s, options o
-            ), {FeatureRedefinition.Elsewhere}, allowed AS (
-                SELECT r.yes AND NOT @MayDefine AS forbidden,
-                       ARRAY(SELECT a.environment FROM elsewhere a WHERE r.yes AND a.status <> 'created' ORDER BY a.environment_id)
-                           AS locked_in,
-                       (@Holdout::bigint IS NULL OR EXISTS (SELECT FROM holdout)) AND (w.holdout_id IS NULL
-                           OR EXISTS (SELECT FROM holdouts h WHERE h.id = w.holdout_id AND h.unit_key = w.unit_key))
-                           AND (s.hashing = 'native' OR (w.holdout_id IS NULL AND w.unit_key = '')) AS has_holdout,
-                       s.type = 'web' OR NOT EXISTS (SELECT FROM jsonb_each(@Transforms::jsonb) WHERE value <> '[]') AS is_web,
-                       s.status <> 'created' AND (s.variants, s.transforms, s.exposure, s.breakdowns, s.holdout_id, s.aa, s.unit_key)
-                           IS DISTINCT FROM (w.variants, w.transforms, w.exposure, w.breakdowns, w.holdout_id, w.aa, w.unit_key) AS frozen
-                FROM subject s, wanted w, redefined r
-            ), changed AS (
+            ), {ExperimentSource.Found}, {ExperimentSettings.Wanted},
+            {FeatureRedefinition.Elsewhere}, {ExperimentSettings.Allowed}, changed AS (
                 UPDATE experiments e SET
                     name = COALESCE(@Name, s.name), hypothesis = COALESCE(@Hypothesis, s.hypothesis),
                     description = COALESCE(@Description, s.description), archived = COALESCE(@Archived, s.archived),
                     variants = w.variants, transforms = w.transforms, exposure = w.exposure, breakdowns = w.breakdowns, aa = w.aa,
-                    unit_key = w.unit_key, holdout_id = w.holdout_id, version = e.version + 1, updated_at = v.at
+                    unit_key = w.unit_key, holdout_id = w.holdout_id, connection_id = w.connection_id,
+                    source = w.source, version = e.version + 1, updated_at = v.at
                 FROM subject s
                 CROSS JOIN verdict v
                 CROSS JOIN wanted w
                 CROSS JOIN allowed a
                 WHERE e.id = s.id AND NOT v.stale AND NOT (s.status = 'running' AND @Archived IS TRUE) AND a.has_holdout AND a.is_web
+                    AND a.has_connection AND a.can_have_source
                     AND NOT a.frozen AND NOT a.forbidden AND cardinality(a.locked_in) = 0
                   AND (COALESCE(@Name, s.name), COALESCE(@Hypothesis, s.hypothesis), COALESCE(@Description, s.description),
                        COALESCE(@Archived, s.archived), w.variants, w.transforms, w.exposure, w.breakdowns, w.holdout_id, w.aa,
-                           w.unit_key)
+                           w.unit_key, w.connection_id, w.source)
                       IS DISTINCT FROM (s.name, s.hypothesis, s.description, s.archived, s.variants, s.transforms, s.exposure, s.breakdowns,
-                          s.holdout_id, s.aa, s.unit_key)
+                          s.holdout_id, s.aa, s.unit_key, s.connection_id, s.source)
                 RETURNING e.*, {ExperimentView.State} AS state
             ), {FeatureRedefinition.Written}, {ExperimentMutation.LoggedWithServed}
             SELECT v.before, v.stale, a.*, EXISTS (SELECT FROM changed) AS changed, {ExperimentView.Columns}
@@ -174,6 +147,9 @@ internal static class PatchExperiment
                     Unit = UnitBody.Stored(body.Unit.Value),
                     SetsHoldout = body.Holdout.IsPresent,
                     Holdout = body.Holdout.Value,
+                    SetsSource = body.Source.IsPresent,
+                    body.Source.Value?.Connection,
+                    Source = ExperimentSource.Stored(body.Source.Value),
                 },
                 cancellationToken
             );
@@ -183,6 +159,13 @@ internal static class PatchExperiment
                 null => Problem.NoExperiment,
                 { Forbidden: true } => FeatureView.NotDefined,
                 { HasHoldout: false } => ExperimentRules.NoHoldout(body.Holdout.IsPresent ? "holdout" : "unit"),
+                { HasConnection: false } => ExperimentSource.NoConnection,
+                { CanHaveSource: false } => ProblemResult.Field(
+                    body.Source.Value is not null ? "source"
+                        : body.Holdout.IsPresent ? "holdout"
+                        : "exposure.event",
+                    ExperimentSource.Excludes
+                ),
                 { IsWeb: false } => ProblemResult.Field(
                     $"variants[{variants!.Index().First(variant => variant.Item!.Transforms is { Count: > 0 }).Index}].transforms",
                     VariantBody.OnlyOfTheWeb
@@ -206,6 +189,10 @@ internal static class PatchExperiment
             public string[] LockedIn { get; init; } = [];
 
             public bool HasHoldout { get; init; }
+
+            public bool HasConnection { get; init; }
+
+            public bool CanHaveSource { get; init; }
 
             public bool IsWeb { get; init; }
 

@@ -63,6 +63,8 @@ internal static class ResetExperiment
                 DELETE FROM results_history h USING changed c WHERE h.experiment_id = c.id
             ), none_unreadable AS (
                 DELETE FROM unreadable_definitions d USING changed c WHERE d.experiment_id = c.id
+            ), none_read AS (
+                DELETE FROM warehouse_reads w USING changed c WHERE w.experiment_id = c.id
             ), no_exposures AS (
                 DELETE FROM exposures x USING changed c WHERE x.experiment_id = c.id
             ), no_counts AS (

@@ -26,8 +26,13 @@ internal static class EvaluateGrowthBookFeatures
 
     /// <summary>Who asks. Other members are ignored.</summary>
     /// <param name="Attributes">What is known of the identity: <c>id</c> is its identifier.</param>
+    /// <param name="ForcedVariations">By the key of an experiment, which is the name of its feature, the index of the variant to show.
+    /// Nothing is tracked of it.</param>
     [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Skip)]
-    internal sealed record Body(JsonElement? Attributes = null);
+    internal sealed record Body(
+        JsonElement? Attributes = null,
+        [property: JsonPropertyName("forcedVariations")] JsonElement? ForcedVariations = null
+    );
 
     /// <summary>The features by name.</summary>
     /// <param name="Features">For each feature, its value, and what to track.</param>
@@ -63,13 +68,23 @@ internal static class EvaluateGrowthBookFeatures
 
         var units = new Units(identifier);
         units.AddFrom(attributes, snapshot);
-        await ServedResponse.Write(http, Features(snapshot, units));
+        await ServedResponse.Write(http, Features(snapshot, units, Forced(body.Value?.ForcedVariations)));
     }
 
     private static ProblemResult? Failure(string? identifier) =>
         identifier is not null && Identity.Fault(identifier) is { } fault ? ProblemResult.Field("attributes.id", fault) : null;
 
-    private static ReadOnlyMemory<byte> Features(Snapshot snapshot, in Units units)
+    // What is no index is ignored, as the SDK ignores it.
+    private static Dictionary<string, int> Forced(JsonElement? variations) =>
+        variations is not { ValueKind: JsonValueKind.Object } given
+            ? []
+            : given
+                .EnumerateObject()
+                .Where(one => one.Value.ValueKind == JsonValueKind.Number && one.Value.TryGetInt32(out _))
+                .DistinctBy(one => one.Name)
+                .ToDictionary(one => one.Name, one => one.Value.GetInt32());
+
+    private static ReadOnlyMemory<byte> Features(Snapshot snapshot, in Units units, Dictionary<string, int> forced)
     {
         var answer = new ArrayBufferWriter<byte>(256 * (1 + snapshot.Flags.Count));
         answer.Write("{\"features\":{"u8);
@@ -77,7 +92,11 @@ internal static class EvaluateGrowthBookFeatures
         for (var i = 0; i < snapshot.Flags.Count; i++)
         {
             var flag = snapshot.Flags[i];
-            var feature = flag.In(FlagFormat.GrowthBook, flag.Evaluate(units, ref known)).Span;
+            var feature = (
+                forced.TryGetValue(flag.Name, out var index) && flag.OutcomeOf(index) is { } shown
+                    ? flag.In(FlagFormat.GrowthBookPreview, shown)
+                    : flag.In(FlagFormat.GrowthBook, flag.Evaluate(units, ref known))
+            ).Span;
             answer.Write(i > 0 ? ","u8 : ""u8);
             // The track says whom it is of.
             if (feature.IndexOf(GrowthBookFormat.Identity) is >= 0 and var place)

@@ -3,6 +3,7 @@ using Experiments.Api.Slices.Admins;
 using Experiments.Api.Slices.ApiKeys;
 using Experiments.Api.Slices.Audit;
 using Experiments.Api.Slices.Features;
+using Experiments.Api.Slices.WarehouseConnections;
 
 namespace Experiments.Api.Slices.Projects;
 
@@ -38,6 +39,7 @@ internal static class ProjectRoutes
         DeleteEnvironment.Map(environments);
         project.MapAdmins("Project");
         project.MapApiKeys("Project");
+        project.MapWarehouseConnections();
         ListAudit.Map(administered, "Project");
     }
 }

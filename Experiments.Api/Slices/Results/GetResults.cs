@@ -6,6 +6,7 @@ using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
 using Experiments.Api.Platform.Startup;
+using Experiments.Api.Warehouse;
 using FluentValidation;
 using MediatR;
 
@@ -57,8 +58,14 @@ internal static class GetResults
         }
     }
 
-    internal sealed class Handler(Db db, AggregationWorker worker, ResultsService results, ResultsRefresh refresh, Instruments instruments)
-        : IRequestHandler<Query, Result<ResultsView>>
+    internal sealed class Handler(
+        Db db,
+        AggregationWorker worker,
+        WarehouseReads warehouse,
+        ResultsService results,
+        ResultsRefresh refresh,
+        Instruments instruments
+    ) : IRequestHandler<Query, Result<ResultsView>>
     {
         private static readonly TimeSpan Stale = TimeSpan.FromHours(1);
         private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(200);
@@ -71,7 +78,7 @@ internal static class GetResults
                    {ResultsService.HasAllMetrics} AS has_all_metrics,
                    (e.plan->>'recommended_sample_size')::bigint IS DISTINCT
                        FROM (r.payload->'progress'->>'needed')::bigint AS is_planned_anew,
-                   h.since AS held_since, h.reason AS held_reason
+                   h.since AS held_since, h.reason AS held_reason, {WarehouseReadView.OfExperiment} AS warehouse
             FROM experiments e
             LEFT JOIN results r ON r.experiment_id = e.id
             LEFT JOIN result_refreshes f ON f.experiment_id = e.id
@@ -119,6 +126,7 @@ internal static class GetResults
             )
             {
                 await worker.CatchUp(Patience, cancellationToken);
+                await warehouse.Read(query.Id, isAsked: false, ResultsRefresh.ReadPatience, cancellationToken);
                 row = await Compute(query, cancellationToken);
                 view = StoredJson.TryRead<ResultsView>(row?.Payload);
             }
@@ -155,6 +163,7 @@ internal static class GetResults
                     IdentitiesErased = row.Erased > 0 ? row.Erased : null,
                     LastError = row.LastError,
                     LastErrorAt = row.LastErrorAt,
+                    Warehouse = StoredJson.TryRead<WarehouseReadView>(row.Warehouse),
                 }
             );
         }

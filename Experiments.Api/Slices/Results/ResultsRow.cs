@@ -14,7 +14,8 @@ internal sealed record ResultsRow(
     bool HasAllMetrics,
     bool IsPlannedAnew,
     DateTime? HeldSince,
-    string? HeldReason
+    string? HeldReason,
+    string? Warehouse
 )
 {
     // Events accepted at the last moment are committed by then.

@@ -8,6 +8,7 @@ import { EffectLegend } from '../components/effect-plot.js';
 import { ShareResults } from '../components/share-results.js';
 import { Empty, Loaded, Notice } from '../components/states.js';
 import { HowToExpose } from '../components/how-to-expose.js';
+import { WarehouseState } from '../components/warehouse-state.js';
 import { plural } from '../core/format.js';
 
 const ROLES = ['primary', 'secondary', 'guardrail'];
@@ -48,10 +49,13 @@ export const Results = ({ experiment, path, exposures }) => {
             ${data.counting_held &&
             html`<${Notice} tone="bad" icon="!">Counting stands still for this environment: ${data.counting_held.reason}. Nothing is lost.<//>`}
             ${data.last_error && html`<${Notice} tone="bad" icon="!">The last computation failed: ${data.last_error}<//>`}
+            ${data.warehouse && html`<${WarehouseState} of=${data.warehouse} />`}
             ${data.warnings.map((one) => html`<${Notice} key=${one.code} tone="warn" icon="!">${(WARNING[one.code] ?? (() => one.code))(one)}<//>`)}
             <${ResultsCards} experiment=${experiment} results=${data} path=${path} reload=${results.reload} exposures=${exposures.data} />
             ${isWaiting
-              ? html`<${HowToExpose} experiment=${experiment} />`
+              ? experiment.source
+                ? html`<div class="card"><${Empty} title="No assignment yet"><p>The table <code>${experiment.source.assignments.table}</code> has no row of this experiment since it was started.</p><//></div>`
+                : html`<${HowToExpose} experiment=${experiment} />`
               : html`
                   <div class="row spread"><${EffectLegend} /><${ShareResults} experiment=${experiment} results=${data} /></div>
                   ${ROLES.map((role) => {

@@ -136,7 +136,9 @@ export const Setup = ({ experiment, path, changed }) => {
           <dl class="facts">
             <dt>Rollout</dt><dd>${experiment.rollout_percentage} % of ${experiment.unit ? html`all values of <code>${experiment.unit.key}</code>` : 'all identities'}</dd>
             <dt>Holdout</dt><dd>${experiment.holdout ? `“${experiment.holdout.name}”, ${experiment.holdout.percentage} %` : 'none'}</dd>
-            <dt>Counts as exposed</dt><dd>who sends <code>${exposure.event ?? '$flag_exposure'}</code></dd>
+            <dt>Counts as exposed</dt><dd>${experiment.source
+              ? html`whoever has a row in <code>${experiment.source.assignments.table}</code>; events are read from <code>${experiment.source.events.table}</code>`
+              : html`who sends <code>${exposure.event ?? '$flag_exposure'}</code>`}</dd>
             <dt>Several variants seen</dt><dd>${exposure.multiple_variants === 'first_seen' ? 'counts in the first one' : 'left out'}</dd>
             ${experiment.breakdowns.length > 0 && html`<dt>Broken down by</dt><dd>${experiment.breakdowns.join(', ')}</dd>`}
           </dl>

@@ -1,0 +1,90 @@
+using System.Net;
+using System.Net.Sockets;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Settings;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace Experiments.Api.Warehouse;
+
+/// <summary>
+/// Which hosts may be connected to. A name is checked by what it resolves to, and the connection is made to just that address, so that a
+/// name cannot lead to this machine, its cloud's metadata or the database of the service.
+/// </summary>
+internal sealed class AllowedHosts(IOptions<WarehouseOptions> options, DatabaseServer database)
+{
+    /// <summary>Whether the name of a host is among those that the operator allows.</summary>
+    public bool Includes(string host) => Patterns.Any(pattern => Matches(pattern, host));
+
+    /// <summary>The address to connect to.</summary>
+    /// <exception cref="WarehouseException">The host is not allowed, or has no address that is.</exception>
+    public async Task<IPAddress> Resolve(string host, int port, CancellationToken ct)
+    {
+        if (!Includes(host))
+        {
+            throw new WarehouseException($"The host {host} is not among Warehouse:AllowedHosts.");
+        }
+
+        IPAddress[] addresses;
+        try
+        {
+            addresses = await Dns.GetHostAddressesAsync(host, ct);
+        }
+        catch (Exception exception) when (exception is SocketException or ArgumentException)
+        {
+            throw new WarehouseException($"The host {host} has no address.", exception);
+        }
+
+        var own = await OwnDatabase(ct);
+        return addresses.Select(Plain).FirstOrDefault(address => IsAllowed(address) && !own.Contains((address, port)))
+            ?? throw new WarehouseException($"The host {host} is this machine, a link-local address or the database of the service.");
+    }
+
+    private IEnumerable<string> Patterns =>
+        options.Value.AllowedHosts.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+
+    private static bool Matches(string pattern, string host) =>
+        pattern.StartsWith("*.", StringComparison.Ordinal)
+            ? host.EndsWith(pattern[1..], StringComparison.OrdinalIgnoreCase)
+            : host.Equals(pattern, StringComparison.OrdinalIgnoreCase);
+
+    private bool IsAllowed(IPAddress address) =>
+        IPAddress.IsLoopback(address)
+            ? options.Value.AllowLoopback
+            : !IsLinkLocal(address)
+                && !IsMulticast(address)
+                && !address.Equals(IPAddress.Any)
+                && !address.Equals(IPAddress.IPv6Any)
+                && !address.Equals(IPAddress.Broadcast)
+                // The whole of 0.0.0.0/8 is this machine.
+                && !(address.AddressFamily == AddressFamily.InterNetwork && address.GetAddressBytes()[0] == 0);
+
+    private static bool IsLinkLocal(IPAddress address) =>
+        address.IsIPv6LinkLocal || (address.AddressFamily == AddressFamily.InterNetwork && address.GetAddressBytes() is [169, 254, ..]);
+
+    private static bool IsMulticast(IPAddress address) =>
+        address.IsIPv6Multicast
+        || (address.AddressFamily == AddressFamily.InterNetwork && address.GetAddressBytes()[0] is >= 224 and <= 239);
+
+    private static IPAddress Plain(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+
+    private async Task<HashSet<(IPAddress, int)>> OwnDatabase(CancellationToken ct)
+    {
+        var own = new HashSet<(IPAddress, int)>();
+        var settings = new NpgsqlConnectionStringBuilder(database.ConnectionString);
+        foreach (var host in (settings.Host ?? "").Split(',').Where(host => host is not ['/' or '@', ..] and not ""))
+        {
+            var (name, port) = host.Split(':') is [var first, var last] ? (first, int.Parse(last)) : (host, settings.Port);
+            try
+            {
+                own.UnionWith((await Dns.GetHostAddressesAsync(name, ct)).Select(address => (Plain(address), port)));
+            }
+            catch (SocketException)
+            {
+                // What cannot be found cannot be connected to either.
+            }
+        }
+
+        return own;
+    }
+}

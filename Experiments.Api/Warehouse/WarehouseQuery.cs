@@ -1,0 +1,96 @@
+namespace Experiments.Api.Warehouse;
+
+/// <summary>The queries over the tables of an experiment's source. They only ever read the columns that it names.</summary>
+/// <param name="dialect">The dialect of the warehouse.</param>
+/// <param name="source">The tables.</param>
+internal sealed class WarehouseQuery(WarehouseDialect dialect, WarehouseSource source)
+{
+    /// <summary>The names of the parameters.</summary>
+    public const string From = "from_ms",
+        Until = "until_ms",
+        ExperimentKey = "experiment_key",
+        Names = "names",
+        Slices = "slices",
+        Slice = "slice";
+
+    private readonly AssignmentsTable _assignments = source.Assignments!;
+    private readonly EventsTable _events = source.Events!;
+
+    /// <summary>Whether the assignments are of several experiments, so that the key of this one is needed.</summary>
+    public bool NeedsKey => _assignments.Experiment is not null;
+
+    /// <summary>That key: the one of the source, or the name of the feature.</summary>
+    public string KeyOr(string feature) => _assignments.ExperimentKey ?? feature;
+
+    /// <summary>The assignments between two instants: who, when, to which variant, and the traits as JSON.</summary>
+    public string Assignments =>
+        $"""
+            SELECT {Who(_assignments.Unit!)} AS who, {When(_assignments.At!)} AS at_ms,
+                {dialect.Text(dialect.Quote(_assignments.Variant!))} AS variant,
+                {Object(null, _assignments.Traits)} AS traits
+            FROM {dialect.Table(_assignments.Table!)}
+            WHERE {IsAssigned} AND {IsInSlice(_assignments.Unit!)}
+            """;
+
+    /// <summary>
+    /// The events with one of some names, between two instants, of those who were assigned by then, by who and when: who, when, its name,
+    /// its value and its metadata as JSON.
+    /// </summary>
+    public string Events =>
+        $"""
+            SELECT {Who(_events.Unit!)} AS who, {When(_events.At!)} AS at_ms, {dialect.Text(dialect.Quote(_events.Event!))} AS name,
+                {(_events.Value is { } value ? dialect.Text(dialect.Quote(value)) : "NULL")} AS value,
+                {Object(_events.Metadata, _events.Properties)} AS metadata
+            FROM {dialect.Table(_events.Table!)}
+            WHERE {IsInTime(_events.At!)}
+                AND {dialect.IsAmong(dialect.Text(dialect.Quote(_events.Event!)), dialect.Parameter(Names, ParameterKind.Texts))}
+                AND {Who(_events.Unit!)} IN (
+                    SELECT {Who(_assignments.Unit!)} FROM {dialect.Table(_assignments.Table!)} WHERE {IsAssigned})
+                AND {IsInSlice(_events.Unit!)}
+            ORDER BY who, at_ms
+            """;
+
+    /// <summary>How many rows both have at most.</summary>
+    public string Count =>
+        $"""
+            SELECT (SELECT count(*) FROM {dialect.Table(_assignments.Table!)} WHERE {IsAssigned})
+                + (SELECT count(*) FROM {dialect.Table(_events.Table!)} WHERE {IsInTime(_events.At!)}
+                    AND {dialect.IsAmong(dialect.Text(dialect.Quote(_events.Event!)), dialect.Parameter(Names, ParameterKind.Texts))}) AS n
+            """;
+
+    /// <summary>How many assignments each variant has between two instants.</summary>
+    public string Variants =>
+        $"""
+            SELECT {dialect.Text(dialect.Quote(_assignments.Variant!))} AS name, count(*) AS n
+            FROM {dialect.Table(_assignments.Table!)} WHERE {IsAssigned} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20
+            """;
+
+    /// <summary>How many events have each name between two instants.</summary>
+    public string EventNames =>
+        $"""
+            SELECT {dialect.Text(dialect.Quote(_events.Event!))} AS name, count(*) AS n
+            FROM {dialect.Table(_events.Table!)} WHERE {IsInTime(_events.At!)} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 100
+            """;
+
+    private string IsAssigned =>
+        NeedsKey
+            ? $"{IsInTime(_assignments.At!)} AND {dialect.Text(dialect.Quote(_assignments.Experiment!))} = "
+                + dialect.Parameter(ExperimentKey, ParameterKind.Text)
+            : IsInTime(_assignments.At!);
+
+    private string Who(string column) => dialect.Text(dialect.Quote(column));
+
+    private string When(string column) => dialect.Milliseconds(dialect.Quote(column));
+
+    private string IsInTime(string column) =>
+        $"{dialect.Quote(column)} >= {dialect.Instant(dialect.Parameter(From, ParameterKind.Number))}"
+        + $" AND {dialect.Quote(column)} < {dialect.Instant(dialect.Parameter(Until, ParameterKind.Number))}";
+
+    private string IsInSlice(string unit) =>
+        $"{dialect.Slice(Who(unit), dialect.Parameter(Slices, ParameterKind.Number))} = {dialect.Parameter(Slice, ParameterKind.Number)}";
+
+    private string Object(string? json, IReadOnlyList<string?>? columns) =>
+        json is not null ? dialect.Json(dialect.Quote(json))
+        : columns is { Count: > 0 } ? dialect.JsonObject([.. columns.Select(name => name!)])
+        : "NULL";
+}

@@ -1,0 +1,223 @@
+using System.Data.Common;
+using System.Diagnostics;
+using Dapper;
+using Experiments.Api.Aggregation;
+using Experiments.Api.Domain;
+using Experiments.Api.Ingestion;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Settings;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace Experiments.Api.Warehouse;
+
+/// <summary>
+/// Counts an experiment from its warehouse: reads who was assigned and what they did, and corrects what is stored by it, just as a
+/// rebuild from events does. So everything that follows is the same wherever the events are.
+/// </summary>
+internal sealed class WarehouseReader(
+    DatabaseServer database,
+    WarehouseClient client,
+    IOptions<WarehouseOptions> options,
+    ILoggerFactory loggers
+) : IAsyncDisposable
+{
+    // The approximate size of a row in memory while its unit is processed.
+    private const int BytesInMemory = 150;
+
+    private const string Source = $"""
+        SELECT {WarehouseConnection.Columns}, e.source::text AS source, f.name AS feature
+        FROM experiments e
+        JOIN features f ON f.id = e.feature_id
+        LEFT JOIN warehouse_connections c ON c.id = e.connection_id AND c.deleted_at IS NULL
+        WHERE e.id = @experimentId AND pg_try_advisory_xact_lock(hashtextextended('warehouse', e.id))
+        """;
+
+    private const string Done = """
+        INSERT INTO warehouse_reads (experiment_id, as_of, rows, seconds) VALUES (@experimentId, @asOf, @rows, @seconds)
+        ON CONFLICT (experiment_id) DO UPDATE SET as_of = excluded.as_of, rows = excluded.rows, seconds = excluded.seconds, error = NULL,
+            error_at = NULL
+        """;
+
+    private readonly Lazy<NpgsqlDataSource> _database = new(() => AggregationWorker.Source(database, loggers));
+
+    /// <summary>Reads an experiment, unless somebody else does or it has not started.</summary>
+    /// <exception cref="WarehouseException">The warehouse cannot be read.</exception>
+    /// <exception cref="InvalidOperationException">The definition of the experiment or of a metric cannot be read.</exception>
+    public async Task Read(long experimentId, CancellationToken ct)
+    {
+        var clock = Stopwatch.StartNew();
+        await using var connection = await _database.Value.OpenConnectionAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        await AggregationLock.Extend(connection);
+        if (await connection.QueryFirstOrDefaultAsync<ExperimentSourceRow>(Source, new { experimentId }) is not { } row)
+        {
+            return;
+        }
+
+        if (row.Id == 0)
+        {
+            throw new WarehouseException("The warehouse connection of the experiment has been deleted.");
+        }
+
+        var definitions = new DefinitionReader(_database.Value, connection);
+        var (experiments, asOf) = await definitions.Experiments(experimentId, ct, ofWarehouse: true);
+        var links = await definitions.Links(experiments);
+        definitions.DemandReadable();
+        if (experiments is not [var experiment])
+        {
+            return;
+        }
+
+        var windowed = links.Where(link => link.HasWindows).ToList();
+        windowed.ForEach(link => link.Mature(asOf));
+        var read = new ExperimentRead(client, row, experiment, links, asOf, clock);
+        long rows;
+        int slices;
+        await using (Heartbeat.Of(connection))
+        {
+            rows = await read.Count(ct);
+        }
+
+        if (rows > options.Value.MaxRows)
+        {
+            throw new WarehouseException(
+                $"The experiment has {rows:#,0} rows in the warehouse, more than Warehouse:MaxRows allows ({options.Value.MaxRows:#,0})."
+            );
+        }
+
+        slices = (int)Math.Clamp(rows * BytesInMemory / (GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4), 0, 255) + 1;
+        var writer = new RebuildWriter(connection, experiment, links);
+        for (var slice = 0; slice < slices; slice++)
+        {
+            var collector = new UnitCollector(experiment, links);
+            await using (Heartbeat.Of(connection))
+            {
+                await read.Slice(collector, writer.Counts, slice, slices, ct);
+            }
+
+            await writer.Write(collector.Build(), slice, slices, ct);
+        }
+
+        await writer.Finish(invalidates: false);
+        await MetricMaturity.Record(connection, experiment.Timeline, windowed);
+        await connection.ExecuteAsync(
+            Done,
+            new
+            {
+                experimentId,
+                asOf,
+                rows,
+                seconds = clock.Elapsed.TotalSeconds,
+            }
+        );
+        await transaction.CommitAsync(ct);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_database.IsValueCreated)
+        {
+            await _database.Value.DisposeAsync();
+        }
+    }
+
+    // What one read of an experiment asks its warehouse.
+    private sealed class ExperimentRead(
+        WarehouseClient client,
+        ExperimentSourceRow row,
+        ExperimentDefinition experiment,
+        IReadOnlyList<MetricLink> links,
+        DateTime asOf,
+        Stopwatch clock
+    )
+    {
+        private readonly WarehouseQuery _query = new(WarehouseClient.DialectOf(row.Kind), StoredJson.Read<WarehouseSource>(row.Source!));
+
+        // Received now, so that what lies before the start is told from what never was of the experiment.
+        private readonly long _batch = BatchId.LastOf(asOf);
+
+        private DateTime Begin => experiment.Timeline.Runs[0].From;
+
+        private DateTime Until => experiment.Timeline.WindowsCloseAt is { } closed && closed < asOf ? closed : asOf;
+
+        public async Task<long> Count(CancellationToken ct)
+        {
+            var count = 0L;
+            await Read(_query.Count, Parameters(Events), one => count = Convert.ToInt64(one.GetValue(0), null), ct);
+            return count;
+        }
+
+        public async Task Slice(UnitCollector collector, ExposureCountsDelta counts, int slice, int slices, CancellationToken ct)
+        {
+            await Read(
+                _query.Assignments,
+                Parameters(Sliced(Exposures)),
+                one =>
+                    collector.Add(
+                        StoredEvent.OfWarehouse(
+                            experiment,
+                            _batch,
+                            (Identifier(one), At(one), 0),
+                            experiment.ExposureEvent,
+                            Text(one, 2),
+                            traits: JsonText.Object(Text(one, 3))
+                        ),
+                        counts
+                    ),
+                ct
+            );
+            var keys = new WarehouseEventKeys();
+            await Read(
+                _query.Events,
+                Parameters(Sliced(Events)),
+                one =>
+                {
+                    if (Identifier(one) is { } who && Text(one, 2) is { } name)
+                    {
+                        var (at, value, metadata) = (At(one), Text(one, 3), JsonText.Object(Text(one, 4)));
+                        var key = keys.Of(who, at, name, value, metadata);
+                        collector.Add(StoredEvent.OfWarehouse(experiment, _batch, (who, at, key), name, value, metadata: metadata), counts);
+                    }
+                },
+                ct
+            );
+
+            Dictionary<string, object> Sliced(Dictionary<string, object> parameters) =>
+                new(parameters) { [WarehouseQuery.Slice] = (long)slice, [WarehouseQuery.Slices] = (long)slices };
+        }
+
+        // Assignments from just before the start are reported too.
+        private Dictionary<string, object> Exposures =>
+            new() { [WarehouseQuery.From] = Milliseconds(Begin - Timeline.Slow), [WarehouseQuery.Until] = Milliseconds(Until) + 1 };
+
+        private Dictionary<string, object> Events =>
+            new()
+            {
+                [WarehouseQuery.From] = Milliseconds(links.Select(link => link.From).Append(Begin - Timeline.Slow).Min()),
+                [WarehouseQuery.Until] = Milliseconds(Until) + 1,
+                [WarehouseQuery.Names] = links.SelectMany(link => link.Events).Distinct().ToArray(),
+            };
+
+        private Dictionary<string, object> Parameters(Dictionary<string, object> parameters) =>
+            _query.NeedsKey ? new(parameters) { [WarehouseQuery.ExperimentKey] = _query.KeyOr(row.Feature) } : parameters;
+
+        private Task Read(string sql, Dictionary<string, object> parameters, Action<DbDataReader> take, CancellationToken ct) =>
+            client.Limit - clock.Elapsed is var left && left > TimeSpan.Zero
+                ? client.Read(row.Connection, sql, parameters, take, left, ct)
+                : throw new WarehouseException($"The read took longer than {client.Limit.TotalSeconds:0} s.");
+
+        private static long Milliseconds(DateTime at) => (at - DateTime.UnixEpoch).Ticks / TimeSpan.TicksPerMillisecond;
+
+        private static DateTime At(DbDataReader row) =>
+            row.IsDBNull(1)
+                ? throw new WarehouseException("A row has no instant: the column 'at' may not be empty.")
+                : DateTime.UnixEpoch.AddMilliseconds(Convert.ToInt64(row.GetValue(1), null));
+
+        // What could not be stored identifies nobody.
+        private static string? Identifier(DbDataReader row) =>
+            Text(row, 0) is { Length: > 0 } text && Identity.Fault(text) is null ? text : null;
+
+        private static string? Text(DbDataReader row, int index) => row.IsDBNull(index) ? null : row.GetValue(index) as string;
+    }
+}

@@ -1,0 +1,127 @@
+using System.Collections.Concurrent;
+using Dapper;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Settings;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace Experiments.Api.Warehouse;
+
+/// <summary>
+/// The reads of warehouses on this replica: a few at once, one of each project, and apart from the requests that ask for them. A
+/// failure is recorded with the experiment, and what was read before stays.
+/// </summary>
+internal sealed class WarehouseReads(
+    NpgsqlDataSource source,
+    WarehouseReader reader,
+    IOptions<WarehouseOptions> options,
+    IHostApplicationLifetime lifetime,
+    ILogger<WarehouseReads> logger
+) : IDisposable
+{
+    // How long after a read, or a failure, the next one is due that nobody has asked for.
+    private const string IsDue = """
+        SELECT n.project_id
+        FROM experiments e
+        JOIN environments n ON n.id = e.environment_id
+        LEFT JOIN warehouse_reads r ON r.experiment_id = e.id
+        WHERE e.id = @experimentId AND e.source IS NOT NULL AND e.started_at IS NOT NULL AND e.deleted_at IS NULL
+            AND (@isAsked OR COALESCE(GREATEST(r.as_of, r.error_at) < clock_timestamp() - interval '1 minute', true))
+        """;
+
+    private const string Failed = """
+        INSERT INTO warehouse_reads (experiment_id, error, error_at)
+        SELECT id, @error, clock_timestamp() FROM experiments WHERE id = @experimentId
+        ON CONFLICT (experiment_id) DO UPDATE SET error = excluded.error, error_at = excluded.error_at
+        """;
+
+    private readonly ConcurrentDictionary<long, Lazy<Task>> _reading = new();
+    private readonly SemaphoreSlim _turns = new(options.Value.Concurrent);
+    private readonly ConcurrentDictionary<long, SemaphoreSlim> _projects = new();
+
+    /// <summary>
+    /// Reads an experiment if it is counted from a warehouse, and waits for it at most for <paramref name="patience"/>. The read goes on
+    /// after that.
+    /// </summary>
+    /// <param name="experimentId">The experiment.</param>
+    /// <param name="isAsked">Whether somebody asked for it, so that it is read although it has just been.</param>
+    /// <param name="patience">How long to wait.</param>
+    /// <param name="ct">Ends the waiting.</param>
+    public async Task Read(long experimentId, bool isAsked, TimeSpan patience, CancellationToken ct)
+    {
+        long? project;
+        await using (var connection = await source.OpenConnectionAsync(ct))
+        {
+            project = await connection.QueryFirstOrDefaultAsync<long?>(IsDue, new { experimentId, isAsked });
+        }
+
+        if (project is not { } projectId)
+        {
+            return;
+        }
+
+        var read = _reading
+            .GetOrAdd(experimentId, id => new(() => Task.Run(() => ReadNow(id, projectId, lifetime.ApplicationStopping))))
+            .Value;
+        await Task.WhenAny(read, Task.Delay(patience, ct));
+    }
+
+    public void Dispose() => _turns.Dispose();
+
+    private async Task ReadNow(long experimentId, long projectId, CancellationToken ct)
+    {
+        // A project whose warehouse is slow waits for itself alone.
+        var own = _projects.GetOrAdd(projectId, _ => new(1));
+        try
+        {
+            await own.WaitAsync(ct);
+            await _turns.WaitAsync(ct);
+            try
+            {
+                if (!options.Value.IsOn)
+                {
+                    throw new WarehouseException("Warehouses are switched off: Warehouse:AllowedHosts is not set.");
+                }
+
+                await reader.Read(experimentId, ct);
+            }
+            finally
+            {
+                _turns.Release();
+                own.Release();
+            }
+        }
+        catch (Exception exception) when (exception is WarehouseException or InvalidOperationException)
+        {
+            logger.ReadFailed(experimentId, exception.Message);
+            await Record(experimentId, exception.Message, ct);
+        }
+        catch (Exception exception) when (Failure.IsUnavailable(exception) || ct.IsCancellationRequested)
+        {
+            // Our own database, or the host stops. It is read again when it is asked for.
+            logger.ReadFailed(experimentId, exception.Message);
+        }
+        catch (Exception exception)
+        {
+            logger.ReadBroken(exception, experimentId);
+            await Record(experimentId, "The read failed unexpectedly. The log of the service says why.", ct);
+        }
+        finally
+        {
+            _reading.TryRemove(experimentId, out _);
+        }
+    }
+
+    private async Task Record(long experimentId, string error, CancellationToken ct)
+    {
+        try
+        {
+            await using var connection = await source.OpenConnectionAsync(ct);
+            await connection.ExecuteAsync(Failed, new { experimentId, error });
+        }
+        catch (Exception exception) when (Failure.IsUnavailable(exception) || ct.IsCancellationRequested)
+        {
+            logger.ReadFailed(experimentId, exception.Message);
+        }
+    }
+}
