@@ -98,6 +98,8 @@ internal static class PublishedContract
         private const string Address = "https://experiments.invalid/openapi";
 
         private readonly List<(string[] Path, string Method, Operation Operation)> _operations = [];
+        private static readonly Lock Building = new();
+
         private readonly ConcurrentDictionary<string, JsonSchema> _schemas = new();
 
         public Document(JsonNode document)
@@ -140,7 +142,16 @@ internal static class PublishedContract
         public JsonSchema Schema(JsonNode schema)
         {
             var text = Strict(schema.DeepClone()).ToJsonString();
-            return _schemas.GetOrAdd(text, known => JsonSchema.FromText(known));
+            return _schemas.GetOrAdd(text, Built);
+        }
+
+        // The library keeps what it has built in a collection that is not for several at once.
+        private static JsonSchema Built(string text)
+        {
+            lock (Building)
+            {
+                return JsonSchema.FromText(text);
+            }
         }
 
         private static bool IsParameter(string segment) => segment.StartsWith('{');

@@ -33,6 +33,7 @@ internal sealed class DocumentTransformer : IOpenApiDocumentTransformer
         ("PostHog SDKs", "Flags, exposures and events, as PostHog's SDKs ask for them and send them."),
         ("GrowthBook SDKs", "Flags, as GrowthBook's SDKs ask for them."),
         ("Web experiments", "What experiments change on the pages of a site."),
+        ("Warehouses", "Databases that experiments can be counted from."),
         ("Flagsmith", "The same as Flagsmith's own front end asks for it."),
     ];
 
