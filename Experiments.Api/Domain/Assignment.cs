@@ -9,6 +9,9 @@ internal static class Assignment
 {
     private const int LongestOnStack = 512;
 
+    /// <summary>What is hashed after the identifier for the variant.</summary>
+    public const string OfVariant = "variant";
+
     /// <summary>
     /// A number in [0, 1], spread evenly over texts: the first 15 hexadecimal digits of the SHA-1 of the UTF-8, divided by 2^60.
     /// Clients in other languages can compute it as well.
@@ -25,12 +28,21 @@ internal static class Assignment
     public static bool Admits(string salt, string identifier, decimal percentage) =>
         percentage >= 100 || Draw(salt, identifier) < (double)(percentage / 100);
 
+    /// <summary>60 bits as a number in [0, 1].</summary>
+    public static double Share(ulong bits) => bits / (double)(1UL << 60);
+
+    /// <summary>The number that decides the variant.</summary>
+    public static double VariantHash(string salt, string identifier) => Hash(salt, ".", identifier, OfVariant);
+
     /// <summary>
     /// The index of the identity's variant: the first whose weight, summed up by <see cref="Cumulate"/>, exceeds the hash.
     /// </summary>
-    public static int Variant(string salt, string identifier, ReadOnlySpan<double> cumulative)
+    public static int Variant(string salt, string identifier, ReadOnlySpan<double> cumulative) =>
+        Variant(VariantHash(salt, identifier), cumulative);
+
+    /// <summary>The same by the hash.</summary>
+    public static int Variant(double hash, ReadOnlySpan<double> cumulative)
     {
-        var hash = Hash(salt, ".", identifier, "variant");
         for (var index = 0; index < cumulative.Length; index++)
         {
             if (cumulative[index] > hash)
@@ -66,6 +78,6 @@ internal static class Assignment
         length += System.Text.Encoding.UTF8.GetBytes(second, utf8[length..]);
         length += System.Text.Encoding.UTF8.GetBytes(third, utf8[length..]);
         length += System.Text.Encoding.UTF8.GetBytes(fourth, utf8[length..]);
-        return Sha1.First60Bits(utf8[..length]) / (double)(1UL << 60);
+        return Share(Sha1.First60Bits(utf8[..length]));
     }
 }

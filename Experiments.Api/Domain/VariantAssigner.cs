@@ -54,6 +54,12 @@ internal sealed class VariantAssigner(
         : rollout is > 0 and < 100 ? flagsmith.Enrolment(identifier) <= (double)rollout
         : rollout > 0;
 
+    /// <summary>The salt, if identities can be assigned by hashes of an <see cref="AssignmentBatch"/>; null otherwise.</summary>
+    public string? BatchSalt => flagsmith is null && AssignmentBatch.CanHave(salt) ? salt : null;
+
+    /// <summary>The index of the variant by its hash.</summary>
+    public int Variant(double hash) => Assignment.Variant(hash, _cumulative);
+
     /// <summary>The index of the identity's variant, whether it takes part or not.</summary>
     public int Variant(string identifier) =>
         flagsmith is null ? Assignment.Variant(salt, identifier, _cumulative) : flagsmith.Variant(salt, identifier, _weights);

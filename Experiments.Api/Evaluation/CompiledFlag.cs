@@ -67,6 +67,15 @@ internal sealed class CompiledFlag
         : units.Of(UnitKey) is { } unit ? _split.VariantOf(unit) + 1 ?? OwnValue
         : OwnValue;
 
+    /// <summary>The salt, if the flag can be evaluated by hashes of an <see cref="AssignmentBatch"/>; null otherwise.</summary>
+    public string? BatchSalt => UnitKey is null ? _split?.BatchSalt : null;
+
+    /// <summary>The same by the hashes of a batch.</summary>
+    public int Evaluate(in Units units, ref HoldoutCheck known, double draw, double hash) =>
+        units.Of(_holdoutUnitKey) is { } held && _split!.HoldsOut(held, ref known)
+            ? _heldOut
+            : _split!.VariantOf(draw, hash) + 1 ?? OwnValue;
+
     /// <summary>The outcome that is the variant at <paramref name="index"/>; null if there is none.</summary>
     public int? OutcomeOf(int index) => index >= 0 && index < (_split?.Variants.Count ?? 0) ? index + 1 : null;
 

@@ -12,6 +12,7 @@ internal sealed class FlagSplit
 {
     private readonly VariantAssigner _assigner;
     private readonly decimal _rollout;
+    private readonly double _share;
 
     private FlagSplit(SnapshotRow row, string salt, decimal rollout, IReadOnlyList<(string Key, JsonNode? Value, decimal Weight)> variants)
     {
@@ -22,7 +23,7 @@ internal sealed class FlagSplit
             row.HoldoutPercentage ?? 0,
             FlagsmithHashing.Of(row.Hashing, row.EnvironmentId, row.ExperimentId)
         );
-        _rollout = rollout;
+        (_rollout, _share) = (rollout, (double)(rollout / 100));
         Variants = [.. variants.Select(variant => (variant.Key, variant.Value))];
     }
 
@@ -49,6 +50,12 @@ internal sealed class FlagSplit
     /// <param name="identifier">The identity.</param>
     /// <param name="known">What the same holdout has said of it for another flag.</param>
     public bool HoldsOut(string identifier, ref HoldoutCheck known) => _assigner.HoldsOut(identifier, ref known);
+
+    /// <summary>The salt, if the split can be decided by hashes of an <see cref="AssignmentBatch"/>; null otherwise.</summary>
+    public string? BatchSalt => Variants.Count > 0 ? _assigner.BatchSalt : null;
+
+    /// <summary>The same as <see cref="VariantOf(string)"/> by the hashes of a batch.</summary>
+    public int? VariantOf(double draw, double hash) => _rollout >= 100 || draw < _share ? _assigner.Variant(hash) : null;
 
     /// <summary>The index of the identity's variant, or null when the rollout does not include it.</summary>
     public int? VariantOf(string identifier) => _assigner.IsIncluded(identifier, _rollout) ? _assigner.Variant(identifier) : null;

@@ -17,6 +17,7 @@ internal sealed class Snapshot
         ExpiresAt = rows.First().ExpiresAt;
         var features = rows.Where(row => row.FeatureId is not null).ToList();
         Flags = [.. features.Select(row => new CompiledFlag(row))];
+        Batch = new(Flags);
         var stream = $"/sse/environments/{rows.First().EnvironmentKey}/stream";
         _ofrepEnd = Encoding.UTF8.GetBytes($"],\"eventStreams\":[{{\"type\":\"sse\",\"endpoint\":{{\"requestUri\":\"{stream}\"}}}}]}}");
         WebExperiments = WebExperiment.List(features);
@@ -37,6 +38,9 @@ internal sealed class Snapshot
     public DateTime? ExpiresAt { get; }
 
     public IReadOnlyList<CompiledFlag> Flags { get; }
+
+    /// <summary>All of them at once.</summary>
+    public FlagBatch Batch { get; }
 
     /// <summary>The end of OFREP's answer, which says where a client is told of changes.</summary>
     public ReadOnlySpan<byte> OfrepEnd => _ofrepEnd;
