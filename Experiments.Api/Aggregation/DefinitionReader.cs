@@ -35,7 +35,7 @@ internal sealed class DefinitionReader(NpgsqlDataSource source, NpgsqlConnection
         {Columns}
         WHERE e.environment_id = ANY (@environments) AND e.started_at - interval '30 days' < @until
             AND (e.ended_at IS NULL OR e.ended_at + e.windows_run_on >= @from) AND e.deleted_at IS NULL
-            AND (e.source IS NOT NULL) = @ofWarehouse
+            AND (@all OR e.source IS NULL)
         ORDER BY e.id
         """;
 
@@ -55,8 +55,7 @@ internal sealed class DefinitionReader(NpgsqlDataSource source, NpgsqlConnection
     /// <summary>One experiment, if it has started, and the instant up to which its known runs are final.</summary>
     public async Task<(IReadOnlyList<ExperimentDefinition> Experiments, DateTime HighWaterMark)> Experiments(
         long experimentId,
-        CancellationToken ct,
-        bool ofWarehouse = false
+        CancellationToken ct
     )
     {
         var environment =
@@ -69,7 +68,7 @@ internal sealed class DefinitionReader(NpgsqlDataSource source, NpgsqlConnection
             DateTime.UnixEpoch,
             DateTime.MaxValue.AddYears(-1),
             ct,
-            ofWarehouse
+            all: true
         );
         _unreadable.RemoveAll(one => one.ExperimentId != experimentId);
         return ([.. experiments.Where(experiment => experiment.Id == experimentId && experiment.Timeline.Runs.Count > 0)], highWaterMark);
@@ -105,14 +104,14 @@ internal sealed class DefinitionReader(NpgsqlDataSource source, NpgsqlConnection
         );
     }
 
-    // Those that are counted from the events of the service, or from a warehouse. In its own transaction, so that changes to an experiment
-    // wait only while its definition is read.
+    // Those that are counted from the events of the service, or all. In its own transaction, so that changes to an experiment wait only
+    // while its definition is read.
     public async Task<(IReadOnlyList<ExperimentDefinition> Experiments, DateTime HighWaterMark)> Experiments(
         long[] environments,
         DateTime from,
         DateTime until,
         CancellationToken ct,
-        bool ofWarehouse = false
+        bool all = false
     )
     {
         await using var beat = Heartbeat.Of(connection);
@@ -126,7 +125,7 @@ internal sealed class DefinitionReader(NpgsqlDataSource source, NpgsqlConnection
                 environments,
                 from,
                 until,
-                ofWarehouse,
+                all,
             }
         );
         var highWaterMark = await other.QuerySingleAsync<DateTime>("SELECT clock_timestamp()");

@@ -69,6 +69,9 @@ internal sealed class ExperimentDefinition
 
     public string FeatureName { get; }
 
+    /// <summary>Whether it is counted from a warehouse, and not from the events of the service.</summary>
+    public bool IsOfWarehouse => _isOfWarehouse;
+
     public Timeline Timeline { get; }
 
     /// <summary>The name of the event that counts as an exposure.</summary>

@@ -87,7 +87,8 @@ internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
             [scope.EnvironmentId],
             DateTime.UnixEpoch,
             DateTime.MaxValue.AddYears(-1),
-            ct
+            ct,
+            all: true
         );
         var open = experiments
             .Where(experiment => experiment.UnitKey is null && !experiment.WasFinal(now, late))

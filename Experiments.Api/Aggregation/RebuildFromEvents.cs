@@ -52,8 +52,14 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         definitions.DemandReadable();
         if (experiments is not [var experiment])
         {
-            // It has not started, or is counted from a warehouse.
             return RebuildReport.Nothing;
+        }
+
+        if (experiment.IsOfWarehouse)
+        {
+            throw new InvalidOperationException(
+                $"Experiment {experimentId} is counted from a warehouse, not from events. Refresh its results instead. Nothing was changed."
+            );
         }
 
         var from = links.Select(link => link.From).Append(experiment.Timeline.Runs[0].From.AddMilliseconds(-1)).Min();
@@ -111,7 +117,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
                 collector.AddAlias(alias.KnownAs, alias.Identifier);
             }
 
-            await writer.Write(collector.Build(), slice, slices, ct);
+            await writer.Write(collector, slice, slices, ct);
         }
 
         await writer.Finish(invalidates: true);

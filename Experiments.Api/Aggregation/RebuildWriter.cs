@@ -1,4 +1,5 @@
 using Dapper;
+using Experiments.Api.Platform.Data;
 using Npgsql;
 
 namespace Experiments.Api.Aggregation;
@@ -44,13 +45,20 @@ internal sealed class RebuildWriter(NpgsqlConnection connection, ExperimentDefin
     public RebuildReport Report { get; private set; } = RebuildReport.Nothing;
 
     /// <summary>Corrects the rows of the units of one slice.</summary>
-    /// <param name="units">Those units.</param>
+    /// <param name="collector">What has been collected of them.</param>
     /// <param name="slice">The slice: the first byte of the identity, of 256, times the number of slices, divided by 256.</param>
     /// <param name="slices">How many slices there are.</param>
     /// <param name="ct">Ends it.</param>
-    public async Task Write(RebuiltUnits units, int slice, int slices, CancellationToken ct)
+    public async Task Write(UnitCollector collector, int slice, int slices, CancellationToken ct)
     {
-        units.AddTo(Counts, _sums);
+        RebuiltUnits units;
+        // Many units take a long time to compute.
+        await using (Heartbeat.Of(connection))
+        {
+            units = collector.Build();
+            units.AddTo(Counts, _sums);
+        }
+
         var range = (First(slice, slices), Last(slice, slices));
         Report += new RebuildReport(units.Count, await CorrectExposures(units, range, ct), await CorrectMetrics(units, range, ct));
     }

@@ -15,7 +15,8 @@ internal sealed class PlanBaseline(Db db, Baseline recent)
     public const int FewestIdentities = 100;
 
     private const string Sql = $"""
-        SELECT e.status = 'completed' AS is_over, NULLIF(e.unit_key, '') AS unit_key, e.variants::text AS variants,
+        SELECT e.status = 'completed' AS is_over, e.source IS NOT NULL AS is_of_warehouse,
+               NULLIF(e.unit_key, '') AS unit_key, e.variants::text AS variants,
                e.rollout_percentage::float8 / 100 * (1 - COALESCE((SELECT h.percentage FROM holdouts h
                    WHERE h.id = e.holdout_id), 0)::float8 / 100) AS taking_part,
                (SELECT COALESCE(sum(count), 0)::bigint FROM exposure_counts
@@ -95,6 +96,12 @@ internal sealed class PlanBaseline(Db db, Baseline recent)
             return (new(row.MetricId!.Value, metric, sums, "control"), null);
         }
 
+        // What the service received lately is of others.
+        if (row.IsOfWarehouse)
+        {
+            return (new(row.MetricId!.Value, metric, new SufficientStatistics(0, 0, 0), "control"), null);
+        }
+
         var (found, perDay) = await db.Elsewhere(() =>
             recent.Of(environmentId, row.UnitKey, metric.Aggregation, definition, ct).OrDetach(ct)
         );
@@ -104,6 +111,8 @@ internal sealed class PlanBaseline(Db db, Baseline recent)
     private sealed record Row
     {
         public bool IsOver { get; init; }
+
+        public bool IsOfWarehouse { get; init; }
 
         public string? UnitKey { get; init; }
 

@@ -32,6 +32,8 @@ internal sealed class ResultsRefreshJob(
         ORDER BY e.id
         """;
 
+    private readonly SemaphoreSlim _turn = new(1);
+
     protected override TimeSpan FirstRunAfter => options.Value.FirstLookAfter;
 
     public override async Task Run(CancellationToken ct)
@@ -58,8 +60,17 @@ internal sealed class ResultsRefreshJob(
     {
         try
         {
-            await warehouse.Read(experimentId, isAsked: false, Timeout.InfiniteTimeSpan, ct);
-            await Look(experimentId, ct);
+            // Whoever waits for a read holds nothing.
+            var read = await OneAtATime(() => warehouse.Begin(experimentId, isAsked: false, ct), ct);
+            await read.WaitAsync(ct);
+            await OneAtATime(
+                async () =>
+                {
+                    await Look(experimentId, ct);
+                    return true;
+                },
+                ct
+            );
         }
         catch (Exception exception) when (!ct.IsCancellationRequested)
         {
@@ -68,6 +79,19 @@ internal sealed class ResultsRefreshJob(
         catch (OperationCanceledException)
         {
             // The host stops.
+        }
+    }
+
+    private async Task<T> OneAtATime<T>(Func<Task<T>> work, CancellationToken ct)
+    {
+        await _turn.WaitAsync(ct);
+        try
+        {
+            return await work();
+        }
+        finally
+        {
+            _turn.Release();
         }
     }
 

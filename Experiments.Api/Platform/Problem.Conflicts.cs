@@ -16,7 +16,8 @@ internal sealed partial record Problem
     public static readonly Problem WarehouseConnectionInUse = new(
         409,
         "warehouse_connection.in_use",
-        "An experiment that is not completed is counted from this connection, so it can't be deleted. Complete the experiment first."
+        "An experiment that is not final is counted from this connection, so it can't be deleted. Complete the experiment, and wait until "
+            + "its results are final."
     );
     public static readonly Problem WarehouseConnectionNameTaken = new(
         409,

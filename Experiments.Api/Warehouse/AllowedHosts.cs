@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Settings;
@@ -49,15 +50,41 @@ internal sealed class AllowedHosts(IOptions<WarehouseOptions> options, DatabaseS
             : host.Equals(pattern, StringComparison.OrdinalIgnoreCase);
 
     private bool IsAllowed(IPAddress address) =>
-        IPAddress.IsLoopback(address)
+        IsThisMachine(address)
             ? options.Value.AllowLoopback
             : !IsLinkLocal(address)
+                && !Metadata.Contains(address)
+                && !(address.AddressFamily == AddressFamily.InterNetworkV6 && Standing.Any(network => network.Contains(address)))
                 && !IsMulticast(address)
                 && !address.Equals(IPAddress.Any)
                 && !address.Equals(IPAddress.IPv6Any)
                 && !address.Equals(IPAddress.Broadcast)
                 // The whole of 0.0.0.0/8 is this machine.
                 && !(address.AddressFamily == AddressFamily.InterNetwork && address.GetAddressBytes()[0] == 0);
+
+    // Where clouds tell machines their secrets, besides link-local addresses, and addresses of IPv6 that stand for others.
+    private static readonly IPAddress[] Metadata =
+    [
+        IPAddress.Parse("168.63.129.16"),
+        IPAddress.Parse("100.100.100.200"),
+        IPAddress.Parse("192.0.0.192"),
+        IPAddress.Parse("fd00:ec2::254"),
+    ];
+
+    private static readonly IPNetwork[] Standing =
+    [
+        IPNetwork.Parse("64:ff9b::/96"),
+        IPNetwork.Parse("64:ff9b:1::/48"),
+        IPNetwork.Parse("2002::/16"),
+        IPNetwork.Parse("::/96"),
+    ];
+
+    // By whatever of its addresses this machine is called.
+    private static bool IsThisMachine(IPAddress address) =>
+        IPAddress.IsLoopback(address)
+        || NetworkInterface
+            .GetAllNetworkInterfaces()
+            .Any(one => one.GetIPProperties().UnicastAddresses.Any(own => own.Address.Equals(address)));
 
     private static bool IsLinkLocal(IPAddress address) =>
         address.IsIPv6LinkLocal || (address.AddressFamily == AddressFamily.InterNetwork && address.GetAddressBytes() is [169, 254, ..]);

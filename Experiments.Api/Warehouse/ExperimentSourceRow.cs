@@ -24,6 +24,8 @@ internal sealed record ExperimentSourceRow
     /// <summary>The tables, as JSON.</summary>
     public string? Source { get; init; }
 
+    public DateTime? StartedAt { get; init; }
+
     /// <summary>The name of the feature of the experiment.</summary>
     public string Feature { get; init; } = "";
 

@@ -14,10 +14,12 @@ namespace Experiments.Api.Warehouse;
 /// Reads from the warehouses of customers, within a time limit and without being able to change anything there. Every failure is a
 /// <see cref="WarehouseException"/> that says what to mend.
 /// </summary>
-internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher, IOptions<WarehouseOptions> options)
+internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher, IOptions<WarehouseOptions> options) : IDisposable
 {
     /// <summary>How long opening a connection may take.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    private readonly SemaphoreSlim _tests = new(4);
 
     /// <summary>The dialect of a kind of warehouse.</summary>
     public static WarehouseDialect DialectOf(string kind) =>
@@ -50,9 +52,13 @@ internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher,
                     : ReadPostgreSql(warehouse, address, sql, parameters, take, limit, deadline.Token)
             );
         }
-        catch (OperationCanceledException exception) when (!ct.IsCancellationRequested)
+        catch (Exception exception) when (deadline.IsCancellationRequested && !ct.IsCancellationRequested)
         {
             throw new WarehouseException($"The warehouse did not answer within {limit.TotalSeconds:0} s.", exception);
+        }
+        catch (Exception) when (ct.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(ct);
         }
         catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.QueryCanceled)
         {
@@ -62,6 +68,10 @@ internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher,
         {
             throw new WarehouseException($"PostgreSQL refused: {exception.MessageText} ({exception.SqlState}).", exception);
         }
+        catch (EndOfStreamException exception)
+        {
+            throw new WarehouseException("The connection broke before all rows had come.", exception);
+        }
         catch (Exception exception) when (exception is NpgsqlException or SocketException or HttpRequestException or IOException)
         {
             throw new WarehouseException(Unreachable(warehouse, exception), exception);
@@ -70,9 +80,13 @@ internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher,
         {
             throw new WarehouseException($"ClickHouse refused: {FirstLine(exception.Message)}", exception);
         }
-        catch (Exception exception) when (exception is InvalidCastException or FormatException or OverflowException)
+        catch (Exception exception) when (exception is not WarehouseException)
         {
-            throw new WarehouseException("A column has values of another type than expected: check 'at' and 'value'.", exception);
+            // Whatever a driver makes of an answer that is none, or of a value that is none of its type.
+            throw new WarehouseException(
+                $"The answer could not be read ({exception.GetType().Name}): check the kind of the warehouse, 'at' and 'value'.",
+                exception
+            );
         }
     }
 
@@ -92,17 +106,20 @@ internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher,
             Port = warehouse.Port,
             Database = warehouse.Database,
             Username = warehouse.Username,
-            Password = cipher.Decrypt(warehouse.Password, warehouse.ProjectId),
             SslMode = warehouse.Tls ? SslMode.VerifyFull : SslMode.Disable,
             ApplicationName = "experiments",
             Timezone = "UTC",
             Pooling = false,
-            Timeout = (int)Patience.TotalSeconds,
+            // While it opens a connection, the driver does not listen to the token.
+            Timeout = (int)Math.Ceiling(Math.Min(limit.TotalSeconds, Patience.TotalSeconds)),
             CommandTimeout = 0,
             CancellationTimeout = -1,
             Options = $"-c default_transaction_read_only=on -c statement_timeout={(long)limit.TotalMilliseconds}",
         };
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
+        // An empty one as well; without one, the driver would look for that of the operator.
+        var password = cipher.Decrypt(warehouse.Password, warehouse.ProjectId);
+        builder.UsePasswordProvider(_ => password, (_, _) => ValueTask.FromResult(password));
         // The certificate is that of the name, and the connection goes to the address that was checked.
         builder.UseSslClientAuthenticationOptionsCallback(tls => tls.TargetHost = warehouse.Host);
         await using var source = builder.Build();
@@ -130,6 +147,9 @@ internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher,
         CancellationToken ct
     )
     {
+        // The driver reads rows without a token: what it waits for is cut off.
+        NetworkStream? stream = null;
+        await using var cut = ct.Register(() => stream?.Dispose());
         // Without redirections and proxies, which could lead elsewhere.
         using var handler = new SocketsHttpHandler
         {
@@ -143,7 +163,7 @@ internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher,
                 try
                 {
                     await socket.ConnectAsync(address, warehouse.Port, cancellation);
-                    return new NetworkStream(socket, ownsSocket: true);
+                    return stream = new NetworkStream(socket, ownsSocket: true);
                 }
                 catch
                 {
@@ -165,9 +185,41 @@ internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher,
             HttpClient = http,
             Timeout = limit,
         };
-        // Reads only; the limit may be set because this is not 1.
-        settings.CustomSettings["readonly"] = 2;
-        settings.CustomSettings["max_execution_time"] = (int)Math.Ceiling(limit.TotalSeconds);
+        // Reads only, which lets settings be set, and fails rather than leave out rows.
+        foreach (
+            var (name, value) in new (string, object)[]
+            {
+                ("readonly", 2),
+                ("max_execution_time", (int)Math.Ceiling(limit.TotalSeconds)),
+                ("timeout_overflow_mode", "throw"),
+                ("read_overflow_mode", "throw"),
+                ("result_overflow_mode", "throw"),
+            }
+        )
+        {
+            settings.CustomSettings[name] = value;
+        }
+
+        try
+        {
+            await ReadClickHouse(settings, sql, parameters, take, ct);
+        }
+        catch (DbException exception) when (exception.Message.Contains("(READONLY)", StringComparison.Ordinal))
+        {
+            // A user who may change nothing, settings neither. The time limit is held here.
+            settings.CustomSettings.Clear();
+            await ReadClickHouse(settings, sql, parameters, take, ct);
+        }
+    }
+
+    private static async Task ReadClickHouse(
+        ClickHouseClientSettings settings,
+        string sql,
+        IReadOnlyDictionary<string, object> parameters,
+        Action<DbDataReader> take,
+        CancellationToken ct
+    )
+    {
         await using var connection = new ClickHouseConnection(settings);
         await connection.OpenAsync(ct);
         await using var command = connection.CreateCommand();
@@ -184,8 +236,24 @@ internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher,
         }
     }
 
+    /// <summary>A few tests at once: what an admin tries out, apart from what is read by the hour.</summary>
+    public async Task<T> Test<T>(Func<Task<T>> test, CancellationToken ct)
+    {
+        await _tests.WaitAsync(ct);
+        try
+        {
+            return await test();
+        }
+        finally
+        {
+            _tests.Release();
+        }
+    }
+
     /// <summary>How long a read of an experiment may take.</summary>
     public TimeSpan Limit => options.Value.TimeLimit;
+
+    public void Dispose() => _tests.Dispose();
 
     private static string Unreachable(WarehouseConnection warehouse, Exception exception) =>
         $"Could not connect to {warehouse.Host}:{warehouse.Port}: "

@@ -34,6 +34,9 @@ internal abstract class WarehouseDialect
     /// <summary>The first byte of the SHA-256 of a text, times a number, divided by 256 and rounded down; 0 of no text.</summary>
     public abstract string Slice(string text, string slices);
 
+    /// <summary>What stands before a subquery that a value is looked for in.</summary>
+    public virtual string In => "IN";
+
     /// <summary>An identifier between quotation marks, in which nothing ends it but the last.</summary>
     public abstract string Quote(string name);
 
@@ -74,6 +77,9 @@ internal abstract class WarehouseDialect
     /// <summary>ClickHouse.</summary>
     internal sealed class ClickHouse : WarehouseDialect
     {
+        // For distributed tables; for others it is the same.
+        public override string In => "GLOBAL IN";
+
         public override string Text(string column) => $"toString({column})";
 
         public override string Milliseconds(string column) => $"toUnixTimestamp64Milli(toDateTime64({column}, 3, 'UTC'))";

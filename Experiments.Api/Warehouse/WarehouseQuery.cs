@@ -1,6 +1,9 @@
 namespace Experiments.Api.Warehouse;
 
-/// <summary>The queries over the tables of an experiment's source. They only ever read the columns that it names.</summary>
+/// <summary>
+/// The queries over the tables of an experiment's source. They only ever read the columns that it names. Results have no names of their
+/// own, which ClickHouse would take for columns.
+/// </summary>
 /// <param name="dialect">The dialect of the warehouse.</param>
 /// <param name="source">The tables.</param>
 internal sealed class WarehouseQuery(WarehouseDialect dialect, WarehouseSource source)
@@ -25,9 +28,9 @@ internal sealed class WarehouseQuery(WarehouseDialect dialect, WarehouseSource s
     /// <summary>The assignments between two instants: who, when, to which variant, and the traits as JSON.</summary>
     public string Assignments =>
         $"""
-            SELECT {Who(_assignments.Unit!)} AS who, {When(_assignments.At!)} AS at_ms,
-                {dialect.Text(dialect.Quote(_assignments.Variant!))} AS variant,
-                {Object(null, _assignments.Traits)} AS traits
+            SELECT {Who(_assignments.Unit!)}, {When(_assignments.At!)},
+                {dialect.Text(dialect.Quote(_assignments.Variant!))},
+                {Object(null, _assignments.Traits)}
             FROM {dialect.Table(_assignments.Table!)}
             WHERE {IsAssigned} AND {IsInSlice(_assignments.Unit!)}
             """;
@@ -38,37 +41,32 @@ internal sealed class WarehouseQuery(WarehouseDialect dialect, WarehouseSource s
     /// </summary>
     public string Events =>
         $"""
-            SELECT {Who(_events.Unit!)} AS who, {When(_events.At!)} AS at_ms, {dialect.Text(dialect.Quote(_events.Event!))} AS name,
-                {(_events.Value is { } value ? dialect.Text(dialect.Quote(value)) : "NULL")} AS value,
-                {Object(_events.Metadata, _events.Properties)} AS metadata
+            SELECT {Who(_events.Unit!)}, {When(_events.At!)}, {dialect.Text(dialect.Quote(_events.Event!))},
+                {(_events.Value is { } value ? dialect.Text(dialect.Quote(value)) : "NULL")},
+                {Object(_events.Metadata, _events.Properties)}
             FROM {dialect.Table(_events.Table!)}
-            WHERE {IsInTime(_events.At!)}
-                AND {dialect.IsAmong(dialect.Text(dialect.Quote(_events.Event!)), dialect.Parameter(Names, ParameterKind.Texts))}
-                AND {Who(_events.Unit!)} IN (
-                    SELECT {Who(_assignments.Unit!)} FROM {dialect.Table(_assignments.Table!)} WHERE {IsAssigned})
+            WHERE {IsWanted}
                 AND {IsInSlice(_events.Unit!)}
-            ORDER BY who, at_ms
+            ORDER BY 1, 2
             """;
 
-    /// <summary>How many rows both have at most.</summary>
-    public string Count =>
-        $"""
-            SELECT (SELECT count(*) FROM {dialect.Table(_assignments.Table!)} WHERE {IsAssigned})
-                + (SELECT count(*) FROM {dialect.Table(_events.Table!)} WHERE {IsInTime(_events.At!)}
-                    AND {dialect.IsAmong(dialect.Text(dialect.Quote(_events.Event!)), dialect.Parameter(Names, ParameterKind.Texts))}) AS n
-            """;
+    /// <summary>How many assignments there are between two instants.</summary>
+    public string CountAssignments => $"SELECT count(*) FROM {dialect.Table(_assignments.Table!)} WHERE {IsAssigned}";
+
+    /// <summary>How many events there are as in <see cref="Events"/>, in all slices.</summary>
+    public string CountEvents => $"SELECT count(*) FROM {dialect.Table(_events.Table!)} WHERE {IsWanted}";
 
     /// <summary>How many assignments each variant has between two instants.</summary>
     public string Variants =>
         $"""
-            SELECT {dialect.Text(dialect.Quote(_assignments.Variant!))} AS name, count(*) AS n
+            SELECT {dialect.Text(dialect.Quote(_assignments.Variant!))}, count(*)
             FROM {dialect.Table(_assignments.Table!)} WHERE {IsAssigned} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20
             """;
 
     /// <summary>How many events have each name between two instants.</summary>
     public string EventNames =>
         $"""
-            SELECT {dialect.Text(dialect.Quote(_events.Event!))} AS name, count(*) AS n
+            SELECT {dialect.Text(dialect.Quote(_events.Event!))}, count(*)
             FROM {dialect.Table(_events.Table!)} WHERE {IsInTime(_events.At!)} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 100
             """;
 
@@ -77,6 +75,14 @@ internal sealed class WarehouseQuery(WarehouseDialect dialect, WarehouseSource s
             ? $"{IsInTime(_assignments.At!)} AND {dialect.Text(dialect.Quote(_assignments.Experiment!))} = "
                 + dialect.Parameter(ExperimentKey, ParameterKind.Text)
             : IsInTime(_assignments.At!);
+
+    private string IsWanted =>
+        $"""
+            {IsInTime(_events.At!)}
+                AND {dialect.IsAmong(dialect.Text(dialect.Quote(_events.Event!)), dialect.Parameter(Names, ParameterKind.Texts))}
+                AND {Who(_events.Unit!)} {dialect.In} (
+                    SELECT {Who(_assignments.Unit!)} FROM {dialect.Table(_assignments.Table!)} WHERE {IsAssigned})
+            """;
 
     private string Who(string column) => dialect.Text(dialect.Quote(column));
 

@@ -26,11 +26,18 @@ internal sealed class WarehouseReader(
     private const int BytesInMemory = 150;
 
     private const string Source = $"""
-        SELECT {WarehouseConnection.Columns}, e.source::text AS source, f.name AS feature
+        SELECT {WarehouseConnection.Columns}, e.source::text AS source, f.name AS feature, e.started_at
         FROM experiments e
         JOIN features f ON f.id = e.feature_id
         LEFT JOIN warehouse_connections c ON c.id = e.connection_id AND c.deleted_at IS NULL
         WHERE e.id = @experimentId AND pg_try_advisory_xact_lock(hashtextextended('warehouse', e.id))
+        """;
+
+    private const string IsAsRead = """
+        SELECT EXISTS (
+            SELECT FROM experiments
+            WHERE id = @experimentId AND started_at = @StartedAt AND connection_id = @Id AND source = @Source::jsonb AND deleted_at IS NULL
+            FOR SHARE)
         """;
 
     private const string Done = """
@@ -61,32 +68,24 @@ internal sealed class WarehouseReader(
         }
 
         var definitions = new DefinitionReader(_database.Value, connection);
-        var (experiments, asOf) = await definitions.Experiments(experimentId, ct, ofWarehouse: true);
+        var (experiments, asOf) = await definitions.Experiments(experimentId, ct);
         var links = await definitions.Links(experiments);
         definitions.DemandReadable();
-        if (experiments is not [var experiment])
+        if (experiments is not [{ IsOfWarehouse: true } experiment])
         {
             return;
         }
 
         var windowed = links.Where(link => link.HasWindows).ToList();
         windowed.ForEach(link => link.Mature(asOf));
-        var read = new ExperimentRead(client, row, experiment, links, asOf, clock);
-        long rows;
-        int slices;
+        var read = new ExperimentRead(client, row, experiment, links, asOf, clock, options.Value.MaxRows);
+        long expected;
         await using (Heartbeat.Of(connection))
         {
-            rows = await read.Count(ct);
+            expected = await read.Count(ct);
         }
 
-        if (rows > options.Value.MaxRows)
-        {
-            throw new WarehouseException(
-                $"The experiment has {rows:#,0} rows in the warehouse, more than Warehouse:MaxRows allows ({options.Value.MaxRows:#,0})."
-            );
-        }
-
-        slices = (int)Math.Clamp(rows * BytesInMemory / (GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4), 0, 255) + 1;
+        var slices = (int)Math.Clamp(expected * BytesInMemory / (GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4), 0, 255) + 1;
         var writer = new RebuildWriter(connection, experiment, links);
         for (var slice = 0; slice < slices; slice++)
         {
@@ -96,7 +95,24 @@ internal sealed class WarehouseReader(
                 await read.Slice(collector, writer.Counts, slice, slices, ct);
             }
 
-            await writer.Write(collector.Build(), slice, slices, ct);
+            // What was reset or corrected in the meantime is not what was read. From here on, that waits.
+            if (
+                !await connection.QuerySingleAsync<bool>(
+                    IsAsRead,
+                    new
+                    {
+                        experimentId,
+                        row.StartedAt,
+                        row.Id,
+                        row.Source,
+                    }
+                )
+            )
+            {
+                return;
+            }
+
+            await writer.Write(collector, slice, slices, ct);
         }
 
         await writer.Finish(invalidates: false);
@@ -107,7 +123,7 @@ internal sealed class WarehouseReader(
             {
                 experimentId,
                 asOf,
-                rows,
+                read.Rows,
                 seconds = clock.Elapsed.TotalSeconds,
             }
         );
@@ -129,9 +145,13 @@ internal sealed class WarehouseReader(
         ExperimentDefinition experiment,
         IReadOnlyList<MetricLink> links,
         DateTime asOf,
-        Stopwatch clock
+        Stopwatch clock,
+        long most
     )
     {
+        /// <summary>How many rows have been read so far.</summary>
+        public long Rows { get; private set; }
+
         private readonly WarehouseQuery _query = new(WarehouseClient.DialectOf(row.Kind), StoredJson.Read<WarehouseSource>(row.Source!));
 
         // Received now, so that what lies before the start is told from what never was of the experiment.
@@ -144,8 +164,13 @@ internal sealed class WarehouseReader(
         public async Task<long> Count(CancellationToken ct)
         {
             var count = 0L;
-            await Read(_query.Count, Parameters(Events), one => count = Convert.ToInt64(one.GetValue(0), null), ct);
+            await Read(_query.CountAssignments, Parameters(Exposures), Add, ct);
+            await Read(_query.CountEvents, Parameters(Events), Add, ct);
+            Rows = 0;
+            Limit(count);
             return count;
+
+            void Add(DbDataReader one) => count += Convert.ToInt64(one.GetValue(0), null);
         }
 
         public async Task Slice(UnitCollector collector, ExposureCountsDelta counts, int slice, int slices, CancellationToken ct)
@@ -202,10 +227,29 @@ internal sealed class WarehouseReader(
         private Dictionary<string, object> Parameters(Dictionary<string, object> parameters) =>
             _query.NeedsKey ? new(parameters) { [WarehouseQuery.ExperimentKey] = _query.KeyOr(row.Feature) } : parameters;
 
-        private Task Read(string sql, Dictionary<string, object> parameters, Action<DbDataReader> take, CancellationToken ct) =>
-            client.Limit - clock.Elapsed is var left && left > TimeSpan.Zero
-                ? client.Read(row.Connection, sql, parameters, take, left, ct)
+        private Task Read(string sql, Dictionary<string, object> parameters, Action<DbDataReader> take, CancellationToken ct)
+        {
+            return client.Limit - clock.Elapsed is var left && left > TimeSpan.Zero
+                ? client.Read(row.Connection, sql, parameters, Counted, left, ct)
                 : throw new WarehouseException($"The read took longer than {client.Limit.TotalSeconds:0} s.");
+
+            void Counted(DbDataReader one)
+            {
+                Limit(++Rows);
+                take(one);
+            }
+        }
+
+        // Also while they come, since they may be more than were counted.
+        private void Limit(long rows)
+        {
+            if (rows > most)
+            {
+                throw new WarehouseException(
+                    $"The experiment has more rows in the warehouse than Warehouse:MaxRows allows ({rows:#,0} of {most:#,0})."
+                );
+            }
+        }
 
         private static long Milliseconds(DateTime at) => (at - DateTime.UnixEpoch).Ticks / TimeSpan.TicksPerMillisecond;
 

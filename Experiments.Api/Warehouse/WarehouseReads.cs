@@ -47,7 +47,11 @@ internal sealed class WarehouseReads(
     /// <param name="isAsked">Whether somebody asked for it, so that it is read although it has just been.</param>
     /// <param name="patience">How long to wait.</param>
     /// <param name="ct">Ends the waiting.</param>
-    public async Task Read(long experimentId, bool isAsked, TimeSpan patience, CancellationToken ct)
+    public async Task Read(long experimentId, bool isAsked, TimeSpan patience, CancellationToken ct) =>
+        await Task.WhenAny(await Begin(experimentId, isAsked, ct), Task.Delay(patience, ct));
+
+    /// <summary>The same without waiting: the read that has begun, if there is one to do.</summary>
+    public async Task<Task> Begin(long experimentId, bool isAsked, CancellationToken ct)
     {
         long? project;
         await using (var connection = await source.OpenConnectionAsync(ct))
@@ -55,15 +59,9 @@ internal sealed class WarehouseReads(
             project = await connection.QueryFirstOrDefaultAsync<long?>(IsDue, new { experimentId, isAsked });
         }
 
-        if (project is not { } projectId)
-        {
-            return;
-        }
-
-        var read = _reading
-            .GetOrAdd(experimentId, id => new(() => Task.Run(() => ReadNow(id, projectId, lifetime.ApplicationStopping))))
-            .Value;
-        await Task.WhenAny(read, Task.Delay(patience, ct));
+        return project is { } projectId
+            ? _reading.GetOrAdd(experimentId, id => new(() => Task.Run(() => ReadNow(id, projectId, lifetime.ApplicationStopping)))).Value
+            : Task.CompletedTask;
     }
 
     public void Dispose() => _turns.Dispose();
@@ -100,6 +98,7 @@ internal sealed class WarehouseReads(
         {
             // Our own database, or the host stops. It is read again when it is asked for.
             logger.ReadFailed(experimentId, exception.Message);
+            await Record(experimentId, "The database of the service was unavailable during the read. It is repeated.", ct);
         }
         catch (Exception exception)
         {

@@ -1,3 +1,7 @@
+using System.Text.Json.Nodes;
+using Experiments.Api.Analysis;
+using Microsoft.Extensions.DependencyInjection;
+
 namespace Experiments.Tests.Warehouse;
 
 /// <summary>Experiments that are counted from PostgreSQL.</summary>
@@ -157,7 +161,90 @@ public class PostgreSqlExperimentTests(WarehouseService service, PostgreSqlWareh
         (await _service.Query<long>("SELECT count(*) FROM warehouse_reads WHERE experiment_id = @Id", new { experiment.Id })).ShouldBe(0);
         (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/")).Must(200)["total"].GetValue<int>().ShouldBe(0);
         var copy = (await given.Act(experiment.Id, "duplicate", new { feature = (await given.AFeature()).Id })).Must(201);
-        copy["source"].ToJsonString().ShouldBe(reset["source"].ToJsonString());
+        // But for the key, by which the assignments of the original would count once more.
+        var expected = reset["source"].DeepClone();
+        expected["assignments"]!.AsObject().Remove("experiment_key");
+        JsonNode.DeepEquals(copy["source"], expected).ShouldBeTrue(copy.Text);
+    }
+
+    [Fact]
+    public async Task What_another_source_gave_is_forgotten_and_a_read_that_was_overtaken_writes_nothing()
+    {
+        var world = await WarehouseWorld.In(_service, _warehouse);
+        var given = world.Given;
+        var experiment = await given.Start(await world.AnExperiment([await given.AMetric("count")], world.Source));
+        await RandomWorld.MoveBack(_service, experiment);
+        await world.Write([Exposure("u1", "control", DateTimeOffset.UtcNow.AddHours(-2).ToUnixTimeMilliseconds())]);
+        (await world.Read(experiment))["total"].GetValue<int>().ShouldBe(1);
+        await _service.Services.GetRequiredService<ResultsRefreshJob>().Look(experiment.Id, CancellationToken.None);
+        const string Looked = "SELECT count(*) FROM results WHERE experiment_id = @Id AND evidence IS NOT NULL AND looked_at IS NOT NULL";
+        (await _service.Query<long>(Looked, new { experiment.Id })).ShouldBe(1);
+
+        // Long enough for what comes in between.
+        await world.Execute(
+            $"""
+            CREATE VIEW slow_{world.Assignments} AS
+            SELECT "user", variant, at, experiment, pg_sleep(2)::text AS country, plan FROM {world.Assignments}
+            """
+        );
+        var source = System.Text.Json.JsonSerializer.SerializeToNode(world.Source)!;
+        source["assignments"]!["table"] = $"slow_{world.Assignments}";
+        (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", new { source })).Must(200);
+        (await _service.Query<long>(Looked, new { experiment.Id })).ShouldBe(0);
+        var before = await _service.Query<DateTime>("SELECT as_of FROM warehouse_reads WHERE experiment_id = @Id", new { experiment.Id });
+        (await given.Act(experiment.Id, "results/refresh")).Must(202);
+        (await given.Act(experiment.Id, "reset")).Must(200);
+        await Task.Delay(1500);
+
+        (await _service.Query<long>("SELECT count(*) FROM warehouse_reads WHERE experiment_id = @Id", new { experiment.Id })).ShouldBe(0);
+        (await _service.Query<long>("SELECT count(*) FROM exposures WHERE experiment_id = @Id", new { experiment.Id })).ShouldBe(0);
+        before.ShouldBeGreaterThan(DateTime.UnixEpoch);
+    }
+
+    [Fact]
+    public async Task A_read_that_takes_longer_than_a_request_waits_shows_once_it_is_done()
+    {
+        var world = await WarehouseWorld.In(_service, _warehouse);
+        var given = world.Given;
+        await world.Execute(
+            $"""
+            CREATE VIEW slow_{world.Assignments} AS
+            SELECT "user", variant, at, experiment, pg_sleep(2)::text AS country, plan FROM {world.Assignments}
+            """
+        );
+        var source = System.Text.Json.JsonSerializer.SerializeToNode(world.Source)!;
+        source["assignments"]!["table"] = $"slow_{world.Assignments}";
+        var experiment = await given.Start(await world.AnExperiment([], source));
+        await RandomWorld.MoveBack(_service, experiment);
+        await world.Write([Exposure("u1", "control", DateTimeOffset.UtcNow.AddHours(-2).ToUnixTimeMilliseconds())]);
+
+        var first = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/")).Must(200);
+
+        first["total"].GetValue<int>().ShouldBe(0);
+        // Without another refresh.
+        await Given.Eventually(async () =>
+            (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/")).Must(200)["total"].GetValue<int>() == 1
+        );
+        var exposures = await given.Exposures(experiment);
+        exposures["events_not_counted"].GetValue<int>().ShouldBe(0);
+        exposures["as_of"]
+            .GetValue<DateTime>()
+            .ShouldBe((await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/"))["as_of"].GetValue<DateTime>());
+    }
+
+    [Fact]
+    public async Task More_rows_than_may_be_are_told()
+    {
+        var world = await WarehouseWorld.In(_service, _warehouse);
+        var given = world.Given;
+        var experiment = await given.Start(await world.AnExperiment([], world.Source));
+        await RandomWorld.MoveBack(_service, experiment);
+        await world.Execute(
+            $"INSERT INTO {world.Assignments} SELECT 'u' || n, 'control', now() - interval '1 hour', 'the one'"
+                + " FROM generate_series(1, 100001) n"
+        );
+
+        (await world.Read(experiment))["warehouse"]["error"]!.GetValue<string>().ShouldContain("100,001 of 100,000");
     }
 
     [Fact]
@@ -255,12 +342,22 @@ public class PostgreSqlExperimentTests(WarehouseService service, PostgreSqlWareh
 
         (await given.Admin.Delete(path)).MustBe(409, "warehouse_connection.in_use");
         (await given.Act(experiment.Id, "complete")).Must(200);
+        // Late rows still count.
+        (await given.Admin.Delete(path)).MustBe(409, "warehouse_connection.in_use");
+        await _service.Execute(
+            """
+            UPDATE experiments SET ended_at = now() - interval '30 hours', started_at = now() - interval '40 hours',
+                runs = tstzmultirange(tstzrange(now() - interval '40 hours', now() - interval '30 hours'))
+            WHERE id = @Id
+            """,
+            new { experiment.Id }
+        );
         (await given.Admin.Delete(path)).Must(204);
 
         (await world.Read(experiment))["warehouse"]["error"]!.GetValue<string>().ShouldContain("deleted");
     }
 
-    private static System.Text.Json.Nodes.JsonObject Purchase(string who, string value, long at) =>
+    private static JsonObject Purchase(string who, string value, long at) =>
         new()
         {
             ["event"] = "purchase",

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Settings;
 using Experiments.Api.Warehouse;
@@ -166,6 +168,12 @@ public class WarehouseConnectionTests(WarehouseService service, SharedService of
     [InlineData("255.255.255.255", false)]
     [InlineData("localhost", false)]
     [InlineData("203.0.113.7", false)]
+    [InlineData("168.63.129.16", false)]
+    [InlineData("100.100.100.200", false)]
+    [InlineData("fd00:ec2::254", false)]
+    [InlineData("64:ff9b::a9fe:a9fe", false)]
+    [InlineData("2002:7f00:1::", false)]
+    [InlineData("::127.0.0.1", false)]
     [InlineData("203.0.113.8", true)]
     [InlineData("10.0.0.5", true)]
     [InlineData("2001:db8::5", true)]
@@ -182,6 +190,58 @@ public class WarehouseConnectionTests(WarehouseService service, SharedService of
         {
             await Should.ThrowAsync<WarehouseException>(() => hosts.Resolve(host, 5432, CancellationToken.None));
         }
+    }
+
+    [Theory]
+    [InlineData("clickhouse", "")]
+    [InlineData(
+        "clickhouse",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-ClickHouse-Format: RowBinaryWithNamesAndTypes\r\n\r\n2\r\n\u0001\u0001\r\n"
+    )]
+    [InlineData("postgresql", "")]
+    public async Task A_server_that_stalls_holds_nobody(string kind, string said)
+    {
+        using var server = new TcpListener(IPAddress.Loopback, 0);
+        server.Start();
+        using var stop = new CancellationTokenSource();
+        var stalling = Task.Run(async () =>
+        {
+            var held = new List<TcpClient>();
+            try
+            {
+                while (true)
+                {
+                    held.Add(await server.AcceptTcpClientAsync(stop.Token));
+                    await held[^1].GetStream().WriteAsync(System.Text.Encoding.Latin1.GetBytes(said), stop.Token);
+                }
+            }
+            catch (OperationCanceledException)
+            {
+                held.ForEach(client => client.Dispose());
+            }
+        });
+        var options = Options.Create(
+            new WarehouseOptions
+            {
+                AllowedHosts = "127.0.0.1",
+                AllowLoopback = true,
+                EncryptionKey = WarehouseService.EncryptionKey,
+            }
+        );
+        await using var database = new DatabaseServer("Host=203.0.113.7;Username=x", null);
+        using var client = new WarehouseClient(new AllowedHosts(options, database), Cipher(), options);
+        var port = ((IPEndPoint)server.LocalEndpoint).Port;
+        var connection = new WarehouseConnection(1, 1, kind, "127.0.0.1", port, "d", "u", Cipher().Encrypt("p", 1), Tls: false);
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+
+        var failure = await Should.ThrowAsync<WarehouseException>(() =>
+            client.Read(connection, "SELECT 1", new Dictionary<string, object>(), _ => { }, TimeSpan.FromSeconds(1), CancellationToken.None)
+        );
+
+        failure.Message.ShouldBe("The warehouse did not answer within 1 s.");
+        clock.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(10));
+        await stop.CancelAsync();
+        await stalling;
     }
 
     private static string At(Given given) => $"/api/v1/projects/{given.ProjectId}/warehouse-connections/";

@@ -20,7 +20,7 @@ internal sealed class WarehouseOptions
     public TimeSpan TimeLimit { get; set; } = TimeSpan.FromMinutes(5);
 
     /// <summary>How many reads a replica does at once.</summary>
-    public int Concurrent { get; set; } = 2;
+    public int Concurrent { get; set; } = 4;
 
     /// <summary>How many rows one read of an experiment may have.</summary>
     public long MaxRows { get; set; } = 50_000_000;

@@ -91,6 +91,9 @@ internal static class DuplicateExperiment
                   AND h.unit_key = (SELECT unit_key FROM source WHERE hashing = 'native')
                   AND (SELECT count(*) FROM flag) >= 0
                 FOR SHARE OF h
+            ), kept_connection AS (
+                -- The key of the original would count its assignments once more.
+                SELECT w.id FROM source s JOIN warehouse_connections w ON w.id = s.connection_id WHERE w.deleted_at IS NULL FOR SHARE OF w
             ), created AS (
                 INSERT INTO experiments AS e
                     (environment_id, feature_id, name, hypothesis, description, type, rollout_percentage, variants, transforms, holdout_id,
@@ -100,7 +103,8 @@ internal static class DuplicateExperiment
                        f.variants, (SELECT COALESCE(jsonb_object_agg(key, value), jsonb_build_object()) FROM jsonb_each(s.transforms)
                            WHERE weights_of(f.variants) ? key), 
                        (SELECT id FROM holdout WHERE s.source IS NULL), s.exposure, s.breakdowns, s.aa, s.unit_key,
-                       s.hashing, s.connection_id, s.source, @Actor
+                       s.hashing, (SELECT id FROM kept_connection),
+                       (SELECT s.source #- ARRAY['assignments', 'experiment_key'] FROM kept_connection), @Actor
                 FROM source s, flag f
                 WHERE f.options <> '[]'
                 ON CONFLICT (environment_id, feature_id) WHERE status <> 'completed' AND deleted_at IS NULL DO NOTHING

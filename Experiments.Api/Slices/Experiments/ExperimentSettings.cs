@@ -32,6 +32,15 @@ internal static class ExperimentSettings
         )
         """;
 
+    /// <summary>What was found by another source than the experiment has after it was <c>changed</c> is forgotten.</summary>
+    public const string Invalidated = """
+        invalidated AS (
+            UPDATE results r SET as_of = NULL, evidence = NULL, looked_at = NULL, epoch = r.epoch + 1
+            FROM changed c, subject s
+            WHERE r.experiment_id = c.id AND (s.connection_id, s.source) IS DISTINCT FROM (c.connection_id, c.source)
+        )
+        """;
+
     /// <summary>What stands against <c>wanted</c>, as <c>allowed</c>. The start fixes what is compared, and how it is counted.</summary>
     public const string Allowed = """
         allowed AS (

@@ -111,7 +111,7 @@ internal static class PatchExperiment
                       IS DISTINCT FROM (s.name, s.hypothesis, s.description, s.archived, s.variants, s.transforms, s.exposure, s.breakdowns,
                           s.holdout_id, s.aa, s.unit_key, s.connection_id, s.source)
                 RETURNING e.*, {ExperimentView.State} AS state
-            ), {FeatureRedefinition.Written}, {ExperimentMutation.LoggedWithServed}
+            ), {ExperimentSettings.Invalidated}, {FeatureRedefinition.Written}, {ExperimentMutation.LoggedWithServed}
             SELECT v.before, v.stale, a.*, EXISTS (SELECT FROM changed) AS changed, {ExperimentView.Columns}
             FROM verdict v
             CROSS JOIN allowed a

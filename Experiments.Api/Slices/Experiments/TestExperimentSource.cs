@@ -14,7 +14,7 @@ namespace Experiments.Api.Slices.Experiments;
 /// </summary>
 internal static class TestExperimentSource
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Span = TimeSpan.FromDays(30);
 
     public static void Map(RouteGroupBuilder experiments) =>
@@ -23,7 +23,7 @@ internal static class TestExperimentSource
                 "/{id}/source/test",
                 context => context.Act<RequestContext.NoBody, Response>(_ => new Query(context.Environment.Id, context.Id))
             )
-            .WithTimeLimit(Limit + TimeSpan.FromSeconds(2))
+            .WithTimeLimit((2 * Limit) + TimeSpan.FromSeconds(2))
             .WithOperation("testExperimentSource", "See what the warehouse tables of an experiment have of the last 30 days")
             .Returns<Response>()
             .FailsWith(Problem.NoExperiment, Problem.NoSource, Problem.WarehousesOff, Problem.WarehouseFailed);
@@ -82,9 +82,20 @@ internal static class TestExperimentSource
             var queries = new WarehouseQuery(WarehouseClient.DialectOf(row.Kind), StoredJson.Read<WarehouseSource>(row.Source));
             try
             {
-                return new Response(
-                    await Counts(row, queries.Variants, queries.NeedsKey ? queries.KeyOr(row.Feature) : null, cancellationToken),
-                    await Counts(row, queries.EventNames, null, cancellationToken)
+                return await db.Elsewhere(() =>
+                    client.Test(
+                        async () =>
+                            new Response(
+                                await Counts(
+                                    row,
+                                    queries.Variants,
+                                    queries.NeedsKey ? queries.KeyOr(row.Feature) : null,
+                                    cancellationToken
+                                ),
+                                await Counts(row, queries.EventNames, null, cancellationToken)
+                            ),
+                        cancellationToken
+                    )
                 );
             }
             catch (WarehouseException exception)

@@ -36,12 +36,15 @@ internal static class GetExposures
 
         private const string Sql = $"""
             SELECT e.variants::text AS variants, e.started_at, e.ended_at,
-                   COALESCE(p.oldest, clock_timestamp()) AS as_of, p.events, h.since AS held_since, h.reason AS held_reason,
+                   CASE WHEN e.source IS NULL THEN COALESCE(p.oldest, clock_timestamp())
+                        ELSE COALESCE(w.as_of, e.started_at, clock_timestamp()) END AS as_of,
+                   CASE WHEN e.source IS NULL THEN p.events ELSE 0 END AS events, h.since AS held_since, h.reason AS held_reason,
                    (SELECT COALESCE(json_agg(json_build_array(c.hour, c.outcome, c.count)), '[]')
                     FROM exposure_counts c WHERE c.experiment_id = e.id AND c.count <> 0)::text AS counts
             FROM experiments e
             CROSS JOIN LATERAL ({AggregationLag.Sql}) p
-            LEFT JOIN counting_holds h ON h.environment_id = e.environment_id AND p.events > 0
+            LEFT JOIN warehouse_reads w ON w.experiment_id = e.id
+            LEFT JOIN counting_holds h ON h.environment_id = e.environment_id AND p.events > 0 AND e.source IS NULL
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
             """;
 

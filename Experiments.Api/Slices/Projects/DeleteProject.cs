@@ -34,6 +34,9 @@ internal static class DeleteProject
             ), emptied AS (
                 UPDATE environments e SET deleted_at = clock_timestamp() FROM deleted d WHERE e.project_id = d.id AND e.deleted_at IS NULL
                 RETURNING e.*
+            ), disconnected AS (
+                UPDATE warehouse_connections w SET deleted_at = clock_timestamp(), password = ''
+                FROM deleted d WHERE w.project_id = d.id AND w.deleted_at IS NULL
             ), logged AS (
                 INSERT INTO audit_log (project_id, environment_id, actor, request_id, address, action, object_type, object_id, before)
                 SELECT id, NULL::bigint, @Actor, @RequestId, @Address,

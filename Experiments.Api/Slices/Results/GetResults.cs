@@ -78,12 +78,13 @@ internal static class GetResults
                    {ResultsService.HasAllMetrics} AS has_all_metrics,
                    (e.plan->>'recommended_sample_size')::bigint IS DISTINCT
                        FROM (r.payload->'progress'->>'needed')::bigint AS is_planned_anew,
-                   h.since AS held_since, h.reason AS held_reason, {WarehouseReadView.OfExperiment} AS warehouse
+                   h.since AS held_since, h.reason AS held_reason, {WarehouseReadView.OfExperiment} AS warehouse,
+                   COALESCE((SELECT w.as_of > r.as_of FROM warehouse_reads w WHERE w.experiment_id = e.id), false) AS is_read_since
             FROM experiments e
             LEFT JOIN results r ON r.experiment_id = e.id
             LEFT JOIN result_refreshes f ON f.experiment_id = e.id
             LEFT JOIN counting_holds h ON h.environment_id = e.environment_id
-                AND EXISTS (SELECT FROM event_batches b WHERE b.environment_id = e.environment_id)
+                AND e.source IS NULL AND EXISTS (SELECT FROM event_batches b WHERE b.environment_id = e.environment_id)
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
             """;
 
@@ -120,6 +121,7 @@ internal static class GetResults
                     || view is null
                     || !row.HasAllMetrics
                     || row.IsPlannedAnew
+                    || row.IsReadSince
                     || row.Now - row.AsOf > Stale
                     || row.CanBeFinal(results.Late)
                 )

@@ -15,7 +15,8 @@ internal sealed record ResultsRow(
     bool IsPlannedAnew,
     DateTime? HeldSince,
     string? HeldReason,
-    string? Warehouse
+    string? Warehouse,
+    bool IsReadSince
 )
 {
     // Events accepted at the last moment are committed by then.

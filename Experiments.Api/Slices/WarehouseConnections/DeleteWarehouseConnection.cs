@@ -2,11 +2,13 @@ using Experiments.Api.Platform;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
+using Experiments.Api.Platform.Settings;
 using MediatR;
+using Microsoft.Extensions.Options;
 
 namespace Experiments.Api.Slices.WarehouseConnections;
 
-/// <summary>Deletes a connection that no experiment is counted from, and its password with it.</summary>
+/// <summary>Deletes a connection that no experiment needs any more to become final, and its password with it.</summary>
 internal static class DeleteWarehouseConnection
 {
     public static void Map(RouteGroupBuilder connections) =>
@@ -21,14 +23,17 @@ internal static class DeleteWarehouseConnection
 
     internal sealed record Command(Caller Caller, long ProjectId, long Id) : IRequest<Result<Nothing>>;
 
-    internal sealed class Handler(Db db) : IRequestHandler<Command, Result<Nothing>>
+    internal sealed class Handler(Db db, IOptions<ResultsOptions> options) : IRequestHandler<Command, Result<Nothing>>
     {
         private const string Sql = $"""
+            SELECT id FROM warehouse_connections WHERE id = @Id AND project_id = @ProjectId FOR UPDATE;
+
             WITH subject AS (
-                SELECT * FROM warehouse_connections WHERE id = @Id AND project_id = @ProjectId AND deleted_at IS NULL FOR UPDATE
+                SELECT * FROM warehouse_connections WHERE id = @Id AND project_id = @ProjectId AND deleted_at IS NULL
             ), used AS (
                 SELECT EXISTS (SELECT FROM subject s JOIN experiments e ON e.connection_id = s.id
-                    WHERE e.status <> 'completed' AND e.deleted_at IS NULL) AS is_used
+                    WHERE (e.ended_at IS NULL OR e.ended_at + e.windows_run_on + @Late > clock_timestamp()) AND e.deleted_at IS NULL)
+                    AS is_used
             ), deleted AS (
                 UPDATE warehouse_connections c SET deleted_at = clock_timestamp(), password = '', version = c.version + 1
                 FROM subject s, used u WHERE c.id = s.id AND NOT u.is_used
@@ -43,7 +48,17 @@ internal static class DeleteWarehouseConnection
             """;
 
         public async Task<Result<Nothing>> Handle(Command command, CancellationToken cancellationToken) =>
-            await db.Change<Found>(Sql, command, cancellationToken) switch
+            await db.ChangeLocked<Found>(
+                Sql,
+                new
+                {
+                    command.Caller,
+                    command.ProjectId,
+                    command.Id,
+                    Late = options.Value.LateEvents,
+                },
+                cancellationToken
+            ) switch
             {
                 null => Problem.NoWarehouseConnection,
                 { IsUsed: true } => Problem.WarehouseConnectionInUse,

@@ -98,6 +98,12 @@ internal static class PatchWarehouseConnection
                   AND (f.name, f.host, f.port, f.database, f.username, f.password, f.tls)
                       <> (w.name, w.host, w.port, w.database, w.username, w.password, w.tls)
                 RETURNING c.*
+            ), invalidated AS (
+                -- What was found elsewhere.
+                UPDATE results r SET as_of = NULL, evidence = NULL, looked_at = NULL, epoch = r.epoch + 1
+                FROM changed c, former f, experiments e
+                WHERE e.connection_id = c.id AND e.status <> 'completed' AND r.experiment_id = e.id
+                    AND (f.host, f.port, f.database) <> (c.host, c.port, c.database)
             ), logged AS (
                 INSERT INTO audit_log (project_id, actor, request_id, address, action, object_type, object_id, before, after)
                 SELECT c.project_id, @Actor, @RequestId, @Address, 'warehouse_connection.updated', 'warehouse_connection', c.id,

@@ -57,13 +57,22 @@ internal static class TestWarehouseConnection
             var version = "";
             try
             {
-                await client.Read(
-                    connection,
-                    "SELECT version() AS version",
-                    new Dictionary<string, object>(),
-                    row => version = row.GetString(0),
-                    Limit,
-                    cancellationToken
+                await db.Elsewhere(() =>
+                    client.Test(
+                        async () =>
+                        {
+                            await client.Read(
+                                connection,
+                                "SELECT version()",
+                                new Dictionary<string, object>(),
+                                row => version = row.GetString(0),
+                                Limit,
+                                cancellationToken
+                            );
+                            return version;
+                        },
+                        cancellationToken
+                    )
                 );
             }
             catch (WarehouseException exception)
