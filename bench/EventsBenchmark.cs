@@ -358,7 +358,7 @@ internal static class EventsBenchmark
                 : ("$feature_flag_called", $"\"$feature_flag\":\"{row.Feature}\",\"$feature_flag_response\":\"{row.Value}\"");
             body.Append(
                 CultureInfo.InvariantCulture,
-                $$$"""{"event":"{{{name}}}","distinct_id":"{{{row.Identifier}}}","uuid":"{{{Guid.NewGuid()}}}","properties":{"""
+                $$$"""{"event":"{{{name}}}","distinct_id":"{{{row.Identifier}}}","uuid":"{{{Guid.CreateVersion7()}}}","properties":{"""
                     + $$$"""{{{properties}}},"$lib":"posthog-node","$lib_version":"5.70.0"},"timestamp":"{{{At(row)}}}"},"""
             );
         }

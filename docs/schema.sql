@@ -443,7 +443,7 @@ CREATE INDEX events_batch ON ONLY events USING brin (batch) WITH (pages_per_rang
 
 -- The ids that clients gave to events. The same id is the same event, whatever else it says and whenever it happened.
 CREATE TABLE event_ids (
-    id uuid NOT NULL, -- XxHash128 of environment and id.
+    id uuid NOT NULL, -- XxHash128 of environment and id; of a UUID, its first half stays in front, which is mostly the time.
     at timestamp with time zone NOT NULL,
     PRIMARY KEY (id)
 );

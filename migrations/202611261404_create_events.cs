@@ -53,7 +53,8 @@ public sealed class CreateEvents : TableMigration
             );
             COMMENT ON TABLE event_ids IS
                 'The ids that clients gave to events. The same id is the same event, whatever else it says and whenever it happened.';
-            COMMENT ON COLUMN event_ids.id IS 'XxHash128 of environment and id.';
+            COMMENT ON COLUMN event_ids.id IS
+                'XxHash128 of environment and id; of a UUID, its first half stays in front, which is mostly the time.';
             CREATE INDEX event_ids_age ON event_ids USING brin (at);
 
             CREATE SEQUENCE event_batch_numbers AS bigint CACHE 32;

@@ -33,6 +33,20 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         ON CONFLICT DO NOTHING
         """;
 
+    // Events with ids are nearly always new. To insert them without looking for conflicts takes half the time, and fails as a whole where
+    // there is one.
+    private const string SqlWithNewIds = $"""
+        {Batch}, ids AS (
+            INSERT INTO event_ids (id, at) SELECT id, at FROM unnest($11::uuid[], $2::timestamptz[]) AS e(id, at) WHERE id IS NOT NULL
+            ORDER BY id
+        )
+        INSERT INTO events {Columns}
+        SELECT e.at, e.key, batch.id, $1, LEAST(e.at + $3, batch.received_at), e.event, e.feature_name, e.identifier, e.value,
+            e.traits::jsonb, e.metadata::jsonb
+        FROM batch, unnest($2::timestamptz[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
+            AS e(at, key, event, feature_name, identifier, value, traits, metadata)
+        """;
+
     // An event whose id is already stored is dropped, whatever the timestamps of the two.
     private const string SqlWithIds = $"""
         {Batch}, given AS (
@@ -60,18 +74,22 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
     public async Task<int> Add(long environmentId, EventBatch batch, CancellationToken ct)
     {
         batch.Sort();
-        var isMade = false;
+        var (isMade, isNew) = (false, batch.HasIds);
         for (var attempt = 1; ; attempt++)
         {
             try
             {
-                return await Insert(environmentId, batch, ct).OrDetach(ct);
+                return await Insert(environmentId, batch, isNew, ct).OrDetach(ct);
             }
             catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.CheckViolation && !isMade)
             {
                 isMade = true;
                 // Some of the events had no partition yet.
                 await partitions.Make(batch.Events[0].At, batch.Events[^1].At, ct);
+            }
+            catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.UniqueViolation && isNew)
+            {
+                isNew = false;
             }
             catch (PostgresException exception) when (Failure.IsUndone(exception) && attempt < 3)
             {
@@ -80,11 +98,16 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         }
     }
 
-    private async Task<int> Insert(long environmentId, EventBatch batch, CancellationToken ct)
+    private async Task<int> Insert(long environmentId, EventBatch batch, bool isNew, CancellationToken ct)
     {
         var events = batch.Events;
         await using var connection = await source.OpenConnectionAsync(ct);
-        await using var command = new NpgsqlCommand(batch.HasIds ? SqlWithIds : Sql, connection);
+        await using var command = new NpgsqlCommand(
+            isNew ? SqlWithNewIds
+                : batch.HasIds ? SqlWithIds
+                : Sql,
+            connection
+        );
         command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = environmentId });
         Column(NpgsqlDbType.TimestampTz, e => e.At);
         command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = batch.Skew });

@@ -8,6 +8,40 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
 {
     private static readonly long Now = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Of_ids_that_are_partly_known_the_others_are_added(bool areUuids)
+    {
+        var given = await Given.AnEnvironment(service);
+        string Id(int n) => areUuids ? $"0193{n:x4}-0000-7000-8000-000000000000" : $"order-{n}-{given.Key}";
+        object Event(int n, long at) =>
+            new
+            {
+                id = Id(n),
+                @event = "buy",
+                identifier = "u",
+                timestamp = at,
+            };
+        var now = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
+        async Task<int> Duplicates(params object[] events) => (await given.Send(events))["duplicates"].GetValue<int>();
+
+        (await Duplicates([.. Enumerable.Range(0, 10).Select(n => Event(n, now))])).ShouldBe(0);
+        // Whenever they say that they happened, and twice within a request.
+        (await Duplicates([.. Enumerable.Range(5, 10).Select(n => Event(n, now - 1000)), Event(14, now)])).ShouldBe(6);
+        (await Duplicates([.. Enumerable.Range(0, 15).Select(n => Event(n, now + n))])).ShouldBe(15);
+
+        (await given.Stored()).Count.ShouldBe(15);
+        // The ids of another environment are its own.
+        var sibling = await given.Sibling();
+        (await sibling.Send([.. Enumerable.Range(0, 10).Select(n => Event(n, now))]))["duplicates"].GetValue<int>().ShouldBe(0);
+        // Several at once add each once.
+        await Task.WhenAll(
+            Enumerable.Range(0, 8).Select(shift => given.Send([.. Enumerable.Range(shift * 10, 40).Select(n => Event(n, now - n))]))
+        );
+        (await given.Stored()).Count.ShouldBe(110);
+    }
+
     [Fact]
     public async Task Everything_that_an_event_says_is_kept()
     {
