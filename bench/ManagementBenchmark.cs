@@ -146,6 +146,8 @@ internal static class ManagementBenchmark
                     ("FeatureName", "NULL::text"),
                     ("Unit", "''"),
                     ("Hashing", "'native'"),
+                    ("Connection", "NULL"),
+                    ("Source", "NULL"),
                     ("Aa", "false"),
                     ("FeatureValue", "NULL"),
                     ("FeatureOptions", "NULL"),

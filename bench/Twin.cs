@@ -264,7 +264,7 @@ internal static class Twin
                             NpgsqlDbType = name switch
                             {
                                 "IfMatch" => NpgsqlDbType.Array | NpgsqlDbType.Text,
-                                "Holdout" or "Feature" => NpgsqlDbType.Bigint,
+                                "Holdout" or "Feature" or "Connection" => NpgsqlDbType.Bigint,
                                 _ => NpgsqlDbType.Text,
                             },
                         }

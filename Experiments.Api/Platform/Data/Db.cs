@@ -20,24 +20,18 @@ internal sealed class Db(NpgsqlDataSource source)
 
     /// <summary>Reads at most one row. Retried once if the pooled connection was dead.</summary>
     public Task<T?> Row<T>([StringSyntax("PostgreSQL")] string sql, object? parameters, CancellationToken ct)
-        where T : class =>
-        Bounded(connection => connection.QueryFirstOrDefaultAsync<T>(PositionalSql.Command(sql, parameters)), Failure.IsDeadConnection, ct);
+        where T : class => Bounded(connection => PositionalSql.Row<T>(connection, sql, parameters), Failure.IsDeadConnection, ct);
 
     /// <summary>Reads rows. Retried once if the pooled connection was dead.</summary>
     public Task<IReadOnlyList<T>> Rows<T>([StringSyntax("PostgreSQL")] string sql, object? parameters, CancellationToken ct) =>
-        Bounded(
-            async connection => (IReadOnlyList<T>)(await connection.QueryAsync<T>(PositionalSql.Command(sql, parameters))).AsList(),
-            Failure.IsDeadConnection,
-            ct
-        );
+        Bounded(connection => PositionalSql.Rows<T>(connection, sql, parameters), Failure.IsDeadConnection, ct);
 
     /// <summary>
     /// Decides, changes and audits in one statement, and reads the row that describes the outcome. Retried only if the database reports
     /// that it rolled everything back.
     /// </summary>
     public Task<T?> Change<T>([StringSyntax("PostgreSQL")] string sql, object? parameters, CancellationToken ct)
-        where T : class =>
-        Bounded(connection => connection.QueryFirstOrDefaultAsync<T>(PositionalSql.Command(sql, parameters)), Failure.IsUndone, ct);
+        where T : class => Bounded(connection => PositionalSql.Row<T>(connection, sql, parameters), Failure.IsUndone, ct);
 
     /// <summary>
     /// The same for several statements: the first ones wait for locks, and the last does the rest. They share one round trip and one

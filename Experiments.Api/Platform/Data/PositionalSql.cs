@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Data;
+using System.Data.Common;
 using System.Reflection;
+using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using Dapper;
 using Npgsql;
@@ -16,7 +18,8 @@ internal sealed partial class PositionalSql : SqlMapper.IDynamicParameters
 {
     private const BindingFlags Visible = BindingFlags.Instance | BindingFlags.Public;
 
-    private static readonly ConcurrentDictionary<(string Sql, Type? Parameters), Statement> Known = new();
+    // By the object and not by its text: statements are constants, and to hash one takes longer than to map a row.
+    private static readonly ConditionalWeakTable<string, ConcurrentDictionary<Type, Statement>> Known = [];
 
     private readonly Statement _statement;
     private readonly object? _values;
@@ -30,6 +33,35 @@ internal sealed partial class PositionalSql : SqlMapper.IDynamicParameters
     {
         var statement = Parsed(sql, parameters);
         return new(statement.Sql, new PositionalSql(statement, parameters, isNamed: false));
+    }
+
+    /// <summary>Reads at most one row.</summary>
+    public static async Task<T?> Row<T>(NpgsqlConnection connection, string sql, object? parameters)
+        where T : class => (await Rows<T>(connection, sql, parameters)) is [var first, ..] ? first : null;
+
+    /// <summary>
+    /// Reads rows. The same as Dapper does it, but without hashing the text of the statement to find out how its rows are mapped, which
+    /// takes longer than mapping one.
+    /// </summary>
+    public static async Task<IReadOnlyList<T>> Rows<T>(NpgsqlConnection connection, string sql, object? parameters)
+    {
+        var statement = Parsed(sql, parameters);
+        await using var command = new NpgsqlCommand(statement.Sql, connection);
+        foreach (var parameter in statement.Parameters)
+        {
+            command.Parameters.Add(parameter(parameters!));
+        }
+
+        await using var row = await command.ExecuteReaderAsync(CommandBehavior.SingleResult);
+        var rows = new List<T>(1);
+        while (await row.ReadAsync())
+        {
+            rows.Add((T)statement.Mapping(typeof(T), row)(row));
+        }
+
+        // What fails after the last row has failed as well.
+        await row.NextResultAsync();
+        return rows;
     }
 
     /// <summary>Several statements. Their parameters keep their names, since positions would count anew in each statement.</summary>
@@ -77,8 +109,12 @@ internal sealed partial class PositionalSql : SqlMapper.IDynamicParameters
         return (text, names);
     }
 
-    private static Statement Parsed(string sql, object? parameters) =>
-        Known.GetOrAdd((sql, parameters?.GetType()), static key => Parse(key.Sql, key.Parameters));
+    private static Statement Parsed(string sql, object? parameters)
+    {
+        var type = parameters?.GetType() ?? typeof(void);
+        var known = Known.GetValue(sql, static _ => new());
+        return known.TryGetValue(type, out var statement) ? statement : known.GetOrAdd(type, Parse(sql, parameters is null ? null : type));
+    }
 
     private static Statement Parse(string sql, Type? type)
     {
@@ -174,5 +210,11 @@ internal sealed partial class PositionalSql : SqlMapper.IDynamicParameters
     private static partial Regex ParameterOrText();
 
     /// <summary>A statement with numbered parameters: the name of each, and how to read it.</summary>
-    private sealed record Statement(string Sql, IReadOnlyList<string> Names, Func<object, NpgsqlParameter>[] Parameters);
+    private sealed record Statement(string Sql, IReadOnlyList<string> Names, Func<object, NpgsqlParameter>[] Parameters)
+    {
+        private volatile Func<DbDataReader, object>? _mapping;
+
+        /// <summary>How a row becomes an object. A statement has the same columns each time, and one type that they become.</summary>
+        public Func<DbDataReader, object> Mapping(Type type, DbDataReader row) => _mapping ??= row.GetRowParser(type);
+    }
 }
