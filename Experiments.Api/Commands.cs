@@ -38,8 +38,6 @@ internal static class Commands
           Experiments.Api health                                 exit with 0 when the service on this machine is alive
         """;
 
-    private static readonly string[] AnyAddress = ["*", "+", "0.0.0.0", "[::]"];
-
     /// <summary>Runs the command that <paramref name="args"/> name.</summary>
     /// <returns>The exit code, or null when they name none and the service is meant.</returns>
     public static async Task<int?> Run(string[] args) =>
@@ -265,11 +263,10 @@ internal static class Commands
         var address =
             Environment.GetEnvironmentVariable("ASPNETCORE_URLS")?.Split(';')[0]
             ?? $"http://localhost:{Environment.GetEnvironmentVariable("ASPNETCORE_HTTP_PORTS")?.Split(';')[0] ?? "8080"}";
-        var host = AnyAddress.Aggregate(address, (url, any) => url.Replace($"//{any}:", "//localhost:", StringComparison.Ordinal));
         using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(3) };
         try
         {
-            using var answer = await client.GetAsync(new Uri($"{host.TrimEnd('/')}/health/live"));
+            using var answer = await client.GetAsync(new Uri($"{LocalAddress.Of(address).TrimEnd('/')}/health/live"));
             return answer.IsSuccessStatusCode ? 0 : 1;
         }
         catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)

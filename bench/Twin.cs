@@ -75,7 +75,7 @@ internal static class Twin
                         {
                             "EnvironmentId" => environments[key],
                             "Archived" => false,
-                            "Pattern" => DBNull.Value,
+                            "Pattern" or "CreatedBy" or "Feature" => DBNull.Value,
                             "Statuses" => new[] { "created", "running", "paused", "completed" },
                             "Limit" => 20,
                             _ => 0L,

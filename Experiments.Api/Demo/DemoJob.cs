@@ -127,16 +127,7 @@ internal sealed class DemoJob(
         return true;
     }
 
-    private Uri Address() =>
-        new(
-            server
-                .Features.Get<IServerAddressesFeature>()!
-                .Addresses.First()
-                .Replace("[::]", "localhost", StringComparison.Ordinal)
-                .Replace("0.0.0.0", "localhost", StringComparison.Ordinal)
-                .Replace("//+", "//localhost", StringComparison.Ordinal)
-                .Replace("//*", "//localhost", StringComparison.Ordinal)
-        );
+    private Uri Address() => new(LocalAddress.Of(server.Features.Get<IServerAddressesFeature>()!.Addresses.First()));
 
     private async Task Revoke()
     {

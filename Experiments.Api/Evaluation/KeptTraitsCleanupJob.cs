@@ -20,9 +20,6 @@ internal sealed class KeptTraitsCleanupJob(NpgsqlDataSource source, Readiness re
     public override async Task Run(CancellationToken ct)
     {
         await using var command = source.CreateCommand(Sql);
-        while (await command.ExecuteNonQueryAsync(ct) > 0)
-        {
-            // In chunks, so that no statement exceeds the time limit.
-        }
+        await InChunks(() => command.ExecuteNonQueryAsync(ct));
     }
 }

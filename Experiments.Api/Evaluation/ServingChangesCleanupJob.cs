@@ -15,9 +15,6 @@ internal sealed class ServingChangesCleanupJob(NpgsqlDataSource source, Readines
     public override async Task Run(CancellationToken ct)
     {
         await using var command = source.CreateCommand(Sql);
-        while (await command.ExecuteNonQueryAsync(ct) > 0)
-        {
-            // In chunks, so that no statement exceeds the time limit.
-        }
+        await InChunks(() => command.ExecuteNonQueryAsync(ct));
     }
 }

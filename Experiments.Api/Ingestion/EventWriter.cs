@@ -37,8 +37,7 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
     // there is one.
     private const string SqlWithNewIds = $"""
         {Batch}, ids AS (
-            INSERT INTO event_ids (id, at) SELECT id, at FROM unnest($11::uuid[], $2::timestamptz[]) AS e(id, at) WHERE id IS NOT NULL
-            ORDER BY id
+            INSERT INTO event_ids (id, at) SELECT * FROM unnest($11::uuid[], $12::timestamptz[])
         )
         INSERT INTO events {Columns}
         SELECT e.at, e.key, batch.id, $1, LEAST(e.at + $3, batch.received_at), e.event, e.feature_name, e.identifier, e.value,
@@ -118,7 +117,15 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         Column(NpgsqlDbType.Text, e => e.Value);
         Column(NpgsqlDbType.Text, e => e.Traits);
         Column(NpgsqlDbType.Text, e => e.Metadata);
-        if (batch.HasIds)
+        if (isNew)
+        {
+            // In their order, so that two requests with the same ids wait for each other and not in a circle.
+            var ids = events.Where(e => e.Id is not null).Select(e => (Id: e.Id!.Value, e.At)).ToArray();
+            Array.Sort(ids, static (one, other) => one.Id.CompareTo(other.Id));
+            Add(NpgsqlDbType.Uuid, Array.ConvertAll(ids, id => id.Id));
+            Add(NpgsqlDbType.TimestampTz, Array.ConvertAll(ids, id => id.At));
+        }
+        else if (batch.HasIds)
         {
             Column(NpgsqlDbType.Uuid, e => e.Id);
         }
@@ -133,7 +140,10 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
                 values[i] = of(events[i]);
             }
 
-            command.Parameters.Add(new NpgsqlParameter<T[]> { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | type });
+            Add(type, values);
         }
+
+        void Add<T>(NpgsqlDbType type, T[] values) =>
+            command.Parameters.Add(new NpgsqlParameter<T[]> { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | type });
     }
 }

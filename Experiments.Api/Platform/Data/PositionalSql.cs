@@ -53,10 +53,11 @@ internal sealed partial class PositionalSql : SqlMapper.IDynamicParameters
         }
 
         await using var row = await command.ExecuteReaderAsync(CommandBehavior.SingleResult);
+        var parse = statement.Parser(typeof(T), row);
         var rows = new List<T>(1);
         while (await row.ReadAsync())
         {
-            rows.Add((T)statement.Mapping(typeof(T), row)(row));
+            rows.Add((T)parse(row));
         }
 
         // What fails after the last row has failed as well.
@@ -212,9 +213,12 @@ internal sealed partial class PositionalSql : SqlMapper.IDynamicParameters
     /// <summary>A statement with numbered parameters: the name of each, and how to read it.</summary>
     private sealed record Statement(string Sql, IReadOnlyList<string> Names, Func<object, NpgsqlParameter>[] Parameters)
     {
-        private volatile Func<DbDataReader, object>? _mapping;
+        private volatile Mapping? _mapping;
 
-        /// <summary>How a row becomes an object. A statement has the same columns each time, and one type that they become.</summary>
-        public Func<DbDataReader, object> Mapping(Type type, DbDataReader row) => _mapping ??= row.GetRowParser(type);
+        /// <summary>How a row becomes an object. A statement has the same columns each time, and nearly always becomes the same type.</summary>
+        public Func<DbDataReader, object> Parser(Type type, DbDataReader row) =>
+            _mapping is { } known && known.Type == type ? known.Parse : (_mapping = new(type, row.GetRowParser(type))).Parse;
     }
+
+    private sealed record Mapping(Type Type, Func<DbDataReader, object> Parse);
 }

@@ -23,14 +23,9 @@ internal sealed class AuditRetentionJob(
 
     public override async Task Run(CancellationToken ct)
     {
-        if (options.Value.Retention is not { } retention)
+        if (options.Value.Retention is { } retention)
         {
-            return;
-        }
-
-        while (await DeleteSome(retention, ct) > 0)
-        {
-            // In chunks, so that no statement exceeds the time limit.
+            await InChunks(() => DeleteSome(retention, ct));
         }
     }
 

@@ -144,16 +144,13 @@ internal sealed class DatabaseInitializer(
     private void Print(string? welcome) =>
         lifetime.ApplicationStarted.Register(() =>
         {
-            var address = services
-                .GetRequiredService<IServer>()
-                .Features.Get<IServerAddressesFeature>()
-                ?.Addresses.FirstOrDefault()
-                ?.Replace("[::]", "localhost", StringComparison.Ordinal)
-                .Replace("0.0.0.0", "localhost", StringComparison.Ordinal);
-            if (welcome is not { } key || address is null)
+            var listening = services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()?.Addresses.FirstOrDefault();
+            if (welcome is not { } key || listening is null)
             {
                 return;
             }
+
+            var address = LocalAddress.Of(listening);
 
             var code = environment.IsDevelopment() ? services.GetRequiredService<SignInCodes>().Issue(key) : null;
             var pages =

@@ -16,9 +16,6 @@ internal sealed class IdempotencyCleanupJob(NpgsqlDataSource source, Readiness r
     public override async Task Run(CancellationToken ct)
     {
         await using var command = source.CreateCommand(Sql);
-        while (await command.ExecuteNonQueryAsync(ct) > 0)
-        {
-            // In chunks, so that no statement exceeds the time limit.
-        }
+        await InChunks(() => command.ExecuteNonQueryAsync(ct));
     }
 }

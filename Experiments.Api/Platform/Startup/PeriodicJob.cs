@@ -41,6 +41,13 @@ internal abstract class PeriodicJob(Readiness readiness, ILogger logger) : Backg
         }
     }
 
+    /// <summary>Does what is due in chunks, so that no statement exceeds the time limit.</summary>
+    /// <param name="some">Does a chunk, and says how many rows that were.</param>
+    protected static async Task InChunks(Func<Task<int>> some)
+    {
+        while (await some() > 0) { }
+    }
+
     /// <summary>Waits. Returns false when the host stops.</summary>
     internal static async Task<bool> Wait(TimeSpan pause, CancellationToken ct)
     {
