@@ -181,14 +181,7 @@ public class PostgreSqlExperimentTests(WarehouseService service, PostgreSqlWareh
         (await _service.Query<long>(Looked, new { experiment.Id })).ShouldBe(1);
 
         // Long enough for what comes in between.
-        await world.Execute(
-            $"""
-            CREATE VIEW slow_{world.Assignments} AS
-            SELECT "user", variant, at, experiment, pg_sleep(2)::text AS country, plan FROM {world.Assignments}
-            """
-        );
-        var source = System.Text.Json.JsonSerializer.SerializeToNode(world.Source)!;
-        source["assignments"]!["table"] = $"slow_{world.Assignments}";
+        var source = await SlowSource(world);
         (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", new { source })).Must(200);
         (await _service.Query<long>(Looked, new { experiment.Id })).ShouldBe(0);
         var before = await _service.Query<DateTime>("SELECT as_of FROM warehouse_reads WHERE experiment_id = @Id", new { experiment.Id });
@@ -206,14 +199,7 @@ public class PostgreSqlExperimentTests(WarehouseService service, PostgreSqlWareh
     {
         var world = await WarehouseWorld.In(_service, _warehouse);
         var given = world.Given;
-        await world.Execute(
-            $"""
-            CREATE VIEW slow_{world.Assignments} AS
-            SELECT "user", variant, at, experiment, pg_sleep(2)::text AS country, plan FROM {world.Assignments}
-            """
-        );
-        var source = System.Text.Json.JsonSerializer.SerializeToNode(world.Source)!;
-        source["assignments"]!["table"] = $"slow_{world.Assignments}";
+        var source = await SlowSource(world);
         var experiment = await given.Start(await world.AnExperiment([], source));
         await RandomWorld.MoveBack(_service, experiment);
         await world.Write([Exposure("u1", "control", DateTimeOffset.UtcNow.AddHours(-2).ToUnixTimeMilliseconds())]);
@@ -355,6 +341,20 @@ public class PostgreSqlExperimentTests(WarehouseService service, PostgreSqlWareh
         (await given.Admin.Delete(path)).Must(204);
 
         (await world.Read(experiment))["warehouse"]["error"]!.GetValue<string>().ShouldContain("deleted");
+    }
+
+    // Each assignment takes two seconds to read.
+    private static async Task<JsonNode> SlowSource(WarehouseWorld world)
+    {
+        await world.Execute(
+            $"""
+            CREATE VIEW slow_{world.Assignments} AS
+            SELECT "user", variant, at, experiment, pg_sleep(2)::text AS country, plan FROM {world.Assignments}
+            """
+        );
+        var source = System.Text.Json.JsonSerializer.SerializeToNode(world.Source)!;
+        source["assignments"]!["table"] = $"slow_{world.Assignments}";
+        return source;
     }
 
     private static JsonObject Purchase(string who, string value, long at) =>

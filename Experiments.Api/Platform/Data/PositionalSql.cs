@@ -215,7 +215,7 @@ internal sealed partial class PositionalSql : SqlMapper.IDynamicParameters
     {
         private volatile Mapping? _mapping;
 
-        /// <summary>How a row becomes an object. A statement has the same columns each time, and nearly always becomes the same type.</summary>
+        /// <summary>How a row becomes an object. A statement has the same columns each time, and nearly always the same type.</summary>
         public Func<DbDataReader, object> Parser(Type type, DbDataReader row) =>
             _mapping is { } known && known.Type == type ? known.Parse : (_mapping = new(type, row.GetRowParser(type))).Parse;
     }
