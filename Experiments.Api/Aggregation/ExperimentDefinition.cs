@@ -15,12 +15,11 @@ internal sealed class ExperimentDefinition
     private readonly ExposureCriteria _criteria;
     private readonly MetricSource? _filtered;
     private readonly string[] _breakdowns;
-    private readonly bool _isOfWarehouse;
 
     public ExperimentDefinition(Row row)
     {
         (Id, EnvironmentId, FeatureName, UnitKey) = (row.Id, row.EnvironmentId, row.FeatureName, row.UnitKey);
-        (_criteria, _breakdowns, _isOfWarehouse) = (StoredJson.Read<ExposureCriteria>(row.Exposure), row.Breakdowns, row.IsOfWarehouse);
+        (_criteria, _breakdowns, IsOfWarehouse) = (StoredJson.Read<ExposureCriteria>(row.Exposure), row.Breakdowns, row.IsOfWarehouse);
         if (_criteria.TestIdentities is { IsValid: false })
         {
             throw new FormatException("exposure.test_identities needs a trait and values, or rules.");
@@ -70,7 +69,7 @@ internal sealed class ExperimentDefinition
     public string FeatureName { get; }
 
     /// <summary>Whether it is counted from a warehouse, and not from the events of the service.</summary>
-    public bool IsOfWarehouse => _isOfWarehouse;
+    public bool IsOfWarehouse { get; }
 
     public Timeline Timeline { get; }
 
@@ -130,7 +129,7 @@ internal sealed class ExperimentDefinition
     public ExposureState? Judge(StoredEvent raw)
     {
         var (identifier, at) = (raw.Unit(UnitKey)!, raw.At);
-        var assigned = _isOfWarehouse ? 0 : AssignedVariant(identifier);
+        var assigned = IsOfWarehouse ? 0 : AssignedVariant(identifier);
         using var traits = raw.Traits is null || !ReadsTraits ? null : StoredJson.Document(raw.Traits);
         var isTest = _criteria.TestIdentities is { } tests && tests.Have(traits?.RootElement ?? default);
         if (!Timeline.RanAt(at))
@@ -144,12 +143,12 @@ internal sealed class ExperimentDefinition
         return Shown(raw, assigned) is { } shown
             ? ExposureState.WhileRunning(
                     // Of a warehouse, its table says who was assigned to what. Nobody is assigned to what the experiment does not have.
-                    !_isOfWarehouse ? assigned
+                    !IsOfWarehouse ? assigned
                     : shown == ExposureState.Foreign ? 0
                     : shown,
                 shown,
                 at,
-                _isOfWarehouse || _assigner.IsIncluded(identifier, Timeline.RolloutAt(at)),
+                IsOfWarehouse || _assigner.IsIncluded(identifier, Timeline.RolloutAt(at)),
                 isTest,
                 _breakdowns is [] ? null : TraitLevels.Of(traits?.RootElement, _breakdowns)
             )

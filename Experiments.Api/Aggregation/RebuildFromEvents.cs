@@ -12,8 +12,7 @@ namespace Experiments.Api.Aggregation;
 /// </summary>
 internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
 {
-    // The approximate size of an event in memory while its identity is processed, and its minimum size in the database.
-    private const int BytesInMemory = 150;
+    // The minimum size of an event in the database.
     private const int BytesInTable = 100;
 
     private const string Size = """
@@ -75,8 +74,7 @@ internal sealed class RebuildFromEvents(NpgsqlDataSource source, TimeSpan late)
         await reading.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '10min'");
         var pending = (await reading.QueryAsync<long>(Pending, new { environment = experiment.EnvironmentId })).ToHashSet();
         var bytes = await reading.QuerySingleAsync<long>(Size, new { from });
-        var slices =
-            (int)Math.Clamp(bytes / BytesInTable * BytesInMemory / (GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4), 0, 255) + 1;
+        var slices = RebuildWriter.SlicesFor(bytes / BytesInTable);
 
         var lastBatch = experiment.LastBatch(late);
         var aliases = experiment.UnitKey is null ? await new IdentityAliases(reading).All(experiment.EnvironmentId, lastBatch) : [];

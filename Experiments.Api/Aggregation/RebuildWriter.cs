@@ -11,6 +11,9 @@ internal sealed class RebuildWriter(NpgsqlConnection connection, ExperimentDefin
 {
     private const int Chunk = 20_000;
 
+    // The approximate size of an event in memory while its identity is processed.
+    private const int BytesInMemory = 150;
+
     private const string Exposures = """
         SELECT identity, assigned_variants, shown_variants, seen_at, first_shown, enrolled_at, paused_at, before_at, levels::text,
             counts_in, draw
@@ -29,11 +32,13 @@ internal sealed class RebuildWriter(NpgsqlConnection connection, ExperimentDefin
         DELETE FROM unreadable_definitions WHERE experiment_id = @Id;
         """;
 
-    private const string Recompute = """
+    /// <summary>Sets results <c>r</c> so that they are computed again, and what looks have found is forgotten.</summary>
+    public const string Forgotten = "as_of = NULL, evidence = NULL, looked_at = NULL, epoch = r.epoch + 1";
+
+    private const string Recompute = $"""
         -- So that results are computed again, even final ones.
         INSERT INTO results AS r (experiment_id, epoch) VALUES (@Id, 1)
-        ON CONFLICT (experiment_id) DO UPDATE SET as_of = NULL, evidence = NULL, looked_at = NULL, epoch = r.epoch + 1,
-            erased = 0;
+        ON CONFLICT (experiment_id) DO UPDATE SET {Forgotten}, erased = 0;
         """;
 
     private readonly MetricSumsDelta _sums = new();
@@ -43,6 +48,10 @@ internal sealed class RebuildWriter(NpgsqlConnection connection, ExperimentDefin
 
     /// <summary>What has been written so far.</summary>
     public RebuildReport Report { get; private set; } = RebuildReport.Nothing;
+
+    /// <summary>In how many slices so many events fit into a quarter of the memory, one slice at a time: 1 to 256.</summary>
+    public static int SlicesFor(long events) =>
+        (int)Math.Clamp(events * BytesInMemory / (GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4), 0, 255) + 1;
 
     /// <summary>Corrects the rows of the units of one slice.</summary>
     /// <param name="collector">What has been collected of them.</param>

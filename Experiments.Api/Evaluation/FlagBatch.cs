@@ -20,9 +20,10 @@ internal sealed class FlagBatch
         _places = new int[flags.Count];
         for (var i = 0; i < flags.Count; i++)
         {
-            _places[i] = flags[i].BatchSalt is null ? -1 : salts.Count;
+            _places[i] = -1;
             if (flags[i].BatchSalt is { } salt)
             {
+                _places[i] = salts.Count;
                 salts.Add(salt);
             }
         }
@@ -33,16 +34,13 @@ internal sealed class FlagBatch
     /// <summary>The outcome of each flag.</summary>
     public void Evaluate(in Units units, Span<int> outcomes)
     {
-        var known = default(HoldoutCheck);
         if (units.Identifier is not { } identifier || _count == 0)
         {
-            for (var i = 0; i < _flags.Count; i++)
-            {
-                outcomes[i] = _flags[i].Evaluate(units, ref known);
-            }
-
+            EvaluateEach(_flags, units, outcomes);
             return;
         }
+
+        var known = default(HoldoutCheck);
 
         var numbers = ArrayPool<double>.Shared.Rent(2 * _count);
         var draws = numbers.AsSpan(0, _count);
@@ -57,5 +55,15 @@ internal sealed class FlagBatch
         }
 
         ArrayPool<double>.Shared.Return(numbers);
+    }
+
+    /// <summary>The outcome of each of some flags, one after the other.</summary>
+    public static void EvaluateEach(IReadOnlyList<CompiledFlag> flags, in Units units, Span<int> outcomes)
+    {
+        var known = default(HoldoutCheck);
+        for (var i = 0; i < flags.Count; i++)
+        {
+            outcomes[i] = flags[i].Evaluate(units, ref known);
+        }
     }
 }

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
-using Experiments.Api.Domain;
 using Experiments.Api.Platform.Http;
 
 namespace Experiments.Api.Evaluation;
@@ -50,11 +49,7 @@ internal static class ServedResponse
         }
         else
         {
-            var known = default(HoldoutCheck);
-            for (var i = 0; i < flags.Count; i++)
-            {
-                outcomes[i] = flags[i].Evaluate(units, ref known);
-            }
+            FlagBatch.EvaluateEach(flags, units, outcomes);
         }
 
         var length = before.Length + after.Length + Math.Max(0, flags.Count - 1);

@@ -4,6 +4,8 @@ using System.Net.Security;
 using System.Net.Sockets;
 using ClickHouse.Driver.ADO;
 using ClickHouse.Driver.ADO.Parameters;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Settings;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -236,17 +238,28 @@ internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher,
         }
     }
 
-    /// <summary>A few tests at once: what an admin tries out, apart from what is read by the hour.</summary>
-    public async Task<T> Test<T>(Func<Task<T>> test, CancellationToken ct)
+    /// <summary>What an admin tries out, a few at once and apart from what is read by the hour; or what to mend.</summary>
+    public async Task<Result<T>> Test<T>(Db db, Func<Task<T>> test, CancellationToken ct)
+        where T : class
     {
-        await _tests.WaitAsync(ct);
         try
         {
-            return await test();
+            return await db.Elsewhere(async () =>
+            {
+                await _tests.WaitAsync(ct);
+                try
+                {
+                    return await test();
+                }
+                finally
+                {
+                    _tests.Release();
+                }
+            });
         }
-        finally
+        catch (WarehouseException exception)
         {
-            _tests.Release();
+            return new ProblemResult(Problem.WarehouseFailed, exception.Message);
         }
     }
 

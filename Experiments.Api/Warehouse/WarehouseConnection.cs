@@ -1,26 +1,7 @@
 namespace Experiments.Api.Warehouse;
 
 /// <summary>A connection as it is stored.</summary>
-/// <param name="Id">Its id.</param>
-/// <param name="ProjectId">The project that it belongs to.</param>
-/// <param name="Kind">The kind of the warehouse, a word of <see cref="Kinds"/>.</param>
-/// <param name="Host">The name or the address of its host.</param>
-/// <param name="Port">Its port; of ClickHouse, that of its HTTP interface.</param>
-/// <param name="Database">The database in which names of tables are looked up.</param>
-/// <param name="Username">The user.</param>
-/// <param name="Password">The encrypted password.</param>
-/// <param name="Tls">Whether the connection is encrypted, and the certificate checked.</param>
-internal sealed record WarehouseConnection(
-    long Id,
-    long ProjectId,
-    string Kind,
-    string Host,
-    int Port,
-    string Database,
-    string Username,
-    byte[] Password,
-    bool Tls
-)
+internal record WarehouseConnection
 {
     public const string PostgreSql = "postgresql";
     public const string ClickHouse = "clickhouse";
@@ -29,4 +10,29 @@ internal sealed record WarehouseConnection(
 
     /// <summary>Selects this from a connection <c>c</c>.</summary>
     public const string Columns = "c.id, c.project_id, c.kind, c.host, c.port, c.database, c.username, c.password, c.tls";
+
+    public long Id { get; init; }
+
+    /// <summary>The project that it belongs to.</summary>
+    public long ProjectId { get; init; }
+
+    /// <summary>The kind of the warehouse, a word of <see cref="Kinds"/>.</summary>
+    public string Kind { get; init; } = "";
+
+    /// <summary>The name or the address of its host.</summary>
+    public string Host { get; init; } = "";
+
+    /// <summary>Its port; of ClickHouse, that of its HTTP interface.</summary>
+    public int Port { get; init; }
+
+    /// <summary>The database in which names of tables are looked up.</summary>
+    public string Database { get; init; } = "";
+
+    public string Username { get; init; } = "";
+
+    /// <summary>The encrypted password.</summary>
+    public byte[] Password { get; init; } = [];
+
+    /// <summary>Whether the connection is encrypted, and the certificate checked.</summary>
+    public bool Tls { get; init; }
 }

@@ -1,14 +1,16 @@
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
+using Experiments.Api.Ingestion;
 
 namespace Experiments.Api.Warehouse;
 
 /// <summary>
-/// Tells events of a warehouse apart, which have no key of their own: by what they say, and the n-th of several that are equal by n.
+/// Tells events of a warehouse apart as those of a request without ids are: by what they say, and the n-th of several that are equal by n.
 /// Events are given by who and when, so that only those of one moment are remembered. Every read gives the same keys.
 /// </summary>
-internal sealed class WarehouseEventKeys
+internal sealed class WarehouseEventKeys(long environmentId)
 {
+    private readonly DeduplicationKeyHasher _hasher = new(environmentId);
     private readonly Dictionary<long, int> _seen = [];
     private (string Who, DateTime At) _moment;
 
@@ -20,21 +22,9 @@ internal sealed class WarehouseEventKeys
             _seen.Clear();
         }
 
-        var content = Hash(name, value, metadata);
-        ref var count = ref CollectionsMarshal.GetValueRefOrAddDefault(_seen, content, out _);
-        return unchecked(content + (count++ * 0x9E3779B97F4A7C1L));
-    }
-
-    private static long Hash(string name, string? value, string? metadata)
-    {
-        var hash = new XxHash3();
-        foreach (var part in new[] { name, value, metadata })
-        {
-            // The length keeps parts apart, and none is not empty.
-            hash.Append(BitConverter.GetBytes(part?.Length ?? -1));
-            hash.Append(MemoryMarshal.AsBytes(part.AsSpan()));
-        }
-
-        return unchecked((long)hash.GetCurrentHashAsUInt64());
+        ulong? said = metadata is null ? null : XxHash3.HashToUInt64(MemoryMarshal.AsBytes(metadata.AsSpan()));
+        var content = _hasher.OfContent(at, name, null, who, value, null, said);
+        ref var time = ref CollectionsMarshal.GetValueRefOrAddDefault(_seen, content, out _);
+        return time++ == 0 ? content : DeduplicationKeyHasher.OfRepeated(content, time);
     }
 }

@@ -6,7 +6,8 @@ namespace Experiments.Api.Warehouse;
 /// </summary>
 /// <param name="dialect">The dialect of the warehouse.</param>
 /// <param name="source">The tables.</param>
-internal sealed class WarehouseQuery(WarehouseDialect dialect, WarehouseSource source)
+/// <param name="feature">The name of the feature of the experiment.</param>
+internal sealed class WarehouseQuery(WarehouseDialect dialect, WarehouseSource source, string feature)
 {
     /// <summary>The names of the parameters.</summary>
     public const string From = "from_ms",
@@ -19,11 +20,20 @@ internal sealed class WarehouseQuery(WarehouseDialect dialect, WarehouseSource s
     private readonly AssignmentsTable _assignments = source.Assignments!;
     private readonly EventsTable _events = source.Events!;
 
-    /// <summary>Whether the assignments are of several experiments, so that the key of this one is needed.</summary>
-    public bool NeedsKey => _assignments.Experiment is not null;
+    /// <summary>The parameters that say which rows: those between two instants in milliseconds since 1970, of this experiment.</summary>
+    public Dictionary<string, object> Parameters(long from, long until)
+    {
+        var parameters = new Dictionary<string, object> { [From] = from, [Until] = until };
+        if (IsOfSeveral)
+        {
+            parameters[ExperimentKey] = _assignments.ExperimentKey ?? feature;
+        }
 
-    /// <summary>That key: the one of the source, or the name of the feature.</summary>
-    public string KeyOr(string feature) => _assignments.ExperimentKey ?? feature;
+        return parameters;
+    }
+
+    // Whether the assignments are of several experiments.
+    private bool IsOfSeveral => _assignments.Experiment is not null;
 
     /// <summary>The assignments between two instants: who, when, to which variant, and the traits as JSON.</summary>
     public string Assignments =>
@@ -71,7 +81,7 @@ internal sealed class WarehouseQuery(WarehouseDialect dialect, WarehouseSource s
             """;
 
     private string IsAssigned =>
-        NeedsKey
+        IsOfSeveral
             ? $"{IsInTime(_assignments.At!)} AND {dialect.Text(dialect.Quote(_assignments.Experiment!))} = "
                 + dialect.Parameter(ExperimentKey, ParameterKind.Text)
             : IsInTime(_assignments.At!);

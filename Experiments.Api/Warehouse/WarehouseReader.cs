@@ -22,14 +22,8 @@ internal sealed class WarehouseReader(
     ILoggerFactory loggers
 ) : IAsyncDisposable
 {
-    // The approximate size of a row in memory while its unit is processed.
-    private const int BytesInMemory = 150;
-
     private const string Source = $"""
-        SELECT {WarehouseConnection.Columns}, e.source::text AS source, f.name AS feature, e.started_at
-        FROM experiments e
-        JOIN features f ON f.id = e.feature_id
-        LEFT JOIN warehouse_connections c ON c.id = e.connection_id AND c.deleted_at IS NULL
+        {ExperimentSourceRow.Select}
         WHERE e.id = @experimentId AND pg_try_advisory_xact_lock(hashtextextended('warehouse', e.id))
         """;
 
@@ -62,11 +56,7 @@ internal sealed class WarehouseReader(
             return;
         }
 
-        if (row.Id == 0)
-        {
-            throw new WarehouseException("The warehouse connection of the experiment has been deleted.");
-        }
-
+        var query = row.Query();
         var definitions = new DefinitionReader(_database.Value, connection);
         var (experiments, asOf) = await definitions.Experiments(experimentId, ct);
         var links = await definitions.Links(experiments);
@@ -78,14 +68,14 @@ internal sealed class WarehouseReader(
 
         var windowed = links.Where(link => link.HasWindows).ToList();
         windowed.ForEach(link => link.Mature(asOf));
-        var read = new ExperimentRead(client, row, experiment, links, asOf, clock, options.Value.MaxRows);
+        var read = new ExperimentRead(client, row, query, experiment, links, asOf, clock, options.Value.MaxRows);
         long expected;
         await using (Heartbeat.Of(connection))
         {
             expected = await read.Count(ct);
         }
 
-        var slices = (int)Math.Clamp(expected * BytesInMemory / (GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4), 0, 255) + 1;
+        var slices = RebuildWriter.SlicesFor(expected);
         var writer = new RebuildWriter(connection, experiment, links);
         for (var slice = 0; slice < slices; slice++)
         {
@@ -142,6 +132,7 @@ internal sealed class WarehouseReader(
     private sealed class ExperimentRead(
         WarehouseClient client,
         ExperimentSourceRow row,
+        WarehouseQuery query,
         ExperimentDefinition experiment,
         IReadOnlyList<MetricLink> links,
         DateTime asOf,
@@ -151,8 +142,6 @@ internal sealed class WarehouseReader(
     {
         /// <summary>How many rows have been read so far.</summary>
         public long Rows { get; private set; }
-
-        private readonly WarehouseQuery _query = new(WarehouseClient.DialectOf(row.Kind), StoredJson.Read<WarehouseSource>(row.Source!));
 
         // Received now, so that what lies before the start is told from what never was of the experiment.
         private readonly long _batch = BatchId.LastOf(asOf);
@@ -164,8 +153,8 @@ internal sealed class WarehouseReader(
         public async Task<long> Count(CancellationToken ct)
         {
             var count = 0L;
-            await Read(_query.CountAssignments, Parameters(Exposures), Add, ct);
-            await Read(_query.CountEvents, Parameters(Events), Add, ct);
+            await Read(query.CountAssignments, Exposures, Add, ct);
+            await Read(query.CountEvents, Events, Add, ct);
             Rows = 0;
             Limit(count);
             return count;
@@ -176,8 +165,8 @@ internal sealed class WarehouseReader(
         public async Task Slice(UnitCollector collector, ExposureCountsDelta counts, int slice, int slices, CancellationToken ct)
         {
             await Read(
-                _query.Assignments,
-                Parameters(Sliced(Exposures)),
+                query.Assignments,
+                Sliced(Exposures),
                 one =>
                     collector.Add(
                         StoredEvent.OfWarehouse(
@@ -192,10 +181,10 @@ internal sealed class WarehouseReader(
                     ),
                 ct
             );
-            var keys = new WarehouseEventKeys();
+            var keys = new WarehouseEventKeys(experiment.EnvironmentId);
             await Read(
-                _query.Events,
-                Parameters(Sliced(Events)),
+                query.Events,
+                Sliced(Events),
                 one =>
                 {
                     if (Identifier(one) is { } who && Text(one, 2) is { } name)
@@ -213,24 +202,20 @@ internal sealed class WarehouseReader(
         }
 
         // Assignments from just before the start are reported too.
-        private Dictionary<string, object> Exposures =>
-            new() { [WarehouseQuery.From] = Milliseconds(Begin - Timeline.Slow), [WarehouseQuery.Until] = Milliseconds(Until) + 1 };
+        private Dictionary<string, object> Exposures => query.Parameters(Milliseconds(Begin - Timeline.Slow), Milliseconds(Until) + 1);
 
         private Dictionary<string, object> Events =>
-            new()
+            new(
+                query.Parameters(Milliseconds(links.Select(link => link.From).Append(Begin - Timeline.Slow).Min()), Milliseconds(Until) + 1)
+            )
             {
-                [WarehouseQuery.From] = Milliseconds(links.Select(link => link.From).Append(Begin - Timeline.Slow).Min()),
-                [WarehouseQuery.Until] = Milliseconds(Until) + 1,
                 [WarehouseQuery.Names] = links.SelectMany(link => link.Events).Distinct().ToArray(),
             };
-
-        private Dictionary<string, object> Parameters(Dictionary<string, object> parameters) =>
-            _query.NeedsKey ? new(parameters) { [WarehouseQuery.ExperimentKey] = _query.KeyOr(row.Feature) } : parameters;
 
         private Task Read(string sql, Dictionary<string, object> parameters, Action<DbDataReader> take, CancellationToken ct)
         {
             return client.Limit - clock.Elapsed is var left && left > TimeSpan.Zero
-                ? client.Read(row.Connection, sql, parameters, Counted, left, ct)
+                ? client.Read(row, sql, parameters, Counted, left, ct)
                 : throw new WarehouseException($"The read took longer than {client.Limit.TotalSeconds:0} s.");
 
             void Counted(DbDataReader one)

@@ -231,7 +231,16 @@ public class WarehouseConnectionTests(WarehouseService service, SharedService of
         await using var database = new DatabaseServer("Host=203.0.113.7;Username=x", null);
         using var client = new WarehouseClient(new AllowedHosts(options, database), Cipher(), options);
         var port = ((IPEndPoint)server.LocalEndpoint).Port;
-        var connection = new WarehouseConnection(1, 1, kind, "127.0.0.1", port, "d", "u", Cipher().Encrypt("p", 1), Tls: false);
+        var connection = new WarehouseConnection
+        {
+            ProjectId = 1,
+            Kind = kind,
+            Host = "127.0.0.1",
+            Port = port,
+            Database = "d",
+            Username = "u",
+            Password = Cipher().Encrypt("p", 1),
+        };
         var clock = System.Diagnostics.Stopwatch.StartNew();
 
         var failure = await Should.ThrowAsync<WarehouseException>(() =>

@@ -1,3 +1,5 @@
+using Experiments.Api.Aggregation;
+
 namespace Experiments.Api.Slices.Experiments;
 
 /// <summary>What a change makes of the settings of an experiment, and whether it may: parts of the statement that changes one.</summary>
@@ -33,9 +35,9 @@ internal static class ExperimentSettings
         """;
 
     /// <summary>What was found by another source than the experiment has after it was <c>changed</c> is forgotten.</summary>
-    public const string Invalidated = """
+    public const string Invalidated = $"""
         invalidated AS (
-            UPDATE results r SET as_of = NULL, evidence = NULL, looked_at = NULL, epoch = r.epoch + 1
+            UPDATE results r SET {RebuildWriter.Forgotten}
             FROM changed c, subject s
             WHERE r.experiment_id = c.id AND (s.connection_id, s.source) IS DISTINCT FROM (c.connection_id, c.source)
         )

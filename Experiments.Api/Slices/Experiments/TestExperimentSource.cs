@@ -50,16 +50,13 @@ internal static class TestExperimentSource
         : IRequestHandler<Query, Result<Response>>
     {
         private const string Sql = $"""
-            SELECT {WarehouseConnection.Columns}, e.source::text AS source, f.name AS feature
-            FROM experiments e
-            JOIN features f ON f.id = e.feature_id
-            LEFT JOIN warehouse_connections c ON c.id = e.connection_id AND c.deleted_at IS NULL
+            {ExperimentSourceRow.Select}
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
             """;
 
-        public async Task<Result<Response>> Handle(Query query, CancellationToken cancellationToken)
+        public async Task<Result<Response>> Handle(Query asked, CancellationToken cancellationToken)
         {
-            if (await db.Row<ExperimentSourceRow>(Sql, query, cancellationToken) is not { } row)
+            if (await db.Row<ExperimentSourceRow>(Sql, asked, cancellationToken) is not { } row)
             {
                 return Problem.NoExperiment;
             }
@@ -74,52 +71,32 @@ internal static class TestExperimentSource
                 return Problem.WarehousesOff;
             }
 
-            if (row.Id == 0)
-            {
-                return new ProblemResult(Problem.WarehouseFailed, "The warehouse connection of the experiment has been deleted.");
-            }
-
-            var queries = new WarehouseQuery(WarehouseClient.DialectOf(row.Kind), StoredJson.Read<WarehouseSource>(row.Source));
-            try
-            {
-                return await db.Elsewhere(() =>
-                    client.Test(
-                        async () =>
-                            new Response(
-                                await Counts(
-                                    row,
-                                    queries.Variants,
-                                    queries.NeedsKey ? queries.KeyOr(row.Feature) : null,
-                                    cancellationToken
-                                ),
-                                await Counts(row, queries.EventNames, null, cancellationToken)
-                            ),
-                        cancellationToken
-                    )
-                );
-            }
-            catch (WarehouseException exception)
-            {
-                return new ProblemResult(Problem.WarehouseFailed, exception.Message);
-            }
+            return await client.Test(
+                db,
+                async () =>
+                {
+                    var query = row.Query();
+                    var now = DateTimeOffset.UtcNow;
+                    var parameters = query.Parameters((now - Span).ToUnixTimeMilliseconds(), now.ToUnixTimeMilliseconds());
+                    return new Response(
+                        await Counts(row, query.Variants, parameters, cancellationToken),
+                        await Counts(row, query.EventNames, parameters, cancellationToken)
+                    );
+                },
+                cancellationToken
+            );
         }
 
-        private async Task<IReadOnlyList<NameCount>> Counts(ExperimentSourceRow row, string sql, string? key, CancellationToken ct)
+        private async Task<IReadOnlyList<NameCount>> Counts(
+            ExperimentSourceRow row,
+            string sql,
+            Dictionary<string, object> parameters,
+            CancellationToken ct
+        )
         {
             var counts = new List<NameCount>();
-            var now = DateTimeOffset.UtcNow;
-            var parameters = new Dictionary<string, object>
-            {
-                [WarehouseQuery.From] = (now - Span).ToUnixTimeMilliseconds(),
-                [WarehouseQuery.Until] = now.ToUnixTimeMilliseconds(),
-            };
-            if (key is not null)
-            {
-                parameters[WarehouseQuery.ExperimentKey] = key;
-            }
-
             await client.Read(
-                row.Connection,
+                row,
                 sql,
                 parameters,
                 one => counts.Add(new(one.IsDBNull(0) ? null : one.GetValue(0) as string, Convert.ToInt64(one.GetValue(1), null))),

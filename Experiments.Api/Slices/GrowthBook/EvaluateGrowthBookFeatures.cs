@@ -88,14 +88,15 @@ internal static class EvaluateGrowthBookFeatures
     {
         var answer = new ArrayBufferWriter<byte>(256 * (1 + snapshot.Flags.Count));
         answer.Write("{\"features\":{"u8);
-        var known = default(HoldoutCheck);
+        var outcomes = new int[snapshot.Flags.Count];
+        snapshot.Batch.Evaluate(units, outcomes);
         for (var i = 0; i < snapshot.Flags.Count; i++)
         {
             var flag = snapshot.Flags[i];
             var feature = (
                 forced.TryGetValue(flag.Name, out var index) && flag.OutcomeOf(index) is { } shown
                     ? flag.In(FlagFormat.GrowthBookPreview, shown)
-                    : flag.In(FlagFormat.GrowthBook, flag.Evaluate(units, ref known))
+                    : flag.In(FlagFormat.GrowthBook, outcomes[i])
             ).Span;
             answer.Write(i > 0 ? ","u8 : ""u8);
             // The track says whom it is of.

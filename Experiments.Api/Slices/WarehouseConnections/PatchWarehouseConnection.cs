@@ -1,3 +1,4 @@
+using Experiments.Api.Aggregation;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
@@ -100,7 +101,7 @@ internal static class PatchWarehouseConnection
                 RETURNING c.*
             ), invalidated AS (
                 -- What was found elsewhere.
-                UPDATE results r SET as_of = NULL, evidence = NULL, looked_at = NULL, epoch = r.epoch + 1
+                UPDATE results r SET {RebuildWriter.Forgotten}
                 FROM changed c, former f, experiments e
                 WHERE e.connection_id = c.id AND e.status <> 'completed' AND r.experiment_id = e.id
                     AND (f.host, f.port, f.database) <> (c.host, c.port, c.database)

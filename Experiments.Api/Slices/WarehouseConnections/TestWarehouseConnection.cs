@@ -53,34 +53,23 @@ internal static class TestWarehouseConnection
                 return Problem.NoWarehouseConnection;
             }
 
-            var clock = Stopwatch.StartNew();
-            var version = "";
-            try
-            {
-                await db.Elsewhere(() =>
-                    client.Test(
-                        async () =>
-                        {
-                            await client.Read(
-                                connection,
-                                "SELECT version()",
-                                new Dictionary<string, object>(),
-                                row => version = row.GetString(0),
-                                Limit,
-                                cancellationToken
-                            );
-                            return version;
-                        },
+            return await client.Test(
+                db,
+                async () =>
+                {
+                    var (clock, version) = (Stopwatch.StartNew(), "");
+                    await client.Read(
+                        connection,
+                        "SELECT version()",
+                        new Dictionary<string, object>(),
+                        row => version = row.GetString(0),
+                        Limit,
                         cancellationToken
-                    )
-                );
-            }
-            catch (WarehouseException exception)
-            {
-                return new ProblemResult(Problem.WarehouseFailed, exception.Message);
-            }
-
-            return new Response(version, clock.ElapsedMilliseconds);
+                    );
+                    return new Response(version, clock.ElapsedMilliseconds);
+                },
+                cancellationToken
+            );
         }
     }
 }
