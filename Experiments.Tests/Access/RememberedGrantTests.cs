@@ -45,6 +45,31 @@ public class RememberedGrantTests(SharedService service) : IClassFixture<SharedS
     }
 
     [Fact]
+    public async Task One_request_renews_a_grant_while_the_others_use_it()
+    {
+        var given = await Given.AnEnvironment(service);
+        var key = (await given.Admin.Post($"{given.Root}/api-keys/", new { name = "busy" })).Must(201)["key"].GetValue<string>();
+        var clock = new SetClock();
+        await using var source = DatabaseSetup.Source(service.ConnectionString);
+        using var access = new AccessCache(source, clock);
+        var caller = Actor.Of((await access.Identify(key, CancellationToken.None))!.Principal!);
+        await access.Environment(caller, given.Key, CancellationToken.None);
+
+        clock.Elapse(0.95 * AccessCache.Lifetime);
+
+        new[] { access.Remembered(key), access.Remembered(key), access.Remembered(key) }
+            .Select(remembered => remembered is not null)
+            .ShouldBe([false, true, true]);
+        access.Remembered(caller, given.Key).ShouldBeNull();
+        access.Remembered(caller, given.Key).ShouldNotBeNull();
+        await access.Identify(key, CancellationToken.None);
+        await access.Environment(caller, given.Key, CancellationToken.None);
+        clock.Elapse(0.5 * AccessCache.Lifetime);
+        access.Remembered(key).ShouldNotBeNull();
+        access.Remembered(caller, given.Key).ShouldNotBeNull();
+    }
+
+    [Fact]
     public async Task A_key_expires_by_the_clock_of_the_database_and_is_not_remembered_beyond()
     {
         var given = await Given.AnEnvironment(service);

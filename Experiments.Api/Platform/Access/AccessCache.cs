@@ -25,16 +25,19 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
 
     private readonly MemoryCache _granted = new(new MemoryCacheOptions { SizeLimit = 20_000, Clock = new MonotonicClock(clock) });
 
-    /// <summary>The caller with this API key if it is cached; otherwise null.</summary>
-    public AuthenticateResult? Remembered(string secret) => _granted.Get<AuthenticateResult>(secret);
+    /// <summary>The caller with this API key if it is cached; otherwise null, as to the one request that must renew it.</summary>
+    public AuthenticateResult? Remembered(string secret) => Remembered<AuthenticateResult>(secret);
 
-    /// <summary>The environment with this key if it is cached that the caller is an admin of it; otherwise null.</summary>
-    public EnvironmentScope? Remembered(Actor actor, string environmentKey) => _granted.Get<EnvironmentScope>((actor.Name, environmentKey));
+    /// <summary>
+    /// The environment with this key if it is cached that the caller may manage it; otherwise null, as to the one request that must renew it.
+    /// </summary>
+    public EnvironmentScope? Remembered(Actor actor, string environmentKey) =>
+        Remembered<EnvironmentScope>((actor.Name, environmentKey));
 
     /// <summary>The caller that holds <paramref name="secret"/>, or null when no key in force has it.</summary>
     public async ValueTask<AuthenticateResult?> Identify(string secret, CancellationToken ct)
     {
-        if (Remembered(secret) is { } remembered)
+        if (Current<AuthenticateResult>(secret) is { } remembered)
         {
             return remembered;
         }
@@ -89,7 +92,7 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
     /// <summary>The environment with this key, or null when there is none or the caller has no role in it.</summary>
     public async ValueTask<EnvironmentScope?> Environment(Actor actor, string environmentKey, CancellationToken ct)
     {
-        if (Remembered(actor, environmentKey) is { } remembered)
+        if (Current<EnvironmentScope>((actor.Name, environmentKey)) is { } remembered)
         {
             return remembered;
         }
@@ -165,10 +168,36 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
 
     public void Dispose() => _granted.Dispose();
 
-    private T Remember<T>(object key, T value, TimeSpan limit) =>
-        limit <= TimeSpan.Zero
-            ? value
-            : _granted.Set(key, value, new MemoryCacheEntryOptions { AbsoluteExpirationRelativeToNow = limit, Size = 1 });
+    private T? Remembered<T>(object key)
+        where T : class =>
+        _granted.Get<Grant<T>>(key) is { } grant && (!grant.IsDue(clock) || !grant.TakeRenewal()) ? grant.Value : null;
+
+    private T? Current<T>(object key)
+        where T : class => _granted.Get<Grant<T>>(key) is { } grant && !grant.IsDue(clock) ? grant.Value : null;
+
+    private T Remember<T>(object key, T value, TimeSpan limit)
+        where T : class
+    {
+        if (limit > TimeSpan.Zero)
+        {
+            var grant = new Grant<T>(value, clock.GetTimestamp() + (long)(0.9 * limit.TotalSeconds * clock.TimestampFrequency));
+            _granted.Set(key, grant, new MemoryCacheEntryOptions { AbsoluteExpirationRelativeToNow = limit, Size = 1 });
+        }
+
+        return value;
+    }
+
+    // In the last tenth of its life, one request renews it while the others still use it. Otherwise all of them would ask at once.
+    private sealed class Grant<T>(T value, long renewal)
+    {
+        private int _isTaken;
+
+        public T Value => value;
+
+        public bool IsDue(TimeProvider clock) => clock.GetTimestamp() >= renewal;
+
+        public bool TakeRenewal() => Interlocked.Exchange(ref _isTaken, 1) == 0;
+    }
 
     private sealed record KeyRow
     {

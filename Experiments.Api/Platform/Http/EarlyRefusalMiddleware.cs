@@ -9,22 +9,16 @@ namespace Experiments.Api.Platform.Http;
 /// </summary>
 internal sealed class EarlyRefusalMiddleware(RequestDelegate next, Readiness readiness)
 {
-    public async Task InvokeAsync(HttpContext context)
+    // Nearly every request just passes, so it does not pay for an asynchronous method.
+    public Task InvokeAsync(HttpContext context) =>
+        context.Request.ContentLength > RequestBody.Limit && !EnvironmentKeyRoute.IsFor(context) ? RefuseBody(context)
+        : !readiness.HasSchema && NeedsSchema(context) ? BufferedResponse.Of(Problem.Unavailable).ExecuteAsync(context)
+        : next(context);
+
+    private static async Task RefuseBody(HttpContext context)
     {
-        var request = context.Request;
-        if (request.ContentLength > RequestBody.Limit && !EnvironmentKeyRoute.IsFor(context))
-        {
-            await RequestBody.Discard(request, context.RequestAborted);
-            await BufferedResponse.Of(Problem.TooLarge).ExecuteAsync(context);
-        }
-        else if (!readiness.HasSchema && NeedsSchema(context))
-        {
-            await BufferedResponse.Of(Problem.Unavailable).ExecuteAsync(context);
-        }
-        else
-        {
-            await next(context);
-        }
+        await RequestBody.Discard(context.Request, context.RequestAborted);
+        await BufferedResponse.Of(Problem.TooLarge).ExecuteAsync(context);
     }
 
     private static bool NeedsSchema(HttpContext context) =>

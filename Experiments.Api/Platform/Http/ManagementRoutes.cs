@@ -54,7 +54,7 @@ internal static class ManagementRoutes
                             return;
                         }
 
-                        if (http.Request.Query.Count > 0 && Unknown(http) is { } unknown)
+                        if (http.Request.QueryString.HasValue && Unknown(http) is { } unknown)
                         {
                             await BufferedResponse
                                 .Of(ProblemResult.Field(unknown, "This endpoint has no such parameter."))
