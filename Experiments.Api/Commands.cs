@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Experiments.Api.Aggregation;
 using Experiments.Api.Analysis;
+using Experiments.Api.ClickHouse;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
 using Experiments.Api.Platform.Settings;
@@ -113,7 +114,8 @@ internal static class Commands
                 var late = configuration.Results().LateEvents;
                 if (fromEvents)
                 {
-                    var found = await Turn(() => new RebuildFromEvents(source, late).Run(experimentId, CancellationToken.None));
+                    var store = EventStoreSetup.StoreOf(configuration, source);
+                    var found = await Turn(() => new RebuildFromEvents(store, source, late).Run(experimentId, CancellationToken.None));
                     Console.WriteLine(
                         $"Experiment {experimentId}: {found.Identities} identities rebuilt from events. Corrected"
                             + $" {found.Exposures} exposures and the metrics of {found.Units} identities."
@@ -151,14 +153,17 @@ internal static class Commands
         });
 
     private static Task<int> ExportIdentity(string identifier, string? environmentKey) =>
-        WithDatabase(async database =>
-        {
-            await using var source = DatabaseSetup.Source(database.ConnectionString, TimeSpan.FromMinutes(1));
-            using var passes = new FullPasses(source);
-            var scope = await new CommandLineScope(source).Of(environmentKey, CancellationToken.None);
-            var stored = await new ExportIdentity.Handler(passes).Handle(new(scope.EnvironmentId, new(identifier)), CancellationToken.None);
-            Console.WriteLine(JsonSerializer.Serialize(stored.Value, ApiJson.Options));
-        });
+        WithDatabase(
+            async (database, configuration) =>
+            {
+                await using var source = DatabaseSetup.Source(database.ConnectionString, TimeSpan.FromMinutes(1));
+                using var passes = new FullPasses(source);
+                var scope = await new CommandLineScope(source).Of(environmentKey, CancellationToken.None);
+                var handler = new ExportIdentity.Handler(passes, EventStoreSetup.StoreOf(configuration, source));
+                var stored = await handler.Handle(new(scope.EnvironmentId, new(identifier)), CancellationToken.None);
+                Console.WriteLine(JsonSerializer.Serialize(stored.Value, ApiJson.Options));
+            }
+        );
 
     private static Task<int> EraseIdentity(string identifier, string? environmentKey) =>
         WithDatabase(
@@ -166,11 +171,12 @@ internal static class Commands
             {
                 await using var source = DatabaseSetup.Source(database.ConnectionString);
                 var scope = await new CommandLineScope(source).Of(environmentKey, CancellationToken.None);
-                var erased = await new IdentityErasure(database, configuration.Results().LateEvents).Run(
-                    scope,
-                    identifier,
-                    CancellationToken.None
+                var erasure = new IdentityErasure(
+                    database,
+                    EventStoreSetup.StoreOf(configuration, source),
+                    configuration.Results().LateEvents
                 );
+                var erased = await erasure.Run(scope, identifier, CancellationToken.None);
                 Console.WriteLine($"Erased {erased.Events} events, and the identity from {erased.Experiments} experiments.");
             }
         );

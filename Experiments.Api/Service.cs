@@ -1,5 +1,6 @@
 using Experiments.Api.Aggregation;
 using Experiments.Api.Analysis;
+using Experiments.Api.ClickHouse;
 using Experiments.Api.Demo;
 using Experiments.Api.Evaluation;
 using Experiments.Api.Ingestion;
@@ -31,6 +32,7 @@ internal static class Service
         builder.Services.AddEvaluation();
         builder.Services.AddIngestion();
         builder.Services.AddAggregation();
+        builder.Services.AddEventStore(builder.Configuration);
         builder.Services.AddWarehouse();
         builder.Services.AddResults();
         builder.Services.AddPages();

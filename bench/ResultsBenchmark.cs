@@ -3,6 +3,7 @@ using System.Globalization;
 using Experiments.Api.Aggregation;
 using Experiments.Api.Domain;
 using Experiments.Api.Platform.Data;
+using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 
 namespace Experiments.Bench;
@@ -101,7 +102,13 @@ internal static class ResultsBenchmark
                 await using var folding = AggregationWorker.Source(new DatabaseServer(postgres.ConnectionString, null), null);
                 var anew = await Timed(() => Turn(() => new RebuildFromUnits(folding).Run(1, CancellationToken.None)));
                 var whole = await Timed(() =>
-                    Turn(() => new RebuildFromEvents(folding, TimeSpan.FromDays(1)).Run(1, CancellationToken.None))
+                    Turn(() =>
+                        new RebuildFromEvents(
+                            new PostgresEventStore(folding, NullLogger<PostgresEventStore>.Instance),
+                            folding,
+                            TimeSpan.FromDays(1)
+                        ).Run(1, CancellationToken.None)
+                    )
                 );
                 Console.WriteLine(
                     string.Create(

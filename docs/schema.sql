@@ -463,6 +463,20 @@ CREATE TABLE event_batches (
 );
 CREATE INDEX event_batches_waiting ON event_batches USING btree (environment_id, id) INCLUDE (received_at, events);
 
+-- Batches that are being written to a store of events other than this database, and are queued after that.
+CREATE TABLE event_arrivals (
+    id bigint NOT NULL DEFAULT next_event_batch(),
+    environment_id bigint NOT NULL,
+    events integer NOT NULL,
+    from_at timestamp with time zone NOT NULL,
+    until_at timestamp with time zone NOT NULL,
+    joins boolean NOT NULL DEFAULT false,
+    received_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (id),
+    FOREIGN KEY (environment_id) REFERENCES environments(id)
+);
+CREATE INDEX event_arrivals_environment_id_id_received_at_events_idx ON event_arrivals USING btree (environment_id, id) INCLUDE (received_at, events);
+
 -- Which events an environment has received, and how many of each.
 CREATE TABLE event_names (
     environment_id bigint NOT NULL,
@@ -785,13 +799,7 @@ BEGIN
     FOR name, month IN
         SELECT partition, begins + interval '1 month' FROM event_partitions ORDER BY begins
     LOOP
-        IF month <= before
-           AND NOT EXISTS (SELECT FROM event_batches WHERE from_at < month)
-           AND NOT EXISTS (
-               SELECT FROM experiments e JOIN environments n ON n.id = e.environment_id
-               -- A partition holds timestamps, and those of wrong clocks may belong to a later month.
-               WHERE e.started_at - interval '8 days' < month AND e.deleted_at IS NULL AND n.deleted_at IS NULL
-                   AND (e.ended_at IS NULL OR e.ended_at + e.windows_run_on + final_after > clock_timestamp()))
+        IF month <= before AND NOT events_are_needed(month, final_after)
         THEN
             EXECUTE format('DROP TABLE %I', name);
             RETURN NEXT name;
@@ -808,6 +816,19 @@ BEGIN
     WHERE s.feature_id = NEW.id AND s.percentages <> percentages_of(options_here(NEW.options, s.percentages));
     RETURN NULL;
 END $function$;
+
+CREATE OR REPLACE FUNCTION events_are_needed(before timestamp with time zone, final_after interval)
+ RETURNS boolean
+ LANGUAGE sql
+AS $function$
+    SELECT EXISTS (SELECT FROM event_batches WHERE from_at < before)
+        OR EXISTS (SELECT FROM event_arrivals WHERE from_at < before)
+        OR EXISTS (
+            SELECT FROM experiments e JOIN environments n ON n.id = e.environment_id
+            -- Months are those of timestamps, and those of wrong clocks may belong to a later one.
+            WHERE e.started_at - interval '8 days' < before AND e.deleted_at IS NULL AND n.deleted_at IS NULL
+                AND (e.ended_at IS NULL OR e.ended_at + e.windows_run_on + final_after > clock_timestamp()))
+$function$;
 
 CREATE OR REPLACE FUNCTION expected_direction_of(direction text, role text)
  RETURNS text

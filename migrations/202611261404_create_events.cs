@@ -10,7 +10,7 @@ namespace Experiments.Migrations;
 public sealed class CreateEvents : TableMigration
 {
     public override IReadOnlyList<string> Tables =>
-        ["events", "event_ids", "event_batches", "event_names", "identity_aliases", "identity_traits"];
+        ["events", "event_ids", "event_batches", "event_arrivals", "event_names", "identity_aliases", "identity_traits"];
 
     public override void Up() =>
         Execute.Sql(
@@ -77,6 +77,11 @@ public sealed class CreateEvents : TableMigration
             COMMENT ON COLUMN event_batches.until_at IS 'No event of it is later, by either clock.';
             COMMENT ON COLUMN event_batches.joins IS 'Whether an event of it may say that two identities are one person.';
             CREATE INDEX event_batches_waiting ON event_batches (environment_id, id) INCLUDE (received_at, events);
+
+            CREATE TABLE event_arrivals (LIKE event_batches INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES);
+            ALTER TABLE event_arrivals ADD FOREIGN KEY (environment_id) REFERENCES environments;
+            COMMENT ON TABLE event_arrivals IS
+                'Batches that are being written to a store of events other than this database, and are queued after that.';
 
             -- Locks environments that wait, in an order of its own, until they have enough events for a batch. One that has much waiting
             -- gets a share of it, so that it holds up nobody. Batches are aggregated together if they arrived at about the same time, since
@@ -193,8 +198,19 @@ public sealed class CreateEvents : TableMigration
                 END LOOP;
             END $$;
 
-            -- Drops the partitions that ended before this, except those that hold what an experiment may still need: one that is not
-            -- completed, or completed so lately that late events still count.
+            -- Whether events before this may still be needed: some wait, or an experiment is not completed, or completed so lately that late
+            -- events still count.
+            CREATE FUNCTION events_are_needed(before timestamptz, final_after interval) RETURNS boolean LANGUAGE sql AS $$
+                SELECT EXISTS (SELECT FROM event_batches WHERE from_at < before)
+                    OR EXISTS (SELECT FROM event_arrivals WHERE from_at < before)
+                    OR EXISTS (
+                        SELECT FROM experiments e JOIN environments n ON n.id = e.environment_id
+                        -- Months are those of timestamps, and those of wrong clocks may belong to a later one.
+                        WHERE e.started_at - interval '8 days' < before AND e.deleted_at IS NULL AND n.deleted_at IS NULL
+                            AND (e.ended_at IS NULL OR e.ended_at + e.windows_run_on + final_after > clock_timestamp()))
+            $$;
+
+            -- Drops the partitions that ended before this, except those that are needed.
             CREATE FUNCTION drop_events(before timestamptz, final_after interval) RETURNS SETOF text LANGUAGE plpgsql AS $$
             DECLARE
                 name  text;
@@ -204,13 +220,7 @@ public sealed class CreateEvents : TableMigration
                 FOR name, month IN
                     SELECT partition, begins + interval '1 month' FROM event_partitions ORDER BY begins
                 LOOP
-                    IF month <= before
-                       AND NOT EXISTS (SELECT FROM event_batches WHERE from_at < month)
-                       AND NOT EXISTS (
-                           SELECT FROM experiments e JOIN environments n ON n.id = e.environment_id
-                           -- A partition holds timestamps, and those of wrong clocks may belong to a later month.
-                           WHERE e.started_at - interval '8 days' < month AND e.deleted_at IS NULL AND n.deleted_at IS NULL
-                               AND (e.ended_at IS NULL OR e.ended_at + e.windows_run_on + final_after > clock_timestamp()))
+                    IF month <= before AND NOT events_are_needed(month, final_after)
                     THEN
                         EXECUTE format('DROP TABLE %I', name);
                         RETURN NEXT name;
@@ -225,6 +235,7 @@ public sealed class CreateEvents : TableMigration
         Execute.Sql(
             """
             DROP FUNCTION drop_events(timestamptz, interval);
+            DROP FUNCTION events_are_needed(timestamptz, interval);
             DROP FUNCTION make_event_partitions(timestamptz, timestamptz);
             DROP VIEW event_partitions;
             """

@@ -1,7 +1,5 @@
 using Dapper;
-using Experiments.Api.Domain;
 using Experiments.Api.Ingestion;
-using Experiments.Api.Platform.Data;
 using Npgsql;
 
 namespace Experiments.Api.Aggregation;
@@ -11,6 +9,7 @@ namespace Experiments.Api.Aggregation;
 /// environment at a time, so nothing that it has read can change under it.
 /// </summary>
 internal sealed class AggregationBatch(
+    IEventStore store,
     NpgsqlDataSource source,
     NpgsqlConnection connection,
     TimeSpan late,
@@ -36,26 +35,6 @@ internal sealed class AggregationBatch(
         ) b
         WHERE b.before < c.share
         ORDER BY b.id
-        """;
-
-    private const string Events = $"""
-        SELECT {StoredEvent.Columns}
-        FROM events
-        WHERE batch BETWEEN $4 AND $5 AND batch + 0 = ANY ($6) AND at BETWEEN $7 AND $8 AND event = ANY ($9)
-        """;
-
-    private const string CountNames = """
-        WITH found AS MATERIALIZED (
-            SELECT environment_id, event, happened_at FROM events
-            WHERE batch BETWEEN @first AND @newest AND batch + 0 = ANY (@batches) AND at BETWEEN @from AND @until
-        )
-        INSERT INTO event_names AS n (environment_id, event, count, first_seen, last_seen)
-        SELECT environment_id, event, count(*), min(happened_at), max(happened_at)
-        FROM found
-        GROUP BY 1, 2
-        ON CONFLICT (environment_id, event) DO UPDATE SET
-            count = n.count + excluded.count, first_seen = LEAST(n.first_seen, excluded.first_seen),
-                last_seen = GREATEST(n.last_seen, excluded.last_seen)
         """;
 
     // The environments with waiting events, except the held ones.
@@ -120,100 +99,36 @@ internal sealed class AggregationBatch(
         }
 
         var definitions = new DefinitionReader(source, connection, unreadable);
-        var batches = due.Keys.ToArray();
-        var (first, newest) = (batches.Min(), batches.Max());
-        var (from, until) = (due.Values.Min(batch => batch.FromAt), due.Values.Max(batch => batch.UntilAt));
-        var environments = due.Values.Select(batch => batch.EnvironmentId).Distinct().ToArray();
+        var batches = BatchesOf([.. due.Values]);
         var aliases = new IdentityAliases(connection);
-        var joining = due.Values.Where(batch => batch.Joins).Select(batch => batch.Id).ToArray();
-        var joined = joining.Length == 0 ? [] : await aliases.Take(joining, from, until);
+        var joined = due.Values.Where(batch => batch.Joins).ToList() is [_, ..] joining
+            ? await aliases.Take(await store.Statements(connection, BatchesOf(joining), ct))
+            : [];
         // What is said of identities concerns all experiments that are not final.
-        var since = joined.Count == 0 ? from : Earlier(from, BatchId.ReceivedAt(first) - late);
-        var through = joined.Count == 0 ? until : Later(until, BatchId.ReceivedAt(newest));
-        var (experiments, _) = await definitions.Experiments(environments, since, through, ct);
+        var since = joined.Count == 0 ? batches.From : Earlier(batches.From, BatchId.ReceivedAt(batches.First) - late);
+        var through = joined.Count == 0 ? batches.Until : Later(batches.Until, BatchId.ReceivedAt(batches.Newest));
+        var (experiments, _) = await definitions.Experiments(batches.Environments, since, through, ct);
         var links = await definitions.Links(experiments);
-        var names = links
-            .SelectMany(link => link.Events)
-            .Concat(experiments.Select(experiment => experiment.ExposureEvent))
-            .Distinct()
-            .ToArray();
-        var hasAliases = await aliases.Exist(environments);
-        var events = await StoredEvent.Read(
-            connection,
-            Events,
-            StoredEvent.Needs.Of(experiments, hasAliases ? long.MaxValue : null),
-            Value(first),
-            Value(newest),
-            Value(batches),
-            Value(from),
-            Value(until),
-            Value(names)
-        );
-
-        bool InTime(ExperimentDefinition experiment, long batch) => !experiment.WasFinal(BatchId.ReceivedAt(batch), late);
-        var joins = JoinsOf(joined, experiments, InTime);
-        var exposures = new ExposureAggregator(connection, experiments, hasAliases ? aliases : null);
-        await exposures.Move(joins);
-        var changed = await exposures.Aggregate(events, InTime);
-        if (links.Count > 0)
-        {
-            var aggregator = new MetricAggregator(connection, links);
-            await aggregator.Move(joins);
-            foreach (var key in changed.Keys)
-            {
-                aggregator.Recalculate(key);
-            }
-
-            await using (Heartbeat.Of(connection))
-            {
-                foreach (var stored in events)
-                {
-                    aggregator.Take(stored, InTime);
-                }
-            }
-
-            await aggregator.Aggregate(changed);
-        }
-
-        await connection.ExecuteAsync(
-            CountNames,
-            new
-            {
-                batches,
-                first,
-                newest,
-                from,
-                until,
-            }
-        );
+        var hasAliases = await aliases.Exist(batches.Environments);
+        await store.Count(new(connection, batches, experiments, links, joined, hasAliases, late), ct);
+        await store.CountNames(connection, batches, ct);
         await definitions.SaveUnreadable();
-        await connection.ExecuteAsync(Complete, new { batches, environments });
+        await connection.ExecuteAsync(Complete, new { Batches = batches.Ids, batches.Environments });
         await transaction.CommitAsync(ct);
         return due.Values.Sum(batch => batch.Events);
     }
 
-    private static List<ExposureAggregator.Join> JoinsOf(
-        IReadOnlyList<AliasGraph.Entry> joined,
-        IReadOnlyList<ExperimentDefinition> experiments,
-        Func<ExperimentDefinition, long, bool> inTime
-    )
-    {
-        var byEnvironment = experiments.Where(experiment => experiment.UnitKey is null).ToLookup(experiment => experiment.EnvironmentId);
-        return
-        [
-            .. from alias in joined
-            let keys = (Alias: Identity.Key(alias.Identifier), Known: Identity.Key(alias.KnownAs))
-            from experiment in byEnvironment[alias.Environment]
-            where inTime(experiment, alias.Batch)
-            select new ExposureAggregator.Join(new(experiment.Id, keys.Alias), new(experiment.Id, keys.Known), alias.KnownAs),
-        ];
-    }
+    private static BatchSet BatchesOf(IReadOnlyCollection<QueuedBatch> batches) =>
+        new(
+            [.. batches.Select(batch => batch.Id)],
+            [.. batches.Select(batch => batch.EnvironmentId).Distinct()],
+            batches.Min(batch => batch.FromAt),
+            batches.Max(batch => batch.UntilAt)
+        );
 
     private static DateTime Later(DateTime one, DateTime other) => one > other ? one : other;
 
     private static DateTime Earlier(DateTime one, DateTime other) => one < other ? one : other;
-
-    private static NpgsqlParameter<T> Value<T>(T value) => new() { TypedValue = value };
 
     private sealed record Claimed(long EnvironmentId, long Share, DateTime Until);
 

@@ -10,11 +10,13 @@ internal static class AggregationSetup
     public static void AddAggregation(this IServiceCollection services)
     {
         services.AddSingleton<UnreadableDefinitions>();
+        services.AddSingleton<IEventStore, PostgresEventStore>();
         services.AddSingleton<AggregationWorker>();
         services.AddHostedService(provider => provider.GetRequiredService<AggregationWorker>());
         services.AddHostedService<AggregationSampler>();
         services.AddSingleton(provider => new IdentityErasure(
             provider.GetRequiredService<DatabaseServer>(),
+            provider.GetRequiredService<IEventStore>(),
             provider.GetRequiredService<IOptions<ResultsOptions>>().Value.LateEvents
         ));
     }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Dapper;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Settings;
 using Experiments.Api.Platform.Startup;
@@ -11,6 +10,7 @@ namespace Experiments.Api.Aggregation;
 /// <summary>The background job that aggregates new events into exposures, unit metrics and sums, whichever replica ingested them.</summary>
 internal sealed class AggregationWorker(
     DatabaseServer database,
+    IEventStore store,
     Readiness readiness,
     IOptions<ResultsOptions> options,
     UnreadableDefinitions unreadable,
@@ -19,10 +19,6 @@ internal sealed class AggregationWorker(
 {
     // Events that arrive within this time of each other are aggregated together.
     private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(20);
-
-    // After this many events, the BRIN index is summarised so that it covers the latest batches. Otherwise it would cover them only after
-    // the next vacuum, and every search would scan all of them until then.
-    private const int Summarise = 10_000;
 
     // How often to look for events that other replicas have ingested.
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
@@ -41,7 +37,6 @@ internal sealed class AggregationWorker(
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly Stopwatch _sinceMatured = new();
     private readonly Dictionary<long, TimeSpan> _postponed = [];
-    private long _unsummarised;
     private volatile TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Wakes the worker because there are new events.</summary>
@@ -131,12 +126,14 @@ internal sealed class AggregationWorker(
         await using var connection = await source.OpenConnectionAsync(ct);
         for (var skipped = new HashSet<long>(); ; )
         {
+            await store.Recover(connection);
             await LetMature(source, connection, ct);
             // Backfill and new events alternate, one page and one batch at a time, so that neither has to wait for the other to finish.
             var isBackfilled = false;
             try
             {
-                isBackfilled = await new MetricBackfill(source, connection, late, unreadable).Page(skipped, _holds.All, ct) is false;
+                isBackfilled =
+                    await new MetricBackfill(new(store, source, connection, late, unreadable)).Page(skipped, _holds.All, ct) is false;
             }
             catch (Exception exception) when (EnvironmentHolds.MayConcernOne(exception) && !ct.IsCancellationRequested)
             {
@@ -151,17 +148,13 @@ internal sealed class AggregationWorker(
                 }
             }
 
-            var taken = await Count(new AggregationBatch(source, connection, late, unreadable), connection, ct);
+            var taken = await Count(new AggregationBatch(store, source, connection, late, unreadable), connection, ct);
             if (taken is null || (taken == 0 && isBackfilled))
             {
                 return taken == 0;
             }
 
-            if ((_unsummarised += taken.Value) >= Summarise)
-            {
-                await SummariseNew(connection);
-                _unsummarised = 0;
-            }
+            await store.Tidy(connection, taken.Value);
         }
     }
 
@@ -271,26 +264,6 @@ internal sealed class AggregationWorker(
         catch (Exception exception) when (EnvironmentHolds.MayConcernOne(exception) && !ct.IsCancellationRequested)
         {
             return await Search(batch, connection, environments, exception, clock.Elapsed, ct);
-        }
-    }
-
-    private async Task SummariseNew(NpgsqlConnection connection)
-    {
-        try
-        {
-            // A running vacuum does the same work, so do not wait for it.
-            await connection.ExecuteAsync(
-                """
-                SET lock_timeout = '50ms';
-                SELECT brin_summarize_new_values(i.inhrelid) FROM pg_inherits i WHERE i.inhparent = 'events_batch'::regclass;
-                RESET lock_timeout;
-                """
-            );
-        }
-        catch (PostgresException exception) when (Failure.IsLocked(exception))
-        {
-            _logger.VacuumIsRunning();
-            await connection.ExecuteAsync("RESET lock_timeout");
         }
     }
 }

@@ -1,6 +1,5 @@
 using Dapper;
 using Experiments.Api.Domain;
-using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
 using Npgsql;
 
@@ -17,16 +16,6 @@ internal sealed class IdentityAliases(NpgsqlConnection connection)
         SELECT a.identifier FROM identity_aliases a
         WHERE a.environment_id = @EnvironmentId AND a.known_as = (
             SELECT o.known_as FROM identity_aliases o WHERE o.environment_id = @EnvironmentId AND o.identity = @Identity)
-        """;
-
-    private const string Said = $$"""
-        SELECT environment_id AS environment, event, identifier,
-            unit_of(CASE event WHEN '{{EventNames.Identify}}' THEN '$anon_distinct_id' ELSE 'alias' END, NULL, NULL, metadata) AS alias,
-            batch
-        FROM events
-        WHERE batch BETWEEN @first AND @newest AND batch + 0 = ANY (@batches) AND at BETWEEN @from AND @until
-            AND event IN ('{{EventNames.Identify}}', '{{EventNames.CreateAlias}}') AND identifier <> ''
-        ORDER BY happened_at, key
         """;
 
     private const string Known = """
@@ -65,22 +54,9 @@ internal sealed class IdentityAliases(NpgsqlConnection connection)
             new { environments }
         );
 
-    /// <summary>Takes in what the events of these batches say, and returns the aliases that are new.</summary>
-    public async Task<IReadOnlyList<AliasGraph.Entry>> Take(long[] batches, DateTime from, DateTime until)
+    /// <summary>Takes in what events say, and returns the aliases that are new.</summary>
+    public async Task<IReadOnlyList<AliasGraph.Entry>> Take(IReadOnlyList<AliasGraph.Statement> said)
     {
-        var said = (
-            await connection.QueryAsync<AliasGraph.Statement>(
-                Said,
-                new
-                {
-                    batches,
-                    first = batches.Min(),
-                    newest = batches.Max(),
-                    from,
-                    until,
-                }
-            )
-        ).AsList();
         var named = said.SelectMany(one => new[] { (one.Environment, one.Identifier), (one.Environment, one.Alias ?? "") });
         var known = await Read(Known, named);
         var counts = await Read(Counts, known.Select(one => (one.Environment, one.KnownAs)));
@@ -88,7 +64,11 @@ internal sealed class IdentityAliases(NpgsqlConnection connection)
             known.ToDictionary(one => (one.Environment, one.Identifier), one => one.KnownAs),
             counts.ToDictionary(one => (one.Environment, one.Identifier), one => (int)one.Batch)
         );
-        said.ForEach(graph.Take);
+        foreach (var statement in said)
+        {
+            graph.Take(statement);
+        }
+
         if (graph.New.Count > 0)
         {
             await connection.ExecuteAsync(

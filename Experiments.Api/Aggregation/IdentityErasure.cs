@@ -11,12 +11,10 @@ namespace Experiments.Api.Aggregation;
 /// for a unit that is not an identity, such as its company, stays with that unit.
 /// </summary>
 /// <param name="database">The database. It is rarely done, so there are no connections kept for it.</param>
+/// <param name="store">Where the events are.</param>
 /// <param name="late">How long after the end of an experiment late events count.</param>
-internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
+internal sealed class IdentityErasure(DatabaseServer database, IEventStore store, TimeSpan late)
 {
-    /// <summary>Deletes the events. Deduplication keeps their hashed ids, so that a client that retries does not bring them back.</summary>
-    public const string DeleteEvents = "DELETE FROM events WHERE environment_id = @EnvironmentId AND identifier = ANY (@Identifiers)";
-
     // Until what is said of identities has been taken in, nobody knows which are the same person.
     private const string IsJoining = "SELECT EXISTS (SELECT FROM event_batches WHERE environment_id = @EnvironmentId AND joins)";
 
@@ -115,7 +113,7 @@ internal sealed class IdentityErasure(DatabaseServer database, TimeSpan late)
         await connection.ExecuteAsync(DeleteValues, parameters);
         await connection.ExecuteAsync(DeleteAliases, parameters);
         await connection.ExecuteAsync(DeleteTraits, parameters);
-        var report = new Report(await connection.ExecuteAsync(DeleteEvents, parameters), exposed.Count);
+        var report = new Report(await store.Erase(connection, scope.EnvironmentId, identifiers, ct), exposed.Count);
         await connection.ExecuteAsync(
             Correct,
             new { Open = exposed.Where(open.ContainsKey).ToArray(), Final = exposed.Where(id => !open.ContainsKey(id)).ToArray() }

@@ -1,5 +1,8 @@
 using System.Globalization;
+using System.Text.Json;
+using Experiments.Api.Domain;
 using Experiments.Api.Ingestion;
+using Experiments.Api.Platform.Data;
 using Npgsql;
 
 namespace Experiments.Api.Aggregation;
@@ -77,6 +80,9 @@ internal sealed class StoredEvent
         experiment.UnitKey is null && _person is { } person && inTime(experiment, person.Batch)
             ? person.Identifier
             : Unit(experiment.UnitKey);
+
+    /// <summary>The same, of whatever was read: only aliases that were said early enough are.</summary>
+    public string? CountedUnit(string? key) => key is null && _person is { } person ? person.Identifier : Unit(key);
 
     /// <summary>Reads the result of a statement.</summary>
     public static async Task<List<StoredEvent>> Read(
@@ -164,6 +170,51 @@ internal sealed class StoredEvent
             Metadata = metadata,
             ExperimentId = experiment.Id,
         };
+
+    /// <summary>What a store other than PostgreSQL keeps: the same as the columns of <see cref="Columns"/> say.</summary>
+    /// <param name="stored">The event, without what its traits and its metadata say.</param>
+    /// <param name="needs">What is needed of it.</param>
+    /// <param name="person">Of an event whose identifier is an alias: the known identifier, and the batch that said so.</param>
+    public static StoredEvent Kept(StoredEvent stored, Needs needs, (string Identifier, long Batch)? person)
+    {
+        var isExposure = stored.Event == ReceivedEvent.Exposure;
+        using var traits = needs.UnitKeys.Length == 0 || stored.Traits is null ? null : StoredJson.Document(stored.Traits);
+        using var metadata =
+            (needs.UnitKeys.Length == 0 && !isExposure) || stored.Metadata is null ? null : StoredJson.Document(stored.Metadata);
+        return new()
+        {
+            Batch = stored.Batch,
+            EnvironmentId = stored.EnvironmentId,
+            At = stored.At,
+            Key = stored.Key,
+            Event = stored.Event,
+            FeatureName = Left(stored.FeatureName, 256),
+            Identifier = stored.Identifier,
+            Value = Left(stored.Value, 1000),
+            Traits = needs.EventsWithTraits.Contains(stored.Event) ? stored.Traits : null,
+            _unitKeys = needs.UnitKeys,
+            _units = Array.ConvertAll(needs.UnitKeys, key => UnitKey.ValueOf(key, traits?.RootElement, metadata?.RootElement)),
+            Metadata = stored.Metadata,
+            ExperimentId = isExposure ? NamedExperiment(metadata?.RootElement) : null,
+            _person = person,
+        };
+    }
+
+    private static long? NamedExperiment(JsonElement? metadata) =>
+        metadata is not { ValueKind: JsonValueKind.Object } members
+        || !members.TryGetProperty("experiment_id", out var named)
+        || named.ValueKind == JsonValueKind.Null
+            ? null
+        : (named.ValueKind == JsonValueKind.String ? named.GetString()! : UnitKey.Digits(named.GetRawText())) is { Length: <= 18 } text
+        && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var id)
+            ? id
+        : -1;
+
+    // Of whole characters.
+    private static string? Left(string? text, int length) =>
+        text is null || text.Length <= length ? text
+        : char.IsHighSurrogate(text[length - 1]) ? text[..(length - 1)]
+        : text[..length];
 
     private static string? Text(NpgsqlDataReader row, int index) => row.IsDBNull(index) ? null : row.GetString(index);
 

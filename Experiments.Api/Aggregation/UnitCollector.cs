@@ -5,7 +5,14 @@ using Experiments.Api.MetricDefinitions;
 namespace Experiments.Api.Aggregation;
 
 /// <summary>Collects the exposures and metric events of each identity from the events of an experiment, in any order.</summary>
-internal sealed class UnitCollector(ExperimentDefinition experiment, IReadOnlyList<MetricLink> links)
+/// <param name="experiment">The experiment.</param>
+/// <param name="links">Its metrics.</param>
+/// <param name="inTime">Whether a batch was early enough to count; null where only such are read.</param>
+internal sealed class UnitCollector(
+    ExperimentDefinition experiment,
+    IReadOnlyList<MetricLink> links,
+    Func<ExperimentDefinition, long, bool>? inTime = null
+)
 {
     private readonly MetricEventMatcher _matcher = new(links);
     private readonly Dictionary<string, int> _indexes = [];
@@ -15,6 +22,11 @@ internal sealed class UnitCollector(ExperimentDefinition experiment, IReadOnlyLi
     /// <summary>Adds an event. An event without a unit only adds to the exclusion counts.</summary>
     public void Add(StoredEvent raw, ExposureCountsDelta counts)
     {
+        if (!InTime(experiment, raw.Batch))
+        {
+            return;
+        }
+
         if (experiment.IsConcerned(raw))
         {
             AddExposure(raw, counts);
@@ -58,8 +70,7 @@ internal sealed class UnitCollector(ExperimentDefinition experiment, IReadOnlyLi
         }
     }
 
-    // Only what is in time is read.
-    private static bool InTime(ExperimentDefinition counting, long batch) => true;
+    private bool InTime(ExperimentDefinition counting, long batch) => inTime?.Invoke(counting, batch) ?? true;
 
     private int IndexOf(string identifier)
     {

@@ -12,7 +12,7 @@ namespace Experiments.Api.Analysis;
 /// The baseline of a metric without the experiment, computed from the recent events of an environment as if every active identity had
 /// been exposed at the start of its activity. If there are many identities, a sample is used.
 /// </summary>
-internal sealed class Baseline(NpgsqlDataSource source)
+internal sealed class Baseline(NpgsqlDataSource source, IEventStore store)
 {
     private const int Days = 14;
 
@@ -22,34 +22,6 @@ internal sealed class Baseline(NpgsqlDataSource source)
     private const string Window = """
         SET LOCAL statement_timeout = '30s';
         SELECT now() - @Days * interval '1 day' AS from, now() AS until
-        """;
-
-    private const string Recent = $"happened_at BETWEEN @from AND @until AND at >= @from - {StoredEvent.Slack}";
-
-    private const string Unit = "unit_of(@unitKey, identifier, traits, metadata)";
-
-    private const string Found = $"SELECT 1 + count(*) / @Enough FROM events WHERE environment_id = @environmentId AND {Recent}";
-
-    private const string Active = $"""
-        SELECT count(*) AS identities, min(first) AS first
-        FROM (
-            SELECT min(happened_at) AS first FROM events
-            WHERE environment_id = @environmentId AND {Recent} AND {Unit} IS NOT NULL
-                AND (@share = 1 OR abs(hashtext({Unit})::bigint) % @share = 0)
-            GROUP BY {Unit}
-        ) i
-        WHERE first <= @latest
-        """;
-
-    private const string Events = $"""
-        SELECT {StoredEvent.Columns} FROM events
-        WHERE environment_id = $4 AND happened_at BETWEEN $5 AND $6 AND at >= $5 - {StoredEvent.Slack} AND event = ANY ($7)
-            AND ($8 = 1 OR abs(hashtext(unit_of($9, identifier, traits, metadata))::bigint) % $8 = 0)
-        """;
-
-    private const string First = $"""
-        SELECT {Unit}, min(happened_at) FROM events
-        WHERE environment_id = @environmentId AND {Recent} AND {Unit} = ANY (@identifiers) GROUP BY 1
         """;
 
     /// <summary>The sums over all active identities, and the number of new identities per day.</summary>
@@ -66,60 +38,16 @@ internal sealed class Baseline(NpgsqlDataSource source)
         var formula = new MetricFormula(aggregation, definition);
         var names = definition.Sources.Select(one => one.Event!).Distinct().ToArray();
         var (from, until) = await connection.QuerySingleAsync<(DateTime, DateTime)>(Window, new { Days });
-        var share = await connection.QuerySingleAsync<long>(
-            Found,
-            new
-            {
-                environmentId,
-                from,
-                until,
-                Enough,
-            }
-        );
+        var events = await store.Recent(connection, new(environmentId, unitKey, from, until, Enough), ct);
         // Those whose window is still open are left out, as they are in an experiment.
         var latest = until - (definition.Window ?? TimeSpan.Zero);
-        var (n, first) = await connection.QuerySingleAsync<(long, DateTime?)>(
-            Active,
-            new
-            {
-                environmentId,
-                from,
-                until,
-                share,
-                latest,
-                unitKey = unitKey ?? "",
-            }
-        );
+        var (n, first) = await events.Active(latest);
         var taken = new Dictionary<string, List<MetricEvent>>();
-        await StoredEvent.Each(
-            connection,
-            Events,
-            new StoredEvent.Needs([], unitKey is null ? [] : [unitKey]),
-            raw => Take(raw, unitKey, formula, taken),
-            ct,
-            new NpgsqlParameter<long> { TypedValue = environmentId },
-            new NpgsqlParameter<DateTime> { TypedValue = from },
-            new NpgsqlParameter<DateTime> { TypedValue = until },
-            new NpgsqlParameter<string[]> { TypedValue = names },
-            new NpgsqlParameter<long> { TypedValue = share },
-            new NpgsqlParameter<string> { TypedValue = unitKey ?? "" }
-        );
+        await events.Each(names, raw => Take(raw, unitKey, formula, taken), ct);
         // A window opens with the first known event of the identity.
         var seen = definition is { ConversionWindowHours: null, StartsAtExposure: false }
-            ? []
-            : (
-                await connection.QueryAsync<(string Identifier, DateTime At)>(
-                    First,
-                    new
-                    {
-                        environmentId,
-                        from,
-                        until,
-                        identifiers = taken.Keys.ToArray(),
-                        unitKey = unitKey ?? "",
-                    }
-                )
-            ).ToDictionary(row => row.Identifier, row => row.At);
+            ? new Dictionary<string, DateTime>()
+            : await events.FirstOf([.. taken.Keys]);
         var timeline = new Timeline([(from, null)], [], 100, null);
         var values = taken
             .Where(identity => seen.GetValueOrDefault(identity.Key, from) <= latest)
@@ -149,7 +77,7 @@ internal sealed class Baseline(NpgsqlDataSource source)
                         DenominatorNonZero: value.D != 0 ? 1 : 0
                     )
             );
-        return (sums, n * share / Math.Max(1, (latest - (first ?? from)).TotalDays));
+        return (sums, n * events.Share / Math.Max(1, (latest - (first ?? from)).TotalDays));
     }
 
     // Clamped as results do.

@@ -119,7 +119,7 @@ internal static class Ofrep
                 others.Add(
                     unit,
                     json.TokenType == JsonTokenType.String ? json.GetString()
-                        : json.TokenType == JsonTokenType.Number ? Units.Digits(Digits(ref json))
+                        : json.TokenType == JsonTokenType.Number ? Domain.UnitKey.Digits(Digits(ref json))
                         : null
                 );
             }

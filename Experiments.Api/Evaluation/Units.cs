@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 
 namespace Experiments.Api.Evaluation;
@@ -26,7 +25,7 @@ internal struct Units(string? identifier)
 
     /// <summary>Adds the value of a key: a string, or a number, which counts by its digits. Any other value is none.</summary>
     public void Add(string key, JsonElement value) =>
-        Add(key, value.ValueKind == JsonValueKind.Number ? Digits(value.GetRawText()) : Text(value));
+        Add(key, value.ValueKind == JsonValueKind.Number ? Domain.UnitKey.Digits(value.GetRawText()) : Text(value));
 
     /// <summary>An identifier as it is given: a string that is not empty, or a number, which identifies by its digits; or null.</summary>
     public static string? Text(JsonElement value) =>
@@ -42,12 +41,6 @@ internal struct Units(string? identifier)
             (_others ??= [])[key] = value;
         }
     }
-
-    /// <summary>A number of JSON as PostgreSQL writes it, without an exponent.</summary>
-    public static string Digits(string number) =>
-        number.AsSpan().ContainsAny('e', 'E') && decimal.TryParse(number, NumberStyles.Float, CultureInfo.InvariantCulture, out var value)
-            ? value.ToString(CultureInfo.InvariantCulture)
-            : number;
 
     /// <summary>Adds those members of an object by which the environment assigns.</summary>
     public void AddFrom(JsonElement members, Snapshot snapshot)

@@ -5,7 +5,7 @@ using NpgsqlTypes;
 namespace Experiments.Api.Ingestion;
 
 /// <summary>Stores events in the database. They are durable when it returns, and each is stored once.</summary>
-internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions)
+internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions) : IEventWriter
 {
     private const string Columns =
         "(at, key, batch, environment_id, happened_at, event, feature_name, identifier, value, traits, metadata)";
@@ -70,7 +70,7 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         """;
 
     /// <summary>Adds a batch and returns how many of its events were new.</summary>
-    public async Task<int> Add(long environmentId, EventBatch batch, CancellationToken ct)
+    public async Task<int?> Add(long environmentId, EventBatch batch, CancellationToken ct)
     {
         batch.Sort();
         var (isMade, isNew) = (false, batch.HasIds);

@@ -9,7 +9,8 @@ internal static class IngestionSetup
     public static void AddIngestion(this IServiceCollection services)
     {
         services.AddSingleton<Partitions>();
-        services.AddSingleton<EventWriter>();
+        services.AddSingleton<IEventRetention>(provider => provider.GetRequiredService<Partitions>());
+        services.AddSingleton<IEventWriter, EventWriter>();
         services.AddSingleton<EventReceiver>();
         services.AddSingleton(provider => new IngestionShares(provider.GetRequiredService<IOptions<EventOptions>>().Value.ShareByAddress));
         services.AddSingleton<IngestionLimiter>();

@@ -4,7 +4,7 @@ using Npgsql;
 namespace Experiments.Api.Ingestion;
 
 /// <summary>The monthly partitions of the events.</summary>
-internal sealed class Partitions(DatabaseServer database)
+internal sealed class Partitions(DatabaseServer database) : IEventRetention
 {
     /// <summary>How long a statement may run: all ids of a month are deleted by one.</summary>
     public static readonly TimeSpan Limit = TimeSpan.FromHours(1);

@@ -4,9 +4,9 @@ using Microsoft.Extensions.Options;
 
 namespace Experiments.Api.Ingestion;
 
-/// <summary>Once an hour, creates the partitions of the coming months and drops old ones that no experiment needs.</summary>
+/// <summary>Once an hour, makes room for the events of the coming months and drops old months that no experiment needs.</summary>
 internal sealed class RetentionJob(
-    Partitions partitions,
+    IEventRetention retention,
     Readiness readiness,
     IOptions<EventOptions> events,
     IOptions<ResultsOptions> results,
@@ -21,8 +21,8 @@ internal sealed class RetentionJob(
     public override async Task Run(CancellationToken ct)
     {
         var now = clock.GetUtcNow().UtcDateTime;
-        await partitions.Make(now.AddDays(-1), now.AddMonths(2), ct);
-        foreach (var name in await partitions.Drop(now - _kept, _late, ct))
+        await retention.Make(now.AddDays(-1), now.AddMonths(2), ct);
+        foreach (var name in await retention.Drop(now - _kept, _late, ct))
         {
             logger.PartitionDropped(name, _kept);
         }

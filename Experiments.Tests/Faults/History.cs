@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Dapper;
 using Experiments.Api.Aggregation;
 using Experiments.Api.Platform.Data;
+using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 
 namespace Experiments.Tests.Faults;
@@ -68,7 +69,14 @@ internal sealed class History
         await using var source = AggregationWorker.Source(new DatabaseServer(database, null), null);
         RebuildReport? report = null;
         await Given.Eventually(async () =>
-            (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(measured, CancellationToken.None)) is not null
+            (
+                report = await new RebuildFromEvents(
+                    new PostgresEventStore(source, NullLogger<PostgresEventStore>.Instance),
+                    source,
+                    TimeSpan.FromHours(24)
+                ).Run(measured, CancellationToken.None)
+            )
+                is not null
         );
         report.ShouldBe(new(stored.Count, 0, 0));
     }

@@ -160,7 +160,8 @@ public class ClockTests(SharedService service) : IClassFixture<SharedService>
         await using var source = NpgsqlDataSource.Create(service.ConnectionString);
         RebuildReport? report = null;
         await Given.Eventually(async () =>
-            (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null
+            (report = await new RebuildFromEvents(service.Store, source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None))
+                is not null
         );
 
         report.ShouldBe(new(1, 0, 0));

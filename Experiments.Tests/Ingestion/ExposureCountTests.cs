@@ -268,7 +268,8 @@ public class ExposureCountTests(TestService service) : IClassFixture<TestService
         await using var database = new DatabaseServer(service.ConnectionString, null);
         await using var source = AggregationWorker.Source(database, null);
         await Given.Eventually(async () =>
-            await new RebuildFromEvents(source, TimeSpan.FromDays(1)).Run(experiment.Id, CancellationToken.None) is { } report
+            await new RebuildFromEvents(service.Store, source, TimeSpan.FromDays(1)).Run(experiment.Id, CancellationToken.None)
+                is { } report
             && report == new RebuildReport(1, 0, 0)
         );
         (await given.Counted(experiment))["total"].GetValue<int>().ShouldBe(1);

@@ -523,7 +523,8 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
         await using var source = AggregationWorker.Source(database, null);
         RebuildReport? report = null;
         await Given.Eventually(async () =>
-            (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null
+            (report = await new RebuildFromEvents(service.Store, source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None))
+                is not null
         );
         (report!.Exposures, report.Units).ShouldBe((0, 0));
         (await service.QueryAll<string>(Derived, new { experiment.Id })).ShouldBe(aggregated);
@@ -545,7 +546,8 @@ public class ExposureCriteriaTests(SharedService service) : IClassFixture<Shared
             new { experiment.Id }
         );
         await Given.Eventually(async () =>
-            (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null
+            (report = await new RebuildFromEvents(service.Store, source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None))
+                is not null
         );
         report.Exposures.ShouldBeGreaterThan(10);
         (await service.QueryAll<string>(Derived, new { experiment.Id })).ShouldBe(aggregated);

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Reflection;
 using Experiments.Api.Aggregation;
 using Experiments.Api.Analysis;
+using Experiments.Api.ClickHouse;
 using Experiments.Api.Evaluation;
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform;
@@ -154,6 +155,13 @@ public class WaitingLimitTests(SharedService service) : IClassFixture<SharedServ
                 typeof(KeptTraitsCleanupJob),
                 typeof(AggregationSampler),
                 typeof(ResultsRefreshJob)
+            ),
+            new(
+                "writing events to ClickHouse, if they are kept there",
+                $"{Text(ClickHouseServer.WriteLimit)}, a request as long as its deadline",
+                "-",
+                null,
+                typeof(ClickHouseEventWriter)
             ),
             new("dropping old events", $"{Text(Partitions.Limit)}, and 2 s for each lock", "-", null, typeof(RetentionJob)),
             new(

@@ -70,7 +70,8 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
         await using var source = AggregationWorker.Source(database, null);
         RebuildReport? report = null;
         await Given.Eventually(async () =>
-            (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null
+            (report = await new RebuildFromEvents(service.Store, source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None))
+                is not null
         );
         var recomputed = await service.QueryAll<string>(RandomWorld.Sums, new { experiment.Id });
 
@@ -100,7 +101,8 @@ public class AnyOrderTests(SharedService service) : IClassFixture<SharedService>
             new { experiment.Id }
         );
         await Given.Eventually(async () =>
-            (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null
+            (report = await new RebuildFromEvents(service.Store, source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None))
+                is not null
         );
         report!.Exposures.ShouldBeGreaterThan(10);
         report.Units.ShouldBeGreaterThan(10);

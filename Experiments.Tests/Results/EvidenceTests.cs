@@ -40,7 +40,8 @@ public class EvidenceTests(SharedService service) : IClassFixture<SharedService>
         // A recomputation begins anew, and says so.
         var source = service.Services.GetRequiredService<NpgsqlDataSource>();
         await Given.Eventually(async () =>
-            await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None) is not null
+            await new RebuildFromEvents(service.Store, source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)
+                is not null
         );
         var anew = await given.Results(experiment);
         anew.Json!["evidence_since"].ShouldBeNull();

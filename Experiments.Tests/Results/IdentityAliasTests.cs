@@ -442,7 +442,12 @@ public class IdentityAliasTests(SharedService service) : IClassFixture<SharedSer
             await using var source = AggregationWorker.Source(database, null);
             RebuildReport? report = null;
             await Given.Eventually(async () =>
-                (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(Experiment.Id, CancellationToken.None))
+                (
+                    report = await new RebuildFromEvents(Service.Store, source, TimeSpan.FromHours(24)).Run(
+                        Experiment.Id,
+                        CancellationToken.None
+                    )
+                )
                     is not null
             );
             report.ShouldBe(new(units, 0, 0));

@@ -127,7 +127,8 @@ public class UnitTests(SharedService service) : IClassFixture<SharedService>
         await using var source = NpgsqlDataSource.Create(service.ConnectionString);
         RebuildReport? report = null;
         await Given.Eventually(async () =>
-            (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null
+            (report = await new RebuildFromEvents(service.Store, source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None))
+                is not null
         );
         report.ShouldBe(new(Companies, 0, 0));
         (await given.Exposures(experiment))["excluded"].ToJsonString().ShouldBe(exposures["excluded"].ToJsonString());

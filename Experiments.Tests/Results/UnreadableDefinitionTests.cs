@@ -36,7 +36,7 @@ public class UnreadableDefinitionTests(QuietService service) : IClassFixture<Qui
         }
 
         await using var source = NpgsqlDataSource.Create(service.ConnectionString);
-        var rebuild = new RebuildFromEvents(source, TimeSpan.FromDays(1));
+        var rebuild = new RebuildFromEvents(service.Store, source, TimeSpan.FromDays(1));
         await Should.ThrowAsync<InvalidOperationException>(() => Rebuilt(rebuild, broken.Id));
         await service.Execute($"UPDATE experiments SET {mending} WHERE id = @Id", new { broken.Id });
         await Rebuilt(rebuild, broken.Id);

@@ -39,7 +39,7 @@ public class WhatWasShownTests(SharedService service) : IClassFixture<SharedServ
         // The same as if all was computed anew from the events.
         await using var source = AggregationWorker.Source(new DatabaseServer(service.ConnectionString, null), null);
         await Given.Eventually(async () =>
-            await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)
+            await new RebuildFromEvents(service.Store, source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)
                 is { Exposures: 0, Units: 0 }
         );
         Sum(await given.Results(experiment, total: 3)).ShouldBe(2);
@@ -150,7 +150,7 @@ public class WhatWasShownTests(SharedService service) : IClassFixture<SharedServ
 
         await using var source = AggregationWorker.Source(new DatabaseServer(service.ConnectionString, null), null);
         await Given.Eventually(async () =>
-            await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)
+            await new RebuildFromEvents(service.Store, source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)
                 is { Exposures: 0, Units: 0 }
         );
         (await given.Exposures(experiment))["excluded"]["before_start"]!.GetValue<int>().ShouldBe(0);

@@ -40,6 +40,7 @@ public sealed class TestCluster : IAsyncLifetime
             _server = _embedded.ConnectionString;
         }
 
+        await TestEventStore.Start();
         await Execute(_server, $"CREATE DATABASE {_template}");
         await Migrator.Run(ConnectionTo(_template), null, CancellationToken.None);
         NpgsqlConnection.ClearAllPools();
@@ -88,6 +89,7 @@ public sealed class TestCluster : IAsyncLifetime
             await _shared.DisposeAsync();
         }
 
+        await TestEventStore.Stop();
         NpgsqlConnection.ClearAllPools();
         if (_embedded is not null)
         {

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Dapper;
 using Experiments.Api;
+using Experiments.Api.Aggregation;
 using Experiments.Api.Platform.Startup;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -27,6 +28,9 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
 
     /// <summary>What the service is made of, for what it does by the hour.</summary>
     public IServiceProvider Services => _joined?.Services ?? _app!.Services;
+
+    /// <summary>Where its events are.</summary>
+    internal IEventStore Store => Services.GetRequiredService<IEventStore>();
 
     public Uri Address { get; private set; } = new("http://localhost");
 
@@ -109,6 +113,7 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
             $"--Authentication:Schemes:Bearer:ValidAudiences:0={Audience}",
             $"--Authentication:Schemes:Bearer:SigningKeys:0:Issuer={Issuer}",
             $"--Authentication:Schemes:Bearer:SigningKeys:0:Value={Convert.ToBase64String(SigningKey)}",
+            .. TestEventStore.Settings(connectionString),
             .. settings,
         ]);
         await app.StartAsync();

@@ -101,7 +101,8 @@ public class IdentityTests(SharedService service) : IClassFixture<SharedService>
         await using var source = AggregationWorker.Source(new DatabaseServer(service.ConnectionString, null), null);
         RebuildReport? report = null;
         await Given.Eventually(async () =>
-            (report = await new RebuildFromEvents(source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None)) is not null
+            (report = await new RebuildFromEvents(service.Store, source, TimeSpan.FromHours(24)).Run(experiment.Id, CancellationToken.None))
+                is not null
         );
         report.ShouldBe(new(19, 0, 0));
         var audit = await service.QueryAll<string>(

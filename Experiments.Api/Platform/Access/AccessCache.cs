@@ -31,8 +31,7 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
     /// <summary>
     /// The environment with this key if it is cached that the caller may manage it; otherwise null, as to the one request that must renew it.
     /// </summary>
-    public EnvironmentScope? Remembered(Actor actor, string environmentKey) =>
-        Remembered<EnvironmentScope>((actor.Name, environmentKey));
+    public EnvironmentScope? Remembered(Actor actor, string environmentKey) => Remembered<EnvironmentScope>((actor.Name, environmentKey));
 
     /// <summary>The caller that holds <paramref name="secret"/>, or null when no key in force has it.</summary>
     public async ValueTask<AuthenticateResult?> Identify(string secret, CancellationToken ct)
@@ -169,8 +168,7 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
     public void Dispose() => _granted.Dispose();
 
     private T? Remembered<T>(object key)
-        where T : class =>
-        _granted.Get<Grant<T>>(key) is { } grant && (!grant.IsDue(clock) || !grant.TakeRenewal()) ? grant.Value : null;
+        where T : class => _granted.Get<Grant<T>>(key) is { } grant && (!grant.IsDue(clock) || !grant.TakeRenewal()) ? grant.Value : null;
 
     private T? Current<T>(object key)
         where T : class => _granted.Get<Grant<T>>(key) is { } grant && !grant.IsDue(clock) ? grant.Value : null;

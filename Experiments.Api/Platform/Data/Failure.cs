@@ -34,7 +34,7 @@ internal static class Failure
     public static bool IsUnavailable(Exception exception) =>
         exception switch
         {
-            OperationCanceledException or TimeoutException or SocketException => true,
+            OperationCanceledException or TimeoutException or SocketException or EventStoreUnavailableException => true,
             // The first two characters are the error class: connection, resources, operator intervention, system error, rollback. Then
             // lock time-outs, a read-only standby, and a command on a broken connection.
             PostgresException { SqlState: var state } => state[..2] is "08" or "53" or "57" or "58" or "40"

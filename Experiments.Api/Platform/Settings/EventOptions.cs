@@ -5,6 +5,13 @@ internal sealed class EventOptions
 {
     public const string Section = "Events";
 
+    public const string PostgreSql = "postgresql";
+
+    public const string ClickHouse = "clickhouse";
+
+    /// <summary>Where events are kept: <c>postgresql</c> or <c>clickhouse</c>.</summary>
+    public string Store { get; set; } = PostgreSql;
+
     /// <summary>How long events are kept that no experiment needs.</summary>
     public TimeSpan Retention { get; set; } = TimeSpan.FromDays(400);
 

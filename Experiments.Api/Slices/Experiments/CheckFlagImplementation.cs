@@ -1,4 +1,4 @@
-using Experiments.Api.Ingestion;
+using Experiments.Api.Aggregation;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
@@ -57,61 +57,31 @@ internal static class CheckFlagImplementation
         }
     }
 
-    internal sealed class Handler(Db db) : IRequestHandler<Query, Result<Response>>
+    internal sealed class Handler(Db db, IEventStore store) : IRequestHandler<Query, Result<Response>>
     {
-        private const string Sql = $"""
-            WITH flag AS (
-                SELECT name FROM environment_features WHERE environment_id = @EnvironmentId AND id = @Feature AND deleted_at IS NULL
-            ), shown AS MATERIALIZED (
-                SELECT DISTINCT s.identifier
-                FROM events s
-                WHERE s.environment_id = @EnvironmentId AND s.event = '$flag_exposure'
-                    AND s.happened_at >= now() - @Days * interval '1 day'
-                    AND s.at >= now() - @Days * interval '1 day' - {ClockSkew.Slack} AND s.identifier <> ''
-                  AND (@Feature::bigint IS NULL OR folded(s.feature_name) = (SELECT folded(name) FROM flag))
-            )
-            SELECT a.event, count(v.at) AS count, max(v.happened_at) AS last_seen,
-                   count(v.at) FILTER (WHERE s.identifier IS NOT NULL) AS from_exposed,
-                       max(v.happened_at) FILTER (WHERE s.identifier IS NOT NULL) AS from_exposed_last_seen,
-                   @Feature::bigint IS NULL OR EXISTS (SELECT FROM flag) AS has_feature
-            FROM (SELECT DISTINCT event FROM unnest(@Events) AS event) a
-            LEFT JOIN events v ON v.environment_id = @EnvironmentId AND v.event = a.event
-                AND v.happened_at >= now() - @Days * interval '1 day'
-                AND v.at >= now() - @Days * interval '1 day' - {ClockSkew.Slack}
-            LEFT JOIN shown s ON s.identifier = v.identifier
-            GROUP BY a.event
-            ORDER BY a.event
-            """;
+        private const string Sql =
+            "SELECT name FROM environment_features WHERE environment_id = @EnvironmentId AND id = @Feature AND deleted_at IS NULL";
 
         public async Task<Result<Response>> Handle(Query query, CancellationToken cancellationToken)
         {
-            var rows = await db.Rows<Row>(
-                Sql,
-                new
+            Flag? flag = null;
+            if (ObjectIds.In(query.Feature) is { } feature)
+            {
+                flag = await db.Row<Flag>(Sql, new { query.EnvironmentId, Feature = feature }, cancellationToken);
+                if (flag is null)
                 {
-                    query.EnvironmentId,
-                    Feature = ObjectIds.In(query.Feature),
-                    query.Events,
-                    Days,
-                },
-                cancellationToken
+                    return ProblemResult.Field("feature", "This environment has no feature with this id.");
+                }
+            }
+
+            var uses = await store.Uses(query.EnvironmentId, flag?.Name, [.. query.Events.Select(name => name!)], Days, cancellationToken);
+            return new Response(
+                uses.All(use => use.FromExposed == 0),
+                Days,
+                [.. uses.Select(use => new EventSeen(use.Event, use.Count, use.LastSeen, use.FromExposed, use.FromExposedLastSeen))]
             );
-            return rows[0].HasFeature
-                ? new Response(
-                    rows.All(row => row.FromExposed == 0),
-                    Days,
-                    [.. rows.Select(row => new EventSeen(row.Event, row.Count, row.LastSeen, row.FromExposed, row.FromExposedLastSeen))]
-                )
-                : ProblemResult.Field("feature", "This environment has no feature with this id.");
         }
 
-        private sealed record Row(
-            string Event,
-            long Count,
-            DateTime? LastSeen,
-            long FromExposed,
-            DateTime? FromExposedLastSeen,
-            bool HasFeature
-        );
+        private sealed record Flag(string Name);
     }
 }

@@ -35,7 +35,7 @@ internal static class EraseIdentity
     internal sealed class Handler(Db db, IdentityErasure erasure) : IRequestHandler<Command, Result<Response>>
     {
         // What it comes down to; the rest corrects what was computed.
-        private const string Sql = IdentityErasure.DeleteEvents;
+        private const string Sql = PostgresEventStore.DeleteEvents;
 
         public async Task<Result<Response>> Handle(Command command, CancellationToken cancellationToken)
         {

@@ -74,7 +74,7 @@ internal static class ExportIdentity
     }
 
     /// <summary>An event of the identity.</summary>
-    internal record IdentityEvent
+    internal sealed record IdentityEvent
     {
         [JsonPropertyName("event")]
         public required string Name { get; init; }
@@ -88,6 +88,17 @@ internal static class ExportIdentity
         public required Json<JsonElement> Traits { get; init; }
 
         public required Json<JsonElement> Metadata { get; init; }
+
+        public static IdentityEvent Of(IdentityEventRow row) =>
+            new()
+            {
+                Name = row.Name,
+                At = row.At,
+                FeatureName = row.FeatureName,
+                Value = row.Value,
+                Traits = new(row.Traits ?? "null"),
+                Metadata = new(row.Metadata ?? "null"),
+            };
     }
 
     internal sealed class Validator : AbstractValidator<Query>
@@ -95,7 +106,7 @@ internal static class ExportIdentity
         public Validator() => IdentityBody.Check(RuleFor(q => q.Body.Identifier));
     }
 
-    internal sealed class Handler(FullPasses passes) : IRequestHandler<Query, Result<Response>>
+    internal sealed class Handler(FullPasses passes, IEventStore store) : IRequestHandler<Query, Result<Response>>
     {
         private const string Sql = """
             SELECT e.id AS experiment, e.name, e.variants->(x.counts_in::int)->>'key' AS variant, x.seen_at AS first_exposed_at,
@@ -105,12 +116,6 @@ internal static class ExportIdentity
             LEFT JOIN unit_metrics m ON m.experiment_id = e.id AND m.identity = x.identity
             WHERE e.environment_id = @EnvironmentId
             ORDER BY e.id
-            """;
-
-        private const string Events = """
-            SELECT count(*) OVER () AS total, event AS name, at, feature_name, value, COALESCE(traits, 'null')::text AS traits,
-                COALESCE(metadata, 'null')::text AS metadata
-            FROM events WHERE environment_id = @EnvironmentId AND identifier = ANY (@Identifiers) ORDER BY at DESC, key LIMIT @most
             """;
 
         // Of several identities of a person, what was kept last.
@@ -137,20 +142,20 @@ internal static class ExportIdentity
                             query.EnvironmentId,
                             Identifiers = identifiers,
                             Identities = identifiers.Select(Identity.Key).ToArray(),
-                            most = MostEvents,
                         };
                         var exposures = (await connection.QueryAsync<Exposure>(Sql, parameters)).AsList();
-                        var events = (await connection.QueryAsync<Row>(Events, parameters)).AsList();
+                        var (total, events) = await store.OfIdentity(
+                            connection,
+                            query.EnvironmentId,
+                            identifiers,
+                            MostEvents,
+                            cancellationToken
+                        );
                         var traits = await connection.QuerySingleAsync<Json<JsonElement>>(Traits, parameters);
-                        return new Response(asked, identifiers, traits, exposures, [.. events], events.Count == 0 ? 0 : events[0].Total);
+                        return new Response(asked, identifiers, traits, exposures, [.. events.Select(IdentityEvent.Of)], total);
                     },
                     cancellationToken
                 )
                 .OrDetach(cancellationToken);
-
-        private sealed record Row : IdentityEvent
-        {
-            public long Total { get; init; }
-        }
     }
 }

@@ -58,14 +58,14 @@ internal static class CapturePostHogEvents
     /// <summary>What became of the events; their errors name them as <c>POST /v1/events</c> would.</summary>
     /// <param name="Status">Always <c>Ok</c>.</param>
     /// <param name="Accepted">How many events were valid.</param>
-    /// <param name="Duplicates">How many of those had been stored before.</param>
+    /// <param name="Duplicates">How many of those had been stored before; null where the store finds that out later.</param>
     /// <param name="RejectedCount">How many events were rejected.</param>
     /// <param name="Rejected">What is wrong with the first hundred of them.</param>
     [Example("""{"status": "Ok", "accepted": 1, "duplicates": 0, "rejected_count": 0, "rejected": []}""")]
     internal sealed record Captured(
         string Status,
         int Accepted,
-        int Duplicates,
+        int? Duplicates,
         int RejectedCount,
         IReadOnlyList<EventBatch.Rejection> Rejected
     );

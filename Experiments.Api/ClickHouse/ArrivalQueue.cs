@@ -1,0 +1,127 @@
+using Dapper;
+using Experiments.Api.Ingestion;
+using Experiments.Api.Platform.Data;
+using Npgsql;
+
+namespace Experiments.Api.ClickHouse;
+
+/// <summary>
+/// The way of a batch into the queue of aggregation, which is in PostgreSQL while its events are elsewhere. It is announced before they are
+/// written, and queued after that. One whose writer did not live to queue it is queued later, with whatever of it was written; so nothing
+/// that was written stays uncounted.
+/// </summary>
+internal static class ArrivalQueue
+{
+    // Longer than writing may take, so that what is queued is written.
+    private static readonly TimeSpan GivenUp = 2 * ClickHouseServer.WriteLimit;
+
+    private const string AnnounceSql = """
+        WITH arrival AS MATERIALIZED (SELECT date_trunc('milliseconds', clock_timestamp()) AS at)
+        INSERT INTO event_arrivals (environment_id, events, from_at, until_at, joins, received_at)
+        SELECT g.environment_id, g.events, LEAST(g.first, a.at), GREATEST(g.last, LEAST(g.last_by_us, a.at)), g.joins, a.at
+        FROM arrival a, unnest(@Environments, @Events, @First, @Last, @LastByUs, @Joins)
+            AS g(environment_id, events, first, last, last_by_us, joins)
+        RETURNING id, environment_id, received_at
+        """;
+
+    // Also if it was queued in the meantime, because it took so long, and counted before it was written.
+    private const string QueueSql = """
+        WITH announced AS (
+            DELETE FROM event_arrivals WHERE id = ANY (@ids)
+        )
+        INSERT INTO event_batches (id, environment_id, events, from_at, until_at, joins, received_at)
+        SELECT * FROM unnest(@ids, @Environments, @Events, @From, @Until, @Joins, @ReceivedAt)
+        ON CONFLICT (id) DO NOTHING
+        RETURNING id
+        """;
+
+    private const string RecoverSql = """
+        WITH announced AS (
+            DELETE FROM event_arrivals WHERE received_at < clock_timestamp() - @GivenUp::interval RETURNING *
+        )
+        INSERT INTO event_batches SELECT * FROM announced ON CONFLICT (id) DO NOTHING
+        """;
+
+    /// <summary>Announces a batch for each environment, and returns them with the instant of their arrival.</summary>
+    public static async Task<IReadOnlyList<Arrival>> Announce(
+        NpgsqlDataSource source,
+        IReadOnlyCollection<(long EnvironmentId, IReadOnlyList<EventBatch> Batches)> groups,
+        CancellationToken ct
+    )
+    {
+        var rows = groups.Select(group => Announced.Of(group.EnvironmentId, group.Batches)).ToList();
+        var arrived = await new Db(source).Rows<ArrivedRow>(
+            AnnounceSql,
+            new
+            {
+                Environments = new Column<long>(rows.Select(row => row.EnvironmentId)),
+                Events = new Column<int>(rows.Select(row => row.Events)),
+                First = new Column<DateTime>(rows.Select(row => row.First)),
+                Last = new Column<DateTime>(rows.Select(row => row.Last)),
+                LastByUs = new Column<DateTime>(rows.Select(row => row.LastByUs)),
+                Joins = new Column<bool>(rows.Select(row => row.Joins)),
+            },
+            ct
+        );
+        var byEnvironment = arrived.ToDictionary(row => row.EnvironmentId);
+        return [.. rows.Select(row => new Arrival(byEnvironment[row.EnvironmentId].Id, byEnvironment[row.EnvironmentId].ReceivedAt, row))];
+    }
+
+    /// <summary>Queues batches that have been written.</summary>
+    public static Task Queue(NpgsqlDataSource source, IReadOnlyCollection<Arrival> arrivals, CancellationToken ct) =>
+        new Db(source).Rows<ArrivedRow>(
+            QueueSql,
+            new
+            {
+                ids = arrivals.Select(arrival => arrival.Id).ToArray(),
+                Environments = new Column<long>(arrivals.Select(arrival => arrival.Of.EnvironmentId)),
+                Events = new Column<int>(arrivals.Select(arrival => arrival.Of.Events)),
+                From = new Column<DateTime>(arrivals.Select(arrival => Earlier(arrival.Of.First, arrival.ReceivedAt))),
+                Until = new Column<DateTime>(
+                    arrivals.Select(arrival => Later(arrival.Of.Last, Earlier(arrival.Of.LastByUs, arrival.ReceivedAt)))
+                ),
+                Joins = new Column<bool>(arrivals.Select(arrival => arrival.Of.Joins)),
+                ReceivedAt = new Column<DateTime>(arrivals.Select(arrival => arrival.ReceivedAt)),
+            },
+            ct
+        );
+
+    /// <summary>Queues what was announced so long ago that nobody writes it any more.</summary>
+    public static Task Recover(NpgsqlConnection connection) => connection.ExecuteAsync(RecoverSql, new { GivenUp });
+
+    private static DateTime Earlier(DateTime one, DateTime other) => one < other ? one : other;
+
+    private static DateTime Later(DateTime one, DateTime other) => one > other ? one : other;
+
+    /// <summary>A batch that has arrived.</summary>
+    internal sealed record Arrival(long Id, DateTime ReceivedAt, Announced Of);
+
+    /// <summary>What is known of a batch before it arrives.</summary>
+    /// <param name="EnvironmentId">The environment.</param>
+    /// <param name="Events">The number of events.</param>
+    /// <param name="First">The first instant, by either clock.</param>
+    /// <param name="Last">The last instant by the clock of the client.</param>
+    /// <param name="LastByUs">The last instant by our clock.</param>
+    /// <param name="Joins">Whether an event may say that two identities are one person.</param>
+    internal sealed record Announced(long EnvironmentId, int Events, DateTime First, DateTime Last, DateTime LastByUs, bool Joins)
+    {
+        public static Announced Of(long environmentId, IReadOnlyList<EventBatch> batches) =>
+            new(
+                environmentId,
+                batches.Sum(batch => batch.Events.Count),
+                batches.Min(batch => Earlier(batch.Events[0].At, batch.Events[0].At + batch.Skew)),
+                batches.Max(batch => batch.Events[^1].At),
+                batches.Max(batch => batch.Events[^1].At + batch.Skew),
+                batches.Any(batch => batch.Events.Any(one => one.Event is EventNames.Identify or EventNames.CreateAlias))
+            );
+    }
+
+    private sealed record ArrivedRow
+    {
+        public long Id { get; init; }
+
+        public long EnvironmentId { get; init; }
+
+        public DateTime ReceivedAt { get; init; }
+    }
+}

@@ -1,0 +1,242 @@
+using Experiments.Api.Aggregation;
+using Experiments.Api.Domain;
+using Experiments.Api.Ingestion;
+using Npgsql;
+
+namespace Experiments.Api.ClickHouse;
+
+/// <summary>
+/// Events in ClickHouse. What is counted of an identity is always counted from all its events, so that it depends neither on how often nor
+/// in which batches they came.
+/// </summary>
+internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStore
+{
+    // The identities that batches concern.
+    private const string Touched = """
+        SELECT identity FROM arrivals
+        WHERE environment_id = {environment:Int64} AND batch IN {batches:Array(Int64)} AND event IN {names:Array(String)}
+        """;
+
+    // The rows that come from these batches and from none before.
+    private const string OfBatches = $$"""
+        FROM events FINAL
+        WHERE environment_id = {environment:Int64} AND event IN {names:Array(String)} AND identity IN ({{Touched}})
+          AND toInt64(9223372036854775807 - version) IN {batches:Array(Int64)}
+        """;
+
+    public Task Recover(NpgsqlConnection connection) => ArrivalQueue.Recover(connection);
+
+    public async Task<IReadOnlyList<AliasGraph.Statement>> Statements(NpgsqlConnection connection, BatchSet batches, CancellationToken ct)
+    {
+        var said = new List<(DateTime At, long Key, AliasGraph.Statement Statement)>();
+        var needs = new StoredEvent.Needs([], []);
+        var rows = new EventRows(needs, EventRows.Nobody);
+        foreach (var environmentId in batches.Environments)
+        {
+            await server.Read(
+                $"SELECT {rows.Columns} {OfBatches} AND identifier <> ''",
+                Of(environmentId, batches, [EventNames.Identify, EventNames.CreateAlias]),
+                row =>
+                {
+                    var stored = rows.Of(row);
+                    said.Add((stored.At, stored.Key, Statement(stored)));
+                },
+                ct
+            );
+        }
+
+        return [.. said.OrderBy(one => one.At).ThenBy(one => one.Key).Select(one => one.Statement)];
+    }
+
+    public async Task Count(BatchCount count, CancellationToken ct)
+    {
+        foreach (var environmentId in count.Batches.Environments)
+        {
+            var recount = new UnitRecount(server, count, environmentId);
+            await recount.Run(Touched, ct);
+        }
+    }
+
+    public async Task CountNames(NpgsqlConnection connection, BatchSet batches, CancellationToken ct)
+    {
+        foreach (var environmentId in batches.Environments)
+        {
+            var names = new List<string>();
+            await server.Read(
+                "SELECT DISTINCT event FROM arrivals WHERE environment_id = {environment:Int64} AND batch IN {batches:Array(Int64)}",
+                Of(environmentId, batches, []),
+                row => names.Add(row.GetString(0)),
+                ct
+            );
+            var found = new List<EventNameCounts.Row>();
+            await server.Read(
+                $"SELECT event, toInt64(count()), min({EventRows.HappenedAt}), max({EventRows.HappenedAt}) {OfBatches} GROUP BY event",
+                Of(environmentId, batches, [.. names]),
+                row =>
+                    found.Add(
+                        new(
+                            environmentId,
+                            row.GetString(0),
+                            row.GetInt64(1),
+                            EventRows.Instant(row.GetInt64(2)),
+                            EventRows.Instant(row.GetInt64(3))
+                        )
+                    ),
+                ct
+            );
+            await EventNameCounts.Add(connection, found);
+        }
+    }
+
+    public Task Tidy(NpgsqlConnection connection, int counted) => Task.CompletedTask;
+
+    public async Task<bool?> Backfill(MetricBackfill.Context context, long experimentId, CancellationToken ct) =>
+        await new RebuildFromEvents(this, context.Source, context.Late).Run(experimentId, ct, invalidates: false) is { } report
+            ? report != RebuildReport.Nothing
+            : null;
+
+    public Task<IEventReading> Read(NpgsqlDataSource source, NpgsqlConnection locked, long environmentId, CancellationToken ct) =>
+        Task.FromResult<IEventReading>(new ClickHouseEventReading(server, locked, environmentId));
+
+    public async Task<IRecentEvents> Recent(NpgsqlConnection snapshot, RecentEvents which, CancellationToken ct) =>
+        await ClickHouseRecentEvents.Begin(server, which, ct);
+
+    public async Task<IReadOnlyList<EventUse>> Uses(long environmentId, string? feature, string[] events, int days, CancellationToken ct)
+    {
+        var found = new Dictionary<string, EventUse>();
+        await server.Read(
+            $$"""
+            WITH toUnixTimestamp64Micro(now64(6)) - {days:Int64} * 86400000000 AS since, shown AS (
+                SELECT identity FROM events FINAL
+                WHERE environment_id = {environment:Int64} AND event = '$flag_exposure' AND {{EventRows.HappenedAt}} >= since
+                  AND identifier <> '' AND ({isAny:Bool} OR lowerUTF8(replaceAll(feature_name, ' ', '_')) = {feature:String})
+            )
+            SELECT event, toInt64(count()), max({{EventRows.HappenedAt}}), toInt64(countIf(identity IN shown)),
+                maxIf({{EventRows.HappenedAt}}, identity IN shown)
+            FROM events FINAL
+            WHERE environment_id = {environment:Int64} AND event IN {names:Array(String)} AND {{EventRows.HappenedAt}} >= since
+            GROUP BY event
+            """,
+            new Dictionary<string, object>
+            {
+                ["environment"] = environmentId,
+                ["days"] = (long)days,
+                ["isAny"] = feature is null,
+                ["feature"] = (feature ?? "").ToLowerInvariant().Replace(' ', '_'),
+                ["names"] = events,
+            },
+            row =>
+            {
+                var exposed = row.GetInt64(3);
+                found[row.GetString(0)] = new(
+                    row.GetString(0),
+                    row.GetInt64(1),
+                    EventRows.Instant(row.GetInt64(2)),
+                    exposed,
+                    exposed > 0 ? EventRows.Instant(row.GetInt64(4)) : null
+                );
+            },
+            ct
+        );
+        return
+        [
+            .. events
+                .Distinct()
+                .Order(StringComparer.Ordinal)
+                .Select(name => found.GetValueOrDefault(name) ?? new EventUse(name, 0, null, 0, null)),
+        ];
+    }
+
+    public async Task<(long Total, IReadOnlyList<IdentityEventRow> Newest)> OfIdentity(
+        NpgsqlConnection snapshot,
+        long environmentId,
+        string[] identifiers,
+        int most,
+        CancellationToken ct
+    )
+    {
+        var events = new List<IdentityEventRow>();
+        var parameters = Of(environmentId, identifiers);
+        parameters["most"] = (long)most;
+        await server.Read(
+            """
+            SELECT event, toUnixTimestamp64Milli(at), feature_name, value, traits, metadata FROM events FINAL
+            WHERE environment_id = {environment:Int64} AND identity IN {identities:Array(UUID)}
+            ORDER BY at DESC, key, id LIMIT {most:Int64}
+            """,
+            parameters,
+            row =>
+                events.Add(
+                    new(
+                        row.GetString(0),
+                        DateTime.UnixEpoch.AddMilliseconds(row.GetInt64(1)),
+                        EventRows.Text(row, 2),
+                        EventRows.Text(row, 3),
+                        EventRows.Text(row, 4),
+                        EventRows.Text(row, 5)
+                    )
+                ),
+            ct
+        );
+        return (events.Count < most ? events.Count : await CountOf(environmentId, identifiers, ct), events);
+    }
+
+    // A row that says that it was erased takes the place of each, so that a client that retries does not bring it back.
+    public async Task<int> Erase(NpgsqlConnection connection, long environmentId, string[] identifiers, CancellationToken ct)
+    {
+        const string Which = "WHERE environment_id = {environment:Int64} AND identity IN {identities:Array(UUID)} AND is_erased = 0";
+        var count = await CountOf(environmentId, identifiers, ct);
+        if (count > 0)
+        {
+            await server.Execute(
+                $"""
+                INSERT INTO events (environment_id, event, identity, id, at, version, is_erased)
+                SELECT environment_id, event, identity, id, min(at), {ulong.MaxValue}, 1 FROM events {Which}
+                GROUP BY environment_id, event, identity, id
+                """,
+                Of(environmentId, identifiers),
+                ct
+            );
+        }
+
+        foreach (var table in new[] { "events", "arrivals" })
+        {
+            await server.Execute(
+                $"DELETE FROM {table} {(table == "events" ? Which : Which.Replace(" AND is_erased = 0", "", StringComparison.Ordinal))}",
+                Of(environmentId, identifiers),
+                ct
+            );
+        }
+
+        return (int)count;
+    }
+
+    private Task<long> CountOf(long environmentId, string[] identifiers, CancellationToken ct) =>
+        server.Single(
+            """
+            SELECT toInt64(count()) FROM events FINAL
+            WHERE environment_id = {environment:Int64} AND identity IN {identities:Array(UUID)}
+            """,
+            Of(environmentId, identifiers),
+            row => row.GetInt64(0),
+            ct
+        );
+
+    private static AliasGraph.Statement Statement(StoredEvent stored)
+    {
+        using var metadata = stored.Metadata is null ? null : Platform.Data.StoredJson.Document(stored.Metadata);
+        var alias = UnitKey.ValueOf(stored.Event == EventNames.Identify ? "$anon_distinct_id" : "alias", null, metadata?.RootElement);
+        return new(stored.EnvironmentId, stored.Event, stored.Identifier!, alias, stored.Batch);
+    }
+
+    private static Dictionary<string, object> Of(long environmentId, string[] identifiers) =>
+        new() { ["environment"] = environmentId, ["identities"] = Array.ConvertAll(identifiers, Identity.Key) };
+
+    private static Dictionary<string, object> Of(long environmentId, BatchSet batches, string[] names) =>
+        new()
+        {
+            ["environment"] = environmentId,
+            ["batches"] = batches.Ids,
+            ["names"] = names,
+        };
+}

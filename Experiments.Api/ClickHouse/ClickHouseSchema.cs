@@ -1,0 +1,59 @@
+namespace Experiments.Api.ClickHouse;
+
+/// <summary>The tables in ClickHouse.</summary>
+internal static class ClickHouseSchema
+{
+    /// <summary>Of what would be negative otherwise: a batch is this minus its version.</summary>
+    public const long LastBatch = long.MaxValue;
+
+    /// <summary>
+    /// What makes the tables. An event has one row by environment, name, identity and id, however often it was sent: of several, that
+    /// of the earliest batch counts. <c>id</c> is the id that the client gave, or else made of the content; then <c>key</c> is 0, and the
+    /// key is the first half of <c>id</c>. <c>skew</c> is what is added to <c>at</c>, in microseconds, to tell when it happened. An erased
+    /// event leaves a row that says nothing but that. <c>arrivals</c> tells for some days which identities a batch concerns.
+    /// </summary>
+    public static readonly string[] Statements =
+    [
+        """
+            CREATE TABLE IF NOT EXISTS events (
+                environment_id Int64,
+                event LowCardinality(String),
+                identity UUID,
+                id UUID CODEC(ZSTD(1)),
+                at DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
+                skew Int64 CODEC(ZSTD(1)),
+                version UInt64 CODEC(ZSTD(1)),
+                key Int64 CODEC(ZSTD(1)),
+                feature_name LowCardinality(Nullable(String)),
+                identifier Nullable(String) CODEC(ZSTD(1)),
+                value Nullable(String) CODEC(ZSTD(1)),
+                traits Nullable(String) CODEC(ZSTD(1)),
+                metadata Nullable(String) CODEC(ZSTD(1)),
+                is_erased UInt8 CODEC(ZSTD(1))
+            )
+            ENGINE = ReplacingMergeTree(version, is_erased)
+            PARTITION BY toYYYYMM(at)
+            ORDER BY (environment_id, event, identity, id)
+            SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1
+            """,
+        """
+            CREATE TABLE IF NOT EXISTS arrivals (
+                environment_id Int64,
+                batch Int64,
+                event LowCardinality(String),
+                identity UUID
+            )
+            ENGINE = MergeTree
+            PARTITION BY intDiv(bitShiftRight(batch, 20), 86400000)
+            ORDER BY (environment_id, batch, event)
+            TTL toDateTime(intDiv(bitShiftRight(batch, 20), 1000)) + INTERVAL 8 DAY
+            SETTINGS ttl_only_drop_parts = 1, fsync_after_insert = 1
+            """,
+        """
+            CREATE MATERIALIZED VIEW IF NOT EXISTS arriving TO arrivals AS
+            SELECT DISTINCT environment_id, toInt64(9223372036854775807 - version) AS batch, event, identity
+            FROM events WHERE is_erased = 0
+            """,
+        "CREATE TABLE IF NOT EXISTS dropped (until DateTime64(3, 'UTC')) ENGINE = MergeTree ORDER BY until",
+    ];
+}

@@ -1,0 +1,50 @@
+using Experiments.Api.Aggregation;
+using Experiments.Api.Ingestion;
+using Experiments.Api.Platform.Settings;
+using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
+
+namespace Experiments.Api.ClickHouse;
+
+/// <summary>Where events are kept: in PostgreSQL, or in ClickHouse if the settings say so.</summary>
+internal static class EventStoreSetup
+{
+    private const string ConnectionString = "ClickHouse";
+
+    /// <summary>Replaces the store of events where the settings name another one.</summary>
+    public static void AddEventStore(this IServiceCollection services, IConfiguration configuration)
+    {
+        if (!IsClickHouse(configuration))
+        {
+            return;
+        }
+
+        services.AddSingleton(new ClickHouseServer(configuration.GetConnectionString(ConnectionString)!));
+        services.AddSingleton<IEventStore, ClickHouseEventStore>();
+        services.AddSingleton<IEventRetention, ClickHouseRetention>();
+        services.AddSingleton<ClickHouseEventWriter>();
+        services.AddSingleton<IEventWriter>(provider => provider.GetRequiredService<ClickHouseEventWriter>());
+        services.AddHostedService(provider => provider.GetRequiredService<ClickHouseEventWriter>());
+    }
+
+    /// <summary>The store of a command that runs beside the service.</summary>
+    public static IEventStore StoreOf(IConfiguration configuration, NpgsqlDataSource source) =>
+        IsClickHouse(configuration)
+            ? new ClickHouseEventStore(new(configuration.GetConnectionString(ConnectionString)!))
+            : new PostgresEventStore(source, NullLogger<PostgresEventStore>.Instance);
+
+    private static bool IsClickHouse(IConfiguration configuration)
+    {
+        var store = configuration[$"{EventOptions.Section}:{nameof(EventOptions.Store)}"] ?? EventOptions.PostgreSql;
+        return store switch
+        {
+            EventOptions.PostgreSql => false,
+            EventOptions.ClickHouse when configuration.GetConnectionString(ConnectionString) is { Length: > 0 } => true,
+            EventOptions.ClickHouse => throw new InvalidOperationException(
+                "Events:Store is clickhouse, so ConnectionStrings:ClickHouse must say where that is, for example"
+                    + " Host=clickhouse;Port=8123;Username=experiments;Password=secret;Database=experiments."
+            ),
+            _ => throw new InvalidOperationException($"Events:Store must be {EventOptions.PostgreSql} or {EventOptions.ClickHouse}."),
+        };
+    }
+}

@@ -1,0 +1,10 @@
+namespace Experiments.Api.Ingestion;
+
+/// <summary>Stores the events that applications send.</summary>
+internal interface IEventWriter
+{
+    /// <summary>
+    /// Adds a batch, which is durable when this returns. Returns how many of its events were new; null where the store cannot tell at once.
+    /// </summary>
+    Task<int?> Add(long environmentId, EventBatch batch, CancellationToken ct);
+}
