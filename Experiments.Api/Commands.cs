@@ -36,6 +36,8 @@ internal static class Commands
                     [--environment <key>]
           Experiments.Api identities erase <identifier>          delete it, and correct the results that are not final
                     [--environment <key>]
+          Experiments.Api move-events --to <store>               copy the events to clickhouse, or back to postgresql; with --switch, and
+                    [--switch]                                   while the service is stopped, count from there from then on
           Experiments.Api health                                 exit with 0 when the service on this machine is alive
         """;
 
@@ -74,6 +76,7 @@ internal static class Commands
             ["identities", "export", var identifier, "--environment", var key] => await ExportIdentity(identifier, key),
             ["identities", "erase", var identifier] => await EraseIdentity(identifier, null),
             ["identities", "erase", var identifier, "--environment", var key] => await EraseIdentity(identifier, key),
+            ["move-events", "--to", EventOptions.ClickHouse or EventOptions.PostgreSql, .. [] or ["--switch"]] => await MoveEvents(args),
             ["health"] => await Health(),
             _ => Explain(),
         };
@@ -178,6 +181,18 @@ internal static class Commands
                 );
                 var erased = await erasure.Run(scope, identifier, CancellationToken.None);
                 Console.WriteLine($"Erased {erased.Events} events, and the identity from {erased.Experiments} experiments.");
+            }
+        );
+
+    private static Task<int> MoveEvents(string[] args) =>
+        WithDatabase(
+            async (database, configuration) =>
+            {
+                await Migrator.Run(database.ConnectionString, null, CancellationToken.None);
+                await using var source = AggregationWorker.Source(database, null);
+                using var server = EventStoreSetup.ServerOf(configuration);
+                var move = new EventMove(database, source, server, configuration.Results().LateEvents, Console.Out);
+                await move.Run(args[2], switches: args.Length > 3, CancellationToken.None);
             }
         );
 

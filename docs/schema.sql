@@ -437,6 +437,7 @@ CREATE TABLE events (
     value text,
     traits jsonb,
     metadata jsonb,
+    has_id boolean NOT NULL DEFAULT false, -- Whether the client gave it an id.
     PRIMARY KEY (at, key)
 ) PARTITION BY RANGE (at);
 CREATE INDEX events_batch ON ONLY events USING brin (batch) WITH (pages_per_range='32', autosummarize='on');
@@ -462,6 +463,15 @@ CREATE TABLE event_batches (
     FOREIGN KEY (environment_id) REFERENCES environments(id)
 );
 CREATE INDEX event_batches_waiting ON event_batches USING btree (environment_id, id) INCLUDE (received_at, events);
+
+-- Where the events are: here, or in ClickHouse.
+CREATE TABLE event_store (
+    id boolean NOT NULL DEFAULT true,
+    store text NOT NULL,
+    PRIMARY KEY (id),
+    CHECK (id),
+    CHECK ((store = ANY (ARRAY['postgresql'::text, 'clickhouse'::text])))
+);
 
 -- Batches that are being written to a store of events other than this database, and are queued after that.
 CREATE TABLE event_arrivals (

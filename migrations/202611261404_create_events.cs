@@ -10,7 +10,7 @@ namespace Experiments.Migrations;
 public sealed class CreateEvents : TableMigration
 {
     public override IReadOnlyList<string> Tables =>
-        ["events", "event_ids", "event_batches", "event_arrivals", "event_names", "identity_aliases", "identity_traits"];
+        ["events", "event_ids", "event_batches", "event_store", "event_arrivals", "event_names", "identity_aliases", "identity_traits"];
 
     public override void Up() =>
         Execute.Sql(
@@ -28,6 +28,7 @@ public sealed class CreateEvents : TableMigration
                 value          text,
                 traits         jsonb,
                 metadata       jsonb,
+                has_id         boolean NOT NULL DEFAULT false,
                 PRIMARY KEY (at, key)
             ) PARTITION BY RANGE (at);
             COMMENT ON TABLE events IS 'Events and exposures as applications sent them, each once; a partition per month.';
@@ -35,6 +36,7 @@ public sealed class CreateEvents : TableMigration
             COMMENT ON COLUMN events.happened_at IS
                 'When it happened by our clock: corrected by the skew of the client''s, if that is known, and never after it arrived.';
             COMMENT ON COLUMN events.key IS 'XxHash3 of environment and id, or of environment and content.';
+            COMMENT ON COLUMN events.has_id IS 'Whether the client gave it an id.';
             COMMENT ON COLUMN events.batch IS 'The id of the batch in which it arrived.';
             -- Rows lie in the order of their batches, so that a list of which blocks hold which is enough.
             CREATE INDEX events_batch ON events USING brin (batch) WITH (pages_per_range = 32, autosummarize = on);
@@ -77,6 +79,12 @@ public sealed class CreateEvents : TableMigration
             COMMENT ON COLUMN event_batches.until_at IS 'No event of it is later, by either clock.';
             COMMENT ON COLUMN event_batches.joins IS 'Whether an event of it may say that two identities are one person.';
             CREATE INDEX event_batches_waiting ON event_batches (environment_id, id) INCLUDE (received_at, events);
+
+            CREATE TABLE event_store (
+                id    boolean NOT NULL PRIMARY KEY DEFAULT true CHECK (id),
+                store text NOT NULL CHECK (store IN ('postgresql', 'clickhouse'))
+            );
+            COMMENT ON TABLE event_store IS 'Where the events are: here, or in ClickHouse.';
 
             CREATE TABLE event_arrivals (LIKE event_batches INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES);
             ALTER TABLE event_arrivals ADD FOREIGN KEY (environment_id) REFERENCES environments;

@@ -33,6 +33,8 @@ internal static class AggregationLock
         );
 
     /// <summary>For work whose duration grows with the number of events or identities.</summary>
-    public static Task Extend(NpgsqlConnection connection) =>
-        connection.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'");
+    /// <param name="connection">The connection.</param>
+    /// <param name="waits">Whether it waits longer for other locks as well.</param>
+    public static Task Extend(NpgsqlConnection connection, bool waits = true) =>
+        connection.ExecuteAsync("SET LOCAL statement_timeout = 0" + (waits ? "; SET LOCAL lock_timeout = '60s'" : ""));
 }

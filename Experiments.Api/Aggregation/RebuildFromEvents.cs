@@ -12,11 +12,16 @@ namespace Experiments.Api.Aggregation;
 internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource source, TimeSpan late)
 {
     /// <summary>Rebuilds the experiment. Returns null if a replica is aggregating at the moment.</summary>
-    /// <param name="experimentId">The experiment.</param>
-    /// <param name="ct">Ends it.</param>
-    /// <param name="invalidates">Whether results that were computed before are no longer valid.</param>
     /// <exception cref="InvalidOperationException">There is no such experiment, or some of its events are gone.</exception>
-    public async Task<RebuildReport?> Run(long experimentId, CancellationToken ct, bool invalidates = true)
+    public Task<RebuildReport?> Run(long experimentId, CancellationToken ct) => Run(experimentId, Purpose.Correct, ct);
+
+    /// <summary>The same for metrics that are new: what was computed of others stays valid, and nobody is waited for.</summary>
+    public Task<RebuildReport?> Backfill(long experimentId, CancellationToken ct) => Run(experimentId, Purpose.Backfill, ct);
+
+    /// <summary>Says what would be corrected, and changes nothing.</summary>
+    public Task<RebuildReport?> Compare(long experimentId, CancellationToken ct) => Run(experimentId, Purpose.Compare, ct);
+
+    private async Task<RebuildReport?> Run(long experimentId, Purpose purpose, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
@@ -25,7 +30,7 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
             return null;
         }
 
-        await AggregationLock.Extend(connection);
+        await AggregationLock.Extend(connection, waits: purpose != Purpose.Backfill);
 
         var definitions = new DefinitionReader(source, connection);
         var (experiments, highWaterMark) = await definitions.Experiments(experimentId, ct);
@@ -82,8 +87,12 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
             await writer.Write(collector, slice, slices, ct);
         }
 
-        await writer.Finish(invalidates);
-        await transaction.CommitAsync(ct);
+        if (purpose != Purpose.Compare)
+        {
+            await writer.Finish(invalidates: purpose == Purpose.Correct);
+            await transaction.CommitAsync(ct);
+        }
+
         return writer.Report;
     }
 
@@ -97,5 +106,12 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
                 $"Events before {oldest:yyyy-MM-dd} have been dropped, so the experiment can't be rebuilt from events. Nothing was changed."
             );
         }
+    }
+
+    private enum Purpose
+    {
+        Correct,
+        Backfill,
+        Compare,
     }
 }

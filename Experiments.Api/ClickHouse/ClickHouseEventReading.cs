@@ -19,7 +19,10 @@ internal sealed class ClickHouseEventReading(ClickHouseServer server, NpgsqlConn
 
     public Task<long> Size(DateTime from) =>
         server.Single(
-            "SELECT toInt64(count()) FROM events WHERE environment_id = {environment:Int64} AND at >= fromUnixTimestamp64Milli({from:Int64})",
+            """
+            SELECT toInt64(count()) FROM events
+            WHERE environment_id = {environment:Int64} AND at >= fromUnixTimestamp64Milli({from:Int64})
+            """,
             new Dictionary<string, object> { ["environment"] = environmentId, ["from"] = EventRows.Microseconds(from) / 1000 },
             row => row.GetInt64(0),
             CancellationToken.None
@@ -27,13 +30,7 @@ internal sealed class ClickHouseEventReading(ClickHouseServer server, NpgsqlConn
 
     public async Task Each(EventFilter filter, StoredEvent.Needs needs, Action<StoredEvent> take, CancellationToken ct)
     {
-        var persons = needs.AliasesUntil is { } until
-            ? (await new IdentityAliases(locked).All(environmentId, until)).ToDictionary(
-                alias => alias.Identifier,
-                alias => (alias.KnownAs, alias.Batch)
-            )
-            : EventRows.Nobody;
-        var rows = new EventRows(needs, persons);
+        var rows = new EventRows(needs, needs.AliasesUntil is { } until ? await new IdentityAliases(locked).All(environmentId, until) : []);
         await server.Read(
             $$"""
             SELECT {{rows.Columns}} FROM events FINAL

@@ -11,89 +11,81 @@ namespace Experiments.Api.ClickHouse;
 /// </summary>
 internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStore
 {
-    // The identities that batches concern.
-    private const string Touched = """
-        SELECT identity FROM arrivals
-        WHERE environment_id = {environment:Int64} AND batch IN {batches:Array(Int64)} AND event IN {names:Array(String)}
-        """;
-
     // The rows that come from these batches and from none before.
     private const string OfBatches = $$"""
         FROM events FINAL
-        WHERE environment_id = {environment:Int64} AND event IN {names:Array(String)} AND identity IN ({{Touched}})
+        WHERE environment_id IN {environments:Array(Int64)} AND (environment_id, event, identity) IN (
+            SELECT environment_id, event, identity FROM arrivals
+            WHERE environment_id IN {environments:Array(Int64)} AND batch IN {batches:Array(Int64)})
           AND toInt64(9223372036854775807 - version) IN {batches:Array(Int64)}
         """;
+
+    // How long a worker waits for a backfill before it goes on.
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(200);
+
+    private (long ExperimentId, Task<RebuildReport?> Work)? _backfill;
 
     public Task Recover(NpgsqlConnection connection) => ArrivalQueue.Recover(connection);
 
     public async Task<IReadOnlyList<AliasGraph.Statement>> Statements(NpgsqlConnection connection, BatchSet batches, CancellationToken ct)
     {
         var said = new List<(DateTime At, long Key, AliasGraph.Statement Statement)>();
-        var needs = new StoredEvent.Needs([], []);
-        var rows = new EventRows(needs, EventRows.Nobody);
-        foreach (var environmentId in batches.Environments)
-        {
-            await server.Read(
-                $"SELECT {rows.Columns} {OfBatches} AND identifier <> ''",
-                Of(environmentId, batches, [EventNames.Identify, EventNames.CreateAlias]),
-                row =>
-                {
-                    var stored = rows.Of(row);
-                    said.Add((stored.At, stored.Key, Statement(stored)));
-                },
-                ct
-            );
-        }
-
+        var rows = new EventRows(new([], []), []);
+        await server.Read(
+            $"SELECT {rows.Columns} {OfBatches} AND event IN ('{EventNames.Identify}', '{EventNames.CreateAlias}') AND identifier <> ''",
+            Of(batches),
+            row =>
+            {
+                var stored = rows.Of(row);
+                said.Add((stored.At, stored.Key, Statement(stored)));
+            },
+            ct
+        );
         return [.. said.OrderBy(one => one.At).ThenBy(one => one.Key).Select(one => one.Statement)];
     }
 
-    public async Task Count(BatchCount count, CancellationToken ct)
-    {
-        foreach (var environmentId in count.Batches.Environments)
-        {
-            var recount = new UnitRecount(server, count, environmentId);
-            await recount.Run(Touched, ct);
-        }
-    }
+    public Task Count(BatchCount count, CancellationToken ct) => new UnitRecount(server, count).Run(ct);
 
     public async Task CountNames(NpgsqlConnection connection, BatchSet batches, CancellationToken ct)
     {
-        foreach (var environmentId in batches.Environments)
-        {
-            var names = new List<string>();
-            await server.Read(
-                "SELECT DISTINCT event FROM arrivals WHERE environment_id = {environment:Int64} AND batch IN {batches:Array(Int64)}",
-                Of(environmentId, batches, []),
-                row => names.Add(row.GetString(0)),
-                ct
-            );
-            var found = new List<EventNameCounts.Row>();
-            await server.Read(
-                $"SELECT event, toInt64(count()), min({EventRows.HappenedAt}), max({EventRows.HappenedAt}) {OfBatches} GROUP BY event",
-                Of(environmentId, batches, [.. names]),
-                row =>
-                    found.Add(
-                        new(
-                            environmentId,
-                            row.GetString(0),
-                            row.GetInt64(1),
-                            EventRows.Instant(row.GetInt64(2)),
-                            EventRows.Instant(row.GetInt64(3))
-                        )
-                    ),
-                ct
-            );
-            await EventNameCounts.Add(connection, found);
-        }
+        var found = new List<EventNameCounts.Row>();
+        await server.Read(
+            $"""
+            SELECT environment_id, event, toInt64(count()), min({EventRows.HappenedAt}), max({EventRows.HappenedAt})
+            {OfBatches} GROUP BY environment_id, event
+            """,
+            Of(batches),
+            row =>
+                found.Add(
+                    new(
+                        row.GetInt64(0),
+                        row.GetString(1),
+                        row.GetInt64(2),
+                        EventRows.Instant(row.GetInt64(3)),
+                        EventRows.Instant(row.GetInt64(4))
+                    )
+                ),
+            ct
+        );
+        await EventNameCounts.Add(connection, found);
     }
 
     public Task Tidy(NpgsqlConnection connection, int counted) => Task.CompletedTask;
 
-    public async Task<bool?> Backfill(MetricBackfill.Context context, long experimentId, CancellationToken ct) =>
-        await new RebuildFromEvents(this, context.Source, context.Late).Run(experimentId, ct, invalidates: false) is { } report
-            ? report != RebuildReport.Nothing
-            : null;
+    // All events of the experiment are read, which may take long. Other experiments are counted meanwhile.
+    public async Task<bool?> Backfill(MetricBackfill.Context context, long experimentId, CancellationToken ct)
+    {
+        var (id, work) = _backfill ??= (experimentId, new RebuildFromEvents(this, context.Source, context.Late).Backfill(experimentId, ct));
+        if (await Task.WhenAny(work, Task.Delay(Patience, ct)) != work)
+        {
+            return false;
+        }
+
+        _backfill = null;
+        return await work is not { } report ? null
+            : id == experimentId ? report != RebuildReport.Nothing
+            : true;
+    }
 
     public Task<IEventReading> Read(NpgsqlDataSource source, NpgsqlConnection locked, long environmentId, CancellationToken ct) =>
         Task.FromResult<IEventReading>(new ClickHouseEventReading(server, locked, environmentId));
@@ -162,7 +154,7 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
             """
             SELECT event, toUnixTimestamp64Milli(at), feature_name, value, traits, metadata FROM events FINAL
             WHERE environment_id = {environment:Int64} AND identity IN {identities:Array(UUID)}
-            ORDER BY at DESC, key, id LIMIT {most:Int64}
+            ORDER BY at DESC, key LIMIT {most:Int64}
             """,
             parameters,
             row =>
@@ -190,9 +182,9 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
         {
             await server.Execute(
                 $"""
-                INSERT INTO events (environment_id, event, identity, id, at, version, is_erased)
-                SELECT environment_id, event, identity, id, min(at), {ulong.MaxValue}, 1 FROM events {Which}
-                GROUP BY environment_id, event, identity, id
+                INSERT INTO events (environment_id, event, identity, key, content_at, at, version, is_erased)
+                SELECT environment_id, event, identity, key, content_at, min(at), {ulong.MaxValue}, 1 FROM events {Which}
+                GROUP BY environment_id, event, identity, key, content_at
                 """,
                 Of(environmentId, identifiers),
                 ct
@@ -232,11 +224,6 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
     private static Dictionary<string, object> Of(long environmentId, string[] identifiers) =>
         new() { ["environment"] = environmentId, ["identities"] = Array.ConvertAll(identifiers, Identity.Key) };
 
-    private static Dictionary<string, object> Of(long environmentId, BatchSet batches, string[] names) =>
-        new()
-        {
-            ["environment"] = environmentId,
-            ["batches"] = batches.Ids,
-            ["names"] = names,
-        };
+    private static Dictionary<string, object> Of(BatchSet batches) =>
+        new() { ["environments"] = batches.Environments, ["batches"] = batches.Ids };
 }

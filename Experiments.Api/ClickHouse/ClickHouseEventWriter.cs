@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Threading.Channels;
 using Experiments.Api.Domain;
 using Experiments.Api.Ingestion;
@@ -17,16 +16,17 @@ internal sealed class ClickHouseEventWriter(ClickHouseServer server, NpgsqlDataS
 
     private const int LargestBlock = 100_000;
 
-    private static readonly string[] Columns =
+    /// <summary>The columns in the order in which rows have them.</summary>
+    public static readonly string[] Columns =
     [
         "environment_id",
         "event",
         "identity",
-        "id",
+        "key",
+        "content_at",
         "at",
         "skew",
         "version",
-        "key",
         "feature_name",
         "identifier",
         "value",
@@ -115,33 +115,26 @@ internal sealed class ClickHouseEventWriter(ClickHouseServer server, NpgsqlDataS
     private static object?[] Row(long environmentId, in ReceivedEvent one, TimeSpan skew, ArrivalQueue.Arrival arrival)
     {
         var happened = one.At + skew;
-        happened = happened < arrival.ReceivedAt ? happened : arrival.ReceivedAt;
-        return
+        return Row(environmentId, one, one.Id is not null, happened < arrival.ReceivedAt ? happened : arrival.ReceivedAt, arrival.Id);
+    }
+
+    /// <summary>The values of an event.</summary>
+    public static object?[] Row(long environmentId, in ReceivedEvent one, bool hasId, DateTime happenedAt, long batch) =>
         [
             environmentId,
             one.Event,
             one.Identifier is { Length: > 0 } identifier ? Identity.Key(identifier) : Guid.Empty,
-            one.Id ?? OfContent(one),
+            one.Key,
+            hasId ? 0L : EventRows.Microseconds(one.At) / 1000,
             one.At,
-            (happened - one.At).Ticks / TimeSpan.TicksPerMicrosecond,
-            (ulong)(ClickHouseSchema.LastBatch - arrival.Id),
-            one.Id is null ? 0L : one.Key,
+            (happenedAt - one.At).Ticks / TimeSpan.TicksPerMicrosecond,
+            (ulong)(ClickHouseSchema.LastBatch - batch),
             one.FeatureName,
             one.Identifier,
             one.Value,
             one.Traits,
             one.Metadata,
         ];
-    }
-
-    // Without an id, the same content at the same instant is the same event.
-    private static Guid OfContent(in ReceivedEvent one)
-    {
-        Span<byte> bytes = stackalloc byte[16];
-        BinaryPrimitives.WriteInt64BigEndian(bytes, one.Key);
-        BinaryPrimitives.WriteInt64BigEndian(bytes[8..], one.At.Ticks);
-        return new(bytes, bigEndian: true);
-    }
 
     private sealed record Waiting(long EnvironmentId, EventBatch Batch, TaskCompletionSource Stored);
 }

@@ -35,7 +35,7 @@ internal sealed class ClickHouseRetention(ClickHouseServer server, NpgsqlDataSou
                     ct
                 );
                 await server.Execute($"ALTER TABLE events DROP PARTITION {month}", new Dictionary<string, object>(), ct);
-                dropped.Add(month.ToString(CultureInfo.InvariantCulture));
+                dropped.Add(string.Create(CultureInfo.InvariantCulture, $"events_{month / 100}_{month % 100:00}"));
             }
         }
 

@@ -7,10 +7,10 @@ internal static class ClickHouseSchema
     public const long LastBatch = long.MaxValue;
 
     /// <summary>
-    /// What makes the tables. An event has one row by environment, name, identity and id, however often it was sent: of several, that
-    /// of the earliest batch counts. <c>id</c> is the id that the client gave, or else made of the content; then <c>key</c> is 0, and the
-    /// key is the first half of <c>id</c>. <c>skew</c> is what is added to <c>at</c>, in microseconds, to tell when it happened. An erased
-    /// event leaves a row that says nothing but that. <c>arrivals</c> tells for some days which identities a batch concerns.
+    /// What makes the tables. An event has one row by environment, name, identity and key, however often it was sent: of several, that
+    /// of the earliest batch counts. The key is a hash of the id, wherever the event lies in time, or else of the content; then
+    /// <c>content_at</c> is its timestamp. <c>skew</c> is what is added to <c>at</c>, in microseconds, to tell when it happened. An
+    /// erased event leaves a row that says nothing but that. <c>arrivals</c> tells for some days which identities a batch concerns.
     /// </summary>
     public static readonly string[] Statements =
     [
@@ -19,12 +19,12 @@ internal static class ClickHouseSchema
                 environment_id Int64,
                 event LowCardinality(String),
                 identity UUID,
-                id UUID CODEC(ZSTD(1)),
+                key Int64 CODEC(ZSTD(1)),
+            content_at Int64 CODEC(DoubleDelta, ZSTD(1)),
                 at DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
                 skew Int64 CODEC(ZSTD(1)),
                 version UInt64 CODEC(ZSTD(1)),
-                key Int64 CODEC(ZSTD(1)),
-                feature_name LowCardinality(Nullable(String)),
+                    feature_name LowCardinality(Nullable(String)),
                 identifier Nullable(String) CODEC(ZSTD(1)),
                 value Nullable(String) CODEC(ZSTD(1)),
                 traits Nullable(String) CODEC(ZSTD(1)),
@@ -33,7 +33,7 @@ internal static class ClickHouseSchema
             )
             ENGINE = ReplacingMergeTree(version, is_erased)
             PARTITION BY toYYYYMM(at)
-            ORDER BY (environment_id, event, identity, id)
+            ORDER BY (environment_id, event, identity, key, content_at)
             SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1
             """,
         """

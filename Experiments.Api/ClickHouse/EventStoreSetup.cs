@@ -1,6 +1,7 @@
 using Experiments.Api.Aggregation;
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Settings;
+using Experiments.Api.Platform.Startup;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 
@@ -14,7 +15,12 @@ internal static class EventStoreSetup
     /// <summary>Replaces the store of events where the settings name another one.</summary>
     public static void AddEventStore(this IServiceCollection services, IConfiguration configuration)
     {
-        if (!IsClickHouse(configuration))
+        var isClickHouse = IsClickHouse(configuration);
+        services.AddSingleton<IDatabasePreparation>(provider => new CurrentEventStore(
+            provider.GetRequiredService<NpgsqlDataSource>(),
+            isClickHouse ? EventOptions.ClickHouse : EventOptions.PostgreSql
+        ));
+        if (!isClickHouse)
         {
             return;
         }
@@ -32,6 +38,15 @@ internal static class EventStoreSetup
         IsClickHouse(configuration)
             ? new ClickHouseEventStore(new(configuration.GetConnectionString(ConnectionString)!))
             : new PostgresEventStore(source, NullLogger<PostgresEventStore>.Instance);
+
+    /// <summary>The server that the settings name.</summary>
+    /// <exception cref="InvalidOperationException">They name none.</exception>
+    public static ClickHouseServer ServerOf(IConfiguration configuration) =>
+        new(
+            configuration.GetConnectionString(ConnectionString) is { Length: > 0 } named
+                ? named
+                : throw new InvalidOperationException("ConnectionStrings:ClickHouse must say where ClickHouse is.")
+        );
 
     private static bool IsClickHouse(IConfiguration configuration)
     {

@@ -8,7 +8,7 @@ namespace Experiments.Api.Ingestion;
 internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions) : IEventWriter
 {
     private const string Columns =
-        "(at, key, batch, environment_id, happened_at, event, feature_name, identifier, value, traits, metadata)";
+        "(at, key, batch, environment_id, happened_at, event, feature_name, identifier, value, traits, metadata, has_id)";
 
     private const string Batch = $$"""
         WITH arrival AS MATERIALIZED (
@@ -27,7 +27,7 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         {Batch}
         INSERT INTO events {Columns}
         SELECT e.at, e.key, batch.id, $1, LEAST(e.at + $3, batch.received_at), e.event, e.feature_name, e.identifier, e.value,
-            e.traits::jsonb, e.metadata::jsonb
+            e.traits::jsonb, e.metadata::jsonb, false
         FROM batch, unnest($2::timestamptz[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
             AS e(at, key, event, feature_name, identifier, value, traits, metadata)
         ON CONFLICT DO NOTHING
@@ -41,9 +41,9 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         )
         INSERT INTO events {Columns}
         SELECT e.at, e.key, batch.id, $1, LEAST(e.at + $3, batch.received_at), e.event, e.feature_name, e.identifier, e.value,
-            e.traits::jsonb, e.metadata::jsonb
-        FROM batch, unnest($2::timestamptz[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
-            AS e(at, key, event, feature_name, identifier, value, traits, metadata)
+            e.traits::jsonb, e.metadata::jsonb, e.has_id
+        FROM batch, unnest($2::timestamptz[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+            $13::boolean[]) AS e(at, key, event, feature_name, identifier, value, traits, metadata, has_id)
         """;
 
     // An event whose id is already stored is dropped, whatever the timestamps of the two.
@@ -61,7 +61,7 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         )
         INSERT INTO events {Columns}
         SELECT e.at, e.key, batch.id, $1, LEAST(e.at + $3, batch.received_at), e.event, e.feature_name, e.identifier, e.value,
-            e.traits::jsonb, e.metadata::jsonb
+            e.traits::jsonb, e.metadata::jsonb, e.id IS NOT NULL
         FROM batch
         CROSS JOIN given e
         LEFT JOIN fresh ON fresh.id = e.id
@@ -124,6 +124,7 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
             Array.Sort(ids, static (one, other) => one.Id.CompareTo(other.Id));
             Add(NpgsqlDbType.Uuid, Array.ConvertAll(ids, id => id.Id));
             Add(NpgsqlDbType.TimestampTz, Array.ConvertAll(ids, id => id.At));
+            Column(NpgsqlDbType.Boolean, e => e.Id is not null);
         }
         else if (batch.HasIds)
         {

@@ -85,17 +85,16 @@ public class ClockTests(SharedService service) : IClassFixture<SharedService>
         object[] events = [Purchase("a", client - 1000), Purchase("a", client - 1000), WithId("b", client - 900)];
 
         var receipt = (await Post(given, client, events)).Must(202);
-        receipt["duplicates"].GetValue<int>().ShouldBe(0);
+        receipt.ShouldHaveDuplicates(0);
         receipt["clock_skew_ms"].GetValue<long>().ShouldBeInRange(5 * Hour, (5 * Hour) + (30 * Second));
         var first = await service.QueryAll<long>(When, new { given.Key });
         // The same once more, with another clock, with none, and with one that cannot be right.
         (await Post(given, client + Hour, events))
-            .Must(202)["duplicates"]
-            .GetValue<int>()
-            .ShouldBe(3);
-        (await given.Send(events))["duplicates"].GetValue<int>().ShouldBe(3);
+            .Must(202)
+            .ShouldHaveDuplicates(3);
+        (await given.Send(events)).ShouldHaveDuplicates(3);
         var uncorrected = (await Post(given, client - (30 * Day), events)).Must(202);
-        uncorrected["duplicates"].GetValue<int>().ShouldBe(3);
+        uncorrected.ShouldHaveDuplicates(3);
         uncorrected.Json!["clock_skew_ms"].ShouldBeNull();
 
         (await service.QueryAll<long>(When, new { given.Key })).ShouldBe(first);

@@ -1,3 +1,6 @@
+using Experiments.Api.ClickHouse;
+using Experiments.Api.Ingestion;
+using Experiments.Api.Platform.Data;
 using Experiments.Tests.Warehouse;
 using Npgsql;
 
@@ -35,6 +38,34 @@ internal static class TestEventStore
         _server is null
             ? []
             : ["--Events:Store=clickhouse", $"--ConnectionStrings:ClickHouse={ConnectionString(_server, connectionString)}"];
+
+    /// <summary>Copies the events to PostgreSQL before a statement that looks for them there, or changes them.</summary>
+    public static async Task Mirror(string connectionString, string sql)
+    {
+        if (_server is not null && (sql.Contains("FROM events", StringComparison.Ordinal) || Changes(sql)))
+        {
+            await using var source = NpgsqlDataSource.Create(connectionString);
+            await using var truncate = source.CreateCommand("TRUNCATE events");
+            await truncate.ExecuteNonQueryAsync();
+            await using var database = new DatabaseServer(connectionString, null);
+            using var server = new ClickHouseServer(ConnectionString(_server, connectionString));
+            await new EventCopy(source, server).ToPostgres(new Partitions(database), (_, _) => { }, CancellationToken.None);
+        }
+    }
+
+    /// <summary>Copies them back after a statement that has changed them.</summary>
+    public static async Task Reflect(string connectionString, string sql)
+    {
+        if (_server is not null && Changes(sql))
+        {
+            await using var source = NpgsqlDataSource.Create(connectionString);
+            using var server = new ClickHouseServer(ConnectionString(_server, connectionString));
+            await server.Execute("TRUNCATE TABLE events", new Dictionary<string, object>(), CancellationToken.None);
+            await new EventCopy(source, server).ToClickHouse((_, _) => { }, CancellationToken.None);
+        }
+    }
+
+    private static bool Changes(string sql) => sql.Contains("UPDATE events SET", StringComparison.Ordinal);
 
     /// <summary>The connection to the events of a service on this database.</summary>
     public static string ConnectionString(ClickHouseWarehouse server, string connectionString) =>

@@ -29,7 +29,8 @@ internal sealed class AccessCache(NpgsqlDataSource source, TimeProvider clock) :
     public AuthenticateResult? Remembered(string secret) => Remembered<AuthenticateResult>(secret);
 
     /// <summary>
-    /// The environment with this key if it is cached that the caller may manage it; otherwise null, as to the one request that must renew it.
+    /// The environment with this key if it is cached that the caller may manage it; otherwise null, as to the one request that must
+    /// renew it.
     /// </summary>
     public EnvironmentScope? Remembered(Actor actor, string environmentKey) => Remembered<EnvironmentScope>((actor.Name, environmentKey));
 

@@ -14,6 +14,7 @@ namespace Experiments.Api.Platform.Startup;
 internal sealed class DatabaseInitializer(
     DatabaseServer database,
     AdminKeys keys,
+    IEnumerable<IDatabasePreparation> preparations,
     Readiness readiness,
     IServiceProvider services,
     IConfiguration configuration,
@@ -45,6 +46,11 @@ internal sealed class DatabaseInitializer(
             try
             {
                 var version = await Migrator.Run(database.ConnectionString, null, stoppingToken);
+                foreach (var preparation in preparations)
+                {
+                    await preparation.Prepare(stoppingToken);
+                }
+
                 var key = await Prepare(stoppingToken);
                 readiness.HasSchema = true;
                 logger.Ready(Build.Version, version);

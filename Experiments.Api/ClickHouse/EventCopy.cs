@@ -1,0 +1,184 @@
+using System.Globalization;
+using Dapper;
+using Experiments.Api.Ingestion;
+using Experiments.Api.Platform.Data;
+using Npgsql;
+
+namespace Experiments.Api.ClickHouse;
+
+/// <summary>
+/// Copies events from one store to the other, month by month. An event that is there already stays as it is, so it may be done again.
+/// </summary>
+internal sealed class EventCopy(NpgsqlDataSource source, ClickHouseServer server)
+{
+    private const int Chunk = 50_000;
+
+    private const string Here = """
+        SELECT at, key, batch, environment_id, happened_at, event, feature_name, identifier, value, traits::text, metadata::text, has_id
+        FROM events WHERE at >= $1 AND at < $1 + interval '1 month'
+        """;
+
+    private const string Add = """
+        INSERT INTO events (at, key, batch, environment_id, happened_at, event, feature_name, identifier, value, traits, metadata, has_id)
+        SELECT at, key, batch, environment_id, happened_at, event, feature_name, identifier, value, traits::jsonb, metadata::jsonb, has_id
+        FROM unnest(@At, @Key, @Batch, @Environment, @HappenedAt, @Event, @Feature, @Identifier, @Value, @Traits, @Metadata, @HasId)
+            AS e(at, key, batch, environment_id, happened_at, event, feature_name, identifier, value, traits, metadata, has_id)
+        ON CONFLICT DO NOTHING
+        """;
+
+    /// <summary>Copies the events of PostgreSQL to ClickHouse.</summary>
+    /// <param name="tell">Is told of each month how many events it has.</param>
+    /// <param name="ct">Ends it.</param>
+    public async Task ToClickHouse(Action<DateTime, long> tell, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        foreach (var month in await connection.QueryAsync<DateTime>("SELECT begins FROM event_partitions ORDER BY begins"))
+        {
+            var count = 0L;
+            var rows = new List<object?[]>(Chunk);
+            await using var command = new NpgsqlCommand(Here, connection)
+            {
+                Parameters = { new NpgsqlParameter<DateTime> { TypedValue = month } },
+                CommandTimeout = 0,
+            };
+            await using var row = await command.ExecuteReaderAsync(ct);
+            while (await row.ReadAsync(ct))
+            {
+                rows.Add(
+                    ClickHouseEventWriter.Row(
+                        row.GetInt64(3),
+                        new ReceivedEvent(
+                            row.GetDateTime(0),
+                            row.GetInt64(1),
+                            null,
+                            row.GetString(5),
+                            Text(row, 6),
+                            Text(row, 7),
+                            Text(row, 8),
+                            Text(row, 9),
+                            Text(row, 10)
+                        ),
+                        row.GetBoolean(11),
+                        row.GetDateTime(4),
+                        row.GetInt64(2)
+                    )
+                );
+                count++;
+                if (rows.Count == Chunk)
+                {
+                    await server.Insert("events", ClickHouseEventWriter.Columns, rows, ct);
+                    rows.Clear();
+                }
+            }
+
+            if (rows.Count > 0)
+            {
+                await server.Insert("events", ClickHouseEventWriter.Columns, rows, ct);
+            }
+
+            tell(month, count);
+        }
+    }
+
+    /// <summary>Copies the events of ClickHouse to PostgreSQL.</summary>
+    /// <param name="partitions">Makes the months there.</param>
+    /// <param name="tell">Is told of each month how many events it has.</param>
+    /// <param name="ct">Ends it.</param>
+    public async Task ToPostgres(Partitions partitions, Action<DateTime, long> tell, CancellationToken ct)
+    {
+        var months = new List<int>();
+        await server.Read(
+            "SELECT DISTINCT toInt32(toYYYYMM(at)) AS month FROM events ORDER BY month",
+            new Dictionary<string, object>(),
+            row => months.Add(row.GetInt32(0)),
+            ct
+        );
+        foreach (var month in months)
+        {
+            var begins = DateTime.SpecifyKind(
+                DateTime.ParseExact(month.ToString(CultureInfo.InvariantCulture), "yyyyMM", CultureInfo.InvariantCulture),
+                DateTimeKind.Utc
+            );
+            await partitions.Make(begins, begins, ct);
+            tell(begins, await ToPostgres(month, ct));
+        }
+    }
+
+    private async Task<long> ToPostgres(int month, CancellationToken ct)
+    {
+        var count = 0L;
+        var chunk = new List<Copied>(Chunk);
+        // The reader hands out rows one at a time, so that they are written while others wait to be read.
+        await server.Read(
+            $$"""
+            SELECT toUnixTimestamp64Milli(at), key, toInt64({{ClickHouseSchema.LastBatch}} - version), environment_id,
+                {{EventRows.HappenedAt}}, event, feature_name, identifier, value, traits, metadata, content_at
+            FROM events FINAL WHERE toYYYYMM(at) = {month:Int32}
+            """,
+            new Dictionary<string, object> { ["month"] = month },
+            row =>
+            {
+                count++;
+                chunk.Add(
+                    new(
+                        DateTime.UnixEpoch.AddMilliseconds(row.GetInt64(0)),
+                        row.GetInt64(1),
+                        row.GetInt64(2),
+                        row.GetInt64(3),
+                        EventRows.Instant(row.GetInt64(4)),
+                        row.GetString(5),
+                        [.. Enumerable.Range(6, 5).Select(index => EventRows.Text(row, index))],
+                        row.GetInt64(11) == 0
+                    )
+                );
+                if (chunk.Count == Chunk)
+                {
+                    Write(chunk).GetAwaiter().GetResult();
+                    chunk.Clear();
+                }
+            },
+            ct
+        );
+        await Write(chunk);
+        return count;
+    }
+
+    private async Task Write(List<Copied> rows)
+    {
+        await using var connection = await source.OpenConnectionAsync();
+        await connection.ExecuteAsync(
+            Add,
+            new
+            {
+                At = new Column<DateTime>(rows.Select(row => row.At)),
+                Key = new Column<long>(rows.Select(row => row.Key)),
+                Batch = new Column<long>(rows.Select(row => row.Batch)),
+                Environment = new Column<long>(rows.Select(row => row.Environment)),
+                HappenedAt = new Column<DateTime>(rows.Select(row => row.HappenedAt)),
+                Event = new Column<string>(rows.Select(row => row.Event)),
+                Feature = Texts(0),
+                Identifier = Texts(1),
+                Value = Texts(2),
+                Traits = Texts(3),
+                Metadata = Texts(4),
+                HasId = new Column<bool>(rows.Select(row => row.HasId)),
+            },
+            commandTimeout: 0
+        );
+
+        Column<string?> Texts(int index) => new(rows.Select(row => row.Texts[index]));
+    }
+
+    private static string? Text(NpgsqlDataReader row, int index) => row.IsDBNull(index) ? null : row.GetString(index);
+
+    private sealed record Copied(
+        DateTime At,
+        long Key,
+        long Batch,
+        long Environment,
+        DateTime HappenedAt,
+        string Event,
+        string?[] Texts,
+        bool HasId
+    );
+}
