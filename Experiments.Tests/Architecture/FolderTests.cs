@@ -17,6 +17,7 @@ public class FolderTests
         ("Evaluation", ["Domain", "Platform"]),
         ("MetricDefinitions", ["Domain", "Ingestion", "Platform"]),
         ("Aggregation", ["Domain", "Ingestion", "MetricDefinitions", "Platform"]),
+        ("ClickHouse", ["Domain", "Ingestion", "Aggregation", "Platform"]),
         ("Warehouse", ["Domain", "Ingestion", "Aggregation", "Platform"]),
         ("Analysis", ["Domain", "Aggregation", "MetricDefinitions", "Platform", "Statistics", "Warehouse"]),
         (
@@ -24,7 +25,7 @@ public class FolderTests
             ["Domain", "Ingestion", "Aggregation", "MetricDefinitions", "Platform", "Analysis", "Evaluation", "Statistics", "Warehouse"]
         ),
         ("Demo", ["Platform"]),
-        ("(root)", ["Demo", "Ingestion", "Aggregation", "Platform", "Analysis", "Evaluation", "Slices", "Warehouse"]),
+        ("(root)", ["Demo", "Ingestion", "Aggregation", "ClickHouse", "Platform", "Analysis", "Evaluation", "Slices", "Warehouse"]),
     ];
 
     // Namespaces that have nothing to do with requests, databases or the host.

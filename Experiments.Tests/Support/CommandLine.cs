@@ -9,19 +9,28 @@ public static class CommandLine
         RunWith(("ConnectionStrings__Experiments", connectionString), arguments);
 
     /// <summary>The same with one environment variable.</summary>
-    public static async Task<(int ExitCode, string Output, string Error)> RunWith(
+    public static Task<(int ExitCode, string Output, string Error)> RunWith(
         (string Name, string Value) variable,
         params string[] arguments
+    ) => RunWith([variable], arguments);
+
+    /// <summary>The same with these environment variables.</summary>
+    public static async Task<(int ExitCode, string Output, string Error)> RunWith(
+        (string Name, string Value)[] variables,
+        string[] arguments
     )
     {
-        using var process = Process.Start(
-            new ProcessStartInfo("dotnet", [typeof(Api.Platform.Problem).Assembly.Location, .. arguments])
-            {
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-                Environment = { [variable.Name] = variable.Value },
-            }
-        )!;
+        var start = new ProcessStartInfo("dotnet", [typeof(Api.Platform.Problem).Assembly.Location, .. arguments])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach (var (name, value) in variables)
+        {
+            start.Environment[name] = value;
+        }
+
+        using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
         using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(1));

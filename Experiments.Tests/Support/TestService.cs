@@ -43,7 +43,14 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
     public virtual async ValueTask InitializeAsync()
     {
         ConnectionString = await cluster.NewDatabase();
-        _app = await Start(ConnectionString, Settings);
+        await Begin(ConnectionString, Settings);
+    }
+
+    /// <summary>Starts it on this database.</summary>
+    protected async Task Begin(string database, params string[] settings)
+    {
+        ConnectionString = database;
+        _app = await Start(database, settings);
         Address = new Uri(_app.Urls.First());
     }
 

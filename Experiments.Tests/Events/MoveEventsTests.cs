@@ -1,0 +1,124 @@
+using Experiments.Api.Domain;
+using Experiments.Tests.Warehouse;
+
+namespace Experiments.Tests.Events;
+
+/// <summary>Events move to ClickHouse and back.</summary>
+public class MoveEventsTests(TestCluster cluster, ClickHouseWarehouse server) : IClassFixture<ClickHouseWarehouse>
+{
+    [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
+    public async Task They_move_to_ClickHouse_and_back_and_every_identity_counts_the_same()
+    {
+        var database = await cluster.NewDatabase();
+        var events = TestEventStore.ConnectionString(server, database);
+        long environmentId;
+        long experimentId;
+        string[] before;
+        await using (var service = new OneService(database))
+        {
+            await service.InitializeAsync();
+            var given = await Given.AnEnvironment(service);
+            var metrics = await RandomWorld.EveryKindOfMetric(given);
+            var experiment = await given.AnExperimentWith([
+                .. metrics.Select(metric => (object)new { metric = metric.Id, expected_direction = "increase" }),
+            ]);
+            (await given.Admin.Patch($"{given.Experiments}{experiment.Id}/", new { breakdowns = new[] { "country", "plan" } })).Must(200);
+            await given.Start(experiment);
+            await RandomWorld.MoveBack(service, experiment);
+            await SendRandom(given, experiment, seed: 1);
+            (experimentId, environmentId) = (
+                experiment.Id,
+                await service.Query<long>("SELECT id FROM environments WHERE key = @Key", new { given.Key })
+            );
+            before = [.. await service.QueryAll<string>(RandomWorld.Sums, new { experiment.Id })];
+
+            // While the service runs, they are copied and not switched.
+            (await Move(database, events, "clickhouse")).ExitCode.ShouldBe(0);
+            var refused = await Move(database, events, "clickhouse", "--switch");
+            refused.ExitCode.ShouldNotBe(0);
+            refused.Error.ShouldContain("Stop it");
+        }
+
+        before.Length.ShouldBeGreaterThan(10);
+        var moved = await Move(database, events, "clickhouse", "--switch");
+        (moved.ExitCode, moved.Error).ShouldBe((0, ""));
+        moved.Output.ShouldContain("Compared 1 unfinished experiments: every identity counts the same.");
+
+        // Set to where they were, it does not start.
+        var (exitCode, error) = await Started(database);
+        exitCode.ShouldBe(1);
+        error.ShouldContain("move-events --to postgresql");
+
+        await using (var service = new OneService(database, events))
+        {
+            await service.InitializeAsync();
+            (await service.QueryAll<string>(RandomWorld.Sums, new { Id = experimentId })).ShouldBe(before);
+            var rebuild = new Api.Aggregation.RebuildFromEvents(
+                service.Store,
+                (Npgsql.NpgsqlDataSource)service.Services.GetService(typeof(Npgsql.NpgsqlDataSource))!,
+                TimeSpan.FromDays(1)
+            );
+            await Given.Eventually(async () =>
+                await rebuild.Compare(experimentId, CancellationToken.None) is { Exposures: 0, Units: 0, Identities: > 10 }
+            );
+        }
+
+        var back = await Move(database, events, "postgresql", "--switch");
+        (back.ExitCode, back.Error).ShouldBe((0, ""));
+        await using (var service = new OneService(database))
+        {
+            await service.InitializeAsync();
+            (await service.QueryAll<string>(RandomWorld.Sums, new { Id = experimentId })).ShouldBe(before);
+            (
+                await service.Query<long>("SELECT count(*) FROM events WHERE environment_id = @environmentId", new { environmentId })
+            ).ShouldBeGreaterThan(100);
+        }
+    }
+
+    private static async Task SendRandom(Given given, Reply experiment, int seed)
+    {
+        var random = new Random(seed);
+        var salt = await given.Salt(experiment);
+        var halves = Assignment.Cumulate([50, 50]);
+        var events = RandomWorld.Events(
+            random,
+            300,
+            DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
+            experiment["feature"]["name"]!.GetValue<string>(),
+            identity => Assignment.Variant(salt, identity, halves) == 0 ? "control" : "green"
+        );
+        foreach (var chunk in events.Chunk(70))
+        {
+            await given.Send([.. chunk]);
+        }
+
+        await given.Counted(experiment);
+    }
+
+    private static Task<(int ExitCode, string Output, string Error)> Move(
+        string database,
+        string events,
+        string target,
+        params string[] arguments
+    ) =>
+        CommandLine.RunWith(
+            [("ConnectionStrings__Experiments", database), ("ConnectionStrings__ClickHouse", events)],
+            ["move-events", "--to", target, .. arguments]
+        );
+
+    private static async Task<(int ExitCode, string Output)> Started(string database)
+    {
+        var (exitCode, output, error) = await CommandLine.RunWith(
+            [("ConnectionStrings__Experiments", database), ("ASPNETCORE_URLS", "http://127.0.0.1:0")],
+            ["--environment=Production"]
+        );
+        return (exitCode, output + error);
+    }
+
+    private sealed class OneService(string database, string? events = null) : TestService(null!)
+    {
+        public override async ValueTask InitializeAsync() =>
+            await Begin(database, events is null ? [] : ["--Events:Store=clickhouse", $"--ConnectionStrings:ClickHouse={events}"]);
+    }
+}
