@@ -40,6 +40,11 @@ switch (args)
             await EventsBenchmark.Run();
         }
 
+        if (part is "all" or "scale")
+        {
+            await ScaleBenchmark.Run(600_000);
+        }
+
         if (part is "all" or "results")
         {
             await ResultsBenchmark.Run(1_000_000, 10_000_000);

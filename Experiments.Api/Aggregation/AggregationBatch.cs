@@ -16,9 +16,6 @@ internal sealed class AggregationBatch(
     UnreadableDefinitions? unreadable = null
 )
 {
-    /// <summary>About how many events are aggregated in one transaction.</summary>
-    public const int Size = 20_000;
-
     private const string Claim =
         "SELECT * FROM claim_environments(@held, @among, @seed, @Size) WHERE set_config('lock_timeout', '100ms', true) IS NOT NULL";
 
@@ -71,7 +68,7 @@ internal sealed class AggregationBatch(
                     among,
                     // In another order each time, so that each environment has its turn.
                     seed = Random.Shared.NextInt64(),
-                    Size = (long)Size,
+                    Size = (long)store.BatchSize,
                 }
             )
         ).AsList();

@@ -23,6 +23,9 @@ internal sealed class AggregationWorker(
     // How often to look for events that other replicas have ingested.
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
 
+    // However long counting takes, something is counted as often as this.
+    private static readonly TimeSpan LongestRest = TimeSpan.FromMinutes(5);
+
     // How long windows that are over may be taken into account before it is the events' turn again.
     private static readonly TimeSpan Budget = TimeSpan.FromMilliseconds(200);
 
@@ -38,6 +41,7 @@ internal sealed class AggregationWorker(
     private readonly Stopwatch _sinceMatured = new();
     private readonly Dictionary<long, TimeSpan> _postponed = [];
     private volatile TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile TaskCompletionSource _isAskedFor = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Wakes the worker because there are new events.</summary>
     public void Notify()
@@ -59,6 +63,7 @@ internal sealed class AggregationWorker(
     public async Task CatchUp(TimeSpan patience, CancellationToken ct)
     {
         var caughtUp = _caughtUp.Task;
+        _isAskedFor.TrySetResult();
         Notify();
         await Task.WhenAny(caughtUp, Task.Delay(patience, ct));
     }
@@ -97,6 +102,8 @@ internal sealed class AggregationWorker(
             {
                 waiting.Add(_caughtUp);
                 _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
+                _isAskedFor = new(TaskCreationOptions.RunContinuationsAsynchronously);
+                var began = _clock.Elapsed;
                 if (await AggregateAll(source, stoppingToken))
                 {
                     waiting.ForEach(caughtUp => caughtUp.TrySetResult());
@@ -104,6 +111,8 @@ internal sealed class AggregationWorker(
                 }
 
                 await Task.Delay(Settle, stoppingToken);
+                var rest = store.Rest * (_clock.Elapsed - began);
+                await Task.WhenAny(_isAskedFor.Task, Task.Delay(rest < LongestRest ? rest : LongestRest, stoppingToken));
             }
             catch (Exception exception) when (Failure.IsUnavailable(exception) && !stoppingToken.IsCancellationRequested)
             {

@@ -8,6 +8,15 @@ namespace Experiments.Api.Aggregation;
 /// </summary>
 internal interface IEventStore
 {
+    /// <summary>About how many events are counted in one transaction.</summary>
+    int BatchSize { get; }
+
+    /// <summary>
+    /// How long counting rests after it was at work, as a multiple of that, unless somebody asks for results: 0 where the cost of counting an
+    /// event does not depend on how many are counted together.
+    /// </summary>
+    int Rest { get; }
+
     /// <summary>Takes batches into the queue whose writer did not live to do that.</summary>
     Task Recover(NpgsqlConnection connection);
 

@@ -69,6 +69,10 @@ internal sealed class PostgresEventStore(NpgsqlDataSource source, ILogger<Postgr
 
     private long _unsummarised;
 
+    public int BatchSize => 20_000;
+
+    public int Rest => 0;
+
     // A batch and its events are written by one statement.
     public Task Recover(NpgsqlConnection connection) => Task.CompletedTask;
 

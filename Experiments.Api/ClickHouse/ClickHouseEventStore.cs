@@ -25,6 +25,11 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
 
     private (long ExperimentId, Task<RebuildReport?> Work)? _backfill;
 
+    // To find the events of the identities that are concerned costs the more, the fewer of them are looked for together.
+    public int BatchSize => 500_000;
+
+    public int Rest => 3;
+
     public Task Recover(NpgsqlConnection connection) => ArrivalQueue.Recover(connection);
 
     public async Task<IReadOnlyList<AliasGraph.Statement>> Statements(NpgsqlConnection connection, BatchSet batches, CancellationToken ct)

@@ -44,8 +44,8 @@ public class ClickHouseStoreTests(ClickHouseService service) : IClassFixture<Cli
         (await given.Counted(experiment))["total"].GetValue<int>().ShouldBe(20);
         await Given.Eventually(async () =>
             await service.Query<long>(
-                "SELECT COALESCE(sum(count), 0)::bigint FROM event_names n JOIN environments e ON e.id = n.environment_id WHERE e.key = @Key "
-                    + "AND event LIKE 'e_'",
+                "SELECT COALESCE(sum(count), 0)::bigint FROM event_names n JOIN environments e ON e.id = n.environment_id "
+                    + "WHERE e.key = @Key AND event LIKE 'e_'",
                 new { given.Key }
             ) == 300
         );
