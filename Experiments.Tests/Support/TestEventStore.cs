@@ -12,6 +12,8 @@ namespace Experiments.Tests.Support;
 /// </summary>
 internal static class TestEventStore
 {
+    private static readonly SemaphoreSlim Turn = new(1);
+
     private static ClickHouseWarehouse? _server;
 
     public static bool IsClickHouse { get; } = Environment.GetEnvironmentVariable("EXPERIMENTS_TEST_STORE") == "clickhouse";
@@ -39,8 +41,29 @@ internal static class TestEventStore
             ? []
             : ["--Events:Store=clickhouse", $"--ConnectionStrings:ClickHouse={ConnectionString(_server, connectionString)}"];
 
-    /// <summary>Copies the events to PostgreSQL before a statement that looks for them there, or changes them.</summary>
-    public static async Task Mirror(string connectionString, string sql)
+    /// <summary>Runs a statement; where it looks for events in PostgreSQL, or changes them, they are copied there and back.</summary>
+    public static async Task<T> With<T>(string connectionString, string sql, Func<Task<T>> run)
+    {
+        if (_server is null)
+        {
+            return await run();
+        }
+
+        await Turn.WaitAsync();
+        try
+        {
+            await Mirror(connectionString, sql);
+            var result = await run();
+            await Reflect(connectionString, sql);
+            return result;
+        }
+        finally
+        {
+            Turn.Release();
+        }
+    }
+
+    private static async Task Mirror(string connectionString, string sql)
     {
         if (_server is not null && (sql.Contains("FROM events", StringComparison.Ordinal) || Changes(sql)))
         {
@@ -53,8 +76,7 @@ internal static class TestEventStore
         }
     }
 
-    /// <summary>Copies them back after a statement that has changed them.</summary>
-    public static async Task Reflect(string connectionString, string sql)
+    private static async Task Reflect(string connectionString, string sql)
     {
         if (_server is not null && Changes(sql))
         {

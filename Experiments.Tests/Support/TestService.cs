@@ -162,23 +162,19 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
     /// <summary>What the database holds.</summary>
     public async Task<T> Query<T>(string sql, object? parameters = null)
     {
-        await TestEventStore.Mirror(ConnectionString, sql);
         await using var connection = new NpgsqlConnection(ConnectionString);
-        return (await connection.QuerySingleAsync<T>(sql, parameters))!;
+        return (await TestEventStore.With(ConnectionString, sql, () => connection.QuerySingleAsync<T>(sql, parameters)))!;
     }
 
     public async Task<IReadOnlyList<T>> QueryAll<T>(string sql, object? parameters = null)
     {
-        await TestEventStore.Mirror(ConnectionString, sql);
         await using var connection = new NpgsqlConnection(ConnectionString);
-        return (await connection.QueryAsync<T>(sql, parameters)).AsList();
+        return (await TestEventStore.With(ConnectionString, sql, () => connection.QueryAsync<T>(sql, parameters))).AsList();
     }
 
     public async Task Execute(string sql, object? parameters = null)
     {
-        await TestEventStore.Mirror(ConnectionString, sql);
         await using var connection = new NpgsqlConnection(ConnectionString);
-        await connection.ExecuteAsync(sql, parameters);
-        await TestEventStore.Reflect(ConnectionString, sql);
+        await TestEventStore.With(ConnectionString, sql, () => connection.ExecuteAsync(sql, parameters));
     }
 }
