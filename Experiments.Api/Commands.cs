@@ -117,7 +117,7 @@ internal static class Commands
                 var late = configuration.Results().LateEvents;
                 if (fromEvents)
                 {
-                    var store = EventStoreSetup.StoreOf(configuration, source);
+                    var store = await EventStoreSetup.StoreOf(configuration, source);
                     var found = await Turn(() => new RebuildFromEvents(store, source, late).Run(experimentId, CancellationToken.None));
                     Console.WriteLine(
                         $"Experiment {experimentId}: {found.Identities} identities rebuilt from events. Corrected"
@@ -162,7 +162,7 @@ internal static class Commands
                 await using var source = DatabaseSetup.Source(database.ConnectionString, TimeSpan.FromMinutes(1));
                 using var passes = new FullPasses(source);
                 var scope = await new CommandLineScope(source).Of(environmentKey, CancellationToken.None);
-                var handler = new ExportIdentity.Handler(passes, EventStoreSetup.StoreOf(configuration, source));
+                var handler = new ExportIdentity.Handler(passes, await EventStoreSetup.StoreOf(configuration, source));
                 var stored = await handler.Handle(new(scope.EnvironmentId, new(identifier)), CancellationToken.None);
                 Console.WriteLine(JsonSerializer.Serialize(stored.Value, ApiJson.Options));
             }
@@ -176,7 +176,7 @@ internal static class Commands
                 var scope = await new CommandLineScope(source).Of(environmentKey, CancellationToken.None);
                 var erasure = new IdentityErasure(
                     database,
-                    EventStoreSetup.StoreOf(configuration, source),
+                    await EventStoreSetup.StoreOf(configuration, source),
                     configuration.Results().LateEvents
                 );
                 var erased = await erasure.Run(scope, identifier, CancellationToken.None);

@@ -31,8 +31,9 @@ internal static class ScaleBenchmark
             (events / 12).ToString("#,0", CultureInfo.InvariantCulture)
         );
         Console.WriteLine(
-            $"\n{Environment.ProcessorCount} cores, {many} events of {identities} identities, one in six an exposure, in batches of {Batch}; one"
-                + " experiment of eight metrics. CPU time in microseconds an event: of the service, PostgreSQL and ClickHouse.\n"
+            $"\n{Environment.ProcessorCount} cores, {many} events of {identities} identities, one in six an exposure, in batches of"
+                + $" {Batch}; one experiment of eight metrics. CPU time in microseconds an event: of the service,"
+                + " PostgreSQL and ClickHouse.\n"
         );
         DapperSetup.Run();
         Console.WriteLine("| | store | count | 10,000 more | add a metric | count anew | bytes of events | bytes of what is counted |");

@@ -468,7 +468,10 @@ CREATE INDEX event_batches_waiting ON event_batches USING btree (environment_id,
 CREATE TABLE event_store (
     id boolean NOT NULL DEFAULT true,
     store text NOT NULL,
+    moving_to text, -- Where they are being moved; until that is done, none are taken.
+    copied_since timestamp with time zone, -- When they began to be copied to the other store.
     PRIMARY KEY (id),
+    CHECK (((moving_to = ANY (ARRAY['postgresql'::text, 'clickhouse'::text])) AND (moving_to <> store))),
     CHECK (id),
     CHECK ((store = ANY (ARRAY['postgresql'::text, 'clickhouse'::text])))
 );
@@ -827,7 +830,7 @@ BEGIN
     RETURN NULL;
 END $function$;
 
-CREATE OR REPLACE FUNCTION events_are_needed(before timestamp with time zone, final_after interval)
+CREATE OR REPLACE FUNCTION events_are_needed(before timestamp with time zone, final_after interval, lookback interval DEFAULT '00:00:00'::interval)
  RETURNS boolean
  LANGUAGE sql
 AS $function$
@@ -836,7 +839,7 @@ AS $function$
         OR EXISTS (
             SELECT FROM experiments e JOIN environments n ON n.id = e.environment_id
             -- Months are those of timestamps, and those of wrong clocks may belong to a later one.
-            WHERE e.started_at - interval '8 days' < before AND e.deleted_at IS NULL AND n.deleted_at IS NULL
+            WHERE e.started_at - interval '8 days' - lookback < before AND e.deleted_at IS NULL AND n.deleted_at IS NULL
                 AND (e.ended_at IS NULL OR e.ended_at + e.windows_run_on + final_after > clock_timestamp()))
 $function$;
 

@@ -82,9 +82,13 @@ public sealed class CreateEvents : TableMigration
 
             CREATE TABLE event_store (
                 id    boolean NOT NULL PRIMARY KEY DEFAULT true CHECK (id),
-                store text NOT NULL CHECK (store IN ('postgresql', 'clickhouse'))
+                store text NOT NULL CHECK (store IN ('postgresql', 'clickhouse')),
+                moving_to text CHECK (moving_to IN ('postgresql', 'clickhouse') AND moving_to <> store),
+                copied_since timestamptz
             );
             COMMENT ON TABLE event_store IS 'Where the events are: here, or in ClickHouse.';
+            COMMENT ON COLUMN event_store.moving_to IS 'Where they are being moved; until that is done, none are taken.';
+            COMMENT ON COLUMN event_store.copied_since IS 'When they began to be copied to the other store.';
 
             CREATE TABLE event_arrivals (LIKE event_batches INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES);
             ALTER TABLE event_arrivals ADD FOREIGN KEY (environment_id) REFERENCES environments;
@@ -206,15 +210,16 @@ public sealed class CreateEvents : TableMigration
                 END LOOP;
             END $$;
 
-            -- Whether events before this may still be needed: some wait, or an experiment is not completed, or completed so lately that late
-            -- events still count.
-            CREATE FUNCTION events_are_needed(before timestamptz, final_after interval) RETURNS boolean LANGUAGE sql AS $$
+            -- Whether events before this may still be needed: some wait, or an experiment is not completed, or completed so lately that
+            -- late events still count.
+            CREATE FUNCTION events_are_needed(before timestamptz, final_after interval, lookback interval DEFAULT '0') RETURNS boolean
+                LANGUAGE sql AS $$
                 SELECT EXISTS (SELECT FROM event_batches WHERE from_at < before)
                     OR EXISTS (SELECT FROM event_arrivals WHERE from_at < before)
                     OR EXISTS (
                         SELECT FROM experiments e JOIN environments n ON n.id = e.environment_id
                         -- Months are those of timestamps, and those of wrong clocks may belong to a later one.
-                        WHERE e.started_at - interval '8 days' < before AND e.deleted_at IS NULL AND n.deleted_at IS NULL
+                        WHERE e.started_at - interval '8 days' - lookback < before AND e.deleted_at IS NULL AND n.deleted_at IS NULL
                             AND (e.ended_at IS NULL OR e.ended_at + e.windows_run_on + final_after > clock_timestamp()))
             $$;
 
@@ -243,7 +248,7 @@ public sealed class CreateEvents : TableMigration
         Execute.Sql(
             """
             DROP FUNCTION drop_events(timestamptz, interval);
-            DROP FUNCTION events_are_needed(timestamptz, interval);
+            DROP FUNCTION events_are_needed(timestamptz, interval, interval);
             DROP FUNCTION make_event_partitions(timestamptz, timestamptz);
             DROP VIEW event_partitions;
             """

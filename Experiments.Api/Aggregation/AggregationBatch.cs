@@ -17,7 +17,9 @@ internal sealed class AggregationBatch(
 )
 {
     private const string Claim =
-        "SELECT * FROM claim_environments(@held, @among, @seed, @Size) WHERE set_config('lock_timeout', '100ms', true) IS NOT NULL";
+        "SELECT * FROM claim_environments(@held, @among, @seed, @Size) WHERE set_config('lock_timeout', '100ms', true) IS NOT NULL"
+        // Whoever keeps events elsewhere would find none of these.
+        + " AND COALESCE((SELECT store FROM event_store), 'postgresql') = @Store";
 
     private const string Due = """
         SELECT b.id, b.environment_id, b.events, b.from_at, b.until_at, b.joins
@@ -69,6 +71,7 @@ internal sealed class AggregationBatch(
                     // In another order each time, so that each environment has its turn.
                     seed = Random.Shared.NextInt64(),
                     Size = (long)store.BatchSize,
+                    Store = store.Name,
                 }
             )
         ).AsList();
@@ -107,7 +110,7 @@ internal sealed class AggregationBatch(
         var (experiments, _) = await definitions.Experiments(batches.Environments, since, through, ct);
         var links = await definitions.Links(experiments);
         var hasAliases = await aliases.Exist(batches.Environments);
-        await store.Count(new(connection, batches, experiments, links, joined, hasAliases, late), ct);
+        await store.Count(new(connection, batches, experiments, links, joined, definitions.Incomplete, hasAliases, late), ct);
         await store.CountNames(connection, batches, ct);
         await definitions.SaveUnreadable();
         await connection.ExecuteAsync(Complete, new { Batches = batches.Ids, batches.Environments });

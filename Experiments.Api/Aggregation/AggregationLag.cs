@@ -8,7 +8,9 @@ internal static class AggregationLag
     /// events are waiting.
     /// </summary>
     public const string Sql = $"""
-        SELECT min(received_at) AS oldest, COALESCE(sum(events), 0)::bigint AS events
-        FROM event_batches WHERE environment_id = e.environment_id
+        SELECT LEAST(min(b.received_at), (
+                SELECT min(a.received_at) FROM event_arrivals a WHERE a.environment_id = e.environment_id)) AS oldest,
+            COALESCE(sum(b.events), 0)::bigint AS events
+        FROM event_batches b WHERE b.environment_id = e.environment_id
         """;
 }

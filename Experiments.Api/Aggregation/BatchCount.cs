@@ -9,6 +9,7 @@ namespace Experiments.Api.Aggregation;
 /// <param name="Experiments">The experiments that they may concern.</param>
 /// <param name="Links">The metrics of those.</param>
 /// <param name="Joined">The identities that turned out to be a known one.</param>
+/// <param name="Incomplete">Experiments of which a metric cannot be read, so that its values are left as they are.</param>
 /// <param name="HasAliases">Whether any identity of these environments has an alias.</param>
 /// <param name="Late">How long after the end of an experiment late events count.</param>
 internal sealed record BatchCount(
@@ -17,6 +18,7 @@ internal sealed record BatchCount(
     IReadOnlyList<ExperimentDefinition> Experiments,
     IReadOnlyList<MetricLink> Links,
     IReadOnlyList<AliasGraph.Entry> Joined,
+    IReadOnlySet<long> Incomplete,
     bool HasAliases,
     TimeSpan Late
 )

@@ -138,6 +138,12 @@ internal sealed class DefinitionReader(NpgsqlDataSource source, NpgsqlConnection
         );
     }
 
+    /// <summary>Whether a definition was skipped.</summary>
+    public bool HasUnreadable => _unreadable.Count > 0;
+
+    /// <summary>The experiments of which a metric was skipped.</summary>
+    public IReadOnlySet<long> Incomplete => _unreadable.Select(one => one.ExperimentId).ToHashSet();
+
     /// <summary>Refuses to continue if a definition was skipped, since the result would be wrong without it.</summary>
     /// <exception cref="InvalidOperationException">A definition cannot be read.</exception>
     public void DemandReadable()

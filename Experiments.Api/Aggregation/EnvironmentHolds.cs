@@ -37,6 +37,7 @@ internal sealed class EnvironmentHolds(ILogger logger)
     /// <summary>Whether the failure may concern a single environment rather than the whole database.</summary>
     public static bool MayConcernOne(Exception exception) =>
         Failure.IsLocked(exception)
+        || exception is EventStoreUnavailableException { IsRefusal: true }
         || !Failure.IsUnavailable(exception)
         || exception is PostgresException { SqlState: PostgresErrorCodes.QueryCanceled };
 

@@ -8,12 +8,15 @@ namespace Experiments.Api.Aggregation;
 /// </summary>
 internal interface IEventStore
 {
+    /// <summary>Its name in the settings.</summary>
+    string Name { get; }
+
     /// <summary>About how many events are counted in one transaction.</summary>
     int BatchSize { get; }
 
     /// <summary>
-    /// How long counting rests after it was at work, as a multiple of that, unless somebody asks for results: 0 where the cost of counting an
-    /// event does not depend on how many are counted together.
+    /// How long counting rests after it was at work, as a multiple of that, unless somebody asks for results: 0 where the cost of counting
+    /// an event does not depend on how many are counted together.
     /// </summary>
     int Rest { get; }
 
@@ -74,13 +77,24 @@ internal interface IEventStore
 internal interface IEventReading : IAsyncDisposable
 {
     /// <summary>The first instant of which events are kept; null if none have been dropped.</summary>
-    Task<DateTime?> Oldest();
+    Task<DateTime?> Oldest(CancellationToken ct);
 
     /// <summary>About how many events there are since this instant, of whatever environment.</summary>
-    Task<long> Size(DateTime from);
+    Task<long> Size(DateTime from, CancellationToken ct);
 
     /// <summary>Reads events, one at a time.</summary>
-    Task Each(EventFilter filter, StoredEvent.Needs needs, Action<StoredEvent> take, CancellationToken ct);
+    /// <param name="filter">Which.</param>
+    /// <param name="needs">What is needed of them.</param>
+    /// <param name="aliases">The aliases that matter, where the store does not know them itself.</param>
+    /// <param name="take">Called for each.</param>
+    /// <param name="ct">Ends it.</param>
+    Task Each(
+        EventFilter filter,
+        StoredEvent.Needs needs,
+        IReadOnlyList<AliasGraph.Entry> aliases,
+        Action<StoredEvent> take,
+        CancellationToken ct
+    );
 }
 
 /// <summary>Which events are read.</summary>

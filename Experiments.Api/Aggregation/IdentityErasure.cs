@@ -16,7 +16,10 @@ namespace Experiments.Api.Aggregation;
 internal sealed class IdentityErasure(DatabaseServer database, IEventStore store, TimeSpan late)
 {
     // Until what is said of identities has been taken in, nobody knows which are the same person.
-    private const string IsJoining = "SELECT EXISTS (SELECT FROM event_batches WHERE environment_id = @EnvironmentId AND joins)";
+    private const string IsJoining = """
+        SELECT EXISTS (SELECT FROM event_batches WHERE environment_id = @EnvironmentId AND joins)
+            OR EXISTS (SELECT FROM event_arrivals WHERE environment_id = @EnvironmentId AND joins)
+        """;
 
     private const string DeleteExposures = """
         DELETE FROM exposures x USING experiments e

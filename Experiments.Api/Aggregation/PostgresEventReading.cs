@@ -53,11 +53,18 @@ internal sealed class PostgresEventReading : IEventReading
         }
     }
 
-    public Task<DateTime?> Oldest() => _reading.QuerySingleAsync<DateTime?>("SELECT min(begins) FROM event_partitions");
+    public Task<DateTime?> Oldest(CancellationToken ct) => _reading.QuerySingleAsync<DateTime?>("SELECT min(begins) FROM event_partitions");
 
-    public async Task<long> Size(DateTime from) => await _reading.QuerySingleAsync<long>(SizeOfMonths, new { from }) / BytesInTable;
+    public async Task<long> Size(DateTime from, CancellationToken ct) =>
+        await _reading.QuerySingleAsync<long>(SizeOfMonths, new { from }) / BytesInTable;
 
-    public Task Each(EventFilter filter, StoredEvent.Needs needs, Action<StoredEvent> take, CancellationToken ct) =>
+    public Task Each(
+        EventFilter filter,
+        StoredEvent.Needs needs,
+        IReadOnlyList<AliasGraph.Entry> aliases,
+        Action<StoredEvent> take,
+        CancellationToken ct
+    ) =>
         StoredEvent.Each(
             _reading,
             Events,

@@ -1,6 +1,7 @@
 using Dapper;
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Settings;
 using Npgsql;
 
 namespace Experiments.Api.Aggregation;
@@ -69,6 +70,8 @@ internal sealed class PostgresEventStore(NpgsqlDataSource source, ILogger<Postgr
 
     private long _unsummarised;
 
+    public string Name => EventOptions.PostgreSql;
+
     public int BatchSize => 20_000;
 
     public int Rest => 0;
@@ -133,7 +136,6 @@ internal sealed class PostgresEventStore(NpgsqlDataSource source, ILogger<Postgr
             return;
         }
 
-        _unsummarised = 0;
         try
         {
             // A running vacuum does the same work, so do not wait for it.
@@ -144,9 +146,11 @@ internal sealed class PostgresEventStore(NpgsqlDataSource source, ILogger<Postgr
                 RESET lock_timeout;
                 """
             );
+            _unsummarised = 0;
         }
         catch (PostgresException exception) when (Failure.IsLocked(exception))
         {
+            _unsummarised = 0;
             logger.VacuumIsRunning();
             await connection.ExecuteAsync("RESET lock_timeout");
         }

@@ -35,6 +35,11 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
         var definitions = new DefinitionReader(source, connection);
         var (experiments, highWaterMark) = await definitions.Experiments(experimentId, ct);
         var links = await definitions.Links(experiments);
+        if (purpose == Purpose.Backfill && definitions.HasUnreadable)
+        {
+            return RebuildReport.Nothing;
+        }
+
         definitions.DemandReadable();
         if (experiments is not [var experiment])
         {
@@ -50,12 +55,12 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
 
         var from = links.Select(link => link.From).Append(experiment.Timeline.Runs[0].From.AddMilliseconds(-1)).Min();
         await using var reading = await store.Read(source, connection, experiment.EnvironmentId, ct);
-        await Demand(reading, from);
+        await Demand(reading, from, ct);
         // Exposures from just before the start are reported too, if their months still exist.
         var justBefore = experiment.Timeline.Runs[0].From - Timeline.Slow;
         from = from < justBefore ? from : justBefore;
 
-        var slices = RebuildWriter.SlicesFor(await reading.Size(from));
+        var slices = RebuildWriter.SlicesFor(await reading.Size(from, ct));
         var lastBatch = experiment.LastBatch(late);
         var aliases = experiment.UnitKey is null ? await new IdentityAliases(connection).All(experiment.EnvironmentId, lastBatch) : [];
         string[] names = [.. links.SelectMany(link => link.Events).Append(experiment.ExposureEvent).Distinct()];
@@ -68,6 +73,7 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
                 await reading.Each(
                     new(names, from, highWaterMark, experiment.UnitKey, slice, slices),
                     StoredEvent.Needs.Of(experiments, aliases.Count == 0 ? null : lastBatch),
+                    aliases,
                     raw =>
                     {
                         if (!experiment.WasFinal(BatchId.ReceivedAt(raw.Batch), late))
@@ -97,9 +103,9 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
     }
 
     // Dropped events cannot be counted again, so the counts derived from them must be kept.
-    private static async Task Demand(IEventReading reading, DateTime from)
+    private static async Task Demand(IEventReading reading, DateTime from, CancellationToken ct)
     {
-        var oldest = await reading.Oldest();
+        var oldest = await reading.Oldest(ct);
         if (from < oldest)
         {
             throw new InvalidOperationException(

@@ -29,7 +29,11 @@ internal sealed class RebuildWriter(NpgsqlConnection connection, ExperimentDefin
         DELETE FROM metric_sums WHERE link_id = ANY (@links);
         DELETE FROM metric_steps WHERE link_id = ANY (@links);
         UPDATE experiment_metrics SET backfilled = true WHERE id = ANY (@links);
-        DELETE FROM unreadable_definitions WHERE experiment_id = @Id;
+        WITH healed AS (
+            DELETE FROM unreadable_definitions WHERE experiment_id = @Id RETURNING experiment_id
+        )
+        -- So that results are computed again, even final ones.
+        UPDATE results SET as_of = NULL, epoch = epoch + 1 WHERE experiment_id IN (SELECT experiment_id FROM healed);
         """;
 
     /// <summary>Sets results <c>r</c> so that they are computed again, and what looks have found is forgotten.</summary>

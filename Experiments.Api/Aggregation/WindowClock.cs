@@ -36,7 +36,10 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
         """;
 
     // Events that wait are of the time before: windows are not over before those are counted.
-    private const string Waiting = "SELECT min(received_at) FROM event_batches WHERE environment_id = @EnvironmentId";
+    private const string Waiting = """
+        SELECT LEAST((SELECT min(received_at) FROM event_batches WHERE environment_id = @EnvironmentId),
+            (SELECT min(received_at) FROM event_arrivals WHERE environment_id = @EnvironmentId))
+        """;
 
     /// <summary>The experiments that are due, first those that have waited longest.</summary>
     /// <param name="skipped">Experiments that are postponed.</param>

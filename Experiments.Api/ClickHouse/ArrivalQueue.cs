@@ -21,6 +21,7 @@ internal static class ArrivalQueue
         SELECT g.environment_id, g.events, LEAST(g.first, a.at), GREATEST(g.last, LEAST(g.last_by_us, a.at)), g.joins, a.at
         FROM arrival a, unnest(@Environments, @Events, @First, @Last, @LastByUs, @Joins)
             AS g(environment_id, events, first, last, last_by_us, joins)
+        WHERE EXISTS (SELECT FROM event_store WHERE store = 'clickhouse' AND moving_to IS NULL)
         RETURNING id, environment_id, received_at
         """;
 
@@ -63,6 +64,11 @@ internal static class ArrivalQueue
             },
             ct
         );
+        if (arrived.Count < rows.Count)
+        {
+            throw new EventStoreUnavailableException("The events are moving, or have been moved, to another store.");
+        }
+
         var byEnvironment = arrived.ToDictionary(row => row.EnvironmentId);
         return [.. rows.Select(row => new Arrival(byEnvironment[row.EnvironmentId].Id, byEnvironment[row.EnvironmentId].ReceivedAt, row))];
     }

@@ -1,5 +1,5 @@
 using Experiments.Api.Aggregation;
-using Experiments.Api.Ingestion;
+using Experiments.Api.Platform.Data;
 using Npgsql;
 
 namespace Experiments.Api.ClickHouse;
@@ -9,41 +9,51 @@ namespace Experiments.Api.ClickHouse;
 /// </summary>
 internal sealed class ClickHouseEventReading(ClickHouseServer server, NpgsqlConnection locked, long environmentId) : IEventReading
 {
-    public async Task<DateTime?> Oldest() =>
-        await server.Single<DateTime?>(
+    public async Task<DateTime?> Oldest(CancellationToken ct)
+    {
+        await using var heartbeat = Heartbeat.Of(locked);
+        return await server.Single<DateTime?>(
             "SELECT maxOrNull(toUnixTimestamp64Milli(until)) FROM dropped",
             new Dictionary<string, object>(),
             row => row.IsDBNull(0) ? null : DateTime.UnixEpoch.AddMilliseconds(row.GetInt64(0)),
-            CancellationToken.None
+            ct
         );
+    }
 
-    public Task<long> Size(DateTime from) =>
-        server.Single(
+    public async Task<long> Size(DateTime from, CancellationToken ct)
+    {
+        await using var heartbeat = Heartbeat.Of(locked);
+        return await server.Single(
             """
             SELECT toInt64(count()) FROM events
             WHERE environment_id = {environment:Int64} AND at >= fromUnixTimestamp64Milli({from:Int64})
             """,
             new Dictionary<string, object> { ["environment"] = environmentId, ["from"] = EventRows.Microseconds(from) / 1000 },
             row => row.GetInt64(0),
-            CancellationToken.None
+            ct
         );
+    }
 
-    public async Task Each(EventFilter filter, StoredEvent.Needs needs, Action<StoredEvent> take, CancellationToken ct)
+    // Not by months, which older releases leave out before they look for duplicates in all of them.
+    public Task Each(
+        EventFilter filter,
+        StoredEvent.Needs needs,
+        IReadOnlyList<AliasGraph.Entry> aliases,
+        Action<StoredEvent> take,
+        CancellationToken ct
+    )
     {
-        var rows = new EventRows(needs, needs.AliasesUntil is { } until ? await new IdentityAliases(locked).All(environmentId, until) : []);
-        await server.Read(
+        var rows = new EventRows(needs, aliases);
+        return server.Read(
             $$"""
             SELECT {{rows.Columns}} FROM events FINAL
             WHERE environment_id = {environment:Int64} AND event IN {names:Array(String)}
-              AND at BETWEEN fromUnixTimestamp64Milli({first:Int64}) AND fromUnixTimestamp64Milli({last:Int64})
               AND {{EventRows.HappenedAt}} BETWEEN {from:Int64} AND {until:Int64}
             """,
             new Dictionary<string, object>
             {
                 ["environment"] = environmentId,
                 ["names"] = filter.Names,
-                ["first"] = EventRows.Microseconds(filter.From - ClockSkew.SlackTime) / 1000,
-                ["last"] = EventRows.Microseconds(filter.Until + ClockSkew.SlackTime) / 1000,
                 ["from"] = EventRows.Microseconds(filter.From),
                 ["until"] = EventRows.Microseconds(filter.Until),
             },

@@ -1,6 +1,8 @@
 using Experiments.Api.Aggregation;
 using Experiments.Api.Domain;
 using Experiments.Api.Ingestion;
+using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Settings;
 using Npgsql;
 
 namespace Experiments.Api.ClickHouse;
@@ -11,19 +13,14 @@ namespace Experiments.Api.ClickHouse;
 /// </summary>
 internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStore
 {
-    // The rows that come from these batches and from none before.
-    private const string OfBatches = $$"""
-        FROM events FINAL
-        WHERE environment_id IN {environments:Array(Int64)} AND (environment_id, event, identity) IN (
-            SELECT environment_id, event, identity FROM arrivals
-            WHERE environment_id IN {environments:Array(Int64)} AND batch IN {batches:Array(Int64)})
-          AND toInt64(9223372036854775807 - version) IN {batches:Array(Int64)}
-        """;
-
     // How long a worker waits for a backfill before it goes on.
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(200);
 
+    private static readonly Dictionary<string, object> Nothing = [];
+
     private (long ExperimentId, Task<RebuildReport?> Work)? _backfill;
+
+    public string Name => EventOptions.ClickHouse;
 
     // To find the events of the identities that are concerned costs the more, the fewer of them are looked for together.
     public int BatchSize => 500_000;
@@ -36,16 +33,23 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
     {
         var said = new List<(DateTime At, long Key, AliasGraph.Statement Statement)>();
         var rows = new EventRows(new([], []), []);
-        await server.Read(
-            $"SELECT {rows.Columns} {OfBatches} AND event IN ('{EventNames.Identify}', '{EventNames.CreateAlias}') AND identifier <> ''",
-            Of(batches),
-            row =>
-            {
-                var stored = rows.Of(row);
-                said.Add((stored.At, stored.Key, Statement(stored)));
-            },
-            ct
-        );
+        await using (Heartbeat.Of(connection))
+        {
+            await server.Read(
+                $"""
+                SELECT {rows.Columns} {OfBatches(batches)}
+                AND event IN ('{EventNames.Identify}', '{EventNames.CreateAlias}') AND identifier <> ''
+                """,
+                Nothing,
+                row =>
+                {
+                    var stored = rows.Of(row);
+                    said.Add((stored.At, stored.Key, Statement(stored)));
+                },
+                ct
+            );
+        }
+
         return [.. said.OrderBy(one => one.At).ThenBy(one => one.Key).Select(one => one.Statement)];
     }
 
@@ -54,42 +58,56 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
     public async Task CountNames(NpgsqlConnection connection, BatchSet batches, CancellationToken ct)
     {
         var found = new List<EventNameCounts.Row>();
-        await server.Read(
-            $"""
-            SELECT environment_id, event, toInt64(count()), min({EventRows.HappenedAt}), max({EventRows.HappenedAt})
-            {OfBatches} GROUP BY environment_id, event
-            """,
-            Of(batches),
-            row =>
-                found.Add(
-                    new(
-                        row.GetInt64(0),
-                        row.GetString(1),
-                        row.GetInt64(2),
-                        EventRows.Instant(row.GetInt64(3)),
-                        EventRows.Instant(row.GetInt64(4))
-                    )
-                ),
-            ct
-        );
+        await using (Heartbeat.Of(connection))
+        {
+            await server.Read(
+                $"""
+                SELECT environment_id, event, toInt64(count()), min({EventRows.HappenedAt}), max({EventRows.HappenedAt})
+                {OfBatches(batches)} GROUP BY environment_id, event
+                """,
+                Nothing,
+                row =>
+                    found.Add(
+                        new(
+                            row.GetInt64(0),
+                            row.GetString(1),
+                            row.GetInt64(2),
+                            EventRows.Instant(row.GetInt64(3)),
+                            EventRows.Instant(row.GetInt64(4))
+                        )
+                    ),
+                ct
+            );
+        }
+
         await EventNameCounts.Add(connection, found);
     }
 
     public Task Tidy(NpgsqlConnection connection, int counted) => Task.CompletedTask;
 
-    // All events of the experiment are read, which may take long. Other experiments are counted meanwhile.
+    // All events of the experiment are read, which may take long. Other environments are counted meanwhile.
     public async Task<bool?> Backfill(MetricBackfill.Context context, long experimentId, CancellationToken ct)
     {
         var (id, work) = _backfill ??= (experimentId, new RebuildFromEvents(this, context.Source, context.Late).Backfill(experimentId, ct));
+        if (id != experimentId && !work.IsCompleted)
+        {
+            return false;
+        }
+
         if (await Task.WhenAny(work, Task.Delay(Patience, ct)) != work)
         {
             return false;
         }
 
         _backfill = null;
-        return await work is not { } report ? null
-            : id == experimentId ? report != RebuildReport.Nothing
-            : true;
+        if (id != experimentId)
+        {
+            // It is the turn of another. What became of this one, its own turn will say.
+            await work.ContinueWith(_ => { }, TaskScheduler.Default);
+            return false;
+        }
+
+        return await work is { } report ? report != RebuildReport.Nothing : null;
     }
 
     public Task<IEventReading> Read(NpgsqlDataSource source, NpgsqlConnection locked, long environmentId, CancellationToken ct) =>
@@ -181,30 +199,22 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
     // A row that says that it was erased takes the place of each, so that a client that retries does not bring it back.
     public async Task<int> Erase(NpgsqlConnection connection, long environmentId, string[] identifiers, CancellationToken ct)
     {
-        const string Which = "WHERE environment_id = {environment:Int64} AND identity IN {identities:Array(UUID)} AND is_erased = 0";
+        const string Identity = "WHERE environment_id = {environment:Int64} AND identity IN {identities:Array(UUID)}";
+        await using var heartbeat = Heartbeat.Of(connection);
         var count = await CountOf(environmentId, identifiers, ct);
-        if (count > 0)
-        {
-            await server.Execute(
-                $"""
-                INSERT INTO events (environment_id, event, identity, key, content_at, at, version, is_erased)
-                SELECT environment_id, event, identity, key, content_at, min(at), {ulong.MaxValue}, 1 FROM events {Which}
-                GROUP BY environment_id, event, identity, key, content_at
-                """,
-                Of(environmentId, identifiers),
-                ct
-            );
-        }
-
-        foreach (var table in new[] { "events", "arrivals" })
-        {
-            await server.Execute(
-                $"DELETE FROM {table} {(table == "events" ? Which : Which.Replace(" AND is_erased = 0", "", StringComparison.Ordinal))}",
-                Of(environmentId, identifiers),
-                ct
-            );
-        }
-
+        var parameters = Of(environmentId, identifiers);
+        // First, so that what comes in between is still found.
+        await server.Execute($"DELETE FROM arrivals {Identity}", parameters, ct);
+        await server.Execute(
+            $"""
+            INSERT INTO events (environment_id, event, identity, key, content_at, at, version, is_erased)
+            SELECT environment_id, event, identity, key, content_at, min(at), {ulong.MaxValue}, 1 FROM events {Identity}
+            GROUP BY environment_id, event, identity, key, content_at
+            """,
+            parameters,
+            ct
+        );
+        await server.Execute($"DELETE FROM events {Identity} AND is_erased = 0", parameters, ct);
         return (int)count;
     }
 
@@ -221,7 +231,7 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
 
     private static AliasGraph.Statement Statement(StoredEvent stored)
     {
-        using var metadata = stored.Metadata is null ? null : Platform.Data.StoredJson.Document(stored.Metadata);
+        using var metadata = stored.Metadata is null ? null : StoredJson.Document(stored.Metadata);
         var alias = UnitKey.ValueOf(stored.Event == EventNames.Identify ? "$anon_distinct_id" : "alias", null, metadata?.RootElement);
         return new(stored.EnvironmentId, stored.Event, stored.Identifier!, alias, stored.Batch);
     }
@@ -229,6 +239,13 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
     private static Dictionary<string, object> Of(long environmentId, string[] identifiers) =>
         new() { ["environment"] = environmentId, ["identities"] = Array.ConvertAll(identifiers, Identity.Key) };
 
-    private static Dictionary<string, object> Of(BatchSet batches) =>
-        new() { ["environments"] = batches.Environments, ["batches"] = batches.Ids };
+    // The rows that come from these batches and from none before.
+    private static string OfBatches(BatchSet batches) =>
+        $"""
+            FROM events FINAL
+            WHERE environment_id IN {Literal.List(batches.Environments)} AND (environment_id, event, identity) IN (
+                SELECT environment_id, event, identity FROM arrivals
+                WHERE environment_id IN {Literal.List(batches.Environments)} AND batch IN {Literal.List(batches.Ids)})
+              AND toInt64({ClickHouseSchema.LastBatch} - version) IN {Literal.List(batches.Ids)}
+            """;
 }

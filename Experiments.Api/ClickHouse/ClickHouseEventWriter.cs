@@ -1,6 +1,7 @@
 using System.Threading.Channels;
 using Experiments.Api.Domain;
 using Experiments.Api.Ingestion;
+using Experiments.Api.Platform.Data;
 using Npgsql;
 
 namespace Experiments.Api.ClickHouse;
@@ -15,6 +16,11 @@ internal sealed class ClickHouseEventWriter(ClickHouseServer server, NpgsqlDataS
     private static readonly TimeSpan Spacing = TimeSpan.FromMilliseconds(100);
 
     private const int LargestBlock = 100_000;
+
+    // What waits beyond this has to be sent again.
+    private const int MostWaiting = 1_000_000;
+
+    private static readonly string[] ArrivalColumns = ["environment_id", "batch", "event", "identity"];
 
     /// <summary>The columns in the order in which rows have them.</summary>
     public static readonly string[] Columns =
@@ -36,15 +42,23 @@ internal sealed class ClickHouseEventWriter(ClickHouseServer server, NpgsqlDataS
 
     private readonly Channel<Waiting> _waiting = Channel.CreateUnbounded<Waiting>(new() { SingleReader = true });
 
+    private int _events;
+
     public async Task<int?> Add(long environmentId, EventBatch batch, CancellationToken ct)
     {
         batch.Sort();
         if (batch.Events.Count > 0)
         {
             var waiting = new Waiting(environmentId, batch, new(TaskCreationOptions.RunContinuationsAsynchronously));
-            await _waiting.Writer.WriteAsync(waiting, ct);
-            // Whoever gives up is told that it may have been stored or not.
-            await waiting.Stored.Task.WaitAsync(ct);
+            // Whoever gives up is told that it may have been stored or not, and nothing is stored for it that has not begun.
+            await using var givenUp = ct.Register(() => waiting.Stored.TrySetCanceled(ct));
+            if (Volatile.Read(ref _events) > MostWaiting || !_waiting.Writer.TryWrite(waiting))
+            {
+                throw new EventStoreUnavailableException("Too many events wait to be stored, or the service stops.");
+            }
+
+            Interlocked.Add(ref _events, batch.Events.Count);
+            await waiting.Stored.Task;
         }
 
         return null;
@@ -60,7 +74,11 @@ internal sealed class ClickHouseEventWriter(ClickHouseServer server, NpgsqlDataS
                 var block = Next();
                 try
                 {
-                    await Store(block, stoppingToken);
+                    if (block.Count > 0)
+                    {
+                        await Store(block, stoppingToken);
+                    }
+
                     block.ForEach(waiting => waiting.Stored.TrySetResult());
                 }
                 catch (Exception exception)
@@ -84,9 +102,14 @@ internal sealed class ClickHouseEventWriter(ClickHouseServer server, NpgsqlDataS
     private List<Waiting> Next()
     {
         var block = new List<Waiting>();
-        for (var events = 0; events < LargestBlock && _waiting.Reader.TryRead(out var next); events += next.Batch.Events.Count)
+        for (var events = 0; events < LargestBlock && _waiting.Reader.TryRead(out var next); )
         {
-            block.Add(next);
+            Interlocked.Add(ref _events, -next.Batch.Events.Count);
+            if (!next.Stored.Task.IsCompleted)
+            {
+                block.Add(next);
+                events += next.Batch.Events.Count;
+            }
         }
 
         return block;
@@ -94,21 +117,37 @@ internal sealed class ClickHouseEventWriter(ClickHouseServer server, NpgsqlDataS
 
     private async Task Store(List<Waiting> block, CancellationToken ct)
     {
+        // From the announcement on: after twice this time, another replica queues the batch as it is.
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        deadline.CancelAfter(ClickHouseServer.WriteLimit);
         var groups = block
             .GroupBy(waiting => waiting.EnvironmentId)
             .Select(group => (group.Key, (IReadOnlyList<EventBatch>)[.. group.Select(waiting => waiting.Batch)]))
             .ToList();
-        var arrivals = await ArrivalQueue.Announce(source, groups, ct);
+        var arrivals = await ArrivalQueue.Announce(source, groups, deadline.Token);
         var rows = new List<object?[]>();
+        var concerned = new HashSet<(long, long, string, Guid)>();
         foreach (var ((environmentId, batches), arrival) in groups.Zip(arrivals))
         {
             foreach (var batch in batches)
             {
-                rows.AddRange(batch.Events.Select(one => Row(environmentId, one, batch.Skew, arrival)));
+                foreach (var one in batch.Events)
+                {
+                    var row = Row(environmentId, one, batch.Skew, arrival);
+                    rows.Add(row);
+                    concerned.Add((environmentId, arrival.Id, one.Event, (Guid)row[2]!));
+                }
             }
         }
 
-        await server.Insert("events", Columns, rows, ct);
+        // First which identities there is something of: to look for what is not there does no harm.
+        await server.Insert(
+            "arrivals",
+            ArrivalColumns,
+            [.. concerned.Select(one => new object?[] { one.Item1, one.Item2, one.Item3, one.Item4 })],
+            deadline.Token
+        );
+        await server.Insert("events", Columns, rows, deadline.Token);
         await ArrivalQueue.Queue(source, arrivals, ct);
     }
 

@@ -8,13 +8,21 @@ namespace Experiments.Api.ClickHouse;
 /// <summary>Drops months of events in ClickHouse. It makes room for new ones by itself.</summary>
 internal sealed class ClickHouseRetention(ClickHouseServer server, NpgsqlDataSource source) : IEventRetention
 {
+    // Values are always counted from all events, those of the longest lookback before an experiment as well.
+    private const string Needed = "SELECT events_are_needed(@until, @finalAfter, interval '30 days')";
+
+    private const string Waiting = """
+        SELECT LEAST(clock_timestamp() - interval '1 day', (SELECT min(received_at) FROM event_batches),
+            (SELECT min(received_at) FROM event_arrivals))
+        """;
+
     public Task Make(DateTime first, DateTime last, CancellationToken ct) => Task.CompletedTask;
 
     public async Task<IReadOnlyList<string>> Drop(DateTime before, TimeSpan finalAfter, CancellationToken ct)
     {
         var months = new List<uint>();
         await server.Read(
-            "SELECT DISTINCT toYYYYMM(min_time) FROM system.parts WHERE database = currentDatabase() AND table = 'events' AND active",
+            "SELECT DISTINCT toUInt32(partition) FROM system.parts WHERE database = currentDatabase() AND table = 'events' AND active",
             new Dictionary<string, object>(),
             row => months.Add((uint)row.GetValue(0)),
             ct
@@ -24,10 +32,7 @@ internal sealed class ClickHouseRetention(ClickHouseServer server, NpgsqlDataSou
         foreach (var month in months.Order())
         {
             var until = new DateTime((int)month / 100, (int)month % 100, 1, 0, 0, 0, DateTimeKind.Utc).AddMonths(1);
-            if (
-                until <= before
-                && !await connection.QuerySingleAsync<bool>("SELECT events_are_needed(@until, @finalAfter)", new { until, finalAfter })
-            )
+            if (until <= before && !await connection.QuerySingleAsync<bool>(Needed, new { until, finalAfter }))
             {
                 await server.Execute(
                     "INSERT INTO dropped SELECT fromUnixTimestamp64Milli({until:Int64})",
@@ -39,6 +44,23 @@ internal sealed class ClickHouseRetention(ClickHouseServer server, NpgsqlDataSou
             }
         }
 
+        await DropArrivals(await connection.QuerySingleAsync<DateTime>(Waiting), ct);
         return dropped;
+    }
+
+    // By the days in which batches came that have all been counted.
+    private async Task DropArrivals(DateTime before, CancellationToken ct)
+    {
+        var days = new List<long>();
+        await server.Read(
+            "SELECT DISTINCT toInt64(partition) FROM system.parts WHERE database = currentDatabase() AND table = 'arrivals' AND active",
+            new Dictionary<string, object>(),
+            row => days.Add(row.GetInt64(0)),
+            ct
+        );
+        foreach (var day in days.Where(day => DateTime.UnixEpoch.AddDays(day + 1) < before))
+        {
+            await server.Execute($"ALTER TABLE arrivals DROP PARTITION {day}", new Dictionary<string, object>(), ct);
+        }
     }
 }

@@ -10,7 +10,8 @@ internal static class ClickHouseSchema
     /// What makes the tables. An event has one row by environment, name, identity and key, however often it was sent: of several, that
     /// of the earliest batch counts. The key is a hash of the id, wherever the event lies in time, or else of the content; then
     /// <c>content_at</c> is its timestamp. <c>skew</c> is what is added to <c>at</c>, in microseconds, to tell when it happened. An
-    /// erased event leaves a row that says nothing but that. <c>arrivals</c> tells for some days which identities a batch concerns.
+    /// erased event leaves a row that says nothing but that. <c>arrivals</c> tells which identities a batch concerns, until it has been
+    /// counted, by the days in which batches came.
     /// </summary>
     public static readonly string[] Statements =
     [
@@ -20,11 +21,11 @@ internal static class ClickHouseSchema
                 event LowCardinality(String),
                 identity UUID,
                 key Int64 CODEC(ZSTD(1)),
-            content_at Int64 CODEC(DoubleDelta, ZSTD(1)),
+                content_at Int64 CODEC(DoubleDelta, ZSTD(1)),
                 at DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
                 skew Int64 CODEC(ZSTD(1)),
                 version UInt64 CODEC(ZSTD(1)),
-                    feature_name LowCardinality(Nullable(String)),
+                feature_name LowCardinality(Nullable(String)),
                 identifier Nullable(String) CODEC(ZSTD(1)),
                 value Nullable(String) CODEC(ZSTD(1)),
                 traits Nullable(String) CODEC(ZSTD(1)),
@@ -46,13 +47,7 @@ internal static class ClickHouseSchema
             ENGINE = MergeTree
             PARTITION BY intDiv(bitShiftRight(batch, 20), 86400000)
             ORDER BY (environment_id, batch, event)
-            TTL toDateTime(intDiv(bitShiftRight(batch, 20), 1000)) + INTERVAL 8 DAY
-            SETTINGS ttl_only_drop_parts = 1, fsync_after_insert = 1
-            """,
-        """
-            CREATE MATERIALIZED VIEW IF NOT EXISTS arriving TO arrivals AS
-            SELECT DISTINCT environment_id, toInt64(9223372036854775807 - version) AS batch, event, identity
-            FROM events WHERE is_erased = 0
+            SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
             """,
         "CREATE TABLE IF NOT EXISTS dropped (until DateTime64(3, 'UTC')) ENGINE = MergeTree ORDER BY until",
     ];

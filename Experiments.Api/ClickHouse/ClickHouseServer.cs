@@ -1,9 +1,12 @@
 using System.Data.Common;
+using System.Net;
+using System.Net.Sockets;
 using ClickHouse.Driver;
 using ClickHouse.Driver.ADO;
 using ClickHouse.Driver.ADO.Parameters;
 using ClickHouse.Driver.ADO.Readers;
 using Experiments.Api.Platform.Data;
+using Npgsql;
 
 namespace Experiments.Api.ClickHouse;
 
@@ -16,17 +19,30 @@ internal sealed class ClickHouseServer : IDisposable
     /// <summary>How long writing a batch may take, there and on the way.</summary>
     public static readonly TimeSpan WriteLimit = TimeSpan.FromSeconds(30);
 
-    // Rows are found by their identity wherever their events are: many in a list, which is longer than a query may be by default.
-    private const long LongestQuery = 64 << 20;
+    // All events of a large experiment are read by one query.
+    private static readonly TimeSpan ReadLimit = TimeSpan.FromMinutes(30);
 
     private readonly ClickHouseClient _client;
+    private readonly HttpClient _http;
     private readonly string _database;
     private readonly SemaphoreSlim _making = new(1);
     private volatile bool _isMade;
 
     public ClickHouseServer(string connectionString)
     {
-        var settings = new ClickHouseClientSettings(connectionString) { UseFormDataParameters = true, Timeout = TimeSpan.FromMinutes(10) };
+        _http = new(
+            new SocketsHttpHandler
+            {
+                AutomaticDecompression = DecompressionMethods.All,
+                PooledConnectionIdleTimeout = TimeSpan.FromSeconds(5),
+                ConnectTimeout = TimeSpan.FromSeconds(5),
+                ConnectCallback = Connect,
+            }
+        )
+        {
+            Timeout = Timeout.InfiniteTimeSpan,
+        };
+        var settings = new ClickHouseClientSettings(connectionString) { HttpClient = _http, Timeout = ReadLimit };
         _database = settings.Database;
         _client = new(settings);
     }
@@ -43,6 +59,7 @@ internal sealed class ClickHouseServer : IDisposable
                 using var reader = await _client.ExecuteReaderAsync(sql, Of(parameters), Options(), ct);
                 while (await reader.ReadAsync(ct))
                 {
+                    ct.ThrowIfCancellationRequested();
                     take(reader);
                 }
 
@@ -64,7 +81,7 @@ internal sealed class ClickHouseServer : IDisposable
         return value!;
     }
 
-    /// <summary>Writes rows as one block, which is stored as a whole or not at all.</summary>
+    /// <summary>Writes rows as one block. Of a block of several months, some may be stored although it fails.</summary>
     public Task Insert(string table, string[] columns, IReadOnlyCollection<object?[]> rows, CancellationToken ct) =>
         Reached(
             () =>
@@ -74,9 +91,15 @@ internal sealed class ClickHouseServer : IDisposable
                     rows!,
                     new()
                     {
-                        BatchSize = rows.Count,
+                        BatchSize = Math.Max(1, rows.Count),
                         MaxDegreeOfParallelism = 1,
-                        CustomSettings = new Dictionary<string, object> { ["max_execution_time"] = (int)WriteLimit.TotalSeconds },
+                        CustomSettings = new Dictionary<string, object>
+                        {
+                            ["max_execution_time"] = (int)WriteLimit.TotalSeconds,
+                            // An answer means that they are stored.
+                            ["async_insert"] = 0,
+                            ["max_partitions_per_insert_block"] = 0,
+                        },
                     },
                     ct
                 ),
@@ -86,6 +109,7 @@ internal sealed class ClickHouseServer : IDisposable
     public void Dispose()
     {
         _client.Dispose();
+        _http.Dispose();
         _making.Dispose();
     }
 
@@ -96,14 +120,15 @@ internal sealed class ClickHouseServer : IDisposable
             await MakeTables(ct);
             return await work();
         }
-        catch (Exception exception) when (ct.IsCancellationRequested && exception is not OperationCanceledException)
-        {
-            throw new OperationCanceledException(ct);
-        }
-        catch (Exception exception) when (exception is DbException or HttpRequestException or IOException or TaskCanceledException)
+        catch (Exception exception)
+            when (exception is DbException and not NpgsqlException or HttpRequestException or IOException or TaskCanceledException)
         {
             ct.ThrowIfCancellationRequested();
-            throw new EventStoreUnavailableException($"ClickHouse: {exception.Message.Split('\n')[0]}", exception);
+            throw new EventStoreUnavailableException(
+                $"ClickHouse: {exception.Message.Split('\n')[0]}",
+                exception,
+                isRefusal: exception is ClickHouseServerException
+            );
         }
     }
 
@@ -136,10 +161,42 @@ internal sealed class ClickHouseServer : IDisposable
         }
     }
 
+    // A server that is lost is noticed after half a minute, although nothing is sent to it.
+    private static async ValueTask<Stream> Connect(SocketsHttpConnectionContext context, CancellationToken ct)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 10);
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 5);
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 4);
+            await socket.ConnectAsync(context.DnsEndPoint, ct);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    // What profiles of the server may set otherwise, and what depends on it that each event counts once.
     private static QueryOptions Options() =>
         new()
         {
-            CustomSettings = new Dictionary<string, object> { ["max_query_size"] = LongestQuery, ["max_ast_elements"] = 1_000_000 },
+            CustomSettings = new Dictionary<string, object>
+            {
+                // Identities and batches are lists in the query, which is longer than one may be by default.
+                ["max_query_size"] = 64 << 20,
+                ["max_ast_elements"] = 2_000_000,
+                ["max_expanded_ast_elements"] = 2_000_000,
+                ["max_execution_time"] = (int)ReadLimit.TotalSeconds,
+                ["cancel_http_readonly_queries_on_client_close"] = 1,
+                ["do_not_merge_across_partitions_select_final"] = 0,
+                ["select_sequential_consistency"] = 1,
+                ["lightweight_deletes_sync"] = 2,
+            },
         };
 
     private static ClickHouseParameterCollection Of(IReadOnlyDictionary<string, object> parameters)

@@ -14,14 +14,22 @@ internal sealed class CurrentEventStore(NpgsqlDataSource source, string wanted) 
     private const string Claim = """
         INSERT INTO event_store (store) VALUES (@wanted)
         ON CONFLICT (id) DO UPDATE SET store = excluded.store
-        WHERE event_store.store = 'postgresql' AND NOT EXISTS (SELECT FROM events)
+        WHERE event_store.store = 'postgresql' AND event_store.moving_to IS NULL
+            AND NOT EXISTS (SELECT FROM events) AND NOT EXISTS (SELECT FROM event_batches)
         """;
 
     public async Task Prepare(CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await connection.ExecuteAsync(Claim, new { wanted });
-        if (await Read(connection) is var store && store != wanted)
+        Demand(wanted, await Read(connection));
+    }
+
+    /// <summary>Refuses a store that is not the one where the events are.</summary>
+    /// <exception cref="InvalidOperationException">They are in another one.</exception>
+    public static void Demand(string wanted, string store)
+    {
+        if (store != wanted)
         {
             throw new InvalidOperationException(
                 $"Events:Store is {wanted}, and the events are in {store}. Move them with: Experiments.Api move-events --to {wanted}"
@@ -32,11 +40,4 @@ internal sealed class CurrentEventStore(NpgsqlDataSource source, string wanted) 
     /// <summary>Where they are.</summary>
     public static async Task<string> Read(NpgsqlConnection connection) =>
         await connection.QuerySingleOrDefaultAsync<string>("SELECT store FROM event_store") ?? EventOptions.PostgreSql;
-
-    /// <summary>Says that they have been moved.</summary>
-    public static Task Write(NpgsqlConnection connection, string store) =>
-        connection.ExecuteAsync(
-            "INSERT INTO event_store (store) VALUES (@store) ON CONFLICT (id) DO UPDATE SET store = excluded.store",
-            new { store }
-        );
 }

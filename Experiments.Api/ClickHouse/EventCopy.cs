@@ -1,4 +1,3 @@
-using System.Globalization;
 using Dapper;
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
@@ -32,6 +31,9 @@ internal sealed class EventCopy(NpgsqlDataSource source, ClickHouseServer server
     public async Task ToClickHouse(Action<DateTime, long> tell, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
+        // As long as it takes to write them there.
+        await connection.ExecuteAsync("SET statement_timeout = 0");
+        await server.Execute("INSERT INTO dropped SELECT fromUnixTimestamp64Milli({until:Int64})", await Oldest(connection), ct);
         foreach (var month in await connection.QueryAsync<DateTime>("SELECT begins FROM event_partitions ORDER BY begins"))
         {
             var count = 0L;
@@ -86,42 +88,32 @@ internal sealed class EventCopy(NpgsqlDataSource source, ClickHouseServer server
     /// <param name="ct">Ends it.</param>
     public async Task ToPostgres(Partitions partitions, Action<DateTime, long> tell, CancellationToken ct)
     {
-        var months = new List<int>();
-        await server.Read(
-            "SELECT DISTINCT toInt32(toYYYYMM(at)) AS month FROM events ORDER BY month",
+        var (first, last) = await server.Single(
+            "SELECT minOrNull(toUnixTimestamp64Milli(at)), maxOrNull(toUnixTimestamp64Milli(at)) FROM events",
             new Dictionary<string, object>(),
-            row => months.Add(row.GetInt32(0)),
+            row => row.IsDBNull(0) ? (DateTime.UtcNow, DateTime.UtcNow) : (Instant(row.GetInt64(0)), Instant(row.GetInt64(1))),
             ct
         );
-        foreach (var month in months)
-        {
-            var begins = DateTime.SpecifyKind(
-                DateTime.ParseExact(month.ToString(CultureInfo.InvariantCulture), "yyyyMM", CultureInfo.InvariantCulture),
-                DateTimeKind.Utc
-            );
-            await partitions.Make(begins, begins, ct);
-            tell(begins, await ToPostgres(month, ct));
-        }
-    }
-
-    private async Task<long> ToPostgres(int month, CancellationToken ct)
-    {
-        var count = 0L;
+        await partitions.Make(first, last, ct);
+        var counts = new SortedDictionary<DateTime, long>();
         var chunk = new List<Copied>(Chunk);
-        // The reader hands out rows one at a time, so that they are written while others wait to be read.
+        // All at once, since two copies of an event may lie in two months. The reader hands out rows one at a time, so that they are
+        // written while others wait to be read.
         await server.Read(
             $$"""
             SELECT toUnixTimestamp64Milli(at), key, toInt64({{ClickHouseSchema.LastBatch}} - version), environment_id,
                 {{EventRows.HappenedAt}}, event, feature_name, identifier, value, traits, metadata, content_at
-            FROM events FINAL WHERE toYYYYMM(at) = {month:Int32}
+            FROM events FINAL
             """,
-            new Dictionary<string, object> { ["month"] = month },
+            new Dictionary<string, object>(),
             row =>
             {
-                count++;
+                var at = Instant(row.GetInt64(0));
+                var month = new DateTime(at.Year, at.Month, 1, 0, 0, 0, DateTimeKind.Utc);
+                counts[month] = counts.GetValueOrDefault(month) + 1;
                 chunk.Add(
                     new(
-                        DateTime.UnixEpoch.AddMilliseconds(row.GetInt64(0)),
+                        at,
                         row.GetInt64(1),
                         row.GetInt64(2),
                         row.GetInt64(3),
@@ -140,8 +132,23 @@ internal sealed class EventCopy(NpgsqlDataSource source, ClickHouseServer server
             ct
         );
         await Write(chunk);
-        return count;
+        foreach (var (month, count) in counts)
+        {
+            tell(month, count);
+        }
     }
+
+    // The months before the first that is there have been dropped, or never were.
+    private static async Task<Dictionary<string, object>> Oldest(NpgsqlConnection connection) =>
+        new()
+        {
+            ["until"] =
+                EventRows.Microseconds(
+                    await connection.QuerySingleAsync<DateTime?>("SELECT min(begins) FROM event_partitions") ?? DateTime.UnixEpoch
+                ) / 1000,
+        };
+
+    private static DateTime Instant(long milliseconds) => DateTime.UnixEpoch.AddMilliseconds(milliseconds);
 
     private async Task Write(List<Copied> rows)
     {

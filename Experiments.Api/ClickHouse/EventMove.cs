@@ -3,22 +3,34 @@ using Experiments.Api.Aggregation;
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Settings;
+using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 
 namespace Experiments.Api.ClickHouse;
 
 /// <summary>
-/// Moves the events to the other store. They may be copied while the service runs; what has come since is copied once more when it is
-/// stopped. Then every experiment that is not final is counted from the copy, and only if each of its identities counts the same as before
-/// is the copy what counts from then on.
+/// Moves the events to the other store. They may be copied while the service runs. For the switch, no events are taken; what has come since
+/// is copied, every experiment that is not final is counted from the copy, and only if each of its identities counts the same as before is
+/// the copy what counts from then on. If anything fails, everything is as it was, and events are taken again.
 /// </summary>
 internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source, ClickHouseServer server, TimeSpan late, TextWriter output)
 {
-    private const string OthersConnected = """
-        SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND application_name IN ('experiments', 'experiments-aggregation')
-            AND pid <> ALL (@own)
+    private const string Begin = """
+        INSERT INTO event_store AS s (store, copied_since) VALUES ('postgresql', clock_timestamp())
+        ON CONFLICT (id) DO UPDATE SET copied_since = COALESCE(s.copied_since, clock_timestamp()),
+            moving_to = CASE WHEN @switches THEN @target END
         """;
+
+    private const string End = "UPDATE event_store SET store = @store, moving_to = NULL, copied_since = NULL";
+
+    private const string Stay = "UPDATE event_store SET moving_to = NULL";
+
+    // Who was erased since is still in the copy.
+    private const string HasErased = """
+        SELECT EXISTS (SELECT FROM audit_log a, event_store s WHERE a.action = 'identity.erased' AND a.at >= s.copied_since)
+        """;
+
+    private const string IsWaiting = "SELECT EXISTS (SELECT FROM event_batches) OR EXISTS (SELECT FROM event_arrivals)";
 
     private const string Unfinished = """
         SELECT e.id FROM experiments e JOIN environments n ON n.id = e.environment_id AND n.deleted_at IS NULL
@@ -27,42 +39,57 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         ORDER BY e.id
         """;
 
-    private readonly IEventStore _postgres = new PostgresEventStore(
-        source,
-        Microsoft.Extensions.Logging.Abstractions.NullLogger<PostgresEventStore>.Instance
-    );
-
+    private readonly IEventStore _postgres = new PostgresEventStore(source, NullLogger<PostgresEventStore>.Instance);
     private readonly IEventStore _clickHouse = new ClickHouseEventStore(server);
 
     /// <summary>Copies the events, and switches if that is asked for.</summary>
     /// <param name="target">The store to move them to.</param>
     /// <param name="switches">Whether the copy is to be what counts.</param>
     /// <param name="ct">Ends it.</param>
-    /// <exception cref="InvalidOperationException">They are there already, the service runs, or an experiment differs.</exception>
+    /// <exception cref="InvalidOperationException">They are there already, or an experiment differs.</exception>
     public async Task Run(string target, bool switches, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         if (await CurrentEventStore.Read(connection) == target)
         {
+            // Also after a move away that was killed.
+            await connection.ExecuteAsync(Stay);
             throw new InvalidOperationException($"The events are in {target} already.");
         }
 
-        var (from, to) = target == EventOptions.ClickHouse ? (_postgres, _clickHouse) : (_clickHouse, _postgres);
-        if (switches)
-        {
-            await DemandStopped(connection);
-            await CountWaiting(from, connection, ct);
-        }
-
-        await Copy(target, ct);
+        await connection.ExecuteAsync(Begin, new { switches, target });
         if (!switches)
         {
-            await output.WriteLineAsync($"Copied. Stop the service, and add --switch to count from {target} from then on.");
+            await Copy(target, ct);
+            await output.WriteLineAsync($"Copied. Add --switch to count from {target} from then on.");
             return;
         }
 
+        try
+        {
+            await Switch(target, connection, ct);
+        }
+        catch
+        {
+            await connection.ExecuteAsync(Stay);
+            throw;
+        }
+    }
+
+    private async Task Switch(string target, NpgsqlConnection connection, CancellationToken ct)
+    {
+        var (from, to) = target == EventOptions.ClickHouse ? (_postgres, _clickHouse) : (_clickHouse, _postgres);
+        await CountWaiting(from, connection, ct);
+        if (await connection.QuerySingleAsync<bool>(HasErased))
+        {
+            await output.WriteLineAsync("Identities have been erased since the events were copied, so all are copied again.");
+            await Empty(target, connection, ct);
+        }
+
+        await Copy(target, ct);
         await Compare(to, connection, ct);
-        await CurrentEventStore.Write(connection, target);
+        await connection.ExecuteAsync(End, new { store = target });
+        await Empty(from.Name, connection, ct);
         await output.WriteLineAsync($"The events are in {target} now. Start the service with Events__Store={target}.");
     }
 
@@ -74,24 +101,27 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         void Tell(DateTime month, long count) => output.WriteLine($"{month:yyyy-MM}: {count:#,0} events");
     }
 
-    private static async Task DemandStopped(NpgsqlConnection connection)
+    private async Task Empty(string store, NpgsqlConnection connection, CancellationToken ct)
     {
-        var own = await connection.QuerySingleAsync<int>("SELECT pg_backend_pid()");
-        if (await connection.QuerySingleAsync<long>(OthersConnected, new { own = new[] { own } }) is > 0 and var others)
+        if (store == EventOptions.ClickHouse)
         {
-            throw new InvalidOperationException(
-                $"The service still has {others} connections to the database. Stop it, and try again. Nothing was switched."
-            );
+            await server.Execute("TRUNCATE TABLE events", new Dictionary<string, object>(), ct);
+            await server.Execute("TRUNCATE TABLE arrivals", new Dictionary<string, object>(), ct);
+        }
+        else
+        {
+            await connection.ExecuteAsync("SET statement_timeout = 0; TRUNCATE events, event_ids");
         }
     }
 
+    // The queue is counted before the events leave, by this or by the service.
     private async Task CountWaiting(IEventStore from, NpgsqlConnection connection, CancellationToken ct)
     {
-        await from.Recover(connection);
         var batch = new AggregationBatch(from, source, connection, late);
-        while (await batch.Run([], null, ct) is > 0)
+        for (; await connection.QuerySingleAsync<bool>(IsWaiting); await Task.Delay(500, ct))
         {
-            // The queue is counted before the events leave.
+            await from.Recover(connection);
+            await batch.Run([], null, ct);
         }
     }
 
@@ -101,11 +131,17 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         var experiments = (await connection.QueryAsync<long>(Unfinished, new { late })).AsList();
         foreach (var id in experiments)
         {
-            var found = await rebuild.Compare(id, ct);
+            RebuildReport? found;
+            while ((found = await rebuild.Compare(id, ct)) is null)
+            {
+                // A replica is at work in its environment.
+                await Task.Delay(500, ct);
+            }
+
             if (found is not { Exposures: 0, Units: 0 })
             {
                 throw new InvalidOperationException(
-                    $"Experiment {id} would have {found?.Exposures} other exposures and {found?.Units} other values. Nothing was switched."
+                    $"Experiment {id} would have {found.Exposures} other exposures and {found.Units} other values. Nothing was switched."
                 );
             }
         }

@@ -34,10 +34,16 @@ internal static class EventStoreSetup
     }
 
     /// <summary>The store of a command that runs beside the service.</summary>
-    public static IEventStore StoreOf(IConfiguration configuration, NpgsqlDataSource source) =>
-        IsClickHouse(configuration)
-            ? new ClickHouseEventStore(new(configuration.GetConnectionString(ConnectionString)!))
+    /// <exception cref="InvalidOperationException">The settings name another store than the one where the events are.</exception>
+    public static async Task<IEventStore> StoreOf(IConfiguration configuration, NpgsqlDataSource source)
+    {
+        IEventStore store = IsClickHouse(configuration)
+            ? new ClickHouseEventStore(ServerOf(configuration))
             : new PostgresEventStore(source, NullLogger<PostgresEventStore>.Instance);
+        await using var connection = await source.OpenConnectionAsync();
+        CurrentEventStore.Demand(store.Name, await CurrentEventStore.Read(connection));
+        return store;
+    }
 
     /// <summary>The server that the settings name.</summary>
     /// <exception cref="InvalidOperationException">They name none.</exception>

@@ -21,11 +21,6 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
     private const string ForgetNoIdentifier =
         $"DELETE FROM exposure_counts WHERE experiment_id = ANY (@ids) AND outcome = '{ExposureState.NoIdentifier}'";
 
-    private static readonly string Touched = """
-        SELECT environment_id, identity FROM arrivals
-        WHERE environment_id IN {environments:Array(Int64)} AND batch IN {batches:Array(Int64)} AND event IN {names:Array(String)}
-        """;
-
     // Experiments that were final when these events came are left as they are: their older events may be gone.
     private readonly List<ExperimentDefinition> _experiments =
     [
@@ -43,24 +38,49 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
             return;
         }
 
-        var names = NamesOf(_experiments);
-        var touched = new HashSet<(long Environment, Guid Identity)>();
-        await server.Read($"SELECT DISTINCT * FROM ({Touched})", Of(names), row => touched.Add((row.GetInt64(0), row.GetGuid(1))), ct);
+        var (touched, names) = await Touched(ct);
         if (touched.Count == 0 && count.Joined.Count == 0)
         {
             return;
         }
 
         await CountIdentities([.. _experiments.Where(experiment => experiment.UnitKey is null)], touched, ct);
-        var environments = touched.Select(one => one.Environment).ToHashSet();
-        foreach (
-            var experiment in _experiments.Where(experiment =>
-                experiment.UnitKey is not null && environments.Contains(experiment.EnvironmentId)
-            )
-        )
+        foreach (var experiment in _experiments.Where(experiment => experiment.UnitKey is not null))
         {
-            await CountWhole(experiment, ct);
+            if (
+                !count.Incomplete.Contains(experiment.Id)
+                && NamesOf([experiment]).Any(name => names.Contains((experiment.EnvironmentId, name)))
+            )
+            {
+                await CountWhole(experiment, ct);
+            }
         }
+    }
+
+    // The identities and the events that the batches concern. Without an identifier, only exposures count anywhere.
+    private async Task<(HashSet<(long Environment, Guid Identity)>, HashSet<(long Environment, string Name)>)> Touched(CancellationToken ct)
+    {
+        var (identities, names) = (new HashSet<(long, Guid)>(), new HashSet<(long, string)>());
+        var exposures = _experiments.Select(experiment => experiment.ExposureEvent).ToHashSet();
+        await using var heartbeat = Heartbeat.Of(count.Connection);
+        await server.Read(
+            $"SELECT environment_id, event, groupUniqArray(identity) FROM arrivals WHERE {OfBatches} GROUP BY environment_id, event",
+            Of(NamesOf(_experiments)),
+            row =>
+            {
+                var (environment, name) = (row.GetInt64(0), row.GetString(1));
+                names.Add((environment, name));
+                foreach (var identity in (Guid[])row.GetValue(2))
+                {
+                    if (identity != Guid.Empty || exposures.Contains(name))
+                    {
+                        identities.Add((environment, identity));
+                    }
+                }
+            },
+            ct
+        );
+        return (identities, names);
     }
 
     private async Task CountIdentities(
@@ -75,33 +95,37 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
         }
 
         var aliases = await Aliases(identities);
-        var extra = aliases
-            .SelectMany(alias => new[] { alias.Identifier, alias.KnownAs }.Select(one => (alias.Environment, Identity.Key(one))))
-            .ToHashSet();
-        extra.ExceptWith(identities);
-        identities.UnionWith(extra);
-        var collectors = experiments.ToDictionary(
-            experiment => experiment,
-            experiment => new UnitCollector(experiment, [.. _links[experiment.Id]], count.InTime)
+        identities.UnionWith(
+            aliases.SelectMany(alias => new[] { alias.Identifier, alias.KnownAs }.Select(one => (alias.Environment, Identity.Key(one))))
         );
         var withoutIdentifier = new ExposureCountsDelta();
-        await Collect(collectors, aliases, extra, withoutIdentifier, ct);
-        var byEnvironment = identities.ToLookup(one => one.Environment, one => one.Identity);
-        foreach (var (experiment, collector) in collectors)
+        foreach (var part in await Parts(experiments, identities, aliases, ct))
         {
-            foreach (
-                var alias in aliases.Where(alias =>
-                    alias.IsAlias && alias.Environment == experiment.EnvironmentId && count.InTime(experiment, alias.Batch)
-                )
-            )
+            var collectors = experiments.ToDictionary(
+                experiment => experiment,
+                experiment => new UnitCollector(experiment, [.. _links[experiment.Id]], count.InTime)
+            );
+            await Collect(collectors, part, aliases, withoutIdentifier, ct);
+            var byEnvironment = part.ToLookup(one => one.Environment, one => one.Identity);
+            foreach (var (experiment, collector) in collectors)
             {
-                collector.AddAlias(alias.KnownAs, alias.Identifier);
-            }
+                foreach (
+                    var alias in aliases.Where(alias =>
+                        alias.IsAlias && alias.Environment == experiment.EnvironmentId && count.InTime(experiment, alias.Batch)
+                    )
+                )
+                {
+                    collector.AddAlias(alias.KnownAs, alias.Identifier);
+                }
 
-            await Correct(experiment, collector.Build(), byEnvironment[experiment.EnvironmentId]);
+                await new UnitCorrection(count, experiment, [.. _links[experiment.Id]], _counts, _sums).Correct(
+                    collector.Build(),
+                    byEnvironment[experiment.EnvironmentId]
+                );
+            }
         }
 
-        // All events without an identifier have been read where there is one, so what was counted of them before is in it.
+        // All exposures without an identifier have been read where there is a new one, so what was counted of them before is in it.
         await count.Connection.ExecuteAsync(
             ForgetNoIdentifier,
             new
@@ -117,10 +141,47 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
         await _sums.Post(count.Connection);
     }
 
+    // As many as fit into the memory with all their events, those of a person together.
+    private async Task<IReadOnlyList<HashSet<(long Environment, Guid Identity)>>> Parts(
+        List<ExperimentDefinition> experiments,
+        HashSet<(long Environment, Guid Identity)> identities,
+        IReadOnlyList<AliasGraph.Entry> aliases,
+        CancellationToken ct
+    )
+    {
+        long events;
+        await using (Heartbeat.Of(count.Connection))
+        {
+            events = await server.Single(
+                $"SELECT toInt64(count()) FROM events WHERE {Which(identities)}",
+                Of(NamesOf(experiments)),
+                row => row.GetInt64(0),
+                ct
+            );
+        }
+
+        var slices = RebuildWriter.SlicesFor(events * Math.Max(1, experiments.Count / 2));
+        if (slices == 1)
+        {
+            return [identities];
+        }
+
+        var persons = aliases.ToDictionary(
+            alias => (alias.Environment, Identity.Key(alias.Identifier)),
+            alias => Identity.Key(alias.KnownAs)
+        );
+        return
+        [
+            .. identities
+                .GroupBy(one => persons.GetValueOrDefault(one, one.Identity).ToByteArray(bigEndian: true)[0] * slices / 256)
+                .Select(part => part.ToHashSet()),
+        ];
+    }
+
     private async Task Collect(
         Dictionary<ExperimentDefinition, UnitCollector> collectors,
+        HashSet<(long Environment, Guid Identity)> identities,
         IReadOnlyList<AliasGraph.Entry> aliases,
-        HashSet<(long Environment, Guid Identity)> extra,
         ExposureCountsDelta withoutIdentifier,
         CancellationToken ct
     )
@@ -129,28 +190,20 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
             .SelectMany(pair => NamesOf([pair.Key]).Select(name => (Key: (pair.Key.EnvironmentId, Name: name), pair.Value)))
             .ToLookup(pair => pair.Key, pair => pair.Value);
         var rows = new EventRows(StoredEvent.Needs.Of(collectors.Keys), aliases);
-        var parameters = Of(NamesOf(collectors.Keys));
-        parameters["extra"] = extra.Select(one => one.Identity).ToArray();
-        await using (Heartbeat.Of(count.Connection))
-        {
-            await server.Read(
-                $$"""
-                SELECT {{rows.Columns}} FROM events FINAL
-                WHERE environment_id IN {environments:Array(Int64)} AND event IN {names:Array(String)}
-                  AND ((environment_id, identity) IN ({{Touched}}) OR identity IN {extra:Array(UUID)})
-                """,
-                parameters,
-                row =>
+        await using var heartbeat = Heartbeat.Of(count.Connection);
+        await server.Read(
+            $"SELECT {rows.Columns} FROM events FINAL WHERE {Which(identities)}",
+            Of(NamesOf(collectors.Keys)),
+            row =>
+            {
+                var stored = rows.Of(row);
+                foreach (var collector in byName[(stored.EnvironmentId, stored.Event)])
                 {
-                    var stored = rows.Of(row);
-                    foreach (var collector in byName[(stored.EnvironmentId, stored.Event)])
-                    {
-                        collector.Add(stored, withoutIdentifier);
-                    }
-                },
-                ct
-            );
-        }
+                    collector.Add(stored, withoutIdentifier);
+                }
+            },
+            ct
+        );
     }
 
     // Only identities are found without reading all events.
@@ -161,7 +214,7 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
         var from = links.Select(link => link.From).Append(experiment.Timeline.Runs[0].From - Timeline.Slow).Min();
         var until = DateTime.UtcNow.AddDays(1);
         var reading = new ClickHouseEventReading(server, count.Connection, experiment.EnvironmentId);
-        var slices = RebuildWriter.SlicesFor(await reading.Size(from));
+        var slices = RebuildWriter.SlicesFor(await reading.Size(from, ct));
         var writer = new RebuildWriter(count.Connection, experiment, links);
         for (var slice = 0; slice < slices; slice++)
         {
@@ -171,6 +224,7 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
                 await reading.Each(
                     new(names, from, until, experiment.UnitKey, slice, slices),
                     StoredEvent.Needs.Of([experiment]),
+                    [],
                     stored => collector.Add(stored, writer.Counts),
                     ct
                 );
@@ -203,63 +257,6 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
         ).AsList();
     }
 
-    private async Task Correct(ExperimentDefinition experiment, RebuiltUnits units, IEnumerable<Guid> identities)
-    {
-        var keys = identities.Order().Select(identity => new ExposureAggregator.Key(experiment.Id, identity)).ToList();
-        var (exposures, metrics) = (await ExposureAggregator.Read(count.Connection, keys), await UnitMetrics.Read(count.Connection, keys));
-        var values = new UnitValues(experiment, _links[experiment.Id]);
-        var (changed, written) = (new List<ExposureAggregator.Changed>(), new List<UnitMetrics>());
-        var (unexposed, unmeasured) = (new List<Guid>(), new List<Guid>());
-        foreach (var key in keys)
-        {
-            var index = units.IndexOf(key.Identity);
-            var (exposure, unit) = index is { } known ? (units.Exposure(known), units.Metrics(known)) : (null, null);
-            ExposureState? oldExposure = exposures.TryGetValue(key, out var state) ? state : null;
-            var oldUnit = metrics.GetValueOrDefault(key);
-            if (exposure?.State != oldExposure)
-            {
-                Replace(key, oldExposure, exposure);
-            }
-
-            if (unit is not null ? oldUnit is null || !units.AreSame(oldUnit, unit) : oldUnit is not null)
-            {
-                values.Post(_sums, oldUnit?.Values ?? UnitValues.None, unit?.Values ?? UnitValues.None);
-                (unit is null ? () => unmeasured.Add(key.Identity) : (Action)(() => written.Add(unit)))();
-            }
-        }
-
-        await ExposureAggregator.Write(count.Connection, changed);
-        await UnitMetrics.Write(count.Connection, written);
-        await Delete("exposures", unexposed);
-        await Delete("unit_metrics", unmeasured);
-
-        void Replace(ExposureAggregator.Key key, ExposureState? old, ExposureAggregator.Changed? now)
-        {
-            if (old is { } before)
-            {
-                _counts.Add(experiment, before, -1);
-            }
-
-            if (now is null)
-            {
-                unexposed.Add(key.Identity);
-            }
-            else
-            {
-                _counts.Add(experiment, now.State, 1);
-                changed.Add(now);
-            }
-        }
-
-        Task Delete(string table, List<Guid> which) =>
-            which.Count == 0
-                ? Task.CompletedTask
-                : count.Connection.ExecuteAsync(
-                    $"DELETE FROM {table} WHERE experiment_id = @Id AND identity = ANY (@which)",
-                    new { experiment.Id, which }
-                );
-    }
-
     private string[] NamesOf(IEnumerable<ExperimentDefinition> experiments) =>
         [
             .. experiments
@@ -267,11 +264,21 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
                 .Distinct(),
         ];
 
-    private Dictionary<string, object> Of(string[] names) =>
-        new()
-        {
-            ["environments"] = count.Batches.Environments,
-            ["batches"] = count.Batches.Ids,
-            ["names"] = names,
-        };
+    private string OfBatches =>
+        $"environment_id IN {Literal.List(count.Batches.Environments)} AND batch IN {Literal.List(count.Batches.Ids)}"
+        + " AND event IN {names:Array(String)}";
+
+    private static string Which(HashSet<(long Environment, Guid Identity)> identities) =>
+        string.Join(
+            " OR ",
+            identities
+                .GroupBy(one => one.Environment)
+                .Select(group =>
+                    $"(environment_id = {group.Key} AND event IN {{names:Array(String)}} AND identity IN "
+                    + $"{Literal.List(group.Select(one => one.Identity))})"
+                )
+                .DefaultIfEmpty("false")
+        );
+
+    private static Dictionary<string, object> Of(string[] names) => new() { ["names"] = names };
 }

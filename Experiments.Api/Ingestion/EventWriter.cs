@@ -19,6 +19,7 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
             SELECT $1, cardinality($2::timestamptz[]), LEAST(a.first, a.first + $3, a.at), GREATEST(a.last, LEAST(a.last + $3, a.at)),
                 $5::text[] && '{{{EventNames.Identify}},{{EventNames.CreateAlias}}}', a.at
             FROM arrival a
+            WHERE COALESCE((SELECT store = 'postgresql' AND moving_to IS NULL FROM event_store), true)
             RETURNING id, received_at
         )
         """;
@@ -37,7 +38,7 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
     // there is one.
     private const string SqlWithNewIds = $"""
         {Batch}, ids AS (
-            INSERT INTO event_ids (id, at) SELECT * FROM unnest($11::uuid[], $12::timestamptz[])
+            INSERT INTO event_ids (id, at) SELECT i.id, i.at FROM batch, unnest($11::uuid[], $12::timestamptz[]) AS i(id, at)
         )
         INSERT INTO events {Columns}
         SELECT e.at, e.key, batch.id, $1, LEAST(e.at + $3, batch.received_at), e.event, e.feature_name, e.identifier, e.value,
@@ -55,7 +56,7 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
                 AS e(at, key, event, feature_name, identifier, value, traits, metadata, id)
         ), fresh AS (
             INSERT INTO event_ids (id, at)
-            SELECT id, at FROM given WHERE id IS NOT NULL ORDER BY id
+            SELECT g.id, g.at FROM batch, given g WHERE g.id IS NOT NULL ORDER BY g.id
             ON CONFLICT DO NOTHING
             RETURNING id
         )
@@ -69,7 +70,10 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         ON CONFLICT DO NOTHING
         """;
 
+    private const string IsHere = "SELECT COALESCE((SELECT store = 'postgresql' AND moving_to IS NULL FROM event_store), true) AS is_here";
+
     /// <summary>Adds a batch and returns how many of its events were new.</summary>
+    /// <exception cref="EventStoreUnavailableException">The events are moving to another store.</exception>
     public async Task<int?> Add(long environmentId, EventBatch batch, CancellationToken ct)
     {
         batch.Sort();
@@ -78,7 +82,10 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         {
             try
             {
-                return await Insert(environmentId, batch, isNew, ct).OrDetach(ct);
+                var added = await Insert(environmentId, batch, isNew, ct).OrDetach(ct);
+                return added > 0 || await IsStillHere(ct)
+                    ? added
+                    : throw new EventStoreUnavailableException("The events are moving, or have been moved, to another store.");
             }
             catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.CheckViolation && !isMade)
             {
@@ -96,6 +103,11 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
             }
         }
     }
+
+    // Nothing is added where all events are known, or where events are not kept here any more.
+    private async Task<bool> IsStillHere(CancellationToken ct) => (await new Db(source).Row<Here>(IsHere, null, ct))!.IsHere;
+
+    private sealed record Here(bool IsHere);
 
     private async Task<int> Insert(long environmentId, EventBatch batch, bool isNew, CancellationToken ct)
     {

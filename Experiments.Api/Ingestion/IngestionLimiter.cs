@@ -7,7 +7,9 @@ namespace Experiments.Api.Ingestion;
 /// Limits how much is ingested at a time to the available memory. Anyone may send events, so a body is charged for the bytes received,
 /// not for its declared length. Small bodies, which are the majority, never wait for large ones.
 /// </summary>
-internal sealed class IngestionLimiter(IngestionShares shares) : IDisposable
+/// <param name="shares">What each environment and each address may hold.</param>
+/// <param name="atOnce">How many bodies are processed at a time.</param>
+internal sealed class IngestionLimiter(IngestionShares shares, int atOnce = IngestionLimiter.AtOnce) : IDisposable
 {
     private const int Unit = 1024;
 
@@ -15,8 +17,16 @@ internal sealed class IngestionLimiter(IngestionShares shares) : IDisposable
     private readonly ConcurrencyLimiter _small = Limiter(32 * 1024, 64 * 1024);
     private readonly ConcurrencyLimiter _large = Limiter(64 * 1024, 256 * 1024);
 
-    // At most sixteen bodies are processed at a time, each up to 5 MiB plus its parsed events. Some slots are reserved for small bodies.
-    private readonly ConcurrencyLimiter _working = Limiter(16, 512);
+    /// <summary>
+    /// How many bodies are processed at a time where each is stored by itself, each up to 5 MiB plus its parsed events. Some slots are
+    /// reserved for small bodies.
+    /// </summary>
+    public const int AtOnce = 16;
+
+    /// <summary>The same where those that come together are stored together, and wait for that.</summary>
+    public const int AtOnceTogether = 1024;
+
+    private readonly ConcurrencyLimiter _working = Limiter(atOnce, 512);
     private readonly ConcurrencyLimiter _workingOnLarge = Limiter(12, 512);
 
     // Large bodies of one environment leave places to those of others.

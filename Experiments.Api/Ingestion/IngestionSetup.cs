@@ -13,7 +13,12 @@ internal static class IngestionSetup
         services.AddSingleton<IEventWriter, EventWriter>();
         services.AddSingleton<EventReceiver>();
         services.AddSingleton(provider => new IngestionShares(provider.GetRequiredService<IOptions<EventOptions>>().Value.ShareByAddress));
-        services.AddSingleton<IngestionLimiter>();
+        services.AddSingleton(provider => new IngestionLimiter(
+            provider.GetRequiredService<IngestionShares>(),
+            provider.GetRequiredService<IOptions<EventOptions>>().Value.Store == EventOptions.ClickHouse
+                ? IngestionLimiter.AtOnceTogether
+                : IngestionLimiter.AtOnce
+        ));
         services.AddHostedService<RetentionJob>();
     }
 }

@@ -88,6 +88,14 @@ public class ClickHouseStoreTests(ClickHouseService service) : IClassFixture<Cli
         var wrote = (await ArrivalQueue.Announce(source, [(environmentId, [batch])], CancellationToken.None)).Single();
         await ArrivalQueue.Announce(source, [(environmentId, [batch])], CancellationToken.None);
         await server.Insert(
+            "arrivals",
+            ["environment_id", "batch", "event", "identity"],
+            [
+                [environmentId, wrote.Id, "$flag_exposure", Identity.Key("the one")],
+            ],
+            CancellationToken.None
+        );
+        await server.Insert(
             "events",
             ClickHouseEventWriter.Columns,
             [ClickHouseEventWriter.Row(environmentId, batch.Events[0], hasId: false, batch.Events[0].At, wrote.Id)],

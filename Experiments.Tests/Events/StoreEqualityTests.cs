@@ -167,12 +167,12 @@ public class StoreEqualityTests(PostgresStoreService postgres, ClickHouseService
             SELECT project_id, @Name, '"blue"', '[{"id": 1, "key": "green", "value": "green"}]' FROM environments WHERE key = @Key;
             INSERT INTO experiments (environment_id, feature_id, name, hypothesis, variants, created_by, status, started_at, ended_at, runs,
                 salt, rollouts, rollout_percentage, exposure, breakdowns, unit_key, holdout_id)
-            SELECT e.id, f.id, @Name, 'It sells more.', variants_of(f.initial_value, f.multivariate_options, NULL), 'test', @Status, @Started,
-                @Ended, @Runs::tstzmultirange, @Salt, @Rollouts::jsonb, @Rollout, @Exposure::jsonb, @Breakdowns, @UnitKey,
+            SELECT e.id, f.id, @Name, 'It sells more.', variants_of(f.initial_value, f.multivariate_options, NULL), 'test', @Status,
+                @Started, @Ended, @Runs::tstzmultirange, @Salt, @Rollouts::jsonb, @Rollout, @Exposure::jsonb, @Breakdowns, @UnitKey,
                 CASE WHEN @HasHoldout THEN (SELECT h.id FROM holdouts h WHERE h.environment_id = e.id AND h.unit_key = @UnitKey) END
             FROM environments e JOIN environment_features f ON f.environment_id = e.id WHERE e.key = @Key AND f.name = @Name;
-            INSERT INTO experiment_metrics (environment_id, experiment_id, metric_id, role, expected_direction, name, aggregation, direction,
-                margin, definition)
+            INSERT INTO experiment_metrics (environment_id, experiment_id, metric_id, role, expected_direction, name, aggregation,
+                direction, margin, definition)
             SELECT l.environment_id, x.id, l.metric_id, l.role, l.expected_direction, l.name, l.aggregation, l.direction, l.margin,
                 l.definition
             FROM experiment_metrics l JOIN experiments x ON x.environment_id = l.environment_id AND x.name = @Name

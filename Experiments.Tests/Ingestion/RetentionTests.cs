@@ -31,16 +31,18 @@ public class RetentionTests(TestService service) : WholeInstanceTests(service)
 
         await Given.Eventually(async () => await Service.Query<long>("SELECT count(*) FROM event_batches") == 0);
 
+        // There, what happened in the time before the start that metrics look back on is read again and again.
+        var lookback = TestEventStore.IsClickHouse ? 30 : 0;
         // It started early in January, and runs. A slow clock may have put events of it into December.
-        await Started("started_at = @at, runs = tstzmultirange(tstzrange(@at, NULL))", January.AddDays(5));
+        await Started("started_at = @at, runs = tstzmultirange(tstzrange(@at, NULL))", January.AddDays(5 + lookback));
         (await months.Drop(January.AddMonths(3), TimeSpan.FromHours(24), CancellationToken.None)).ShouldBe(["events_2024_11"]);
-        await Started("started_at = @at, runs = tstzmultirange(tstzrange(@at, NULL))", January.AddDays(9));
+        await Started("started_at = @at, runs = tstzmultirange(tstzrange(@at, NULL))", January.AddDays(9 + lookback));
         (await months.Drop(January.AddMonths(3), TimeSpan.FromHours(24), CancellationToken.None)).ShouldBe(["events_2024_12"]);
 
         // It ended an hour ago, so late events still count.
         await Started(
             "status = 'completed', ended_at = now() - interval '1 hour', runs = tstzmultirange(tstzrange(@at, now() - interval '1 hour'))",
-            January.AddDays(9)
+            January.AddDays(9 + lookback)
         );
         (await months.Drop(January.AddMonths(3), TimeSpan.FromHours(24), CancellationToken.None)).ShouldBeEmpty();
 

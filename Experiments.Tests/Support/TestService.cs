@@ -82,7 +82,7 @@ public class TestService(TestCluster cluster) : IAsyncLifetime
             {
                 DbAdapter = DbAdapter.Postgres,
                 SchemasToInclude = ["public"],
-                TablesToIgnore = ["schema_history", "event_partitions"],
+                TablesToIgnore = ["schema_history", "event_partitions", "event_store"],
             }
         );
         // The audit log refuses to forget; its trigger looks away for the tests alone.

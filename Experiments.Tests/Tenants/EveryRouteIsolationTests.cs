@@ -39,7 +39,12 @@ public class EveryRouteIsolationTests(TestService service) : IClassFixture<TestS
         }
 
         tried.Count.ShouldBeGreaterThanOrEqualTo(55);
-        foreach (var (table, rows) in await Snapshot())
+        // Events in ClickHouse are copied here by tests that look for them.
+        foreach (
+            var (table, rows) in (await Snapshot()).Where(one =>
+                !TestEventStore.IsClickHouse || !one.Key.StartsWith("events", StringComparison.Ordinal)
+            )
+        )
         {
             rows.ShouldBe(before[table], table);
         }
