@@ -42,7 +42,7 @@ switch (args)
 
         if (part is "all" or "scale")
         {
-            await ScaleBenchmark.Run(600_000);
+            await ScaleBenchmark.Run(600_000, args is ["scale", var other] ? other : null);
         }
 
         if (part is "all" or "results")

@@ -24,7 +24,8 @@ internal static class ScaleBenchmark
     private static readonly long Start = DateTimeOffset.UtcNow.AddHours(-2).ToUnixTimeMilliseconds();
 
     /// <param name="events">How many events are stored before anything else is measured.</param>
-    public static async Task Run(int events)
+    /// <param name="other">The Experiments.Api.dll of another release to compare with, if any.</param>
+    public static async Task Run(int events, string? other = null)
     {
         var (many, identities) = (
             events.ToString("#,0", CultureInfo.InvariantCulture),
@@ -41,6 +42,46 @@ internal static class ScaleBenchmark
         foreach (var isClickHouse in new[] { false, true })
         {
             await Measure(isClickHouse, events);
+        }
+
+        if (other is not null)
+        {
+            await MeasureOther(other, events);
+        }
+    }
+
+    private static async Task MeasureOther(string assembly, int events)
+    {
+        var directory = $"/tmp/experiments-bench-{Environment.ProcessId}";
+        await using var postgres = new EmbeddedPostgres(directory, "max_wal_size=4GB", "autovacuum_naptime=5s");
+        Process? service = null;
+        try
+        {
+            await postgres.Start(CancellationToken.None);
+            var address = Machine.FreeAddress();
+            service = Machine.Start(
+                assembly,
+                [],
+                address,
+                ("ConnectionStrings__Experiments", postgres.ConnectionString),
+                ("Logging__LogLevel__Default", "Warning")
+            );
+            await Machine.FirstAnswer($"{address}/health/ready");
+            await using var source = DatabaseSetup.Source(postgres.ConnectionString);
+            var world = await World.Plant(address, source, events / 12);
+            await world.Send(0, 40_000);
+            await world.Counted();
+            var cpu = new CpuClock(service, Path.Combine(directory, "postgres"), null);
+            cpu.Lap(events);
+            await world.Send(40_000, events);
+            await world.Counted();
+            Console.WriteLine($"\nThe other release stores and counts an event in {cpu.Lap(events)} µs.");
+        }
+        finally
+        {
+            await Machine.Stop(service);
+            await postgres.DisposeAsync();
+            Directory.Delete(directory, recursive: true);
         }
     }
 
