@@ -25,7 +25,7 @@ internal sealed class BackfillPage(MetricBackfill.Context context)
     private const string Events = $"""
         SELECT {StoredEvent.Columns}
         FROM events
-        WHERE environment_id = $4 AND event = ANY ($5) AND at BETWEEN $6 AND $8 AND (at, key) > ($6, $7) AND (at, key) <= ($8, $9)
+        WHERE environment_id = $5 AND event = ANY ($6) AND at BETWEEN $7 AND $9 AND (at, key) > ($7, $8) AND (at, key) <= ($9, $10)
         """;
 
     private const string Move = """
@@ -98,7 +98,7 @@ internal sealed class BackfillPage(MetricBackfill.Context context)
         await StoredEvent.Each(
             connection,
             Events,
-            StoredEvent.Needs.Of(experiments, hasAliases ? experiment.LastBatch(context.Late) : null, ofExposures: false),
+            StoredEvent.Needs.Of(experiments, links, hasAliases ? experiment.LastBatch(context.Late) : null, ofExposures: false),
             stored => aggregator.Take(stored, (one, batch) => !one.WasFinal(BatchId.ReceivedAt(batch), context.Late)),
             ct,
             new NpgsqlParameter<long> { TypedValue = experiment.EnvironmentId },

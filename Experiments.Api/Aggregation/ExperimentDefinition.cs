@@ -82,6 +82,9 @@ internal sealed class ExperimentDefinition
     /// <summary>Whether it needs the traits of exposures.</summary>
     public bool ReadsTraits => _criteria.TestIdentities is not null || _breakdowns.Length > 0;
 
+    /// <summary>Whether it needs the metadata of exposures.</summary>
+    public bool ReadsMetadata => _criteria.FeatureProperty is not null || _criteria.Filters is not null;
+
     /// <summary>
     /// Whether an event received at this time is too late to count: the experiment has ended, its windows are closed, and the period for
     /// late events is over.

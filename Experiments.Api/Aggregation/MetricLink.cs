@@ -79,6 +79,10 @@ internal sealed class MetricLink
 
     public IEnumerable<string> Events => _sources.Select(source => source.Event!).Distinct();
 
+    /// <summary>The events whose metadata it depends on.</summary>
+    public IEnumerable<string> EventsWithMetadata =>
+        _sources.Where(source => source.ReadsMetadata).Select(source => source.Event!).Distinct();
+
     /// <summary>The earliest instant from which its events matter.</summary>
     public DateTime From => Experiment.Timeline.Runs[0].From.AddDays(-(_definition.LookbackDays ?? 0)).AddMilliseconds(-1);
 

@@ -20,11 +20,11 @@ internal sealed class PostgresEventReading : IEventReading
     private const string Events = $"""
         SELECT {StoredEvent.Columns}
         FROM events
-        WHERE environment_id = $4 AND event = ANY ($5) AND happened_at BETWEEN $6 AND $7
-          AND at BETWEEN $6 - {StoredEvent.Slack} AND $7 + {StoredEvent.Slack}
-          AND ($8 = 1 OR COALESCE(get_byte(sha256(convert_to(COALESCE(
+        WHERE environment_id = $5 AND event = ANY ($6) AND happened_at BETWEEN $7 AND $8
+          AND at BETWEEN $7 - {StoredEvent.Slack} AND $8 + {StoredEvent.Slack}
+          AND ($9 = 1 OR COALESCE(get_byte(sha256(convert_to(COALESCE(
               CASE WHEN $3 IS NOT NULL THEN (({StoredEvent.Person}))[1] END,
-              unit_of($10, identifier, traits, metadata)), 'UTF8')), 0) * $8 / 256, 0) = $9)
+              unit_of($11, identifier, traits, metadata)), 'UTF8')), 0) * $9 / 256, 0) = $10)
         """;
 
     private readonly NpgsqlConnection _reading;

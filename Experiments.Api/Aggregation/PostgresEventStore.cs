@@ -30,7 +30,7 @@ internal sealed class PostgresEventStore(NpgsqlDataSource source, ILogger<Postgr
     private const string Counted = $"""
         SELECT {StoredEvent.Columns}
         FROM events
-        WHERE batch BETWEEN $4 AND $5 AND batch + 0 = ANY ($6) AND at BETWEEN $7 AND $8 AND event = ANY ($9)
+        WHERE batch BETWEEN $5 AND $6 AND batch + 0 = ANY ($7) AND at BETWEEN $8 AND $9 AND event = ANY ($10)
         """;
 
     private const string AddNames = $"""
@@ -91,7 +91,7 @@ internal sealed class PostgresEventStore(NpgsqlDataSource source, ILogger<Postgr
         var events = await StoredEvent.Read(
             connection,
             Counted,
-            StoredEvent.Needs.Of(count.Experiments, count.HasAliases ? long.MaxValue : null),
+            StoredEvent.Needs.Of(count.Experiments, links, count.HasAliases ? long.MaxValue : null),
             Value(batches.First),
             Value(batches.Newest),
             Value(batches.Ids),

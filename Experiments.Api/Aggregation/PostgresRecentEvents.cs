@@ -25,8 +25,8 @@ internal sealed class PostgresRecentEvents(NpgsqlConnection snapshot, RecentEven
 
     private const string Events = $"""
         SELECT {StoredEvent.Columns} FROM events
-        WHERE environment_id = $4 AND happened_at BETWEEN $5 AND $6 AND at >= $5 - {StoredEvent.Slack} AND event = ANY ($7)
-            AND ($8 = 1 OR abs(hashtext(unit_of($9, identifier, traits, metadata))::bigint) % $8 = 0)
+        WHERE environment_id = $5 AND happened_at BETWEEN $6 AND $7 AND at >= $6 - {StoredEvent.Slack} AND event = ANY ($8)
+            AND ($9 = 1 OR abs(hashtext(unit_of($10, identifier, traits, metadata))::bigint) % $9 = 0)
         """;
 
     private const string OfUnits = $"""
@@ -57,7 +57,7 @@ internal sealed class PostgresRecentEvents(NpgsqlConnection snapshot, RecentEven
         StoredEvent.Each(
             snapshot,
             Events,
-            new StoredEvent.Needs([], which.UnitKey is { } key ? [key] : []),
+            new StoredEvent.Needs([], names, which.UnitKey is { } key ? [key] : []),
             take,
             ct,
             new NpgsqlParameter<long> { TypedValue = which.EnvironmentId },

@@ -72,7 +72,7 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
             {
                 await reading.Each(
                     new(names, from, highWaterMark, experiment.UnitKey, slice, slices),
-                    StoredEvent.Needs.Of(experiments, aliases.Count == 0 ? null : lastBatch),
+                    StoredEvent.Needs.Of(experiments, links, aliases.Count == 0 ? null : lastBatch),
                     aliases,
                     raw =>
                     {

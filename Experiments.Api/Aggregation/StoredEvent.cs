@@ -12,7 +12,7 @@ internal sealed class StoredEvent
 {
     /// <summary>
     /// The columns, in the order in which <see cref="Of"/> reads them. Feature and variant names are never longer than these limits. The
-    /// experiment id is -1 if an exposure names an experiment that cannot exist. The first three parameters of a statement with these are
+    /// experiment id is -1 if an exposure names an experiment that cannot exist. The first four parameters of a statement with these are
     /// those of <see cref="Needs"/>.
     /// </summary>
     public const string Columns = $$"""
@@ -20,7 +20,7 @@ internal sealed class StoredEvent
         CASE WHEN event = ANY ($1::text[]) THEN traits::text END,
         CASE WHEN $2::text[] <> '{}' THEN ARRAY(SELECT unit_of(unit.key, identifier, traits, metadata)
             FROM unnest($2::text[]) WITH ORDINALITY AS unit(key, place) ORDER BY place) END,
-        metadata::text,
+        CASE WHEN event = ANY ($4::text[]) THEN metadata::text END,
         CASE WHEN event <> '$flag_exposure' THEN NULL
              WHEN metadata->>'experiment_id' ~ '^[0-9]{1,18}$' THEN (metadata->>'experiment_id')::bigint
              WHEN metadata->>'experiment_id' IS NOT NULL THEN -1 END,
@@ -111,6 +111,7 @@ internal sealed class StoredEvent
         command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = needs.EventsWithTraits });
         command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = needs.UnitKeys });
         command.Parameters.Add(new NpgsqlParameter<long?> { TypedValue = needs.AliasesUntil });
+        command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = needs.EventsWithMetadata });
         command.Parameters.AddRange(parameters.ToArray());
         await using var row = await command.ExecuteReaderAsync(ct);
         // The same few names occur again and again.
@@ -194,7 +195,7 @@ internal sealed class StoredEvent
             Traits = needs.EventsWithTraits.Contains(stored.Event) ? stored.Traits : null,
             _unitKeys = needs.UnitKeys,
             _units = Array.ConvertAll(needs.UnitKeys, key => UnitKey.ValueOf(key, traits?.RootElement, metadata?.RootElement)),
-            Metadata = stored.Metadata,
+            Metadata = needs.EventsWithMetadata.Contains(stored.Event) ? stored.Metadata : null,
             ExperimentId = isExposure ? NamedExperiment(metadata?.RootElement) : null,
             _person = person,
         };
@@ -220,18 +221,32 @@ internal sealed class StoredEvent
 
     /// <summary>What is read of events only where somebody needs it, because it may be large or is costly.</summary>
     /// <param name="EventsWithTraits">The events whose traits are read.</param>
+    /// <param name="EventsWithMetadata">The events whose metadata is read.</param>
     /// <param name="UnitKeys">The keys, besides the identifier, whose values are read.</param>
     /// <param name="AliasesUntil">The last batch whose aliases matter; null where there are none.</param>
-    internal sealed record Needs(string[] EventsWithTraits, string[] UnitKeys, long? AliasesUntil = null)
+    internal sealed record Needs(string[] EventsWithTraits, string[] EventsWithMetadata, string[] UnitKeys, long? AliasesUntil = null)
     {
-        /// <summary>What these experiments need to count events.</summary>
-        public static Needs Of(IReadOnlyCollection<ExperimentDefinition> experiments, long? aliasesUntil = null, bool ofExposures = true) =>
-            new(
-                ofExposures
-                    ? [.. experiments.Where(experiment => experiment.ReadsTraits).Select(experiment => experiment.ExposureEvent).Distinct()]
-                    : [],
+        /// <summary>What these experiments and their metrics need to count events.</summary>
+        public static Needs Of(
+            IReadOnlyCollection<ExperimentDefinition> experiments,
+            IEnumerable<MetricLink> links,
+            long? aliasesUntil = null,
+            bool ofExposures = true
+        )
+        {
+            var exposed = ofExposures ? experiments : [];
+            return new(
+                [.. exposed.Where(experiment => experiment.ReadsTraits).Select(experiment => experiment.ExposureEvent).Distinct()],
+                [
+                    .. exposed
+                        .Where(experiment => experiment.ReadsMetadata)
+                        .Select(experiment => experiment.ExposureEvent)
+                        .Concat(links.SelectMany(link => link.EventsWithMetadata))
+                        .Distinct(),
+                ],
                 [.. experiments.Select(experiment => experiment.UnitKey).OfType<string>().Distinct()],
                 aliasesUntil
             );
+        }
     }
 }

@@ -32,7 +32,7 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
     public async Task<IReadOnlyList<AliasGraph.Statement>> Statements(NpgsqlConnection connection, BatchSet batches, CancellationToken ct)
     {
         var said = new List<(DateTime At, long Key, AliasGraph.Statement Statement)>();
-        var rows = new EventRows(new([], []), []);
+        var rows = new EventRows(new([], [EventNames.Identify, EventNames.CreateAlias], []), []);
         await using (Heartbeat.Of(connection))
         {
             await server.Read(

@@ -63,7 +63,7 @@ internal sealed class ClickHouseRecentEvents(ClickHouseServer server, RecentEven
 
     private Task Read(string what, string[] names, Action<StoredEvent> take)
     {
-        var rows = new EventRows(new([], which.UnitKey is { } key ? [key] : []), []);
+        var rows = new EventRows(new([], names, which.UnitKey is { } key ? [key] : []), []);
         var parameters = Of(which);
         parameters["names"] = names;
         return server.Read(

@@ -1,5 +1,6 @@
 using ClickHouse.Driver.ADO.Readers;
 using Experiments.Api.Aggregation;
+using Experiments.Api.Ingestion;
 
 namespace Experiments.Api.ClickHouse;
 
@@ -21,8 +22,14 @@ internal sealed class EventRows(StoredEvent.Needs needs, IEnumerable<AliasGraph.
     public string Columns =>
         $"""
             toInt64({ClickHouseSchema.LastBatch} - version), environment_id, {HappenedAt}, key, event, feature_name, identifier, value,
-            {(needs.UnitKeys.Length > 0 || needs.EventsWithTraits.Length > 0 ? "traits" : "CAST(NULL, 'Nullable(String)')")}, metadata
+            {Where(needs.EventsWithTraits, "traits")}, {Where([.. needs.EventsWithMetadata, ReceivedEvent.Exposure], "metadata")}
             """;
+
+    // Units may be in the traits and the metadata of any event.
+    private string Where(string[] events, string column) =>
+        needs.UnitKeys.Length > 0 ? column
+        : events.Length == 0 ? "CAST(NULL, 'Nullable(String)')"
+        : $"if(event IN {Literal.List(events)}, {column}, NULL)";
 
     public StoredEvent Of(ClickHouseDataReader row)
     {

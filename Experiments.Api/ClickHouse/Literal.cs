@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 
 namespace Experiments.Api.ClickHouse;
 
@@ -8,6 +9,13 @@ internal static class Literal
     /// <summary>Numbers between parentheses.</summary>
     public static string List(IEnumerable<long> numbers) =>
         $"({string.Join(',', numbers.Select(number => number.ToString(CultureInfo.InvariantCulture)).DefaultIfEmpty("NULL"))})";
+
+    /// <summary>Texts between parentheses, as their bytes, so that nothing in them can end one.</summary>
+    public static string List(IEnumerable<string> texts)
+    {
+        var bytes = texts.Select(text => $"unhex('{Convert.ToHexString(Encoding.UTF8.GetBytes(text))}')");
+        return $"({string.Join(',', bytes.DefaultIfEmpty("NULL"))})";
+    }
 
     /// <summary>Identities between parentheses.</summary>
     public static string List(IEnumerable<Guid> identities) =>

@@ -189,7 +189,10 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
         var byName = collectors
             .SelectMany(pair => NamesOf([pair.Key]).Select(name => (Key: (pair.Key.EnvironmentId, Name: name), pair.Value)))
             .ToLookup(pair => pair.Key, pair => pair.Value);
-        var rows = new EventRows(StoredEvent.Needs.Of(collectors.Keys), aliases);
+        var rows = new EventRows(
+            StoredEvent.Needs.Of(collectors.Keys, collectors.Keys.SelectMany(experiment => _links[experiment.Id])),
+            aliases
+        );
         await using var heartbeat = Heartbeat.Of(count.Connection);
         await server.Read(
             $"SELECT {rows.Columns} FROM events FINAL WHERE {Which(identities)}",
@@ -223,7 +226,7 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
             {
                 await reading.Each(
                     new(names, from, until, experiment.UnitKey, slice, slices),
-                    StoredEvent.Needs.Of([experiment]),
+                    StoredEvent.Needs.Of([experiment], links),
                     [],
                     stored => collector.Add(stored, writer.Counts),
                     ct

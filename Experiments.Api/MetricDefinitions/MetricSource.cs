@@ -13,6 +13,12 @@ internal sealed record MetricSource(
     string? Property = null
 )
 {
+    /// <summary>Whether it depends on the metadata of events.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public bool ReadsMetadata =>
+        Property?.StartsWith("metadata.", StringComparison.Ordinal) == true
+        || Filters?.Any(filter => filter!.Property!.StartsWith("metadata.", StringComparison.Ordinal)) == true;
+
     /// <summary>Whether all that must hold for an event holds for this one.</summary>
     public bool Passes(string? value, JsonElement? metadata) =>
         Filters is null || Filters.All(filter => filter!.Holds(Read(filter.Property!, value, metadata)));
