@@ -201,15 +201,25 @@ internal sealed class StoredEvent
         };
     }
 
-    private static long? NamedExperiment(JsonElement? metadata) =>
-        metadata is not { ValueKind: JsonValueKind.Object } members
-        || !members.TryGetProperty("experiment_id", out var named)
-        || named.ValueKind == JsonValueKind.Null
-            ? null
-        : (named.ValueKind == JsonValueKind.String ? named.GetString()! : UnitKey.Digits(named.GetRawText())) is { Length: <= 18 } text
-        && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var id)
-            ? id
-        : -1;
+    private static long? NamedExperiment(JsonElement? metadata)
+    {
+        if (
+            metadata is not { ValueKind: JsonValueKind.Object } members
+            || !members.TryGetProperty("experiment_id", out var named)
+            || named.ValueKind == JsonValueKind.Null
+        )
+        {
+            return null;
+        }
+
+        var digits = named.ValueKind switch
+        {
+            JsonValueKind.String => named.GetString(),
+            JsonValueKind.Number => UnitKey.Digits(named.GetRawText()),
+            _ => null,
+        };
+        return digits is { Length: <= 18 } && long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : -1;
+    }
 
     // Of whole characters.
     private static string? Left(string? text, int length) =>

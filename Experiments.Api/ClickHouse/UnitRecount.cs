@@ -57,7 +57,7 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
         }
     }
 
-    // The identities and the events that the batches concern. Without an identifier, only exposures count anywhere.
+    // The identities and the events that the batches concern.
     private async Task<(HashSet<(long Environment, Guid Identity)>, HashSet<(long Environment, string Name)>)> Touched(CancellationToken ct)
     {
         var (identities, names) = (new HashSet<(long, Guid)>(), new HashSet<(long, string)>());
@@ -95,17 +95,19 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
         }
 
         var aliases = await Aliases(identities);
-        identities.UnionWith(
-            aliases.SelectMany(alias => new[] { alias.Identifier, alias.KnownAs }.Select(one => (alias.Environment, Identity.Key(one))))
-        );
+        var others = aliases
+            .SelectMany(alias => new[] { alias.Identifier, alias.KnownAs }.Select(one => (alias.Environment, Identity.Key(one))))
+            .ToHashSet();
+        others.ExceptWith(identities);
+        identities.UnionWith(others);
         var withoutIdentifier = new ExposureCountsDelta();
-        foreach (var part in await Parts(experiments, identities, aliases, ct))
+        foreach (var (part, which) in await Parts(experiments, identities, others, aliases, ct))
         {
             var collectors = experiments.ToDictionary(
                 experiment => experiment,
                 experiment => new UnitCollector(experiment, [.. _links[experiment.Id]], count.InTime)
             );
-            await Collect(collectors, part, aliases, withoutIdentifier, ct);
+            await Collect(collectors, which, aliases, withoutIdentifier, ct);
             var byEnvironment = part.ToLookup(one => one.Environment, one => one.Identity);
             foreach (var (experiment, collector) in collectors)
             {
@@ -142,18 +144,22 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
     }
 
     // As many as fit into the memory with all their events, those of a person together.
-    private async Task<IReadOnlyList<HashSet<(long Environment, Guid Identity)>>> Parts(
+    private async Task<IReadOnlyList<(HashSet<(long Environment, Guid Identity)> Part, string Which)>> Parts(
         List<ExperimentDefinition> experiments,
         HashSet<(long Environment, Guid Identity)> identities,
+        HashSet<(long Environment, Guid Identity)> others,
         IReadOnlyList<AliasGraph.Entry> aliases,
         CancellationToken ct
     )
     {
+        // Mostly all fit, and the query need not list them.
+        var touched = $"SELECT environment_id, identity FROM arrivals WHERE {OfBatches} AND {IsIdentified}";
+        var all = $"((environment_id, identity) IN ({touched}) OR {List(others)})";
         long events;
         await using (Heartbeat.Of(count.Connection))
         {
             events = await server.Single(
-                $"SELECT toInt64(count()) FROM events WHERE {Which(identities)}",
+                $"SELECT toInt64(count()) FROM events WHERE {OfEvents} AND {all}",
                 Of(NamesOf(experiments)),
                 row => row.GetInt64(0),
                 ct
@@ -163,7 +169,7 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
         var slices = RebuildWriter.SlicesFor(events * Math.Max(1, experiments.Count / 2));
         if (slices == 1)
         {
-            return [identities];
+            return [(identities, all)];
         }
 
         var persons = aliases.ToDictionary(
@@ -174,13 +180,14 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
         [
             .. identities
                 .GroupBy(one => persons.GetValueOrDefault(one, one.Identity).ToByteArray(bigEndian: true)[0] * slices / 256)
-                .Select(part => part.ToHashSet()),
+                .Select(part => part.ToHashSet())
+                .Select(part => (part, List(part))),
         ];
     }
 
     private async Task Collect(
         Dictionary<ExperimentDefinition, UnitCollector> collectors,
-        HashSet<(long Environment, Guid Identity)> identities,
+        string which,
         IReadOnlyList<AliasGraph.Entry> aliases,
         ExposureCountsDelta withoutIdentifier,
         CancellationToken ct
@@ -195,7 +202,7 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
         );
         await using var heartbeat = Heartbeat.Of(count.Connection);
         await server.Read(
-            $"SELECT {rows.Columns} FROM events FINAL WHERE {Which(identities)}",
+            $"SELECT {rows.Columns} FROM events FINAL WHERE {OfEvents} AND {which}",
             Of(NamesOf(collectors.Keys)),
             row =>
             {
@@ -267,21 +274,26 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
                 .Distinct(),
         ];
 
-    private string OfBatches =>
-        $"environment_id IN {Literal.List(count.Batches.Environments)} AND batch IN {Literal.List(count.Batches.Ids)}"
-        + " AND event IN {names:Array(String)}";
+    private string OfEnvironments => $"environment_id IN {Literal.List(count.Batches.Environments)} AND event IN {{names:Array(String)}}";
 
-    private static string Which(HashSet<(long Environment, Guid Identity)> identities) =>
-        string.Join(
+    private string OfBatches => $"{OfEnvironments} AND batch IN {Literal.List(count.Batches.Ids)}";
+
+    private string OfEvents => $"{OfEnvironments} AND {IsIdentified}";
+
+    // Without an identifier, only exposures count where identities do.
+    private string IsIdentified =>
+        $"(identity <> '{Guid.Empty}' OR event IN {Literal.List(_experiments.Select(one => one.ExposureEvent).Distinct())})";
+
+    private static string List(HashSet<(long Environment, Guid Identity)> identities) =>
+        "("
+        + string.Join(
             " OR ",
             identities
                 .GroupBy(one => one.Environment)
-                .Select(group =>
-                    $"(environment_id = {group.Key} AND event IN {{names:Array(String)}} AND identity IN "
-                    + $"{Literal.List(group.Select(one => one.Identity))})"
-                )
+                .Select(group => $"(environment_id = {group.Key} AND identity IN {Literal.List(group.Select(one => one.Identity))})")
                 .DefaultIfEmpty("false")
-        );
+        )
+        + ")";
 
     private static Dictionary<string, object> Of(string[] names) => new() { ["names"] = names };
 }
