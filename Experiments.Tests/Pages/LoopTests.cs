@@ -52,6 +52,8 @@ public class LoopTests(TestService service, Browser browser) : IClassFixture<Tes
         await tab.Button("Next").ClickAsync();
         await tab.Says("A primary metric: Purchases");
         await tab.Says("How many identities does it take?");
+        // Once the answer is there, too.
+        await tab.Page.WaitForLoadStateAsync(LoadState.NetworkIdle);
         await tab.Says("is it in the code?");
         await tab.Screenshot("wizard-review");
         await tab.Button("Start the experiment…").ClickAsync();

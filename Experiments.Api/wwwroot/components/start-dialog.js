@@ -32,8 +32,8 @@ export const Checklist = ({ experiment }) => {
           ? 'The events of all metrics have been received before'
           : html`These events have never been received: ${[...new Set(missing)].map((event) => html`<code>${event}</code> `)}`}
       <//>
-      <${Check} isMet=${code ? !code.requires_flag_implementation : false}>
-        ${code && !code.requires_flag_implementation
+      <${Check} isMet=${code ? !code.result : false}>
+        ${code && !code.result
           ? 'The flag has been seen in the application'
           : 'No exposure to the flag was received in the last seven days: is it in the code?'}
       <//>
