@@ -133,9 +133,9 @@ internal sealed class AggregationWorker(
     {
         var late = options.Value.LateEvents;
         await using var connection = await source.OpenConnectionAsync(ct);
+        await store.Recover(connection);
         for (var skipped = new HashSet<long>(); ; )
         {
-            await store.Recover(connection);
             await LetMature(source, connection, ct);
             // Backfill and new events alternate, one page and one batch at a time, so that neither has to wait for the other to finish.
             var isBackfilled = false;

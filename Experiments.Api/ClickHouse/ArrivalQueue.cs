@@ -22,7 +22,7 @@ internal static class ArrivalQueue
         FROM arrival a, unnest(@Environments, @Events, @First, @Last, @LastByUs, @Joins)
             AS g(environment_id, events, first, last, last_by_us, joins)
         WHERE EXISTS (SELECT FROM event_store WHERE store = 'clickhouse' AND moving_to IS NULL)
-        RETURNING id, environment_id, received_at
+        RETURNING id, environment_id, from_at, until_at, received_at
         """;
 
     // Also if it was queued in the meantime, because it took so long, and counted before it was written.
@@ -70,7 +70,12 @@ internal static class ArrivalQueue
         }
 
         var byEnvironment = arrived.ToDictionary(row => row.EnvironmentId);
-        return [.. rows.Select(row => new Arrival(byEnvironment[row.EnvironmentId].Id, byEnvironment[row.EnvironmentId].ReceivedAt, row))];
+        return
+        [
+            .. from row in rows
+            let found = byEnvironment[row.EnvironmentId]
+            select new Arrival(found.Id, found.FromAt, found.UntilAt, found.ReceivedAt, row),
+        ];
     }
 
     /// <summary>Queues batches that have been written.</summary>
@@ -82,10 +87,8 @@ internal static class ArrivalQueue
                 ids = arrivals.Select(arrival => arrival.Id).ToArray(),
                 Environments = new Column<long>(arrivals.Select(arrival => arrival.Of.EnvironmentId)),
                 Events = new Column<int>(arrivals.Select(arrival => arrival.Of.Events)),
-                From = new Column<DateTime>(arrivals.Select(arrival => Earlier(arrival.Of.First, arrival.ReceivedAt))),
-                Until = new Column<DateTime>(
-                    arrivals.Select(arrival => Later(arrival.Of.Last, Earlier(arrival.Of.LastByUs, arrival.ReceivedAt)))
-                ),
+                From = new Column<DateTime>(arrivals.Select(arrival => arrival.FromAt)),
+                Until = new Column<DateTime>(arrivals.Select(arrival => arrival.UntilAt)),
                 Joins = new Column<bool>(arrivals.Select(arrival => arrival.Of.Joins)),
                 ReceivedAt = new Column<DateTime>(arrivals.Select(arrival => arrival.ReceivedAt)),
             },
@@ -97,10 +100,8 @@ internal static class ArrivalQueue
 
     private static DateTime Earlier(DateTime one, DateTime other) => one < other ? one : other;
 
-    private static DateTime Later(DateTime one, DateTime other) => one > other ? one : other;
-
     /// <summary>A batch that has arrived.</summary>
-    internal sealed record Arrival(long Id, DateTime ReceivedAt, Announced Of);
+    internal sealed record Arrival(long Id, DateTime FromAt, DateTime UntilAt, DateTime ReceivedAt, Announced Of);
 
     /// <summary>What is known of a batch before it arrives.</summary>
     /// <param name="EnvironmentId">The environment.</param>
@@ -127,6 +128,10 @@ internal static class ArrivalQueue
         public long Id { get; init; }
 
         public long EnvironmentId { get; init; }
+
+        public DateTime FromAt { get; init; }
+
+        public DateTime UntilAt { get; init; }
 
         public DateTime ReceivedAt { get; init; }
     }
