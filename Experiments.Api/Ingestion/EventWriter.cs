@@ -35,16 +35,19 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         """;
 
     // Events with ids are nearly always new. To insert them without looking for conflicts takes half the time, and fails as a whole where
-    // there is one.
+    // there is one. Both statements insert the ids before the events, each in their order: whoever meets another request with the same
+    // ones waits for it, and never in a circle.
     private const string SqlWithNewIds = $"""
         {Batch}, ids AS (
             INSERT INTO event_ids (id, at) SELECT i.id, i.at FROM batch, unnest($11::uuid[], $12::timestamptz[]) AS i(id, at)
+            RETURNING 1
         )
         INSERT INTO events {Columns}
         SELECT e.at, e.key, batch.id, $1, LEAST(e.at + $3, batch.received_at), e.event, e.feature_name, e.identifier, e.value,
             e.traits::jsonb, e.metadata::jsonb, e.has_id
         FROM batch, unnest($2::timestamptz[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
             $13::boolean[]) AS e(at, key, event, feature_name, identifier, value, traits, metadata, has_id)
+        WHERE (SELECT count(*) FROM ids) > 0
         """;
 
     // An event whose id is already stored is dropped, whatever the timestamps of the two.
@@ -67,6 +70,7 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         CROSS JOIN given e
         LEFT JOIN fresh ON fresh.id = e.id
         WHERE e.id IS NULL OR fresh.id IS NOT NULL
+        ORDER BY e.at, e.key
         ON CONFLICT DO NOTHING
         """;
 
@@ -131,7 +135,6 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         Column(NpgsqlDbType.Text, e => e.Metadata);
         if (isNew)
         {
-            // In their order, so that two requests with the same ids wait for each other and not in a circle.
             var ids = events.Where(e => e.Id is not null).Select(e => (Id: e.Id!.Value, e.At)).ToArray();
             Array.Sort(ids, static (one, other) => one.Id.CompareTo(other.Id));
             Add(NpgsqlDbType.Uuid, Array.ConvertAll(ids, id => id.Id));

@@ -53,6 +53,24 @@ public class ArchitectureTests
         "PatchFlagsmithRollout",
     ];
 
+    // The fixtures of a class start even where all its tests are left out for being explicit; those left out by a trait start nothing.
+    [Fact]
+    public void Tests_that_take_long_are_explicit_and_have_the_trait_that_leaves_them_out()
+    {
+        var tests = typeof(ArchitectureTests)
+            .Assembly.GetTypes()
+            .SelectMany(type => type.GetMethods())
+            .Where(method => method.GetCustomAttribute<FactAttribute>() is not null)
+            .ToArray();
+
+        tests.Length.ShouldBeGreaterThan(500);
+        tests.Where(IsSlow).Count().ShouldBeGreaterThan(50);
+        tests.Where(test => test.GetCustomAttribute<FactAttribute>()!.Explicit != IsSlow(test)).Select(test => test.Name).ShouldBeEmpty();
+
+        static bool IsSlow(MethodInfo test) =>
+            test.GetCustomAttributes<TraitAttribute>().Any(trait => trait is { Name: "speed", Value: "slow" });
+    }
+
     [Fact]
     public void Each_slice_is_one_file_with_its_route_its_handler_and_its_sql()
     {

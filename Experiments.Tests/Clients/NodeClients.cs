@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 
 namespace Experiments.Tests.Clients;
@@ -10,14 +11,16 @@ public sealed class NodeClients : IAsyncLifetime
     /// <summary>Where the packages are.</summary>
     public static readonly string Packages = Path.Combine(Directory, "node_modules");
 
-    // Several classes of tests need it, at the same time.
-    private static readonly Lazy<Task> Installed = new(() => Install("."));
+    // Several classes of tests need the same, at the same time.
+    private static readonly ConcurrentDictionary<string, Lazy<Task>> Installed = new();
 
-    public async ValueTask InitializeAsync() => await Installed.Value;
+    public async ValueTask InitializeAsync() => await Install(".");
 
     /// <summary>Installs the packages of a project as its lock file has them, if they are not there.</summary>
     /// <param name="folder">The folder of the project, from this one.</param>
-    internal static async Task Install(string folder)
+    internal static Task Install(string folder) => Installed.GetOrAdd(folder, _ => new(() => InstallOnce(folder))).Value;
+
+    private static async Task InstallOnce(string folder)
     {
         var (installed, wanted) = (
             Path.Combine(Directory, folder, "node_modules", ".package-lock.json"),

@@ -12,6 +12,7 @@ public sealed class ContractTests(SharedService service) : IClassFixture<SharedS
     private static readonly Lazy<Task> Installed = new(() => Run(Here, "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"));
 
     [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
     public async Task Linters_have_nothing_to_say()
     {
         await Installed.Value;
@@ -21,6 +22,7 @@ public sealed class ContractTests(SharedService service) : IClassFixture<SharedS
     }
 
     [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
     public async Task A_generated_client_in_TypeScript_is_strict_and_does_it_all()
     {
         await Installed.Value;
@@ -36,6 +38,7 @@ public sealed class ContractTests(SharedService service) : IClassFixture<SharedS
     }
 
     [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
     public async Task A_generated_client_in_CSharp_does_it_all()
     {
         var given = await Given.AnEnvironment(service);

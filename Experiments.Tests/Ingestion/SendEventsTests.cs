@@ -41,6 +41,40 @@ public class SendEventsTests(TestService service) : IClassFixture<TestService>
     }
 
     [Fact]
+    public async Task Requests_with_the_same_ids_at_once_wait_for_each_other_and_never_in_a_circle()
+    {
+        var given = await Given.AnEnvironment(service);
+        var now = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
+        object Event(int round, int n) =>
+            new
+            {
+                id = $"{given.Key}-{round}-{n}",
+                @event = "buy",
+                identifier = "u",
+                timestamp = now - (n * 7 % 50),
+            };
+        var before = await Deadlocks();
+
+        for (var round = 0; round < 12; round++)
+        {
+            await Task.WhenAll(
+                Enumerable.Range(0, 8).Select(shift => given.Send([.. Enumerable.Range(shift * 10, 60).Select(n => Event(round, n))]))
+            );
+        }
+
+        (await given.Stored()).Count.ShouldBe(12 * 130);
+        (await Deadlocks()).ShouldBe(before);
+    }
+
+    private async Task<long> Deadlocks()
+    {
+        // What a session has counted is added when it is idle, at most once a second.
+        await Task.Delay(1100);
+        await service.QueryAll<int>("SELECT 1", null);
+        return (await service.QueryAll<long>("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()", null))[0];
+    }
+
+    [Fact]
     public async Task Everything_that_an_event_says_is_kept()
     {
         var given = await Given.AnEnvironment(service);

@@ -13,6 +13,7 @@ public class Simulations(ITestOutputHelper output)
     private const double Alpha = 0.05;
 
     [Theory(Explicit = true)]
+    [Trait("speed", "slow")]
     [InlineData("mean of skewed values (exponential), 1 000 an arm", "mean")]
     [InlineData("proportion of 10 %, 2 000 an arm", "proportion")]
     [InlineData("ratio, 1 000 an arm", "ratio")]
@@ -47,6 +48,7 @@ public class Simulations(ITestOutputHelper output)
     }
 
     [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
     public void Fifty_looks()
     {
         var (falseFixed, falseSequential) = (0, 0);
@@ -78,6 +80,7 @@ public class Simulations(ITestOutputHelper output)
     }
 
     [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
     public void Chances_come_true()
     {
         // True lifts come from the prior that the method is told of.
@@ -122,6 +125,7 @@ public class Simulations(ITestOutputHelper output)
     }
 
     [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
     public void Sample_ratios_that_are_looked_at_every_hour_alarm_less_than_once_in_a_thousand()
     {
         var alarms = 0;

@@ -32,7 +32,8 @@ public sealed class ClickHouseWarehouse : IWarehouseServer, IAsyncLifetime
         await NodeClients.Install(Folder);
         Directory.CreateDirectory(_directory);
         _server = NodeClients.Start("node", ["server.mjs", _directory], Folder);
-        Port = int.Parse((await _server.StandardOutput.ReadLineAsync())!, CultureInfo.InvariantCulture);
+        var port = await _server.StandardOutput.ReadLineAsync() ?? throw new IOException(await _server.StandardError.ReadToEndAsync());
+        Port = int.Parse(port, CultureInfo.InvariantCulture);
     }
 
     public async Task Execute(string sql)
