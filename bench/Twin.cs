@@ -323,7 +323,7 @@ internal static class Twin
             {
                 json.WriteNullValue();
             }
-            else if (Raw.Contains(name))
+            else if (Raw.Contains(name) && reader.GetFieldType(column) == typeof(string))
             {
                 json.WriteRawValue(reader.GetString(column), skipInputValidation: true);
             }
@@ -333,6 +333,9 @@ internal static class Twin
                 {
                     case "bigint":
                         json.WriteNumberValue(reader.GetInt64(column));
+                        break;
+                    case "integer":
+                        json.WriteNumberValue(reader.GetInt32(column));
                         break;
                     case "numeric":
                         json.WriteNumberValue(reader.GetDecimal(column));

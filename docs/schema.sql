@@ -736,10 +736,12 @@ CREATE OR REPLACE FUNCTION claim_environments(held bigint[], among bigint[], see
  LANGUAGE plpgsql
 AS $function$
 DECLARE
-    one   record;
-    first timestamptz;
-    total bigint := 0;
-    taken int := 0;
+    one     record;
+    first   timestamptz;
+    backlog bigint;
+    total   bigint := 0;
+    taken   int := 0;
+    is_full boolean := false;
 BEGIN
     FOR one IN
         WITH RECURSIVE waiting AS (
@@ -756,20 +758,22 @@ BEGIN
                 WHERE b.environment_id = w.id ORDER BY b.id LIMIT 1) o
             WHERE w.id <> ALL (held) AND (among IS NULL OR w.id = ANY (among))
         )
-        SELECT d.id, d.received_at, GREATEST(most / count(*) OVER (), most / 4) AS share
+        SELECT d.id, d.received_at, CASE WHEN count(*) OVER () = 1 THEN most ELSE most / 2 END AS share
         FROM due d ORDER BY hashint8(d.id # seed)
     LOOP
         CONTINUE WHEN one.received_at NOT BETWEEN first - interval '5 s' AND first + interval '5 s';
+        SELECT COALESCE(sum(b.events), 0) INTO backlog FROM (
+            SELECT q.events FROM event_batches q WHERE q.environment_id = one.id ORDER BY q.id LIMIT 1000) b;
+        -- Only one of those that are work enough: the next one is for another replica, or for the next time.
+        CONTINUE WHEN backlog > one.share AND is_full;
         CONTINUE WHEN NOT pg_try_advisory_xact_lock(hashtext('aggregation'), hashint8(one.id));
+        is_full := is_full OR backlog > one.share;
         first := COALESCE(first, one.received_at);
         environment_id := one.id;
         share := one.share;
         until := first + interval '5 s';
         RETURN NEXT;
-        total := total + LEAST(one.share, (
-            SELECT sum(b.events) FROM (
-                SELECT q.events FROM event_batches q
-                WHERE q.environment_id = one.id ORDER BY q.id LIMIT 1000) b));
+        total := total + LEAST(one.share, backlog);
         taken := taken + 1;
         -- The server has room for some thousands of locks.
         EXIT WHEN total >= most OR taken >= 500;

@@ -1,4 +1,5 @@
 using Dapper;
+using Experiments.Api.Domain;
 using Experiments.Api.Ingestion;
 using Npgsql;
 
@@ -105,8 +106,8 @@ internal sealed class AggregationBatch(
             ? await aliases.Take(await store.Statements(connection, BatchesOf(joining), ct))
             : [];
         // What is said of identities concerns all experiments that are not final.
-        var since = joined.Count == 0 ? batches.From : Earlier(batches.From, BatchId.ReceivedAt(batches.First) - late);
-        var through = joined.Count == 0 ? batches.Until : Later(batches.Until, BatchId.ReceivedAt(batches.Newest));
+        var since = joined.Count == 0 ? batches.From : Instants.Earlier(batches.From, BatchId.ReceivedAt(batches.First) - late);
+        var through = joined.Count == 0 ? batches.Until : Instants.Later(batches.Until, BatchId.ReceivedAt(batches.Newest));
         var (experiments, _) = await definitions.Experiments(batches.Environments, since, through, ct);
         var links = await definitions.Links(experiments);
         var hasAliases = await aliases.Exist(batches.Environments);
@@ -125,10 +126,6 @@ internal sealed class AggregationBatch(
             batches.Min(batch => batch.FromAt),
             batches.Max(batch => batch.UntilAt)
         );
-
-    private static DateTime Later(DateTime one, DateTime other) => one > other ? one : other;
-
-    private static DateTime Earlier(DateTime one, DateTime other) => one < other ? one : other;
 
     private sealed record Claimed(long EnvironmentId, long Share, DateTime Until);
 

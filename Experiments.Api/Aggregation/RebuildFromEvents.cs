@@ -1,6 +1,5 @@
 using Experiments.Api.Domain;
 using Experiments.Api.Ingestion;
-using Experiments.Api.Platform.Data;
 using Npgsql;
 
 namespace Experiments.Api.Aggregation;
@@ -58,41 +57,17 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
         await Demand(reading, from, ct);
         // Exposures from just before the start are reported too, if their months still exist.
         var justBefore = experiment.Timeline.Runs[0].From - Timeline.Slow;
-        from = from < justBefore ? from : justBefore;
+        from = Instants.Earlier(from, justBefore);
 
-        var slices = RebuildWriter.SlicesFor(await reading.Size(from, ct));
         var lastBatch = experiment.LastBatch(late);
         var aliases = experiment.UnitKey is null ? await new IdentityAliases(connection).All(experiment.EnvironmentId, lastBatch) : [];
-        string[] names = [.. links.SelectMany(link => link.Events).Append(experiment.ExposureEvent).Distinct()];
-        var writer = new RebuildWriter(connection, experiment, links);
-        for (var slice = 0; slice < slices; slice++)
-        {
-            var collector = new UnitCollector(experiment, links);
-            await using (Heartbeat.Of(connection))
-            {
-                await reading.Each(
-                    new(names, from, highWaterMark, experiment.UnitKey, slice, slices),
-                    StoredEvent.Needs.Of(experiments, links, aliases.Count == 0 ? null : lastBatch),
-                    aliases,
-                    raw =>
-                    {
-                        if (!experiment.WasFinal(BatchId.ReceivedAt(raw.Batch), late))
-                        {
-                            collector.Add(raw, writer.Counts);
-                        }
-                    },
-                    ct
-                );
-            }
-
-            foreach (var alias in aliases)
-            {
-                collector.AddAlias(alias.KnownAs, alias.Identifier);
-            }
-
-            await writer.Write(collector, slice, slices, ct);
-        }
-
+        var writer = await new ExperimentRecount(connection, reading, experiment, links, InTime).Write(
+            from,
+            highWaterMark,
+            aliases,
+            aliases.Count == 0 ? null : lastBatch,
+            ct
+        );
         if (purpose != Purpose.Compare)
         {
             await writer.Finish(invalidates: purpose == Purpose.Correct);
@@ -101,6 +76,8 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
 
         return writer.Report;
     }
+
+    private bool InTime(ExperimentDefinition experiment, long batch) => !experiment.WasFinal(BatchId.ReceivedAt(batch), late);
 
     // Dropped events cannot be counted again, so the counts derived from them must be kept.
     private static async Task Demand(IEventReading reading, DateTime from, CancellationToken ct)

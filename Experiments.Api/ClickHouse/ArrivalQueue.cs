@@ -1,4 +1,5 @@
 using Dapper;
+using Experiments.Api.Domain;
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
 using Npgsql;
@@ -98,8 +99,6 @@ internal static class ArrivalQueue
     /// <summary>Queues what was announced so long ago that nobody writes it any more.</summary>
     public static Task Recover(NpgsqlConnection connection) => connection.ExecuteAsync(RecoverSql, new { GivenUp });
 
-    private static DateTime Earlier(DateTime one, DateTime other) => one < other ? one : other;
-
     /// <summary>A batch that has arrived.</summary>
     internal sealed record Arrival(long Id, DateTime FromAt, DateTime UntilAt, DateTime ReceivedAt, Announced Of);
 
@@ -116,7 +115,7 @@ internal static class ArrivalQueue
             new(
                 environmentId,
                 batches.Sum(batch => batch.Events.Count),
-                batches.Min(batch => Earlier(batch.Events[0].At, batch.Events[0].At + batch.Skew)),
+                batches.Min(batch => Instants.Earlier(batch.Events[0].At, batch.Events[0].At + batch.Skew)),
                 batches.Max(batch => batch.Events[^1].At),
                 batches.Max(batch => batch.Events[^1].At + batch.Skew),
                 batches.Any(batch => batch.Events.Any(one => one.Event is EventNames.Identify or EventNames.CreateAlias))

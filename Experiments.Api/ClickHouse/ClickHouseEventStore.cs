@@ -243,9 +243,9 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
     private static string OfBatches(BatchSet batches) =>
         $"""
             FROM events FINAL
-            WHERE environment_id IN {Literal.List(batches.Environments)} AND (environment_id, event, identity) IN (
+            PREWHERE environment_id IN {Literal.List(batches.Environments)} AND (environment_id, event, identity) IN (
                 SELECT environment_id, event, identity FROM arrivals
                 WHERE environment_id IN {Literal.List(batches.Environments)} AND batch IN {Literal.List(batches.Ids)})
-              AND toInt64({ClickHouseSchema.LastBatch} - version) IN {Literal.List(batches.Ids)}
+            WHERE toInt64({ClickHouseSchema.LastBatch} - version) IN {Literal.List(batches.Ids)}
             """;
 }

@@ -1,10 +1,36 @@
 namespace Experiments.Api.ClickHouse;
 
 /// <summary>The tables in ClickHouse.</summary>
-internal static class ClickHouseSchema
+internal sealed class ClickHouseSchema
 {
     /// <summary>Of what would be negative otherwise: a batch is this minus its version.</summary>
     public const long LastBatch = long.MaxValue;
+
+    /// <summary>Their names.</summary>
+    public static readonly string[] Tables = ["events", "arrivals", "dropped"];
+
+    private readonly Func<string, string, string, string> _engine;
+
+    private ClickHouseSchema(Func<string, string, string, string> engine, bool isReplicated) =>
+        (_engine, IsReplicated) = (engine, isReplicated);
+
+    /// <summary>Whether every replica has every row.</summary>
+    public bool IsReplicated { get; }
+
+    /// <summary>Tables of one server, or of a service that replicates them itself.</summary>
+    public static ClickHouseSchema Single { get; } = new((_, kind, arguments) => $"{kind}MergeTree({arguments})", false);
+
+    /// <summary>Tables that replicas keep alike through ClickHouse Keeper or ZooKeeper, below a path of their own.</summary>
+    /// <param name="cluster">The name of the cluster.</param>
+    /// <param name="database">The name of the database.</param>
+    /// <param name="replica">The name of this replica, which no other has.</param>
+    public static ClickHouseSchema Replicated(string cluster, string database, string replica) =>
+        new(
+            (table, kind, arguments) =>
+                $"Replicated{kind}MergeTree('/experiments/{cluster}/{database}/{table}', '{replica}'"
+                + (arguments.Length > 0 ? $", {arguments})" : ")"),
+            true
+        );
 
     /// <summary>
     /// What makes the tables. An event has one row by environment, name, identity and key, however often it was sent: of several, that
@@ -13,42 +39,42 @@ internal static class ClickHouseSchema
     /// erased event leaves a row that says nothing but that. <c>arrivals</c> tells which identities a batch concerns, until it has been
     /// counted, by the days in which batches came.
     /// </summary>
-    public static readonly string[] Statements =
-    [
-        """
-            CREATE TABLE IF NOT EXISTS events (
-                environment_id Int64,
-                event LowCardinality(String),
-                identity UUID,
-                key Int64 CODEC(ZSTD(1)),
-                content_at Int64 CODEC(DoubleDelta, ZSTD(1)),
-                at DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
-                skew Int64 CODEC(ZSTD(1)),
-                version UInt64 CODEC(ZSTD(1)),
-                feature_name LowCardinality(Nullable(String)),
-                identifier Nullable(String) CODEC(ZSTD(1)),
-                value Nullable(String) CODEC(ZSTD(1)),
-                traits Nullable(String) CODEC(ZSTD(1)),
-                metadata Nullable(String) CODEC(ZSTD(1)),
-                is_erased UInt8 CODEC(ZSTD(1))
-            )
-            ENGINE = ReplacingMergeTree(version, is_erased)
-            PARTITION BY toYYYYMM(at)
-            ORDER BY (environment_id, event, identity, key, content_at)
-            SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1
-            """,
-        """
-            CREATE TABLE IF NOT EXISTS arrivals (
-                environment_id Int64,
-                batch Int64,
-                event LowCardinality(String),
-                identity UUID
-            )
-            ENGINE = MergeTree
-            PARTITION BY intDiv(bitShiftRight(batch, 20), 86400000)
-            ORDER BY (environment_id, batch, event)
-            SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
-            """,
-        "CREATE TABLE IF NOT EXISTS dropped (until DateTime64(3, 'UTC')) ENGINE = MergeTree ORDER BY until",
-    ];
+    public string[] Statements =>
+        [
+            $"""
+                CREATE TABLE IF NOT EXISTS events (
+                    environment_id Int64,
+                    event LowCardinality(String),
+                    identity UUID,
+                    key Int64 CODEC(ZSTD(1)),
+                    content_at Int64 CODEC(DoubleDelta, ZSTD(1)),
+                    at DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
+                    skew Int64 CODEC(ZSTD(1)),
+                    version UInt64 CODEC(ZSTD(1)),
+                    feature_name LowCardinality(Nullable(String)),
+                    identifier Nullable(String) CODEC(ZSTD(1)),
+                    value Nullable(String) CODEC(ZSTD(1)),
+                    traits Nullable(String) CODEC(ZSTD(1)),
+                    metadata Nullable(String) CODEC(ZSTD(1)),
+                    is_erased UInt8 CODEC(ZSTD(1))
+                )
+                ENGINE = {_engine("events", "Replacing", "version, is_erased")}
+                PARTITION BY toYYYYMM(at)
+                ORDER BY (environment_id, event, identity, key, content_at)
+                SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1
+                """,
+            $"""
+                CREATE TABLE IF NOT EXISTS arrivals (
+                    environment_id Int64,
+                    batch Int64,
+                    event LowCardinality(String),
+                    identity UUID
+                )
+                ENGINE = {_engine("arrivals", "", "")}
+                PARTITION BY intDiv(bitShiftRight(batch, 20), 86400000)
+                ORDER BY (environment_id, batch, event)
+                SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
+                """,
+            $"CREATE TABLE IF NOT EXISTS dropped (until DateTime64(3, 'UTC')) ENGINE = {_engine("dropped", "", "")} ORDER BY until",
+        ];
 }

@@ -25,7 +25,7 @@ internal static class EventStoreSetup
             return;
         }
 
-        services.AddSingleton(new ClickHouseServer(configuration.GetConnectionString(ConnectionString)!));
+        services.AddSingleton(ServerOf(configuration));
         services.AddSingleton<IEventStore, ClickHouseEventStore>();
         services.AddSingleton<IEventRetention, ClickHouseRetention>();
         services.AddSingleton<ClickHouseEventWriter>();
@@ -51,7 +51,8 @@ internal static class EventStoreSetup
         new(
             configuration.GetConnectionString(ConnectionString) is { Length: > 0 } named
                 ? named
-                : throw new InvalidOperationException("ConnectionStrings:ClickHouse must say where ClickHouse is.")
+                : throw new InvalidOperationException("ConnectionStrings:ClickHouse must say where ClickHouse is."),
+            configuration[$"{EventOptions.Section}:{nameof(EventOptions.Cluster)}"]
         );
 
     private static bool IsClickHouse(IConfiguration configuration)

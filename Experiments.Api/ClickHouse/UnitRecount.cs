@@ -202,7 +202,8 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
         );
         await using var heartbeat = Heartbeat.Of(count.Connection);
         await server.Read(
-            $"SELECT {rows.Columns} FROM events FINAL WHERE {OfEvents} AND {which}",
+            // Before anything else is read: these columns are those of the key, which all copies of an event have alike.
+            $"SELECT {rows.Columns} FROM events FINAL PREWHERE {OfEvents} AND {which}",
             Of(NamesOf(collectors.Keys)),
             row =>
             {
@@ -219,30 +220,16 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
     // Only identities are found without reading all events.
     private async Task CountWhole(ExperimentDefinition experiment, CancellationToken ct)
     {
-        var names = NamesOf([experiment]);
         var links = _links[experiment.Id].ToList();
         var from = links.Select(link => link.From).Append(experiment.Timeline.Runs[0].From - Timeline.Slow).Min();
-        var until = DateTime.UtcNow.AddDays(1);
         var reading = new ClickHouseEventReading(server, count.Connection, experiment.EnvironmentId);
-        var slices = RebuildWriter.SlicesFor(await reading.Size(from, ct));
-        var writer = new RebuildWriter(count.Connection, experiment, links);
-        for (var slice = 0; slice < slices; slice++)
-        {
-            var collector = new UnitCollector(experiment, links, count.InTime);
-            await using (Heartbeat.Of(count.Connection))
-            {
-                await reading.Each(
-                    new(names, from, until, experiment.UnitKey, slice, slices),
-                    StoredEvent.Needs.Of([experiment], links),
-                    [],
-                    stored => collector.Add(stored, writer.Counts),
-                    ct
-                );
-            }
-
-            await writer.Write(collector, slice, slices, ct);
-        }
-
+        var writer = await new ExperimentRecount(count.Connection, reading, experiment, links, count.InTime).Write(
+            from,
+            DateTime.UtcNow.AddDays(1),
+            [],
+            null,
+            ct
+        );
         await writer.Finish(invalidates: false);
     }
 

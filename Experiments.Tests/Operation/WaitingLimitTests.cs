@@ -7,11 +7,11 @@ using Experiments.Api.Evaluation;
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Http;
 using Experiments.Api.Platform.Settings;
 using Experiments.Api.Platform.Startup;
 using Experiments.Tests.Http;
 using Experiments.Tests.Ingestion;
-using Microsoft.AspNetCore.Http.Timeouts;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -231,7 +231,7 @@ public class WaitingLimitTests(SharedService service) : IClassFixture<SharedServ
             .Select(endpoint =>
                 (
                     Name: endpoint.Metadata.GetMetadata<IEndpointNameMetadata>()?.EndpointName,
-                    Limit: endpoint.Metadata.GetMetadata<RequestTimeoutPolicy>()?.Timeout
+                    Limit: endpoint.Metadata.GetMetadata<TimeLimit>()?.Limit
                 )
             )
             .Where(route => route is { Name: not null, Limit: not null })

@@ -1,9 +1,6 @@
 using Experiments.Api.Platform.Access;
-using Experiments.Api.Platform.Settings;
 using FluentValidation;
 using MediatR;
-using Microsoft.AspNetCore.Http.Timeouts;
-using Microsoft.Extensions.Options;
 
 namespace Experiments.Api.Platform.Http;
 
@@ -25,17 +22,13 @@ internal static class HttpSetup
         services.AddSingleton<CallerLimiter>();
         services.AddManagementCors();
         services.AddCompressedResponses();
-        services.AddRequestTimeouts();
-        services
-            .AddOptions<RequestTimeoutOptions>()
-            .Configure<IOptions<RequestOptions>>((timeouts, requests) => timeouts.DefaultPolicy = Limit(requests.Value.Deadline));
         services.AddSlices();
     }
 
     /// <summary>A route that may take longer than others.</summary>
     public static RouteHandlerBuilder WithTimeLimit(this RouteHandlerBuilder route, TimeSpan limit)
     {
-        route.WithRequestTimeout(Limit(limit));
+        route.WithMetadata(new TimeLimit(limit));
         return route;
     }
 
@@ -43,8 +36,9 @@ internal static class HttpSetup
     public static void UseHttpRules(this WebApplication app)
     {
         app.UseResponseCompression();
-        app.UseMiddleware<ProblemHandlingMiddleware>();
+        app.Use(ServeHeadAsGet);
         app.UseRouting();
+        app.UseMiddleware<ProblemHandlingMiddleware>();
         app.Use((http, next) => UnservedRoute.Is(http) ? UnservedRoute.Answer(http) : next(http));
         // Serving routes check the environment key themselves and never wait, so they skip the rest of the pipeline.
         app.UseWhen(
@@ -58,27 +52,29 @@ internal static class HttpSetup
         );
         app.UseManagementCors();
         app.UseMiddleware<EarlyRefusalMiddleware>();
-        app.UseRequestTimeouts();
         app.UseRememberedAccess();
         app.UseAuthentication();
         app.UseAuthorization();
         app.UseFeatureGate();
     }
 
-    private static RequestTimeoutPolicy Limit(TimeSpan limit) =>
-        new()
+    // The server still knows that it was HEAD, and sends no body.
+    private static Task ServeHeadAsGet(HttpContext http, RequestDelegate next)
+    {
+        if (HttpMethods.IsHead(http.Request.Method))
         {
-            Timeout = limit,
-            TimeoutStatusCode = StatusCodes.Status503ServiceUnavailable,
-            WriteTimeoutResponse = ProblemHandlingMiddleware.TimeOut,
-        };
+            http.Request.Method = HttpMethods.Get;
+        }
 
-    // The only place that knows how MediatR is registered.
+        return next(http);
+    }
+
+    // The only place that knows how MediatR is registered. Transient: a request sends one command, so there is nothing to share in it.
     private static void AddSlices(this IServiceCollection services)
     {
-        services.AddScoped<ServiceFactory>(provider => provider.GetService!);
-        services.AddScoped<IMediator, Mediator>();
-        services.AddScoped(typeof(IPipelineBehavior<,>), typeof(Validation<,>));
+        services.AddTransient<ServiceFactory>(provider => provider.GetService!);
+        services.AddTransient<IMediator, Mediator>();
+        services.AddTransient(typeof(IPipelineBehavior<,>), typeof(Validation<,>));
         foreach (var type in typeof(HttpSetup).Assembly.GetTypes().Where(type => type is { IsClass: true, IsAbstract: false }))
         {
             foreach (
@@ -86,7 +82,7 @@ internal static class HttpSetup
                     .Where(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IRequestHandler<,>))
             )
             {
-                services.AddScoped(handled, type);
+                services.AddTransient(handled, type);
             }
         }
 

@@ -1,16 +1,19 @@
 using System.Diagnostics;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
+using Experiments.Api.Platform.Settings;
 using Experiments.Api.Platform.Startup;
+using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace Experiments.Api.Platform.Http;
 
 /// <summary>
-/// Common handling of every request: its id, HEAD served as GET, and a response to any failure.
+/// Common handling of every request: its id, its deadline, and a response to any failure.
 /// </summary>
 internal sealed class ProblemHandlingMiddleware(
     RequestDelegate next,
+    IOptions<RequestOptions> options,
     Readiness readiness,
     Instruments instruments,
     ILogger<ProblemHandlingMiddleware> logger
@@ -18,20 +21,15 @@ internal sealed class ProblemHandlingMiddleware(
 {
     public async Task InvokeAsync(HttpContext context)
     {
-        var (request, response) = (context.Request, context.Response);
-        using var trace = Continue(request);
+        var response = context.Response;
+        using var trace = Continue(context.Request);
         Stamp(context);
         if (readiness.IsDraining)
         {
             response.Headers.Connection = "close";
         }
 
-        if (HttpMethods.IsHead(request.Method))
-        {
-            // The server still knows that it was HEAD, and sends no body.
-            request.Method = HttpMethods.Get;
-        }
-
+        var deadline = LimitOf(context) is { } limit ? Deadline.Begin(context, limit) : null;
         try
         {
             await next(context);
@@ -52,19 +50,19 @@ internal sealed class ProblemHandlingMiddleware(
         }
         catch (Exception exception) when (!response.HasStarted)
         {
-            await Fail(context, exception);
+            await Fail(context, exception, isLate: deadline is { HasPassed: true });
+        }
+        finally
+        {
+            deadline?.End(context);
         }
     }
 
-    /// <summary>Answers a request whose deadline has passed; the framework has cleared whatever there was of an answer.</summary>
-    public static Task TimeOut(HttpContext context)
-    {
-        Stamp(context);
-        context
-            .RequestServices.GetRequiredService<ILogger<ProblemHandlingMiddleware>>()
-            .RequestTimedOut(context.Request.Method, context.Request.Path);
-        return BufferedResponse.Of(Problem.Unavailable).ExecuteAsync(context);
-    }
+    // Routes for which an environment key is enough never wait.
+    private TimeSpan? LimitOf(HttpContext context) =>
+        EnvironmentKeyRoute.IsFor(context) ? null
+        : context.GetEndpoint()?.Metadata.GetMetadata<TimeLimit>() is { } own ? own.Limit
+        : options.Value.Deadline;
 
     // The id is in the response, and in what is logged of a refusal or a failure.
     private static void Stamp(HttpContext context)
@@ -128,7 +126,7 @@ internal sealed class ProblemHandlingMiddleware(
         return problem is null ? Task.CompletedTask : BufferedResponse.Of(problem).ExecuteAsync(context);
     }
 
-    private Task Fail(HttpContext context, Exception exception)
+    private Task Fail(HttpContext context, Exception exception, bool isLate)
     {
         var problem = exception switch
         {
@@ -144,7 +142,11 @@ internal sealed class ProblemHandlingMiddleware(
         };
         using var failure = EnsureTrace();
         using var scope = Scope(context);
-        if (problem == Problem.Unavailable)
+        if (problem == Problem.Unavailable && isLate)
+        {
+            logger.RequestTimedOut(context.Request.Method, context.Request.Path);
+        }
+        else if (problem == Problem.Unavailable)
         {
             logger.DatabaseUnavailable(context.Request.Method, context.Request.Path, exception.Message);
         }

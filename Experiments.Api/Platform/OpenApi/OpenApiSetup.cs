@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Http;
-using Microsoft.AspNetCore.Http.Timeouts;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
 using Scalar.AspNetCore;
@@ -33,7 +32,7 @@ internal static class OpenApiSetup
         app.MapGet("/openapi/v1.json", () => document is { IsFaulted: false } built ? built : document = Build(app.Services))
             .RequireAuthorization(Policies.Everyone)
             // The first who asks may have to wait for it, and is not cut off.
-            .WithMetadata(new DisableRequestTimeoutAttribute())
+            .WithMetadata(new TimeLimit(null))
             .ExcludeFromDescription();
     }
 

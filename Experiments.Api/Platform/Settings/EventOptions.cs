@@ -12,6 +12,12 @@ internal sealed class EventOptions
     /// <summary>Where events are kept: <c>postgresql</c> or <c>clickhouse</c>.</summary>
     public string Store { get; set; } = PostgreSql;
 
+    /// <summary>
+    /// The name under which several servers of ClickHouse keep their tables alike, through ClickHouse Keeper or ZooKeeper. Null where there
+    /// is one server, or a service that replicates by itself.
+    /// </summary>
+    public string? Cluster { get; set; }
+
     /// <summary>How long events are kept that no experiment needs.</summary>
     public TimeSpan Retention { get; set; } = TimeSpan.FromDays(400);
 

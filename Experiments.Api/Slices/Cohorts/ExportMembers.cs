@@ -5,7 +5,6 @@ using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
 using FluentValidation;
 using MediatR;
-using Microsoft.AspNetCore.Http.Timeouts;
 
 namespace Experiments.Api.Slices.Cohorts;
 
@@ -17,7 +16,7 @@ internal static class ExportMembers
     public static void Map(RouteGroupBuilder cohorts) =>
         cohorts
             .MapGet("/{id}/export", Send)
-            .WithMetadata(new DisableRequestTimeoutAttribute())
+            .WithMetadata(new TimeLimit(null))
             .WithOperation("exportMembers", "All identities of a cohort, as CSV")
             .ReturnsFile("text/csv", "identifier,variant,exposed_at\r\nuser-1,green,2026-11-22T12:00:00.000Z\r\n")
             .HasQuery(

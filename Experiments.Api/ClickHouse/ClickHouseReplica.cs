@@ -1,0 +1,71 @@
+using ClickHouse.Driver;
+
+namespace Experiments.Api.ClickHouse;
+
+/// <summary>
+/// One server of ClickHouse. Its tables are made when it is first needed, so that one that is away stops neither the start nor anything
+/// that needs no events.
+/// </summary>
+internal sealed class ClickHouseReplica(ClickHouseClient client, ClickHouseSchema schema, string database) : IDisposable
+{
+    // How long it may take to make the tables, and to fetch what other replicas have.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly SemaphoreSlim _making = new(1);
+    private volatile bool _isMade;
+
+    public ClickHouseClient Client => client;
+
+    /// <summary>Makes its tables. Each statement does nothing where its table exists, so any number may do it at once.</summary>
+    public async Task MakeTables(QueryOptions options, CancellationToken ct)
+    {
+        if (_isMade)
+        {
+            return;
+        }
+
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        limit.CancelAfter(Patience);
+        await _making.WaitAsync(limit.Token);
+        try
+        {
+            if (!_isMade)
+            {
+                var outside = new QueryOptions { Database = "default" };
+                await client.ExecuteNonQueryAsync($"CREATE DATABASE IF NOT EXISTS `{database}`", null, outside, limit.Token);
+                foreach (var statement in schema.Statements)
+                {
+                    await client.ExecuteNonQueryAsync(statement, null, options, limit.Token);
+                }
+
+                _isMade = true;
+            }
+        }
+        finally
+        {
+            _making.Release();
+        }
+    }
+
+    /// <summary>Waits until it has everything that any replica had acknowledged before.</summary>
+    public async Task CatchUp(QueryOptions options, CancellationToken ct)
+    {
+        if (!schema.IsReplicated)
+        {
+            return;
+        }
+
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        limit.CancelAfter(Patience);
+        foreach (var table in ClickHouseSchema.Tables)
+        {
+            await client.ExecuteNonQueryAsync($"SYSTEM SYNC REPLICA {table} LIGHTWEIGHT", null, options, limit.Token);
+        }
+    }
+
+    public void Dispose()
+    {
+        client.Dispose();
+        _making.Dispose();
+    }
+}
