@@ -11,24 +11,8 @@ namespace Experiments.Tests.Cluster;
 /// </summary>
 public sealed class ReplicatedClickHouse : IAsyncLifetime
 {
-    private static readonly string[] Jars =
-    [
-        "zookeeper",
-        "zookeeper-jute",
-        "slf4j-api",
-        "slf4j-nop",
-        "netty-all",
-        "netty-buffer",
-        "netty-codec",
-        "netty-common",
-        "netty-handler",
-        "netty-resolver",
-        "netty-transport",
-        "netty-transport-native-unix-common",
-        "commons-io",
-        "snappy-java",
-        "metrics-core",
-    ];
+    // It names all others that it needs; the second is where its log goes: nowhere.
+    private const string Jars = "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-nop.jar";
 
     private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromMinutes(1) };
 
@@ -43,7 +27,7 @@ public sealed class ReplicatedClickHouse : IAsyncLifetime
     private Process? _zooKeeper;
 
     /// <summary>Whether they are installed.</summary>
-    public static bool IsInstalled => File.Exists("/usr/bin/clickhouse-server") && File.Exists("/usr/share/java/zookeeper.jar");
+    public static bool IsInstalled => File.Exists("/usr/sbin/clickhouse-server") && File.Exists("/usr/share/java/zookeeper.jar");
 
     public async ValueTask InitializeAsync()
     {
@@ -62,10 +46,25 @@ public sealed class ReplicatedClickHouse : IAsyncLifetime
             clientPort={_keeper}
             clientPortAddress=127.0.0.1
             admin.enableServer=false
+            4lw.commands.whitelist=ruok
             """
         );
-        var jars = string.Join(':', Jars.Select(jar => $"/usr/share/java/{jar}.jar"));
-        _zooKeeper = Start("java", "-cp", jars, "org.apache.zookeeper.server.ZooKeeperServerMain", settings);
+        _zooKeeper = Start("java", "-cp", Jars, "org.apache.zookeeper.server.ZooKeeperServerMain", settings);
+        await Given.Eventually(async () =>
+        {
+            using var client = new TcpClient();
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(1));
+            try
+            {
+                await client.ConnectAsync(IPAddress.Loopback, _keeper);
+                await client.GetStream().WriteAsync("ruok"u8.ToArray());
+                return await new StreamReader(client.GetStream()).ReadToEndAsync(patience.Token) == "imok";
+            }
+            catch (Exception exception) when (exception is SocketException or IOException or OperationCanceledException)
+            {
+                return _zooKeeper.HasExited ? throw new IOException(await _zooKeeper.StandardError.ReadToEndAsync()) : false;
+            }
+        });
         await Task.WhenAll(Begin(0), Begin(1));
     }
 
@@ -123,7 +122,7 @@ public sealed class ReplicatedClickHouse : IAsyncLifetime
             </yandex>
             """
         );
-        _replicas[replica] = Start("/usr/bin/clickhouse-server", $"--config-file={home}/config.xml");
+        _replicas[replica] = Start("/usr/sbin/clickhouse-server", $"--config-file={home}/config.xml");
         await Given.Eventually(async () =>
         {
             try
