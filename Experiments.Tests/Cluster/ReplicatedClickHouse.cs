@@ -83,6 +83,19 @@ public sealed class ReplicatedClickHouse : IAsyncLifetime
         }
     }
 
+    /// <summary>The configuration of an engine that keeps its tables with this ZooKeeper.</summary>
+    public async Task<string> Configuration()
+    {
+        var file = Path.Combine(_directory, "engine.xml");
+        await File.WriteAllTextAsync(
+            file,
+            $"""
+            <clickhouse><zookeeper><node><host>127.0.0.1</host><port>{_keeper}</port></node></zookeeper></clickhouse>
+            """
+        );
+        return file;
+    }
+
     /// <summary>Starts a replica, and waits until it answers.</summary>
     public async Task Begin(int replica)
     {

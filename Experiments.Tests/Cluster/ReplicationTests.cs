@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using Experiments.Api.ClickHouse;
 using Experiments.Api.Domain;
+using Experiments.Api.Platform.Data;
+using Experiments.Tests.Warehouse;
 
 namespace Experiments.Tests.Cluster;
 
@@ -71,6 +73,39 @@ public partial class ReplicationTests(ReplicatedClickHouse cluster) : IClassFixt
             var digits = (await cluster.Ask(replica, "SELECT sum(cityHash64(key, version, identity, at)) FROM events FINAL")).Text;
             digits.ShouldBe(first ??= digits);
         }
+    }
+
+    // The engine in this process makes such tables and does not write to them.
+    [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
+    public async Task A_current_release_makes_our_tables_as_replicas_and_one_that_cannot_write_is_away_rather_than_unwilling()
+    {
+        Assert.SkipUnless(ReplicatedClickHouse.IsInstalled, "./dev cluster installs what this needs.");
+        await using var engine = new ClickHouseWarehouse { Configuration = await cluster.Configuration() };
+        await engine.InitializeAsync();
+        using var server = new ClickHouseServer($"Host=127.0.0.1:{engine.Port};Username={engine.Username};Database=replicated", "main");
+
+        (
+            await Should.ThrowAsync<EventStoreUnavailableException>(() =>
+                server.Execute("INSERT INTO dropped SELECT now64(3)", new Dictionary<string, object>(), CancellationToken.None)
+            )
+        ).IsRefusal.ShouldBeFalse();
+
+        using var http = new HttpClient();
+        var made = await http.GetStringAsync(
+            new Uri(
+                $"http://127.0.0.1:{engine.Port}/?query="
+                    + Uri.EscapeDataString("SELECT name, substring(engine_full, 1, position(engine_full, ')')) FROM system.tables")
+                    + Uri.EscapeDataString(" WHERE database = 'replicated' ORDER BY name FORMAT TSV")
+            )
+        );
+        string Path(string table) => $"\\'/experiments/main/replicated/{table}\\', \\'127.0.0.1:{engine.Port}\\'";
+        made.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .ShouldBe([
+                $"arrivals\tReplicatedMergeTree({Path("arrivals")})",
+                $"dropped\tReplicatedMergeTree({Path("dropped")})",
+                $"events\tReplicatedReplacingMergeTree({Path("events")}, version, is_erased)",
+            ]);
     }
 
     // As the service and its clients do: another replica, and then again a little later.

@@ -14,6 +14,9 @@ public sealed class ClickHouseWarehouse : IWarehouseServer, IAsyncLifetime
     private readonly string _directory = Temporary.Directory("clickhouse");
     private Process? _server;
 
+    /// <summary>The configuration of the engine, if it has one.</summary>
+    internal string? Configuration { get; init; }
+
     public string Kind => "clickhouse";
 
     public int Port { get; private set; }
@@ -31,7 +34,11 @@ public sealed class ClickHouseWarehouse : IWarehouseServer, IAsyncLifetime
     {
         await NodeClients.Install(Folder);
         Directory.CreateDirectory(_directory);
-        _server = NodeClients.Start("node", ["server.mjs", _directory], Folder);
+        _server = NodeClients.Start(
+            "node",
+            ["server.mjs", _directory, .. Configuration is { } file ? [file] : Array.Empty<string>()],
+            Folder
+        );
         var port = await _server.StandardOutput.ReadLineAsync() ?? throw new IOException(await _server.StandardError.ReadToEndAsync());
         Port = int.Parse(port, CultureInfo.InvariantCulture);
     }

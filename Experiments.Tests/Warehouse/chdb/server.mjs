@@ -1,4 +1,4 @@
-// node server.mjs DIRECTORY
+// node server.mjs DIRECTORY [CONFIGURATION]
 // ClickHouse's HTTP interface over its engine in this process, enough for its .NET driver. Prints the port that it listens on.
 // One query at a time: this is for what queries mean, and not for how fast they are.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,8 @@ import chdb from 'chdb';
 const directory = process.argv[2];
 const files = join(directory, 'files');
 mkdirSync(files, { recursive: true });
-const session = new chdb.Session(join(directory, 'data'));
+const connectionArgs = process.argv[3] ? [`--config-file=${process.argv[3]}`] : [];
+const session = new chdb.Session(join(directory, 'data'), { connectionArgs });
 const settings = new Set(session.query('SELECT name FROM system.settings', 'TSV').trim().split('\n'));
 let queue = Promise.resolve();
 let count = 0;
