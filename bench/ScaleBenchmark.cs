@@ -40,7 +40,7 @@ internal static class ScaleBenchmark
             await MeasureOther(other, events);
         }
 
-        await ReplicasBenchmark.Run(events / 3);
+        await ReplicasBenchmark.Run(events / 6);
     }
 
     private static async Task MeasureOther(string assembly, int events)

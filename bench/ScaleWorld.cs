@@ -13,7 +13,7 @@ internal sealed class ScaleWorld(HttpClient admin, HttpClient sdk, NpgsqlDataSou
     /// <summary>How many events a request has.</summary>
     public const int Batch = 1000;
 
-    private const int Senders = 4;
+    private const int Senders = 16;
     private static readonly double[] Halves = Assignment.Cumulate([50, 50]);
     private static readonly long Start = DateTimeOffset.UtcNow.AddHours(-2).ToUnixTimeMilliseconds();
 
