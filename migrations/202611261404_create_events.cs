@@ -106,6 +106,7 @@ public sealed class CreateEvents : TableMigration
                 backlog bigint;
                 total   bigint := 0;
                 taken   int := 0;
+                skipped int := 0;
                 is_full boolean := false;
             BEGIN
                 FOR one IN
@@ -124,13 +125,18 @@ public sealed class CreateEvents : TableMigration
                         WHERE w.id <> ALL (held) AND (among IS NULL OR w.id = ANY (among))
                     )
                     SELECT d.id, d.received_at, CASE WHEN count(*) OVER () = 1 THEN most ELSE most / 2 END AS share
-                    FROM due d ORDER BY hashint8(d.id # seed)
+                    -- Every second time the oldest first, so that none waits for ever.
+                    FROM due d ORDER BY CASE WHEN seed % 2 = 0 THEN d.received_at END, hashint8(d.id # seed)
                 LOOP
                     CONTINUE WHEN one.received_at NOT BETWEEN first - interval '5 s' AND first + interval '5 s';
                     SELECT COALESCE(sum(b.events), 0) INTO backlog FROM (
                         SELECT q.events FROM event_batches q WHERE q.environment_id = one.id ORDER BY q.id LIMIT 1000) b;
                     -- Only one of those that are work enough: the next one is for another replica, or for the next time.
-                    CONTINUE WHEN backlog > one.share AND is_full;
+                    IF backlog > one.share AND is_full THEN
+                        skipped := skipped + 1;
+                        EXIT WHEN skipped = 20;
+                        CONTINUE;
+                    END IF;
                     CONTINUE WHEN NOT pg_try_advisory_xact_lock(hashtext('aggregation'), hashint8(one.id));
                     is_full := is_full OR backlog > one.share;
                     first := COALESCE(first, one.received_at);

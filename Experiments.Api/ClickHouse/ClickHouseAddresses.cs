@@ -12,6 +12,11 @@ internal static class ClickHouseAddresses
     {
         var settings = new DbConnectionStringBuilder { ConnectionString = connectionString };
         var hosts = settings.TryGetValue("Host", out var named) ? (string)named : "localhost";
+        if (hosts.Trim(',', ' ').Length == 0)
+        {
+            throw new InvalidOperationException("ConnectionStrings:ClickHouse names no host.");
+        }
+
         return
         [
             .. hosts

@@ -1,4 +1,5 @@
 using ClickHouse.Driver;
+using Experiments.Api.Platform.Data;
 
 namespace Experiments.Api.ClickHouse;
 
@@ -6,13 +7,15 @@ namespace Experiments.Api.ClickHouse;
 /// One server of ClickHouse. Its tables are made when it is first needed, so that one that is away stops neither the start nor anything
 /// that needs no events.
 /// </summary>
-internal sealed class ClickHouseReplica(ClickHouseClient client, ClickHouseSchema schema, string database) : IDisposable
+internal sealed class ClickHouseReplica(string name, ClickHouseClient client, ClickHouseSchema schema, string database) : IDisposable
 {
     // How long it may take to make the tables, and to fetch what other replicas have.
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     private readonly SemaphoreSlim _making = new(1);
     private volatile bool _isMade;
+
+    public string Name => name;
 
     public ClickHouseClient Client => client;
 
@@ -32,12 +35,15 @@ internal sealed class ClickHouseReplica(ClickHouseClient client, ClickHouseSchem
             if (!_isMade)
             {
                 var outside = new QueryOptions { Database = "default" };
-                await client.ExecuteNonQueryAsync($"CREATE DATABASE IF NOT EXISTS `{database}`", null, outside, limit.Token);
+                await client
+                    .ExecuteNonQueryAsync($"CREATE DATABASE IF NOT EXISTS `{database}`", null, outside, limit.Token)
+                    .WaitAsync(limit.Token);
                 foreach (var statement in schema.Statements)
                 {
-                    await client.ExecuteNonQueryAsync(statement, null, options, limit.Token);
+                    await client.ExecuteNonQueryAsync(statement, null, options, limit.Token).WaitAsync(limit.Token);
                 }
 
+                await Demand(options, limit.Token);
                 _isMade = true;
             }
         }
@@ -57,9 +63,42 @@ internal sealed class ClickHouseReplica(ClickHouseClient client, ClickHouseSchem
 
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
         limit.CancelAfter(Patience);
+        // The server gives up as well.
+        options.CustomSettings!["receive_timeout"] = (int)Patience.TotalSeconds;
         foreach (var table in ClickHouseSchema.Tables)
         {
-            await client.ExecuteNonQueryAsync($"SYSTEM SYNC REPLICA {table} LIGHTWEIGHT", null, options, limit.Token);
+            await client
+                .ExecuteNonQueryAsync($"SYSTEM SYNC REPLICA {table} LIGHTWEIGHT", null, options, limit.Token)
+                .WaitAsync(limit.Token);
+        }
+    }
+
+    // Tables that were made before the cluster had its name hold what the other replicas don't have.
+    private async Task Demand(QueryOptions options, CancellationToken ct)
+    {
+        if (!schema.IsReplicated)
+        {
+            return;
+        }
+
+        using var reader = await client.ExecuteReaderAsync(
+            $"""
+            SELECT name, engine_full FROM system.tables
+            WHERE database = currentDatabase() AND name IN {Literal.List(ClickHouseSchema.Tables)}
+            """,
+            null,
+            options,
+            ct
+        );
+        while (await reader.ReadAsync(ct))
+        {
+            if (!reader.GetString(1).Contains(schema.PathOf(reader.GetString(0)), StringComparison.Ordinal))
+            {
+                throw new EventStoreUnavailableException(
+                    $"ClickHouse: on {name}, the table {reader.GetString(0)} is not replicated as {schema.PathOf(reader.GetString(0))}."
+                        + " Move the events to PostgreSQL, and back into a database of another name."
+                );
+            }
         }
     }
 

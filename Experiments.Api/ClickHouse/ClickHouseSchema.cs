@@ -9,28 +9,26 @@ internal sealed class ClickHouseSchema
     /// <summary>Their names.</summary>
     public static readonly string[] Tables = ["events", "arrivals", "dropped"];
 
-    private readonly Func<string, string, string, string> _engine;
+    private readonly string? _path;
+    private readonly string _replica;
 
-    private ClickHouseSchema(Func<string, string, string, string> engine, bool isReplicated) =>
-        (_engine, IsReplicated) = (engine, isReplicated);
+    private ClickHouseSchema(string? path, string replica) => (_path, _replica) = (path, replica);
 
     /// <summary>Whether every replica has every row.</summary>
-    public bool IsReplicated { get; }
+    public bool IsReplicated => _path is not null;
 
     /// <summary>Tables of one server, or of a service that replicates them itself.</summary>
-    public static ClickHouseSchema Single { get; } = new((_, kind, arguments) => $"{kind}MergeTree({arguments})", false);
+    public static ClickHouseSchema Single { get; } = new(null, "");
 
     /// <summary>Tables that replicas keep alike through ClickHouse Keeper or ZooKeeper, below a path of their own.</summary>
     /// <param name="cluster">The name of the cluster.</param>
     /// <param name="database">The name of the database.</param>
     /// <param name="replica">The name of this replica, which no other has.</param>
     public static ClickHouseSchema Replicated(string cluster, string database, string replica) =>
-        new(
-            (table, kind, arguments) =>
-                $"Replicated{kind}MergeTree('/experiments/{cluster}/{database}/{table}', '{replica}'"
-                + (arguments.Length > 0 ? $", {arguments})" : ")"),
-            true
-        );
+        new($"/experiments/{cluster}/{database}", replica);
+
+    /// <summary>The path below which the replicas of a table keep it alike.</summary>
+    public string PathOf(string table) => $"{_path}/{table}";
 
     /// <summary>
     /// What makes the tables. An event has one row by environment, name, identity and key, however often it was sent: of several, that
@@ -58,7 +56,7 @@ internal sealed class ClickHouseSchema
                     metadata Nullable(String) CODEC(ZSTD(1)),
                     is_erased UInt8 CODEC(ZSTD(1))
                 )
-                ENGINE = {_engine("events", "Replacing", "version, is_erased")}
+                ENGINE = {Engine("events", "Replacing", "version, is_erased")}
                 PARTITION BY toYYYYMM(at)
                 ORDER BY (environment_id, event, identity, key, content_at)
                 SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1
@@ -70,11 +68,16 @@ internal sealed class ClickHouseSchema
                     event LowCardinality(String),
                     identity UUID
                 )
-                ENGINE = {_engine("arrivals", "", "")}
+                ENGINE = {Engine("arrivals", "", "")}
                 PARTITION BY intDiv(bitShiftRight(batch, 20), 86400000)
                 ORDER BY (environment_id, batch, event)
                 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
                 """,
-            $"CREATE TABLE IF NOT EXISTS dropped (until DateTime64(3, 'UTC')) ENGINE = {_engine("dropped", "", "")} ORDER BY until",
+            $"CREATE TABLE IF NOT EXISTS dropped (until DateTime64(3, 'UTC')) ENGINE = {Engine("dropped", "", "")} ORDER BY until",
         ];
+
+    private string Engine(string table, string kind, string arguments) =>
+        IsReplicated
+            ? $"Replicated{kind}MergeTree('{PathOf(table)}', '{_replica}'{(arguments.Length > 0 ? ", " : "")}{arguments})"
+            : $"{kind}MergeTree({arguments})";
 }

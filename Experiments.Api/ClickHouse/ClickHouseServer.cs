@@ -22,19 +22,32 @@ internal sealed class ClickHouseServer : IDisposable
     // All events of a large experiment are read by one query.
     private static readonly TimeSpan ReadLimit = TimeSpan.FromMinutes(30);
 
-    // How often replicas that have no tables yet are asked to make them, in milliseconds.
+    // The server ends what takes longer. One that has stopped without a word does not.
+    private static readonly TimeSpan LongestRead = ReadLimit + TimeSpan.FromMinutes(1);
+
+    // How often replicas that have no tables yet are asked to make them, in milliseconds, and how long the first write waits for that.
     private const long JoinAgain = 30_000;
+    private static readonly TimeSpan JoinPatience = TimeSpan.FromSeconds(5);
+
+    // Of several, one that does not answer is left early enough to ask the others.
+    private const int MostAsked = 3;
 
     private readonly ClickHouseReplica[] _replicas;
     private readonly HttpClient _http;
     private readonly bool _isReplicated;
+    private readonly TimeSpan _writeAttempt;
+    private readonly ILogger? _logger;
     private int _current;
     private long _joinedAt = -JoinAgain;
+    private volatile Task _joined = Task.CompletedTask;
 
     /// <param name="connectionString">Where it is; of replicas, <c>Host</c> has them all, between commas.</param>
     /// <param name="cluster">The name under which they keep their tables alike; null if they have one server, or do it themselves.</param>
-    public ClickHouseServer(string connectionString, string? cluster = null)
+    /// <param name="logger">Told of a replica that cannot be used.</param>
+    /// <param name="writeAttempt">How long one of several may take to write, if not a share of <see cref="WriteLimit"/>.</param>
+    public ClickHouseServer(string connectionString, string? cluster = null, ILogger? logger = null, TimeSpan? writeAttempt = null)
     {
+        _logger = logger;
         _http = new(
             new SocketsHttpHandler
             {
@@ -58,20 +71,17 @@ internal sealed class ClickHouseServer : IDisposable
                     var schema = cluster is null
                         ? ClickHouseSchema.Single
                         : ClickHouseSchema.Replicated(cluster, settings.Database, address.Name);
-                    return new ClickHouseReplica(new(settings), schema, settings.Database);
+                    return new ClickHouseReplica(address.Name, new(settings), schema, settings.Database);
                 }),
         ];
+        _writeAttempt = writeAttempt ?? (_replicas.Length == 1 ? WriteLimit : WriteLimit / MostAsked);
     }
 
     /// <summary>Changes something, any number of times to the same result.</summary>
     public Task Execute(string sql, IReadOnlyDictionary<string, object> parameters, CancellationToken ct) =>
         Reached(
-            async replica =>
-            {
-                await replica.CatchUp(Options(), ct);
-                return await replica.Client.ExecuteNonQueryAsync(sql, Of(parameters), Options(), ct);
-            },
-            () => true,
+            (client, limited) => client.ExecuteNonQueryAsync(sql, Of(parameters), Options(), limited).WaitAsync(limited),
+            new(LongestRead, CatchesUp: true, () => true),
             ct
         );
 
@@ -80,13 +90,12 @@ internal sealed class ClickHouseServer : IDisposable
     {
         var hasBegun = false;
         return Reached(
-            async replica =>
+            async (client, limited) =>
             {
-                await replica.CatchUp(Options(), ct);
-                using var reader = await replica.Client.ExecuteReaderAsync(sql, Of(parameters), Options(), ct);
-                while (await reader.ReadAsync(ct))
+                using var reader = await client.ExecuteReaderAsync(sql, Of(parameters), Options(), limited).WaitAsync(limited);
+                while (await reader.ReadAsync(limited).WaitAsync(limited))
                 {
-                    ct.ThrowIfCancellationRequested();
+                    limited.ThrowIfCancellationRequested();
                     hasBegun = true;
                     take(reader);
                 }
@@ -94,7 +103,7 @@ internal sealed class ClickHouseServer : IDisposable
                 return true;
             },
             // What was taken from one is not taken again from another.
-            () => !hasBegun,
+            new(LongestRead, CatchesUp: true, () => !hasBegun),
             ct
         );
     }
@@ -117,26 +126,28 @@ internal sealed class ClickHouseServer : IDisposable
     /// </summary>
     public Task Insert(string table, string[] columns, IReadOnlyCollection<object?[]> rows, CancellationToken ct) =>
         Reached(
-            replica =>
-                replica.Client.InsertBinaryAsync(
-                    table,
-                    columns,
-                    rows!,
-                    new()
-                    {
-                        BatchSize = Math.Max(1, rows.Count),
-                        MaxDegreeOfParallelism = 1,
-                        CustomSettings = new Dictionary<string, object>(Quorum)
+            (client, limited) =>
+                client
+                    .InsertBinaryAsync(
+                        table,
+                        columns,
+                        rows!,
+                        new()
                         {
-                            ["max_execution_time"] = (int)WriteLimit.TotalSeconds,
-                            // An answer means that they are stored.
-                            ["async_insert"] = 0,
-                            ["max_partitions_per_insert_block"] = 0,
+                            BatchSize = Math.Max(1, rows.Count),
+                            MaxDegreeOfParallelism = 1,
+                            CustomSettings = new Dictionary<string, object>(Quorum)
+                            {
+                                ["max_execution_time"] = (int)WriteLimit.TotalSeconds,
+                                // An answer means that they are stored.
+                                ["async_insert"] = 0,
+                                ["max_partitions_per_insert_block"] = 0,
+                            },
                         },
-                    },
-                    ct
-                ),
-            () => true,
+                        limited
+                    )
+                    .WaitAsync(limited),
+            new(_writeAttempt, CatchesUp: false, () => true),
             ct
         );
 
@@ -150,55 +161,99 @@ internal sealed class ClickHouseServer : IDisposable
         _http.Dispose();
     }
 
-    // Each replica that cannot do it is followed by the next, which is asked first from then on.
-    private async Task<T> Reached<T>(Func<ClickHouseReplica, Task<T>> work, Func<bool> mayRepeat, CancellationToken ct)
+    // Each replica that cannot do it is followed by the next, which is asked first from then on. The driver does not hear of a cancelled
+    // token while it waits for the answer to what it has inserted, so whoever waits for it stops waiting.
+    private async Task<T> Reached<T>(Func<ClickHouseClient, CancellationToken, Task<T>> work, Attempt attempt, CancellationToken ct)
     {
-        for (var attempt = 1; ; attempt++)
+        for (var asked = 1; ; asked++)
         {
-            var current = Volatile.Read(ref _current);
+            var (current, isReady) = (Volatile.Read(ref _current), false);
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+            limit.CancelAfter(attempt.Limit);
             try
             {
                 var replica = _replicas[current];
-                await replica.MakeTables(Options(), ct);
-                Join();
-                return await work(replica);
+                await replica.MakeTables(Options(), limit.Token);
+                await Join(ct);
+                if (attempt.CatchesUp)
+                {
+                    await replica.CatchUp(Options(), limit.Token);
+                }
+
+                isReady = true;
+                return await work(replica.Client, limit.Token);
             }
             catch (Exception exception)
                 when (exception is DbException and not NpgsqlException or HttpRequestException or IOException or OperationCanceledException)
             {
                 ct.ThrowIfCancellationRequested();
-                var isRefusal = exception is ClickHouseServerException refused && !ReplicaErrors.Contains(refused.ErrorCode);
-                if (!isRefusal)
+                var isRefusal = isReady && exception is ClickHouseServerException refused && !ReplicaErrors.Contains(refused.ErrorCode);
+                if (!isRefusal && Interlocked.CompareExchange(ref _current, (current + 1) % _replicas.Length, current) == current)
                 {
-                    Interlocked.CompareExchange(ref _current, (current + 1) % _replicas.Length, current);
+                    _logger?.ReplicaAway(_replicas[current].Name, exception.Message.Split('\n')[0]);
                 }
 
-                if (isRefusal || attempt == _replicas.Length || !mayRepeat())
+                if (isRefusal || asked == _replicas.Length || !attempt.MayRepeat())
                 {
-                    throw new EventStoreUnavailableException($"ClickHouse: {exception.Message.Split('\n')[0]}", exception, isRefusal);
+                    var said = exception is OperationCanceledException ? "no answer in time" : exception.Message.Split('\n')[0];
+                    throw new EventStoreUnavailableException($"ClickHouse: {said}", exception, isRefusal);
                 }
             }
         }
     }
 
     // A replica counts for the quorum from when it has its tables, so all get them, also one that comes later.
-    private void Join()
+    private async Task Join(CancellationToken ct)
     {
-        var now = Environment.TickCount64;
-        var last = Volatile.Read(ref _joinedAt);
-        if (_isReplicated && now - last > JoinAgain && Interlocked.CompareExchange(ref _joinedAt, now, last) == last)
+        if (!_isReplicated)
         {
-            foreach (var replica in _replicas)
+            return;
+        }
+
+        var (now, last) = (Environment.TickCount64, Volatile.Read(ref _joinedAt));
+        if (now - last > JoinAgain && Interlocked.CompareExchange(ref _joinedAt, now, last) == last)
+        {
+            _joined = Task.WhenAll(_replicas.Select(MakeTables));
+            await Task.WhenAny(_joined, Task.Delay(JoinPatience, ct));
+        }
+
+        async Task MakeTables(ClickHouseReplica replica)
+        {
+            try
             {
-                _ = replica
-                    .MakeTables(Options(), CancellationToken.None)
-                    .ContinueWith(static made => made.Exception, TaskScheduler.Default);
+                await replica.MakeTables(Options(), CancellationToken.None);
+            }
+            catch (Exception exception) when (exception is not ObjectDisposedException)
+            {
+                _logger?.ReplicaAway(replica.Name, exception.Message.Split('\n')[0]);
             }
         }
     }
 
-    // What another replica may do: no keeper, a table that can only be read, too few replicas, a quorum that is not there or not known.
-    internal static readonly HashSet<int> ReplicaErrors = [209, 210, 225, 242, 279, 285, 286, 289, 319, 999];
+    /// <summary>
+    /// Errors that another replica may not have: no keeper, a table that is not there or can only be read, too few replicas, a quorum
+    /// that is not there or not known, no room, too many queries, and a server that stops.
+    /// </summary>
+    internal static readonly HashSet<int> ReplicaErrors =
+    [
+        60,
+        81,
+        202,
+        209,
+        210,
+        225,
+        236,
+        242,
+        243,
+        253,
+        279,
+        285,
+        286,
+        289,
+        319,
+        394,
+        999,
+    ];
 
     // A server that is lost is noticed after half a minute, although nothing is sent to it.
     private static async ValueTask<Stream> Connect(SocketsHttpConnectionContext context, CancellationToken ct)
@@ -227,7 +282,8 @@ internal sealed class ClickHouseServer : IDisposable
             {
                 ["insert_quorum"] = "auto",
                 ["insert_quorum_parallel"] = 1,
-                ["insert_quorum_timeout"] = (int)WriteLimit.TotalMilliseconds,
+                // So early that another one can be asked.
+                ["insert_quorum_timeout"] = (int)(_writeAttempt * 0.8).TotalMilliseconds,
             }
             : [];
 
@@ -246,7 +302,7 @@ internal sealed class ClickHouseServer : IDisposable
                 ["do_not_merge_across_partitions_select_final"] = 0,
                 // Of a service that replicates by itself; here, a replica catches up before it is read.
                 ["select_sequential_consistency"] = _isReplicated ? 0 : 1,
-                // Rows are removed from a replica that is away when it is back; until then, it is not read before it has caught up.
+                // Other replicas remove rows a little later, or when they are back. Until then, the rows that say "erased" hide them.
                 ["lightweight_deletes_sync"] = _isReplicated ? 1 : 2,
             },
         };
@@ -261,4 +317,10 @@ internal sealed class ClickHouseServer : IDisposable
 
         return collection;
     }
+
+    /// <summary>How one replica is asked.</summary>
+    /// <param name="Limit">How long it may take.</param>
+    /// <param name="CatchesUp">Whether it must have what others have acknowledged.</param>
+    /// <param name="MayRepeat">Whether another may be asked after it failed.</param>
+    private sealed record Attempt(TimeSpan Limit, bool CatchesUp, Func<bool> MayRepeat);
 }

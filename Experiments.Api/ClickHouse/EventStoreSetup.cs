@@ -25,7 +25,9 @@ internal static class EventStoreSetup
             return;
         }
 
-        services.AddSingleton(ServerOf(configuration));
+        // At the start, and not when it is first needed, so that what is wrong with the settings is said at once.
+        _ = Addresses(configuration);
+        services.AddSingleton(provider => ServerOf(configuration, provider.GetRequiredService<ILogger<ClickHouseServer>>()));
         services.AddSingleton<IEventStore, ClickHouseEventStore>();
         services.AddSingleton<IEventRetention, ClickHouseRetention>();
         services.AddSingleton<ClickHouseEventWriter>();
@@ -46,14 +48,29 @@ internal static class EventStoreSetup
     }
 
     /// <summary>The server that the settings name.</summary>
-    /// <exception cref="InvalidOperationException">They name none.</exception>
-    public static ClickHouseServer ServerOf(IConfiguration configuration) =>
-        new(
-            configuration.GetConnectionString(ConnectionString) is { Length: > 0 } named
-                ? named
-                : throw new InvalidOperationException("ConnectionStrings:ClickHouse must say where ClickHouse is."),
-            configuration[$"{EventOptions.Section}:{nameof(EventOptions.Cluster)}"]
-        );
+    /// <exception cref="InvalidOperationException">They name none, or several without saying of which cluster.</exception>
+    public static ClickHouseServer ServerOf(IConfiguration configuration, ILogger? logger = null)
+    {
+        var (connection, cluster) = Addresses(configuration);
+        return new(connection, cluster, logger);
+    }
+
+    private static (string Connection, string? Cluster) Addresses(IConfiguration configuration)
+    {
+        var connection = configuration.GetConnectionString(ConnectionString) is { Length: > 0 } named
+            ? named
+            : throw new InvalidOperationException("ConnectionStrings:ClickHouse must say where ClickHouse is.");
+        var cluster = configuration[$"{EventOptions.Section}:{nameof(EventOptions.Cluster)}"] is { Length: > 0 } given ? given : null;
+        return (ClickHouseAddresses.Of(connection).Count, cluster) switch
+        {
+            (> 1, null) => throw new InvalidOperationException(
+                "ConnectionStrings:ClickHouse names several servers, so Events:Cluster must name the cluster in which they keep their tables"
+                    + " alike, for example main."
+            ),
+            (_, { } wrong) when !EventOptions.IsCluster(wrong) => throw new InvalidOperationException(EventOptions.WrongCluster),
+            _ => (connection, cluster),
+        };
+    }
 
     private static bool IsClickHouse(IConfiguration configuration)
     {

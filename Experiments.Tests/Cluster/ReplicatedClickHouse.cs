@@ -62,7 +62,7 @@ public sealed class ReplicatedClickHouse : IAsyncLifetime
             }
             catch (Exception exception) when (exception is SocketException or IOException or OperationCanceledException)
             {
-                return _zooKeeper.HasExited ? throw new IOException(await _zooKeeper.StandardError.ReadToEndAsync()) : false;
+                return _zooKeeper.HasExited ? throw new IOException("ZooKeeper has ended.") : false;
             }
         });
         await Task.WhenAll(Begin(0), Begin(1));
@@ -165,8 +165,16 @@ public sealed class ReplicatedClickHouse : IAsyncLifetime
         return (text, response.IsSuccessStatusCode ? 0 : int.Parse(code, CultureInfo.InvariantCulture));
     }
 
-    private static Process Start(string program, params string[] arguments) =>
-        Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+    // What it says is read, so that it can go on, and not kept.
+    private static Process Start(string program, params string[] arguments)
+    {
+        var process = Process.Start(
+            new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true }
+        )!;
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        return process;
+    }
 
     private static int FreePort()
     {

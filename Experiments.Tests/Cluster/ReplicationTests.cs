@@ -40,13 +40,23 @@ public partial class ReplicationTests(ReplicatedClickHouse cluster) : IClassFixt
         {
             random.Shuffle(events);
             var batches = events.Chunk(400 + (250 * time)).ToList();
-            var outage = time == 1 ? Outage(TimeSpan.FromSeconds(3)) : Task.CompletedTask;
-            for (var next = 0; next < batches.Count; next++)
+            var outage = Task.CompletedTask;
+            try
             {
-                await Send(batches[next], next % 2);
-            }
+                for (var next = 0; next < batches.Count; next++)
+                {
+                    if (time == 1 && next == 5)
+                    {
+                        outage = Outage(TimeSpan.FromSeconds(3));
+                    }
 
-            await outage;
+                    await Send(batches[next], next % 2);
+                }
+            }
+            finally
+            {
+                await outage;
+            }
         }
 
         // What was refused while one was away, and nothing of what was acknowledged is missing.
@@ -61,7 +71,6 @@ public partial class ReplicationTests(ReplicatedClickHouse cluster) : IClassFixt
                 "SELECT count(), uniqExact(key), sum(key), uniqExact(identity) FROM events FINAL"
             );
             counted.Trim().ShouldBe(string.Create(CultureInfo.InvariantCulture, $"{Count}\t{Count}\t{(long)Count * (Count - 1) / 2}\t500"));
-            (await Rows(replica, "SELECT count() FROM events")).Single().ShouldNotBe($"{Count}");
             // Of several copies, that of the earliest batch counts.
             var kept = (await Rows(replica, $"SELECT key, {ClickHouseSchema.LastBatch} - version FROM events FINAL"))
                 .Select(row => row.Split('\t'))
@@ -147,7 +156,6 @@ public partial class ReplicationTests(ReplicatedClickHouse cluster) : IClassFixt
 
     private async Task Outage(TimeSpan length)
     {
-        await Task.Delay(300);
         await cluster.Kill(1);
         await Task.Delay(length);
         await cluster.Begin(1);

@@ -132,25 +132,6 @@ public class ClickHouseStoreTests(ClickHouseService service) : IClassFixture<Cli
 
     [Fact(Explicit = true)]
     [Trait("speed", "slow")]
-    public async Task Where_one_of_two_servers_cannot_be_reached_the_other_one_is_asked()
-    {
-        await using var dead = new Forwarder(service.Server.Port);
-        var hosts = $"Host=127.0.0.1:{dead.Port},127.0.0.1:{service.Server.Port};Port=1";
-        await using var served = new AwayService(
-            service,
-            service.Events.Replace($"Host=127.0.0.1;Port={service.Server.Port}", hosts, StringComparison.Ordinal)
-        );
-        await served.InitializeAsync();
-        var given = await Given.AnEnvironment(served);
-        var experiment = await given.ARunningExperimentWithAMetric();
-
-        await given.ExposeAndConvert(experiment, 10);
-
-        (await given.Counted(experiment))["total"].GetValue<int>().ShouldBe(10);
-    }
-
-    [Fact(Explicit = true)]
-    [Trait("speed", "slow")]
     public async Task A_retry_does_not_bring_back_who_was_erased_and_new_events_count_anew()
     {
         var given = await Given.AnEnvironment(service);

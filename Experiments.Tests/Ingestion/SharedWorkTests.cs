@@ -24,8 +24,8 @@ public class SharedWorkTests(TestCluster cluster)
         other.Taken.Count(id => !quiet.Contains(id)).ShouldBe(1);
         one.Taken.Concat(other.Taken).ShouldBeUnique();
         quiet.ShouldBeSubsetOf(one.Taken);
-        await one.Transaction.DisposeAsync();
-        await other.Transaction.DisposeAsync();
+        await one.Connection.DisposeAsync();
+        await other.Connection.DisposeAsync();
     }
 
     [Fact]
@@ -37,7 +37,7 @@ public class SharedWorkTests(TestCluster cluster)
 
         var all = await Claim(source);
         all.Taken.ShouldBe(quiet, ignoreOrder: true);
-        await all.Transaction.DisposeAsync();
+        await all.Connection.DisposeAsync();
 
         await using (var connection = await source.OpenConnectionAsync())
         {
@@ -47,7 +47,7 @@ public class SharedWorkTests(TestCluster cluster)
         await Plant(source, 1, 1_000_000);
         var alone = await Claim(source);
         alone.Shares.ShouldBe([Most]);
-        await alone.Transaction.DisposeAsync();
+        await alone.Connection.DisposeAsync();
     }
 
     private static async Task<IReadOnlyList<long>> Plant(NpgsqlDataSource source, int environments, int waiting)
@@ -75,15 +75,15 @@ public class SharedWorkTests(TestCluster cluster)
     private static async Task<Claimed> Claim(NpgsqlDataSource source)
     {
         var connection = await source.OpenConnectionAsync();
-        var transaction = await connection.BeginTransactionAsync();
+        await connection.BeginTransactionAsync();
         var rows = (
             await connection.QueryAsync<(long EnvironmentId, long Share)>(
                 "SELECT environment_id, share FROM claim_environments('{}', NULL, 17, @Most)",
                 new { Most }
             )
         ).AsList();
-        return new(transaction, [.. rows.Select(row => row.EnvironmentId)], [.. rows.Select(row => row.Share)]);
+        return new(connection, [.. rows.Select(row => row.EnvironmentId)], [.. rows.Select(row => row.Share)]);
     }
 
-    private sealed record Claimed(NpgsqlTransaction Transaction, IReadOnlyList<long> Taken, IReadOnlyList<long> Shares);
+    private sealed record Claimed(NpgsqlConnection Connection, IReadOnlyList<long> Taken, IReadOnlyList<long> Shares);
 }

@@ -9,6 +9,9 @@ internal sealed class EventOptions
 
     public const string ClickHouse = "clickhouse";
 
+    /// <summary>What is said of a cluster that cannot be one.</summary>
+    public const string WrongCluster = "Events:Cluster must be 1 to 64 letters, digits, - and _, for example main.";
+
     /// <summary>Where events are kept: <c>postgresql</c> or <c>clickhouse</c>.</summary>
     public string Store { get; set; } = PostgreSql;
 
@@ -26,4 +29,8 @@ internal sealed class EventOptions
     /// whom they speak for.
     /// </summary>
     public bool ShareByAddress { get; set; }
+
+    /// <summary>Whether this can be the name of a cluster, which is part of a path.</summary>
+    public static bool IsCluster(string name) =>
+        name.Length is >= 1 and <= 64 && name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_');
 }

@@ -36,8 +36,8 @@ internal static class SettingsSetup
                 "Events:Retention must be from 1 day to 100 years, for example 400.00:00:00."
             )
             .Validate(
-                options => options.Cluster is not { } cluster || (cluster.Length is >= 1 and <= 64 && cluster.All(IsOfName)),
-                "Events:Cluster must be 1 to 64 letters, digits, - and _, for example main."
+                options => options.Cluster is not { Length: > 0 } cluster || EventOptions.IsCluster(cluster),
+                EventOptions.WrongCluster
             );
         services
             .Bind<CorsOrigins>(CorsOrigins.Section)
@@ -92,6 +92,4 @@ internal static class SettingsSetup
 
     private static OptionsBuilder<T> Bind<T>(this IServiceCollection services, string section)
         where T : class => services.AddOptions<T>().BindConfiguration(section).ValidateOnStart();
-
-    private static bool IsOfName(char letter) => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_';
 }
