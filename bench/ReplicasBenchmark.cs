@@ -48,7 +48,8 @@ internal static class ReplicasBenchmark
                     CultureInfo.InvariantCulture,
                     $"\nTwo environments with {events:#,0} events waiting in each: one replica counts {alone:#,0} a second,"
                         + $" two {together:#,0}, which is {together / alone:0.00} times as many, on {Environment.ProcessorCount} cores with"
-                        + $" PostgreSQL. Two were at it in {counted.Where(run => run.Both).Average(run => run.Together):0} % of the samples."
+                        + $" PostgreSQL. Two were at it in {counted.Where(run => run.Both).Average(run => run.Together):0} % of the"
+                        + $" samples."
                 )
             );
 

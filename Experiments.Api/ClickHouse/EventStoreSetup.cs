@@ -64,8 +64,8 @@ internal static class EventStoreSetup
         return (ClickHouseAddresses.Of(connection).Count, cluster) switch
         {
             (> 1, null) => throw new InvalidOperationException(
-                "ConnectionStrings:ClickHouse names several servers, so Events:Cluster must name the cluster in which they keep their tables"
-                    + " alike, for example main."
+                "ConnectionStrings:ClickHouse names several servers, so Events:Cluster must name the cluster in which they keep their"
+                    + " tables alike, for example main."
             ),
             (_, { } wrong) when !EventOptions.IsCluster(wrong) => throw new InvalidOperationException(EventOptions.WrongCluster),
             _ => (connection, cluster),
