@@ -46,7 +46,7 @@ public sealed class ReplicatedClickHouse : IAsyncLifetime
             clientPort={_keeper}
             clientPortAddress=127.0.0.1
             admin.enableServer=false
-            4lw.commands.whitelist=ruok
+            4lw.commands.whitelist=srvr
             """
         );
         _zooKeeper = Start("java", "-cp", Jars, "org.apache.zookeeper.server.ZooKeeperServerMain", settings);
@@ -57,8 +57,10 @@ public sealed class ReplicatedClickHouse : IAsyncLifetime
             try
             {
                 await client.ConnectAsync(IPAddress.Loopback, _keeper);
-                await client.GetStream().WriteAsync("ruok"u8.ToArray());
-                return await new StreamReader(client.GetStream()).ReadToEndAsync(patience.Token) == "imok";
+                await client.GetStream().WriteAsync("srvr"u8.ToArray(), patience.Token);
+                // Until it serves, it says so instead.
+                var said = await new StreamReader(client.GetStream()).ReadToEndAsync(patience.Token);
+                return said.Contains("Mode: standalone", StringComparison.Ordinal);
             }
             catch (Exception exception) when (exception is SocketException or IOException or OperationCanceledException)
             {

@@ -30,7 +30,10 @@ public partial class ReplicationTests(ReplicatedClickHouse cluster) : IClassFixt
         {
             foreach (var statement in ClickHouseSchema.Replicated("main", "default", $"replica{replica}").Statements)
             {
-                (await cluster.Ask(replica, InOldWords(statement))).ShouldBe(("", 0));
+                var made = ("", -1);
+                // A session of ZooKeeper may take a moment.
+                await Given.Eventually(async () => (made = await cluster.Ask(replica, InOldWords(statement))).Item2 != 999);
+                made.ShouldBe(("", 0));
             }
         }
 
