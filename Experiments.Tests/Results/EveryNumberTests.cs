@@ -200,7 +200,7 @@ public class EveryNumberTests(SharedService service) : IClassFixture<SharedServi
                     (run.Results = await given.Results(experiment, total: run.People.Count))["metrics"]
                         .AsArray()
                         .All(metric => metric!["windows"]?["waiting"]!.GetValue<int>() is null or 0),
-                TimeSpan.FromSeconds(40)
+                TimeSpan.FromSeconds(90)
             );
             return run;
         }
