@@ -99,7 +99,7 @@ internal sealed class BackfillPage(MetricBackfill.Context context)
             connection,
             Events,
             StoredEvent.Needs.Of(experiments, links, hasAliases ? experiment.LastBatch(context.Late) : null, ofExposures: false),
-            stored => aggregator.Take(stored, (one, batch) => !one.WasFinal(BatchId.ReceivedAt(batch), context.Late)),
+            stored => aggregator.Take(stored, (one, batch) => one.InTime(batch, context.Late)),
             ct,
             new NpgsqlParameter<long> { TypedValue = experiment.EnvironmentId },
             new NpgsqlParameter<string[]> { TypedValue = [.. fresh.SelectMany(link => link.Events).Distinct()] },

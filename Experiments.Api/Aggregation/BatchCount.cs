@@ -1,4 +1,3 @@
-using Experiments.Api.Ingestion;
 using Npgsql;
 
 namespace Experiments.Api.Aggregation;
@@ -28,5 +27,5 @@ internal sealed record BatchCount(
     [.. Links.SelectMany(link => link.Events).Concat(Experiments.Select(experiment => experiment.ExposureEvent)).Distinct()];
 
     /// <summary>Whether what arrived in a batch was early enough to count for an experiment.</summary>
-    public bool InTime(ExperimentDefinition experiment, long batch) => !experiment.WasFinal(BatchId.ReceivedAt(batch), Late);
+    public bool InTime(ExperimentDefinition experiment, long batch) => experiment.InTime(batch, Late);
 }

@@ -91,6 +91,9 @@ internal sealed class ExperimentDefinition
     /// </summary>
     public bool WasFinal(DateTime receivedAt, TimeSpan late) => Timeline.WindowsCloseAt is { } closed && receivedAt > closed + late;
 
+    /// <summary>Whether what arrived in a batch was early enough to count.</summary>
+    public bool InTime(long batch, TimeSpan late) => !WasFinal(BatchId.ReceivedAt(batch), late);
+
     /// <summary>The id of the last batch that can count.</summary>
     public long LastBatch(TimeSpan late) => Timeline.WindowsCloseAt is { } closed ? BatchId.LastOf(closed + late) : long.MaxValue;
 

@@ -1,5 +1,4 @@
 using Experiments.Api.Domain;
-using Experiments.Api.Ingestion;
 using Npgsql;
 
 namespace Experiments.Api.Aggregation;
@@ -61,7 +60,7 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
 
         var lastBatch = experiment.LastBatch(late);
         var aliases = experiment.UnitKey is null ? await new IdentityAliases(connection).All(experiment.EnvironmentId, lastBatch) : [];
-        var writer = await new ExperimentRecount(connection, reading, experiment, links, InTime).Write(
+        var writer = await new ExperimentRecount(connection, reading, experiment, links, (one, batch) => one.InTime(batch, late)).Write(
             from,
             highWaterMark,
             aliases,
@@ -76,8 +75,6 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
 
         return writer.Report;
     }
-
-    private bool InTime(ExperimentDefinition experiment, long batch) => !experiment.WasFinal(BatchId.ReceivedAt(batch), late);
 
     // Dropped events cannot be counted again, so the counts derived from them must be kept.
     private static async Task Demand(IEventReading reading, DateTime from, CancellationToken ct)

@@ -81,16 +81,18 @@ internal sealed class ClickHouseReplica(string name, ClickHouseClient client, Cl
             return;
         }
 
-        using var reader = await client.ExecuteReaderAsync(
-            $"""
-            SELECT name, engine_full FROM system.tables
-            WHERE database = currentDatabase() AND name IN {Literal.List(ClickHouseSchema.Tables)}
-            """,
-            null,
-            options,
-            ct
-        );
-        while (await reader.ReadAsync(ct))
+        using var reader = await client
+            .ExecuteReaderAsync(
+                $"""
+                SELECT name, engine_full FROM system.tables
+                WHERE database = currentDatabase() AND name IN {Literal.List(ClickHouseSchema.Tables)}
+                """,
+                null,
+                options,
+                ct
+            )
+            .WaitAsync(ct);
+        while (await reader.ReadAsync(ct).WaitAsync(ct))
         {
             if (!reader.GetString(1).Contains(schema.PathOf(reader.GetString(0)), StringComparison.Ordinal))
             {

@@ -30,6 +30,28 @@ internal sealed class ClickHouseServer : IDisposable
     // Of several, one that does not answer is left early enough to ask the others.
     private const int MostAsked = 3;
 
+    /// <summary>Errors of one replica, that another one may not have.</summary>
+    internal static readonly HashSet<int> ReplicaErrors =
+    [
+        60, // UNKNOWN_TABLE
+        81, // UNKNOWN_DATABASE
+        202, // TOO_MANY_SIMULTANEOUS_QUERIES
+        209, // SOCKET_TIMEOUT
+        210, // NETWORK_ERROR
+        225, // NO_ZOOKEEPER
+        236, // ABORTED
+        242, // TABLE_IS_READ_ONLY
+        243, // NOT_ENOUGH_SPACE
+        253, // REPLICA_ALREADY_EXISTS
+        279, // ALL_CONNECTION_TRIES_FAILED
+        285, // TOO_FEW_LIVE_REPLICAS
+        286, // UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE
+        289, // REPLICA_IS_NOT_IN_QUORUM
+        319, // UNKNOWN_STATUS_OF_INSERT
+        394, // QUERY_WAS_CANCELLED
+        999, // KEEPER_EXCEPTION
+    ];
+
     private readonly ClickHouseReplica[] _replicas;
     private readonly HttpClient _http;
     private readonly bool _isReplicated;
@@ -37,7 +59,6 @@ internal sealed class ClickHouseServer : IDisposable
     private readonly ILogger? _logger;
     private int _current;
     private long _joinedAt = -JoinAgain;
-    private volatile Task _joined = Task.CompletedTask;
 
     /// <param name="connectionString">Where it is; of replicas, <c>Host</c> has them all, between commas.</param>
     /// <param name="cluster">The name under which they keep their tables alike; null if they have one server, or do it themselves.</param>
@@ -200,8 +221,7 @@ internal sealed class ClickHouseServer : IDisposable
         var (now, last) = (Environment.TickCount64, Volatile.Read(ref _joinedAt));
         if (now - last > JoinAgain && Interlocked.CompareExchange(ref _joinedAt, now, last) == last)
         {
-            _joined = Task.WhenAll(_replicas.Select(MakeTables));
-            await Task.WhenAny(_joined, Task.Delay(JoinPatience, ct));
+            await Task.WhenAny(Task.WhenAll(_replicas.Select(MakeTables)), Task.Delay(JoinPatience, ct));
         }
 
         async Task MakeTables(ClickHouseReplica replica)
@@ -216,31 +236,6 @@ internal sealed class ClickHouseServer : IDisposable
             }
         }
     }
-
-    /// <summary>
-    /// Errors that another replica may not have: no keeper, a table that is not there or can only be read, too few replicas, a quorum
-    /// that is not there or not known, no room, too many queries, and a server that stops.
-    /// </summary>
-    internal static readonly HashSet<int> ReplicaErrors =
-    [
-        60,
-        81,
-        202,
-        209,
-        210,
-        225,
-        236,
-        242,
-        243,
-        253,
-        279,
-        285,
-        286,
-        289,
-        319,
-        394,
-        999,
-    ];
 
     // Most replicas have what was acknowledged, so that it outlives one of them.
     private Dictionary<string, object> Quorum =>

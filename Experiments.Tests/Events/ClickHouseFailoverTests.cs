@@ -21,29 +21,14 @@ public class ClickHouseFailoverTests(ClickHouseService service) : IClassFixture<
     [InlineData("319")]
     public async Task Another_server_is_asked_and_stays_the_one_that_is_asked(string fault)
     {
-        await using var one = await FaultyClickHouse.Start(service.Server.Port);
-        await using var other = await FaultyClickHouse.Start(service.Server.Port);
-        using var server = Of(one, other);
-        await server.Insert(
-            "dropped",
-            ["until"],
-            [
-                [DateTime.UnixEpoch],
-            ],
-            CancellationToken.None
-        );
+        await using var pair = await Pair.Start(service);
+        var (one, other, server) = (pair.One, pair.Other, pair.Server);
+        await Insert(server);
         (one.Answers > 0, other.Answers).ShouldBe((true, 0));
 
         one.Fault = fault;
         var clock = Stopwatch.StartNew();
-        await server.Insert(
-            "dropped",
-            ["until"],
-            [
-                [DateTime.UnixEpoch],
-            ],
-            CancellationToken.None
-        );
+        await Insert(server);
         clock.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(5));
         other.Answers.ShouldBeGreaterThan(0);
 
@@ -56,9 +41,8 @@ public class ClickHouseFailoverTests(ClickHouseService service) : IClassFixture<
     [Trait("speed", "slow")]
     public async Task What_a_server_refuses_is_not_asked_of_another()
     {
-        await using var one = await FaultyClickHouse.Start(service.Server.Port);
-        await using var other = await FaultyClickHouse.Start(service.Server.Port);
-        using var server = Of(one, other);
+        await using var pair = await Pair.Start(service);
+        var (one, other, server) = (pair.One, pair.Other, pair.Server);
 
         var refused = await Should.ThrowAsync<EventStoreUnavailableException>(() =>
             server.Execute("INSERT INTO dropped SELECT nonsense", Nothing, CancellationToken.None)
@@ -72,9 +56,8 @@ public class ClickHouseFailoverTests(ClickHouseService service) : IClassFixture<
     [Trait("speed", "slow")]
     public async Task Where_none_can_it_is_a_failure_of_the_store_and_no_refusal()
     {
-        await using var one = await FaultyClickHouse.Start(service.Server.Port);
-        await using var other = await FaultyClickHouse.Start(service.Server.Port);
-        using var server = Of(one, other);
+        await using var pair = await Pair.Start(service);
+        var (one, other, server) = (pair.One, pair.Other, pair.Server);
         (one.Fault, other.Fault) = ("242", "dead");
 
         var failed = await Should.ThrowAsync<EventStoreUnavailableException>(() => Count(server));
@@ -88,9 +71,8 @@ public class ClickHouseFailoverTests(ClickHouseService service) : IClassFixture<
     [Trait("speed", "slow")]
     public async Task Rows_that_came_before_an_answer_broke_off_are_not_read_twice()
     {
-        await using var one = await FaultyClickHouse.Start(service.Server.Port);
-        await using var other = await FaultyClickHouse.Start(service.Server.Port);
-        using var server = Of(one, other);
+        await using var pair = await Pair.Start(service);
+        var (one, other, server) = (pair.One, pair.Other, pair.Server);
         var read = new List<long>();
         (await Count(server)).ShouldBeGreaterThanOrEqualTo(0);
 
@@ -122,16 +104,38 @@ public class ClickHouseFailoverTests(ClickHouseService service) : IClassFixture<
             )
             .Message.ShouldContain(expected);
 
-    private ClickHouseServer Of(FaultyClickHouse one, FaultyClickHouse other) =>
-        new(
-            service.Events.Replace(
-                $"Host=127.0.0.1;Port={service.Server.Port}",
-                $"Host=127.0.0.1:{one.Port},127.0.0.1:{other.Port}",
-                StringComparison.Ordinal
-            ),
-            writeAttempt: TimeSpan.FromSeconds(2)
+    private static Task Insert(ClickHouseServer server) =>
+        server.Insert(
+            "dropped",
+            ["until"],
+            [
+                [DateTime.UnixEpoch],
+            ],
+            CancellationToken.None
         );
 
     private static Task<long> Count(ClickHouseServer server) =>
         server.Single("SELECT toInt64(count()) FROM dropped", Nothing, row => row.GetInt64(0), CancellationToken.None);
+
+    /// <summary>Two servers with the same engine behind them, and what asks the first of them first.</summary>
+    private sealed record Pair(FaultyClickHouse One, FaultyClickHouse Other, ClickHouseServer Server) : IAsyncDisposable
+    {
+        public static async Task<Pair> Start(ClickHouseService service)
+        {
+            var (one, other) = (await FaultyClickHouse.Start(service.Server.Port), await FaultyClickHouse.Start(service.Server.Port));
+            var connection = service.Events.Replace(
+                $"Host=127.0.0.1;Port={service.Server.Port}",
+                $"Host=127.0.0.1:{one.Port},127.0.0.1:{other.Port}",
+                StringComparison.Ordinal
+            );
+            return new(one, other, new ClickHouseServer(connection, writeAttempt: TimeSpan.FromSeconds(2)));
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            Server.Dispose();
+            await One.DisposeAsync();
+            await Other.DisposeAsync();
+        }
+    }
 }
