@@ -5,7 +5,7 @@ using Experiments.Api.Platform.Data;
 namespace Experiments.Bench;
 
 /// <summary>
-/// Whether two replicas count two environments at the same time, and how much faster that is on the processors that there are.
+/// Whether two replicas count at the same time, and how much faster that is on the processors that there are.
 /// </summary>
 internal static class ReplicasBenchmark
 {
@@ -14,8 +14,9 @@ internal static class ReplicasBenchmark
         WHERE locktype = 'advisory' AND granted AND classid = (hashtext('aggregation')::bigint & 4294967295)::oid AND objsubid = 2
         """;
 
+    /// <param name="environments">How many environments there are.</param>
     /// <param name="events">How many events each environment gets, each time.</param>
-    public static async Task Run(int events)
+    public static async Task Run(int environments, int events)
     {
         var directory = $"/tmp/experiments-bench-{Environment.ProcessId}";
         await using var postgres = new EmbeddedPostgres(directory, "max_wal_size=4GB", "autovacuum_naptime=5s");
@@ -25,11 +26,12 @@ internal static class ReplicasBenchmark
             await postgres.Start(CancellationToken.None);
             var address = await Replica();
             await using var source = DatabaseSetup.Source(postgres.ConnectionString);
-            ScaleWorld[] worlds =
-            [
-                await ScaleWorld.Plant(address, source, events / 12),
-                await ScaleWorld.Plant(address, source, events / 12),
-            ];
+            var worlds = new List<ScaleWorld>();
+            for (var index = 0; index < environments; index++)
+            {
+                worlds.Add(await ScaleWorld.Plant(address, source, events / 12));
+            }
+
             await Send(0, events);
             await worlds[0].Counted();
             await Replica();
@@ -46,14 +48,14 @@ internal static class ReplicasBenchmark
             Console.WriteLine(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"\nTwo environments with {events:#,0} events waiting in each: one replica counts {alone:#,0} a second,"
+                    $"\n{environments} environments with {events:#,0} events waiting in each: one replica counts {alone:#,0} a second,"
                         + $" two {together:#,0}, which is {together / alone:0.00} times as many, on {Environment.ProcessorCount} cores with"
                         + $" PostgreSQL. Two were at it in {counted.Where(run => run.Both).Average(run => run.Together):0} % of the"
                         + $" samples."
                 )
             );
 
-            double Rate(bool both) => 2 * events / counted.Where(run => run.Both == both).Average(run => run.Seconds);
+            double Rate(bool both) => environments * events / counted.Where(run => run.Both == both).Average(run => run.Seconds);
 
             async Task<string> Replica()
             {

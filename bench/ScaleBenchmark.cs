@@ -40,7 +40,8 @@ internal static class ScaleBenchmark
             await MeasureOther(other, events);
         }
 
-        await ReplicasBenchmark.Run(events / 6);
+        await ReplicasBenchmark.Run(2, events / 6);
+        await ReplicasBenchmark.Run(1, events / 3);
     }
 
     private static async Task MeasureOther(string assembly, int events)

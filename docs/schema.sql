@@ -459,10 +459,13 @@ CREATE TABLE event_batches (
     until_at timestamp with time zone NOT NULL, -- No event of it is later, by either clock.
     joins boolean NOT NULL DEFAULT false, -- Whether an event of it may say that two identities are one person.
     received_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    counted_slots integer NOT NULL DEFAULT 0, -- Which of the 16 slots of identities have been aggregated, a bit for each. The slot is the first four bits of the identity.
     PRIMARY KEY (id),
+    CHECK (((counted_slots >= 0) AND (counted_slots <= 65534))),
     FOREIGN KEY (environment_id) REFERENCES environments(id)
 );
 CREATE INDEX event_batches_waiting ON event_batches USING btree (environment_id, id) INCLUDE (received_at, events);
+CREATE INDEX event_batches_begun ON event_batches USING btree (environment_id, id) WHERE (counted_slots <> 0);
 
 -- Where the events are: here, or in ClickHouse.
 CREATE TABLE event_store (
@@ -485,10 +488,13 @@ CREATE TABLE event_arrivals (
     until_at timestamp with time zone NOT NULL,
     joins boolean NOT NULL DEFAULT false,
     received_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    counted_slots integer NOT NULL DEFAULT 0,
     PRIMARY KEY (id),
+    CHECK (((counted_slots >= 0) AND (counted_slots <= 65534))),
     FOREIGN KEY (environment_id) REFERENCES environments(id)
 );
 CREATE INDEX event_arrivals_environment_id_id_received_at_events_idx ON event_arrivals USING btree (environment_id, id) INCLUDE (received_at, events);
+CREATE INDEX event_arrivals_environment_id_id_idx ON event_arrivals USING btree (environment_id, id) WHERE (counted_slots <> 0);
 
 -- Which events an environment has received, and how many of each.
 CREATE TABLE event_names (
@@ -731,14 +737,16 @@ BEGIN
     RETURN NULL;
 END $function$;
 
-CREATE OR REPLACE FUNCTION claim_environments(held bigint[], among bigint[], seed bigint, most bigint)
- RETURNS TABLE(environment_id bigint, share bigint, until timestamp with time zone)
+CREATE OR REPLACE FUNCTION claim_environments(held bigint[], among bigint[], seed bigint, most bigint, replicas integer)
+ RETURNS TABLE(environment_id bigint, share bigint, until timestamp with time zone, slots integer)
  LANGUAGE plpgsql
 AS $function$
 DECLARE
     one     record;
     first   timestamptz;
     backlog bigint;
+    plain   bigint;
+    begun   boolean;
     total   bigint := 0;
     taken   int := 0;
     skipped int := 0;
@@ -764,15 +772,31 @@ BEGIN
         FROM due d ORDER BY CASE WHEN seed % 2 = 0 THEN d.received_at END, hashint8(d.id # seed)
     LOOP
         CONTINUE WHEN one.received_at NOT BETWEEN first - interval '5 s' AND first + interval '5 s';
-        SELECT COALESCE(sum(b.events), 0) INTO backlog FROM (
-            SELECT q.events FROM event_batches q WHERE q.environment_id = one.id ORDER BY q.id LIMIT 1000) b;
+        SELECT COALESCE(sum(b.events), 0), COALESCE(sum(b.events) FILTER (WHERE b.joined = 0), 0) INTO backlog, plain FROM (
+            SELECT q.events, count(*) FILTER (WHERE q.joins) OVER (ORDER BY q.id) AS joined FROM (
+                SELECT * FROM event_batches w WHERE w.environment_id = one.id ORDER BY w.id LIMIT 1000) q) b;
         -- Only one of those that are work enough: the next one is for another replica, or for the next time.
         IF backlog > one.share AND is_full THEN
             skipped := skipped + 1;
             EXIT WHEN skipped = 20;
             CONTINUE;
         END IF;
-        CONTINUE WHEN NOT pg_try_advisory_xact_lock(hashtext('aggregation'), hashint8(one.id));
+        slots := 65535;
+        IF replicas <> 1 AND backlog > 2 * one.share THEN
+            replicas := COALESCE(replicas, (
+                SELECT count(DISTINCT application_name) FROM pg_stat_activity
+                WHERE application_name LIKE 'experiments-aggregation-%' AND datname = current_database()));
+            slots := CASE WHEN replicas < 2 THEN 65535 WHEN plain > 2 * one.share THEN -1 ELSE 0 END;
+        END IF;
+        IF slots = -1 THEN
+            CONTINUE WHEN NOT pg_try_advisory_xact_lock_shared(hashtext('aggregation'), hashint8(one.id));
+            slots := claim_slots(one.id, (16 + replicas - 1) / replicas);
+            CONTINUE WHEN slots = 0;
+        ELSE
+            CONTINUE WHEN NOT pg_try_advisory_xact_lock(hashtext('aggregation'), hashint8(one.id));
+            SELECT EXISTS (SELECT FROM event_batches b WHERE b.environment_id = one.id AND b.counted_slots <> 0) INTO begun;
+            slots := CASE WHEN begun THEN 65535 ELSE slots END;
+        END IF;
         is_full := is_full OR backlog > one.share;
         first := COALESCE(first, one.received_at);
         environment_id := one.id;
@@ -784,6 +808,33 @@ BEGIN
         -- The server has room for some thousands of locks.
         EXIT WHEN total >= most OR taken >= 500;
     END LOOP;
+END $function$;
+
+CREATE OR REPLACE FUNCTION claim_slots(environment bigint, most integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    next    int;
+    claimed int := 0;
+BEGIN
+    FOR next IN
+        SELECT s.slot
+        FROM generate_series(0, 15) AS s(slot)
+        LEFT JOIN (
+            SELECT b.counted_slots FROM event_batches b WHERE b.environment_id = environment ORDER BY b.id LIMIT 1000
+        ) oldest ON (oldest.counted_slots >> s.slot) & 1 = 0
+        GROUP BY s.slot
+        -- Those that lag behind first, so that none waits for ever.
+        ORDER BY count(oldest) DESC, random()
+    LOOP
+        EXIT WHEN most = 0;
+        IF pg_try_advisory_xact_lock(hashtext('aggregation slot'), hashint8(environment * 16 + next)) THEN
+            claimed := claimed | (1 << next);
+            most := most - 1;
+        END IF;
+    END LOOP;
+    RETURN claimed;
 END $function$;
 
 CREATE OR REPLACE FUNCTION cut_out_while_off()
@@ -1118,6 +1169,26 @@ BEGIN
     WHERE e.project_id = NEW.project_id AND e.deleted_at IS NULL
     ON CONFLICT DO NOTHING;
     RETURN NULL;
+END $function$;
+
+CREATE OR REPLACE FUNCTION take_environment(environment bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    IF pg_try_advisory_xact_lock(hashtext('aggregation'), hashint8(environment)) THEN
+        RETURN true;
+    END IF;
+    IF NOT EXISTS (SELECT FROM event_batches b WHERE b.environment_id = environment AND b.counted_slots <> 0) THEN
+        RETURN false;
+    END IF;
+    BEGIN
+        PERFORM set_config('lock_timeout', '5s', true);
+        PERFORM pg_advisory_xact_lock(hashtext('aggregation'), hashint8(environment));
+        RETURN true;
+    EXCEPTION WHEN lock_not_available THEN
+        RETURN false;
+    END;
 END $function$;
 
 CREATE OR REPLACE FUNCTION unit_of(key text, identifier text, traits jsonb, metadata jsonb)

@@ -70,7 +70,8 @@ public sealed class CreateEvents : TableMigration
                 from_at        timestamptz NOT NULL,
                 until_at       timestamptz NOT NULL,
                 joins          boolean NOT NULL DEFAULT false,
-                received_at    timestamptz NOT NULL DEFAULT clock_timestamp()
+                received_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+                counted_slots  int NOT NULL DEFAULT 0 CHECK (counted_slots BETWEEN 0 AND 65534)
             );
             COMMENT ON TABLE event_batches IS 'The queue of aggregation: batches of events that have not been aggregated yet.';
             COMMENT ON COLUMN event_batches.id IS
@@ -78,7 +79,10 @@ public sealed class CreateEvents : TableMigration
             COMMENT ON COLUMN event_batches.from_at IS 'No event of it is earlier, by either clock.';
             COMMENT ON COLUMN event_batches.until_at IS 'No event of it is later, by either clock.';
             COMMENT ON COLUMN event_batches.joins IS 'Whether an event of it may say that two identities are one person.';
+            COMMENT ON COLUMN event_batches.counted_slots IS
+                'Which of the 16 slots of identities have been aggregated, a bit for each. The slot is the first four bits of the identity.';
             CREATE INDEX event_batches_waiting ON event_batches (environment_id, id) INCLUDE (received_at, events);
+            CREATE INDEX event_batches_begun ON event_batches (environment_id, id) WHERE counted_slots <> 0;
 
             CREATE TABLE event_store (
                 id    boolean NOT NULL PRIMARY KEY DEFAULT true CHECK (id),
@@ -95,15 +99,65 @@ public sealed class CreateEvents : TableMigration
             COMMENT ON TABLE event_arrivals IS
                 'Batches that are being written to a store of events other than this database, and are queued after that.';
 
+            -- Makes this transaction the only one that aggregates an environment, if no other does. While replicas aggregate slots of it,
+            -- there may always be one that does, so this waits for those; who waits goes before those that come later.
+            CREATE FUNCTION take_environment(environment bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+            BEGIN
+                IF pg_try_advisory_xact_lock(hashtext('aggregation'), hashint8(environment)) THEN
+                    RETURN true;
+                END IF;
+                IF NOT EXISTS (SELECT FROM event_batches b WHERE b.environment_id = environment AND b.counted_slots <> 0) THEN
+                    RETURN false;
+                END IF;
+                BEGIN
+                    PERFORM set_config('lock_timeout', '5s', true);
+                    PERFORM pg_advisory_xact_lock(hashtext('aggregation'), hashint8(environment));
+                    RETURN true;
+                EXCEPTION WHEN lock_not_available THEN
+                    RETURN false;
+                END;
+            END $$;
+
+            -- Locks at most so many slots of an environment that no other transaction aggregates, and returns a bit for each.
+            CREATE FUNCTION claim_slots(environment bigint, most int) RETURNS int LANGUAGE plpgsql AS $$
+            DECLARE
+                next    int;
+                claimed int := 0;
+            BEGIN
+                FOR next IN
+                    SELECT s.slot
+                    FROM generate_series(0, 15) AS s(slot)
+                    LEFT JOIN (
+                        SELECT b.counted_slots FROM event_batches b WHERE b.environment_id = environment ORDER BY b.id LIMIT 1000
+                    ) oldest ON (oldest.counted_slots >> s.slot) & 1 = 0
+                    GROUP BY s.slot
+                    -- Those that lag behind first, so that none waits for ever.
+                    ORDER BY count(oldest) DESC, random()
+                LOOP
+                    EXIT WHEN most = 0;
+                    IF pg_try_advisory_xact_lock(hashtext('aggregation slot'), hashint8(environment * 16 + next)) THEN
+                        claimed := claimed | (1 << next);
+                        most := most - 1;
+                    END IF;
+                END LOOP;
+                RETURN claimed;
+            END $$;
+
             -- Locks environments that wait, in an order of its own, until they have enough events for a batch. One that has much waiting
             -- gets a share of it, so that it holds up nobody, and is the only such one, so that replicas share the work. Batches are
             -- aggregated together if they arrived at about the same time, since then they are neighbours in the table.
-            CREATE FUNCTION claim_environments(held bigint[], among bigint[], seed bigint, most bigint)
-                RETURNS TABLE (environment_id bigint, share bigint, until timestamptz) LANGUAGE plpgsql AS $$
+            --
+            -- Where much more waits than that, and there are several replicas, each gets some slots of the environment. Which slot an
+            -- event is in depends on what is known of identities. So batches that say something of them are read first, of which
+            -- slots = 0 tells, and whatever has been begun in slots is finished by one replica before.
+            CREATE FUNCTION claim_environments(held bigint[], among bigint[], seed bigint, most bigint, replicas int)
+                RETURNS TABLE (environment_id bigint, share bigint, until timestamptz, slots int) LANGUAGE plpgsql AS $$
             DECLARE
                 one     record;
                 first   timestamptz;
                 backlog bigint;
+                plain   bigint;
+                begun   boolean;
                 total   bigint := 0;
                 taken   int := 0;
                 skipped int := 0;
@@ -129,15 +183,31 @@ public sealed class CreateEvents : TableMigration
                     FROM due d ORDER BY CASE WHEN seed % 2 = 0 THEN d.received_at END, hashint8(d.id # seed)
                 LOOP
                     CONTINUE WHEN one.received_at NOT BETWEEN first - interval '5 s' AND first + interval '5 s';
-                    SELECT COALESCE(sum(b.events), 0) INTO backlog FROM (
-                        SELECT q.events FROM event_batches q WHERE q.environment_id = one.id ORDER BY q.id LIMIT 1000) b;
+                    SELECT COALESCE(sum(b.events), 0), COALESCE(sum(b.events) FILTER (WHERE b.joined = 0), 0) INTO backlog, plain FROM (
+                        SELECT q.events, count(*) FILTER (WHERE q.joins) OVER (ORDER BY q.id) AS joined FROM (
+                            SELECT * FROM event_batches w WHERE w.environment_id = one.id ORDER BY w.id LIMIT 1000) q) b;
                     -- Only one of those that are work enough: the next one is for another replica, or for the next time.
                     IF backlog > one.share AND is_full THEN
                         skipped := skipped + 1;
                         EXIT WHEN skipped = 20;
                         CONTINUE;
                     END IF;
-                    CONTINUE WHEN NOT pg_try_advisory_xact_lock(hashtext('aggregation'), hashint8(one.id));
+                    slots := 65535;
+                    IF replicas <> 1 AND backlog > 2 * one.share THEN
+                        replicas := COALESCE(replicas, (
+                            SELECT count(DISTINCT application_name) FROM pg_stat_activity
+                            WHERE application_name LIKE 'experiments-aggregation-%' AND datname = current_database()));
+                        slots := CASE WHEN replicas < 2 THEN 65535 WHEN plain > 2 * one.share THEN -1 ELSE 0 END;
+                    END IF;
+                    IF slots = -1 THEN
+                        CONTINUE WHEN NOT pg_try_advisory_xact_lock_shared(hashtext('aggregation'), hashint8(one.id));
+                        slots := claim_slots(one.id, (16 + replicas - 1) / replicas);
+                        CONTINUE WHEN slots = 0;
+                    ELSE
+                        CONTINUE WHEN NOT pg_try_advisory_xact_lock(hashtext('aggregation'), hashint8(one.id));
+                        SELECT EXISTS (SELECT FROM event_batches b WHERE b.environment_id = one.id AND b.counted_slots <> 0) INTO begun;
+                        slots := CASE WHEN begun THEN 65535 ELSE slots END;
+                    END IF;
                     is_full := is_full OR backlog > one.share;
                     first := COALESCE(first, one.received_at);
                     environment_id := one.id;
@@ -268,7 +338,9 @@ public sealed class CreateEvents : TableMigration
             """
             DROP FUNCTION unit_of(text, text, jsonb, jsonb);
             DROP FUNCTION identity_of(text);
-            DROP FUNCTION claim_environments(bigint[], bigint[], bigint, bigint);
+            DROP FUNCTION claim_environments(bigint[], bigint[], bigint, bigint, int);
+            DROP FUNCTION claim_slots(bigint, int);
+            DROP FUNCTION take_environment(bigint);
             DROP FUNCTION next_event_batch();
             DROP SEQUENCE event_batch_numbers;
             """

@@ -1,3 +1,4 @@
+using System.Numerics;
 using Dapper;
 using Experiments.Api.Domain;
 using Experiments.Api.Ingestion;
@@ -9,31 +10,50 @@ namespace Experiments.Api.Aggregation;
 /// Aggregates the oldest batches of some environments in one transaction and removes them from the queue. Only one replica aggregates an
 /// environment at a time, so nothing that it has read can change under it.
 /// </summary>
+/// <param name="store">Where the events are.</param>
+/// <param name="source">For connections of its own.</param>
+/// <param name="connection">The connection of the transaction.</param>
+/// <param name="late">How long after the end of an experiment late events count.</param>
+/// <param name="unreadable">Records definitions that are skipped; null for work that refuses to go on without them.</param>
+/// <param name="replicas">How many share the work; null for as many as there are.</param>
+/// <param name="size">About how many events it counts; null for as many as the store counts at once.</param>
 internal sealed class AggregationBatch(
     IEventStore store,
     NpgsqlDataSource source,
     NpgsqlConnection connection,
     TimeSpan late,
-    UnreadableDefinitions? unreadable = null
+    UnreadableDefinitions? unreadable = null,
+    int? replicas = null,
+    int? size = null
 )
 {
     private const string Claim =
-        "SELECT * FROM claim_environments(@held, @among, @seed, @Size) WHERE set_config('lock_timeout', '100ms', true) IS NOT NULL"
+        "SELECT * FROM claim_environments(@held, @among, @seed, @Size, @Replicas)"
+        + " WHERE set_config('lock_timeout', '100ms', true) IS NOT NULL"
         // Whoever keeps events elsewhere would find none of these.
         + " AND COALESCE((SELECT store FROM event_store), 'postgresql') = @Store";
 
+    // The oldest batches, and which slots of them are to be counted. What has been begun in slots is finished before anything else is
+    // counted whole. Without slots, what is due is only what batches say of identities.
     private const string Due = """
-        SELECT b.id, b.environment_id, b.events, b.from_at, b.until_at, b.joins
-        FROM unnest(@environments, @shares) AS c(environment_id, share)
+        SELECT b.id, b.environment_id, b.events, b.from_at, b.until_at, b.joins, b.slots
+        FROM unnest(@environments, @shares, @slots) AS c(environment_id, share, slots)
         CROSS JOIN LATERAL (
-            SELECT *, sum(events) OVER (ORDER BY id) - events AS before
+            SELECT c.slots = @All AND EXISTS (
+                SELECT FROM event_batches w WHERE w.environment_id = c.environment_id AND w.counted_slots <> 0) AS finishes
+        ) h
+        CROSS JOIN LATERAL (
+            SELECT *, sum(events * bit_count(slots::bit(16)) / 16) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW) AS before
             FROM (
-                SELECT * FROM event_batches w
-                WHERE w.environment_id = c.environment_id AND w.received_at < @until
+                SELECT w.id, w.environment_id, w.events, w.from_at, w.until_at, w.joins, c.slots & ~w.counted_slots AS slots
+                FROM event_batches w
+                WHERE w.environment_id = c.environment_id
+                    AND CASE WHEN h.finishes THEN w.counted_slots <> 0 ELSE w.received_at < @until END
                 ORDER BY w.id LIMIT 1000
             ) oldest
+            WHERE CASE c.slots WHEN @All THEN true WHEN 0 THEN joins ELSE slots <> 0 AND NOT joins END
         ) b
-        WHERE b.before < c.share
+        WHERE COALESCE(b.before, 0) < c.share
         ORDER BY b.id
         """;
 
@@ -43,10 +63,21 @@ internal sealed class AggregationBatch(
         WHERE environment_id <> ALL (@held) AND (@among::bigint[] IS NULL OR environment_id = ANY (@among))
         """;
 
+    private const string Begun = """
+        SELECT DISTINCT b.environment_id FROM experiments e JOIN event_batches b USING (environment_id)
+        WHERE e.id = @experimentId AND b.counted_slots <> 0
+        """;
+
     // This aggregates everything that was on hold, on any replica.
     private const string Complete = """
-        DELETE FROM counting_holds WHERE environment_id = ANY (@environments);
-        DELETE FROM event_batches WHERE id = ANY (@batches);
+        DELETE FROM counting_holds WHERE environment_id = ANY (@Environments);
+        WITH done AS (
+            SELECT * FROM unnest(@Ids, @Slots) AS d(id, slots)
+        ), begun AS (
+            UPDATE event_batches b SET counted_slots = b.counted_slots | d.slots, joins = false FROM done d
+            WHERE b.id = d.id AND b.counted_slots | d.slots <> @All
+        )
+        DELETE FROM event_batches b USING done d WHERE b.id = d.id AND b.counted_slots | d.slots = @All;
         """;
 
     /// <summary>The environments that have events to aggregate.</summary>
@@ -71,8 +102,9 @@ internal sealed class AggregationBatch(
                     among,
                     // In another order each time, so that each environment has its turn.
                     seed = Random.Shared.NextInt64(),
-                    Size = (long)store.BatchSize,
+                    Size = (long)(size ?? store.BatchSize),
                     Store = store.Name,
+                    Replicas = store.HasSlots ? replicas : 1,
                 }
             )
         ).AsList();
@@ -81,6 +113,32 @@ internal sealed class AggregationBatch(
             return (await Environments(held, among)).Count == 0 ? 0 : null;
         }
 
+        var taken = await Count(claimed, ct);
+        if (taken is null)
+        {
+            // Another replica has just aggregated them.
+            return (await Environments(held, among)).Count == 0 ? 0 : null;
+        }
+
+        await transaction.CommitAsync(ct);
+        return taken;
+    }
+
+    /// <summary>Whether some slots of a batch have been counted in the environment of an experiment, and others not.</summary>
+    public static async Task<bool> HasBegun(NpgsqlConnection connection, long experimentId) =>
+        await connection.QueryFirstOrDefaultAsync<long?>(Begun, new { experimentId }) is not null;
+
+    /// <summary>
+    /// Finishes some of what has been begun in the environment of an experiment, by a transaction that has its aggregation lock. Returns
+    /// false if there is nothing of it.
+    /// </summary>
+    public async Task<bool> Finish(long experimentId, CancellationToken ct) =>
+        await connection.QueryFirstOrDefaultAsync<long?>(Begun, new { experimentId }) is { } environmentId
+        && await Count([new(environmentId, store.BatchSize, DateTime.UnixEpoch, Slot.All)], ct) is not null;
+
+    // Null if there is nothing to count.
+    private async Task<int?> Count(IReadOnlyCollection<Claimed> claimed, CancellationToken ct)
+    {
         // What was done before the lock was taken is seen by statements after it.
         var due = (
             await connection.QueryAsync<QueuedBatch>(
@@ -89,20 +147,21 @@ internal sealed class AggregationBatch(
                 {
                     environments = claimed.Select(one => one.EnvironmentId).ToArray(),
                     shares = claimed.Select(one => one.Share).ToArray(),
-                    until = claimed[0].Until,
+                    slots = claimed.Select(one => one.Slots).ToArray(),
+                    until = claimed.First().Until,
+                    Slot.All,
                 }
             )
-        ).ToDictionary(batch => batch.Id);
+        ).AsList();
         if (due.Count == 0)
         {
-            // Another replica has just aggregated them.
-            return (await Environments(held, among)).Count == 0 ? 0 : null;
+            return null;
         }
 
         var definitions = new DefinitionReader(source, connection, unreadable);
-        var batches = BatchesOf([.. due.Values]);
+        var batches = BatchesOf(due);
         var aliases = new IdentityAliases(connection);
-        var joined = due.Values.Where(batch => batch.Joins).ToList() is [_, ..] joining
+        var joined = due.Where(batch => batch.Joins).ToList() is [_, ..] joining
             ? await aliases.Take(await store.Statements(connection, BatchesOf(joining), ct))
             : [];
         // What is said of identities concerns all experiments that are not final.
@@ -111,23 +170,44 @@ internal sealed class AggregationBatch(
         var (experiments, _) = await definitions.Experiments(batches.Environments, since, through, ct);
         var links = await definitions.Links(experiments);
         var hasAliases = await aliases.Exist(batches.Environments);
-        await store.Count(new(connection, batches, experiments, links, joined, definitions.Incomplete, hasAliases, late), ct);
-        await store.CountNames(connection, batches, ct);
+        var count = new BatchCount(connection, batches, experiments, links, joined, definitions.Incomplete, hasAliases, late);
+        await store.Count(count, ct);
+        if (!batches.IsWhole)
+        {
+            await AggregationLock.Post(connection, batches.Environments);
+        }
+
+        await count.Counts.Post(connection);
+        await count.Sums.Post(connection);
+        if (batches.With(Slot.First) is [_, ..] named)
+        {
+            await store.CountNames(connection, batches with { Ids = named }, ct);
+        }
+
         await definitions.SaveUnreadable();
-        await connection.ExecuteAsync(Complete, new { Batches = batches.Ids, batches.Environments });
-        await transaction.CommitAsync(ct);
-        return due.Values.Sum(batch => batch.Events);
+        await connection.ExecuteAsync(
+            Complete,
+            new
+            {
+                batches.Ids,
+                batches.Slots,
+                batches.Environments,
+                Slot.All,
+            }
+        );
+        return Math.Max(1, due.Sum(batch => batch.Events * BitOperations.PopCount((uint)batch.Slots) / Slot.Count));
     }
 
     private static BatchSet BatchesOf(IReadOnlyCollection<QueuedBatch> batches) =>
         new(
             [.. batches.Select(batch => batch.Id)],
+            [.. batches.Select(batch => batch.Slots)],
             [.. batches.Select(batch => batch.EnvironmentId).Distinct()],
             batches.Min(batch => batch.FromAt),
             batches.Max(batch => batch.UntilAt)
         );
 
-    private sealed record Claimed(long EnvironmentId, long Share, DateTime Until);
+    private sealed record Claimed(long EnvironmentId, long Share, DateTime Until, int Slots);
 
-    private sealed record QueuedBatch(long Id, long EnvironmentId, int Events, DateTime FromAt, DateTime UntilAt, bool Joins);
+    private sealed record QueuedBatch(long Id, long EnvironmentId, int Events, DateTime FromAt, DateTime UntilAt, bool Joins, int Slots);
 }

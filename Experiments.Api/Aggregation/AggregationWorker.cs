@@ -32,6 +32,9 @@ internal sealed class AggregationWorker(
     /// <summary>How long a statement of aggregation may run.</summary>
     public static readonly TimeSpan LongestStatement = TimeSpan.FromSeconds(60);
 
+    // Different for each replica, so that claim_environments can tell how many there are.
+    private static readonly string ApplicationName = $"experiments-aggregation-{Guid.NewGuid():N}";
+
     private static readonly TimeSpan Unreadable = TimeSpan.FromMinutes(5);
 
     private readonly ILogger _logger = loggers.CreateLogger<AggregationWorker>();
@@ -79,7 +82,7 @@ internal sealed class AggregationWorker(
             DatabaseSetup.Idle,
             "-c jit=off -c plan_cache_mode=force_custom_plan"
         );
-        settings.ApplicationName = "experiments-aggregation";
+        settings.ApplicationName = ApplicationName;
         settings.CommandTimeout = 0;
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
         builder.UseLoggerFactory(loggers);
@@ -87,6 +90,18 @@ internal sealed class AggregationWorker(
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await CountAll(stoppingToken);
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // What waits is counted by another replica, or when this one is started again.
+        }
+    }
+
+    private async Task CountAll(CancellationToken stoppingToken)
     {
         await using var source = Source(database, loggers);
         var waiting = new List<TaskCompletionSource>();

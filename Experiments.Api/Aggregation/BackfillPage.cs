@@ -94,7 +94,8 @@ internal sealed class BackfillPage(MetricBackfill.Context context)
         }
 
         var hasAliases = experiment.UnitKey is null && await new IdentityAliases(connection).Exist([experiment.EnvironmentId]);
-        var aggregator = new MetricAggregator(connection, links, isBackfill: true);
+        var sums = new MetricSumsDelta();
+        var aggregator = new MetricAggregator(connection, links, sums, isBackfill: true);
         await StoredEvent.Each(
             connection,
             Events,
@@ -109,6 +110,7 @@ internal sealed class BackfillPage(MetricBackfill.Context context)
             new NpgsqlParameter<long> { TypedValue = edge.Key }
         );
         await aggregator.Aggregate(new Dictionary<ExposureAggregator.Key, ExposureState>());
+        await sums.Post(connection);
 
         await connection.ExecuteAsync(
             Move,

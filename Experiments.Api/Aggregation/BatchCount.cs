@@ -22,9 +22,19 @@ internal sealed record BatchCount(
     TimeSpan Late
 )
 {
+    /// <summary>Takes what the counts of exposures change by.</summary>
+    public ExposureCountsDelta Counts { get; } = new();
+
+    /// <summary>Takes what the sums of metrics change by.</summary>
+    public MetricSumsDelta Sums { get; } = new();
+
     /// <summary>The names of the events that some experiment needs.</summary>
     public string[] Names { get; } =
     [.. Links.SelectMany(link => link.Events).Concat(Experiments.Select(experiment => experiment.ExposureEvent)).Distinct()];
+
+    /// <summary>The metrics of some of the experiments.</summary>
+    public IReadOnlyList<MetricLink> LinksOf(IReadOnlyCollection<ExperimentDefinition> experiments) =>
+        [.. Links.Where(link => experiments.Contains(link.Experiment))];
 
     /// <summary>Whether what arrived in a batch was early enough to count for an experiment.</summary>
     public bool InTime(ExperimentDefinition experiment, long batch) => experiment.InTime(batch, Late);

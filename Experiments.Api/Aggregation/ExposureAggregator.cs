@@ -6,14 +6,16 @@ using Npgsql;
 
 namespace Experiments.Api.Aggregation;
 
-/// <summary>Merges exposures into the row of each identity, and updates the counts accordingly.</summary>
+/// <summary>Merges exposures into the row of each identity, and says what the counts change by.</summary>
 /// <param name="connection">The connection of the aggregating transaction.</param>
 /// <param name="experiments">The experiments.</param>
 /// <param name="aliases">The aliases of identities; null where there are none.</param>
+/// <param name="counts">Takes what the counts change by.</param>
 internal sealed class ExposureAggregator(
     NpgsqlConnection connection,
     IReadOnlyList<ExperimentDefinition> experiments,
-    IdentityAliases? aliases
+    IdentityAliases? aliases,
+    ExposureCountsDelta counts
 )
 {
     private const string Known = """
@@ -55,7 +57,6 @@ internal sealed class ExposureAggregator(
     );
 
     private readonly Dictionary<Key, (string Identifier, ExposureState State)> _found = [];
-    private readonly ExposureCountsDelta _counts = new();
 
     /// <summary>Moves what is stored of aliases to the identities that they are known as.</summary>
     public async Task Move(IReadOnlyCollection<Join> joins)
@@ -65,7 +66,7 @@ internal sealed class ExposureAggregator(
         {
             if (stored.TryGetValue(alias, out var state))
             {
-                _counts.Add(_byId[alias.ExperimentId], state, -1);
+                counts.Add(_byId[alias.ExperimentId], state, -1);
             }
 
             // The assignment of an alias matters to the exposures of the known identity, also where it has none of its own.
@@ -100,19 +101,18 @@ internal sealed class ExposureAggregator(
                     continue;
                 }
 
-                _counts.Add(_byId[key.ExperimentId], old, -1);
+                counts.Add(_byId[key.ExperimentId], old, -1);
             }
             else if (!now.IsExposed)
             {
                 continue;
             }
 
-            _counts.Add(_byId[key.ExperimentId], now, 1);
+            counts.Add(_byId[key.ExperimentId], now, 1);
             changed.Add(Changed.Of(_byId[key.ExperimentId], key, identifier, now));
         }
 
         await Write(connection, changed);
-        await _counts.Post(connection);
         return changed.ToDictionary(row => row.Key, row => row.State);
     }
 
@@ -151,7 +151,7 @@ internal sealed class ExposureAggregator(
             {
                 if (experiment.Timeline.RanAt(raw.At))
                 {
-                    _counts.Add(experiment, raw.At, ExposureState.NoIdentifier, 1);
+                    counts.Add(experiment, raw.At, ExposureState.NoIdentifier, 1);
                 }
             }
             else if (experiment.Judge(raw) is { } judged)

@@ -20,6 +20,9 @@ internal interface IEventStore
     /// </summary>
     int Rest { get; }
 
+    /// <summary>Whether several replicas can count slots of one environment.</summary>
+    bool HasSlots { get; }
+
     /// <summary>Takes batches into the queue whose writer did not live to do that.</summary>
     Task Recover(NpgsqlConnection connection);
 

@@ -5,11 +5,17 @@ using Npgsql;
 
 namespace Experiments.Api.Aggregation;
 
-/// <summary>Updates the unit metrics with new events, and updates the sums of the arms accordingly.</summary>
+/// <summary>Updates the unit metrics with new events, and says what the sums of the arms change by.</summary>
 /// <param name="connection">The connection of the aggregating transaction.</param>
 /// <param name="links">The metrics.</param>
+/// <param name="sums">Takes what the sums change by.</param>
 /// <param name="isBackfill">Whether events that are known already may be new to one of the metrics.</param>
-internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyList<MetricLink> links, bool isBackfill = false)
+internal sealed class MetricAggregator(
+    NpgsqlConnection connection,
+    IReadOnlyList<MetricLink> links,
+    MetricSumsDelta sums,
+    bool isBackfill = false
+)
 {
     private readonly Dictionary<long, UnitValues> _experiments = links
         .GroupBy(link => link.Experiment.Id)
@@ -18,7 +24,6 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
     private readonly MetricEventMatcher _matcher = new(links);
     private readonly Dictionary<ExposureAggregator.Key, List<(long SourceMetric, MetricEvent Event)>> _taken = [];
     private readonly HashSet<ExposureAggregator.Key> _forced = [];
-    private readonly MetricSumsDelta _delta = new();
 
     /// <summary>Collects an event for every metric that uses it.</summary>
     public void Take(StoredEvent raw, Func<ExperimentDefinition, long, bool> inTime) =>
@@ -30,7 +35,7 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
         var own = joins.Where(join => _experiments.ContainsKey(join.Alias.ExperimentId)).ToDictionary(join => join.Alias);
         foreach (var (key, unit) in await UnitMetrics.Remove(connection, own.Keys))
         {
-            _experiments[key.ExperimentId].Post(_delta, unit.Values, UnitValues.None);
+            _experiments[key.ExperimentId].Post(sums, unit.Values, UnitValues.None);
             Of(own[key].Known).AddRange(UnitEventHistory.Of(unit.Events).All);
         }
     }
@@ -45,7 +50,7 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
         }
     }
 
-    /// <summary>Updates the unit metrics of every affected identity, and the sums.</summary>
+    /// <summary>Updates the unit metrics of every affected identity.</summary>
     /// <param name="known">The current exposure state of some of the identities.</param>
     public async Task Aggregate(IReadOnlyDictionary<ExposureAggregator.Key, ExposureState> known)
     {
@@ -62,7 +67,6 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
         _taken.Clear();
         _forced.Clear();
         await UnitMetrics.Write(connection, changed);
-        await _delta.Post(connection);
 
         void Values(ExposureAggregator.Key key)
         {
@@ -83,7 +87,7 @@ internal sealed class MetricAggregator(NpgsqlConnection connection, IReadOnlyLis
             ExposureState? exposures = known.TryGetValue(key, out var fresh) || exposed.TryGetValue(key, out fresh) ? fresh : null;
             var experiment = _experiments[key.ExperimentId];
             var now = experiment.Values(history, exposures);
-            if (experiment.Post(_delta, old?.Values ?? UnitValues.None, now) || hasGrown)
+            if (experiment.Post(sums, old?.Values ?? UnitValues.None, now) || hasGrown)
             {
                 changed.Add(UnitMetrics.Of(key, now, history.Pack()));
             }

@@ -27,12 +27,6 @@ internal sealed class PostgresEventStore(NpgsqlDataSource source, ILogger<Postgr
         ORDER BY happened_at, key
         """;
 
-    private const string Counted = $"""
-        SELECT {StoredEvent.Columns}
-        FROM events
-        WHERE batch BETWEEN $5 AND $6 AND batch + 0 = ANY ($7) AND at BETWEEN $8 AND $9 AND event = ANY ($10)
-        """;
-
     private const string AddNames = $"""
         WITH found AS MATERIALIZED (SELECT environment_id, event, happened_at FROM events WHERE {OfBatches})
         INSERT INTO event_names AS n (environment_id, event, count, first_seen, last_seen)
@@ -76,6 +70,8 @@ internal sealed class PostgresEventStore(NpgsqlDataSource source, ILogger<Postgr
 
     public int Rest => 0;
 
+    public bool HasSlots => true;
+
     // A batch and its events are written by one statement.
     public Task Recover(NpgsqlConnection connection) => Task.CompletedTask;
 
@@ -85,46 +81,7 @@ internal sealed class PostgresEventStore(NpgsqlDataSource source, ILogger<Postgr
         CancellationToken ct
     ) => (await connection.QueryAsync<AliasGraph.Statement>(Said, Of(batches))).AsList();
 
-    public async Task Count(BatchCount count, CancellationToken ct)
-    {
-        var (connection, batches, links) = (count.Connection, count.Batches, count.Links);
-        var events = await StoredEvent.Read(
-            connection,
-            Counted,
-            StoredEvent.Needs.Of(count.Experiments, links, count.HasAliases ? long.MaxValue : null),
-            Value(batches.First),
-            Value(batches.Newest),
-            Value(batches.Ids),
-            Value(batches.From),
-            Value(batches.Until),
-            Value(count.Names)
-        );
-        var joins = JoinsOf(count);
-        var exposures = new ExposureAggregator(connection, count.Experiments, count.HasAliases ? new IdentityAliases(connection) : null);
-        await exposures.Move(joins);
-        var changed = await exposures.Aggregate(events, count.InTime);
-        if (links.Count == 0)
-        {
-            return;
-        }
-
-        var aggregator = new MetricAggregator(connection, links);
-        await aggregator.Move(joins);
-        foreach (var key in changed.Keys)
-        {
-            aggregator.Recalculate(key);
-        }
-
-        await using (Heartbeat.Of(connection))
-        {
-            foreach (var stored in events)
-            {
-                aggregator.Take(stored, count.InTime);
-            }
-        }
-
-        await aggregator.Aggregate(changed);
-    }
+    public Task Count(BatchCount count, CancellationToken ct) => new EventAggregator(count).Run();
 
     public Task CountNames(NpgsqlConnection connection, BatchSet batches, CancellationToken ct) =>
         connection.ExecuteAsync(AddNames, Of(batches));
@@ -219,23 +176,6 @@ internal sealed class PostgresEventStore(NpgsqlDataSource source, ILogger<Postgr
             from = batches.From,
             until = batches.Until,
         };
-
-    private static List<ExposureAggregator.Join> JoinsOf(BatchCount count)
-    {
-        var byEnvironment = count
-            .Experiments.Where(experiment => experiment.UnitKey is null)
-            .ToLookup(experiment => experiment.EnvironmentId);
-        return
-        [
-            .. from alias in count.Joined
-            let keys = (Alias: Domain.Identity.Key(alias.Identifier), Known: Domain.Identity.Key(alias.KnownAs))
-            from experiment in byEnvironment[alias.Environment]
-            where count.InTime(experiment, alias.Batch)
-            select new ExposureAggregator.Join(new(experiment.Id, keys.Alias), new(experiment.Id, keys.Known), alias.KnownAs),
-        ];
-    }
-
-    private static NpgsqlParameter<T> Value<T>(T value) => new() { TypedValue = value };
 
     private sealed record NewestRow
     {

@@ -22,8 +22,9 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
     private async Task<RebuildReport?> Run(long experimentId, Purpose purpose, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
+        await FinishBegun(connection, experimentId, ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await AggregationLock.Take(connection, experimentId))
+        if (!await AggregationLock.Take(connection, experimentId) || await AggregationBatch.HasBegun(connection, experimentId))
         {
             return null;
         }
@@ -74,6 +75,20 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
         }
 
         return writer.Report;
+    }
+
+    // So that each batch has been counted or waits.
+    private async Task FinishBegun(NpgsqlConnection connection, long experimentId, CancellationToken ct)
+    {
+        for (var isBegun = true; isBegun; )
+        {
+            await using var transaction = await connection.BeginTransactionAsync(ct);
+            isBegun =
+                await AggregationBatch.HasBegun(connection, experimentId)
+                && await AggregationLock.Take(connection, experimentId)
+                && await new AggregationBatch(store, source, connection, late).Finish(experimentId, ct);
+            await transaction.CommitAsync(ct);
+        }
     }
 
     // Dropped events cannot be counted again, so the counts derived from them must be kept.

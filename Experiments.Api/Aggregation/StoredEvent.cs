@@ -38,6 +38,9 @@ internal sealed class StoredEvent
             AND a.batch <= $3::bigint
         """;
 
+    /// <summary>The identifier that an event counts for, whatever became known of it by that batch.</summary>
+    public const string Identified = $"COALESCE(CASE WHEN $3 IS NOT NULL THEN (({Person}))[1] END, NULLIF(identifier, ''))";
+
     /// <summary>How far around a range of time events are to be looked for by their timestamps.</summary>
     public const string Slack = ClockSkew.Slack;
 

@@ -95,13 +95,15 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
         asOf = isComplete || isClosed ? asOf : timeline.At(TimeSpan.FromTicks(due[^1].DueAfter)) ?? asOf;
         var windowed = links.Where(link => link.HasWindows).ToList();
         windowed.ForEach(link => link.Mature(asOf));
-        var aggregator = new MetricAggregator(connection, links);
+        var sums = new MetricSumsDelta();
+        var aggregator = new MetricAggregator(connection, links, sums);
         foreach (var (identity, _) in due)
         {
             aggregator.Recalculate(new(experiment.Id, identity));
         }
 
         await aggregator.Aggregate(new Dictionary<ExposureAggregator.Key, Domain.ExposureState>());
+        await sums.Post(connection);
         if (isClosed && !isComplete)
         {
             return;

@@ -27,6 +27,9 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
 
     public int Rest => 3;
 
+    // What it reads to find the events of some identities is much the same for all of them.
+    public bool HasSlots => false;
+
     public Task Recover(NpgsqlConnection connection) => ArrivalQueue.Recover(connection);
 
     public async Task<IReadOnlyList<AliasGraph.Statement>> Statements(NpgsqlConnection connection, BatchSet batches, CancellationToken ct)

@@ -8,15 +8,7 @@ namespace Experiments.Api.ClickHouse;
 /// <param name="count">The batches that are counted.</param>
 /// <param name="experiment">The experiment.</param>
 /// <param name="links">Its metrics.</param>
-/// <param name="counts">Takes the differences of the counts.</param>
-/// <param name="sums">Takes the differences of the sums.</param>
-internal sealed class UnitCorrection(
-    BatchCount count,
-    ExperimentDefinition experiment,
-    IReadOnlyList<MetricLink> links,
-    ExposureCountsDelta counts,
-    MetricSumsDelta sums
-)
+internal sealed class UnitCorrection(BatchCount count, ExperimentDefinition experiment, IReadOnlyList<MetricLink> links)
 {
     private readonly UnitValues _values = new(experiment, links);
 
@@ -59,7 +51,7 @@ internal sealed class UnitCorrection(
 
         if (old is { } before)
         {
-            counts.Add(experiment, before, -1);
+            count.Counts.Add(experiment, before, -1);
         }
 
         if (now is null)
@@ -68,7 +60,7 @@ internal sealed class UnitCorrection(
         }
         else
         {
-            counts.Add(experiment, now.State, 1);
+            count.Counts.Add(experiment, now.State, 1);
             _exposed.Add(now);
         }
     }
@@ -80,7 +72,7 @@ internal sealed class UnitCorrection(
             return;
         }
 
-        _values.Post(sums, old?.Values ?? UnitValues.None, now?.Values ?? UnitValues.None);
+        _values.Post(count.Sums, old?.Values ?? UnitValues.None, now?.Values ?? UnitValues.None);
         if (now is null)
         {
             _unmeasured.Add(key.Identity);

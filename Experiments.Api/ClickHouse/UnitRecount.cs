@@ -28,8 +28,6 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
     ];
 
     private readonly ILookup<long, MetricLink> _links = count.Links.ToLookup(link => link.Experiment.Id);
-    private readonly ExposureCountsDelta _counts = new();
-    private readonly MetricSumsDelta _sums = new();
 
     public async Task Run(CancellationToken ct)
     {
@@ -100,14 +98,13 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
             .ToHashSet();
         others.ExceptWith(identities);
         identities.UnionWith(others);
-        var withoutIdentifier = new ExposureCountsDelta();
         foreach (var (part, which) in await Parts(experiments, identities, others, aliases, ct))
         {
             var collectors = experiments.ToDictionary(
                 experiment => experiment,
                 experiment => new UnitCollector(experiment, [.. _links[experiment.Id]], count.InTime)
             );
-            await Collect(collectors, which, aliases, withoutIdentifier, ct);
+            await Collect(collectors, which, aliases, ct);
             var byEnvironment = part.ToLookup(one => one.Environment, one => one.Identity);
             foreach (var (experiment, collector) in collectors)
             {
@@ -120,7 +117,7 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
                     collector.AddAlias(alias.KnownAs, alias.Identifier);
                 }
 
-                await new UnitCorrection(count, experiment, [.. _links[experiment.Id]], _counts, _sums).Correct(
+                await new UnitCorrection(count, experiment, [.. _links[experiment.Id]]).Correct(
                     collector.Build(),
                     byEnvironment[experiment.EnvironmentId]
                 );
@@ -138,9 +135,6 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
                     .ToArray(),
             }
         );
-        await withoutIdentifier.Post(count.Connection);
-        await _counts.Post(count.Connection);
-        await _sums.Post(count.Connection);
     }
 
     // As many as fit into the memory with all their events, those of a person together.
@@ -189,7 +183,6 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
         Dictionary<ExperimentDefinition, UnitCollector> collectors,
         string which,
         IReadOnlyList<AliasGraph.Entry> aliases,
-        ExposureCountsDelta withoutIdentifier,
         CancellationToken ct
     )
     {
@@ -210,7 +203,7 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
                 var stored = rows.Of(row);
                 foreach (var collector in byName[(stored.EnvironmentId, stored.Event)])
                 {
-                    collector.Add(stored, withoutIdentifier);
+                    collector.Add(stored, count.Counts);
                 }
             },
             ct

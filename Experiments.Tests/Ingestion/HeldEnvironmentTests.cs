@@ -109,7 +109,7 @@ public class HeldEnvironmentTests(QuietService service) : IClassFixture<QuietSer
             await using var command = new NpgsqlCommand(
                 $"""
                 SELECT array_agg(environment_id || ':' || share ORDER BY environment_id)
-                FROM claim_environments(ARRAY[]::bigint[], ARRAY[{string.Join(',', environments)}]::bigint[], {seed}, 15000)
+                FROM claim_environments(ARRAY[]::bigint[], ARRAY[{string.Join(',', environments)}]::bigint[], {seed}, 15000, 1)
                 """,
                 connection
             );

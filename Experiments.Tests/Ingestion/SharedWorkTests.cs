@@ -1,4 +1,6 @@
+using System.Numerics;
 using Dapper;
+using Experiments.Api.Aggregation;
 using Npgsql;
 
 namespace Experiments.Tests.Ingestion;
@@ -50,6 +52,78 @@ public class SharedWorkTests(TestCluster cluster)
         await alone.Connection.DisposeAsync();
     }
 
+    [Theory]
+    [InlineData(2, new[] { 8, 8, 0 })]
+    [InlineData(3, new[] { 6, 6, 4, 0 })]
+    [InlineData(40, new[] { 1, 1, 1 })]
+    public async Task Replicas_share_the_slots_of_one_environment_where_very_much_waits(int replicas, int[] expected)
+    {
+        var database = await cluster.NewDatabase();
+        await using var source = NpgsqlDataSource.Create(database);
+        var environment = (await Plant(source, 1, 1_000_000))[0];
+        var claims = new List<Claimed>();
+        foreach (var _ in expected)
+        {
+            claims.Add(await Claim(source, replicas));
+        }
+
+        claims.Select(claim => claim.Slots.Sum(slots => BitOperations.PopCount((uint)slots))).ShouldBe(expected);
+        var bits = claims.SelectMany(claim => claim.Slots).ToList();
+        bits.Sum().ShouldBe(bits.Aggregate(0, (all, slots) => all | slots), "no slot is counted twice");
+        // Whoever needs the environment whole waits for them once some slots have been counted, and goes first.
+        await using var other = await source.OpenConnectionAsync();
+        (await TakeEnvironment()).ShouldBeFalse();
+        await claims[0].Connection.ExecuteAsync("UPDATE event_batches SET counted_slots = 1");
+        await claims[0].Transaction.CommitAsync();
+        var taken = TakeEnvironment();
+        await Given.Eventually(async () =>
+            await claims[0].Connection.QuerySingleAsync<bool>("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        );
+        await using (var late = (await Claim(source, replicas)).Connection)
+        {
+            taken.IsCompleted.ShouldBeFalse();
+        }
+
+        foreach (var claim in claims)
+        {
+            await claim.Connection.DisposeAsync();
+        }
+
+        (await taken).ShouldBeTrue();
+
+        async Task<bool> TakeEnvironment()
+        {
+            await using var transaction = await other.BeginTransactionAsync();
+            return await AggregationLock.TakeEnvironment(other, environment);
+        }
+    }
+
+    [Fact]
+    public async Task What_batches_say_of_identities_is_taken_in_before_slots_are_counted_and_what_has_begun_before_that()
+    {
+        var database = await cluster.NewDatabase();
+        await using var source = NpgsqlDataSource.Create(database);
+        await Plant(source, 1, 1_000_000);
+        await using (var connection = await source.OpenConnectionAsync())
+        {
+            await connection.ExecuteAsync("UPDATE event_batches SET joins = true WHERE id = (SELECT min(id) FROM event_batches)");
+            (await Slots(2)).ShouldBe([0]);
+            await connection.ExecuteAsync("UPDATE event_batches SET counted_slots = 2 WHERE id = (SELECT max(id) FROM event_batches)");
+            (await Slots(2)).ShouldBe([65535]);
+            await connection.ExecuteAsync("UPDATE event_batches SET joins = false");
+            (await Slots(2)).ShouldHaveSingleItem().ShouldBeInRange(1, 65534);
+        }
+
+        (await Slots(1)).ShouldBe([65535]);
+
+        async Task<IReadOnlyList<int>> Slots(int replicas)
+        {
+            var claim = await Claim(source, replicas);
+            await claim.Connection.DisposeAsync();
+            return claim.Slots;
+        }
+    }
+
     private static async Task<IReadOnlyList<long>> Plant(NpgsqlDataSource source, int environments, int waiting)
     {
         await using var connection = await source.OpenConnectionAsync();
@@ -72,18 +146,30 @@ public class SharedWorkTests(TestCluster cluster)
         ).AsList();
     }
 
-    private static async Task<Claimed> Claim(NpgsqlDataSource source)
+    private static async Task<Claimed> Claim(NpgsqlDataSource source, int replicas = 1)
     {
         var connection = await source.OpenConnectionAsync();
-        await connection.BeginTransactionAsync();
+        var transaction = await connection.BeginTransactionAsync();
         var rows = (
-            await connection.QueryAsync<(long EnvironmentId, long Share)>(
-                "SELECT environment_id, share FROM claim_environments('{}', NULL, 17, @Most)",
-                new { Most }
+            await connection.QueryAsync<(long EnvironmentId, long Share, int Slots)>(
+                "SELECT environment_id, share, slots FROM claim_environments('{}', NULL, 17, @Most, @replicas)",
+                new { Most, replicas }
             )
         ).AsList();
-        return new(connection, [.. rows.Select(row => row.EnvironmentId)], [.. rows.Select(row => row.Share)]);
+        return new(
+            connection,
+            transaction,
+            [.. rows.Select(row => row.EnvironmentId)],
+            [.. rows.Select(row => row.Share)],
+            [.. rows.Select(row => row.Slots)]
+        );
     }
 
-    private sealed record Claimed(NpgsqlConnection Connection, IReadOnlyList<long> Taken, IReadOnlyList<long> Shares);
+    private sealed record Claimed(
+        NpgsqlConnection Connection,
+        NpgsqlTransaction Transaction,
+        IReadOnlyList<long> Taken,
+        IReadOnlyList<long> Shares,
+        IReadOnlyList<int> Slots
+    );
 }
