@@ -459,7 +459,7 @@ CREATE TABLE event_batches (
     until_at timestamp with time zone NOT NULL, -- No event of it is later, by either clock.
     joins boolean NOT NULL DEFAULT false, -- Whether an event of it may say that two identities are one person.
     received_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
-    counted_slots integer NOT NULL DEFAULT 0, -- Which of the 16 slots of identities have been aggregated, a bit for each. The slot is the first four bits of the identity.
+    counted_slots integer NOT NULL DEFAULT 0, -- Which slots of identities have been aggregated, a bit for each of 16. The first four bits of an identity are its slot.
     PRIMARY KEY (id),
     CHECK (((counted_slots >= 0) AND (counted_slots <= 65534))),
     FOREIGN KEY (environment_id) REFERENCES environments(id)

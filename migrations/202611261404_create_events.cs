@@ -80,7 +80,7 @@ public sealed class CreateEvents : TableMigration
             COMMENT ON COLUMN event_batches.until_at IS 'No event of it is later, by either clock.';
             COMMENT ON COLUMN event_batches.joins IS 'Whether an event of it may say that two identities are one person.';
             COMMENT ON COLUMN event_batches.counted_slots IS
-                'Which of the 16 slots of identities have been aggregated, a bit for each. The slot is the first four bits of the identity.';
+                'Which slots of identities have been aggregated, a bit for each of 16. The first four bits of an identity are its slot.';
             CREATE INDEX event_batches_waiting ON event_batches (environment_id, id) INCLUDE (received_at, events);
             CREATE INDEX event_batches_begun ON event_batches (environment_id, id) WHERE counted_slots <> 0;
 

@@ -44,7 +44,8 @@ public class SlotTests(PostgresStoreService whole, ManualCountingService inSlots
         var ids = (await other.Experiments()).ToArray();
         await using var source = AggregationWorker.Source(new DatabaseServer(inSlots.ConnectionString, null), null);
         using var rebuilding = new CancellationTokenSource();
-        var rebuilds = Rebuild(source, ids, new Random(random.Next()), rebuilding.Token);
+        // Only some of them, since rebuilding mends whatever was counted wrong.
+        var rebuilds = Rebuild(source, ids[..(ids.Length / 4)], new Random(random.Next()), rebuilding.Token);
         var sent = other.Send(new Random(1000 + seed), mixes: true);
         // Some of it comes while it is counted.
         await Task.WhenAny(
