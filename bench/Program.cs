@@ -42,7 +42,15 @@ switch (args)
 
         if (part is "all" or "scale")
         {
-            await ScaleBenchmark.Run(600_000, args is ["scale", var other] ? other : null);
+            var options = part == "scale" ? args.Skip(1).ToList() : [];
+            await ScaleBenchmark.Run(
+                options
+                    .Where(option => char.IsAsciiDigit(option[0]))
+                    .Select(option => int.Parse(option, CultureInfo.InvariantCulture))
+                    .FirstOrDefault(600_000),
+                options.FirstOrDefault(option => option is "postgresql" or "clickhouse"),
+                options.FirstOrDefault(option => option.EndsWith(".dll", StringComparison.Ordinal))
+            );
         }
 
         if (part is "all" or "results")

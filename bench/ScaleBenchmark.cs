@@ -14,9 +14,15 @@ namespace Experiments.Bench;
 /// </summary>
 internal static class ScaleBenchmark
 {
-    /// <param name="events">How many events are stored before anything else is measured.</param>
+    // So many that compilers are done, and that every identity has been seen.
+    private const int WarmUp = 200_000;
+
+    private const int More = 10_000;
+
+    /// <param name="events">How many events are stored and counted.</param>
+    /// <param name="only">The only store to measure, if not both, and how replicas share the work.</param>
     /// <param name="other">The Experiments.Api.dll of another release to compare with, if any.</param>
-    public static async Task Run(int events, string? other = null)
+    public static async Task Run(int events, string? only = null, string? other = null)
     {
         var (many, identities) = (
             events.ToString("#,0", CultureInfo.InvariantCulture),
@@ -30,9 +36,9 @@ internal static class ScaleBenchmark
         DapperSetup.Run();
         Console.WriteLine("| | store | count | 10,000 more | add a metric | count anew | bytes of events | bytes of what is counted |");
         Console.WriteLine("|---|---|---|---|---|---|---|---|");
-        foreach (var isClickHouse in new[] { false, true })
+        foreach (var store in new[] { "postgresql", "clickhouse" }.Where(store => only is null || store == only))
         {
-            await Measure(isClickHouse, events);
+            await Measure(store == "clickhouse", events);
         }
 
         if (other is not null)
@@ -40,8 +46,11 @@ internal static class ScaleBenchmark
             await MeasureOther(other, events);
         }
 
-        await ReplicasBenchmark.Run(2, events / 6);
-        await ReplicasBenchmark.Run(1, events / 3);
+        if (only is null)
+        {
+            await ReplicasBenchmark.Run(2, 100_000);
+            await ReplicasBenchmark.Run(1, 200_000);
+        }
     }
 
     private static async Task MeasureOther(string assembly, int events)
@@ -63,13 +72,15 @@ internal static class ScaleBenchmark
             await Machine.FirstAnswer($"{address}/health/ready");
             await using var source = DatabaseSetup.Source(postgres.ConnectionString);
             var world = await ScaleWorld.Plant(address, source, events / 12);
-            await world.Send(0, 40_000);
-            await world.Counted();
+            await world.WarmUp(WarmUp);
             var cpu = new CpuClock(service, Path.Combine(directory, "postgres"), null);
+            var pause = await AggregationPause.Begin(source);
             cpu.Lap(events);
-            await world.Send(40_000, events);
+            await world.Send(WarmUp, events);
+            var store = cpu.Lap(events);
+            await pause.DisposeAsync();
             await world.Counted();
-            Console.WriteLine($"\nThe other release stores and counts an event in {cpu.Lap(events)} µs.");
+            Console.WriteLine($"| the other release | {store} | {cpu.Lap(events)} |");
         }
         finally
         {
@@ -103,28 +114,33 @@ internal static class ScaleBenchmark
             await using var source = DatabaseSetup.Source(postgres.ConnectionString);
             using var server = chdb is null ? null : new ClickHouseServer(chdb.ConnectionString);
             var world = await ScaleWorld.Plant(address, source, events / 12);
-            // What starting takes, and what the compiler does at first, is not measured.
-            await world.Send(0, 40_000);
-            await world.Counted();
+            await world.WarmUp(WarmUp);
+            await Merged(server);
 
             var cpu = new CpuClock(service, Path.Combine(directory, "postgres"), chdb?.Process);
             var pause = await AggregationPause.Begin(source);
             cpu.Lap(events);
-            await world.Send(40_000, events);
+            await world.Send(WarmUp, events);
+            await Merged(server);
             var store = cpu.Lap(events);
             await pause.DisposeAsync();
             await world.Counted();
             var count = cpu.Lap(events);
-            await world.Send(events + 40_000, 10_000);
+            pause = await AggregationPause.Begin(source);
+            await world.Send(WarmUp + events, More);
+            await Merged(server);
+            cpu.Lap(More);
+            await pause.DisposeAsync();
             await world.Counted();
-            var more = cpu.Lap(10_000);
+            var more = cpu.Lap(More);
             await world.AddMetric();
             await world.Backfilled();
-            var added = cpu.Lap(events);
-            var anew = await CountAnew(source, server, cpu, world.ExperimentId, events);
+            var added = cpu.Lap(WarmUp + events + More);
+            var total = WarmUp + events + More;
+            var anew = await CountAnew(source, server, cpu, world.ExperimentId, total);
             Console.WriteLine(
                 $"| {(isClickHouse ? "ClickHouse" : "PostgreSQL")} | {store} | {count} | {more} | {added} | {anew} |"
-                    + $" {await Bytes(source, server, events)} | {await Counted(source, events)} |"
+                    + $" {await Bytes(source, server, total)} | {await Counted(source, total)} |"
             );
         }
         finally
@@ -137,6 +153,21 @@ internal static class ScaleBenchmark
 
             await postgres.DisposeAsync();
             Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    // So that what belongs to one phase is not charged to the next.
+    private static async Task Merged(ClickHouseServer? server)
+    {
+        for (var quiet = 0; server is not null && quiet < 3; await Task.Delay(300))
+        {
+            var merges = await server.Single(
+                "SELECT toInt64(count()) FROM system.merges",
+                new Dictionary<string, object>(),
+                row => row.GetInt64(0),
+                CancellationToken.None
+            );
+            quiet = merges == 0 ? quiet + 1 : 0;
         }
     }
 

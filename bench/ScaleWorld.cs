@@ -131,8 +131,25 @@ internal sealed class ScaleWorld(HttpClient admin, HttpClient sdk, NpgsqlDataSou
         );
     }
 
-    /// <summary>Waits until everything that came in is counted.</summary>
-    public Task Counted() => Until("SELECT NOT EXISTS (SELECT FROM event_batches)");
+    /// <summary>Sends the first events, some at a time, until each is counted.</summary>
+    public async Task WarmUp(int count)
+    {
+        for (var (first, step) = (0, count / 5); first < count; first += step)
+        {
+            await Send(first, step);
+            await Counted();
+        }
+    }
+
+    /// <summary>Waits until everything that came in is counted, at once, as for somebody who looks at the results.</summary>
+    public async Task Counted()
+    {
+        var counted = Until("SELECT NOT EXISTS (SELECT FROM event_batches)");
+        while (await Task.WhenAny(counted, Task.Delay(1000)) != counted)
+        {
+            (await admin.GetAsync(new Uri($"{root}/experiments/{ExperimentId}/results/?refresh=true", UriKind.Relative))).Dispose();
+        }
+    }
 
     public async Task AddMetric()
     {

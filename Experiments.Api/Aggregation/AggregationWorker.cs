@@ -75,12 +75,12 @@ internal sealed class AggregationWorker(
     public static NpgsqlDataSource Source(DatabaseServer database, ILoggerFactory? loggers)
     {
         // Only the actual batch id tells where a batch is stored, so a generic plan would be a bad one. No statement runs long enough for
-        // JIT compilation to pay off.
+        // JIT compilation to pay off. The identities of a batch fit into the memory for a hash.
         var settings = DatabaseSetup.Settings(
             database.ConnectionString,
             LongestStatement,
             DatabaseSetup.Idle,
-            "-c jit=off -c plan_cache_mode=force_custom_plan"
+            "-c jit=off -c plan_cache_mode=force_custom_plan -c work_mem=64MB"
         );
         settings.ApplicationName = ApplicationName;
         settings.CommandTimeout = 0;

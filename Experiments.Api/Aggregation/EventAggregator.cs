@@ -1,4 +1,3 @@
-using Experiments.Api.Platform.Data;
 using Npgsql;
 
 namespace Experiments.Api.Aggregation;
@@ -17,100 +16,115 @@ internal sealed class EventAggregator(BatchCount count)
     public async Task Run()
     {
         var (batches, experiments) = (count.Batches, count.Experiments);
-        var events = await Read();
-        if (batches.IsWhole)
+        // An identity is in one slot, whereas a company may have identities in all of them.
+        Part[] parts = batches.IsWhole
+            ? [new(count, experiments, _ => true)]
+            :
+            [
+                new(
+                    count,
+                    [.. experiments.Where(experiment => experiment.UnitKey is null)],
+                    stored => batches.Has(stored.Batch, Slot.Of(stored))
+                ),
+                new(
+                    count,
+                    [.. experiments.Where(experiment => experiment.UnitKey is not null)],
+                    stored => batches.Has(stored.Batch, Slot.First)
+                ),
+            ];
+        foreach (var part in parts)
         {
-            await Count(experiments, events);
-            return;
+            await part.Begin();
         }
 
-        // An identity is in one slot, whereas a company may have identities in all of them.
-        await Count(
-            [.. experiments.Where(experiment => experiment.UnitKey is null)],
-            [.. events.Where(stored => batches.Has(stored.Batch, Slot.Of(stored)))]
-        );
-        await Count(
-            [.. experiments.Where(experiment => experiment.UnitKey is not null)],
-            [.. events.Where(stored => batches.Has(stored.Batch, Slot.First))]
-        );
+        if (batches.AnySlots != 0)
+        {
+            await Read(stored => Array.ForEach(parts, part => part.Take(stored)));
+        }
+
+        foreach (var part in parts)
+        {
+            await part.Finish();
+        }
     }
 
-    private async Task<IReadOnlyList<StoredEvent>> Read()
+    private Task Read(Action<StoredEvent> take)
     {
         var batches = count.Batches;
-        // All events, if some slot of them is not that of their identities.
+        // All events, if the slot of some is not that of their identities.
         var needsAll =
             batches.IsWhole
             || ((batches.AnySlots & 1 << Slot.First) != 0 && count.Experiments.Any(experiment => experiment.UnitKey is not null));
-        return batches.AnySlots == 0
-            ? []
-            : await StoredEvent.Read(
-                count.Connection,
-                Counted,
-                StoredEvent.Needs.Of(count.Experiments, count.Links, count.HasAliases ? long.MaxValue : null),
-                Value(batches.First),
-                Value(batches.Newest),
-                Value(batches.Ids),
-                Value(batches.From),
-                Value(batches.Until),
-                Value(count.Names),
-                Value<int?>(needsAll ? null : batches.AnySlots)
-            );
-    }
-
-    private async Task Count(IReadOnlyList<ExperimentDefinition> experiments, IReadOnlyList<StoredEvent> events)
-    {
-        var connection = count.Connection;
-        var joins = JoinsOf(experiments);
-        if (events.Count == 0 && joins.Count == 0)
-        {
-            return;
-        }
-
-        var exposures = new ExposureAggregator(
-            connection,
-            experiments,
-            count.HasAliases ? new IdentityAliases(connection) : null,
-            count.Counts
+        return StoredEvent.Each(
+            count.Connection,
+            Counted,
+            StoredEvent.Needs.Of(count.Experiments, count.Links, count.HasAliases ? long.MaxValue : null),
+            take,
+            CancellationToken.None,
+            Value(batches.First),
+            Value(batches.Newest),
+            Value(batches.Ids),
+            Value(batches.From),
+            Value(batches.Until),
+            Value(count.Names),
+            Value<int?>(needsAll ? null : batches.AnySlots)
         );
-        await exposures.Move(joins);
-        var changed = await exposures.Aggregate(events, count.InTime);
-        var links = count.LinksOf(experiments);
-        if (links.Count == 0)
-        {
-            return;
-        }
-
-        var aggregator = new MetricAggregator(connection, links, count.Sums);
-        await aggregator.Move(joins);
-        foreach (var key in changed.Keys)
-        {
-            aggregator.Recalculate(key);
-        }
-
-        await using (Heartbeat.Of(connection))
-        {
-            foreach (var stored in events)
-            {
-                aggregator.Take(stored, count.InTime);
-            }
-        }
-
-        await aggregator.Aggregate(changed);
-    }
-
-    private List<ExposureAggregator.Join> JoinsOf(IReadOnlyList<ExperimentDefinition> experiments)
-    {
-        var byEnvironment = experiments.Where(experiment => experiment.UnitKey is null).ToLookup(experiment => experiment.EnvironmentId);
-        return
-        [
-            .. from alias in count.Joined
-            let keys = (Alias: Domain.Identity.Key(alias.Identifier), Known: Domain.Identity.Key(alias.KnownAs))
-            from experiment in byEnvironment[alias.Environment]
-            where count.InTime(experiment, alias.Batch)
-            select new ExposureAggregator.Join(new(experiment.Id, keys.Alias), new(experiment.Id, keys.Known), alias.KnownAs),
-        ];
     }
 
     private static NpgsqlParameter<T> Value<T>(T value) => new() { TypedValue = value };
+
+    // Some experiments and the events that are counted for them. An event is kept only as far as it matters, since there may be many.
+    private sealed class Part(BatchCount count, IReadOnlyList<ExperimentDefinition> experiments, Func<StoredEvent, bool> isCounted)
+    {
+        private readonly ExposureAggregator _exposures = new(
+            count.Connection,
+            experiments,
+            count.HasAliases ? new IdentityAliases(count.Connection) : null,
+            count.Counts
+        );
+
+        private readonly MetricAggregator _metrics = new(count.Connection, count.LinksOf(experiments), count.Sums);
+
+        public async Task Begin()
+        {
+            var joins = Joins();
+            await _exposures.Move(joins);
+            await _metrics.Move(joins);
+        }
+
+        public void Take(StoredEvent stored)
+        {
+            if (isCounted(stored))
+            {
+                _exposures.Take(stored, count.InTime);
+                _metrics.Take(stored, count.InTime);
+            }
+        }
+
+        public async Task Finish()
+        {
+            var (changed, known) = await _exposures.Aggregate(count.InTime);
+            foreach (var row in changed)
+            {
+                _metrics.Recalculate(row.Key);
+            }
+
+            await _metrics.Aggregate(known);
+        }
+
+        private List<ExposureAggregator.Join> Joins()
+        {
+            var byEnvironment = experiments
+                .Where(experiment => experiment.UnitKey is null)
+                .ToLookup(experiment => experiment.EnvironmentId);
+            return
+            [
+                .. from alias in count.Joined
+                let keys = (Alias: Domain.Identity.Key(alias.Identifier), Known: Domain.Identity.Key(alias.KnownAs))
+                from experiment in byEnvironment[alias.Environment]
+                where count.InTime(experiment, alias.Batch)
+                select new ExposureAggregator.Join(new(experiment.Id, keys.Alias), new(experiment.Id, keys.Known), alias.KnownAs),
+            ];
+        }
+    }
 }

@@ -74,26 +74,43 @@ internal sealed class ExposureAggregator(
         }
     }
 
-    /// <summary>Merges the events, and returns the new state of each changed row.</summary>
-    public async Task<IReadOnlyDictionary<Key, ExposureState>> Aggregate(
-        IEnumerable<StoredEvent> events,
+    /// <summary>Takes an event for every experiment that it exposes an identity to.</summary>
+    public void Take(StoredEvent raw, Func<ExperimentDefinition, long, bool> inTime)
+    {
+        foreach (var experiment in Candidates(raw))
+        {
+            if (!experiment.IsConcerned(raw) || !inTime(experiment, raw.Batch))
+            {
+                continue;
+            }
+
+            if (raw.CountedUnit(experiment, inTime) is not { } unit)
+            {
+                if (experiment.Timeline.RanAt(raw.At))
+                {
+                    counts.Add(experiment, raw.At, ExposureState.NoIdentifier, 1);
+                }
+            }
+            else if (experiment.Judge(raw) is { } judged)
+            {
+                Found(new(experiment.Id, Identity.Key(unit)), unit, judged);
+            }
+        }
+    }
+
+    /// <summary>Merges what was taken. Returns the rows that have changed, and the states of these and of others.</summary>
+    public async Task<(IReadOnlyList<Changed> Changed, IReadOnlyDictionary<Key, ExposureState> Known)> Aggregate(
         Func<ExperimentDefinition, long, bool> inTime
     )
     {
-        foreach (var raw in events)
-        {
-            Take(raw, inTime);
-        }
-
         await AddAssignedOfAliases(inTime);
         var keys = _found.Keys.Order().ToList();
-        var before = await Read(connection, keys);
-
+        var known = await Read(connection, keys);
         var changed = new List<Changed>();
         foreach (var key in keys)
         {
             var (identifier, now) = _found[key];
-            if (before.TryGetValue(key, out var old))
+            if (known.TryGetValue(key, out var old))
             {
                 now = old.Merge(now);
                 if (now == old)
@@ -110,10 +127,11 @@ internal sealed class ExposureAggregator(
 
             counts.Add(_byId[key.ExperimentId], now, 1);
             changed.Add(Changed.Of(_byId[key.ExperimentId], key, identifier, now));
+            known[key] = now;
         }
 
         await Write(connection, changed);
-        return changed.ToDictionary(row => row.Key, row => row.State);
+        return (changed, known);
     }
 
     /// <summary>The stored states of these identities. Identities without a row are absent.</summary>
@@ -136,29 +154,6 @@ internal sealed class ExposureAggregator(
         }
 
         return found;
-    }
-
-    private void Take(StoredEvent raw, Func<ExperimentDefinition, long, bool> inTime)
-    {
-        foreach (var experiment in Candidates(raw))
-        {
-            if (!experiment.IsConcerned(raw) || !inTime(experiment, raw.Batch))
-            {
-                continue;
-            }
-
-            if (raw.CountedUnit(experiment, inTime) is not { } unit)
-            {
-                if (experiment.Timeline.RanAt(raw.At))
-                {
-                    counts.Add(experiment, raw.At, ExposureState.NoIdentifier, 1);
-                }
-            }
-            else if (experiment.Judge(raw) is { } judged)
-            {
-                Found(new(experiment.Id, Identity.Key(unit)), unit, judged);
-            }
-        }
     }
 
     private void Found(Key key, string identifier, ExposureState state) =>

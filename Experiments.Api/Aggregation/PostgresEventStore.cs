@@ -66,7 +66,8 @@ internal sealed class PostgresEventStore(NpgsqlDataSource source, ILogger<Postgr
 
     public string Name => EventOptions.PostgreSql;
 
-    public int BatchSize => 20_000;
+    // The more events, the fewer times the row of an identity is written.
+    public int BatchSize => 100_000;
 
     public int Rest => 0;
 

@@ -87,19 +87,6 @@ internal sealed class StoredEvent
     /// <summary>The same, of whatever was read: only aliases that were said early enough are.</summary>
     public string? CountedUnit(string? key) => key is null && _person is { } person ? person.Identifier : Unit(key);
 
-    /// <summary>Reads the result of a statement.</summary>
-    public static async Task<List<StoredEvent>> Read(
-        NpgsqlConnection connection,
-        string sql,
-        Needs needs,
-        params IReadOnlyList<NpgsqlParameter> parameters
-    )
-    {
-        var events = new List<StoredEvent>();
-        await Each(connection, sql, needs, events.Add, CancellationToken.None, parameters);
-        return events;
-    }
-
     /// <summary>Streams the result of a statement, one event at a time.</summary>
     public static async Task Each(
         NpgsqlConnection connection,
