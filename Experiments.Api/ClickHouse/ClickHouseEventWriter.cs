@@ -125,28 +125,27 @@ internal sealed class ClickHouseEventWriter(ClickHouseServer server, NpgsqlDataS
             .Select(group => (group.Key, (IReadOnlyList<EventBatch>)[.. group.Select(waiting => waiting.Batch)]))
             .ToList();
         var arrivals = await ArrivalQueue.Announce(source, groups, deadline.Token);
-        var rows = new List<object?[]>();
-        var concerned = new HashSet<(long, long, string, Guid)>();
+        var rows = new List<object?[]>(block.Sum(waiting => waiting.Batch.Events.Count));
+        var concerned = new List<object?[]>();
         foreach (var ((environmentId, batches), arrival) in groups.Zip(arrivals))
         {
+            var known = new HashSet<(string, Guid)>();
             foreach (var batch in batches)
             {
                 foreach (var one in batch.Events)
                 {
                     var row = Row(environmentId, one, batch.Skew, arrival);
                     rows.Add(row);
-                    concerned.Add((environmentId, arrival.Id, one.Event, (Guid)row[2]!));
+                    if (known.Add((one.Event, (Guid)row[2]!)))
+                    {
+                        concerned.Add([row[0], arrival.Id, row[1], row[2]]);
+                    }
                 }
             }
         }
 
         // First which identities there is something of: to look for what is not there does no harm.
-        await server.Insert(
-            "arrivals",
-            ArrivalColumns,
-            [.. concerned.Select(one => new object?[] { one.Item1, one.Item2, one.Item3, one.Item4 })],
-            deadline.Token
-        );
+        await server.Insert("arrivals", ArrivalColumns, concerned, deadline.Token);
         await server.Insert("events", Columns, rows, deadline.Token);
         await ArrivalQueue.Queue(source, arrivals, ct);
     }

@@ -3,6 +3,7 @@ using ClickHouse.Driver;
 using ClickHouse.Driver.ADO;
 using ClickHouse.Driver.ADO.Parameters;
 using ClickHouse.Driver.ADO.Readers;
+using ClickHouse.Driver.Compression;
 using Experiments.Api.Platform.Data;
 using Npgsql;
 
@@ -55,6 +56,7 @@ internal sealed class ClickHouseServer : IDisposable
     private readonly ClickHouseReplica[] _replicas;
     private readonly HttpClient _http;
     private readonly bool _isReplicated;
+    private readonly IClickHouseCompressor? _compressor;
     private readonly TimeSpan _writeAttempt;
     private readonly ILogger? _logger;
     private int _current;
@@ -68,6 +70,9 @@ internal sealed class ClickHouseServer : IDisposable
     {
         _logger = logger;
         _http = ClickHouseHttp.Client();
+        // The driver compresses what it inserts whatever its connection string says.
+        var compresses = new ClickHouseClientSettings(ClickHouseAddresses.Of(connectionString)[0].ConnectionString).UseCompression;
+        _compressor = compresses ? new InsertOptions().Compressor : null;
         _isReplicated = cluster is not null;
         _replicas =
         [
@@ -144,6 +149,9 @@ internal sealed class ClickHouseServer : IDisposable
                         {
                             BatchSize = Math.Max(1, rows.Count),
                             MaxDegreeOfParallelism = 1,
+                            Compressor = _compressor,
+                            // The tables are ours and do not change.
+                            UseSchemaCache = true,
                             CustomSettings = new Dictionary<string, object>(Quorum)
                             {
                                 ["max_execution_time"] = (int)WriteLimit.TotalSeconds,
