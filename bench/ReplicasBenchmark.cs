@@ -29,7 +29,7 @@ internal static class ReplicasBenchmark
             var worlds = new List<ScaleWorld>();
             for (var index = 0; index < environments; index++)
             {
-                worlds.Add(await ScaleWorld.Plant(address, source, events / 12));
+                worlds.Add(await ScaleWorld.Plant(address, source));
             }
 
             await Send(0, events);

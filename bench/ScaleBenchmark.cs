@@ -24,12 +24,9 @@ internal static class ScaleBenchmark
     /// <param name="other">The Experiments.Api.dll of another release to compare with, if any.</param>
     public static async Task Run(int events, string? only = null, string? other = null)
     {
-        var (many, identities) = (
-            events.ToString("#,0", CultureInfo.InvariantCulture),
-            (events / 12).ToString("#,0", CultureInfo.InvariantCulture)
-        );
         Console.WriteLine(
-            $"\n{Environment.ProcessorCount} cores, {many} events of {identities} identities, one in six an exposure, in batches of"
+            $"\n{Environment.ProcessorCount} cores, {events.ToString("#,0", CultureInfo.InvariantCulture)} events, {ScaleWorld.EventsOfIdentity}"
+                + $" of each identity, among those of {ScaleWorld.Identities} identities, one in six an exposure, in batches of"
                 + $" {ScaleWorld.Batch}; one experiment of eight metrics. CPU time in microseconds an event: of the service,"
                 + " PostgreSQL and ClickHouse.\n"
         );
@@ -71,7 +68,7 @@ internal static class ScaleBenchmark
             );
             await Machine.FirstAnswer($"{address}/health/ready");
             await using var source = DatabaseSetup.Source(postgres.ConnectionString);
-            var world = await ScaleWorld.Plant(address, source, events / 12);
+            var world = await ScaleWorld.Plant(address, source);
             await world.WarmUp(WarmUp);
             var cpu = new CpuClock(service, Path.Combine(directory, "postgres"), null);
             var pause = await AggregationPause.Begin(source);
@@ -113,7 +110,7 @@ internal static class ScaleBenchmark
             await Machine.FirstAnswer($"{address}/health/ready");
             await using var source = DatabaseSetup.Source(postgres.ConnectionString);
             using var server = chdb is null ? null : new ClickHouseServer(chdb.ConnectionString);
-            var world = await ScaleWorld.Plant(address, source, events / 12);
+            var world = await ScaleWorld.Plant(address, source);
             await world.WarmUp(WarmUp);
             await Merged(server);
 

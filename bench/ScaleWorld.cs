@@ -8,10 +8,14 @@ using Npgsql;
 namespace Experiments.Bench;
 
 /// <summary>An environment with an experiment that runs.</summary>
-internal sealed class ScaleWorld(HttpClient admin, HttpClient sdk, NpgsqlDataSource source, string root, int identities)
+internal sealed class ScaleWorld(HttpClient admin, HttpClient sdk, NpgsqlDataSource source, string root)
 {
     /// <summary>How many events a request has.</summary>
     public const int Batch = 1000;
+
+    /// <summary>How many identities are active at a time, and how many events each of them has.</summary>
+    public const int Identities = 50_000;
+    public const int EventsOfIdentity = 12;
 
     private const int Senders = 16;
     private static readonly double[] Halves = Assignment.Cumulate([50, 50]);
@@ -23,7 +27,7 @@ internal sealed class ScaleWorld(HttpClient admin, HttpClient sdk, NpgsqlDataSou
 
     private string Feature { get; set; } = "";
 
-    public static async Task<ScaleWorld> Plant(string address, NpgsqlDataSource source, int identities)
+    public static async Task<ScaleWorld> Plant(string address, NpgsqlDataSource source)
     {
         var admin = new HttpClient { BaseAddress = new(address) };
         admin.DefaultRequestHeaders.TryAddWithoutValidation("Authorization", $"Api-Key {Machine.AdminKey}");
@@ -33,7 +37,7 @@ internal sealed class ScaleWorld(HttpClient admin, HttpClient sdk, NpgsqlDataSou
         var root = $"/api/v1/environments/{key}";
         var sdk = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = Senders }) { BaseAddress = new(address) };
         sdk.DefaultRequestHeaders.Add("X-Environment-Key", key);
-        var world = new ScaleWorld(admin, sdk, source, root, identities);
+        var world = new ScaleWorld(admin, sdk, source, root);
         var feature = await Post(
             admin,
             $"{root}/features/",
@@ -193,7 +197,8 @@ internal sealed class ScaleWorld(HttpClient admin, HttpClient sdk, NpgsqlDataSou
         var body = new StringBuilder("{\"events\":[", 200 * Batch);
         for (var n = (long)batch * Batch; n < (batch + 1L) * Batch; n++)
         {
-            var identity = $"user-{n * 7919 % identities}";
+            // After these identities come others.
+            var identity = $"user-{n / (Identities * EventsOfIdentity)}-{n * 7919 % Identities}";
             var at = Start + (n / 4 % (2 * 3600_000));
             var (name, value) = (n % 6) switch
             {

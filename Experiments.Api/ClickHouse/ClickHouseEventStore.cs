@@ -242,13 +242,26 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
     private static Dictionary<string, object> Of(long environmentId, string[] identifiers) =>
         new() { ["environment"] = environmentId, ["identities"] = Array.ConvertAll(identifiers, Identity.Key) };
 
+    /// <summary>The condition for rows of events that some batches concern.</summary>
+    /// <param name="which">The condition for rows of arrivals.</param>
+    /// <param name="batches">The batches.</param>
+    /// <param name="columns">The columns that both have in common, besides the environment.</param>
+    public static string Arrived(string which, BatchSet batches, string columns)
+    {
+        // Of one environment it need not be compared.
+        var common = batches.Environments.Length == 1 ? columns : $"environment_id, {columns}";
+        return $"({common}) IN (SELECT {common} FROM arrivals WHERE {which})";
+    }
+
     // The rows that come from these batches and from none before.
-    private static string OfBatches(BatchSet batches) =>
-        $"""
+    private static string OfBatches(BatchSet batches)
+    {
+        var (environments, ids) = (Literal.List(batches.Environments), Literal.List(batches.Ids));
+        return $"""
             FROM events FINAL
-            PREWHERE environment_id IN {Literal.List(batches.Environments)} AND (environment_id, event, identity) IN (
-                SELECT environment_id, event, identity FROM arrivals
-                WHERE environment_id IN {Literal.List(batches.Environments)} AND batch IN {Literal.List(batches.Ids)})
-            WHERE toInt64({ClickHouseSchema.LastBatch} - version) IN {Literal.List(batches.Ids)}
+            PREWHERE environment_id IN {environments}
+                AND {Arrived($"environment_id IN {environments} AND batch IN {ids}", batches, "event, identity")}
+            WHERE toInt64({ClickHouseSchema.LastBatch} - version) IN {ids}
             """;
+    }
 }

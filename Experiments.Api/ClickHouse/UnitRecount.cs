@@ -146,21 +146,10 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
         CancellationToken ct
     )
     {
-        // Mostly all fit, and the query need not list them.
-        var touched = $"SELECT environment_id, identity FROM arrivals WHERE {OfBatches} AND {IsIdentified}";
-        var all = $"((environment_id, identity) IN ({touched}) OR {List(others)})";
-        long events;
-        await using (Heartbeat.Of(count.Connection))
-        {
-            events = await server.Single(
-                $"SELECT toInt64(count()) FROM events WHERE {OfEvents} AND {all}",
-                Of(NamesOf(experiments)),
-                row => row.GetInt64(0),
-                ct
-            );
-        }
-
-        var slices = RebuildWriter.SlicesFor(events * Math.Max(1, experiments.Count / 2));
+        // Mostly all fit, and the query need not list them. Often even all events of the environments do, which are counted faster.
+        var all = $"({ClickHouseEventStore.Arrived($"{OfBatches} AND {IsIdentified}", count.Batches, "identity")} OR {List(others)})";
+        var slices = await SlicesFor(OfEnvironments);
+        slices = slices == 1 ? 1 : await SlicesFor($"{OfEvents} AND {all}");
         if (slices == 1)
         {
             return [(identities, all)];
@@ -177,6 +166,18 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
                 .Select(part => part.ToHashSet())
                 .Select(part => (part, List(part))),
         ];
+
+        async Task<int> SlicesFor(string which)
+        {
+            await using var heartbeat = Heartbeat.Of(count.Connection);
+            var events = await server.Single(
+                $"SELECT toInt64(count()) FROM events WHERE {which}",
+                Of(NamesOf(experiments)),
+                row => row.GetInt64(0),
+                ct
+            );
+            return RebuildWriter.SlicesFor(events * Math.Max(1, experiments.Count / 2));
+        }
     }
 
     private async Task Collect(

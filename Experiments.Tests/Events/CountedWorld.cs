@@ -152,12 +152,8 @@ internal sealed class CountedWorld(TestService service, Given given, IReadOnlyLi
                     SELECT NOT EXISTS (SELECT FROM event_batches) AND NOT EXISTS (SELECT FROM event_arrivals)
                         AND NOT EXISTS (SELECT FROM experiment_metrics WHERE NOT backfilled AND experiment_id IN (
                             SELECT id FROM experiments WHERE started_at IS NOT NULL))
-                        AND NOT EXISTS (
-                            SELECT FROM experiment_metrics l JOIN experiments e ON e.id = l.experiment_id
-                            LEFT JOIN metric_maturity t ON t.link_id = l.id
-                            WHERE l.window_length > '0' AND e.started_at IS NOT NULL AND t.as_of IS NULL)
                     """
-                ),
+                ) && await service.Query<bool>(RandomWorld.HasMatured),
             TimeSpan.FromMinutes(2)
         );
 

@@ -31,6 +31,7 @@ public class MoveEventsTests(TestCluster cluster, ClickHouseWarehouse server) : 
                 experiment.Id,
                 await service.Query<long>("SELECT id FROM environments WHERE key = @Key", new { given.Key })
             );
+            await Given.Eventually(() => service.Query<bool>(RandomWorld.HasMatured));
             before = [.. await service.QueryAll<string>(RandomWorld.Sums, new { experiment.Id })];
 
             before.Length.ShouldBeGreaterThan(10);

@@ -24,6 +24,14 @@ internal static class RandomWorld
         ORDER BY l.id, s.arm
         """;
 
+    /// <summary>Whether the windows that are over have been taken into account everywhere.</summary>
+    public const string HasMatured = """
+        SELECT NOT EXISTS (
+            SELECT FROM experiment_metrics l JOIN experiments e ON e.id = l.experiment_id
+            LEFT JOIN metric_maturity t ON t.link_id = l.id
+            WHERE l.window_length > '0' AND e.started_at IS NOT NULL AND t.as_of IS NULL)
+        """;
+
     /// <summary>Metrics of every kind, with windows, covariates, filters and limits.</summary>
     public static async Task<List<Reply>> EveryKindOfMetric(Given given)
     {
