@@ -48,7 +48,7 @@ switch (args)
                     .Where(option => char.IsAsciiDigit(option[0]))
                     .Select(option => int.Parse(option, CultureInfo.InvariantCulture))
                     .FirstOrDefault(600_000),
-                options.FirstOrDefault(option => option is "postgresql" or "clickhouse"),
+                options.FirstOrDefault(option => option is "postgresql" or "clickhouse" or "replicas"),
                 options.FirstOrDefault(option => option.EndsWith(".dll", StringComparison.Ordinal))
             );
         }

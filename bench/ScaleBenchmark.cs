@@ -20,7 +20,7 @@ internal static class ScaleBenchmark
     private const int More = 10_000;
 
     /// <param name="events">How many events are stored and counted.</param>
-    /// <param name="only">The only store to measure, if not both, and how replicas share the work.</param>
+    /// <param name="only">The only one of the stores, or of replicas, that is measured; null for all.</param>
     /// <param name="other">The Experiments.Api.dll of another release to compare with, if any.</param>
     public static async Task Run(int events, string? only = null, string? other = null)
     {
@@ -43,10 +43,10 @@ internal static class ScaleBenchmark
             await MeasureOther(other, events);
         }
 
-        if (only is null)
+        if (only is null or "replicas")
         {
-            await ReplicasBenchmark.Run(2, 100_000);
-            await ReplicasBenchmark.Run(1, 200_000);
+            await ReplicasBenchmark.Run(2, 200_000);
+            await ReplicasBenchmark.Run(1, 400_000);
         }
     }
 

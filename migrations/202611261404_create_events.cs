@@ -147,7 +147,7 @@ public sealed class CreateEvents : TableMigration
             -- gets a share of it, so that it holds up nobody, and is the only such one, so that replicas share the work. Batches are
             -- aggregated together if they arrived at about the same time, since then they are neighbours in the table.
             --
-            -- Where much more waits than that, and there are several replicas, each gets some slots of the environment. Which slot an
+            -- Where more waits than one transaction takes, and there are several replicas, each gets some slots of it. Which slot an
             -- event is in depends on what is known of identities. So batches that say something of them are read first, of which
             -- slots = 0 tells, and whatever has been begun in slots is finished by one replica before.
             CREATE FUNCTION claim_environments(held bigint[], among bigint[], seed bigint, most bigint, replicas int)
@@ -156,7 +156,8 @@ public sealed class CreateEvents : TableMigration
                 one     record;
                 first   timestamptz;
                 backlog bigint;
-                plain   bigint;
+                is_large boolean;
+                is_plain boolean;
                 begun   boolean;
                 total   bigint := 0;
                 taken   int := 0;
@@ -183,9 +184,13 @@ public sealed class CreateEvents : TableMigration
                     FROM due d ORDER BY CASE WHEN seed % 2 = 0 THEN d.received_at END, hashint8(d.id # seed)
                 LOOP
                     CONTINUE WHEN one.received_at NOT BETWEEN first - interval '5 s' AND first + interval '5 s';
-                    SELECT COALESCE(sum(b.events), 0), COALESCE(sum(b.events) FILTER (WHERE b.joined = 0), 0) INTO backlog, plain FROM (
-                        SELECT q.events, count(*) FILTER (WHERE q.joins) OVER (ORDER BY q.id) AS joined FROM (
-                            SELECT * FROM event_batches w WHERE w.environment_id = one.id ORDER BY w.id LIMIT 1000) q) b;
+                    SELECT COALESCE(sum(b.events), 0), count(*) = 1000 OR sum(b.events) > one.share,
+                        count(*) FILTER (WHERE b.is_plain) = 1000 OR sum(b.events) FILTER (WHERE b.is_plain) > one.share
+                    INTO backlog, is_large, is_plain
+                    FROM (
+                        SELECT w.events, NOT bool_or(w.joins) OVER (ORDER BY w.id) AS is_plain FROM (
+                            SELECT * FROM event_batches q WHERE q.environment_id = one.id ORDER BY q.id LIMIT 1000) w
+                    ) b;
                     -- Only one of those that are work enough: the next one is for another replica, or for the next time.
                     IF backlog > one.share AND is_full THEN
                         skipped := skipped + 1;
@@ -193,11 +198,11 @@ public sealed class CreateEvents : TableMigration
                         CONTINUE;
                     END IF;
                     slots := 65535;
-                    IF replicas <> 1 AND backlog > 2 * one.share THEN
+                    IF is_large AND replicas IS DISTINCT FROM 1 THEN
                         replicas := COALESCE(replicas, (
                             SELECT count(DISTINCT application_name) FROM pg_stat_activity
                             WHERE application_name LIKE 'experiments-aggregation-%' AND datname = current_database()));
-                        slots := CASE WHEN replicas < 2 THEN 65535 WHEN plain > 2 * one.share THEN -1 ELSE 0 END;
+                        slots := CASE WHEN replicas < 2 THEN 65535 WHEN is_plain THEN -1 ELSE 0 END;
                     END IF;
                     IF slots = -1 THEN
                         CONTINUE WHEN NOT pg_try_advisory_xact_lock_shared(hashtext('aggregation'), hashint8(one.id));
