@@ -14,6 +14,9 @@ internal static class ReplicasBenchmark
         WHERE locktype = 'advisory' AND granted AND classid = (hashtext('aggregation')::bigint & 4294967295)::oid AND objsubid = 2
         """;
 
+    private const string Leave =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'experiments-aggregation-%'";
+
     /// <param name="environments">How many environments there are.</param>
     /// <param name="events">How many events each environment gets, each time.</param>
     public static async Task Run(int environments, int events)
@@ -83,6 +86,9 @@ internal static class ReplicasBenchmark
                     if (!both)
                     {
                         await Load.Run("kill", ["-STOP", $"{replicas[1].Id}"]);
+                        // It would be counted as a replica as long as it has connections; the other one gets new ones.
+                        await using var leave = source.CreateCommand(Leave);
+                        await leave.ExecuteNonQueryAsync();
                     }
                 }
 

@@ -24,9 +24,10 @@ internal static class ScaleBenchmark
     /// <param name="other">The Experiments.Api.dll of another release to compare with, if any.</param>
     public static async Task Run(int events, string? only = null, string? other = null)
     {
+        var many = events.ToString("#,0", CultureInfo.InvariantCulture);
         Console.WriteLine(
-            $"\n{Environment.ProcessorCount} cores, {events.ToString("#,0", CultureInfo.InvariantCulture)} events, {ScaleWorld.EventsOfIdentity}"
-                + $" of each identity, among those of {ScaleWorld.Identities} identities, one in six an exposure, in batches of"
+            $"\n{Environment.ProcessorCount} cores, {many} events, {ScaleWorld.EventsOfIdentity} of each identity, among those of"
+                + $" {ScaleWorld.Identities} identities, one in six an exposure, in batches of"
                 + $" {ScaleWorld.Batch}; one experiment of eight metrics. CPU time in microseconds an event: of the service,"
                 + " PostgreSQL and ClickHouse.\n"
         );

@@ -767,14 +767,16 @@ BEGIN
                 WHERE b.environment_id = w.id ORDER BY b.id LIMIT 1) o
             WHERE w.id <> ALL (held) AND (among IS NULL OR w.id = ANY (among))
         )
-        SELECT d.id, d.received_at, CASE WHEN count(*) OVER () = 1 THEN most ELSE most / 2 END AS share
+        SELECT d.id, d.received_at, CASE WHEN count(*) OVER () = 1 THEN most ELSE most / 4 END AS share
         -- Every second time the oldest first, so that none waits for ever.
         FROM due d ORDER BY CASE WHEN seed % 2 = 0 THEN d.received_at END, hashint8(d.id # seed)
     LOOP
         CONTINUE WHEN one.received_at NOT BETWEEN first - interval '5 s' AND first + interval '5 s';
-        SELECT COALESCE(sum(b.events), 0), COALESCE(sum(b.events) FILTER (WHERE b.joined = 0), 0) INTO backlog, plain FROM (
-            SELECT q.events, count(*) FILTER (WHERE q.joins) OVER (ORDER BY q.id) AS joined FROM (
-                SELECT * FROM event_batches w WHERE w.environment_id = one.id ORDER BY w.id LIMIT 1000) q) b;
+        SELECT COALESCE(sum(b.events), 0), COALESCE(sum(b.events) FILTER (WHERE b.is_plain), 0) INTO backlog, plain
+        FROM (
+            SELECT w.events, NOT bool_or(w.joins) OVER (ORDER BY w.id) AS is_plain FROM (
+                SELECT * FROM event_batches q WHERE q.environment_id = one.id ORDER BY q.id LIMIT 5000) w
+        ) b;
         -- Only one of those that are work enough: the next one is for another replica, or for the next time.
         IF backlog > one.share AND is_full THEN
             skipped := skipped + 1;
@@ -782,16 +784,17 @@ BEGIN
             CONTINUE;
         END IF;
         slots := 65535;
-        IF replicas <> 1 AND backlog > 2 * one.share THEN
+        IF backlog > most / 4 AND replicas IS DISTINCT FROM 1 THEN
+            -- Without what a pooler of connections may add to the name.
             replicas := COALESCE(replicas, (
-                SELECT count(DISTINCT application_name) FROM pg_stat_activity
+                SELECT count(DISTINCT left(application_name, 56)) FROM pg_stat_activity
                 WHERE application_name LIKE 'experiments-aggregation-%' AND datname = current_database()));
-            slots := CASE WHEN replicas < 2 THEN 65535 WHEN plain > 2 * one.share THEN -1 ELSE 0 END;
+            slots := CASE WHEN replicas < 2 THEN 65535 WHEN plain > most / 4 THEN -1 ELSE 0 END;
         END IF;
         IF slots = -1 THEN
-            CONTINUE WHEN NOT pg_try_advisory_xact_lock_shared(hashtext('aggregation'), hashint8(one.id));
             slots := claim_slots(one.id, (16 + replicas - 1) / replicas);
             CONTINUE WHEN slots = 0;
+            CONTINUE WHEN NOT pg_try_advisory_xact_lock_shared(hashtext('aggregation'), hashint8(one.id));
         ELSE
             CONTINUE WHEN NOT pg_try_advisory_xact_lock(hashtext('aggregation'), hashint8(one.id));
             SELECT EXISTS (SELECT FROM event_batches b WHERE b.environment_id = one.id AND b.counted_slots <> 0) INTO begun;
@@ -822,11 +825,11 @@ BEGIN
         SELECT s.slot
         FROM generate_series(0, 15) AS s(slot)
         LEFT JOIN (
-            SELECT b.counted_slots FROM event_batches b WHERE b.environment_id = environment ORDER BY b.id LIMIT 1000
+            SELECT b.id, b.counted_slots FROM event_batches b WHERE b.environment_id = environment ORDER BY b.id LIMIT 5000
         ) oldest ON (oldest.counted_slots >> s.slot) & 1 = 0
         GROUP BY s.slot
         -- Those that lag behind first, so that none waits for ever.
-        ORDER BY count(oldest) DESC, random()
+        ORDER BY min(oldest.id) NULLS LAST, count(oldest) DESC, random()
     LOOP
         EXIT WHEN most = 0;
         IF pg_try_advisory_xact_lock(hashtext('aggregation slot'), hashint8(environment * 16 + next)) THEN

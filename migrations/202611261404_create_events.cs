@@ -128,11 +128,11 @@ public sealed class CreateEvents : TableMigration
                     SELECT s.slot
                     FROM generate_series(0, 15) AS s(slot)
                     LEFT JOIN (
-                        SELECT b.counted_slots FROM event_batches b WHERE b.environment_id = environment ORDER BY b.id LIMIT 1000
+                        SELECT b.id, b.counted_slots FROM event_batches b WHERE b.environment_id = environment ORDER BY b.id LIMIT 5000
                     ) oldest ON (oldest.counted_slots >> s.slot) & 1 = 0
                     GROUP BY s.slot
                     -- Those that lag behind first, so that none waits for ever.
-                    ORDER BY count(oldest) DESC, random()
+                    ORDER BY min(oldest.id) NULLS LAST, count(oldest) DESC, random()
                 LOOP
                     EXIT WHEN most = 0;
                     IF pg_try_advisory_xact_lock(hashtext('aggregation slot'), hashint8(environment * 16 + next)) THEN
@@ -147,17 +147,16 @@ public sealed class CreateEvents : TableMigration
             -- gets a share of it, so that it holds up nobody, and is the only such one, so that replicas share the work. Batches are
             -- aggregated together if they arrived at about the same time, since then they are neighbours in the table.
             --
-            -- Where more waits than one transaction takes, and there are several replicas, each gets some slots of it. Which slot an
-            -- event is in depends on what is known of identities. So batches that say something of them are read first, of which
-            -- slots = 0 tells, and whatever has been begun in slots is finished by one replica before.
+            -- Where much waits and there are several replicas, each gets some slots of it. Which slot an event is in depends on what is
+            -- known of identities. So batches that say something of them are read when it is their turn, for which slots is 0, and
+            -- whatever has been begun in slots is finished by one replica before that.
             CREATE FUNCTION claim_environments(held bigint[], among bigint[], seed bigint, most bigint, replicas int)
                 RETURNS TABLE (environment_id bigint, share bigint, until timestamptz, slots int) LANGUAGE plpgsql AS $$
             DECLARE
                 one     record;
                 first   timestamptz;
                 backlog bigint;
-                is_large boolean;
-                is_plain boolean;
+                plain   bigint;
                 begun   boolean;
                 total   bigint := 0;
                 taken   int := 0;
@@ -179,17 +178,15 @@ public sealed class CreateEvents : TableMigration
                             WHERE b.environment_id = w.id ORDER BY b.id LIMIT 1) o
                         WHERE w.id <> ALL (held) AND (among IS NULL OR w.id = ANY (among))
                     )
-                    SELECT d.id, d.received_at, CASE WHEN count(*) OVER () = 1 THEN most ELSE most / 2 END AS share
+                    SELECT d.id, d.received_at, CASE WHEN count(*) OVER () = 1 THEN most ELSE most / 4 END AS share
                     -- Every second time the oldest first, so that none waits for ever.
                     FROM due d ORDER BY CASE WHEN seed % 2 = 0 THEN d.received_at END, hashint8(d.id # seed)
                 LOOP
                     CONTINUE WHEN one.received_at NOT BETWEEN first - interval '5 s' AND first + interval '5 s';
-                    SELECT COALESCE(sum(b.events), 0), count(*) = 1000 OR sum(b.events) > one.share,
-                        count(*) FILTER (WHERE b.is_plain) = 1000 OR sum(b.events) FILTER (WHERE b.is_plain) > one.share
-                    INTO backlog, is_large, is_plain
+                    SELECT COALESCE(sum(b.events), 0), COALESCE(sum(b.events) FILTER (WHERE b.is_plain), 0) INTO backlog, plain
                     FROM (
                         SELECT w.events, NOT bool_or(w.joins) OVER (ORDER BY w.id) AS is_plain FROM (
-                            SELECT * FROM event_batches q WHERE q.environment_id = one.id ORDER BY q.id LIMIT 1000) w
+                            SELECT * FROM event_batches q WHERE q.environment_id = one.id ORDER BY q.id LIMIT 5000) w
                     ) b;
                     -- Only one of those that are work enough: the next one is for another replica, or for the next time.
                     IF backlog > one.share AND is_full THEN
@@ -198,16 +195,17 @@ public sealed class CreateEvents : TableMigration
                         CONTINUE;
                     END IF;
                     slots := 65535;
-                    IF is_large AND replicas IS DISTINCT FROM 1 THEN
+                    IF backlog > most / 4 AND replicas IS DISTINCT FROM 1 THEN
+                        -- Without what a pooler of connections may add to the name.
                         replicas := COALESCE(replicas, (
-                            SELECT count(DISTINCT application_name) FROM pg_stat_activity
+                            SELECT count(DISTINCT left(application_name, 56)) FROM pg_stat_activity
                             WHERE application_name LIKE 'experiments-aggregation-%' AND datname = current_database()));
-                        slots := CASE WHEN replicas < 2 THEN 65535 WHEN is_plain THEN -1 ELSE 0 END;
+                        slots := CASE WHEN replicas < 2 THEN 65535 WHEN plain > most / 4 THEN -1 ELSE 0 END;
                     END IF;
                     IF slots = -1 THEN
-                        CONTINUE WHEN NOT pg_try_advisory_xact_lock_shared(hashtext('aggregation'), hashint8(one.id));
                         slots := claim_slots(one.id, (16 + replicas - 1) / replicas);
                         CONTINUE WHEN slots = 0;
+                        CONTINUE WHEN NOT pg_try_advisory_xact_lock_shared(hashtext('aggregation'), hashint8(one.id));
                     ELSE
                         CONTINUE WHEN NOT pg_try_advisory_xact_lock(hashtext('aggregation'), hashint8(one.id));
                         SELECT EXISTS (SELECT FROM event_batches b WHERE b.environment_id = one.id AND b.counted_slots <> 0) INTO begun;

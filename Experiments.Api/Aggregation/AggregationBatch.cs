@@ -7,16 +7,17 @@ using Npgsql;
 namespace Experiments.Api.Aggregation;
 
 /// <summary>
-/// Aggregates the oldest batches of some environments in one transaction and removes them from the queue. Only one replica aggregates an
-/// environment at a time, so nothing that it has read can change under it.
+/// Aggregates the oldest batches of some environments in one transaction, and removes them from the queue, or notes which slots of them
+/// have been aggregated. Only one transaction at a time aggregates an environment, or a slot of it, so nothing that it has read can change
+/// under it.
 /// </summary>
 /// <param name="store">Where the events are.</param>
 /// <param name="source">For connections of its own.</param>
 /// <param name="connection">The connection of the transaction.</param>
 /// <param name="late">How long after the end of an experiment late events count.</param>
-/// <param name="unreadable">Records definitions that are skipped; null for work that refuses to go on without them.</param>
-/// <param name="replicas">How many share the work; null for as many as there are.</param>
-/// <param name="size">About how many events it counts; null for as many as the store counts at once.</param>
+/// <param name="unreadable">Records definitions that are skipped; null to refuse to go on without them.</param>
+/// <param name="replicas">How many share the work, for tests; null for as many as there are.</param>
+/// <param name="size">About how many events it counts, for tests; null for as many as the store counts at once.</param>
 internal sealed class AggregationBatch(
     IEventStore store,
     NpgsqlDataSource source,
@@ -27,6 +28,9 @@ internal sealed class AggregationBatch(
     int? size = null
 )
 {
+    // What took too long may not do so in smaller batches.
+    private const int Smaller = 8;
+
     private const string Claim =
         "SELECT * FROM claim_environments(@held, @among, @seed, @Size, @Replicas)"
         + " WHERE set_config('lock_timeout', '100ms', true) IS NOT NULL"
@@ -34,7 +38,8 @@ internal sealed class AggregationBatch(
         + " AND COALESCE((SELECT store FROM event_store), 'postgresql') = @Store";
 
     // The oldest batches, and which slots of them are to be counted. What has been begun in slots is finished before anything else is
-    // counted whole. Without slots, what is due is only what batches say of identities.
+    // counted whole. Without slots, what is due is only what batches say of identities. A batch got its id at about the time at which it
+    // was received, so the queue is not read to its end.
     private const string Due = """
         SELECT b.id, b.environment_id, b.events, b.from_at, b.until_at, b.joins, b.slots
         FROM unnest(@environments, @shares, @slots) AS c(environment_id, share, slots)
@@ -43,18 +48,31 @@ internal sealed class AggregationBatch(
                 SELECT FROM event_batches w WHERE w.environment_id = c.environment_id AND w.counted_slots <> 0) AS finishes
         ) h
         CROSS JOIN LATERAL (
-            SELECT *, sum(events * bit_count(slots::bit(16)) / 16) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW) AS before
+            SELECT *, sum(events * CASE slots WHEN 0 THEN 16 ELSE bit_count(slots::bit(16)) END / 16) OVER (
+                ORDER BY id ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW) AS before
             FROM (
                 SELECT w.id, w.environment_id, w.events, w.from_at, w.until_at, w.joins, c.slots & ~w.counted_slots AS slots
-                FROM event_batches w
-                WHERE w.environment_id = c.environment_id
-                    AND CASE WHEN h.finishes THEN w.counted_slots <> 0 ELSE w.received_at < @until END
-                ORDER BY w.id LIMIT 1000
+                FROM (
+                    (SELECT * FROM event_batches
+                    WHERE h.finishes AND environment_id = c.environment_id AND counted_slots <> 0
+                    ORDER BY id LIMIT 5000)
+                    UNION ALL
+                    (SELECT * FROM event_batches
+                    WHERE NOT h.finishes AND environment_id = c.environment_id AND (c.slots = 0 OR received_at < @until)
+                        AND id < (extract(epoch FROM @until + interval '1 min') * 1000)::bigint << 20
+                    ORDER BY id LIMIT 5000)
+                ) w
             ) oldest
             WHERE CASE c.slots WHEN @All THEN true WHEN 0 THEN joins ELSE slots <> 0 AND NOT joins END
         ) b
         WHERE COALESCE(b.before, 0) < c.share
         ORDER BY b.id
+        """;
+
+    private const string IsWaiting = """
+        SELECT EXISTS (
+            SELECT FROM event_batches
+            WHERE environment_id <> ALL (@held) AND (@among::bigint[] IS NULL OR environment_id = ANY (@among)))
         """;
 
     // The environments with waiting events, except the held ones.
@@ -68,9 +86,9 @@ internal sealed class AggregationBatch(
         WHERE e.id = @experimentId AND b.counted_slots <> 0
         """;
 
-    // This aggregates everything that was on hold, on any replica.
+    // What was on hold, on any replica, has been aggregated where nothing of it was left out.
     private const string Complete = """
-        DELETE FROM counting_holds WHERE environment_id = ANY (@Environments);
+        DELETE FROM counting_holds WHERE environment_id = ANY (@Whole);
         WITH done AS (
             SELECT * FROM unnest(@Ids, @Slots) AS d(id, slots)
         ), begun AS (
@@ -88,7 +106,7 @@ internal sealed class AggregationBatch(
     /// Aggregates a batch. Returns the number of events read, or null if other replicas aggregate all environments that wait.
     /// </summary>
     /// <param name="held">Environments to leave out.</param>
-    /// <param name="among">When given, only these environments.</param>
+    /// <param name="among">When given, only these environments, as a whole; of one, less than otherwise, since it has failed.</param>
     /// <param name="ct">Ends it.</param>
     public async Task<int?> Run(long[] held, long[]? among, CancellationToken ct)
     {
@@ -102,22 +120,16 @@ internal sealed class AggregationBatch(
                     among,
                     // In another order each time, so that each environment has its turn.
                     seed = Random.Shared.NextInt64(),
-                    Size = (long)(size ?? store.BatchSize),
+                    Size = (long)(size ?? store.BatchSize) / (among is [_] ? Smaller : 1),
                     Store = store.Name,
-                    Replicas = store.HasSlots ? replicas : 1,
+                    Replicas = store.HasSlots && among is null ? replicas : 1,
                 }
             )
         ).AsList();
-        if (claimed.Count == 0)
+        if (claimed.Count == 0 || await Count(claimed, ct) is not { } taken)
         {
-            return (await Environments(held, among)).Count == 0 ? 0 : null;
-        }
-
-        var taken = await Count(claimed, ct);
-        if (taken is null)
-        {
-            // Another replica has just aggregated them.
-            return (await Environments(held, among)).Count == 0 ? 0 : null;
+            // Another replica aggregates them, or just has.
+            return await connection.QuerySingleAsync<bool>(IsWaiting, new { held, among }) ? null : 0;
         }
 
         await transaction.CommitAsync(ct);
@@ -134,7 +146,7 @@ internal sealed class AggregationBatch(
     /// </summary>
     public async Task<bool> Finish(long experimentId, CancellationToken ct) =>
         await connection.QueryFirstOrDefaultAsync<long?>(Begun, new { experimentId }) is { } environmentId
-        && await Count([new(environmentId, store.BatchSize, DateTime.UnixEpoch, Slot.All)], ct) is not null;
+        && await Count([new(environmentId, size ?? store.BatchSize, DateTime.UnixEpoch, Slot.All)], ct) is not null;
 
     // Null if there is nothing to count.
     private async Task<int?> Count(IReadOnlyCollection<Claimed> claimed, CancellationToken ct)
@@ -169,21 +181,26 @@ internal sealed class AggregationBatch(
         var through = joined.Count == 0 ? batches.Until : Instants.Later(batches.Until, BatchId.ReceivedAt(batches.Newest));
         var (experiments, _) = await definitions.Experiments(batches.Environments, since, through, ct);
         var links = await definitions.Links(experiments);
+        if (unreadable is null)
+        {
+            definitions.DemandReadable();
+        }
+
         var hasAliases = await aliases.Exist(batches.Environments);
         var count = new BatchCount(connection, batches, experiments, links, joined, definitions.Incomplete, hasAliases, late);
         await store.Count(count, ct);
-        if (!batches.IsWhole)
-        {
-            await AggregationLock.Post(connection, batches.Environments);
-        }
-
-        await count.Counts.Post(connection);
-        await count.Sums.Post(connection);
         if (batches.With(Slot.First) is [_, ..] named)
         {
             await store.CountNames(connection, batches with { Ids = named }, ct);
         }
 
+        if (claimed.Where(one => one.Slots is not (Slot.All or 0)).Select(one => one.EnvironmentId).ToArray() is [_, ..] shared)
+        {
+            await AggregationLock.Post(connection, shared);
+        }
+
+        await count.Counts.Post(connection);
+        await count.Sums.Post(connection);
         await definitions.SaveUnreadable();
         await connection.ExecuteAsync(
             Complete,
@@ -191,7 +208,7 @@ internal sealed class AggregationBatch(
             {
                 batches.Ids,
                 batches.Slots,
-                batches.Environments,
+                Whole = claimed.Where(one => one.Slots == Slot.All).Select(one => one.EnvironmentId).ToArray(),
                 Slot.All,
             }
         );

@@ -4,7 +4,7 @@ using Npgsql;
 namespace Experiments.Api.Aggregation;
 
 /// <summary>
-/// The locks that let one transaction at a time aggregate an environment. Replicas aggregate different environments at the same time.
+/// The locks that let one transaction at a time aggregate an environment, or some that each aggregate other slots of it.
 /// </summary>
 internal static class AggregationLock
 {
@@ -30,8 +30,8 @@ internal static class AggregationLock
         connection.QuerySingleAsync<bool>($"SELECT take_environment(@environmentId) AND {Patience}", new { environmentId });
 
     /// <summary>
-    /// Makes this transaction, which has aggregated slots of these environments, the only one that adds to their counts and sums. Others
-    /// do so at the end as well, so it is a short wait.
+    /// Makes this transaction, which has aggregated slots of these environments, the only one that adds to their counts and sums. That is
+    /// the last that each does, so the wait is short.
     /// </summary>
     public static Task Post(NpgsqlConnection connection, long[] environments) =>
         connection.ExecuteAsync(

@@ -32,7 +32,7 @@ internal sealed class AggregationWorker(
     /// <summary>How long a statement of aggregation may run.</summary>
     public static readonly TimeSpan LongestStatement = TimeSpan.FromSeconds(60);
 
-    // Different for each replica, so that claim_environments can tell how many there are.
+    // Another one in each process, so that claim_environments can tell how many there are.
     private static readonly string ApplicationName = $"experiments-aggregation-{Guid.NewGuid():N}";
 
     private static readonly TimeSpan Unreadable = TimeSpan.FromMinutes(5);
@@ -72,7 +72,10 @@ internal sealed class AggregationWorker(
     }
 
     /// <summary>Connections for statements that may run longer than the request deadline.</summary>
-    public static NpgsqlDataSource Source(DatabaseServer database, ILoggerFactory? loggers)
+    /// <param name="database">The database.</param>
+    /// <param name="loggers">For what the driver logs.</param>
+    /// <param name="name">The name by which the database knows them.</param>
+    public static NpgsqlDataSource Source(DatabaseServer database, ILoggerFactory? loggers, string name = "experiments-recount")
     {
         // Only the actual batch id tells where a batch is stored, so a generic plan would be a bad one. No statement runs long enough for
         // JIT compilation to pay off. The identities of a batch fit into the memory for a hash.
@@ -82,7 +85,7 @@ internal sealed class AggregationWorker(
             DatabaseSetup.Idle,
             "-c jit=off -c plan_cache_mode=force_custom_plan -c work_mem=64MB"
         );
-        settings.ApplicationName = ApplicationName;
+        settings.ApplicationName = name;
         settings.CommandTimeout = 0;
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
         builder.UseLoggerFactory(loggers);
@@ -103,7 +106,7 @@ internal sealed class AggregationWorker(
 
     private async Task CountAll(CancellationToken stoppingToken)
     {
-        await using var source = Source(database, loggers);
+        await using var source = Source(database, loggers, ApplicationName);
         var waiting = new List<TaskCompletionSource>();
         while (!stoppingToken.IsCancellationRequested)
         {

@@ -51,16 +51,11 @@ internal sealed class EnvironmentHolds(ILogger logger)
             TimeSpan.FromTicks(Math.Clamp(10 * tried.Ticks, Soonest.Ticks, Latest.Ticks)),
             reason
         );
-        if (wasSo)
-        {
-            return;
-        }
-
-        if (reason == Locked)
+        if (!wasSo && reason == Locked)
         {
             logger.EnvironmentLocked(environmentId);
         }
-        else
+        else if (!wasSo)
         {
             logger.EnvironmentFailed(exception, environmentId);
         }

@@ -104,9 +104,9 @@ internal sealed class EventAggregator(BatchCount count)
         public async Task Finish()
         {
             var (changed, known) = await _exposures.Aggregate(count.InTime);
-            foreach (var row in changed)
+            foreach (var key in changed)
             {
-                _metrics.Recalculate(row.Key);
+                _metrics.Recalculate(key);
             }
 
             await _metrics.Aggregate(known);

@@ -98,14 +98,30 @@ internal sealed class ExposureAggregator(
         }
     }
 
-    /// <summary>Merges what was taken. Returns the rows that have changed, and the states of these and of others.</summary>
-    public async Task<(IReadOnlyList<Changed> Changed, IReadOnlyDictionary<Key, ExposureState> Known)> Aggregate(
+    /// <summary>Merges what was taken. Returns which rows have changed, and the states of these and of others.</summary>
+    public async Task<(IReadOnlyList<Key> Changed, IReadOnlyDictionary<Key, ExposureState> Known)> Aggregate(
         Func<ExperimentDefinition, long, bool> inTime
     )
     {
         await AddAssignedOfAliases(inTime);
-        var keys = _found.Keys.Order().ToList();
-        var known = await Read(connection, keys);
+        var (changed, known) = (new List<Key>(), new Dictionary<Key, ExposureState>(_found.Count));
+        foreach (var keys in _found.Keys.Order().Chunk(UnitMetrics.AtOnce))
+        {
+            var rows = await Merge(keys, known);
+            await Write(connection, rows);
+            changed.AddRange(rows.Select(row => row.Key));
+        }
+
+        return (changed, known);
+    }
+
+    private async Task<IReadOnlyList<Changed>> Merge(Key[] keys, Dictionary<Key, ExposureState> known)
+    {
+        foreach (var (key, state) in await Read(connection, keys))
+        {
+            known.Add(key, state);
+        }
+
         var changed = new List<Changed>();
         foreach (var key in keys)
         {
@@ -130,8 +146,7 @@ internal sealed class ExposureAggregator(
             known[key] = now;
         }
 
-        await Write(connection, changed);
-        return (changed, known);
+        return changed;
     }
 
     /// <summary>The stored states of these identities. Identities without a row are absent.</summary>

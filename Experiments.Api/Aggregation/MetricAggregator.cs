@@ -54,18 +54,26 @@ internal sealed class MetricAggregator(
     /// <param name="known">The current exposure state of some of the identities.</param>
     public async Task Aggregate(IReadOnlyDictionary<ExposureAggregator.Key, ExposureState> known)
     {
-        var keys = _taken.Keys.Order().ToList();
+        foreach (var keys in _taken.Keys.Order().Chunk(UnitMetrics.AtOnce))
+        {
+            await Aggregate(keys, known);
+        }
+
+        _taken.Clear();
+        _forced.Clear();
+    }
+
+    private async Task Aggregate(ExposureAggregator.Key[] keys, IReadOnlyDictionary<ExposureAggregator.Key, ExposureState> known)
+    {
         var exposed = await ExposureAggregator.Read(connection, [.. keys.Where(key => !known.ContainsKey(key))]);
         var before = await UnitMetrics.Read(connection, keys);
         var changed = new List<UnitMetrics>();
         // Identities with many events take a long time to compute.
         await using (Heartbeat.Of(connection))
         {
-            keys.ForEach(Values);
+            Array.ForEach(keys, Values);
         }
 
-        _taken.Clear();
-        _forced.Clear();
         await UnitMetrics.Write(connection, changed);
 
         void Values(ExposureAggregator.Key key)

@@ -16,7 +16,7 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
     /// <summary>The same for metrics that are new: what was computed of others stays valid, and nobody is waited for.</summary>
     public Task<RebuildReport?> Backfill(long experimentId, CancellationToken ct) => Run(experimentId, Purpose.Backfill, ct);
 
-    /// <summary>Says what would be corrected, and changes nothing.</summary>
+    /// <summary>Says what would be corrected, and corrects nothing.</summary>
     public Task<RebuildReport?> Compare(long experimentId, CancellationToken ct) => Run(experimentId, Purpose.Compare, ct);
 
     private async Task<RebuildReport?> Run(long experimentId, Purpose purpose, CancellationToken ct)

@@ -1,5 +1,3 @@
-using Experiments.Api.Domain;
-
 namespace Experiments.Api.Aggregation;
 
 /// <summary>
@@ -18,6 +16,5 @@ internal static class Slot
     public const int First = 0;
 
     /// <summary>The slot of an event by the identity that it counts for, whatever became known of it and when.</summary>
-    public static int Of(StoredEvent stored) =>
-        stored.CountedUnit(key: null) is { } identifier ? Identity.Key(identifier).ToByteArray(bigEndian: true)[0] * Count / 256 : First;
+    public static int Of(StoredEvent stored) => RebuildWriter.SliceOf(stored.CountedUnit(key: null), Count);
 }

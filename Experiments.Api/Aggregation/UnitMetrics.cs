@@ -14,6 +14,9 @@ namespace Experiments.Api.Aggregation;
 /// <param name="Events">The events from which they are computed, as packed by <see cref="UnitEventHistory"/>.</param>
 internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, double[] Numbers, long? DueAfter, byte[] Events)
 {
+    /// <summary>How many are read and written at once. Each has all its events, so more of them might not fit into a message.</summary>
+    public const int AtOnce = 20_000;
+
     private const string Select = """
         SELECT m.experiment_id, m.identity, m.arm, m.numbers, m.due_after, m.events
         FROM unnest($1, $2) AS k(experiment_id, identity)

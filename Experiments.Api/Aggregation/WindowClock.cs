@@ -15,12 +15,17 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
         JOIN experiments e ON e.id = l.experiment_id
         JOIN environments n ON n.id = e.environment_id AND n.deleted_at IS NULL
         LEFT JOIN metric_maturity t ON t.link_id = l.id
+        -- No further than to what waits to be counted.
+        CROSS JOIN LATERAL (
+            SELECT LEAST(clock_timestamp(), (
+                SELECT b.received_at FROM event_batches b WHERE b.environment_id = e.environment_id ORDER BY b.id LIMIT 1)) AS known
+        ) h
         WHERE l.window_length > '0' AND e.started_at IS NOT NULL AND e.deleted_at IS NULL AND e.source IS NULL
             AND e.environment_id <> ALL (@held) AND e.id <> ALL (@skipped)
             AND (t.as_of IS NULL
                 -- When windows are closed, at once; after that, no more.
-                OR (t.as_of < e.ended_at + e.windows_run_on AND e.ended_at + e.windows_run_on <= clock_timestamp())
-                OR (t.as_of < clock_timestamp() - LEAST(interval '5 min', GREATEST(interval '1 s', l.window_length / 200))
+                OR (t.as_of < e.ended_at + e.windows_run_on AND e.ended_at + e.windows_run_on <= h.known)
+                OR (t.as_of < h.known - LEAST(interval '5 min', GREATEST(interval '1 s', l.window_length / 200))
                     AND (e.ended_at IS NULL OR t.as_of < e.ended_at + e.windows_run_on)))
         GROUP BY e.id
         ORDER BY min(COALESCE(t.as_of, '-infinity')), e.id

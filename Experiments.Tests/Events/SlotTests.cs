@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Dapper;
 using Experiments.Api.Aggregation;
@@ -73,9 +74,10 @@ public class SlotTests(PostgresStoreService whole, ManualCountingService inSlots
     // Returns the slots that it has seen counted in batches of which others were not.
     private async Task<int> Work(NpgsqlDataSource source, Random random, Task sent)
     {
-        var seen = 0;
+        var (seen, clock) = (0, Stopwatch.StartNew());
         for (int? taken = null; taken != 0 || !sent.IsCompleted; )
         {
+            clock.Elapsed.ShouldBeLessThan(TimeSpan.FromMinutes(2), "something is never counted");
             // Not from a pool, where its end would be somebody else's.
             await using var connection = new NpgsqlConnection($"{source.ConnectionString};Pooling=false;Include Error Detail=true");
             await connection.OpenAsync();
@@ -125,12 +127,8 @@ public class SlotTests(PostgresStoreService whole, ManualCountingService inSlots
     private static async Task<T> Until<T>(Func<Task<T?>> attempt)
         where T : class
     {
-        for (; ; await Task.Delay(20))
-        {
-            if (await attempt() is { } found)
-            {
-                return found;
-            }
-        }
+        T? found = null;
+        await Given.Eventually(async () => (found = await attempt()) is not null);
+        return found!;
     }
 }

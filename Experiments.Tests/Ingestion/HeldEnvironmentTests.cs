@@ -88,7 +88,7 @@ public class HeldEnvironmentTests(QuietService service) : IClassFixture<QuietSer
             seen.Add(string.Join(' ', await Claim(seed)));
         }
 
-        seen.ShouldBe([$"{environments[0]}:7500 {environments[2]}:7500", $"{environments[1]}:7500"], ignoreOrder: true);
+        seen.ShouldBe([$"{environments[0]}:3750 {environments[2]}:3750", $"{environments[1]}:3750"], ignoreOrder: true);
 
         async Task Add(long environment, int batches, string ago)
         {

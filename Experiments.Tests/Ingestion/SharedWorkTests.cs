@@ -1,6 +1,8 @@
 using System.Numerics;
 using Dapper;
 using Experiments.Api.Aggregation;
+using Experiments.Api.Platform.Data;
+using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 
 namespace Experiments.Tests.Ingestion;
@@ -77,12 +79,16 @@ public class SharedWorkTests(TestCluster cluster)
         await claims[0].Transaction.CommitAsync();
         var taken = TakeEnvironment();
         await Given.Eventually(async () =>
-            await claims[0].Connection.QuerySingleAsync<bool>("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+            await claims[0]
+                .Connection.QuerySingleAsync<bool>(
+                    "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pid = @ProcessID)",
+                    new { other.ProcessID }
+                )
         );
-        await using (var late = (await Claim(source, replicas)).Connection)
-        {
-            taken.IsCompleted.ShouldBeFalse();
-        }
+        var late = await Claim(source, replicas);
+        late.Slots.ShouldBeEmpty();
+        await late.Connection.DisposeAsync();
+        taken.IsCompleted.ShouldBeFalse();
 
         foreach (var claim in claims)
         {
@@ -124,6 +130,70 @@ public class SharedWorkTests(TestCluster cluster)
         }
     }
 
+    [Fact]
+    public async Task What_is_said_of_identities_is_read_however_long_after_the_oldest_batch_and_slots_end_no_hold()
+    {
+        var database = await cluster.NewDatabase();
+        await using var source = AggregationWorker.Source(new DatabaseServer(database, null), null);
+        await using var connection = await source.OpenConnectionAsync();
+        var environment = (await Plant(source, 1, 100_000))[0];
+        await connection.ExecuteAsync(
+            """
+            UPDATE event_batches SET joins = true, received_at = received_at + interval '8 s'
+            WHERE id = (SELECT id FROM event_batches ORDER BY id OFFSET 3 LIMIT 1);
+            INSERT INTO counting_holds (environment_id, reason) VALUES (@environment, 'failed');
+            """,
+            new { environment }
+        );
+
+        await Count(replicas: 2);
+        (await State()).ShouldBe((0, 0, 100, 1));
+        await Count(replicas: 2);
+        (await State()).ShouldBe((0, 99, 100, 1), "one came too late to be counted with the others");
+        await Count(replicas: 1);
+        (await State()).ShouldBe((0, 0, 1, 0));
+
+        async Task Count(int replicas)
+        {
+            var store = new PostgresEventStore(source, NullLogger<PostgresEventStore>.Instance);
+            var batch = new AggregationBatch(store, source, connection, TimeSpan.FromDays(1), replicas: replicas);
+            (await batch.Run([], null, CancellationToken.None)).ShouldNotBeNull();
+        }
+
+        Task<(long Joining, long Begun, long Waiting, long Held)> State() =>
+            connection.QuerySingleAsync<(long, long, long, long)>(
+                """
+                SELECT count(*) FILTER (WHERE joins), count(*) FILTER (WHERE counted_slots <> 0), count(*),
+                    (SELECT count(*) FROM counting_holds)
+                FROM event_batches
+                """
+            );
+    }
+
+    [Fact]
+    public async Task Replicas_are_told_apart_by_the_names_of_their_connections()
+    {
+        var database = await cluster.NewDatabase();
+        await using var source = NpgsqlDataSource.Create(database);
+        await Plant(source, 1, 1_000_000);
+        var alone = await Claim(source, replicas: null);
+        await alone.Connection.DisposeAsync();
+        var others = new List<NpgsqlConnection>();
+        // A pooler may add the address of a client, and one replica may have several connections.
+        foreach (var name in new[] { new string('a', 32), new string('b', 32), new string('b', 32) + " - app:5432" })
+        {
+            others.Add(new($"{database};Pooling=false;Application Name=experiments-aggregation-{name}"));
+            await others[^1].OpenAsync();
+        }
+
+        var together = await Claim(source, replicas: null);
+
+        alone.Slots.ShouldBe([65535]);
+        together.Slots.Select(slots => BitOperations.PopCount((uint)slots)).ShouldBe([8]);
+        others.ForEach(other => other.Dispose());
+        await together.Connection.DisposeAsync();
+    }
+
     private static async Task<IReadOnlyList<long>> Plant(NpgsqlDataSource source, int environments, int waiting)
     {
         await using var connection = await source.OpenConnectionAsync();
@@ -146,7 +216,7 @@ public class SharedWorkTests(TestCluster cluster)
         ).AsList();
     }
 
-    private static async Task<Claimed> Claim(NpgsqlDataSource source, int replicas = 1)
+    private static async Task<Claimed> Claim(NpgsqlDataSource source, int? replicas = 1)
     {
         var connection = await source.OpenConnectionAsync();
         var transaction = await connection.BeginTransactionAsync();
