@@ -35,6 +35,7 @@ internal static class ReplicasBenchmark
                 worlds.Add(await ScaleWorld.Plant(address, source));
             }
 
+            await worlds[0].Backfilled();
             await Send(0, events);
             await worlds[0].Counted();
             await Replica();
