@@ -143,6 +143,13 @@ public class WaitingLimitTests(SharedService service) : IClassFixture<SharedServ
                 "-",
                 nameof(HeldEnvironmentTests.A_feature_that_stays_locked_holds_up_its_own_environment_only)
             ),
+            new(
+                "work on an environment as a whole, for those that aggregate slots of it",
+                "5 s, then it tries again; nobody begins before it",
+                "-",
+                nameof(SharedWorkTests.Replicas_share_the_slots_of_one_environment_where_very_much_waits)
+            ),
+            new("aggregation of slots, to add to the sums", "10 s, then its environment is left out until the next batch", "-"),
             new("a recomputation, for aggregation", "60 s, then it tries again", "-"),
             new(
                 "a statement of the jobs that clean up and look at results",
