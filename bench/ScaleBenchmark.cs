@@ -19,6 +19,8 @@ internal static class ScaleBenchmark
 
     private const int More = 10_000;
 
+    private const string Ours = "Experiments.Api.dll";
+
     /// <param name="events">How many events are stored and counted.</param>
     /// <param name="only">The only one of the stores, or of replicas, that is measured; null for all.</param>
     /// <param name="other">The Experiments.Api.dll of another release to compare with, if any.</param>
@@ -34,14 +36,19 @@ internal static class ScaleBenchmark
         DapperSetup.Run();
         Console.WriteLine("| | store | count | 10,000 more | add a metric | count anew | bytes of events | bytes of what is counted |");
         Console.WriteLine("|---|---|---|---|---|---|---|---|");
-        foreach (var store in new[] { "postgresql", "clickhouse" }.Where(store => only is null || store == only))
+        if (only is null or "postgresql")
         {
-            await Measure(store == "clickhouse", events);
+            await Measure("PostgreSQL", Ours, isClickHouse: false, events);
+        }
+
+        if (only is null or "clickhouse")
+        {
+            await Measure("ClickHouse", Ours, isClickHouse: true, events);
         }
 
         if (other is not null)
         {
-            await MeasureOther(other, events);
+            await Measure("the other release", other, isClickHouse: false, events);
         }
 
         if (only is null or "replicas")
@@ -51,107 +58,50 @@ internal static class ScaleBenchmark
         }
     }
 
-    private static async Task MeasureOther(string assembly, int events)
+    private static async Task Measure(string name, string assembly, bool isClickHouse, int events)
     {
-        var directory = $"/tmp/experiments-bench-{Environment.ProcessId}";
-        await using var postgres = new EmbeddedPostgres(directory, "max_wal_size=4GB", "autovacuum_naptime=5s");
-        Process? service = null;
-        try
-        {
-            await postgres.Start(CancellationToken.None);
-            var address = Machine.FreeAddress();
-            service = Machine.Start(
-                assembly,
-                [],
-                address,
-                ("ConnectionStrings__Experiments", postgres.ConnectionString),
-                ("Logging__LogLevel__Default", "Warning")
-            );
-            await Machine.FirstAnswer($"{address}/health/ready");
-            await using var source = DatabaseSetup.Source(postgres.ConnectionString);
-            var world = await ScaleWorld.Plant(address, source);
-            await world.WarmUp(WarmUp);
-            var cpu = new CpuClock(service, Path.Combine(directory, "postgres"), null);
-            var pause = await AggregationPause.Begin(source);
-            cpu.Lap(events);
-            await world.Send(WarmUp, events);
-            var store = cpu.Lap(events);
-            await pause.DisposeAsync();
-            await world.Counted();
-            Console.WriteLine($"| the other release | {store} | {cpu.Lap(events)} |");
-        }
-        finally
-        {
-            await Machine.Stop(service);
-            await postgres.DisposeAsync();
-            Directory.Delete(directory, recursive: true);
-        }
-    }
+        await using var instance = await ScaleInstance.Start();
+        await using var chdb = isClickHouse ? await ChdbServer.Start($"{instance.Directory}-clickhouse") : null;
+        var (service, address) = await instance.Service(
+            assembly,
+            ("Events__Store", isClickHouse ? "clickhouse" : "postgresql"),
+            ("ConnectionStrings__ClickHouse", chdb?.ConnectionString ?? "")
+        );
+        var source = instance.Source;
+        using var server = chdb is null ? null : new ClickHouseServer(chdb.ConnectionString);
+        var world = await ScaleWorld.Plant(address, source);
+        await world.WarmUp(WarmUp);
+        await Merged(server);
 
-    private static async Task Measure(bool isClickHouse, int events)
-    {
-        var directory = $"/tmp/experiments-bench-{Environment.ProcessId}";
-        await using var postgres = new EmbeddedPostgres(directory, "max_wal_size=4GB", "autovacuum_naptime=5s");
-        Process? service = null;
-        ChdbServer? chdb = null;
-        try
+        var cpu = new CpuClock(service, Path.Combine(instance.Directory, "postgres"), chdb?.Process);
+        var pause = await AggregationPause.Begin(source);
+        cpu.Lap(events);
+        await world.Send(WarmUp, events);
+        await Merged(server);
+        var store = cpu.Lap(events);
+        await pause.DisposeAsync();
+        await world.Counted();
+        var row = $"| {name} | {store} | {cpu.Lap(events)} |";
+        if (assembly != Ours)
         {
-            await postgres.Start(CancellationToken.None);
-            chdb = isClickHouse ? await ChdbServer.Start($"{directory}-clickhouse") : null;
-            var address = Machine.FreeAddress();
-            service = Machine.Start(
-                "Experiments.Api.dll",
-                [],
-                address,
-                ("ConnectionStrings__Experiments", postgres.ConnectionString),
-                ("Events__Store", isClickHouse ? "clickhouse" : "postgresql"),
-                ("ConnectionStrings__ClickHouse", chdb?.ConnectionString ?? ""),
-                ("Logging__LogLevel__Default", "Warning")
-            );
-            await Machine.FirstAnswer($"{address}/health/ready");
-            await using var source = DatabaseSetup.Source(postgres.ConnectionString);
-            using var server = chdb is null ? null : new ClickHouseServer(chdb.ConnectionString);
-            var world = await ScaleWorld.Plant(address, source);
-            await world.WarmUp(WarmUp);
-            await Merged(server);
-
-            var cpu = new CpuClock(service, Path.Combine(directory, "postgres"), chdb?.Process);
-            var pause = await AggregationPause.Begin(source);
-            cpu.Lap(events);
-            await world.Send(WarmUp, events);
-            await Merged(server);
-            var store = cpu.Lap(events);
-            await pause.DisposeAsync();
-            await world.Counted();
-            var count = cpu.Lap(events);
-            pause = await AggregationPause.Begin(source);
-            await world.Send(WarmUp + events, More);
-            await Merged(server);
-            cpu.Lap(More);
-            await pause.DisposeAsync();
-            await world.Counted();
-            var more = cpu.Lap(More);
-            await world.AddMetric();
-            await world.Backfilled();
-            var added = cpu.Lap(WarmUp + events + More);
-            var total = WarmUp + events + More;
-            var anew = await CountAnew(source, server, cpu, world.ExperimentId, total);
-            Console.WriteLine(
-                $"| {(isClickHouse ? "ClickHouse" : "PostgreSQL")} | {store} | {count} | {more} | {added} | {anew} |"
-                    + $" {await Bytes(source, server, total)} | {await Counted(source, total)} |"
-            );
+            // Its tables are others.
+            Console.WriteLine(row);
+            return;
         }
-        finally
-        {
-            await Machine.Stop(service);
-            if (chdb is not null)
-            {
-                await chdb.DisposeAsync();
-            }
 
-            await postgres.DisposeAsync();
-            Directory.Delete(directory, recursive: true);
-        }
+        pause = await AggregationPause.Begin(source);
+        await world.Send(WarmUp + events, More);
+        await Merged(server);
+        cpu.Lap(More);
+        await pause.DisposeAsync();
+        await world.Counted();
+        var more = cpu.Lap(More);
+        await world.AddMetric();
+        await world.Backfilled();
+        var total = WarmUp + events + More;
+        var added = cpu.Lap(total);
+        var anew = await CountAnew(source, server, cpu, world.ExperimentId, total);
+        Console.WriteLine($"{row} {more} | {added} | {anew} | {await Bytes(source, server, total)} | {await Counted(source, total)} |");
     }
 
     // So that what belongs to one phase is not charged to the next.
