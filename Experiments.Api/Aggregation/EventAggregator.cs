@@ -5,12 +5,11 @@ namespace Experiments.Api.Aggregation;
 /// <summary>Adds the events of some batches, which are in PostgreSQL, to what is stored of their identities.</summary>
 internal sealed class EventAggregator(BatchCount count)
 {
-    private const string Counted = $"""
+    private static readonly string Counted = $"""
         SELECT {StoredEvent.Columns}
         FROM events
         WHERE batch BETWEEN $5 AND $6 AND batch + 0 = ANY ($7) AND at BETWEEN $8 AND $9 AND event = ANY ($10)
-            AND ($11::int IS NULL
-                OR ($11 >> COALESCE(get_byte(sha256(convert_to({StoredEvent.Identified}, 'UTF8')), 0) * 16 / 256, 0)) & 1 = 1)
+            AND ($11::int IS NULL OR ($11 >> {StoredEvent.Slice("NULLIF(identifier, '')", $"{Slot.Count}")}) & 1 = 1)
         """;
 
     public async Task Run()

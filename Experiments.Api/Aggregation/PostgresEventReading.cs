@@ -17,14 +17,12 @@ internal sealed class PostgresEventReading : IEventReading
 
     private const string Pending = "SELECT id FROM event_batches WHERE environment_id = @environmentId";
 
-    private const string Events = $"""
+    private static readonly string Events = $"""
         SELECT {StoredEvent.Columns}
         FROM events
         WHERE environment_id = $5 AND event = ANY ($6) AND happened_at BETWEEN $7 AND $8
           AND at BETWEEN $7 - {StoredEvent.Slack} AND $8 + {StoredEvent.Slack}
-          AND ($9 = 1 OR COALESCE(get_byte(sha256(convert_to(COALESCE(
-              CASE WHEN $3 IS NOT NULL THEN (({StoredEvent.Person}))[1] END,
-              unit_of($11, identifier, traits, metadata)), 'UTF8')), 0) * $9 / 256, 0) = $10)
+          AND ($9 = 1 OR {StoredEvent.Slice("unit_of($11, identifier, traits, metadata)", "$9")} = $10)
         """;
 
     private readonly NpgsqlConnection _reading;

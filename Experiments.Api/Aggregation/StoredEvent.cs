@@ -38,8 +38,17 @@ internal sealed class StoredEvent
             AND a.batch <= $3::bigint
         """;
 
-    /// <summary>The identifier that an event counts for, whatever became known of it by that batch.</summary>
-    public const string Identified = $"COALESCE(CASE WHEN $3 IS NOT NULL THEN (({Person}))[1] END, NULLIF(identifier, ''))";
+    /// <summary>
+    /// Which slice an event is in, by the unit that it counts for: the same as <see cref="RebuildWriter.SliceOf"/>. Of an alias it is
+    /// what became known of it by the third parameter.
+    /// </summary>
+    /// <param name="unit">The unit where it is no alias.</param>
+    /// <param name="slices">How many slices there are.</param>
+    public static string Slice(string unit, string slices)
+    {
+        var counted = $"COALESCE(CASE WHEN $3 IS NOT NULL THEN (({Person}))[1] END, {unit})";
+        return $"COALESCE(get_byte(sha256(convert_to({counted}, 'UTF8')), 0) * {slices} / 256, 0)";
+    }
 
     /// <summary>How far around a range of time events are to be looked for by their timestamps.</summary>
     public const string Slack = ClockSkew.Slack;
