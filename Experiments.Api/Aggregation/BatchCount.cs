@@ -29,8 +29,7 @@ internal sealed record BatchCount(
     public MetricSumsDelta Sums { get; } = new();
 
     /// <summary>The names of the events that some experiment needs.</summary>
-    public string[] Names { get; } =
-    [.. Links.SelectMany(link => link.Events).Concat(Experiments.Select(experiment => experiment.ExposureEvent)).Distinct()];
+    public string[] Names { get; } = MetricLink.EventsOf(Experiments, Links);
 
     /// <summary>The metrics of some of the experiments.</summary>
     public IReadOnlyList<MetricLink> LinksOf(IReadOnlyCollection<ExperimentDefinition> experiments) =>

@@ -31,7 +31,7 @@ internal sealed class ExperimentRecount(
         CancellationToken ct
     )
     {
-        string[] names = [.. links.SelectMany(link => link.Events).Append(experiment.ExposureEvent).Distinct()];
+        var names = MetricLink.EventsOf([experiment], links);
         var needs = StoredEvent.Needs.Of([experiment], links, lastBatch);
         var writer = new RebuildWriter(connection, experiment, links);
         var slices = RebuildWriter.SlicesFor(await reading.Size(from, ct));

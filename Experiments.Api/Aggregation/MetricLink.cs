@@ -79,6 +79,10 @@ internal sealed class MetricLink
 
     public IEnumerable<string> Events => _sources.Select(source => source.Event!).Distinct();
 
+    /// <summary>The names of the events that count for some experiments: their exposures, and those of their metrics.</summary>
+    public static string[] EventsOf(IEnumerable<ExperimentDefinition> experiments, IEnumerable<MetricLink> links) =>
+        [.. links.SelectMany(link => link.Events).Concat(experiments.Select(experiment => experiment.ExposureEvent)).Distinct()];
+
     /// <summary>The events whose metadata it depends on.</summary>
     public IEnumerable<string> EventsWithMetadata =>
         _sources.Where(source => source.ReadsMetadata).Select(source => source.Event!).Distinct();

@@ -248,12 +248,8 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
         ).AsList();
     }
 
-    private string[] NamesOf(IEnumerable<ExperimentDefinition> experiments) =>
-        [
-            .. experiments
-                .SelectMany(experiment => _links[experiment.Id].SelectMany(link => link.Events).Append(experiment.ExposureEvent))
-                .Distinct(),
-        ];
+    private string[] NamesOf(IReadOnlyCollection<ExperimentDefinition> experiments) =>
+        MetricLink.EventsOf(experiments, experiments.SelectMany(experiment => _links[experiment.Id]));
 
     private string OfEnvironments => $"environment_id IN {Literal.List(count.Batches.Environments)} AND event IN {{names:Array(String)}}";
 
