@@ -39,13 +39,14 @@ internal sealed class AggregationBatch(
 
     // The oldest batches, and which slots of them are to be counted. What has been begun in slots is finished before anything else is
     // counted whole. Without slots, what is due is only what batches say of identities. A batch got its id at about the time at which it
-    // was received, so the queue is not read to its end.
+    // was received, so the queue is read no further than a minute from the oldest.
     private const string Due = """
         SELECT b.id, b.environment_id, b.events, b.from_at, b.until_at, b.joins, b.slots
         FROM unnest(@environments, @shares, @slots) AS c(environment_id, share, slots)
         CROSS JOIN LATERAL (
             SELECT c.slots = @All AND EXISTS (
-                SELECT FROM event_batches w WHERE w.environment_id = c.environment_id AND w.counted_slots <> 0) AS finishes
+                SELECT FROM event_batches w WHERE w.environment_id = c.environment_id AND w.counted_slots <> 0) AS finishes,
+                (SELECT w.id FROM event_batches w WHERE w.environment_id = c.environment_id ORDER BY w.id LIMIT 1) AS oldest
         ) h
         CROSS JOIN LATERAL (
             SELECT *, sum(events * CASE slots WHEN 0 THEN 16 ELSE bit_count(slots::bit(16)) END / 16) OVER (
@@ -59,7 +60,7 @@ internal sealed class AggregationBatch(
                     UNION ALL
                     (SELECT * FROM event_batches
                     WHERE NOT h.finishes AND environment_id = c.environment_id AND (c.slots = 0 OR received_at < @until)
-                        AND id < (extract(epoch FROM @until + interval '1 min') * 1000)::bigint << 20
+                        AND id < CASE WHEN c.slots = 0 THEN 9223372036854775807 ELSE h.oldest + (60000::bigint << 20) END
                     ORDER BY id LIMIT 5000)
                 ) w
             ) oldest

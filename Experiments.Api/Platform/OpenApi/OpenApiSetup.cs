@@ -28,12 +28,21 @@ internal static class OpenApiSetup
     // Put together once, since it is the same for everyone, and large.
     public static void MapOpenApiDocument(this WebApplication app)
     {
-        Task<BufferedResponse>? document = null;
-        app.MapGet("/openapi/v1.json", () => document is { IsFaulted: false } built ? built : document = Build(app.Services))
+        var (building, document) = (new Lock(), (Task<BufferedResponse>?)null);
+        app.MapGet("/openapi/v1.json", Document)
             .RequireAuthorization(Policies.Everyone)
             // The first who asks may have to wait for it, and is not cut off.
             .WithMetadata(new TimeLimit(null))
             .ExcludeFromDescription();
+
+        // By one at a time: two that began at once would mix up their schemas.
+        Task<BufferedResponse> Document()
+        {
+            lock (building)
+            {
+                return document is { IsFaulted: false } built ? built : document = Build(app.Services);
+            }
+        }
     }
 
     private static async Task<BufferedResponse> Build(IServiceProvider services)
