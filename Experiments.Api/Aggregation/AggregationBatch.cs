@@ -77,10 +77,7 @@ internal sealed class AggregationBatch(
         """;
 
     // The environments with waiting events, except the held ones.
-    private const string Waiting = """
-        SELECT DISTINCT environment_id FROM event_batches
-        WHERE environment_id <> ALL (@held) AND (@among::bigint[] IS NULL OR environment_id = ANY (@among))
-        """;
+    private const string Waiting = "SELECT DISTINCT environment_id FROM event_batches WHERE environment_id <> ALL (@held)";
 
     private const string Begun = """
         SELECT DISTINCT b.environment_id FROM experiments e JOIN event_batches b USING (environment_id)
@@ -100,8 +97,7 @@ internal sealed class AggregationBatch(
         """;
 
     /// <summary>The environments that have events to aggregate.</summary>
-    public async Task<IReadOnlyList<long>> Environments(long[] held, long[]? among = null) =>
-        (await connection.QueryAsync<long>(Waiting, new { held, among })).AsList();
+    public async Task<IReadOnlyList<long>> Environments(long[] held) => (await connection.QueryAsync<long>(Waiting, new { held })).AsList();
 
     /// <summary>
     /// Aggregates a batch. Returns the number of events read, or null if other replicas aggregate all environments that wait.

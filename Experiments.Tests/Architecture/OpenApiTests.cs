@@ -14,6 +14,18 @@ public class OpenApiTests(SharedService service) : IClassFixture<SharedService>
     }
 
     [Fact]
+    public async Task Whoever_asks_at_once_after_a_start_gets_the_same_document()
+    {
+        await using var app = await TestService.Start(service.ConnectionString);
+        var client = new Client(new Uri(app.Urls.First()), null);
+
+        var documents = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => Task.Run(() => client.Get("/openapi/v1.json"))));
+
+        documents.Select(document => document.Must(200).Text).Distinct().ShouldHaveSingleItem();
+        JsonNode.DeepEquals(documents[0].Json, await Document()).ShouldBeTrue();
+    }
+
+    [Fact]
     public async Task Every_operation_is_described_with_examples_and_all_its_statuses()
     {
         var document = await Document();

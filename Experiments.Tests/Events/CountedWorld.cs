@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 
 namespace Experiments.Tests.Events;
@@ -31,6 +32,15 @@ internal sealed class CountedWorld(TestService service, Given given, IReadOnlyLi
             StringComparison.Ordinal
         )
         .Replace("ORDER BY l.id, s.arm", "ORDER BY 1", StringComparison.Ordinal);
+
+    /// <summary>The seeds of the worlds that a long test compares: EXPERIMENTS_WORLDS of them, from EXPERIMENTS_FIRST_WORLD on.</summary>
+    public static IEnumerable<int> Seeds(int worlds)
+    {
+        return Enumerable.Range(Setting("EXPERIMENTS_FIRST_WORLD", 1), Setting("EXPERIMENTS_WORLDS", worlds));
+
+        static int Setting(string name, int otherwise) =>
+            Environment.GetEnvironmentVariable(name) is { } text ? int.Parse(text, CultureInfo.InvariantCulture) : otherwise;
+    }
 
     public static async Task<CountedWorld> Plant(TestService service, int seed, long now, int experiments = 40)
     {

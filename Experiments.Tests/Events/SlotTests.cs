@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using Dapper;
 using Experiments.Api.Aggregation;
 using Experiments.Api.Platform.Data;
@@ -15,11 +14,6 @@ public class SlotTests(PostgresStoreService whole, ManualCountingService inSlots
     : IClassFixture<PostgresStoreService>,
         IClassFixture<ManualCountingService>
 {
-    private static readonly int Worlds = int.Parse(
-        Environment.GetEnvironmentVariable("EXPERIMENTS_WORLDS") ?? "5",
-        CultureInfo.InvariantCulture
-    );
-
     [Fact]
     public Task Slots_count_what_one_worker_counts_in_any_order_and_however_often_workers_fail() => Compare(seed: 1, experiments: 16);
 
@@ -27,7 +21,7 @@ public class SlotTests(PostgresStoreService whole, ManualCountingService inSlots
     [Trait("speed", "slow")]
     public async Task Any_number_of_slots_counts_what_one_worker_counts()
     {
-        for (var seed = 2; seed < 2 + Worlds; seed++)
+        foreach (var seed in CountedWorld.Seeds(worlds: 5))
         {
             await Compare(seed, experiments: 40);
         }

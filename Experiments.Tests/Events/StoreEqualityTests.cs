@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Experiments.Tests.Events;
 
 /// <summary>
@@ -10,17 +8,11 @@ public class StoreEqualityTests(PostgresStoreService postgres, ClickHouseService
     : IClassFixture<PostgresStoreService>,
         IClassFixture<ClickHouseService>
 {
-    private static readonly int Worlds = int.Parse(
-        Environment.GetEnvironmentVariable("EXPERIMENTS_WORLDS") ?? "2",
-        CultureInfo.InvariantCulture
-    );
-
     [Fact(Explicit = true)]
     [Trait("speed", "slow")]
     public async Task Both_stores_count_the_same()
     {
-        var first = int.Parse(Environment.GetEnvironmentVariable("EXPERIMENTS_FIRST_WORLD") ?? "1", CultureInfo.InvariantCulture);
-        for (var seed = first; seed < first + Worlds; seed++)
+        foreach (var seed in CountedWorld.Seeds(worlds: 2))
         {
             var now = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
             var (one, other) = (await CountedWorld.Plant(postgres, seed, now), await CountedWorld.Plant(clickHouse, seed, now));
