@@ -190,8 +190,8 @@ internal static class Commands
             {
                 await Migrator.Run(database.ConnectionString, null, CancellationToken.None);
                 await using var source = AggregationWorker.Source(database, null);
-                using var server = EventStoreSetup.ServerOf(configuration);
-                var move = new EventMove(database, source, server, configuration.Results().LateEvents, Console.Out);
+                using var shards = EventStoreSetup.ShardsOf(configuration);
+                var move = new EventMove(database, source, shards, configuration.Results().LateEvents, Console.Out);
                 await move.Run(args[2], switches: args.Length > 3, CancellationToken.None);
             }
         );

@@ -68,7 +68,7 @@ internal static class ScaleBenchmark
             ("ConnectionStrings__ClickHouse", chdb?.ConnectionString ?? "")
         );
         var source = instance.Source;
-        using var server = chdb is null ? null : new ClickHouseServer(chdb.ConnectionString);
+        using var server = chdb is null ? null : new ClickHouseShards(chdb.ConnectionString);
         var world = await ScaleWorld.Plant(address, source);
         await world.WarmUp(WarmUp);
         await Merged(server);
@@ -105,14 +105,13 @@ internal static class ScaleBenchmark
     }
 
     // So that what belongs to one phase is not charged to the next.
-    private static async Task Merged(ClickHouseServer? server)
+    private static async Task Merged(ClickHouseShards? server)
     {
         for (var quiet = 0; server is not null && quiet < 3; await Task.Delay(300))
         {
-            var merges = await server.Single(
+            var merges = await server.Sum(
                 "SELECT toInt64(count()) FROM system.merges",
                 new Dictionary<string, object>(),
-                row => row.GetInt64(0),
                 CancellationToken.None
             );
             quiet = merges == 0 ? quiet + 1 : 0;
@@ -121,7 +120,7 @@ internal static class ScaleBenchmark
 
     private static async Task<string> CountAnew(
         NpgsqlDataSource source,
-        ClickHouseServer? server,
+        ClickHouseShards? server,
         CpuClock cpu,
         long experiment,
         int events
@@ -141,7 +140,7 @@ internal static class ScaleBenchmark
         return cpu.Lap(events, Process.GetCurrentProcess().TotalProcessorTime - before);
     }
 
-    private static async Task<string> Bytes(NpgsqlDataSource source, ClickHouseServer? server, int events)
+    private static async Task<string> Bytes(NpgsqlDataSource source, ClickHouseShards? server, int events)
     {
         if (server is null)
         {
@@ -154,10 +153,9 @@ internal static class ScaleBenchmark
         }
 
         await server.Execute("OPTIMIZE TABLE events FINAL", new Dictionary<string, object>(), CancellationToken.None);
-        var bytes = await server.Single(
+        var bytes = await server.Sum(
             "SELECT toInt64(sum(bytes_on_disk)) FROM system.parts WHERE database = currentDatabase() AND table = 'events' AND active",
             new Dictionary<string, object>(),
-            row => row.GetInt64(0),
             CancellationToken.None
         );
         return (bytes / (double)events).ToString("0", CultureInfo.InvariantCulture);

@@ -16,10 +16,13 @@ internal static class EventNameCounts
 
     private const string Sql = $"""
         INSERT INTO event_names AS n (environment_id, event, count, first_seen, last_seen)
-        SELECT * FROM unnest(@Environments, @Events, @Counts, @First, @Last)
+        SELECT environment_id, event, sum(count)::bigint, min(first_seen), max(last_seen)
+        FROM unnest(@Environments, @Events, @Counts, @First, @Last) AS e(environment_id, event, count, first_seen, last_seen)
+        GROUP BY environment_id, event
         {OnConflict}
         """;
 
+    /// <summary>Adds rows, of which several may be of one name.</summary>
     public static async Task Add(NpgsqlConnection connection, IReadOnlyCollection<Row> rows)
     {
         if (rows.Count > 0)

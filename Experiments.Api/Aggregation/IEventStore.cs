@@ -134,7 +134,20 @@ internal interface IRecentEvents
 }
 
 /// <summary>How often an event occurred, and how often for identities that had been shown a flag.</summary>
-internal sealed record EventUse(string Event, long Count, DateTime? LastSeen, long FromExposed, DateTime? FromExposedLastSeen);
+internal sealed record EventUse(string Event, long Count, DateTime? LastSeen, long FromExposed, DateTime? FromExposedLastSeen)
+{
+    /// <summary>What this and other occurrences of it are together.</summary>
+    public EventUse And(EventUse other) =>
+        new(
+            Event,
+            Count + other.Count,
+            Latest(LastSeen, other.LastSeen),
+            FromExposed + other.FromExposed,
+            Latest(FromExposedLastSeen, other.FromExposedLastSeen)
+        );
+
+    private static DateTime? Latest(DateTime? one, DateTime? other) => one > other || other is null ? one : other;
+}
 
 /// <summary>An event of an identity, as it was sent; traits and metadata are JSON.</summary>
 internal sealed record IdentityEventRow(string Name, DateTime At, string? FeatureName, string? Value, string? Traits, string? Metadata);

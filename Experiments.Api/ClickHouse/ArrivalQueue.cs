@@ -14,7 +14,7 @@ namespace Experiments.Api.ClickHouse;
 internal static class ArrivalQueue
 {
     // Longer than writing may take, so that what is queued is written.
-    private static readonly TimeSpan GivenUp = 2 * ClickHouseServer.WriteLimit;
+    private static readonly TimeSpan GivenUp = 2 * ClickHouseShard.WriteLimit;
 
     private const string AnnounceSql = """
         WITH arrival AS MATERIALIZED (SELECT date_trunc('milliseconds', clock_timestamp()) AS at)

@@ -1,4 +1,5 @@
 using Experiments.Api.Aggregation;
+using Experiments.Api.Domain;
 using Experiments.Api.Platform.Data;
 using Npgsql;
 
@@ -7,29 +8,30 @@ namespace Experiments.Api.ClickHouse;
 /// <summary>
 /// Reads all events of an environment. Some may still wait in the queue: whoever counts those counts them again, to the same result.
 /// </summary>
-internal sealed class ClickHouseEventReading(ClickHouseServer server, NpgsqlConnection locked, long environmentId) : IEventReading
+internal sealed class ClickHouseEventReading(ClickHouseShards shards, NpgsqlConnection locked, long environmentId) : IEventReading
 {
     public async Task<DateTime?> Oldest(CancellationToken ct)
     {
         await using var heartbeat = Heartbeat.Of(locked);
-        return await server.Single<DateTime?>(
-            "SELECT maxOrNull(toUnixTimestamp64Milli(until)) FROM dropped",
+        DateTime? oldest = null;
+        await shards.Read(
+            "SELECT max(toUnixTimestamp64Milli(until)) FROM dropped HAVING count() > 0",
             new Dictionary<string, object>(),
-            row => row.IsDBNull(0) ? null : DateTime.UnixEpoch.AddMilliseconds(row.GetInt64(0)),
+            row => oldest = Instants.Later(oldest ?? DateTime.MinValue, DateTime.UnixEpoch.AddMilliseconds(row.GetInt64(0))),
             ct
         );
+        return oldest;
     }
 
     public async Task<long> Size(DateTime from, CancellationToken ct)
     {
         await using var heartbeat = Heartbeat.Of(locked);
-        return await server.Single(
+        return await shards.Sum(
             """
             SELECT toInt64(count()) FROM events
             WHERE environment_id = {environment:Int64} AND at >= fromUnixTimestamp64Milli({from:Int64})
             """,
             new Dictionary<string, object> { ["environment"] = environmentId, ["from"] = EventRows.Microseconds(from) / 1000 },
-            row => row.GetInt64(0),
             ct
         );
     }
@@ -44,7 +46,7 @@ internal sealed class ClickHouseEventReading(ClickHouseServer server, NpgsqlConn
     )
     {
         var rows = new EventRows(needs, aliases);
-        return server.Read(
+        return shards.Read(
             $$"""
             SELECT {{rows.Columns}} FROM events FINAL
             WHERE environment_id = {environment:Int64} AND event IN {names:Array(String)}

@@ -11,7 +11,7 @@ namespace Experiments.Api.ClickHouse;
 /// Events in ClickHouse. What is counted of an identity is always counted from all its events, so that it depends neither on how often nor
 /// in which batches they came.
 /// </summary>
-internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStore
+internal sealed class ClickHouseEventStore(ClickHouseShards shards) : IEventStore
 {
     // How long a worker waits for a backfill before it goes on.
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(200);
@@ -38,7 +38,7 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
         var rows = new EventRows(new([], [EventNames.Identify, EventNames.CreateAlias], []), []);
         await using (Heartbeat.Of(connection))
         {
-            await server.Read(
+            await shards.Read(
                 $"""
                 SELECT {rows.Columns} {OfBatches(batches)}
                 AND event IN ('{EventNames.Identify}', '{EventNames.CreateAlias}') AND identifier <> ''
@@ -56,14 +56,14 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
         return [.. said.OrderBy(one => one.At).ThenBy(one => one.Key).Select(one => one.Statement)];
     }
 
-    public Task Count(BatchCount count, CancellationToken ct) => new UnitRecount(server, count).Run(ct);
+    public Task Count(BatchCount count, CancellationToken ct) => new UnitRecount(shards, count).Run(ct);
 
     public async Task CountNames(NpgsqlConnection connection, BatchSet batches, CancellationToken ct)
     {
         var found = new List<EventNameCounts.Row>();
         await using (Heartbeat.Of(connection))
         {
-            await server.Read(
+            await shards.Read(
                 $"""
                 SELECT environment_id, event, toInt64(count()), min({EventRows.HappenedAt}), max({EventRows.HappenedAt})
                 {OfBatches(batches)} GROUP BY environment_id, event
@@ -114,15 +114,15 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
     }
 
     public Task<IEventReading> Read(NpgsqlDataSource source, NpgsqlConnection locked, long environmentId, CancellationToken ct) =>
-        Task.FromResult<IEventReading>(new ClickHouseEventReading(server, locked, environmentId));
+        Task.FromResult<IEventReading>(new ClickHouseEventReading(shards, locked, environmentId));
 
     public async Task<IRecentEvents> Recent(NpgsqlConnection snapshot, RecentEvents which, CancellationToken ct) =>
-        await ClickHouseRecentEvents.Begin(server, which, ct);
+        await ClickHouseRecentEvents.Begin(shards, which, ct);
 
     public async Task<IReadOnlyList<EventUse>> Uses(long environmentId, string? feature, string[] events, int days, CancellationToken ct)
     {
         var found = new Dictionary<string, EventUse>();
-        await server.Read(
+        await shards.Read(
             $$"""
             WITH toUnixTimestamp64Micro(now64(6)) - {days:Int64} * 86400000000 AS since, shown AS (
                 SELECT identity FROM events FINAL
@@ -146,13 +146,14 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
             row =>
             {
                 var exposed = row.GetInt64(3);
-                found[row.GetString(0)] = new(
+                var of = new EventUse(
                     row.GetString(0),
                     row.GetInt64(1),
                     EventRows.Instant(row.GetInt64(2)),
                     exposed,
                     exposed > 0 ? EventRows.Instant(row.GetInt64(4)) : null
                 );
+                found[of.Event] = found.TryGetValue(of.Event, out var others) ? of.And(others) : of;
             },
             ct
         );
@@ -176,7 +177,7 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
         var events = new List<IdentityEventRow>();
         var parameters = Of(environmentId, identifiers);
         parameters["most"] = (long)most;
-        await server.Read(
+        await shards.Read(
             """
             SELECT event, toUnixTimestamp64Milli(at), feature_name, value, traits, metadata FROM events FINAL
             WHERE environment_id = {environment:Int64} AND identity IN {identities:Array(UUID)}
@@ -196,7 +197,10 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
                 ),
             ct
         );
-        return (events.Count < most ? events.Count : await CountOf(environmentId, identifiers, ct), events);
+        return (
+            events.Count < most ? events.Count : await CountOf(environmentId, identifiers, ct),
+            [.. events.OrderByDescending(one => one.At).Take(most)]
+        );
     }
 
     // A row that says that it was erased takes the place of each, so that a client that retries does not bring it back.
@@ -207,8 +211,8 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
         var count = await CountOf(environmentId, identifiers, ct);
         var parameters = Of(environmentId, identifiers);
         // First, so that what comes in between is still found.
-        await server.Execute($"DELETE FROM arrivals {Identity}", parameters, ct);
-        await server.Execute(
+        await shards.Execute($"DELETE FROM arrivals {Identity}", parameters, ct);
+        await shards.Execute(
             $"""
             INSERT INTO events (environment_id, event, identity, key, content_at, at, version, is_erased)
             SELECT environment_id, event, identity, key, content_at, min(at), {ulong.MaxValue}, 1 FROM events {Identity}
@@ -217,18 +221,17 @@ internal sealed class ClickHouseEventStore(ClickHouseServer server) : IEventStor
             parameters,
             ct
         );
-        await server.Execute($"DELETE FROM events {Identity} AND is_erased = 0", parameters, ct);
+        await shards.Execute($"DELETE FROM events {Identity} AND is_erased = 0", parameters, ct);
         return (int)count;
     }
 
     private Task<long> CountOf(long environmentId, string[] identifiers, CancellationToken ct) =>
-        server.Single(
+        shards.Sum(
             """
             SELECT toInt64(count()) FROM events FINAL
             WHERE environment_id = {environment:Int64} AND identity IN {identities:Array(UUID)}
             """,
             Of(environmentId, identifiers),
-            row => row.GetInt64(0),
             ct
         );
 

@@ -10,7 +10,7 @@ namespace Experiments.Api.ClickHouse;
 /// Stores events in ClickHouse. It likes few large blocks, so whatever comes while one is written, and for a tenth of a second at most, is
 /// written together. What is not known to be stored fails, and may be sent again, since an event counts once.
 /// </summary>
-internal sealed class ClickHouseEventWriter(ClickHouseServer server, NpgsqlDataSource source) : BackgroundService, IEventWriter
+internal sealed class ClickHouseEventWriter(ClickHouseShards shards, NpgsqlDataSource source) : BackgroundService, IEventWriter
 {
     // At most ten blocks a second from each replica.
     private static readonly TimeSpan Spacing = TimeSpan.FromMilliseconds(100);
@@ -119,7 +119,7 @@ internal sealed class ClickHouseEventWriter(ClickHouseServer server, NpgsqlDataS
     {
         // From the announcement on: after twice this time, another replica queues the batch as it is.
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        deadline.CancelAfter(ClickHouseServer.WriteLimit);
+        deadline.CancelAfter(ClickHouseShard.WriteLimit);
         var groups = block
             .GroupBy(waiting => waiting.EnvironmentId)
             .Select(group => (group.Key, (IReadOnlyList<EventBatch>)[.. group.Select(waiting => waiting.Batch)]))
@@ -145,8 +145,8 @@ internal sealed class ClickHouseEventWriter(ClickHouseServer server, NpgsqlDataS
         }
 
         // First which identities there is something of: to look for what is not there does no harm.
-        await server.Insert("arrivals", ArrivalColumns, concerned, deadline.Token);
-        await server.Insert("events", Columns, rows, deadline.Token);
+        await shards.Insert("arrivals", ArrivalColumns, concerned, deadline.Token);
+        await shards.Insert("events", Columns, rows, deadline.Token);
         await ArrivalQueue.Queue(source, arrivals, ct);
     }
 

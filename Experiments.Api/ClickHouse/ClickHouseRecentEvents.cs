@@ -5,7 +5,7 @@ using Experiments.Api.Aggregation;
 namespace Experiments.Api.ClickHouse;
 
 /// <summary>A sample of recent events, by the hash of their units.</summary>
-internal sealed class ClickHouseRecentEvents(ClickHouseServer server, RecentEvents which, long share, CancellationToken ct) : IRecentEvents
+internal sealed class ClickHouseRecentEvents(ClickHouseShards shards, RecentEvents which, long share, CancellationToken ct) : IRecentEvents
 {
     private const string Within = $$"""
         environment_id = {environment:Int64} AND {{EventRows.HappenedAt}} BETWEEN {from:Int64} AND {until:Int64}
@@ -15,15 +15,8 @@ internal sealed class ClickHouseRecentEvents(ClickHouseServer server, RecentEven
 
     public long Share => share;
 
-    public static async Task<ClickHouseRecentEvents> Begin(ClickHouseServer server, RecentEvents which, CancellationToken ct) =>
-        new(
-            server,
-            which,
-            1
-                + await server.Single($"SELECT toInt64(count()) FROM events WHERE {Within}", Of(which), row => row.GetInt64(0), ct)
-                    / which.Enough,
-            ct
-        );
+    public static async Task<ClickHouseRecentEvents> Begin(ClickHouseShards shards, RecentEvents which, CancellationToken ct) =>
+        new(shards, which, 1 + await shards.Sum($"SELECT toInt64(count()) FROM events WHERE {Within}", Of(which), ct) / which.Enough, ct);
 
     public async Task<(long Units, DateTime? First)> Active(DateTime latest)
     {
@@ -66,7 +59,7 @@ internal sealed class ClickHouseRecentEvents(ClickHouseServer server, RecentEven
         var rows = new EventRows(new([], names, which.UnitKey is { } key ? [key] : []), []);
         var parameters = Of(which);
         parameters["names"] = names;
-        return server.Read(
+        return shards.Read(
             $"SELECT {rows.Columns} FROM events FINAL WHERE {Within} AND {what}",
             parameters,
             row =>

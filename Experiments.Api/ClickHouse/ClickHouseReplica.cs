@@ -73,18 +73,14 @@ internal sealed class ClickHouseReplica(string name, ClickHouseClient client, Cl
         }
     }
 
-    // Tables that were made before the cluster had its name hold what the other replicas don't have.
+    // Tables that were made before the cluster had its name hold what the other replicas don't have, and those of another shard, or of
+    // another number of them, the events of other identities.
     private async Task Demand(QueryOptions options, CancellationToken ct)
     {
-        if (!schema.IsReplicated)
-        {
-            return;
-        }
-
         using var reader = await client
             .ExecuteReaderAsync(
                 $"""
-                SELECT name, engine_full FROM system.tables
+                SELECT name, engine_full, comment FROM system.tables
                 WHERE database = currentDatabase() AND name IN {Literal.List(ClickHouseSchema.Tables)}
                 """,
                 null,
@@ -94,10 +90,16 @@ internal sealed class ClickHouseReplica(string name, ClickHouseClient client, Cl
             .WaitAsync(ct);
         while (await reader.ReadAsync(ct).WaitAsync(ct))
         {
-            if (!reader.GetString(1).Contains(schema.PathOf(reader.GetString(0)), StringComparison.Ordinal))
+            var (table, engine, comment) = (reader.GetString(0), reader.GetString(1), reader.GetString(2));
+            var wrong =
+                schema.IsReplicated && !engine.Contains(schema.PathOf(table), StringComparison.Ordinal)
+                    ? $"is not replicated as {schema.PathOf(table)}"
+                : comment != schema.Shard ? $"is of {(comment.Length > 0 ? comment : "no shard")}, and by the settings of {schema.Shard}"
+                : null;
+            if (wrong is not null)
             {
                 throw new EventStoreUnavailableException(
-                    $"ClickHouse: on {name}, the table {reader.GetString(0)} is not replicated as {schema.PathOf(reader.GetString(0))}."
+                    $"ClickHouse: on {name}, the table {table} {wrong}."
                         + " Move the events to PostgreSQL, and back into a database of another name."
                 );
             }

@@ -6,7 +6,7 @@ using Npgsql;
 namespace Experiments.Api.ClickHouse;
 
 /// <summary>Drops months of events in ClickHouse. It makes room for new ones by itself.</summary>
-internal sealed class ClickHouseRetention(ClickHouseServer server, NpgsqlDataSource source) : IEventRetention
+internal sealed class ClickHouseRetention(ClickHouseShards shards, NpgsqlDataSource source) : IEventRetention
 {
     // Values are always counted from all events, those of the longest lookback before an experiment as well.
     private const string Needed = "SELECT events_are_needed(@until, @finalAfter, interval '30 days')";
@@ -20,8 +20,8 @@ internal sealed class ClickHouseRetention(ClickHouseServer server, NpgsqlDataSou
 
     public async Task<IReadOnlyList<string>> Drop(DateTime before, TimeSpan finalAfter, CancellationToken ct)
     {
-        var months = new List<uint>();
-        await server.Read(
+        var months = new SortedSet<uint>();
+        await shards.Read(
             "SELECT DISTINCT toUInt32(partition) FROM system.parts WHERE database = currentDatabase() AND table = 'events' AND active",
             new Dictionary<string, object>(),
             row => months.Add((uint)row.GetValue(0)),
@@ -29,17 +29,17 @@ internal sealed class ClickHouseRetention(ClickHouseServer server, NpgsqlDataSou
         );
         var dropped = new List<string>();
         await using var connection = await source.OpenConnectionAsync(ct);
-        foreach (var month in months.Order())
+        foreach (var month in months)
         {
             var until = new DateTime((int)month / 100, (int)month % 100, 1, 0, 0, 0, DateTimeKind.Utc).AddMonths(1);
             if (until <= before && !await connection.QuerySingleAsync<bool>(Needed, new { until, finalAfter }))
             {
-                await server.Execute(
+                await shards.Execute(
                     "INSERT INTO dropped SELECT fromUnixTimestamp64Milli({until:Int64})",
                     new Dictionary<string, object> { ["until"] = EventRows.Microseconds(until) / 1000 },
                     ct
                 );
-                await server.Execute($"ALTER TABLE events DROP PARTITION {month}", new Dictionary<string, object>(), ct);
+                await shards.Execute($"ALTER TABLE events DROP PARTITION {month}", new Dictionary<string, object>(), ct);
                 dropped.Add(string.Create(CultureInfo.InvariantCulture, $"events_{month / 100}_{month % 100:00}"));
             }
         }
@@ -51,8 +51,8 @@ internal sealed class ClickHouseRetention(ClickHouseServer server, NpgsqlDataSou
     // By the days in which batches came that have all been counted.
     private async Task DropArrivals(DateTime before, CancellationToken ct)
     {
-        var days = new List<long>();
-        await server.Read(
+        var days = new SortedSet<long>();
+        await shards.Read(
             "SELECT DISTINCT toInt64(partition) FROM system.parts WHERE database = currentDatabase() AND table = 'arrivals' AND active",
             new Dictionary<string, object>(),
             row => days.Add(row.GetInt64(0)),
@@ -60,7 +60,7 @@ internal sealed class ClickHouseRetention(ClickHouseServer server, NpgsqlDataSou
         );
         foreach (var day in days.Where(day => DateTime.UnixEpoch.AddDays(day + 1) < before))
         {
-            await server.Execute($"ALTER TABLE arrivals DROP PARTITION {day}", new Dictionary<string, object>(), ct);
+            await shards.Execute($"ALTER TABLE arrivals DROP PARTITION {day}", new Dictionary<string, object>(), ct);
         }
     }
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Experiments.Api.ClickHouse;
 
 /// <summary>The tables in ClickHouse.</summary>
@@ -12,20 +14,28 @@ internal sealed class ClickHouseSchema
     private readonly string? _path;
     private readonly string _replica;
 
-    private ClickHouseSchema(string? path, string replica) => (_path, _replica) = (path, replica);
+    private ClickHouseSchema(string shard, string? path, string replica) => (Shard, _path, _replica) = (shard, path, replica);
+
+    /// <summary>Which of how many shards it is, as its tables say. Those of another one would have other identities.</summary>
+    public string Shard { get; }
 
     /// <summary>Whether every replica has every row.</summary>
     public bool IsReplicated => _path is not null;
 
     /// <summary>Tables of one server, or of a service that replicates them itself.</summary>
-    public static ClickHouseSchema Single { get; } = new(null, "");
+    /// <param name="shard">Which of how many shards it is.</param>
+    public static ClickHouseSchema Single(string shard) => new(shard, null, "");
 
     /// <summary>Tables that replicas keep alike through ClickHouse Keeper or ZooKeeper, below a path of their own.</summary>
+    /// <param name="address">The shard.</param>
     /// <param name="cluster">The name of the cluster.</param>
-    /// <param name="database">The name of the database.</param>
-    /// <param name="replica">The name of this replica, which no other has.</param>
-    public static ClickHouseSchema Replicated(string cluster, string database, string replica) =>
-        new($"/experiments/{cluster}/{database}", replica);
+    /// <param name="replica">The name of this replica, which no other of the shard has.</param>
+    public static ClickHouseSchema Replicated(ShardAddress address, string cluster, string replica) =>
+        new(
+            address.Name,
+            string.Create(CultureInfo.InvariantCulture, $"/experiments/{cluster}/{address.Database}/{address.Number}"),
+            replica
+        );
 
     /// <summary>The path below which the replicas of a table keep it alike.</summary>
     public string PathOf(string table) => $"{_path}/{table}";
@@ -60,6 +70,7 @@ internal sealed class ClickHouseSchema
                 PARTITION BY toYYYYMM(at)
                 ORDER BY (environment_id, event, identity, key, content_at)
                 SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1
+                {Comment}
                 """,
             $"""
                 CREATE TABLE IF NOT EXISTS arrivals (
@@ -72,9 +83,12 @@ internal sealed class ClickHouseSchema
                 PARTITION BY intDiv(bitShiftRight(batch, 20), 86400000)
                 ORDER BY (environment_id, batch, event)
                 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
+                {Comment}
                 """,
-            $"CREATE TABLE IF NOT EXISTS dropped (until DateTime64(3, 'UTC')) ENGINE = {Engine("dropped", "", "")} ORDER BY until",
+            $"CREATE TABLE IF NOT EXISTS dropped (until DateTime64(3, 'UTC')) ENGINE = {Engine("dropped", "", "")} ORDER BY until {Comment}",
         ];
+
+    private string Comment => $"COMMENT '{Shard}'";
 
     private string Engine(string table, string kind, string arguments) =>
         IsReplicated

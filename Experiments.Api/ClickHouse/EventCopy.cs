@@ -1,4 +1,5 @@
 using Dapper;
+using Experiments.Api.Domain;
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
 using Npgsql;
@@ -8,7 +9,7 @@ namespace Experiments.Api.ClickHouse;
 /// <summary>
 /// Copies events from one store to the other, month by month. An event that is there already stays as it is, so it may be done again.
 /// </summary>
-internal sealed class EventCopy(NpgsqlDataSource source, ClickHouseServer server)
+internal sealed class EventCopy(NpgsqlDataSource source, ClickHouseShards shards)
 {
     private const int Chunk = 50_000;
 
@@ -33,7 +34,7 @@ internal sealed class EventCopy(NpgsqlDataSource source, ClickHouseServer server
         await using var connection = await source.OpenConnectionAsync(ct);
         // As long as it takes to write them there.
         await connection.ExecuteAsync("SET statement_timeout = 0");
-        await server.Execute("INSERT INTO dropped SELECT fromUnixTimestamp64Milli({until:Int64})", await Oldest(connection), ct);
+        await shards.Execute("INSERT INTO dropped SELECT fromUnixTimestamp64Milli({until:Int64})", await Oldest(connection), ct);
         foreach (var month in await connection.QueryAsync<DateTime>("SELECT begins FROM event_partitions ORDER BY begins"))
         {
             var count = 0L;
@@ -68,14 +69,14 @@ internal sealed class EventCopy(NpgsqlDataSource source, ClickHouseServer server
                 count++;
                 if (rows.Count == Chunk)
                 {
-                    await server.Insert("events", ClickHouseEventWriter.Columns, rows, ct);
+                    await shards.Insert("events", ClickHouseEventWriter.Columns, rows, ct);
                     rows.Clear();
                 }
             }
 
             if (rows.Count > 0)
             {
-                await server.Insert("events", ClickHouseEventWriter.Columns, rows, ct);
+                await shards.Insert("events", ClickHouseEventWriter.Columns, rows, ct);
             }
 
             tell(month, count);
@@ -88,10 +89,11 @@ internal sealed class EventCopy(NpgsqlDataSource source, ClickHouseServer server
     /// <param name="ct">Ends it.</param>
     public async Task ToPostgres(Partitions partitions, Action<DateTime, long> tell, CancellationToken ct)
     {
-        var (first, last) = await server.Single(
-            "SELECT minOrNull(toUnixTimestamp64Milli(at)), maxOrNull(toUnixTimestamp64Milli(at)) FROM events",
+        var (first, last) = (DateTime.UtcNow, DateTime.UtcNow);
+        await shards.Read(
+            "SELECT min(toUnixTimestamp64Milli(at)), max(toUnixTimestamp64Milli(at)) FROM events HAVING count() > 0",
             new Dictionary<string, object>(),
-            row => row.IsDBNull(0) ? (DateTime.UtcNow, DateTime.UtcNow) : (Instant(row.GetInt64(0)), Instant(row.GetInt64(1))),
+            row => (first, last) = (Instants.Earlier(first, Instant(row.GetInt64(0))), Instants.Later(last, Instant(row.GetInt64(1)))),
             ct
         );
         await partitions.Make(first, last, ct);
@@ -99,7 +101,7 @@ internal sealed class EventCopy(NpgsqlDataSource source, ClickHouseServer server
         var chunk = new List<Copied>(Chunk);
         // All at once, since two copies of an event may lie in two months. The reader hands out rows one at a time, so that they are
         // written while others wait to be read.
-        await server.Read(
+        await shards.Read(
             $$"""
             SELECT toUnixTimestamp64Milli(at), key, toInt64({{ClickHouseSchema.LastBatch}} - version), environment_id,
                 {{EventRows.HappenedAt}}, event, feature_name, identifier, value, traits, metadata, content_at

@@ -13,7 +13,7 @@ namespace Experiments.Api.ClickHouse;
 /// is copied, every experiment that is not final is counted from the copy, and only if each of its identities counts the same as before is
 /// the copy what counts from then on. If anything fails, everything is as it was, and events are taken again.
 /// </summary>
-internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source, ClickHouseServer server, TimeSpan late, TextWriter output)
+internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source, ClickHouseShards shards, TimeSpan late, TextWriter output)
 {
     private const string Begin = """
         INSERT INTO event_store AS s (store, copied_since) VALUES ('postgresql', clock_timestamp())
@@ -40,7 +40,7 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         """;
 
     private readonly IEventStore _postgres = new PostgresEventStore(source, NullLogger<PostgresEventStore>.Instance);
-    private readonly IEventStore _clickHouse = new ClickHouseEventStore(server);
+    private readonly IEventStore _clickHouse = new ClickHouseEventStore(shards);
 
     /// <summary>Copies the events, and switches if that is asked for.</summary>
     /// <param name="target">The store to move them to.</param>
@@ -95,7 +95,7 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
 
     private Task Copy(string target, CancellationToken ct)
     {
-        var copy = new EventCopy(source, server);
+        var copy = new EventCopy(source, shards);
         return target == EventOptions.ClickHouse ? copy.ToClickHouse(Tell, ct) : copy.ToPostgres(new Partitions(database), Tell, ct);
 
         void Tell(DateTime month, long count) => output.WriteLine($"{month:yyyy-MM}: {count:#,0} events");
@@ -105,8 +105,8 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
     {
         if (store == EventOptions.ClickHouse)
         {
-            await server.Execute("TRUNCATE TABLE events", new Dictionary<string, object>(), ct);
-            await server.Execute("TRUNCATE TABLE arrivals", new Dictionary<string, object>(), ct);
+            await shards.Execute("TRUNCATE TABLE events", new Dictionary<string, object>(), ct);
+            await shards.Execute("TRUNCATE TABLE arrivals", new Dictionary<string, object>(), ct);
         }
         else
         {

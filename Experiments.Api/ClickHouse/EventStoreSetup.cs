@@ -27,7 +27,7 @@ internal static class EventStoreSetup
 
         // At the start, and not when it is first needed, so that what is wrong with the settings is said at once.
         _ = Addresses(configuration);
-        services.AddSingleton(provider => ServerOf(configuration, provider.GetRequiredService<ILogger<ClickHouseServer>>()));
+        services.AddSingleton(provider => ShardsOf(configuration, provider.GetRequiredService<ILogger<ClickHouseShards>>()));
         services.AddSingleton<IEventStore, ClickHouseEventStore>();
         services.AddSingleton<IEventRetention, ClickHouseRetention>();
         services.AddSingleton<ClickHouseEventWriter>();
@@ -40,16 +40,16 @@ internal static class EventStoreSetup
     public static async Task<IEventStore> StoreOf(IConfiguration configuration, NpgsqlDataSource source)
     {
         IEventStore store = IsClickHouse(configuration)
-            ? new ClickHouseEventStore(ServerOf(configuration))
+            ? new ClickHouseEventStore(ShardsOf(configuration))
             : new PostgresEventStore(source, NullLogger<PostgresEventStore>.Instance);
         await using var connection = await source.OpenConnectionAsync();
         CurrentEventStore.Demand(store.Name, await CurrentEventStore.Read(connection));
         return store;
     }
 
-    /// <summary>The server that the settings name.</summary>
-    /// <exception cref="InvalidOperationException">They name none, or several without saying of which cluster.</exception>
-    public static ClickHouseServer ServerOf(IConfiguration configuration, ILogger? logger = null)
+    /// <summary>The ClickHouse that the settings name.</summary>
+    /// <exception cref="InvalidOperationException">They name none, or several replicas without saying of which cluster.</exception>
+    public static ClickHouseShards ShardsOf(IConfiguration configuration, ILogger? logger = null)
     {
         var (connection, cluster) = Addresses(configuration);
         return new(connection, cluster, logger);
@@ -61,10 +61,10 @@ internal static class EventStoreSetup
             ? named
             : throw new InvalidOperationException("ConnectionStrings:ClickHouse must say where ClickHouse is.");
         var cluster = configuration[$"{EventOptions.Section}:{nameof(EventOptions.Cluster)}"] is { Length: > 0 } given ? given : null;
-        return (ClickHouseAddresses.Of(connection).Count, cluster) switch
+        return (ShardAddress.Of(connection).Max(shard => shard.Replicas.Count), cluster) switch
         {
             (> 1, null) => throw new InvalidOperationException(
-                "ConnectionStrings:ClickHouse names several servers, so Events:Cluster must name the cluster in which they keep their"
+                "ConnectionStrings:ClickHouse names several replicas, so Events:Cluster must name the cluster in which they keep their"
                     + " tables alike, for example main."
             ),
             (_, { } wrong) when !EventOptions.IsCluster(wrong) => throw new InvalidOperationException(EventOptions.WrongCluster),

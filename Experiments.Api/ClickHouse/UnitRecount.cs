@@ -8,7 +8,7 @@ namespace Experiments.Api.ClickHouse;
 /// <summary>
 /// Counts the identities that some batches concern anew, from all their events, and corrects what is stored of them by the difference.
 /// </summary>
-internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
+internal sealed class UnitRecount(ClickHouseShards shards, BatchCount count)
 {
     private const string Persons = """
         SELECT DISTINCT a.environment_id AS environment, a.identifier, k.identifier AS known_as, a.batch
@@ -61,7 +61,7 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
         var (identities, names) = (new HashSet<(long, Guid)>(), new HashSet<(long, string)>());
         var exposures = _experiments.Select(experiment => experiment.ExposureEvent).ToHashSet();
         await using var heartbeat = Heartbeat.Of(count.Connection);
-        await server.Read(
+        await shards.Read(
             $"SELECT environment_id, event, groupUniqArray(identity) FROM arrivals WHERE {OfBatches} GROUP BY environment_id, event",
             Of(NamesOf(_experiments)),
             row =>
@@ -170,12 +170,7 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
         async Task<int> SlicesFor(string which)
         {
             await using var heartbeat = Heartbeat.Of(count.Connection);
-            var events = await server.Single(
-                $"SELECT toInt64(count()) FROM events WHERE {which}",
-                Of(NamesOf(experiments)),
-                row => row.GetInt64(0),
-                ct
-            );
+            var events = await shards.Sum($"SELECT toInt64(count()) FROM events WHERE {which}", Of(NamesOf(experiments)), ct);
             return RebuildWriter.SlicesFor(events * Math.Max(1, experiments.Count / 2));
         }
     }
@@ -195,7 +190,7 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
             aliases
         );
         await using var heartbeat = Heartbeat.Of(count.Connection);
-        await server.Read(
+        await shards.Read(
             // Before anything else is read: these columns are those of the key, which all copies of an event have alike.
             $"SELECT {rows.Columns} FROM events FINAL PREWHERE {OfEvents} AND {which}",
             Of(NamesOf(collectors.Keys)),
@@ -216,7 +211,7 @@ internal sealed class UnitRecount(ClickHouseServer server, BatchCount count)
     {
         var links = _links[experiment.Id].ToList();
         var from = links.Select(link => link.From).Append(experiment.Timeline.Runs[0].From - Timeline.Slow).Min();
-        var reading = new ClickHouseEventReading(server, count.Connection, experiment.EnvironmentId);
+        var reading = new ClickHouseEventReading(shards, count.Connection, experiment.EnvironmentId);
         var writer = await new ExperimentRecount(count.Connection, reading, experiment, links, count.InTime).Write(
             from,
             DateTime.UtcNow.AddDays(1),

@@ -28,7 +28,8 @@ public partial class ReplicationTests(ReplicatedClickHouse cluster) : IClassFixt
         Assert.SkipUnless(ReplicatedClickHouse.IsInstalled, "./dev cluster installs what this needs.");
         for (var replica = 0; replica < 2; replica++)
         {
-            foreach (var statement in ClickHouseSchema.Replicated("main", "default", $"replica{replica}").Statements)
+            var address = ShardAddress.Of("Host=localhost").Single();
+            foreach (var statement in ClickHouseSchema.Replicated(address, "main", $"replica{replica}").Statements)
             {
                 var made = ("", -1);
                 // A session of ZooKeeper may take a moment.
@@ -64,7 +65,7 @@ public partial class ReplicationTests(ReplicatedClickHouse cluster) : IClassFixt
 
         // What was refused while one was away, and nothing of what was acknowledged is missing.
         _refused.ShouldBeGreaterThan(0);
-        _errors.ShouldBeSubsetOf([.. ClickHouseServer.ReplicaErrors]);
+        _errors.ShouldBeSubsetOf([.. ClickHouseShard.ReplicaErrors]);
         string? first = null;
         for (var replica = 0; replica < 2; replica++)
         {
@@ -95,7 +96,7 @@ public partial class ReplicationTests(ReplicatedClickHouse cluster) : IClassFixt
         Assert.SkipUnless(ReplicatedClickHouse.IsInstalled, "./dev cluster installs what this needs.");
         await using var engine = new ClickHouseWarehouse { Configuration = await cluster.Configuration() };
         await engine.InitializeAsync();
-        using var server = new ClickHouseServer($"Host=127.0.0.1:{engine.Port};Username={engine.Username};Database=replicated", "main");
+        using var server = new ClickHouseShards($"Host=127.0.0.1:{engine.Port};Username={engine.Username};Database=replicated", "main");
 
         (
             await Should.ThrowAsync<EventStoreUnavailableException>(() =>
@@ -111,7 +112,7 @@ public partial class ReplicationTests(ReplicatedClickHouse cluster) : IClassFixt
                     + Uri.EscapeDataString(" WHERE database = 'replicated' ORDER BY name FORMAT TSV")
             )
         );
-        string Path(string table) => $"\\'/experiments/main/replicated/{table}\\', \\'127.0.0.1:{engine.Port}\\'";
+        string Path(string table) => $"\\'/experiments/main/replicated/1/{table}\\', \\'127.0.0.1:{engine.Port}\\'";
         made.Split('\n', StringSplitOptions.RemoveEmptyEntries)
             .ShouldBe([
                 $"arrivals\tReplicatedMergeTree({Path("arrivals")})",
@@ -175,7 +176,7 @@ public partial class ReplicationTests(ReplicatedClickHouse cluster) : IClassFixt
             .Replace("LowCardinality(Nullable(String))", "Nullable(String)", StringComparison.Ordinal)
             .Replace("LowCardinality(String)", "String", StringComparison.Ordinal)
             .Replace("version, is_erased)", "version)", StringComparison.Ordinal);
-        return Fsync().Replace(old, "");
+        return Comment().Replace(Fsync().Replace(old, ""), "");
     }
 
     [GeneratedRegex(@" CODEC\((?:[^()]|\(\d+\))*\)")]
@@ -183,6 +184,9 @@ public partial class ReplicationTests(ReplicatedClickHouse cluster) : IClassFixt
 
     [GeneratedRegex(@",? *(SETTINGS )?fsync_after_insert = 1, fsync_part_directory = 1")]
     private static partial Regex Fsync();
+
+    [GeneratedRegex("COMMENT '[^']*'")]
+    private static partial Regex Comment();
 
     private sealed record Sent(int Number)
     {

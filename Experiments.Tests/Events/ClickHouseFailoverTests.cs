@@ -94,7 +94,7 @@ public class ClickHouseFailoverTests(ClickHouseService service) : IClassFixture<
     public void Settings_that_cannot_be_are_refused_with_what_to_mend(string connection, string? cluster, string expected) =>
         Should
             .Throw<InvalidOperationException>(() =>
-                EventStoreSetup.ServerOf(
+                EventStoreSetup.ShardsOf(
                     new ConfigurationBuilder()
                         .AddInMemoryCollection(
                             new Dictionary<string, string?> { ["ConnectionStrings:ClickHouse"] = connection, ["Events:Cluster"] = cluster }
@@ -104,7 +104,7 @@ public class ClickHouseFailoverTests(ClickHouseService service) : IClassFixture<
             )
             .Message.ShouldContain(expected);
 
-    private static Task Insert(ClickHouseServer server) =>
+    private static Task Insert(ClickHouseShards server) =>
         server.Insert(
             "dropped",
             ["until"],
@@ -114,21 +114,17 @@ public class ClickHouseFailoverTests(ClickHouseService service) : IClassFixture<
             CancellationToken.None
         );
 
-    private static Task<long> Count(ClickHouseServer server) =>
-        server.Single("SELECT toInt64(count()) FROM dropped", Nothing, row => row.GetInt64(0), CancellationToken.None);
+    private static Task<long> Count(ClickHouseShards server) =>
+        server.Sum("SELECT toInt64(count()) FROM dropped", Nothing, CancellationToken.None);
 
     /// <summary>Two servers with the same engine behind them, and what asks the first of them first.</summary>
-    private sealed record Pair(FaultyClickHouse One, FaultyClickHouse Other, ClickHouseServer Server) : IAsyncDisposable
+    private sealed record Pair(FaultyClickHouse One, FaultyClickHouse Other, ClickHouseShards Server) : IAsyncDisposable
     {
         public static async Task<Pair> Start(ClickHouseService service)
         {
             var (one, other) = (await FaultyClickHouse.Start(service.Server.Port), await FaultyClickHouse.Start(service.Server.Port));
-            var connection = service.Events.Replace(
-                $"Host=127.0.0.1;Port={service.Server.Port}",
-                $"Host=127.0.0.1:{one.Port},127.0.0.1:{other.Port}",
-                StringComparison.Ordinal
-            );
-            return new(one, other, new ClickHouseServer(connection, writeAttempt: TimeSpan.FromSeconds(2)));
+            var connection = $"Host=127.0.0.1:{one.Port},127.0.0.1:{other.Port};Username={service.Server.Username};Database=failover";
+            return new(one, other, new ClickHouseShards(connection, writeAttempt: TimeSpan.FromSeconds(2)));
         }
 
         public async ValueTask DisposeAsync()

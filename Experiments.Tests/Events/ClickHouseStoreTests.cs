@@ -82,7 +82,7 @@ public class ClickHouseStoreTests(ClickHouseService service) : IClassFixture<Cli
             .Value!;
         batch.Sort();
         var source = service.Services.GetRequiredService<NpgsqlDataSource>();
-        var server = service.Services.GetRequiredService<ClickHouseServer>();
+        var server = service.Services.GetRequiredService<ClickHouseShards>();
 
         // One that wrote, and one that did not come to it.
         var wrote = (await ArrivalQueue.Announce(source, [(environmentId, [batch])], CancellationToken.None)).Single();
@@ -114,8 +114,8 @@ public class ClickHouseStoreTests(ClickHouseService service) : IClassFixture<Cli
     public async Task One_that_is_away_stops_neither_flags_nor_management_and_nothing_is_lost()
     {
         await using var forwarder = new Forwarder(service.Server.Port);
-        var connection = service.Events.Replace($"Port={service.Server.Port}", $"Port={forwarder.Port}", StringComparison.Ordinal);
-        await using var away = new AwayService(service, connection);
+        var connection = service.Events.Replace($":{service.Server.Port}", $":{forwarder.Port}", StringComparison.Ordinal);
+        await using var away = new OtherService(service, connection);
         await away.InitializeAsync();
         var given = await Given.AnEnvironment(away);
         var experiment = await given.ARunningExperimentWithAMetric();
@@ -177,15 +177,9 @@ public class ClickHouseStoreTests(ClickHouseService service) : IClassFixture<Cli
     {
         var environment = await EnvironmentId(given);
         return await service
-            .Services.GetRequiredService<ClickHouseServer>()
-            .Single(sql, new Dictionary<string, object> { ["environment"] = environment }, row => row.GetInt64(0), CancellationToken.None);
+            .Services.GetRequiredService<ClickHouseShards>()
+            .Sum(sql, new Dictionary<string, object> { ["environment"] = environment }, CancellationToken.None);
     }
 
     private Task<long> EnvironmentId(Given given) => service.Query<long>("SELECT id FROM environments WHERE key = @Key", new { given.Key });
-
-    private sealed class AwayService(ClickHouseService other, string events) : TestService(null!)
-    {
-        public override async ValueTask InitializeAsync() =>
-            await Begin(other.ConnectionString, "--Events:Store=clickhouse", $"--ConnectionStrings:ClickHouse={events}");
-    }
 }

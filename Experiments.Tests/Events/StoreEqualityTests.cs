@@ -4,9 +4,9 @@ namespace Experiments.Tests.Events;
 /// Random experiments over random events, sent to both stores: in other batches, in another order, with other repetitions. Everything
 /// that is counted must be the same, each sum to the digit. Of 10,000 experiments (EXPERIMENTS_WORLDS=250), none differed.
 /// </summary>
-public class StoreEqualityTests(PostgresStoreService postgres, ClickHouseService clickHouse)
+public class StoreEqualityTests(PostgresStoreService postgres, ShardedService clickHouse)
     : IClassFixture<PostgresStoreService>,
-        IClassFixture<ClickHouseService>
+        IClassFixture<ShardedService>
 {
     [Fact(Explicit = true)]
     [Trait("speed", "slow")]

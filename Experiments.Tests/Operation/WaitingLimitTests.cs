@@ -165,7 +165,7 @@ public class WaitingLimitTests(SharedService service) : IClassFixture<SharedServ
             ),
             new(
                 "writing events to ClickHouse, if they are kept there",
-                $"{Text(ClickHouseServer.WriteLimit)}, a request as long as its deadline",
+                $"{Text(ClickHouseShard.WriteLimit)}, a request as long as its deadline",
                 "-",
                 null,
                 typeof(ClickHouseEventWriter)

@@ -7,8 +7,8 @@ using Npgsql;
 namespace Experiments.Tests.Support;
 
 /// <summary>
-/// Where the services of a run keep their events: in PostgreSQL, or with <c>EXPERIMENTS_TEST_STORE=clickhouse</c> in ClickHouse, each in a
-/// database of its own that is named as the one in PostgreSQL.
+/// Where the services of a run keep their events: in PostgreSQL, or with <c>EXPERIMENTS_TEST_STORE=clickhouse</c> in two shards of
+/// ClickHouse, each in databases of its own that are named as the one in PostgreSQL.
 /// </summary>
 internal static class TestEventStore
 {
@@ -71,7 +71,7 @@ internal static class TestEventStore
             await using var truncate = source.CreateCommand("TRUNCATE events");
             await truncate.ExecuteNonQueryAsync();
             await using var database = new DatabaseServer(connectionString, null);
-            using var server = new ClickHouseServer(ConnectionString(_server, connectionString));
+            using var server = new ClickHouseShards(ConnectionString(_server, connectionString));
             await new EventCopy(source, server).ToPostgres(new Partitions(database), (_, _) => { }, CancellationToken.None);
         }
     }
@@ -81,7 +81,7 @@ internal static class TestEventStore
         if (_server is not null && Changes(sql))
         {
             await using var source = NpgsqlDataSource.Create(connectionString);
-            using var server = new ClickHouseServer(ConnectionString(_server, connectionString));
+            using var server = new ClickHouseShards(ConnectionString(_server, connectionString));
             await server.Execute("TRUNCATE TABLE events", new Dictionary<string, object>(), CancellationToken.None);
             await new EventCopy(source, server).ToClickHouse((_, _) => { }, CancellationToken.None);
         }
@@ -90,7 +90,10 @@ internal static class TestEventStore
     private static bool Changes(string sql) => sql.Contains("UPDATE events SET", StringComparison.Ordinal);
 
     /// <summary>The connection to the events of a service on this database.</summary>
-    public static string ConnectionString(ClickHouseWarehouse server, string connectionString) =>
-        $"Host=127.0.0.1;Port={server.Port};Username={server.Username};Database="
-        + new NpgsqlConnectionStringBuilder(connectionString).Database;
+    public static string ConnectionString(ClickHouseWarehouse server, string connectionString, int shards = 2)
+    {
+        var database = new NpgsqlConnectionStringBuilder(connectionString).Database;
+        var hosts = Enumerable.Range(1, shards).Select(shard => $"127.0.0.1:{server.Port}/{database}_{shard}");
+        return $"Host={string.Join('|', hosts)};Username={server.Username}";
+    }
 }

@@ -16,8 +16,8 @@ internal sealed class EventOptions
     public string Store { get; set; } = PostgreSql;
 
     /// <summary>
-    /// The name under which several servers of ClickHouse keep their tables alike, through ClickHouse Keeper or ZooKeeper. Null where there
-    /// is one server, or a service that replicates by itself.
+    /// The name under which replicas of ClickHouse keep their tables alike, through ClickHouse Keeper or ZooKeeper. Null where there are
+    /// none, or a service that replicates by itself.
     /// </summary>
     public string? Cluster { get; set; }
 

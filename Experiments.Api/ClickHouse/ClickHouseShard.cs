@@ -10,10 +10,10 @@ using Npgsql;
 namespace Experiments.Api.ClickHouse;
 
 /// <summary>
-/// The ClickHouse of the service, over HTTP: one server, or several replicas, of which one is asked until it cannot be reached. Every
-/// failure is an <see cref="EventStoreUnavailableException"/>.
+/// One shard of the events, over HTTP: one server, or several replicas, of which one is asked until it cannot be reached. Every failure is
+/// an <see cref="EventStoreUnavailableException"/>.
 /// </summary>
-internal sealed class ClickHouseServer : IDisposable
+internal sealed class ClickHouseShard : IDisposable
 {
     /// <summary>How long writing a batch may take, there and on the way.</summary>
     public static readonly TimeSpan WriteLimit = TimeSpan.FromSeconds(30);
@@ -53,6 +53,7 @@ internal sealed class ClickHouseServer : IDisposable
         999, // KEEPER_EXCEPTION
     ];
 
+    private readonly string _name;
     private readonly ClickHouseReplica[] _replicas;
     private readonly HttpClient _http;
     private readonly bool _isReplicated;
@@ -62,30 +63,29 @@ internal sealed class ClickHouseServer : IDisposable
     private int _current;
     private long _joinedAt = -JoinAgain;
 
-    /// <param name="connectionString">Where it is; of replicas, <c>Host</c> has them all, between commas.</param>
-    /// <param name="cluster">The name under which they keep their tables alike; null if they have one server, or do it themselves.</param>
+    /// <param name="address">Where it is.</param>
+    /// <param name="cluster">The name under which its replicas keep their tables alike; null if there is one, or they do it themselves.</param>
     /// <param name="logger">Told of a replica that cannot be used.</param>
     /// <param name="writeAttempt">How long one of several may take to write, if not a share of <see cref="WriteLimit"/>.</param>
-    public ClickHouseServer(string connectionString, string? cluster = null, ILogger? logger = null, TimeSpan? writeAttempt = null)
+    public ClickHouseShard(ShardAddress address, string? cluster, ILogger? logger, TimeSpan? writeAttempt)
     {
+        _name = address.Name;
         _logger = logger;
         _http = ClickHouseHttp.Client();
         // The driver compresses what it inserts whatever its connection string says.
-        var compresses = new ClickHouseClientSettings(ClickHouseAddresses.Of(connectionString)[0].ConnectionString).UseCompression;
+        var compresses = new ClickHouseClientSettings(address.Replicas[0].ConnectionString).UseCompression;
         _compressor = compresses ? new InsertOptions().Compressor : null;
         _isReplicated = cluster is not null;
         _replicas =
         [
-            .. ClickHouseAddresses
-                .Of(connectionString)
-                .Select(address =>
-                {
-                    var settings = new ClickHouseClientSettings(address.ConnectionString) { HttpClient = _http, Timeout = ReadLimit };
-                    var schema = cluster is null
-                        ? ClickHouseSchema.Single
-                        : ClickHouseSchema.Replicated(cluster, settings.Database, address.Name);
-                    return new ClickHouseReplica(address.Name, new(settings), schema, settings.Database);
-                }),
+            .. address.Replicas.Select(replica =>
+            {
+                var settings = new ClickHouseClientSettings(replica.ConnectionString) { HttpClient = _http, Timeout = ReadLimit };
+                var schema = cluster is null
+                    ? ClickHouseSchema.Single(address.Name)
+                    : ClickHouseSchema.Replicated(address, cluster, replica.Name);
+                return new ClickHouseReplica(replica.Name, new(settings), schema, settings.Database);
+            }),
         ];
         _writeAttempt = writeAttempt ?? (_replicas.Length == 1 ? WriteLimit : WriteLimit / MostAsked);
     }
@@ -119,19 +119,6 @@ internal sealed class ClickHouseServer : IDisposable
             new(LongestRead, CatchesUp: true, () => !hasBegun),
             ct
         );
-    }
-
-    /// <summary>Reads one row.</summary>
-    public async Task<T> Single<T>(
-        string sql,
-        IReadOnlyDictionary<string, object> parameters,
-        Func<ClickHouseDataReader, T> of,
-        CancellationToken ct
-    )
-    {
-        var value = default(T);
-        await Read(sql, parameters, row => value = of(row), ct);
-        return value!;
     }
 
     /// <summary>
@@ -212,7 +199,7 @@ internal sealed class ClickHouseServer : IDisposable
                 if (isRefusal || asked == _replicas.Length || !attempt.MayRepeat())
                 {
                     var said = exception is OperationCanceledException ? "no answer in time" : exception.Message.Split('\n')[0];
-                    throw new EventStoreUnavailableException($"ClickHouse: {said}", exception, isRefusal);
+                    throw new EventStoreUnavailableException($"ClickHouse, {_name}: {said}", exception, isRefusal);
                 }
             }
         }
