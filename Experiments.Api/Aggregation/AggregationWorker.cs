@@ -77,14 +77,16 @@ internal sealed class AggregationWorker(
     /// <param name="name">The name by which the database knows them.</param>
     public static NpgsqlDataSource Source(DatabaseServer database, ILoggerFactory? loggers, string name = "experiments-recount")
     {
-        // Only the actual batch id tells where a batch is stored, so a generic plan would be a bad one. No statement runs long enough for
-        // JIT compilation to pay off. The identities of a batch fit into the memory for a hash.
+        // No statement runs long enough for JIT compilation to pay off. The identities of a batch fit into the memory for a hash.
         var settings = DatabaseSetup.Settings(
             database.ConnectionString,
             LongestStatement,
             DatabaseSetup.Idle,
-            "-c jit=off -c plan_cache_mode=force_custom_plan -c work_mem=64MB"
+            "-c jit=off -c work_mem=64MB"
         );
+        // Only the actual ids of batches tell where they are stored, so each statement is planned for its own. That is not left to
+        // plan_cache_mode, by which the check of each foreign key would be planned again for every row.
+        settings.MaxAutoPrepare = 0;
         settings.ApplicationName = name;
         settings.CommandTimeout = 0;
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);

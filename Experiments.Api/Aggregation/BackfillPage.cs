@@ -1,11 +1,10 @@
 using Dapper;
 using Experiments.Api.Domain;
 using Experiments.Api.Ingestion;
-using Npgsql;
 
 namespace Experiments.Api.Aggregation;
 
-/// <summary>Counts a page of old events for the metrics of an experiment that are new, in the order of their timestamps.</summary>
+/// <summary>Counts a page of old events for the metrics of an experiment that are new.</summary>
 internal sealed class BackfillPage(MetricBackfill.Context context)
 {
     private const string Cursor = """
@@ -14,22 +13,8 @@ internal sealed class BackfillPage(MetricBackfill.Context context)
         FROM experiment_metrics WHERE experiment_id = @experimentId AND NOT backfilled
         """;
 
-    // The number of events scanned per page, whichever experiment they belong to, so that no page takes long.
-    private const int Size = 50_000;
-
-    private const string Edge = """
-        SELECT at, key FROM events WHERE at BETWEEN @from AND @until AND (at, key) > (@from, @key)
-        ORDER BY at, key OFFSET @Size - 1 LIMIT 1
-        """;
-
-    private const string Events = $"""
-        SELECT {StoredEvent.Columns}
-        FROM events
-        WHERE environment_id = $5 AND event = ANY ($6) AND at BETWEEN $7 AND $9 AND (at, key) > ($7, $8) AND (at, key) <= ($9, $10)
-        """;
-
     private const string Move = """
-        UPDATE experiment_metrics SET backfilled_to = @at, backfilled_key = @key, backfilled = @isDone WHERE id = ANY (@links);
+        UPDATE experiment_metrics SET backfilled_to = @At, backfilled_key = @Key, backfilled = @isDone WHERE id = ANY (@links);
         WITH healed AS (
             DELETE FROM unreadable_definitions WHERE experiment_id = @experimentId AND link_id IS NOT NULL AND @isDone
             RETURNING experiment_id
@@ -38,7 +23,9 @@ internal sealed class BackfillPage(MetricBackfill.Context context)
         UPDATE results SET as_of = NULL, epoch = epoch + 1 WHERE experiment_id IN (SELECT experiment_id FROM healed);
         """;
 
-    /// <inheritdoc cref="IEventStore.Backfill"/>
+    /// <summary>
+    /// Counts it. Returns null if another replica aggregates the environment, and false if there is nothing to count.
+    /// </summary>
     public async Task<bool?> Run(long experimentId, CancellationToken ct)
     {
         var connection = context.Connection;
@@ -61,9 +48,6 @@ internal sealed class BackfillPage(MetricBackfill.Context context)
         var links = await definitions.Links(experiments);
         var cursor = await connection.QuerySingleAsync<CursorRow>(Cursor, new { experimentId });
         var fresh = links.Where(link => cursor.Links?.Contains(link.Id) == true).ToList();
-        // By timestamp, which may be before or after an event happened.
-        var until = highWaterMark + ClockSkew.SlackTime;
-        var (edge, isDone) = ((At: until, Key: long.MaxValue), true);
         await definitions.SaveUnreadable();
         if (fresh.Count == 0)
         {
@@ -72,42 +56,23 @@ internal sealed class BackfillPage(MetricBackfill.Context context)
             return false;
         }
 
-        var from = cursor.IsNew ? fresh.Min(link => link.From) - ClockSkew.SlackTime : cursor.At!.Value;
-        var key = cursor.IsNew ? long.MinValue : cursor.Key!.Value;
-        if (
-            (
-                await connection.QueryAsync<(DateTime, long)>(
-                    Edge,
-                    new
-                    {
-                        from,
-                        until,
-                        key,
-                        Size,
-                    }
-                )
-            ).AsList()
-            is [var next]
-        )
-        {
-            (edge, isDone) = (next, false);
-        }
-
         var hasAliases = experiment.UnitKey is null && await new IdentityAliases(connection).Exist([experiment.EnvironmentId]);
         var sums = new MetricSumsDelta();
         var aggregator = new MetricAggregator(connection, links, sums, isBackfill: true);
-        await StoredEvent.Each(
+        var next = await context.Store.Page(
             connection,
-            Events,
+            // By timestamps, which may be before or after an event happened.
+            new(
+                experiment.EnvironmentId,
+                [.. fresh.SelectMany(link => link.Events).Distinct()],
+                fresh.Min(link => link.From) - ClockSkew.SlackTime,
+                highWaterMark + ClockSkew.SlackTime,
+                cursor.IsNew ? null : new(cursor.At!.Value, cursor.Key!.Value),
+                context.Store.BatchSize
+            ),
             StoredEvent.Needs.Of(experiments, links, hasAliases ? experiment.LastBatch(context.Late) : null, ofExposures: false),
             stored => aggregator.Take(stored, (one, batch) => one.InTime(batch, context.Late)),
-            ct,
-            new NpgsqlParameter<long> { TypedValue = experiment.EnvironmentId },
-            new NpgsqlParameter<string[]> { TypedValue = [.. fresh.SelectMany(link => link.Events).Distinct()] },
-            new NpgsqlParameter<DateTime> { TypedValue = from },
-            new NpgsqlParameter<long> { TypedValue = key },
-            new NpgsqlParameter<DateTime> { TypedValue = edge.At },
-            new NpgsqlParameter<long> { TypedValue = edge.Key }
+            ct
         );
         await aggregator.Aggregate(new Dictionary<ExposureAggregator.Key, ExposureState>());
         await sums.Post(connection);
@@ -116,9 +81,9 @@ internal sealed class BackfillPage(MetricBackfill.Context context)
             Move,
             new
             {
-                at = edge.At,
-                key = edge.Key,
-                isDone,
+                next?.At,
+                next?.Key,
+                isDone = next is null,
                 experimentId,
                 Links = fresh.Select(link => link.Id).ToArray(),
             }

@@ -93,7 +93,7 @@ internal sealed class ExposureAggregator(
             }
             else if (experiment.Judge(raw) is { } judged)
             {
-                Found(new(experiment.Id, Identity.Key(unit)), unit, judged);
+                Found(new(experiment.Id, raw.KeyOf(unit)), unit, judged);
             }
         }
     }

@@ -39,10 +39,20 @@ internal interface IEventStore
     Task Tidy(NpgsqlConnection connection, int counted);
 
     /// <summary>
-    /// Counts a page of the events that arrived before metrics of an experiment were attached. Returns null if another replica aggregates
-    /// the environment, and false if there is nothing to count.
+    /// Reads a page of old events. Returns where the next one begins, or null after the last.
     /// </summary>
-    Task<bool?> Backfill(MetricBackfill.Context context, long experimentId, CancellationToken ct);
+    /// <param name="connection">The connection with the aggregation lock of the environment.</param>
+    /// <param name="page">Which events.</param>
+    /// <param name="needs">What is needed of them.</param>
+    /// <param name="take">Called for each.</param>
+    /// <param name="ct">Ends it.</param>
+    Task<OldEvents.Place?> Page(
+        NpgsqlConnection connection,
+        OldEvents page,
+        StoredEvent.Needs needs,
+        Action<StoredEvent> take,
+        CancellationToken ct
+    );
 
     /// <summary>Begins to read the events of an environment, by one that has its aggregation lock, but for those that still wait.</summary>
     /// <param name="source">For a connection of its own.</param>
@@ -108,6 +118,19 @@ internal interface IEventReading : IAsyncDisposable
 /// <param name="Slice">The slice of units; see <see cref="RebuildWriter.Write"/>.</param>
 /// <param name="Slices">How many slices there are.</param>
 internal sealed record EventFilter(string[] Names, DateTime From, DateTime Until, string? UnitKey, int Slice, int Slices);
+
+/// <summary>Events of an environment that are read page by page, in an order of the store.</summary>
+/// <param name="EnvironmentId">The environment.</param>
+/// <param name="Names">The names.</param>
+/// <param name="From">About the first instant at which they happened; earlier ones may be read as well.</param>
+/// <param name="Until">About the last one.</param>
+/// <param name="After">Where the page begins; null for the first.</param>
+/// <param name="Size">About how many events a page has.</param>
+internal sealed record OldEvents(long EnvironmentId, string[] Names, DateTime From, DateTime Until, OldEvents.Place? After, int Size)
+{
+    /// <summary>A place between two events, which only the store understands.</summary>
+    internal sealed record Place(DateTime At, long Key);
+}
 
 /// <summary>Recent events of an environment.</summary>
 /// <param name="EnvironmentId">The environment.</param>

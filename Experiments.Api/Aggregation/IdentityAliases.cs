@@ -90,8 +90,12 @@ internal sealed class IdentityAliases(NpgsqlConnection connection)
     /// <summary>The aliases of known identities.</summary>
     public Task<IReadOnlyList<AliasGraph.Entry>> Of(IEnumerable<(long Environment, string Identifier)> known) => Read(OfThese, known);
 
-    /// <summary>All aliases of an environment that were said in this batch or before.</summary>
-    public async Task<IReadOnlyList<AliasGraph.Entry>> All(long environment, long until) =>
+    /// <summary>The aliases of an environment that were said in this batch or before.</summary>
+    /// <param name="environment">The environment.</param>
+    /// <param name="until">The batch.</param>
+    /// <param name="first">The first of those that are read, by the two bytes in the middle of the identity of the alias.</param>
+    /// <param name="last">The last one.</param>
+    public async Task<IReadOnlyList<AliasGraph.Entry>> All(long environment, long until, int first = 0, int last = ushort.MaxValue) =>
         (
             await connection.QueryAsync<AliasGraph.Entry>(
                 """
@@ -99,8 +103,15 @@ internal sealed class IdentityAliases(NpgsqlConnection connection)
                 FROM identity_aliases a
                 JOIN identity_aliases k ON k.environment_id = a.environment_id AND k.identity = a.known_as
                 WHERE a.environment_id = @environment AND a.identity <> a.known_as AND a.batch <= @until
+                    AND get_byte(uuid_send(a.identity), 8) * 256 + get_byte(uuid_send(a.identity), 9) BETWEEN @first AND @last
                 """,
-                new { environment, until }
+                new
+                {
+                    environment,
+                    until,
+                    first,
+                    last,
+                }
             )
         ).AsList();
 

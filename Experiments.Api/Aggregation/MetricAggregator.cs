@@ -27,7 +27,7 @@ internal sealed class MetricAggregator(
 
     /// <summary>Collects an event for every metric that uses it.</summary>
     public void Take(StoredEvent raw, Func<ExperimentDefinition, long, bool> inTime) =>
-        _matcher.Take(raw, inTime, (source, unit, taken) => Of(new(source.Experiment.Id, Identity.Key(unit))).Add((source.Id, taken)));
+        _matcher.Take(raw, inTime, (source, unit, taken) => Of(new(source.Experiment.Id, raw.KeyOf(unit))).Add((source.Id, taken)));
 
     /// <summary>Moves what is stored of aliases to the identities that they are known as.</summary>
     public async Task Move(IReadOnlyCollection<ExposureAggregator.Join> joins)

@@ -4,9 +4,8 @@ using Npgsql;
 namespace Experiments.Api.Aggregation;
 
 /// <summary>
-/// Aggregates the events that arrived before a metric was attached, one page at a time in the order of their timestamps. Regular
-/// aggregation continues between pages, and an interruption loses nothing. New events are aggregated as usual; processing an event twice
-/// is harmless.
+/// Aggregates the events that arrived before a metric was attached, one page at a time. Regular aggregation continues between pages, and
+/// an interruption loses nothing. New events are aggregated as usual; processing an event twice is harmless.
 /// </summary>
 internal sealed class MetricBackfill(MetricBackfill.Context context)
 {
@@ -39,7 +38,7 @@ internal sealed class MetricBackfill(MetricBackfill.Context context)
         {
             // An experiment that was reset in the meantime, or has not run at all, has nothing to backfill.
             // Nor has one whose environment another replica aggregates: it is the turn of others.
-            if (await context.Store.Backfill(context, experimentId, ct) is not true)
+            if (await new BackfillPage(context).Run(experimentId, ct) is not true)
             {
                 skipped.Add(experimentId);
             }

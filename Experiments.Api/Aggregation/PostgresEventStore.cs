@@ -57,6 +57,18 @@ internal sealed class PostgresEventStore(NpgsqlDataSource source, ILogger<Postgr
         ORDER BY a.event
         """;
 
+    // Whichever environment they belong to, so that no page takes long.
+    private const string Edge = """
+        SELECT at, key FROM events WHERE at BETWEEN @from AND @Until AND (at, key) > (@from, @key)
+        ORDER BY at, key OFFSET @Size - 1 LIMIT 1
+        """;
+
+    private const string Paged = $"""
+        SELECT {StoredEvent.Columns}
+        FROM events
+        WHERE environment_id = $5 AND event = ANY ($6) AND at BETWEEN $7 AND $9 AND (at, key) > ($7, $8) AND (at, key) <= ($9, $10)
+        """;
+
     private const string NewestOf = """
         SELECT count(*) OVER () AS total, event AS name, at, feature_name, value, traits::text AS traits, metadata::text AS metadata
         FROM events WHERE environment_id = @environmentId AND identifier = ANY (@identifiers) ORDER BY at DESC, key LIMIT @most
@@ -67,7 +79,7 @@ internal sealed class PostgresEventStore(NpgsqlDataSource source, ILogger<Postgr
     public string Name => EventOptions.PostgreSql;
 
     // The more events, the fewer times the row of an identity is written.
-    public int BatchSize => 100_000;
+    public int BatchSize => 250_000;
 
     public int Rest => 0;
 
@@ -114,8 +126,41 @@ internal sealed class PostgresEventStore(NpgsqlDataSource source, ILogger<Postgr
         }
     }
 
-    public Task<bool?> Backfill(MetricBackfill.Context context, long experimentId, CancellationToken ct) =>
-        new BackfillPage(context).Run(experimentId, ct);
+    // In the order of their timestamps.
+    public async Task<OldEvents.Place?> Page(
+        NpgsqlConnection connection,
+        OldEvents page,
+        StoredEvent.Needs needs,
+        Action<StoredEvent> take,
+        CancellationToken ct
+    )
+    {
+        var (from, key) = page.After is { } after ? (after.At, after.Key) : (page.From, long.MinValue);
+        var edge = await connection.QueryFirstOrDefaultAsync<OldEvents.Place>(
+            Edge,
+            new
+            {
+                from,
+                page.Until,
+                key,
+                page.Size,
+            }
+        );
+        await StoredEvent.Each(
+            connection,
+            Paged,
+            needs,
+            take,
+            ct,
+            new NpgsqlParameter<long> { TypedValue = page.EnvironmentId },
+            new NpgsqlParameter<string[]> { TypedValue = page.Names },
+            new NpgsqlParameter<DateTime> { TypedValue = from },
+            new NpgsqlParameter<long> { TypedValue = key },
+            new NpgsqlParameter<DateTime> { TypedValue = edge?.At ?? page.Until },
+            new NpgsqlParameter<long> { TypedValue = edge?.Key ?? long.MaxValue }
+        );
+        return edge;
+    }
 
     public async Task<IEventReading> Read(
         NpgsqlDataSource connections,

@@ -11,15 +11,12 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
 {
     /// <summary>Rebuilds the experiment. Returns null if a replica is aggregating at the moment.</summary>
     /// <exception cref="InvalidOperationException">There is no such experiment, or some of its events are gone.</exception>
-    public Task<RebuildReport?> Run(long experimentId, CancellationToken ct) => Run(experimentId, Purpose.Correct, ct);
-
-    /// <summary>The same for metrics that are new: what was computed of others stays valid, and nobody is waited for.</summary>
-    public Task<RebuildReport?> Backfill(long experimentId, CancellationToken ct) => Run(experimentId, Purpose.Backfill, ct);
+    public Task<RebuildReport?> Run(long experimentId, CancellationToken ct) => Run(experimentId, corrects: true, ct);
 
     /// <summary>Says what would be corrected, and corrects nothing.</summary>
-    public Task<RebuildReport?> Compare(long experimentId, CancellationToken ct) => Run(experimentId, Purpose.Compare, ct);
+    public Task<RebuildReport?> Compare(long experimentId, CancellationToken ct) => Run(experimentId, corrects: false, ct);
 
-    private async Task<RebuildReport?> Run(long experimentId, Purpose purpose, CancellationToken ct)
+    private async Task<RebuildReport?> Run(long experimentId, bool corrects, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await FinishBegun(connection, experimentId, ct);
@@ -29,16 +26,11 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
             return null;
         }
 
-        await AggregationLock.Extend(connection, waits: purpose != Purpose.Backfill);
+        await AggregationLock.Extend(connection);
 
         var definitions = new DefinitionReader(source, connection);
         var (experiments, highWaterMark) = await definitions.Experiments(experimentId, ct);
         var links = await definitions.Links(experiments);
-        if (purpose == Purpose.Backfill && definitions.HasUnreadable)
-        {
-            return RebuildReport.Nothing;
-        }
-
         definitions.DemandReadable();
         if (experiments is not [var experiment])
         {
@@ -68,9 +60,9 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
             aliases.Count == 0 ? null : lastBatch,
             ct
         );
-        if (purpose != Purpose.Compare)
+        if (corrects)
         {
-            await writer.Finish(invalidates: purpose == Purpose.Correct);
+            await writer.Finish(invalidates: true);
             await transaction.CommitAsync(ct);
         }
 
@@ -101,12 +93,5 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
                 $"Events before {oldest:yyyy-MM-dd} have been dropped, so the experiment can't be rebuilt from events. Nothing was changed."
             );
         }
-    }
-
-    private enum Purpose
-    {
-        Correct,
-        Backfill,
-        Compare,
     }
 }

@@ -56,6 +56,7 @@ internal sealed class StoredEvent
     private string[] _unitKeys = [];
     private string?[] _units = [];
     private (string Identifier, long Batch)? _person;
+    private (string Unit, Guid Identity)? _key;
 
     public required long Batch { get; init; }
 
@@ -95,6 +96,17 @@ internal sealed class StoredEvent
 
     /// <summary>The same, of whatever was read: only aliases that were said early enough are.</summary>
     public string? CountedUnit(string? key) => key is null && _person is { } person ? person.Identifier : Unit(key);
+
+    /// <summary>What stands for a unit of it where it is a key. Many metrics ask for the same.</summary>
+    public Guid KeyOf(string unit)
+    {
+        if (_key is not { } known || !ReferenceEquals(known.Unit, unit))
+        {
+            _key = known = (unit, Domain.Identity.Key(unit));
+        }
+
+        return known.Identity;
+    }
 
     /// <summary>Streams the result of a statement, one event at a time.</summary>
     public static async Task Each(

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Dapper;
 using Experiments.Api.Platform.Data;
 using Npgsql;
@@ -31,9 +30,9 @@ internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, doubl
 
     private const string Upsert = """
         INSERT INTO unit_metrics (experiment_id, identity, arm, numbers, due_after, events)
-        SELECT experiment_id, identity, arm, numbers::float8[], due_after, events
-        FROM unnest(@Experiments, @Identities, @Arms, @Numbers, @DueAfter, @Events)
-            AS g(experiment_id, identity, arm, numbers, due_after, events)
+        SELECT experiment_id, identity, arm, (@Numbers::float8[])[1 + until - count : until], due_after, events
+        FROM unnest(@Experiments, @Identities, @Arms, @Counts, @Until, @DueAfter, @Events)
+            AS g(experiment_id, identity, arm, count, until, due_after, events)
         ON CONFLICT (experiment_id, identity) DO UPDATE SET arm = excluded.arm, numbers = excluded.numbers, due_after = excluded.due_after,
             events = excluded.events
         """;
@@ -95,6 +94,13 @@ internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, doubl
     {
         if (rows.Count > 0)
         {
+            // One after the other, because PostgreSQL requires the inner arrays of an array to have equal length.
+            var (counts, until) = (rows.Select(row => row.Numbers.Length).ToArray(), new int[rows.Count]);
+            for (var row = 0; row < until.Length; row++)
+            {
+                until[row] = counts[row] + (row > 0 ? until[row - 1] : 0);
+            }
+
             await connection.ExecuteAsync(
                 Upsert,
                 new
@@ -102,12 +108,9 @@ internal sealed record UnitMetrics(ExposureAggregator.Key Key, short? Arm, doubl
                     Experiments = new Column<long>(rows.Select(row => row.Key.ExperimentId)),
                     Identities = new Column<Guid>(rows.Select(row => row.Key.Identity)),
                     Arms = new Column<short?>(rows.Select(row => row.Arm)),
-                    // As text, because PostgreSQL requires the inner arrays of an array to have equal length.
-                    Numbers = new Column<string>(
-                        rows.Select(row =>
-                            $"{{{string.Join(',', row.Numbers.Select(number => number.ToString("R", CultureInfo.InvariantCulture)))}}}"
-                        )
-                    ),
+                    Numbers = new Column<double>(rows.SelectMany(row => row.Numbers)),
+                    Counts = new Column<int>(counts),
+                    Until = new Column<int>(until),
                     DueAfter = new Column<long?>(rows.Select(row => row.DueAfter)),
                     Events = new Column<byte[]>(rows.Select(row => row.Events)),
                 }

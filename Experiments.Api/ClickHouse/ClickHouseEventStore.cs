@@ -13,12 +13,7 @@ namespace Experiments.Api.ClickHouse;
 /// </summary>
 internal sealed class ClickHouseEventStore(ClickHouseShards shards) : IEventStore
 {
-    // How long a worker waits for a backfill before it goes on.
-    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(200);
-
     private static readonly Dictionary<string, object> Nothing = [];
-
-    private (long ExperimentId, Task<RebuildReport?> Work)? _backfill;
 
     public string Name => EventOptions.ClickHouse;
 
@@ -88,30 +83,13 @@ internal sealed class ClickHouseEventStore(ClickHouseShards shards) : IEventStor
 
     public Task Tidy(NpgsqlConnection connection, int counted) => Task.CompletedTask;
 
-    // All events of the experiment are read, which may take long. Other environments are counted meanwhile.
-    public async Task<bool?> Backfill(MetricBackfill.Context context, long experimentId, CancellationToken ct)
-    {
-        var (id, work) = _backfill ??= (experimentId, new RebuildFromEvents(this, context.Source, context.Late).Backfill(experimentId, ct));
-        if (id != experimentId && !work.IsCompleted)
-        {
-            return false;
-        }
-
-        if (await Task.WhenAny(work, Task.Delay(Patience, ct)) != work)
-        {
-            return false;
-        }
-
-        _backfill = null;
-        if (id != experimentId)
-        {
-            // It is the turn of another. What became of this one, its own turn will say.
-            await work.ContinueWith(_ => { }, TaskScheduler.Default);
-            return false;
-        }
-
-        return await work is { } report ? report != RebuildReport.Nothing : null;
-    }
+    public Task<OldEvents.Place?> Page(
+        NpgsqlConnection connection,
+        OldEvents page,
+        StoredEvent.Needs needs,
+        Action<StoredEvent> take,
+        CancellationToken ct
+    ) => new OldEventPage(shards, connection, page, needs).Read(take, ct);
 
     public Task<IEventReading> Read(NpgsqlDataSource source, NpgsqlConnection locked, long environmentId, CancellationToken ct) =>
         Task.FromResult<IEventReading>(new ClickHouseEventReading(shards, locked, environmentId));

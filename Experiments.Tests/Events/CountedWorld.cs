@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 namespace Experiments.Tests.Events;
 
 /// <summary>An environment with experiments that have run for some hours, and what happened in it.</summary>
-internal sealed class CountedWorld(TestService service, Given given, IReadOnlyList<JsonObject> events)
+internal sealed class CountedWorld(TestService service, Given given, IReadOnlyList<JsonObject> events, long template)
 {
     private const string Counted = """
         SELECT e.name || ' ' || c.hour || ' ' || c.outcome || ' ' || c.count
@@ -42,7 +42,7 @@ internal sealed class CountedWorld(TestService service, Given given, IReadOnlyLi
             Environment.GetEnvironmentVariable(name) is { } text ? int.Parse(text, CultureInfo.InvariantCulture) : otherwise;
     }
 
-    public static async Task<CountedWorld> Plant(TestService service, int seed, long now, int experiments = 40)
+    public static async Task<CountedWorld> Plant(TestService service, int seed, long now, int experiments = 40, bool leavesSome = false)
     {
         var random = new Random(seed);
         var given = await Given.AnEnvironment(service);
@@ -79,11 +79,12 @@ internal sealed class CountedWorld(TestService service, Given given, IReadOnlyLi
                     plan.UnitKey,
                     plan.HasHoldout,
                     given.Key,
-                    Template = template.Id,
                 }
             );
             events.AddRange(plan.Events(random, now));
         }
+
+        await service.Execute(Attach, new { Template = template.Id, leavesSome });
 
         // Some turn out to be others, who are known.
         events.AddRange(
@@ -97,7 +98,7 @@ internal sealed class CountedWorld(TestService service, Given given, IReadOnlyLi
                     ["timestamp"] = now - random.NextInt64(1_000_000) - n,
                 })
         );
-        return new(service, given, events);
+        return new(service, given, events, template.Id);
     }
 
     /// <summary>Sends everything in batches of a random order, some of it more than once.</summary>
@@ -135,6 +136,9 @@ internal sealed class CountedWorld(TestService service, Given given, IReadOnlyLi
             }
         }
     }
+
+    /// <summary>Attaches the metrics that have been left out.</summary>
+    public Task AttachTheRest() => service.Execute(Attach, new { Template = template, leavesSome = false });
 
     /// <summary>Compares everything that has been counted, each sum to the digit.</summary>
     public async Task ShouldEqual(CountedWorld other, string about)
@@ -178,11 +182,16 @@ internal sealed class CountedWorld(TestService service, Given given, IReadOnlyLi
             @Started, @Ended, @Runs::tstzmultirange, @Salt, @Rollouts::jsonb, @Rollout, @Exposure::jsonb, @Breakdowns, @UnitKey,
             CASE WHEN @HasHoldout THEN (SELECT h.id FROM holdouts h WHERE h.environment_id = e.id AND h.unit_key = @UnitKey) END
         FROM environments e JOIN environment_features f ON f.environment_id = e.id WHERE e.key = @Key AND f.name = @Name;
+        """;
+
+    private const string Attach = """
         INSERT INTO experiment_metrics (environment_id, experiment_id, metric_id, role, expected_direction, name, aggregation,
             direction, margin, definition)
         SELECT l.environment_id, x.id, l.metric_id, l.role, l.expected_direction, l.name, l.aggregation, l.direction, l.margin,
             l.definition
-        FROM experiment_metrics l JOIN experiments x ON x.environment_id = l.environment_id AND x.name = @Name
-        WHERE l.experiment_id = @Template ORDER BY l.id;
+        FROM experiment_metrics l JOIN experiments x ON x.environment_id = l.environment_id AND x.id <> l.experiment_id
+        WHERE l.experiment_id = @Template AND NOT (@leavesSome AND hashtext(l.name || x.name) % 3 = 0)
+            AND NOT EXISTS (SELECT FROM experiment_metrics h WHERE h.experiment_id = x.id AND h.metric_id = l.metric_id)
+        ORDER BY x.id, l.id
         """;
 }

@@ -1,0 +1,65 @@
+using System.Globalization;
+using Experiments.Api.Aggregation;
+using Experiments.Api.Platform.Data;
+using Npgsql;
+
+namespace Experiments.Api.ClickHouse;
+
+/// <summary>
+/// A page of old events: those of some identities, in the order in which they are stored. Of a name, ClickHouse has the events in the order
+/// of the second half of the identity, so that others need not be read.
+/// </summary>
+internal sealed class OldEventPage(ClickHouseShards shards, NpgsqlConnection connection, OldEvents page, StoredEvent.Needs needs)
+{
+    // The places between identities, by the two bytes in the middle.
+    private const int Places = 1 << 16;
+
+    // Of so many places, identities are counted to tell how many fit into a page: they are spread evenly.
+    private const int Sample = 256;
+
+    private const string Which = """
+        environment_id = {environment:Int64} AND event IN {names:Array(String)}
+            AND identity BETWEEN toUUID({first:String}) AND toUUID({last:String})
+        """;
+
+    /// <summary>Reads it. Returns where the next one begins, or null after the last.</summary>
+    public async Task<OldEvents.Place?> Read(Action<StoredEvent> take, CancellationToken ct)
+    {
+        var first = (int)(page.After?.Key ?? 0);
+        var next = await End(first, ct);
+        var aliases = needs.AliasesUntil is { } until
+            ? await new IdentityAliases(connection).All(page.EnvironmentId, until, first, next - 1)
+            : [];
+        await using var heartbeat = Heartbeat.Of(connection);
+        var rows = new EventRows(needs, aliases);
+        await shards.Read(
+            $$"""
+            SELECT {{rows.Columns}} FROM events FINAL
+            PREWHERE {{Which}}
+            WHERE {{EventRows.HappenedAt}} BETWEEN {from:Int64} AND {until:Int64}
+            """,
+            Of(first, next),
+            row => take(rows.Of(row)),
+            ct
+        );
+        return next < Places ? new(DateTime.UnixEpoch, next) : null;
+    }
+
+    private async Task<int> End(int first, CancellationToken ct)
+    {
+        await using var heartbeat = Heartbeat.Of(connection);
+        var events = await shards.Sum($"SELECT toInt64(count()) FROM events WHERE {Which}", Of(first, first + Sample), ct);
+        return (int)Math.Clamp(first + ((long)page.Size * Sample / Math.Max(1, events)), first + 1, Places);
+    }
+
+    private Dictionary<string, object> Of(int first, int next) =>
+        new()
+        {
+            ["environment"] = page.EnvironmentId,
+            ["names"] = page.Names,
+            ["first"] = string.Create(CultureInfo.InvariantCulture, $"00000000-0000-0000-{first:x4}-000000000000"),
+            ["last"] = string.Create(CultureInfo.InvariantCulture, $"ffffffff-ffff-ffff-{Math.Min(next, Places) - 1:x4}-ffffffffffff"),
+            ["from"] = EventRows.Microseconds(page.From),
+            ["until"] = EventRows.Microseconds(page.Until),
+        };
+}
