@@ -2,7 +2,10 @@ using Npgsql;
 
 namespace Experiments.Bench;
 
-/// <summary>While it lasts, another holds the locks of all environments, and their events are stored and not counted.</summary>
+/// <summary>
+/// While it lasts, another holds the locks of all environments, and the one lock that former releases have, and events are stored and not
+/// counted.
+/// </summary>
 internal sealed class AggregationPause : IAsyncDisposable
 {
     private readonly NpgsqlConnection _connection;
@@ -13,7 +16,7 @@ internal sealed class AggregationPause : IAsyncDisposable
     {
         var connection = await source.OpenConnectionAsync();
         await using var command = new NpgsqlCommand(
-            "SELECT pg_advisory_lock(hashtext('aggregation'), hashint8(id)) FROM environments",
+            "SELECT pg_advisory_lock(hashtext('folding')), pg_advisory_lock(hashtext('aggregation'), hashint8(id)) FROM environments",
             connection
         );
         await command.ExecuteNonQueryAsync();

@@ -180,7 +180,14 @@ internal sealed class ScaleWorld(HttpClient admin, HttpClient sdk, NpgsqlDataSou
         );
     }
 
-    public Task Backfilled() => Until("SELECT NOT EXISTS (SELECT FROM experiment_metrics WHERE NOT backfilled)");
+    // In releases that had another name for it as well.
+    public Task Backfilled() =>
+        Until(
+            """
+            SELECT NOT EXISTS (
+                SELECT FROM experiment_metrics l, to_jsonb(l) j WHERE NOT COALESCE(j ->> 'backfilled', j ->> 'folded')::boolean)
+            """
+        );
 
     private async Task Until(string holds)
     {
