@@ -272,6 +272,7 @@ internal static class Commands
                         or System.Text.Json.JsonException
                         or NpgsqlException
                         or System.Net.Sockets.SocketException
+                        or EventStoreUnavailableException
             )
         {
             await Console.Error.WriteLineAsync(exception.Message);

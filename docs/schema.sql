@@ -471,15 +471,16 @@ CREATE INDEX event_batches_begun ON event_batches USING btree (environment_id, i
 CREATE TABLE event_store (
     id boolean NOT NULL DEFAULT true,
     store text NOT NULL,
-    moving_to text, -- Where they are being moved; until that is done, none are taken.
+    moving_to text, -- Where they are being moved; until that is done, those that come are postponed.
     copied_since timestamp with time zone, -- When they began to be copied to the other store.
+    copied_until timestamp with time zone, -- What came before has been copied.
     PRIMARY KEY (id),
     CHECK (((moving_to = ANY (ARRAY['postgresql'::text, 'clickhouse'::text])) AND (moving_to <> store))),
     CHECK (id),
     CHECK ((store = ANY (ARRAY['postgresql'::text, 'clickhouse'::text])))
 );
 
--- Batches that are being written to a store of events other than this database, and are queued after that.
+-- Batches that are being written to a store of events other than this database, and are queued after that; and postponed ones.
 CREATE TABLE event_arrivals (
     id bigint NOT NULL DEFAULT next_event_batch(),
     environment_id bigint NOT NULL,
@@ -489,12 +490,33 @@ CREATE TABLE event_arrivals (
     joins boolean NOT NULL DEFAULT false,
     received_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     counted_slots integer NOT NULL DEFAULT 0,
+    is_postponed boolean NOT NULL DEFAULT false, -- Whether it waits until events have been moved to another store.
     PRIMARY KEY (id),
     CHECK (((counted_slots >= 0) AND (counted_slots <= 65534))),
     FOREIGN KEY (environment_id) REFERENCES environments(id)
 );
 CREATE INDEX event_arrivals_environment_id_id_received_at_events_idx ON event_arrivals USING btree (environment_id, id) INCLUDE (received_at, events);
 CREATE INDEX event_arrivals_environment_id_id_idx ON event_arrivals USING btree (environment_id, id) WHERE (counted_slots <> 0);
+CREATE INDEX event_arrivals_postponed ON event_arrivals USING btree (id) WHERE is_postponed;
+
+-- Events that came while events were moving to another store; taken into that one when it is the one where events are.
+CREATE TABLE postponed_events (
+    batch bigint NOT NULL,
+    environment_id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    key bigint NOT NULL,
+    skew interval NOT NULL, -- What is added to at to tell when it happened.
+    id uuid,
+    event text NOT NULL,
+    feature_name text,
+    identifier text,
+    value text,
+    traits text,
+    metadata text,
+    FOREIGN KEY (batch) REFERENCES event_arrivals(id) ON DELETE CASCADE
+);
+CREATE INDEX postponed_events_batch ON postponed_events USING btree (batch);
+CREATE INDEX postponed_events_identifier ON postponed_events USING btree (environment_id, identifier);
 
 -- Which events an environment has received, and how many of each.
 CREATE TABLE event_names (

@@ -10,7 +10,17 @@ namespace Experiments.Migrations;
 public sealed class CreateEvents : TableMigration
 {
     public override IReadOnlyList<string> Tables =>
-        ["events", "event_ids", "event_batches", "event_store", "event_arrivals", "event_names", "identity_aliases", "identity_traits"];
+        [
+            "events",
+            "event_ids",
+            "event_batches",
+            "event_store",
+            "event_arrivals",
+            "postponed_events",
+            "event_names",
+            "identity_aliases",
+            "identity_traits",
+        ];
 
     public override void Up() =>
         Execute.Sql(
@@ -88,16 +98,41 @@ public sealed class CreateEvents : TableMigration
                 id    boolean NOT NULL PRIMARY KEY DEFAULT true CHECK (id),
                 store text NOT NULL CHECK (store IN ('postgresql', 'clickhouse')),
                 moving_to text CHECK (moving_to IN ('postgresql', 'clickhouse') AND moving_to <> store),
-                copied_since timestamptz
+                copied_since timestamptz,
+                copied_until timestamptz
             );
             COMMENT ON TABLE event_store IS 'Where the events are: here, or in ClickHouse.';
-            COMMENT ON COLUMN event_store.moving_to IS 'Where they are being moved; until that is done, none are taken.';
+            COMMENT ON COLUMN event_store.moving_to IS 'Where they are being moved; until that is done, those that come are postponed.';
             COMMENT ON COLUMN event_store.copied_since IS 'When they began to be copied to the other store.';
+            COMMENT ON COLUMN event_store.copied_until IS 'What came before has been copied.';
 
             CREATE TABLE event_arrivals (LIKE event_batches INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES);
-            ALTER TABLE event_arrivals ADD FOREIGN KEY (environment_id) REFERENCES environments;
+            ALTER TABLE event_arrivals ADD FOREIGN KEY (environment_id) REFERENCES environments,
+                ADD is_postponed boolean NOT NULL DEFAULT false;
+            CREATE INDEX event_arrivals_postponed ON event_arrivals (id) WHERE is_postponed;
             COMMENT ON TABLE event_arrivals IS
-                'Batches that are being written to a store of events other than this database, and are queued after that.';
+                'Batches that are being written to a store of events other than this database, and are queued after that; and postponed ones.';
+            COMMENT ON COLUMN event_arrivals.is_postponed IS 'Whether it waits until events have been moved to another store.';
+
+            CREATE TABLE postponed_events (
+                batch          bigint NOT NULL REFERENCES event_arrivals ON DELETE CASCADE,
+                environment_id bigint NOT NULL,
+                at             timestamptz NOT NULL,
+                key            bigint NOT NULL,
+                skew           interval NOT NULL,
+                id             uuid,
+                event          text NOT NULL,
+                feature_name   text,
+                identifier     text,
+                value          text,
+                traits         text,
+                metadata       text
+            );
+            COMMENT ON TABLE postponed_events IS
+                'Events that came while events were moving to another store; taken into that one when it is the one where events are.';
+            COMMENT ON COLUMN postponed_events.skew IS 'What is added to at to tell when it happened.';
+            CREATE INDEX postponed_events_batch ON postponed_events (batch);
+            CREATE INDEX postponed_events_identifier ON postponed_events (environment_id, identifier);
 
             -- Makes this transaction the only one that aggregates an environment, if no other does. While replicas aggregate slots of it,
             -- there may always be one that does, so this waits for those; who waits goes before those that come later.

@@ -10,7 +10,9 @@ internal static class AggregationLag
     public const string Sql = $"""
         SELECT LEAST(min(b.received_at), (
                 SELECT min(a.received_at) FROM event_arrivals a WHERE a.environment_id = e.environment_id)) AS oldest,
-            COALESCE(sum(b.events), 0)::bigint AS events
+            (COALESCE(sum(b.events), 0) + COALESCE((
+                SELECT sum(a.events) FROM event_arrivals a WHERE a.environment_id = e.environment_id AND a.is_postponed), 0))::bigint
+                AS events
         FROM event_batches b WHERE b.environment_id = e.environment_id
         """;
 }

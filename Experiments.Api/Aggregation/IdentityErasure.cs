@@ -38,6 +38,9 @@ internal sealed class IdentityErasure(DatabaseServer database, IEventStore store
     private const string DeleteAliases =
         "DELETE FROM identity_aliases WHERE environment_id = @EnvironmentId AND identity = ANY (@Identities)";
 
+    private const string DeletePostponed =
+        "DELETE FROM postponed_events WHERE environment_id = @EnvironmentId AND identifier = ANY (@Identifiers)";
+
     // Evidence begins anew, as after any other recomputation. What is final stays as it is.
     private const string Correct = """
         UPDATE results SET as_of = NULL, evidence = NULL, looked_at = NULL, epoch = epoch + 1 WHERE experiment_id = ANY (@Open);
@@ -116,7 +119,8 @@ internal sealed class IdentityErasure(DatabaseServer database, IEventStore store
         await connection.ExecuteAsync(DeleteValues, parameters);
         await connection.ExecuteAsync(DeleteAliases, parameters);
         await connection.ExecuteAsync(DeleteTraits, parameters);
-        var report = new Report(await store.Erase(connection, scope.EnvironmentId, identifiers, ct), exposed.Count);
+        var postponed = await connection.ExecuteAsync(DeletePostponed, parameters);
+        var report = new Report(postponed + await store.Erase(connection, scope.EnvironmentId, identifiers, ct), exposed.Count);
         await connection.ExecuteAsync(
             Correct,
             new { Open = exposed.Where(open.ContainsKey).ToArray(), Final = exposed.Where(id => !open.ContainsKey(id)).ToArray() }

@@ -26,6 +26,12 @@ internal static class ArrivalQueue
         RETURNING id, environment_id, from_at, until_at, received_at
         """;
 
+    // Those that were postponed have been announced.
+    private const string PostponedSql = """
+        SELECT id, environment_id, from_at, until_at, received_at FROM event_arrivals
+        WHERE id = ANY (@ids) AND is_postponed AND EXISTS (SELECT FROM event_store WHERE store = 'clickhouse' AND moving_to IS NULL)
+        """;
+
     // Also if it was queued in the meantime, because it took so long, and counted before it was written.
     private const string QueueSql = """
         WITH announced AS (
@@ -39,12 +45,14 @@ internal static class ArrivalQueue
 
     private const string RecoverSql = """
         WITH announced AS (
-            DELETE FROM event_arrivals WHERE received_at < clock_timestamp() - @GivenUp::interval RETURNING *
+            DELETE FROM event_arrivals WHERE received_at < clock_timestamp() - @GivenUp::interval AND NOT is_postponed RETURNING *
         )
-        INSERT INTO event_batches SELECT * FROM announced ON CONFLICT (id) DO NOTHING
+        INSERT INTO event_batches (id, environment_id, events, from_at, until_at, joins, received_at)
+        SELECT id, environment_id, events, from_at, until_at, joins, received_at FROM announced
+        ON CONFLICT (id) DO NOTHING
         """;
 
-    /// <summary>Announces a batch for each environment, and returns them with the instant of their arrival.</summary>
+    /// <summary>Announces a batch for each environment, unless it was postponed, and returns them with the instant of their arrival.</summary>
     public static async Task<IReadOnlyList<Arrival>> Announce(
         NpgsqlDataSource source,
         IReadOnlyCollection<(long EnvironmentId, IReadOnlyList<EventBatch> Batches)> groups,
@@ -52,29 +60,37 @@ internal static class ArrivalQueue
     )
     {
         var rows = groups.Select(group => Announced.Of(group.EnvironmentId, group.Batches)).ToList();
-        var arrived = await new Db(source).Rows<ArrivedRow>(
-            AnnounceSql,
-            new
-            {
-                Environments = new Column<long>(rows.Select(row => row.EnvironmentId)),
-                Events = new Column<int>(rows.Select(row => row.Events)),
-                First = new Column<DateTime>(rows.Select(row => row.First)),
-                Last = new Column<DateTime>(rows.Select(row => row.Last)),
-                LastByUs = new Column<DateTime>(rows.Select(row => row.LastByUs)),
-                Joins = new Column<bool>(rows.Select(row => row.Joins)),
-            },
-            ct
-        );
-        if (arrived.Count < rows.Count)
+        var fresh = rows.Where(row => row.Postponed is null).ToList();
+        var db = new Db(source);
+        IReadOnlyList<ArrivedRow> announced =
+            fresh.Count == 0
+                ? []
+                : await db.Rows<ArrivedRow>(
+                    AnnounceSql,
+                    new
+                    {
+                        Environments = new Column<long>(fresh.Select(row => row.EnvironmentId)),
+                        Events = new Column<int>(fresh.Select(row => row.Events)),
+                        First = new Column<DateTime>(fresh.Select(row => row.First)),
+                        Last = new Column<DateTime>(fresh.Select(row => row.Last)),
+                        LastByUs = new Column<DateTime>(fresh.Select(row => row.LastByUs)),
+                        Joins = new Column<bool>(fresh.Select(row => row.Joins)),
+                    },
+                    ct
+                );
+        long[] ids = [.. rows.Select(row => row.Postponed).OfType<long>()];
+        IReadOnlyList<ArrivedRow> postponed = ids.Length == 0 ? [] : await db.Rows<ArrivedRow>(PostponedSql, new { ids }, ct);
+        if (announced.Count + postponed.Count < rows.Count)
         {
-            throw new EventStoreUnavailableException("The events are moving, or have been moved, to another store.");
+            throw new EventsMovedException();
         }
 
-        var byEnvironment = arrived.ToDictionary(row => row.EnvironmentId);
+        var byEnvironment = announced.ToDictionary(row => row.EnvironmentId);
+        var byId = postponed.ToDictionary(row => row.Id);
         return
         [
             .. from row in rows
-            let found = byEnvironment[row.EnvironmentId]
+            let found = row.Postponed is { } id ? byId[id] : byEnvironment[row.EnvironmentId]
             select new Arrival(found.Id, found.FromAt, found.UntilAt, found.ReceivedAt, row),
         ];
     }
@@ -109,7 +125,16 @@ internal static class ArrivalQueue
     /// <param name="Last">The last instant by the clock of the client.</param>
     /// <param name="LastByUs">The last instant by our clock.</param>
     /// <param name="Joins">Whether an event may say that two identities are one person.</param>
-    internal sealed record Announced(long EnvironmentId, int Events, DateTime First, DateTime Last, DateTime LastByUs, bool Joins)
+    /// <param name="Postponed">Which it is, if it was postponed.</param>
+    internal sealed record Announced(
+        long EnvironmentId,
+        int Events,
+        DateTime First,
+        DateTime Last,
+        DateTime LastByUs,
+        bool Joins,
+        long? Postponed
+    )
     {
         public static Announced Of(long environmentId, IReadOnlyList<EventBatch> batches) =>
             new(
@@ -118,7 +143,8 @@ internal static class ArrivalQueue
                 batches.Min(batch => Instants.Earlier(batch.Events[0].At, batch.Events[0].At + batch.Skew)),
                 batches.Max(batch => batch.Events[^1].At),
                 batches.Max(batch => batch.Events[^1].At + batch.Skew),
-                batches.Any(batch => batch.Events.Any(one => one.Event is EventNames.Identify or EventNames.CreateAlias))
+                batches.Any(batch => batch.Events.Any(one => one.Event is EventNames.Identify or EventNames.CreateAlias)),
+                batches[0].Postponed
             );
     }
 

@@ -121,8 +121,8 @@ internal sealed class ClickHouseEventWriter(ClickHouseShards shards, NpgsqlDataS
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(ct);
         deadline.CancelAfter(ClickHouseShard.WriteLimit);
         var groups = block
-            .GroupBy(waiting => waiting.EnvironmentId)
-            .Select(group => (group.Key, (IReadOnlyList<EventBatch>)[.. group.Select(waiting => waiting.Batch)]))
+            .GroupBy(waiting => (waiting.EnvironmentId, waiting.Batch.Postponed))
+            .Select(group => (group.Key.EnvironmentId, (IReadOnlyList<EventBatch>)[.. group.Select(waiting => waiting.Batch)]))
             .ToList();
         var arrivals = await ArrivalQueue.Announce(source, groups, deadline.Token);
         var rows = new List<object?[]>(block.Sum(waiting => waiting.Batch.Events.Count));

@@ -9,13 +9,16 @@ namespace Experiments.Api.ClickHouse;
 /// <summary>
 /// Copies events from one store to the other, month by month. An event that is there already stays as it is, so it may be done again.
 /// </summary>
-internal sealed class EventCopy(NpgsqlDataSource source, ClickHouseShards shards)
+/// <param name="source">PostgreSQL.</param>
+/// <param name="shards">ClickHouse.</param>
+/// <param name="firstBatch">The first batch that is copied.</param>
+internal sealed class EventCopy(NpgsqlDataSource source, ClickHouseShards shards, long firstBatch = 0)
 {
     private const int Chunk = 50_000;
 
     private const string Here = """
         SELECT at, key, batch, environment_id, happened_at, event, feature_name, identifier, value, traits::text, metadata::text, has_id
-        FROM events WHERE at >= $1 AND at < $1 + interval '1 month'
+        FROM events WHERE at >= $1 AND at < $1 + interval '1 month' AND batch >= $2
         """;
 
     private const string Add = """
@@ -41,7 +44,11 @@ internal sealed class EventCopy(NpgsqlDataSource source, ClickHouseShards shards
             var rows = new List<object?[]>(Chunk);
             await using var command = new NpgsqlCommand(Here, connection)
             {
-                Parameters = { new NpgsqlParameter<DateTime> { TypedValue = month } },
+                Parameters =
+                {
+                    new NpgsqlParameter<DateTime> { TypedValue = month },
+                    new NpgsqlParameter<long> { TypedValue = firstBatch },
+                },
                 CommandTimeout = 0,
             };
             await using var row = await command.ExecuteReaderAsync(ct);
@@ -105,9 +112,9 @@ internal sealed class EventCopy(NpgsqlDataSource source, ClickHouseShards shards
             $$"""
             SELECT toUnixTimestamp64Milli(at), key, toInt64({{ClickHouseSchema.LastBatch}} - version), environment_id,
                 {{EventRows.HappenedAt}}, event, feature_name, identifier, value, traits, metadata, content_at
-            FROM events FINAL
+            FROM events FINAL WHERE toInt64({{ClickHouseSchema.LastBatch}} - version) >= {first:Int64}
             """,
-            new Dictionary<string, object>(),
+            new Dictionary<string, object> { ["first"] = firstBatch },
             row =>
             {
                 var at = Instant(row.GetInt64(0));

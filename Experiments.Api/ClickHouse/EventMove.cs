@@ -9,9 +9,9 @@ using Npgsql;
 namespace Experiments.Api.ClickHouse;
 
 /// <summary>
-/// Moves the events to the other store. They may be copied while the service runs. For the switch, no events are taken; what has come since
-/// is copied, every experiment that is not final is counted from the copy, and only if each of its identities counts the same as before is
-/// the copy what counts from then on. If anything fails, everything is as it was, and events are taken again.
+/// Moves the events to the other store. They may be copied while the service runs. For the switch, events that come are postponed; what has
+/// come before is copied, every experiment that is not final is counted from the copy, and only if each of its identities counts the same
+/// as before is the copy what counts from then on. If anything fails, everything is as it was.
 /// </summary>
 internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source, ClickHouseShards shards, TimeSpan late, TextWriter output)
 {
@@ -21,16 +21,31 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
             moving_to = CASE WHEN @switches THEN @target END
         """;
 
-    private const string End = "UPDATE event_store SET store = @store, moving_to = NULL, copied_since = NULL";
+    private const string End = "UPDATE event_store SET store = @store, moving_to = NULL, copied_since = NULL, copied_until = NULL";
 
-    private const string Stay = "UPDATE event_store SET moving_to = NULL";
+    private const string Copied = "UPDATE event_store SET copied_until = @began";
+
+    // A batch may be written some time after it got its number.
+    private const string First = """
+        SELECT COALESCE(floor(extract(epoch FROM copied_until - interval '10 min') * 1000)::bigint << 20, 0) FROM event_store
+        """;
+
+    // Until whoever has begun to write where they are has finished; all others see that they are moving.
+    private const string Settle =
+        "BEGIN; LOCK TABLE event_batches IN SHARE MODE; COMMIT; BEGIN; LOCK TABLE event_arrivals IN SHARE MODE; COMMIT";
+
+    // Those that were postponed are taken, and have numbers from before.
+    private const string Stay = "UPDATE event_store SET moving_to = NULL, copied_until = NULL";
+
+    private const string Again = "UPDATE event_store SET copied_until = NULL";
 
     // Who was erased since is still in the copy.
     private const string HasErased = """
         SELECT EXISTS (SELECT FROM audit_log a, event_store s WHERE a.action = 'identity.erased' AND a.at >= s.copied_since)
         """;
 
-    private const string IsWaiting = "SELECT EXISTS (SELECT FROM event_batches) OR EXISTS (SELECT FROM event_arrivals)";
+    private const string IsWaiting =
+        "SELECT EXISTS (SELECT FROM event_batches) OR EXISTS (SELECT FROM event_arrivals WHERE NOT is_postponed)";
 
     private const string Unfinished = """
         SELECT e.id FROM experiments e JOIN environments n ON n.id = e.environment_id AND n.deleted_at IS NULL
@@ -60,13 +75,16 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         await connection.ExecuteAsync(Begin, new { switches, target });
         if (!switches)
         {
-            await Copy(target, ct);
+            var began = await connection.QuerySingleAsync<DateTime>("SELECT clock_timestamp()");
+            await Copy(target, connection, ct);
+            await connection.ExecuteAsync(Copied, new { began });
             await output.WriteLineAsync($"Copied. Add --switch to count from {target} from then on.");
             return;
         }
 
         try
         {
+            await connection.ExecuteAsync(Settle);
             await Switch(target, connection, ct);
         }
         catch
@@ -84,19 +102,20 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         {
             await output.WriteLineAsync("Identities have been erased since the events were copied, so all are copied again.");
             await Empty(target, connection, ct);
+            await connection.ExecuteAsync(Again);
         }
 
-        await Copy(target, ct);
+        await Copy(target, connection, ct);
         await Compare(to, connection, ct);
         await connection.ExecuteAsync(End, new { store = target });
         await Empty(from.Name, connection, ct);
         await output.WriteLineAsync($"The events are in {target} now. Start the service with Events__Store={target}.");
     }
 
-    private Task Copy(string target, CancellationToken ct)
+    private async Task Copy(string target, NpgsqlConnection connection, CancellationToken ct)
     {
-        var copy = new EventCopy(source, shards);
-        return target == EventOptions.ClickHouse ? copy.ToClickHouse(Tell, ct) : copy.ToPostgres(new Partitions(database), Tell, ct);
+        var copy = new EventCopy(source, shards, await connection.QuerySingleAsync<long>(First));
+        await (target == EventOptions.ClickHouse ? copy.ToClickHouse(Tell, ct) : copy.ToPostgres(new Partitions(database), Tell, ct));
 
         void Tell(DateTime month, long count) => output.WriteLine($"{month:yyyy-MM}: {count:#,0} events");
     }

@@ -31,7 +31,10 @@ internal static class EventStoreSetup
         services.AddSingleton<IEventStore, ClickHouseEventStore>();
         services.AddSingleton<IEventRetention, ClickHouseRetention>();
         services.AddSingleton<ClickHouseEventWriter>();
-        services.AddSingleton<IEventWriter>(provider => provider.GetRequiredService<ClickHouseEventWriter>());
+        services.AddSingleton<IEventWriter>(provider => new PostponingEventWriter(
+            provider.GetRequiredService<ClickHouseEventWriter>(),
+            provider.GetRequiredService<PostponedEvents>()
+        ));
         services.AddHostedService(provider => provider.GetRequiredService<ClickHouseEventWriter>());
     }
 

@@ -26,6 +26,9 @@ internal sealed class EventBatch
     /// <summary>What is added to the timestamps to tell when the events happened: the skew of the sender's clock.</summary>
     public TimeSpan Skew { get; set; }
 
+    /// <summary>The batch that it became when it was postponed, if it was.</summary>
+    public long? Postponed { get; init; }
+
     public bool HasIds => _ids.Count > 0;
 
     public void Accept(ReceivedEvent received)

@@ -20,15 +20,28 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
                 $5::text[] && '{{{EventNames.Identify}},{{EventNames.CreateAlias}}}', a.at
             FROM arrival a
             WHERE COALESCE((SELECT store = 'postgresql' AND moving_to IS NULL FROM event_store), true)
-            RETURNING id, received_at
+            RETURNING id, environment_id, received_at
         )
         """;
 
-    private const string Sql = $"""
-        {Batch}
+    // Of one that was postponed, the first parameter is its id.
+    private const string Postponed = """
+        WITH arrival AS (
+            DELETE FROM event_arrivals
+            WHERE id = $1 AND is_postponed AND COALESCE((SELECT store = 'postgresql' AND moving_to IS NULL FROM event_store), true)
+            RETURNING *
+        ), batch AS (
+            INSERT INTO event_batches (id, environment_id, events, from_at, until_at, joins, received_at)
+            SELECT id, environment_id, events, from_at, until_at, joins, received_at FROM arrival
+            RETURNING id, environment_id, received_at
+        )
+        """;
+
+    private const string Plain = $"""
+
         INSERT INTO events {Columns}
-        SELECT e.at, e.key, batch.id, $1, LEAST(e.at + $3, batch.received_at), e.event, e.feature_name, e.identifier, e.value,
-            e.traits::jsonb, e.metadata::jsonb, false
+        SELECT e.at, e.key, batch.id, batch.environment_id, LEAST(e.at + $3, batch.received_at), e.event, e.feature_name, e.identifier,
+            e.value, e.traits::jsonb, e.metadata::jsonb, false
         FROM batch, unnest($2::timestamptz[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
             AS e(at, key, event, feature_name, identifier, value, traits, metadata)
         ON CONFLICT DO NOTHING
@@ -37,22 +50,24 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
     // Events with ids are nearly always new. To insert them without looking for conflicts takes half the time, and fails as a whole where
     // there is one. Both statements insert the ids before the events, each in their order: whoever meets another request with the same
     // ones waits for it, and never in a circle.
-    private const string SqlWithNewIds = $"""
-        {Batch}, ids AS (
+    private const string WithNewIds = $"""
+
+        , ids AS (
             INSERT INTO event_ids (id, at) SELECT i.id, i.at FROM batch, unnest($11::uuid[], $12::timestamptz[]) AS i(id, at)
             RETURNING 1
         )
         INSERT INTO events {Columns}
-        SELECT e.at, e.key, batch.id, $1, LEAST(e.at + $3, batch.received_at), e.event, e.feature_name, e.identifier, e.value,
-            e.traits::jsonb, e.metadata::jsonb, e.has_id
+        SELECT e.at, e.key, batch.id, batch.environment_id, LEAST(e.at + $3, batch.received_at), e.event, e.feature_name, e.identifier,
+            e.value, e.traits::jsonb, e.metadata::jsonb, e.has_id
         FROM batch, unnest($2::timestamptz[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
             $13::boolean[]) AS e(at, key, event, feature_name, identifier, value, traits, metadata, has_id)
         WHERE (SELECT count(*) FROM ids) > 0
         """;
 
     // An event whose id is already stored is dropped, whatever the timestamps of the two.
-    private const string SqlWithIds = $"""
-        {Batch}, given AS (
+    private const string WithIds = $"""
+
+        , given AS (
             SELECT *
             FROM unnest($2::timestamptz[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
                 $11::uuid[])
@@ -64,8 +79,8 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
             RETURNING id
         )
         INSERT INTO events {Columns}
-        SELECT e.at, e.key, batch.id, $1, LEAST(e.at + $3, batch.received_at), e.event, e.feature_name, e.identifier, e.value,
-            e.traits::jsonb, e.metadata::jsonb, e.id IS NOT NULL
+        SELECT e.at, e.key, batch.id, batch.environment_id, LEAST(e.at + $3, batch.received_at), e.event, e.feature_name, e.identifier,
+            e.value, e.traits::jsonb, e.metadata::jsonb, e.id IS NOT NULL
         FROM batch
         CROSS JOIN given e
         LEFT JOIN fresh ON fresh.id = e.id
@@ -74,22 +89,25 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         ON CONFLICT DO NOTHING
         """;
 
+    private const string Sql = Batch + Plain;
+    private const string SqlWithNewIds = Batch + WithNewIds;
+    private const string SqlWithIds = Batch + WithIds;
+    private const string SqlOfPostponed = Postponed + Plain;
+    private const string SqlOfPostponedWithIds = Postponed + WithIds;
+
     private const string IsHere = "SELECT COALESCE((SELECT store = 'postgresql' AND moving_to IS NULL FROM event_store), true) AS is_here";
 
-    /// <summary>Adds a batch and returns how many of its events were new.</summary>
-    /// <exception cref="EventStoreUnavailableException">The events are moving to another store.</exception>
+    /// <inheritdoc/>
     public async Task<int?> Add(long environmentId, EventBatch batch, CancellationToken ct)
     {
         batch.Sort();
-        var (isMade, isNew) = (false, batch.HasIds);
+        var (isMade, isNew) = (false, batch.HasIds && batch.Postponed is null);
         for (var attempt = 1; ; attempt++)
         {
             try
             {
                 var added = await Insert(environmentId, batch, isNew, ct).OrDetach(ct);
-                return added > 0 || await IsStillHere(ct)
-                    ? added
-                    : throw new EventStoreUnavailableException("The events are moving, or have been moved, to another store.");
+                return added > 0 || await IsStillHere(ct) ? added : throw new EventsMovedException();
             }
             catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.CheckViolation && !isMade)
             {
@@ -117,13 +135,16 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
     {
         var events = batch.Events;
         await using var connection = await source.OpenConnectionAsync(ct);
-        await using var command = new NpgsqlCommand(
-            isNew ? SqlWithNewIds
-                : batch.HasIds ? SqlWithIds
-                : Sql,
-            connection
-        );
-        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = environmentId });
+        var sql = (isNew, batch.HasIds, batch.Postponed is not null) switch
+        {
+            (true, _, _) => SqlWithNewIds,
+            (_, true, false) => SqlWithIds,
+            (_, false, false) => Sql,
+            (_, true, true) => SqlOfPostponedWithIds,
+            (_, false, true) => SqlOfPostponed,
+        };
+        await using var command = new NpgsqlCommand(sql, connection);
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = batch.Postponed ?? environmentId });
         Column(NpgsqlDbType.TimestampTz, e => e.At);
         command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = batch.Skew });
         Column(NpgsqlDbType.Bigint, e => e.Key);

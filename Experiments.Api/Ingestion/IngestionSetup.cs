@@ -1,5 +1,6 @@
 using Experiments.Api.Platform.Settings;
 using Microsoft.Extensions.Options;
+using Npgsql;
 
 namespace Experiments.Api.Ingestion;
 
@@ -10,7 +11,15 @@ internal static class IngestionSetup
     {
         services.AddSingleton<Partitions>();
         services.AddSingleton<IEventRetention>(provider => provider.GetRequiredService<Partitions>());
-        services.AddSingleton<IEventWriter, EventWriter>();
+        services.AddSingleton<EventWriter>();
+        services.AddSingleton(provider => new PostponedEvents(
+            provider.GetRequiredService<NpgsqlDataSource>(),
+            provider.GetRequiredService<IOptions<EventOptions>>().Value.Store
+        ));
+        services.AddSingleton<IEventWriter>(provider => new PostponingEventWriter(
+            provider.GetRequiredService<EventWriter>(),
+            provider.GetRequiredService<PostponedEvents>()
+        ));
         services.AddSingleton<EventReceiver>();
         services.AddSingleton(provider => new IngestionShares(provider.GetRequiredService<IOptions<EventOptions>>().Value.ShareByAddress));
         services.AddSingleton(provider => new IngestionLimiter(
@@ -20,5 +29,6 @@ internal static class IngestionSetup
                 : IngestionLimiter.AtOnce
         ));
         services.AddHostedService<RetentionJob>();
+        services.AddHostedService<PostponedEventsJob>();
     }
 }

@@ -54,7 +54,9 @@ internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher,
                     : ReadPostgreSql(warehouse, address, sql, parameters, take, limit, deadline.Token)
             );
         }
-        catch (Exception exception) when (deadline.IsCancellationRequested && !ct.IsCancellationRequested)
+        catch (Exception exception)
+            // The driver may notice it first.
+            when ((deadline.IsCancellationRequested || exception.GetBaseException() is TimeoutException) && !ct.IsCancellationRequested)
         {
             throw new WarehouseException($"The warehouse did not answer within {limit.TotalSeconds:0} s.", exception);
         }

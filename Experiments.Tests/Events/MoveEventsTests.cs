@@ -15,6 +15,7 @@ public class MoveEventsTests(TestCluster cluster, ClickHouseWarehouse server) : 
         long environmentId;
         long experimentId;
         string[] before;
+        var sent = 0;
         await using (var service = new OneService(database))
         {
             await service.InitializeAsync();
@@ -45,16 +46,14 @@ public class MoveEventsTests(TestCluster cluster, ClickHouseWarehouse server) : 
                     timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
                 }
             );
-            var moved = await Move(database, events, "clickhouse", "--switch");
+            var moved = await While(Move(database, events, "clickhouse", "--switch"), () => SendOne(given, ref sent));
             (moved.ExitCode, moved.Error).ShouldBe((0, ""));
             moved.Output.ShouldContain("Compared 1 unfinished experiments: every identity counts the same.");
 
-            // One that is set to where they were takes none, so that they are sent again.
-            (await given.SendAny(new { @event = "lost", timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() })).MustBe(
-                503,
-                "service.unavailable"
-            );
+            // One that is set to where they were keeps those that come until there is one that takes them.
+            await SendOne(given, ref sent);
             (await service.Query<long>("SELECT count(*) FROM events")).ShouldBe(0);
+            (await service.Query<long>("SELECT count(*) FROM postponed_events")).ShouldBeGreaterThan(0);
         }
 
         // Set to where they were, it does not start.
@@ -65,6 +64,9 @@ public class MoveEventsTests(TestCluster cluster, ClickHouseWarehouse server) : 
         await using (var service = new OneService(database, events))
         {
             await service.InitializeAsync();
+            await Given.Eventually(async () =>
+                await service.Query<long>("SELECT COALESCE(sum(count), 0)::bigint FROM event_names WHERE event = 'during'") == sent
+            );
             (await service.QueryAll<string>(RandomWorld.Sums, new { Id = experimentId })).ShouldBe(before);
             var rebuild = new Api.Aggregation.RebuildFromEvents(
                 service.Store,
@@ -85,7 +87,45 @@ public class MoveEventsTests(TestCluster cluster, ClickHouseWarehouse server) : 
             (
                 await service.Query<long>("SELECT count(*) FROM events WHERE environment_id = @environmentId", new { environmentId })
             ).ShouldBeGreaterThan(100);
+            (await service.Query<long>("SELECT count(*) FROM events WHERE event = 'during'")).ShouldBe(sent);
         }
+    }
+
+    [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
+    public async Task A_ClickHouse_that_is_away_is_named_and_nothing_has_moved()
+    {
+        var database = await cluster.NewDatabase();
+        await using var service = new OneService(database);
+        await service.InitializeAsync();
+
+        var (exitCode, _, error) = await Move(database, "Host=127.0.0.1;Port=1", "clickhouse", "--switch");
+
+        exitCode.ShouldBe(1);
+        error.ShouldStartWith("ClickHouse, shard 1 of 1: ");
+        error.ShouldNotContain("   at ");
+        (await service.Query<string>("SELECT store || COALESCE(moving_to, '') FROM event_store")).ShouldBe("postgresql");
+    }
+
+    // Nobody who sends events notices that they move.
+    private static Task<Reply> SendOne(Given given, ref int sent) =>
+        given.Send(
+            new
+            {
+                @event = "during",
+                identifier = $"user-{++sent}",
+                timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
+            }
+        );
+
+    private static async Task<T> While<T>(Task<T> work, Func<Task> repeat)
+    {
+        for (; !work.IsCompleted; await Task.Delay(20))
+        {
+            await repeat();
+        }
+
+        return await work;
     }
 
     private static async Task SendRandom(Given given, Reply experiment, int seed)

@@ -170,6 +170,13 @@ public class WaitingLimitTests(SharedService service) : IClassFixture<SharedServ
                 null,
                 typeof(ClickHouseEventWriter)
             ),
+            new(
+                "taking in events that came while events were moving",
+                "each batch as long as a request, and again 2 s later",
+                Deadline,
+                nameof(Ingestion.PostponedEventTests.They_are_acknowledged_and_wait_and_count_once_when_that_is_done),
+                typeof(PostponedEventsJob)
+            ),
             new("dropping old events", $"{Text(Partitions.Limit)}, and 2 s for each lock", "-", null, typeof(RetentionJob)),
             new(
                 "a replica that starts, for the migration of another",

@@ -4,8 +4,11 @@ namespace Experiments.Api.Platform.Data;
 /// <param name="message">What happened.</param>
 /// <param name="cause">Why.</param>
 /// <param name="isRefusal">Whether the store is there and refused this, such as a query that takes too much memory.</param>
-internal sealed class EventStoreUnavailableException(string message, Exception? cause = null, bool isRefusal = false)
-    : Exception(message, cause)
+internal class EventStoreUnavailableException(string message, Exception? cause = null, bool isRefusal = false) : Exception(message, cause)
 {
     public bool IsRefusal => isRefusal;
 }
+
+/// <summary>The events are moving, or have been moved, to another store than the one that was asked.</summary>
+internal sealed class EventsMovedException()
+    : EventStoreUnavailableException("The events are moving, or have been moved, to another store.");

@@ -1,0 +1,120 @@
+using Experiments.Api.Platform.Data;
+using Npgsql;
+
+namespace Experiments.Api.Ingestion;
+
+/// <summary>
+/// Events that came while events were moving. They have a batch already, which tells when they came, and wait in the database until their
+/// store is the one where events are.
+/// </summary>
+/// <param name="source">The database.</param>
+/// <param name="store">The store that this service is set to.</param>
+internal sealed class PostponedEvents(NpgsqlDataSource source, string store)
+{
+    private readonly Db _db = new(source);
+
+    private const string Keep = """
+        WITH arrival AS MATERIALIZED (
+            SELECT next_event_batch() AS id, date_trunc('milliseconds', clock_timestamp()) AS at, min(e.at) AS first, max(e.at) AS last,
+                count(*) AS events, bool_or(e.event IN ('$identify', '$create_alias')) AS joins
+            FROM unnest(@At, @Events) AS e(at, event)
+        ), batch AS (
+            INSERT INTO event_arrivals (id, environment_id, events, from_at, until_at, joins, received_at, is_postponed)
+            SELECT a.id, @environmentId, a.events, LEAST(a.first, a.first + @Skew, a.at), GREATEST(a.last, LEAST(a.last + @Skew, a.at)),
+                a.joins, a.at, true
+            FROM arrival a
+            WHERE EXISTS (SELECT FROM event_store WHERE moving_to IS NOT NULL OR store <> @store)
+            RETURNING id AS batch, environment_id
+        ), kept AS (
+            INSERT INTO postponed_events (batch, environment_id, skew, at, key, id, event, feature_name, identifier, value, traits,
+                metadata)
+            SELECT b.batch, b.environment_id, @Skew, e.*
+            FROM batch b, unnest(@At, @Keys, @Ids, @Events, @Features, @Identifiers, @Values, @Traits, @Metadata)
+                AS e(at, key, id, event, feature_name, identifier, value, traits, metadata)
+        )
+        SELECT batch, environment_id FROM batch
+        """;
+
+    private const string Next = """
+        SELECT a.id AS batch, a.environment_id FROM event_arrivals a
+        WHERE a.is_postponed AND EXISTS (SELECT FROM event_store WHERE store = @store AND moving_to IS NULL)
+        ORDER BY a.id LIMIT 1
+        """;
+
+    private const string OfBatch = """
+        SELECT at, key, skew, id, event, feature_name, identifier, value, traits, metadata
+        FROM postponed_events WHERE batch = @Batch ORDER BY at, key
+        """;
+
+    /// <summary>Keeps a batch. Returns false if the store of this service is the one where events are.</summary>
+    public async Task<bool> Add(long environmentId, EventBatch batch, CancellationToken ct) =>
+        batch.Events.Count == 0
+        || await _db.Change<Kept>(
+            Keep,
+            new
+            {
+                environmentId,
+                store,
+                batch.Skew,
+                At = new Column<DateTime>(batch.Events.Select(one => one.At)),
+                Keys = new Column<long>(batch.Events.Select(one => one.Key)),
+                Ids = new Column<Guid?>(batch.Events.Select(one => one.Id)),
+                Events = new Column<string>(batch.Events.Select(one => one.Event)),
+                Features = new Column<string?>(batch.Events.Select(one => one.FeatureName)),
+                Identifiers = new Column<string?>(batch.Events.Select(one => one.Identifier)),
+                Values = new Column<string?>(batch.Events.Select(one => one.Value)),
+                Traits = new Column<string?>(batch.Events.Select(one => one.Traits)),
+                Metadata = new Column<string?>(batch.Events.Select(one => one.Metadata)),
+            },
+            ct
+        )
+            is not null;
+
+    /// <summary>The oldest batch that can be taken, and its environment; null if there is none.</summary>
+    public async Task<(long EnvironmentId, EventBatch Batch)?> Oldest(CancellationToken ct)
+    {
+        if (await _db.Row<Kept>(Next, new { store }, ct) is not { } next)
+        {
+            return null;
+        }
+
+        var rows = await _db.Rows<Row>(OfBatch, new { next.Batch }, ct);
+        var batch = new EventBatch { Postponed = next.Batch, Skew = rows.Count > 0 ? rows[0].Skew : TimeSpan.Zero };
+        foreach (var row in rows)
+        {
+            batch.Accept(new(row.At, row.Key, row.Id, row.Event!, row.FeatureName, row.Identifier, row.Value, row.Traits, row.Metadata));
+        }
+
+        return (next.EnvironmentId, batch);
+    }
+
+    private sealed record Kept
+    {
+        public long Batch { get; init; }
+
+        public long EnvironmentId { get; init; }
+    }
+
+    private sealed record Row
+    {
+        public DateTime At { get; init; }
+
+        public long Key { get; init; }
+
+        public TimeSpan Skew { get; init; }
+
+        public Guid? Id { get; init; }
+
+        public string? Event { get; init; }
+
+        public string? FeatureName { get; init; }
+
+        public string? Identifier { get; init; }
+
+        public string? Value { get; init; }
+
+        public string? Traits { get; init; }
+
+        public string? Metadata { get; init; }
+    }
+}
