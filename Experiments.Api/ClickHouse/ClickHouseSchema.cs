@@ -85,7 +85,10 @@ internal sealed class ClickHouseSchema
                 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
                 {Comment}
                 """,
-            $"CREATE TABLE IF NOT EXISTS dropped (until DateTime64(3, 'UTC')) ENGINE = {Engine("dropped", "", "")} ORDER BY until {Comment}",
+            $"""
+                CREATE TABLE IF NOT EXISTS dropped (until DateTime64(3, 'UTC'))
+                ENGINE = {Engine("dropped", "", "")} ORDER BY until {Comment}
+                """,
         ];
 
     private string Comment => $"COMMENT '{Shard}'";
