@@ -480,7 +480,7 @@ CREATE TABLE event_store (
     CHECK ((store = ANY (ARRAY['postgresql'::text, 'clickhouse'::text])))
 );
 
--- Batches that are being written to a store of events other than this database, and are queued after that; and postponed ones.
+-- Batches that are being written to a store of events other than this database, or postponed, and are queued after that.
 CREATE TABLE event_arrivals (
     id bigint NOT NULL DEFAULT next_event_batch(),
     environment_id bigint NOT NULL,

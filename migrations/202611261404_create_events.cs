@@ -111,7 +111,7 @@ public sealed class CreateEvents : TableMigration
                 ADD is_postponed boolean NOT NULL DEFAULT false;
             CREATE INDEX event_arrivals_postponed ON event_arrivals (id) WHERE is_postponed;
             COMMENT ON TABLE event_arrivals IS
-                'Batches that are being written to a store of events other than this database, and are queued after that; and postponed ones.';
+                'Batches that are being written to a store of events other than this database, or postponed, and are queued after that.';
             COMMENT ON COLUMN event_arrivals.is_postponed IS 'Whether it waits until events have been moved to another store.';
 
             CREATE TABLE postponed_events (

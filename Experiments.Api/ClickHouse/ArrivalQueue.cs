@@ -52,7 +52,7 @@ internal static class ArrivalQueue
         ON CONFLICT (id) DO NOTHING
         """;
 
-    /// <summary>Announces a batch for each environment, unless it was postponed, and returns them with the instant of their arrival.</summary>
+    /// <summary>Announces a batch for each environment, unless it was postponed. Returns them with the instant of their arrival.</summary>
     public static async Task<IReadOnlyList<Arrival>> Announce(
         NpgsqlDataSource source,
         IReadOnlyCollection<(long EnvironmentId, IReadOnlyList<EventBatch> Batches)> groups,
