@@ -64,7 +64,7 @@ internal sealed class ClickHouseShard : IDisposable
     private long _joinedAt = -JoinAgain;
 
     /// <param name="address">Where it is.</param>
-    /// <param name="cluster">The name under which replicas keep its tables alike; null if it has one, or by themselves.</param>
+    /// <param name="cluster">The name under which its replicas keep their tables alike; null where ClickHouse does that itself.</param>
     /// <param name="logger">Told of a replica that cannot be used.</param>
     /// <param name="writeAttempt">How long one of several may take to write, if not a share of <see cref="WriteLimit"/>.</param>
     public ClickHouseShard(ShardAddress address, string? cluster, ILogger? logger, TimeSpan? writeAttempt)

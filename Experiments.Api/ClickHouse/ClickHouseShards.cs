@@ -12,7 +12,7 @@ internal sealed class ClickHouseShards : IDisposable
     private readonly ClickHouseShard[] _shards;
 
     /// <param name="connectionString">Where they are; see <see cref="ShardAddress"/>.</param>
-    /// <param name="cluster">The name under which replicas keep their tables alike; null if there are none or they do it themselves.</param>
+    /// <param name="cluster">The name under which replicas keep their tables alike; null where ClickHouse does that by itself.</param>
     /// <param name="logger">Told of a replica that cannot be used.</param>
     /// <param name="writeAttempt">How long one of several replicas may take to write; null for what fits their number.</param>
     public ClickHouseShards(string connectionString, string? cluster = null, ILogger? logger = null, TimeSpan? writeAttempt = null) =>
