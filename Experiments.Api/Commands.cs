@@ -36,8 +36,8 @@ internal static class Commands
                     [--environment <key>]
           Experiments.Api identities erase <identifier>          delete it, and correct the results that are not final
                     [--environment <key>]
-          Experiments.Api move-events --to <store>               copy the events to clickhouse, or back to postgresql; with --switch, and
-                    [--switch]                                   while the service is stopped, count from there from then on
+          Experiments.Api move-events --to <store>               copy the events to clickhouse, or back to postgresql; with --switch,
+                    [--switch]                                   count from there from then on
           Experiments.Api health                                 exit with 0 when the service on this machine is alive
         """;
 

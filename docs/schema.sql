@@ -406,7 +406,7 @@ CREATE TABLE experiment_metrics (
     corrected_after_start boolean NOT NULL DEFAULT false, -- Whether its direction or its margin was corrected after the experiment had started.
     window_length interval NOT NULL DEFAULT open_window(definition), -- How long after an exposure the value of an identity may be open, where it counts once that is over.
     backfilled boolean NOT NULL DEFAULT false, -- Whether the events that came before the metric was attached have been aggregated.
-    backfilled_to timestamp with time zone, -- How far those events have been aggregated, with the key of the last one.
+    backfilled_to timestamp with time zone, -- How far those events have been aggregated, with backfilled_key: a place in the order of the store of events.
     backfilled_key bigint,
     created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (id),
@@ -762,6 +762,7 @@ END $function$;
 CREATE OR REPLACE FUNCTION claim_environments(held bigint[], among bigint[], seed bigint, most bigint, replicas integer)
  RETURNS TABLE(environment_id bigint, share bigint, until timestamp with time zone, slots integer)
  LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
 AS $function$
 DECLARE
     one     record;
@@ -825,7 +826,12 @@ BEGIN
         is_full := is_full OR backlog > one.share;
         first := COALESCE(first, one.received_at);
         environment_id := one.id;
-        share := one.share;
+        -- Each event is counted for each experiment that runs; and whoever needs the environment as a whole waits for all
+        -- that count slots.
+        SELECT CASE WHEN slots IN (0, 65535) THEN one.share ELSE LEAST(one.share, most * 2 / 5) END
+            / GREATEST(1, count(*) / 20) INTO share
+        FROM experiments e WHERE e.environment_id = one.id AND e.started_at IS NOT NULL AND e.ended_at IS NULL
+            AND e.deleted_at IS NULL;
         until := first + interval '5 s';
         RETURN NEXT;
         total := total + LEAST(one.share, backlog);
@@ -838,6 +844,7 @@ END $function$;
 CREATE OR REPLACE FUNCTION claim_slots(environment bigint, most integer)
  RETURNS integer
  LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
 AS $function$
 DECLARE
     next    int;
@@ -1208,7 +1215,7 @@ BEGIN
         RETURN false;
     END IF;
     BEGIN
-        PERFORM set_config('lock_timeout', '5s', true);
+        PERFORM set_config('lock_timeout', '15s', true);
         PERFORM pg_advisory_xact_lock(hashtext('aggregation'), hashint8(environment));
         RETURN true;
     EXCEPTION WHEN lock_not_available THEN

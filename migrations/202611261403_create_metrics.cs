@@ -100,7 +100,7 @@ public sealed class CreateMetrics : TableMigration
             COMMENT ON COLUMN experiment_metrics.backfilled IS
                 'Whether the events that came before the metric was attached have been aggregated.';
             COMMENT ON COLUMN experiment_metrics.backfilled_to IS
-                'How far those events have been aggregated, with the key of the last one.';
+                'How far those events have been aggregated, with backfilled_key: a place in the order of the store of events.';
             CREATE UNIQUE INDEX experiment_metrics_primary ON experiment_metrics (experiment_id) WHERE role = 'primary';
             CREATE INDEX experiment_metrics_metric ON experiment_metrics (metric_id);
             CREATE INDEX experiment_metrics_windowed ON experiment_metrics (experiment_id) WHERE window_length > '0';

@@ -145,7 +145,7 @@ public sealed class CreateEvents : TableMigration
                     RETURN false;
                 END IF;
                 BEGIN
-                    PERFORM set_config('lock_timeout', '5s', true);
+                    PERFORM set_config('lock_timeout', '15s', true);
                     PERFORM pg_advisory_xact_lock(hashtext('aggregation'), hashint8(environment));
                     RETURN true;
                 EXCEPTION WHEN lock_not_available THEN
@@ -154,7 +154,9 @@ public sealed class CreateEvents : TableMigration
             END $$;
 
             -- Locks at most so many slots of an environment that no other transaction aggregates, and returns a bit for each.
-            CREATE FUNCTION claim_slots(environment bigint, most int) RETURNS int LANGUAGE plpgsql AS $$
+            -- Its plans are made for what waits at the moment: mostly nothing does.
+            CREATE FUNCTION claim_slots(environment bigint, most int) RETURNS int
+                LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
             DECLARE
                 next    int;
                 claimed int := 0;
@@ -186,7 +188,8 @@ public sealed class CreateEvents : TableMigration
             -- known of identities. So batches that say something of them are read when it is their turn, for which slots is 0, and
             -- whatever has been begun in slots is finished by one replica before that.
             CREATE FUNCTION claim_environments(held bigint[], among bigint[], seed bigint, most bigint, replicas int)
-                RETURNS TABLE (environment_id bigint, share bigint, until timestamptz, slots int) LANGUAGE plpgsql AS $$
+                RETURNS TABLE (environment_id bigint, share bigint, until timestamptz, slots int)
+                LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
             DECLARE
                 one     record;
                 first   timestamptz;
@@ -249,7 +252,12 @@ public sealed class CreateEvents : TableMigration
                     is_full := is_full OR backlog > one.share;
                     first := COALESCE(first, one.received_at);
                     environment_id := one.id;
-                    share := one.share;
+                    -- Each event is counted for each experiment that runs; and whoever needs the environment as a whole waits for all
+                    -- that count slots.
+                    SELECT CASE WHEN slots IN (0, 65535) THEN one.share ELSE LEAST(one.share, most * 2 / 5) END
+                        / GREATEST(1, count(*) / 20) INTO share
+                    FROM experiments e WHERE e.environment_id = one.id AND e.started_at IS NOT NULL AND e.ended_at IS NULL
+                        AND e.deleted_at IS NULL;
                     until := first + interval '5 s';
                     RETURN NEXT;
                     total := total + LEAST(one.share, backlog);

@@ -14,7 +14,11 @@ internal sealed class AggregationSampler : PeriodicJob
     private const string Sql = """
         SELECT COALESCE(extract(epoch FROM clock_timestamp() - min(received_at)), 0)::float8 AS lag,
             COALESCE(sum(events), 0)::bigint AS waiting, (SELECT count(*) FROM event_partitions) AS partitions
-        FROM event_batches
+        FROM (
+            SELECT received_at, events FROM event_batches
+            UNION ALL
+            SELECT received_at, events FROM event_arrivals WHERE is_postponed
+        ) w
         """;
 
     private readonly NpgsqlDataSource _source;

@@ -84,8 +84,8 @@ internal sealed class AggregationWorker(
             DatabaseSetup.Idle,
             "-c jit=off -c work_mem=64MB"
         );
-        // Only the actual ids of batches tell where they are stored, so each statement is planned for its own. That is not left to
-        // plan_cache_mode, by which the check of each foreign key would be planned again for every row.
+        // Only the actual ids of batches tell where they are stored, so each statement is planned for its own. Functions say so
+        // themselves where it matters; plan_cache_mode would also plan the check of each foreign key again for every row.
         settings.MaxAutoPrepare = 0;
         settings.ApplicationName = name;
         settings.CommandTimeout = 0;

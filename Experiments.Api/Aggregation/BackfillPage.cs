@@ -13,6 +13,9 @@ internal sealed class BackfillPage(MetricBackfill.Context context)
         FROM experiment_metrics WHERE experiment_id = @experimentId AND NOT backfilled
         """;
 
+    private const string IsHealed =
+        "SELECT EXISTS (SELECT FROM unreadable_definitions WHERE experiment_id = @experimentId AND link_id IS NOT NULL)";
+
     private const string Move = """
         UPDATE experiment_metrics SET backfilled_to = @At, backfilled_key = @Key, backfilled = @isDone WHERE id = ANY (@links);
         WITH healed AS (
@@ -30,7 +33,12 @@ internal sealed class BackfillPage(MetricBackfill.Context context)
     {
         var connection = context.Connection;
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await AggregationLock.Take(connection, experimentId))
+        if (
+            !await AggregationLock.Take(connection, experimentId)
+            // Whoever keeps events elsewhere would find none of these. Events do not move away before this is done.
+            || await connection.QuerySingleOrDefaultAsync<string>("SELECT store FROM event_store FOR SHARE") is { } store
+                && store != context.Store.Name
+        )
         {
             return null;
         }
@@ -56,9 +64,20 @@ internal sealed class BackfillPage(MetricBackfill.Context context)
             return false;
         }
 
-        var hasAliases = experiment.UnitKey is null && await new IdentityAliases(connection).Exist([experiment.EnvironmentId]);
+        var aliases = new IdentityAliases(connection);
+        var hasAliases = experiment.UnitKey is null && await aliases.Exist([experiment.EnvironmentId]);
         var sums = new MetricSumsDelta();
         var aggregator = new MetricAggregator(connection, links, sums, isBackfill: true);
+        if (hasAliases && cursor.IsNew && await connection.QuerySingleAsync<bool>(IsHealed, new { experimentId }))
+        {
+            // Who turned out to be somebody else meanwhile has kept its values.
+            await aggregator.Move([
+                .. (await aliases.All(experiment.EnvironmentId, experiment.LastBatch(context.Late))).Select(alias =>
+                    ExposureAggregator.Join.Of(experiment, alias)
+                ),
+            ]);
+        }
+
         var next = await context.Store.Page(
             connection,
             // By timestamps, which may be before or after an event happened.

@@ -119,10 +119,9 @@ internal sealed class EventAggregator(BatchCount count)
             return
             [
                 .. from alias in count.Joined
-                let keys = (Alias: Domain.Identity.Key(alias.Identifier), Known: Domain.Identity.Key(alias.KnownAs))
                 from experiment in byEnvironment[alias.Environment]
                 where count.InTime(experiment, alias.Batch)
-                select new ExposureAggregator.Join(new(experiment.Id, keys.Alias), new(experiment.Id, keys.Known), alias.KnownAs),
+                select ExposureAggregator.Join.Of(experiment, alias),
             ];
         }
     }

@@ -273,7 +273,15 @@ internal sealed class ExposureAggregator(
     /// <param name="Alias">The identity.</param>
     /// <param name="Known">The one that it counts as.</param>
     /// <param name="Identifier">The identifier of that one.</param>
-    internal sealed record Join(Key Alias, Key Known, string Identifier);
+    internal sealed record Join(Key Alias, Key Known, string Identifier)
+    {
+        public static Join Of(ExperimentDefinition experiment, AliasGraph.Entry alias) =>
+            new(
+                new(experiment.Id, Domain.Identity.Key(alias.Identifier)),
+                new(experiment.Id, Domain.Identity.Key(alias.KnownAs)),
+                alias.KnownAs
+            );
+    }
 
     /// <summary>An identity in an experiment.</summary>
     internal readonly record struct Key(long ExperimentId, Guid Identity) : IComparable<Key>

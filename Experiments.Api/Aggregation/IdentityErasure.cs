@@ -15,6 +15,12 @@ namespace Experiments.Api.Aggregation;
 /// <param name="late">How long after the end of an experiment late events count.</param>
 internal sealed class IdentityErasure(DatabaseServer database, IEventStore store, TimeSpan late)
 {
+    // From where they are, and neither while they move nor while some that came meanwhile are being taken in.
+    private const string IsHere = """
+        SELECT COALESCE((SELECT s.store = @Store AND s.moving_to IS NULL FROM event_store s FOR SHARE), true)
+            AND pg_try_advisory_xact_lock(hashtext('postponed events'))
+        """;
+
     // Until what is said of identities has been taken in, nobody knows which are the same person.
     private const string IsJoining = """
         SELECT EXISTS (SELECT FROM event_batches WHERE environment_id = @EnvironmentId AND joins)
@@ -66,6 +72,7 @@ internal sealed class IdentityErasure(DatabaseServer database, IEventStore store
             await using var transaction = await connection.BeginTransactionAsync(ct);
             if (
                 await AggregationLock.TakeEnvironment(connection, scope.EnvironmentId)
+                && await connection.QuerySingleAsync<bool>(IsHere, new { Store = store.Name })
                 && !await connection.QuerySingleAsync<bool>(IsJoining, scope)
             )
             {

@@ -18,7 +18,8 @@ internal sealed class WindowClock(NpgsqlDataSource source, NpgsqlConnection conn
         -- No further than to what waits to be counted.
         CROSS JOIN LATERAL (
             SELECT LEAST(clock_timestamp(), (
-                SELECT b.received_at FROM event_batches b WHERE b.environment_id = e.environment_id ORDER BY b.id LIMIT 1)) AS known
+                SELECT b.received_at FROM event_batches b WHERE b.environment_id = e.environment_id ORDER BY b.id LIMIT 1), (
+                SELECT a.received_at FROM event_arrivals a WHERE a.environment_id = e.environment_id ORDER BY a.id LIMIT 1)) AS known
         ) h
         WHERE l.window_length > '0' AND e.started_at IS NOT NULL AND e.deleted_at IS NULL AND e.source IS NULL
             AND e.environment_id <> ALL (@held) AND e.id <> ALL (@skipped)

@@ -62,6 +62,13 @@ internal static class ArrivalQueue
         var rows = groups.Select(group => Announced.Of(group.EnvironmentId, group.Batches)).ToList();
         var fresh = rows.Where(row => row.Postponed is null).ToList();
         var db = new Db(source);
+        long[] ids = [.. rows.Select(row => row.Postponed).OfType<long>()];
+        IReadOnlyList<ArrivedRow> postponed = ids.Length == 0 ? [] : await db.Rows<ArrivedRow>(PostponedSql, new { ids }, ct);
+        if (postponed.Count < ids.Length)
+        {
+            throw new EventsMovedException();
+        }
+
         IReadOnlyList<ArrivedRow> announced =
             fresh.Count == 0
                 ? []
@@ -78,9 +85,7 @@ internal static class ArrivalQueue
                     },
                     ct
                 );
-        long[] ids = [.. rows.Select(row => row.Postponed).OfType<long>()];
-        IReadOnlyList<ArrivedRow> postponed = ids.Length == 0 ? [] : await db.Rows<ArrivedRow>(PostponedSql, new { ids }, ct);
-        if (announced.Count + postponed.Count < rows.Count)
+        if (announced.Count < fresh.Count)
         {
             throw new EventsMovedException();
         }

@@ -152,32 +152,35 @@ internal sealed class ClickHouseEventStore(ClickHouseShards shards) : IEventStor
         CancellationToken ct
     )
     {
-        var events = new List<IdentityEventRow>();
+        var events = new List<(IdentityEventRow Event, long Key)>();
         var parameters = Of(environmentId, identifiers);
         parameters["most"] = (long)most;
         await shards.Read(
             """
-            SELECT event, toUnixTimestamp64Milli(at), feature_name, value, traits, metadata FROM events FINAL
+            SELECT event, toUnixTimestamp64Milli(at), feature_name, value, traits, metadata, key FROM events FINAL
             WHERE environment_id = {environment:Int64} AND identity IN {identities:Array(UUID)}
             ORDER BY at DESC, key LIMIT {most:Int64}
             """,
             parameters,
             row =>
                 events.Add(
-                    new(
-                        row.GetString(0),
-                        DateTime.UnixEpoch.AddMilliseconds(row.GetInt64(1)),
-                        EventRows.Text(row, 2),
-                        EventRows.Text(row, 3),
-                        EventRows.Text(row, 4),
-                        EventRows.Text(row, 5)
+                    (
+                        new(
+                            row.GetString(0),
+                            DateTime.UnixEpoch.AddMilliseconds(row.GetInt64(1)),
+                            EventRows.Text(row, 2),
+                            EventRows.Text(row, 3),
+                            EventRows.Text(row, 4),
+                            EventRows.Text(row, 5)
+                        ),
+                        row.GetInt64(6)
                     )
                 ),
             ct
         );
         return (
             events.Count < most ? events.Count : await CountOf(environmentId, identifiers, ct),
-            [.. events.OrderByDescending(one => one.At).Take(most)]
+            [.. events.OrderByDescending(one => one.Event.At).ThenBy(one => one.Key).Take(most).Select(one => one.Event)]
         );
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Threading.Channels;
 using Experiments.Api.Domain;
 using Experiments.Api.Ingestion;
@@ -12,7 +13,8 @@ namespace Experiments.Api.ClickHouse;
 /// </summary>
 internal sealed class ClickHouseEventWriter(ClickHouseShards shards, NpgsqlDataSource source) : BackgroundService, IEventWriter
 {
-    // At most ten blocks a second from each replica.
+    // Blocks begin at least this long after one another, and between them it rests as long as it wrote, but no longer than this: what
+    // comes in between is in the next one, and the larger blocks are, the less an event costs.
     private static readonly TimeSpan Spacing = TimeSpan.FromMilliseconds(100);
 
     private const int LargestBlock = 100_000;
@@ -70,7 +72,7 @@ internal sealed class ClickHouseEventWriter(ClickHouseShards shards, NpgsqlDataS
         {
             while (await _waiting.Reader.WaitToReadAsync(stoppingToken))
             {
-                var spacing = Task.Delay(Spacing, stoppingToken);
+                var clock = Stopwatch.StartNew();
                 var block = Next();
                 try
                 {
@@ -86,7 +88,7 @@ internal sealed class ClickHouseEventWriter(ClickHouseShards shards, NpgsqlDataS
                     block.ForEach(waiting => waiting.Stored.TrySetException(exception));
                 }
 
-                await spacing;
+                await Task.Delay(Rest(clock.Elapsed), stoppingToken);
             }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
@@ -98,6 +100,11 @@ internal sealed class ClickHouseEventWriter(ClickHouseShards shards, NpgsqlDataS
             }
         }
     }
+
+    private static TimeSpan Rest(TimeSpan wrote) =>
+        wrote < Spacing / 2 ? Spacing - wrote
+        : wrote < Spacing ? wrote
+        : Spacing;
 
     private List<Waiting> Next()
     {

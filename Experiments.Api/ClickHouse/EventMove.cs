@@ -21,7 +21,23 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
             moving_to = CASE WHEN @switches THEN @target END
         """;
 
-    private const string End = "UPDATE event_store SET store = @store, moving_to = NULL, copied_since = NULL, copied_until = NULL";
+    // A backfill begins anew: how far it came is told in another way there.
+    private const string End = """
+        WITH ended AS (
+            UPDATE event_store SET store = @store, moving_to = NULL, copied_until = NULL WHERE moving_to = @store RETURNING 1
+        ), restarted AS (
+            UPDATE experiment_metrics SET backfilled_to = NULL, backfilled_key = NULL
+            WHERE NOT backfilled AND backfilled_to IS NOT NULL AND EXISTS (SELECT FROM ended)
+        )
+        SELECT EXISTS (SELECT FROM ended)
+        """;
+
+    private const string Emptied = "UPDATE event_store SET copied_since = NULL";
+
+    private const string Turn = "SELECT pg_try_advisory_lock(hashtext('move events'))";
+
+    // From before the oldest that is not yet where the events are.
+    private const string Began = "SELECT LEAST(clock_timestamp(), (SELECT min(received_at) FROM event_arrivals))";
 
     private const string Copied = "UPDATE event_store SET copied_until = @began";
 
@@ -30,9 +46,13 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         SELECT COALESCE(floor(extract(epoch FROM copied_until - interval '10 min') * 1000)::bigint << 20, 0) FROM event_store
         """;
 
-    // Until whoever has begun to write where they are has finished; all others see that they are moving.
-    private const string Settle =
-        "BEGIN; LOCK TABLE event_batches IN SHARE MODE; COMMIT; BEGIN; LOCK TABLE event_arrivals IN SHARE MODE; COMMIT";
+    // Each waits until whoever has begun to write where the events are has finished; all others see that they are moving.
+    private static readonly string[] Settle =
+    [
+        "LOCK TABLE event_batches IN SHARE MODE",
+        "LOCK TABLE event_arrivals IN SHARE MODE",
+        "SELECT pg_advisory_xact_lock(hashtext('postponed events'))",
+    ];
 
     // Those that were postponed are taken, and have numbers from before.
     private const string Stay = "UPDATE event_store SET moving_to = NULL, copied_until = NULL";
@@ -64,6 +84,12 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
     /// <exception cref="InvalidOperationException">They are there already, or an experiment differs.</exception>
     public async Task Run(string target, bool switches, CancellationToken ct)
     {
+        await using var turn = await source.OpenConnectionAsync(ct);
+        if (!await turn.QuerySingleAsync<bool>(Turn))
+        {
+            throw new InvalidOperationException("Events are being moved already.");
+        }
+
         await using var connection = await source.OpenConnectionAsync(ct);
         if (await CurrentEventStore.Read(connection) == target)
         {
@@ -75,7 +101,7 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         await connection.ExecuteAsync(Begin, new { switches, target });
         if (!switches)
         {
-            var began = await connection.QuerySingleAsync<DateTime>("SELECT clock_timestamp()");
+            var began = await connection.QuerySingleAsync<DateTime>(Began);
             await Copy(target, connection, ct);
             await connection.ExecuteAsync(Copied, new { began });
             await output.WriteLineAsync($"Copied. Add --switch to count from {target} from then on.");
@@ -84,13 +110,38 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
 
         try
         {
-            await connection.ExecuteAsync(Settle);
+            foreach (var statement in Settle)
+            {
+                await Briefly(statement, connection, ct);
+            }
+
             await Switch(target, connection, ct);
         }
         catch
         {
-            await connection.ExecuteAsync(Stay);
+            // On one that works for sure.
+            await using var other = await source.OpenConnectionAsync(CancellationToken.None);
+            await other.ExecuteAsync(Stay);
             throw;
+        }
+    }
+
+    // Nobody who sends events waits long for this, whoever else holds what it needs.
+    private static async Task Briefly(string statement, NpgsqlConnection connection, CancellationToken ct)
+    {
+        for (; ; await Task.Delay(TimeSpan.FromSeconds(1), ct))
+        {
+            await using var transaction = await connection.BeginTransactionAsync(ct);
+            try
+            {
+                await connection.ExecuteAsync($"SET LOCAL lock_timeout = '1s'; SET LOCAL statement_timeout = 0; {statement}");
+                await transaction.CommitAsync(ct);
+                return;
+            }
+            catch (PostgresException exception) when (Failure.IsLocked(exception))
+            {
+                // Its turn comes.
+            }
         }
     }
 
@@ -107,8 +158,13 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
 
         await Copy(target, connection, ct);
         await Compare(to, connection, ct);
-        await connection.ExecuteAsync(End, new { store = target });
+        if (!await connection.QuerySingleAsync<bool>(End, new { store = target }))
+        {
+            throw new InvalidOperationException("Somebody else has ended the move.");
+        }
+
         await Empty(from.Name, connection, ct);
+        await connection.ExecuteAsync(Emptied);
         await output.WriteLineAsync($"The events are in {target} now. Start the service with Events__Store={target}.");
     }
 
@@ -129,7 +185,7 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         }
         else
         {
-            await connection.ExecuteAsync("SET statement_timeout = 0; TRUNCATE events, event_ids");
+            await Briefly("TRUNCATE events, event_ids", connection, ct);
         }
     }
 

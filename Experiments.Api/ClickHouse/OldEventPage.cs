@@ -17,6 +17,9 @@ internal sealed class OldEventPage(ClickHouseShards shards, NpgsqlConnection con
     // Of so many places, identities are counted to tell how many fit into a page: they are spread evenly.
     private const int Sample = 256;
 
+    // By how much a page may be larger than it should.
+    private const int MostOver = 2;
+
     private const string Which = """
         environment_id = {environment:Int64} AND event IN {names:Array(String)}
             AND identity BETWEEN toUUID({first:String}) AND toUUID({last:String})
@@ -25,7 +28,8 @@ internal sealed class OldEventPage(ClickHouseShards shards, NpgsqlConnection con
     /// <summary>Reads it. Returns where the next one begins, or null after the last.</summary>
     public async Task<OldEvents.Place?> Read(Action<StoredEvent> take, CancellationToken ct)
     {
-        var first = (int)(page.After?.Key ?? 0);
+        // A place of another store is none here.
+        var first = page.After is { Key: > 0 and < Places } after && after.At == DateTime.UnixEpoch ? (int)after.Key : 0;
         var next = await End(first, ct);
         var aliases = needs.AliasesUntil is { } until
             ? await new IdentityAliases(connection).All(page.EnvironmentId, until, first, next - 1)
@@ -48,8 +52,18 @@ internal sealed class OldEventPage(ClickHouseShards shards, NpgsqlConnection con
     private async Task<int> End(int first, CancellationToken ct)
     {
         await using var heartbeat = Heartbeat.Of(connection);
-        var events = await shards.Sum($"SELECT toInt64(count()) FROM events WHERE {Which}", Of(first, first + Sample), ct);
-        return (int)Math.Clamp(first + ((long)page.Size * Sample / Math.Max(1, events)), first + 1, Places);
+        var places = Fitting(await Count(Sample), Sample);
+        // Elsewhere, there may be more than in the sample.
+        for (long events; places > 1 && (events = await Count(places)) > MostOver * page.Size; )
+        {
+            places = Fitting(events, places);
+        }
+
+        return first + places;
+
+        int Fitting(long events, int among) => (int)Math.Clamp((long)page.Size * among / Math.Max(1, events), 1, Places - first);
+
+        Task<long> Count(int among) => shards.Sum($"SELECT toInt64(count()) FROM events WHERE {Which}", Of(first, first + among), ct);
     }
 
     private Dictionary<string, object> Of(int first, int next) =>

@@ -28,6 +28,13 @@ internal sealed record ShardAddress(int Number, int Count, string Database, IRea
         settings[nameof(Database)] = database;
         var shards = Parts(settings.TryGetValue(Host, out var named) ? (string)named : "localhost", '|');
         var twice = shards.SelectMany(shard => Parts(shard, ',')).CountBy(place => place).FirstOrDefault(place => place.Value > 1);
+        if (shards.Any(shard => Parts(shard, ',') is var places && places.DistinctBy(Server).Count() < places.Length && twice.Key is null))
+        {
+            throw new InvalidOperationException(
+                "ConnectionStrings:ClickHouse names a server twice between two bars. Each replica of a shard needs a server of its own."
+            );
+        }
+
         return twice.Key is null
             ?
             [
@@ -72,6 +79,8 @@ internal sealed record ShardAddress(int Number, int Count, string Database, IRea
 
         static bool IsOfName(char letter) => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_';
     }
+
+    private static string Server(string place) => place.Split('/')[0];
 
     private static string[] Parts(string hosts, char separator)
     {

@@ -37,7 +37,7 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         )
         """;
 
-    private const string Plain = $"""
+    private const string InsertPlain = $"""
 
         INSERT INTO events {Columns}
         SELECT e.at, e.key, batch.id, batch.environment_id, LEAST(e.at + $3, batch.received_at), e.event, e.feature_name, e.identifier,
@@ -50,7 +50,7 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
     // Events with ids are nearly always new. To insert them without looking for conflicts takes half the time, and fails as a whole where
     // there is one. Both statements insert the ids before the events, each in their order: whoever meets another request with the same
     // ones waits for it, and never in a circle.
-    private const string WithNewIds = $"""
+    private const string InsertWithNewIds = $"""
 
         , ids AS (
             INSERT INTO event_ids (id, at) SELECT i.id, i.at FROM batch, unnest($11::uuid[], $12::timestamptz[]) AS i(id, at)
@@ -65,7 +65,7 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         """;
 
     // An event whose id is already stored is dropped, whatever the timestamps of the two.
-    private const string WithIds = $"""
+    private const string Given = """
 
         , given AS (
             SELECT *
@@ -78,6 +78,10 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
             ON CONFLICT DO NOTHING
             RETURNING id
         )
+        """;
+
+    private const string InsertGiven = $"""
+
         INSERT INTO events {Columns}
         SELECT e.at, e.key, batch.id, batch.environment_id, LEAST(e.at + $3, batch.received_at), e.event, e.feature_name, e.identifier,
             e.value, e.traits::jsonb, e.metadata::jsonb, e.id IS NOT NULL
@@ -89,13 +93,18 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         ON CONFLICT DO NOTHING
         """;
 
-    private const string Sql = Batch + Plain;
-    private const string SqlWithNewIds = Batch + WithNewIds;
-    private const string SqlWithIds = Batch + WithIds;
-    private const string SqlOfPostponed = Postponed + Plain;
-    private const string SqlOfPostponedWithIds = Postponed + WithIds;
+    // What also tells whether there was a batch takes longer, and is for where nothing is added.
+    private const string Outcome = "SELECT (SELECT count(*) FROM added)::int, (SELECT count(*) FROM batch)::int";
+    private const string AndTellsPlain = $", added AS ({InsertPlain} RETURNING 1) {Outcome}";
+    private const string AndTellsGiven = $"{Given}, added AS ({InsertGiven} RETURNING 1) {Outcome}";
 
-    private const string IsHere = "SELECT COALESCE((SELECT store = 'postgresql' AND moving_to IS NULL FROM event_store), true) AS is_here";
+    private const string Sql = Batch + InsertPlain;
+    private const string SqlWithNewIds = Batch + InsertWithNewIds;
+    private const string SqlWithIds = Batch + Given + InsertGiven;
+    private const string SqlThatTells = Batch + AndTellsPlain;
+    private const string SqlThatTellsWithIds = Batch + AndTellsGiven;
+    private const string SqlOfPostponed = Postponed + AndTellsPlain;
+    private const string SqlOfPostponedWithIds = Postponed + AndTellsGiven;
 
     /// <inheritdoc/>
     public async Task<int?> Add(long environmentId, EventBatch batch, CancellationToken ct)
@@ -106,8 +115,9 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         {
             try
             {
-                var added = await Insert(environmentId, batch, isNew, ct).OrDetach(ct);
-                return added > 0 || await IsStillHere(ct) ? added : throw new EventsMovedException();
+                var added = batch.Postponed is null ? await Insert(environmentId, batch, isNew, ct).OrDetach(ct) : 0;
+                // Nothing is added where all are known, and where events are not kept, or not any more.
+                return added > 0 ? added : await Tell(environmentId, batch, ct).OrDetach(ct) ?? throw new EventsMovedException();
             }
             catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.CheckViolation && !isMade)
             {
@@ -126,25 +136,44 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         }
     }
 
-    // Nothing is added where all events are known, or where events are not kept here any more.
-    private async Task<bool> IsStillHere(CancellationToken ct) => (await new Db(source).Row<Here>(IsHere, null, ct))!.IsHere;
-
-    private sealed record Here(bool IsHere);
-
     private async Task<int> Insert(long environmentId, EventBatch batch, bool isNew, CancellationToken ct)
     {
-        var events = batch.Events;
         await using var connection = await source.OpenConnectionAsync(ct);
-        var sql = (isNew, batch.HasIds, batch.Postponed is not null) switch
+        await using var command = new NpgsqlCommand(
+            isNew ? SqlWithNewIds
+                : batch.HasIds ? SqlWithIds
+                : Sql,
+            connection
+        );
+        AddParameters(command, environmentId, batch, isNew);
+        return await command.ExecuteNonQueryAsync(CancellationToken.None);
+    }
+
+    // Null where no batch is made.
+    private async Task<int?> Tell(long environmentId, EventBatch batch, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        var sql = (batch.Postponed is null, batch.HasIds) switch
         {
-            (true, _, _) => SqlWithNewIds,
-            (_, true, false) => SqlWithIds,
-            (_, false, false) => Sql,
-            (_, true, true) => SqlOfPostponedWithIds,
-            (_, false, true) => SqlOfPostponed,
+            (true, true) => SqlThatTellsWithIds,
+            (true, false) => SqlThatTells,
+            (false, true) => SqlOfPostponedWithIds,
+            (false, false) => SqlOfPostponed,
         };
         await using var command = new NpgsqlCommand(sql, connection);
-        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = batch.Postponed ?? environmentId });
+        AddParameters(command, batch.Postponed ?? environmentId, batch, isNew: false);
+        await using var outcome = await command.ExecuteReaderAsync(CancellationToken.None);
+        await outcome.ReadAsync(CancellationToken.None);
+        int? added = outcome.GetInt32(1) > 0 ? outcome.GetInt32(0) : null;
+        // It is durable when nothing more comes.
+        await outcome.NextResultAsync(CancellationToken.None);
+        return added;
+    }
+
+    private static void AddParameters(NpgsqlCommand command, long of, EventBatch batch, bool isNew)
+    {
+        var events = batch.Events;
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = of });
         Column(NpgsqlDbType.TimestampTz, e => e.At);
         command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = batch.Skew });
         Column(NpgsqlDbType.Bigint, e => e.Key);
@@ -166,8 +195,6 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
         {
             Column(NpgsqlDbType.Uuid, e => e.Id);
         }
-
-        return await command.ExecuteNonQueryAsync(CancellationToken.None);
 
         void Column<T>(NpgsqlDbType type, Func<ReceivedEvent, T> of)
         {

@@ -27,11 +27,11 @@ internal sealed class IngestionLimiter(IngestionShares shares, int atOnce = Inge
     public const int AtOnceTogether = 1024;
 
     private readonly ConcurrencyLimiter _working = Limiter(atOnce, 512);
-    private readonly ConcurrencyLimiter _workingOnLarge = Limiter(12, 512);
+    private readonly ConcurrencyLimiter _workingOnLarge = Limiter(atOnce * 3 / 4, 512);
 
     // Large bodies of one environment leave places to those of others.
     private readonly PartitionedRateLimiter<long> _largeOfOne = PartitionedRateLimiter.Create<long, long>(environment =>
-        RateLimitPartition.GetConcurrencyLimiter(environment, _ => Options(8, 512))
+        RateLimitPartition.GetConcurrencyLimiter(environment, _ => Options(atOnce / 2, 512))
     );
 
     /// <summary>Reads the events of a request, and passes them on while it holds a processing slot.</summary>

@@ -11,6 +11,12 @@ namespace Experiments.Api.Ingestion;
 /// <param name="store">The store that this service is set to.</param>
 internal sealed class PostponedEvents(NpgsqlDataSource source, string store)
 {
+    /// <summary>Lets one at a time take them in, until its transaction ends; and nobody while an identity is erased.</summary>
+    public const string Turn = "SELECT pg_try_advisory_xact_lock(hashtext('postponed events'))";
+
+    // So many that they are stored together, and not more than fit into the memory.
+    private const int Most = 50;
+
     private readonly Db _db = new(source);
 
     private const string Keep = """
@@ -37,8 +43,15 @@ internal sealed class PostponedEvents(NpgsqlDataSource source, string store)
 
     private const string Next = """
         SELECT a.id AS batch, a.environment_id FROM event_arrivals a
-        WHERE a.is_postponed AND EXISTS (SELECT FROM event_store WHERE store = @store AND moving_to IS NULL)
-        ORDER BY a.id LIMIT 1
+        WHERE a.is_postponed AND a.id > @after AND EXISTS (SELECT FROM event_store WHERE store = @store AND moving_to IS NULL)
+        ORDER BY a.id LIMIT @Most
+        """;
+
+    // All of whom have been erased.
+    private const string Forget = """
+        DELETE FROM event_arrivals a
+        WHERE a.id = @Batch AND a.is_postponed AND NOT EXISTS (SELECT FROM postponed_events e WHERE e.batch = a.id)
+        RETURNING a.id AS batch, a.environment_id
         """;
 
     private const string OfBatch = """
@@ -70,22 +83,45 @@ internal sealed class PostponedEvents(NpgsqlDataSource source, string store)
         )
             is not null;
 
-    /// <summary>The oldest batch that can be taken, and its environment; null if there is none.</summary>
-    public async Task<(long EnvironmentId, EventBatch Batch)?> Oldest(CancellationToken ct)
+    /// <summary>
+    /// The oldest batches after this one, with their environments, if the store of this service is the one where events are. For one who
+    /// has <see cref="Turn"/>.
+    /// </summary>
+    public async Task<IReadOnlyList<(long EnvironmentId, EventBatch Batch)>> Oldest(long after, CancellationToken ct)
     {
-        if (await _db.Row<Kept>(Next, new { store }, ct) is not { } next)
+        var found = new List<(long, EventBatch)>();
+        foreach (
+            var next in await _db.Rows<Kept>(
+                Next,
+                new
+                {
+                    after,
+                    store,
+                    Most,
+                },
+                ct
+            )
+        )
         {
-            return null;
+            var rows = await _db.Rows<Row>(OfBatch, new { next.Batch }, ct);
+            if (rows.Count == 0)
+            {
+                await _db.Rows<Kept>(Forget, new { next.Batch }, ct);
+                continue;
+            }
+
+            var batch = new EventBatch { Postponed = next.Batch, Skew = rows[0].Skew };
+            foreach (var row in rows)
+            {
+                batch.Accept(
+                    new(row.At, row.Key, row.Id, row.Event!, row.FeatureName, row.Identifier, row.Value, row.Traits, row.Metadata)
+                );
+            }
+
+            found.Add((next.EnvironmentId, batch));
         }
 
-        var rows = await _db.Rows<Row>(OfBatch, new { next.Batch }, ct);
-        var batch = new EventBatch { Postponed = next.Batch, Skew = rows.Count > 0 ? rows[0].Skew : TimeSpan.Zero };
-        foreach (var row in rows)
-        {
-            batch.Accept(new(row.At, row.Key, row.Id, row.Event!, row.FeatureName, row.Identifier, row.Value, row.Traits, row.Metadata));
-        }
-
-        return (next.EnvironmentId, batch);
+        return found;
     }
 
     private sealed record Kept

@@ -16,7 +16,7 @@ internal sealed class PostponingEventWriter(IEventWriter store, PostponedEvents 
             {
                 return await store.Add(environmentId, batch, ct);
             }
-            catch (EventsMovedException) when (attempt < Attempts)
+            catch (EventsMovedException) when (batch.Postponed is null && attempt < Attempts)
             {
                 if (await postponed.Add(environmentId, batch, ct))
                 {

@@ -37,6 +37,7 @@ public class ShardAddressTests
     [InlineData("Host=one,|two", "no host where there should be one")]
     [InlineData("Host=one|one", "one twice. Several shards of one server need a database each, as in host/events_1|host/events_2.")]
     [InlineData("Host=one/a,two|three,one/a", "one/a twice")]
+    [InlineData("Host=one/a,one/b|two", "a server twice between two bars.")]
     public void What_cannot_be_is_refused_with_what_to_mend(string connection, string expected) =>
         Should
             .Throw<InvalidOperationException>(() => ShardAddress.Of(connection))

@@ -145,7 +145,7 @@ public class WaitingLimitTests(SharedService service) : IClassFixture<SharedServ
             ),
             new(
                 "work on an environment as a whole, for those that aggregate slots of it",
-                "5 s, then it tries again; nobody begins before it",
+                "15 s, then it tries again; nobody begins before it",
                 "-",
                 nameof(SharedWorkTests.Replicas_share_the_slots_of_one_environment_where_very_much_waits)
             ),

@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using Experiments.Api.Aggregation;
+using Experiments.Api.Domain;
 using Experiments.Api.Platform.Startup;
 using Npgsql;
 
@@ -112,6 +113,50 @@ public class UnreadableDefinitionTests(QuietService service) : IClassFixture<Qui
                 $"UPDATE experiment_metrics SET definition = {definition} WHERE experiment_id = @Id AND metric_id = @First",
                 new { experiment.Id, First = first.Id }
             );
+    }
+
+    [Fact]
+    public async Task Whoever_turns_out_to_be_somebody_else_meanwhile_counts_once_when_it_can_be_read()
+    {
+        var given = await Given.AnEnvironment(service);
+        var experiment = await given.ARunningExperimentWithAMetric();
+        await given.ExposeAndConvert(experiment, 10);
+        await Results(given, experiment, total: 10);
+        var salt = await given.Salt(experiment);
+        var halves = Assignment.Cumulate([50, 50]);
+        var pair = Enumerable
+            .Range(0, 10)
+            .Select(n => $"u{n}")
+            .GroupBy(identity => Assignment.Variant(salt, identity, halves))
+            .First(same => same.Count() > 1)
+            .Take(2)
+            .ToList();
+        await Define("'{\"event\": 7}'");
+
+        await given.Send(
+            new
+            {
+                @event = "$identify",
+                identifier = pair[0],
+                metadata = new Dictionary<string, string> { ["$anon_distinct_id"] = pair[1] },
+                timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
+            }
+        );
+        await Results(given, experiment, total: 9);
+        await Define("'{\"event\": \"purchase\"}'");
+        await Given.Eventually(async () =>
+            await service.Query<long>("SELECT count(*) FROM unreadable_definitions WHERE experiment_id = @Id", new { experiment.Id }) == 0
+        );
+
+        Sum(await Results(given, experiment, total: 9)).ShouldBe(9);
+        await using var source = NpgsqlDataSource.Create(service.ConnectionString);
+        var rebuild = new RebuildFromEvents(service.Store, source, TimeSpan.FromDays(1));
+        await Given.Eventually(async () =>
+            await rebuild.Compare(experiment.Id, CancellationToken.None) is { Exposures: 0, Units: 0, Identities: 9 }
+        );
+
+        Task Define(string definition) =>
+            service.Execute($"UPDATE experiment_metrics SET definition = {definition} WHERE experiment_id = @Id", new { experiment.Id });
     }
 
     private static double Sum(Reply results, int metric = 0) =>
