@@ -23,6 +23,7 @@ public class OpenApiTests(SharedService service) : IClassFixture<SharedService>
 
         documents.Select(document => document.Must(200).Text).Distinct().ShouldHaveSingleItem();
         JsonNode.DeepEquals(documents[0].Json, await Document()).ShouldBeTrue();
+        await app.StopAsync();
     }
 
     [Fact]
