@@ -168,9 +168,16 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         await output.WriteLineAsync($"The events are in {target} now. Start the service with Events__Store={target}.");
     }
 
+    private async Task<bool> IsEmpty(string store, NpgsqlConnection connection, CancellationToken ct) =>
+        store == EventOptions.ClickHouse
+            ? await shards.Sum("SELECT toInt64(count()) FROM events", new Dictionary<string, object>(), ct) == 0
+            : await connection.QuerySingleAsync<bool>("SELECT NOT EXISTS (SELECT FROM events)");
+
     private async Task Copy(string target, NpgsqlConnection connection, CancellationToken ct)
     {
-        var copy = new EventCopy(source, shards, await connection.QuerySingleAsync<long>(First));
+        // Another place than the last time has nothing yet.
+        var first = await IsEmpty(target, connection, ct) ? 0 : await connection.QuerySingleAsync<long>(First);
+        var copy = new EventCopy(source, shards, first);
         await (target == EventOptions.ClickHouse ? copy.ToClickHouse(Tell, ct) : copy.ToPostgres(new Partitions(database), Tell, ct));
 
         void Tell(DateTime month, long count) => output.WriteLine($"{month:yyyy-MM}: {count:#,0} events");

@@ -107,6 +107,27 @@ public class MoveEventsTests(TestCluster cluster, ClickHouseWarehouse server) : 
         (await service.Query<string>("SELECT store || COALESCE(moving_to, '') FROM event_store")).ShouldBe("postgresql");
     }
 
+    [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
+    public async Task A_switch_to_another_place_than_the_one_that_was_copied_to_copies_everything()
+    {
+        var database = await cluster.NewDatabase();
+        var events = TestEventStore.ConnectionString(server, database);
+        var elsewhere = events.Replace("_1|", "_x1|", StringComparison.Ordinal).Replace("_2;", "_x2;", StringComparison.Ordinal);
+        await using var service = new OneService(database);
+        await service.InitializeAsync();
+        var given = await Given.AnEnvironment(service);
+        var experiment = await given.ARunningExperimentWithAMetric();
+        await given.ExposeAndConvert(experiment, 20);
+        await given.Counted(experiment);
+        (await Move(database, events, "clickhouse")).ExitCode.ShouldBe(0);
+
+        (await Move(database, elsewhere, "clickhouse", "--switch")).ExitCode.ShouldBe(0);
+
+        using var shards = new Api.ClickHouse.ClickHouseShards(elsewhere);
+        (await shards.Sum("SELECT toInt64(count()) FROM events", new Dictionary<string, object>(), default)).ShouldBe(40);
+    }
+
     // Nobody who sends events notices that they move.
     private static Task<Reply> SendOne(Given given, ref int sent) =>
         given.Send(
