@@ -43,9 +43,7 @@ internal static class AggregationLock
             new { environments }
         );
 
-    /// <summary>For work whose duration grows with the number of events or identities.</summary>
-    /// <param name="connection">The connection.</param>
-    /// <param name="waits">Whether it waits longer for other locks as well.</param>
-    public static Task Extend(NpgsqlConnection connection, bool waits = true) =>
-        connection.ExecuteAsync("SET LOCAL statement_timeout = 0" + (waits ? "; SET LOCAL lock_timeout = '60s'" : ""));
+    /// <summary>For work whose duration grows with the number of events or identities. It waits longer for other locks, too.</summary>
+    public static Task Extend(NpgsqlConnection connection) =>
+        connection.ExecuteAsync("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'");
 }

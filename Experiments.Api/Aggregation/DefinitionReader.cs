@@ -138,9 +138,6 @@ internal sealed class DefinitionReader(NpgsqlDataSource source, NpgsqlConnection
         );
     }
 
-    /// <summary>Whether a definition was skipped.</summary>
-    public bool HasUnreadable => _unreadable.Count > 0;
-
     /// <summary>The experiments of which a metric was skipped.</summary>
     public IReadOnlySet<long> Incomplete => _unreadable.Select(one => one.ExperimentId).ToHashSet();
 

@@ -1,4 +1,5 @@
 using Dapper;
+using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Http;
 using Npgsql;
@@ -16,9 +17,9 @@ namespace Experiments.Api.Aggregation;
 internal sealed class IdentityErasure(DatabaseServer database, IEventStore store, TimeSpan late)
 {
     // From where they are, and neither while they move nor while some that came meanwhile are being taken in.
-    private const string IsHere = """
+    private const string IsHere = $"""
         SELECT COALESCE((SELECT s.store = @Store AND s.moving_to IS NULL FROM event_store s FOR SHARE), true)
-            AND pg_try_advisory_xact_lock(hashtext('postponed events'))
+            AND pg_try_advisory_xact_lock({PostponedEvents.Lock})
         """;
 
     // Until what is said of identities has been taken in, nobody knows which are the same person.

@@ -58,8 +58,10 @@ internal sealed class RebuildWriter(NpgsqlConnection connection, ExperimentDefin
         (int)Math.Clamp(events * BytesInMemory / (GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4), 0, 255) + 1;
 
     /// <summary>The slice of a unit, or of events without one.</summary>
-    public static int SliceOf(string? unit, int slices) =>
-        unit is null ? 0 : Domain.Identity.Key(unit).ToByteArray(bigEndian: true)[0] * slices / 256;
+    public static int SliceOf(string? unit, int slices) => unit is null ? 0 : SliceOf(Domain.Identity.Key(unit), slices);
+
+    /// <summary>The slice of an identity.</summary>
+    public static int SliceOf(Guid identity, int slices) => identity.ToByteArray(bigEndian: true)[0] * slices / 256;
 
     /// <summary>Corrects the rows of the units of one slice.</summary>
     /// <param name="collector">What has been collected of them.</param>

@@ -16,5 +16,6 @@ internal static class Slot
     public const int First = 0;
 
     /// <summary>The slot of an event by the identity that it counts for, whatever became known of it and when.</summary>
-    public static int Of(StoredEvent stored) => RebuildWriter.SliceOf(stored.CountedUnit(key: null), Count);
+    public static int Of(StoredEvent stored) =>
+        stored.CountedUnit(key: null) is { } unit ? RebuildWriter.SliceOf(stored.KeyOf(unit), Count) : First;
 }

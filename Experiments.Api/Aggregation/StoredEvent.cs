@@ -39,8 +39,8 @@ internal sealed class StoredEvent
         """;
 
     /// <summary>
-    /// Which slice an event is in, by the unit that it counts for: the same as <see cref="RebuildWriter.SliceOf"/>. Of an alias it is
-    /// what became known of it by the third parameter.
+    /// Which slice an event is in, by the unit that it counts for: the same as <see cref="RebuildWriter.SliceOf(string, int)"/>. Of an
+    /// alias it is what became known of it by the third parameter.
     /// </summary>
     /// <param name="unit">The unit where it is no alias.</param>
     /// <param name="slices">How many slices there are.</param>

@@ -51,13 +51,11 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
     [
         "LOCK TABLE event_batches IN SHARE MODE",
         "LOCK TABLE event_arrivals IN SHARE MODE",
-        "SELECT pg_advisory_xact_lock(hashtext('postponed events'))",
+        $"SELECT pg_advisory_xact_lock({PostponedEvents.Lock})",
     ];
 
     // Those that were postponed are taken, and have numbers from before.
     private const string Stay = "UPDATE event_store SET moving_to = NULL, copied_until = NULL";
-
-    private const string Again = "UPDATE event_store SET copied_until = NULL";
 
     // Who was erased since is still in the copy.
     private const string HasErased = """
@@ -153,7 +151,6 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         {
             await output.WriteLineAsync("Identities have been erased since the events were copied, so all are copied again.");
             await Empty(target, connection, ct);
-            await connection.ExecuteAsync(Again);
         }
 
         await Copy(target, connection, ct);
@@ -175,7 +172,7 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
 
     private async Task Copy(string target, NpgsqlConnection connection, CancellationToken ct)
     {
-        // Another place than the last time has nothing yet.
+        // One that has nothing, or has been emptied, gets everything.
         var first = await IsEmpty(target, connection, ct) ? 0 : await connection.QuerySingleAsync<long>(First);
         var copy = new EventCopy(source, shards, first);
         await (target == EventOptions.ClickHouse ? copy.ToClickHouse(Tell, ct) : copy.ToPostgres(new Partitions(database), Tell, ct));

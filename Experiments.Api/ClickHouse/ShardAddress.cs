@@ -26,32 +26,35 @@ internal sealed record ShardAddress(int Number, int Count, string Database, IRea
         var settings = new DbConnectionStringBuilder { ConnectionString = connectionString };
         var database = settings.TryGetValue(nameof(Database), out var given) ? (string)given : "default";
         settings[nameof(Database)] = database;
-        var shards = Parts(settings.TryGetValue(Host, out var named) ? (string)named : "localhost", '|');
-        var twice = shards.SelectMany(shard => Parts(shard, ',')).CountBy(place => place).FirstOrDefault(place => place.Value > 1);
-        if (shards.Any(shard => Parts(shard, ',') is var places && places.DistinctBy(Server).Count() < places.Length && twice.Key is null))
+        var hosts = settings.TryGetValue(Host, out var named) ? (string)named : "localhost";
+        var shards = Parts(hosts, '|').Select(shard => Parts(shard, ',')).ToList();
+        if (shards.SelectMany(places => places).CountBy(place => place).FirstOrDefault(place => place.Value > 1).Key is { } twice)
+        {
+            throw new InvalidOperationException(
+                $"ConnectionStrings:ClickHouse names {twice} twice. Several shards of one server need a database each, as in"
+                    + " host/events_1|host/events_2."
+            );
+        }
+
+        if (shards.Any(places => places.DistinctBy(Server).Count() < places.Length))
         {
             throw new InvalidOperationException(
                 "ConnectionStrings:ClickHouse names a server twice between two bars. Each replica of a shard needs a server of its own."
             );
         }
 
-        return twice.Key is null
-            ?
-            [
-                .. shards.Select(
-                    (replicas, index) =>
-                        new ShardAddress(
-                            index + 1,
-                            shards.Length,
-                            database,
-                            [.. Parts(replicas, ',').Select(place => Replica(settings.ConnectionString, place))]
-                        )
-                ),
-            ]
-            : throw new InvalidOperationException(
-                $"ConnectionStrings:ClickHouse names {twice.Key} twice. Several shards of one server need a database each, as in"
-                    + " host/events_1|host/events_2."
-            );
+        return
+        [
+            .. shards.Select(
+                (places, index) =>
+                    new ShardAddress(
+                        index + 1,
+                        shards.Count,
+                        database,
+                        [.. places.Select(place => Replica(settings.ConnectionString, place))]
+                    )
+            ),
+        ];
     }
 
     private static (string Name, string ConnectionString) Replica(string connectionString, string place)

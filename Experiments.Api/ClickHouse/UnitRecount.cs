@@ -162,7 +162,7 @@ internal sealed class UnitRecount(ClickHouseShards shards, BatchCount count)
         return
         [
             .. identities
-                .GroupBy(one => persons.GetValueOrDefault(one, one.Identity).ToByteArray(bigEndian: true)[0] * slices / 256)
+                .GroupBy(one => RebuildWriter.SliceOf(persons.GetValueOrDefault(one, one.Identity), slices))
                 .Select(part => part.ToHashSet())
                 .Select(part => (part, List(part))),
         ];

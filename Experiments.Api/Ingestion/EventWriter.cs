@@ -10,6 +10,8 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
     private const string Columns =
         "(at, key, batch, environment_id, happened_at, event, feature_name, identifier, value, traits, metadata, has_id)";
 
+    private const string IsHere = "COALESCE((SELECT store = 'postgresql' AND moving_to IS NULL FROM event_store), true)";
+
     private const string Batch = $$"""
         WITH arrival AS MATERIALIZED (
             SELECT date_trunc('milliseconds', clock_timestamp()) AS at,
@@ -19,16 +21,16 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
             SELECT $1, cardinality($2::timestamptz[]), LEAST(a.first, a.first + $3, a.at), GREATEST(a.last, LEAST(a.last + $3, a.at)),
                 $5::text[] && '{{{EventNames.Identify}},{{EventNames.CreateAlias}}}', a.at
             FROM arrival a
-            WHERE COALESCE((SELECT store = 'postgresql' AND moving_to IS NULL FROM event_store), true)
+            WHERE {{IsHere}}
             RETURNING id, environment_id, received_at
         )
         """;
 
     // Of one that was postponed, the first parameter is its id.
-    private const string Postponed = """
+    private const string Postponed = $"""
         WITH arrival AS (
             DELETE FROM event_arrivals
-            WHERE id = $1 AND is_postponed AND COALESCE((SELECT store = 'postgresql' AND moving_to IS NULL FROM event_store), true)
+            WHERE id = $1 AND is_postponed AND {IsHere}
             RETURNING *
         ), batch AS (
             INSERT INTO event_batches (id, environment_id, events, from_at, until_at, joins, received_at)

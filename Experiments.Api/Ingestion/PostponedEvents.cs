@@ -11,8 +11,10 @@ namespace Experiments.Api.Ingestion;
 /// <param name="store">The store that this service is set to.</param>
 internal sealed class PostponedEvents(NpgsqlDataSource source, string store)
 {
-    /// <summary>Lets one at a time take them in, until its transaction ends; and nobody while an identity is erased.</summary>
-    public const string Turn = "SELECT pg_try_advisory_xact_lock(hashtext('postponed events'))";
+    /// <summary>
+    /// The key of the advisory lock of whoever takes them in. Erasing an identity and moving events have it as well, so that nobody does.
+    /// </summary>
+    public const string Lock = "hashtext('postponed events')";
 
     // So many that they are stored together, and not more than fit into the memory.
     private const int Most = 50;
@@ -41,10 +43,10 @@ internal sealed class PostponedEvents(NpgsqlDataSource source, string store)
         SELECT batch, environment_id FROM batch
         """;
 
-    private const string Next = """
+    private const string NextSql = """
         SELECT a.id AS batch, a.environment_id FROM event_arrivals a
         WHERE a.is_postponed AND a.id > @after AND EXISTS (SELECT FROM event_store WHERE store = @store AND moving_to IS NULL)
-        ORDER BY a.id LIMIT @Most
+        ORDER BY a.id LIMIT @most
         """;
 
     // All of whom have been erased.
@@ -83,25 +85,17 @@ internal sealed class PostponedEvents(NpgsqlDataSource source, string store)
         )
             is not null;
 
+    /// <summary>Whether there is any that can be taken in.</summary>
+    public async Task<bool> Any(CancellationToken ct) => await Next(0, 1, ct) is [_, ..];
+
     /// <summary>
     /// The oldest batches after this one, with their environments, if the store of this service is the one where events are. For one who
-    /// has <see cref="Turn"/>.
+    /// has the lock.
     /// </summary>
     public async Task<IReadOnlyList<(long EnvironmentId, EventBatch Batch)>> Oldest(long after, CancellationToken ct)
     {
         var found = new List<(long, EventBatch)>();
-        foreach (
-            var next in await _db.Rows<Kept>(
-                Next,
-                new
-                {
-                    after,
-                    store,
-                    Most,
-                },
-                ct
-            )
-        )
+        foreach (var next in await Next(after, Most, ct))
         {
             var rows = await _db.Rows<Row>(OfBatch, new { next.Batch }, ct);
             if (rows.Count == 0)
@@ -123,6 +117,18 @@ internal sealed class PostponedEvents(NpgsqlDataSource source, string store)
 
         return found;
     }
+
+    private Task<IReadOnlyList<Kept>> Next(long after, int most, CancellationToken ct) =>
+        _db.Rows<Kept>(
+            NextSql,
+            new
+            {
+                after,
+                store,
+                most,
+            },
+            ct
+        );
 
     private sealed record Kept
     {

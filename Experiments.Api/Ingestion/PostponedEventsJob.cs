@@ -17,18 +17,20 @@ internal sealed class PostponedEventsJob(
     ILogger<PostponedEventsJob> logger
 ) : PeriodicJob(readiness, logger)
 {
+    private const string TryLock = $"SELECT pg_try_advisory_xact_lock({PostponedEvents.Lock})";
+
     protected override TimeSpan Interval => TimeSpan.FromSeconds(2);
 
     public override async Task Run(CancellationToken ct)
     {
-        if (await postponed.Oldest(0, ct) is [])
+        if (!await postponed.Any(ct))
         {
             return;
         }
 
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (!await connection.QuerySingleAsync<bool>(PostponedEvents.Turn))
+        if (!await connection.QuerySingleAsync<bool>(TryLock))
         {
             return;
         }

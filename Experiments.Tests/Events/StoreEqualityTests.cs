@@ -1,10 +1,9 @@
 namespace Experiments.Tests.Events;
 
 /// <summary>
-/// Random experiments over random events, sent to both stores: in other batches, in another order, with other repetitions; a third of
-/// the metrics are attached when all that has been counted. Everything
-/// that is counted must be the same, each sum to the digit. Of 2,400 experiments (EXPERIMENTS_WORLDS=60), and of
-/// 10,000 whose metrics were all there from the start, none differed.
+/// Random experiments over random events, sent to both stores in different batches, orders and repetitions. A third of the metrics are
+/// attached once everything has been counted. Everything that is counted must be the same, each sum to the digit. Of 2,400 experiments
+/// (EXPERIMENTS_WORLDS=60), and of 10,000 whose metrics were all there from the start, none differed.
 /// </summary>
 public class StoreEqualityTests(PostgresStoreService postgres, ShardedService clickHouse)
     : IClassFixture<PostgresStoreService>,
