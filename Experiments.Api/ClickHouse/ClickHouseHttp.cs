@@ -12,7 +12,8 @@ internal static class ClickHouseHttp
             new SocketsHttpHandler
             {
                 AutomaticDecompression = DecompressionMethods.All,
-                PooledConnectionIdleTimeout = TimeSpan.FromSeconds(5),
+                // Less than servers keep a connection that rests: by default, 3 to 30 seconds.
+                PooledConnectionIdleTimeout = TimeSpan.FromSeconds(2),
                 ConnectTimeout = TimeSpan.FromSeconds(5),
                 ConnectCallback = Connect,
             }

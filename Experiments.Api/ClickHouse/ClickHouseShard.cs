@@ -164,11 +164,12 @@ internal sealed class ClickHouseShard : IDisposable
         _http.Dispose();
     }
 
-    // Each replica that cannot do it is followed by the next, which is asked first from then on. The driver does not hear of a cancelled
-    // token while it waits for the answer to what it has inserted, so whoever waits for it stops waiting.
+    // Each replica that cannot do it is followed by the next, which is asked first from then on; one that hangs up is asked again first.
+    // The driver does not hear of a cancelled token while it waits for the answer to what it has inserted, so whoever waits for it stops
+    // waiting.
     private async Task<T> Reached<T>(Func<ClickHouseClient, CancellationToken, Task<T>> work, Attempt attempt, CancellationToken ct)
     {
-        for (var asked = 1; ; asked++)
+        for (var (asked, mayHangUp) = (1, true); ; asked++)
         {
             var (current, isReady) = (Volatile.Read(ref _current), false);
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
@@ -190,6 +191,12 @@ internal sealed class ClickHouseShard : IDisposable
                 when (exception is DbException and not NpgsqlException or HttpRequestException or IOException or OperationCanceledException)
             {
                 ct.ThrowIfCancellationRequested();
+                if (mayHangUp && HasHungUp(exception) && attempt.MayRepeat())
+                {
+                    (mayHangUp, asked) = (false, asked - 1);
+                    continue;
+                }
+
                 var isRefusal = isReady && exception is ClickHouseServerException refused && !ReplicaErrors.Contains(refused.ErrorCode);
                 if (!isRefusal && Interlocked.CompareExchange(ref _current, (current + 1) % _replicas.Length, current) == current)
                 {
@@ -204,6 +211,9 @@ internal sealed class ClickHouseShard : IDisposable
             }
         }
     }
+
+    // A server closes connections that rest, also at the very moment at which one of them is used again.
+    private static bool HasHungUp(Exception exception) => exception is HttpRequestException { InnerException: IOException };
 
     // A replica counts for the quorum from when it has its tables, so all get them, also one that comes later.
     private async Task Join(CancellationToken ct)

@@ -39,6 +39,28 @@ public class ClickHouseFailoverTests(ClickHouseService service) : IClassFixture<
 
     [Fact(Explicit = true)]
     [Trait("speed", "slow")]
+    public async Task A_server_that_hangs_up_is_asked_once_more()
+    {
+        await using var one = await FaultyClickHouse.Start(service.Server.Port);
+        using var server = new ClickHouseShards($"Host=127.0.0.1:{one.Port};Username={service.Server.Username};Database=hang_up");
+        await Insert(server);
+
+        one.Fault = "hang up";
+        await Insert(server);
+        one.Fault = "hang up";
+        (await Count(server)).ShouldBeGreaterThan(0);
+        one.Fault = "hang up";
+        await server.Execute("TRUNCATE TABLE dropped", Nothing, CancellationToken.None);
+        (await Count(server)).ShouldBe(0);
+
+        one.Fault = "dead";
+        var asked = one.Requests;
+        await Should.ThrowAsync<EventStoreUnavailableException>(() => Insert(server));
+        one.Requests.ShouldBe(asked + 2);
+    }
+
+    [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
     public async Task What_a_server_refuses_is_not_asked_of_another()
     {
         await using var pair = await Pair.Start(service);
