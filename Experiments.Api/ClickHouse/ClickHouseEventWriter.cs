@@ -22,26 +22,6 @@ internal sealed class ClickHouseEventWriter(ClickHouseShards shards, NpgsqlDataS
     // What waits beyond this has to be sent again.
     private const int MostWaiting = 1_000_000;
 
-    private static readonly string[] ArrivalColumns = ["environment_id", "batch", "event", "identity"];
-
-    /// <summary>The columns in the order in which rows have them.</summary>
-    public static readonly string[] Columns =
-    [
-        "environment_id",
-        "event",
-        "identity",
-        "key",
-        "content_at",
-        "at",
-        "skew",
-        "version",
-        "feature_name",
-        "identifier",
-        "value",
-        "traits",
-        "metadata",
-    ];
-
     private readonly Channel<Waiting> _waiting = Channel.CreateUnbounded<Waiting>(new() { SingleReader = true });
 
     private int _events;
@@ -132,8 +112,8 @@ internal sealed class ClickHouseEventWriter(ClickHouseShards shards, NpgsqlDataS
             .Select(group => (group.Key.EnvironmentId, (IReadOnlyList<EventBatch>)[.. group.Select(waiting => waiting.Batch)]))
             .ToList();
         var arrivals = await ArrivalQueue.Announce(source, groups, deadline.Token);
-        var rows = new List<object?[]>(block.Sum(waiting => waiting.Batch.Events.Count));
-        var concerned = new List<object?[]>();
+        var rows = new List<ClickHouseEvent>(block.Sum(waiting => waiting.Batch.Events.Count));
+        var concerned = new List<ClickHouseArrival>();
         foreach (var ((environmentId, batches), arrival) in groups.Zip(arrivals))
         {
             var known = new HashSet<(string, Guid)>();
@@ -141,45 +121,22 @@ internal sealed class ClickHouseEventWriter(ClickHouseShards shards, NpgsqlDataS
             {
                 foreach (var one in batch.Events)
                 {
-                    var row = Row(environmentId, one, batch.Skew, arrival);
+                    var happened = Instants.Earlier(one.At + batch.Skew, arrival.ReceivedAt);
+                    var row = new ClickHouseEvent(environmentId, one, one.Id is not null, happened, arrival.Id);
                     rows.Add(row);
-                    if (known.Add((one.Event, (Guid)row[2]!)))
+                    if (known.Add((row.Event, row.Identity)))
                     {
-                        concerned.Add([row[0], arrival.Id, row[1], row[2]]);
+                        concerned.Add(new(environmentId, arrival.Id, row.Event, row.Identity));
                     }
                 }
             }
         }
 
         // First which identities there is something of: to look for what is not there does no harm.
-        await shards.Insert("arrivals", ArrivalColumns, concerned, deadline.Token);
-        await shards.Insert("events", Columns, rows, deadline.Token);
+        await shards.Insert("arrivals", concerned, deadline.Token);
+        await shards.Insert("events", rows, deadline.Token);
         await ArrivalQueue.Queue(source, arrivals, ct);
     }
-
-    private static object?[] Row(long environmentId, in ReceivedEvent one, TimeSpan skew, ArrivalQueue.Arrival arrival)
-    {
-        var happened = one.At + skew;
-        return Row(environmentId, one, one.Id is not null, happened < arrival.ReceivedAt ? happened : arrival.ReceivedAt, arrival.Id);
-    }
-
-    /// <summary>The values of an event.</summary>
-    public static object?[] Row(long environmentId, in ReceivedEvent one, bool hasId, DateTime happenedAt, long batch) =>
-        [
-            environmentId,
-            one.Event,
-            one.Identifier is { Length: > 0 } identifier ? Identity.Key(identifier) : Guid.Empty,
-            one.Key,
-            hasId ? 0L : EventRows.Microseconds(one.At) / 1000,
-            one.At,
-            (happenedAt - one.At).Ticks / TimeSpan.TicksPerMicrosecond,
-            (ulong)(ClickHouseSchema.LastBatch - batch),
-            one.FeatureName,
-            one.Identifier,
-            one.Value,
-            one.Traits,
-            one.Metadata,
-        ];
 
     private sealed record Waiting(long EnvironmentId, EventBatch Batch, TaskCompletionSource Stored);
 }

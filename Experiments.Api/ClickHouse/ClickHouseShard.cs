@@ -84,7 +84,10 @@ internal sealed class ClickHouseShard : IDisposable
                 var schema = cluster is null
                     ? ClickHouseSchema.Single(address.Name)
                     : ClickHouseSchema.Replicated(address, cluster, replica.Name);
-                return new ClickHouseReplica(replica.Name, new(settings), schema, settings.Database);
+                var client = new ClickHouseClient(settings);
+                client.RegisterBinaryInsertType<ClickHouseArrival>();
+                client.RegisterBinaryInsertType<ClickHouseEvent>();
+                return new ClickHouseReplica(replica.Name, client, schema, settings.Database);
             }),
         ];
         _writeAttempt = writeAttempt ?? (_replicas.Length == 1 ? WriteLimit : WriteLimit / MostAsked);
@@ -124,21 +127,19 @@ internal sealed class ClickHouseShard : IDisposable
     /// <summary>
     /// Writes rows as one block, to most of the replicas. Of a block of several months, some may be stored although it fails.
     /// </summary>
-    public Task Insert(string table, string[] columns, IReadOnlyCollection<object?[]> rows, CancellationToken ct) =>
+    public Task Insert<T>(string table, IReadOnlyCollection<T> rows, CancellationToken ct)
+        where T : class, IShardRow =>
         Reached(
             (client, limited) =>
                 client
                     .InsertBinaryAsync(
                         table,
-                        columns,
-                        rows!,
+                        rows,
                         new()
                         {
                             BatchSize = Math.Max(1, rows.Count),
                             MaxDegreeOfParallelism = 1,
                             Compressor = _compressor,
-                            // The tables are ours and do not change.
-                            UseSchemaCache = true,
                             CustomSettings = new Dictionary<string, object>(Quorum)
                             {
                                 ["max_execution_time"] = (int)WriteLimit.TotalSeconds,

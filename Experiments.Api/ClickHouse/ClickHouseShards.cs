@@ -69,22 +69,17 @@ internal sealed class ClickHouseShards : IDisposable
     /// <summary>
     /// Writes rows, those of a shard as one block, to most of its replicas. If it fails, some of them may be stored nevertheless.
     /// </summary>
-    /// <param name="table">The table.</param>
-    /// <param name="columns">Its columns in the order in which rows have them, among them <c>identity</c>.</param>
-    /// <param name="rows">The rows.</param>
-    /// <param name="ct">Ends it.</param>
-    public Task Insert(string table, string[] columns, IReadOnlyCollection<object?[]> rows, CancellationToken ct)
+    public Task Insert<T>(string table, IReadOnlyCollection<T> rows, CancellationToken ct)
+        where T : class, IShardRow
     {
         if (_shards is [var only])
         {
-            return only.Insert(table, columns, rows, ct);
+            return only.Insert(table, rows, ct);
         }
 
-        var identity = Array.IndexOf(columns, "identity");
-        var byShard = rows.ToLookup(row => _shards[Of((Guid)row[identity]!, _shards.Length)]);
+        var byShard = rows.ToLookup(row => _shards[Of(row.Identity, _shards.Length)]);
         return All(
-            (shard, limited) =>
-                byShard[shard].ToList() is { Count: > 0 } its ? shard.Insert(table, columns, its, limited) : Task.CompletedTask,
+            (shard, limited) => byShard[shard].ToList() is { Count: > 0 } its ? shard.Insert(table, its, limited) : Task.CompletedTask,
             ct
         );
     }

@@ -41,7 +41,7 @@ internal sealed class EventCopy(NpgsqlDataSource source, ClickHouseShards shards
         foreach (var month in await connection.QueryAsync<DateTime>("SELECT begins FROM event_partitions ORDER BY begins"))
         {
             var count = 0L;
-            var rows = new List<object?[]>(Chunk);
+            var rows = new List<ClickHouseEvent>(Chunk);
             await using var command = new NpgsqlCommand(Here, connection)
             {
                 Parameters =
@@ -55,7 +55,7 @@ internal sealed class EventCopy(NpgsqlDataSource source, ClickHouseShards shards
             while (await row.ReadAsync(ct))
             {
                 rows.Add(
-                    ClickHouseEventWriter.Row(
+                    new ClickHouseEvent(
                         row.GetInt64(3),
                         new ReceivedEvent(
                             row.GetDateTime(0),
@@ -76,14 +76,14 @@ internal sealed class EventCopy(NpgsqlDataSource source, ClickHouseShards shards
                 count++;
                 if (rows.Count == Chunk)
                 {
-                    await shards.Insert("events", ClickHouseEventWriter.Columns, rows, ct);
+                    await shards.Insert("events", rows, ct);
                     rows.Clear();
                 }
             }
 
             if (rows.Count > 0)
             {
-                await shards.Insert("events", ClickHouseEventWriter.Columns, rows, ct);
+                await shards.Insert("events", rows, ct);
             }
 
             tell(month, count);

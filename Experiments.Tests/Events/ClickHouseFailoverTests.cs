@@ -50,7 +50,7 @@ public class ClickHouseFailoverTests(ClickHouseService service) : IClassFixture<
         one.Fault = "hang up";
         (await Count(server)).ShouldBeGreaterThan(0);
         one.Fault = "hang up";
-        await server.Execute("TRUNCATE TABLE dropped", Nothing, CancellationToken.None);
+        await server.Execute("TRUNCATE TABLE arrivals", Nothing, CancellationToken.None);
         (await Count(server)).ShouldBe(0);
 
         one.Fault = "dead";
@@ -127,17 +127,10 @@ public class ClickHouseFailoverTests(ClickHouseService service) : IClassFixture<
             .Message.ShouldContain(expected);
 
     private static Task Insert(ClickHouseShards server) =>
-        server.Insert(
-            "dropped",
-            ["until"],
-            [
-                [DateTime.UnixEpoch],
-            ],
-            CancellationToken.None
-        );
+        server.Insert<ClickHouseArrival>("arrivals", [new(1, 1, "e", Guid.NewGuid())], CancellationToken.None);
 
     private static Task<long> Count(ClickHouseShards server) =>
-        server.Sum("SELECT toInt64(count()) FROM dropped", Nothing, CancellationToken.None);
+        server.Sum("SELECT toInt64(count()) FROM arrivals", Nothing, CancellationToken.None);
 
     /// <summary>Two servers with the same engine behind them, and what asks the first of them first.</summary>
     private sealed record Pair(FaultyClickHouse One, FaultyClickHouse Other, ClickHouseShards Server) : IAsyncDisposable

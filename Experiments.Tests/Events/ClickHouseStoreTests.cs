@@ -87,18 +87,14 @@ public class ClickHouseStoreTests(ClickHouseService service) : IClassFixture<Cli
         // One that wrote, and one that did not come to it.
         var wrote = (await ArrivalQueue.Announce(source, [(environmentId, [batch])], CancellationToken.None)).Single();
         await ArrivalQueue.Announce(source, [(environmentId, [batch])], CancellationToken.None);
-        await server.Insert(
+        await server.Insert<ClickHouseArrival>(
             "arrivals",
-            ["environment_id", "batch", "event", "identity"],
-            [
-                [environmentId, wrote.Id, "$flag_exposure", Identity.Key("the one")],
-            ],
+            [new(environmentId, wrote.Id, "$flag_exposure", Identity.Key("the one"))],
             CancellationToken.None
         );
-        await server.Insert(
+        await server.Insert<ClickHouseEvent>(
             "events",
-            ClickHouseEventWriter.Columns,
-            [ClickHouseEventWriter.Row(environmentId, batch.Events[0], hasId: false, batch.Events[0].At, wrote.Id)],
+            [new(environmentId, batch.Events[0], hasId: false, batch.Events[0].At, wrote.Id)],
             CancellationToken.None
         );
         await Task.Delay(1500);
