@@ -110,11 +110,7 @@ internal static class ScaleBenchmark
     {
         for (var quiet = 0; server is not null && quiet < 3; await Task.Delay(300))
         {
-            var merges = await server.Sum(
-                "SELECT toInt64(count()) FROM system.merges",
-                new Dictionary<string, object>(),
-                CancellationToken.None
-            );
+            var merges = await server.Sum("SELECT toInt64(count()) FROM system.merges", null, CancellationToken.None);
             quiet = merges == 0 ? quiet + 1 : 0;
         }
     }
@@ -159,10 +155,10 @@ internal static class ScaleBenchmark
             );
         }
 
-        await server.Execute("OPTIMIZE TABLE events FINAL", new Dictionary<string, object>(), CancellationToken.None);
+        await server.Execute("OPTIMIZE TABLE events FINAL", null, CancellationToken.None);
         var bytes = await server.Sum(
             "SELECT toInt64(sum(bytes_on_disk)) FROM system.parts WHERE database = currentDatabase() AND table = 'events' AND active",
-            new Dictionary<string, object>(),
+            null,
             CancellationToken.None
         );
         return (bytes / (double)events).ToString("0", CultureInfo.InvariantCulture);

@@ -101,6 +101,7 @@ public sealed class CreateEvents : TableMigration
                 copied_since timestamptz,
                 copied_until timestamptz
             );
+            INSERT INTO event_store (store) VALUES ('postgresql');
             COMMENT ON TABLE event_store IS 'Where the events are: here, or in ClickHouse.';
             COMMENT ON COLUMN event_store.moving_to IS 'Where they are being moved; until that is done, those that come are postponed.';
             COMMENT ON COLUMN event_store.copied_since IS 'When they began to be copied to the other store.';

@@ -35,7 +35,7 @@ internal sealed class AggregationBatch(
         "SELECT * FROM claim_environments(@held, @among, @seed, @Size, @Replicas)"
         + " WHERE set_config('lock_timeout', '100ms', true) IS NOT NULL"
         // Whoever keeps events elsewhere would find none of these.
-        + " AND COALESCE((SELECT store FROM event_store), 'postgresql') = @Store";
+        + " AND EXISTS (SELECT FROM event_store WHERE store = @Store)";
 
     // The oldest batches, and which slots of them are to be counted. What has been begun in slots is finished before anything else is
     // counted whole. Without slots, what is due is only what batches say of identities. A batch got its id at about the time at which it

@@ -7,6 +7,8 @@ namespace Experiments.Api.Aggregation;
 /// <summary>Counts a page of old events for the metrics of an experiment that are new.</summary>
 internal sealed class BackfillPage(MetricBackfill.Context context)
 {
+    private const string IsHere = "SELECT EXISTS (SELECT FROM event_store WHERE store = @Store FOR SHARE)";
+
     private const string Cursor = """
         SELECT array_agg(id) AS links, bool_or(backfilled_to IS NULL) AS is_new, min(backfilled_to) AS at,
                (array_agg(backfilled_key ORDER BY backfilled_to, backfilled_key))[1] AS key
@@ -36,8 +38,7 @@ internal sealed class BackfillPage(MetricBackfill.Context context)
         if (
             !await AggregationLock.Take(connection, experimentId)
             // Whoever keeps events elsewhere would find none of these. Events do not move away before this is done.
-            || await connection.QuerySingleOrDefaultAsync<string>("SELECT store FROM event_store FOR SHARE") is { } store
-                && store != context.Store.Name
+            || !await connection.QuerySingleAsync<bool>(IsHere, new { Store = context.Store.Name })
         )
         {
             return null;

@@ -18,7 +18,7 @@ internal sealed class IdentityErasure(DatabaseServer database, IEventStore store
 {
     // From where they are, and neither while they move nor while some that came meanwhile are being taken in.
     private const string IsHere = $"""
-        SELECT COALESCE((SELECT s.store = @Store AND s.moving_to IS NULL FROM event_store s FOR SHARE), true)
+        SELECT EXISTS (SELECT FROM event_store WHERE store = @Store AND moving_to IS NULL FOR SHARE)
             AND pg_try_advisory_xact_lock({PostponedEvents.Lock})
         """;
 

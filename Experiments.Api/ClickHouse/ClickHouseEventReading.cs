@@ -16,7 +16,7 @@ internal sealed class ClickHouseEventReading(ClickHouseShards shards, NpgsqlConn
         DateTime? oldest = null;
         await shards.Read(
             "SELECT max(toUnixTimestamp64Milli(until)) FROM dropped HAVING count() > 0",
-            new Dictionary<string, object>(),
+            null,
             row => oldest = Instants.Later(oldest ?? DateTime.MinValue, DateTime.UnixEpoch.AddMilliseconds(row.GetInt64(0))),
             ct
         );

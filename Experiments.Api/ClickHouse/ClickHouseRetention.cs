@@ -23,7 +23,7 @@ internal sealed class ClickHouseRetention(ClickHouseShards shards, NpgsqlDataSou
         var months = new SortedSet<uint>();
         await shards.Read(
             "SELECT DISTINCT toUInt32(partition) FROM system.parts WHERE database = currentDatabase() AND table = 'events' AND active",
-            new Dictionary<string, object>(),
+            null,
             row => months.Add((uint)row.GetValue(0)),
             ct
         );
@@ -39,7 +39,7 @@ internal sealed class ClickHouseRetention(ClickHouseShards shards, NpgsqlDataSou
                     new Dictionary<string, object> { ["until"] = EventRows.Microseconds(until) / 1000 },
                     ct
                 );
-                await shards.Execute($"ALTER TABLE events DROP PARTITION {month}", new Dictionary<string, object>(), ct);
+                await shards.Execute($"ALTER TABLE events DROP PARTITION {month}", null, ct);
                 dropped.Add(string.Create(CultureInfo.InvariantCulture, $"events_{month / 100}_{month % 100:00}"));
             }
         }
@@ -54,13 +54,13 @@ internal sealed class ClickHouseRetention(ClickHouseShards shards, NpgsqlDataSou
         var days = new SortedSet<long>();
         await shards.Read(
             "SELECT DISTINCT toInt64(partition) FROM system.parts WHERE database = currentDatabase() AND table = 'arrivals' AND active",
-            new Dictionary<string, object>(),
+            null,
             row => days.Add(row.GetInt64(0)),
             ct
         );
         foreach (var day in days.Where(day => DateTime.UnixEpoch.AddDays(day + 1) < before))
         {
-            await shards.Execute($"ALTER TABLE arrivals DROP PARTITION {day}", new Dictionary<string, object>(), ct);
+            await shards.Execute($"ALTER TABLE arrivals DROP PARTITION {day}", null, ct);
         }
     }
 }

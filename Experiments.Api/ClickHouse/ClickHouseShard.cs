@@ -94,7 +94,7 @@ internal sealed class ClickHouseShard : IDisposable
     }
 
     /// <summary>Changes something, any number of times to the same result.</summary>
-    public Task Execute(string sql, IReadOnlyDictionary<string, object> parameters, CancellationToken ct) =>
+    public Task Execute(string sql, IReadOnlyDictionary<string, object>? parameters, CancellationToken ct) =>
         Reached(
             (client, limited) => client.ExecuteNonQueryAsync(sql, Of(parameters), Options(), limited).WaitAsync(limited),
             new(LongestRead, CatchesUp: true, () => true),
@@ -102,7 +102,7 @@ internal sealed class ClickHouseShard : IDisposable
         );
 
     /// <summary>Reads rows, one at a time: of everything that was written before.</summary>
-    public Task Read(string sql, IReadOnlyDictionary<string, object> parameters, Action<ClickHouseDataReader> take, CancellationToken ct)
+    public Task Read(string sql, IReadOnlyDictionary<string, object>? parameters, Action<ClickHouseDataReader> take, CancellationToken ct)
     {
         var hasBegun = false;
         return Reached(
@@ -275,10 +275,10 @@ internal sealed class ClickHouseShard : IDisposable
             },
         };
 
-    private static ClickHouseParameterCollection Of(IReadOnlyDictionary<string, object> parameters)
+    private static ClickHouseParameterCollection Of(IReadOnlyDictionary<string, object>? parameters)
     {
         var collection = new ClickHouseParameterCollection();
-        foreach (var (name, value) in parameters)
+        foreach (var (name, value) in parameters ?? new Dictionary<string, object>())
         {
             collection.Add(new ClickHouseDbParameter { ParameterName = name, Value = value });
         }

@@ -28,11 +28,11 @@ internal sealed class ClickHouseShards : IDisposable
     }
 
     /// <summary>Changes something on each, any number of times to the same result.</summary>
-    public Task Execute(string sql, IReadOnlyDictionary<string, object> parameters, CancellationToken ct) =>
+    public Task Execute(string sql, IReadOnlyDictionary<string, object>? parameters, CancellationToken ct) =>
         All((shard, limited) => shard.Execute(sql, parameters, limited), ct);
 
     /// <summary>Reads the rows of all, one at a time and in no order: of everything that was written before.</summary>
-    public Task Read(string sql, IReadOnlyDictionary<string, object> parameters, Action<ClickHouseDataReader> take, CancellationToken ct)
+    public Task Read(string sql, IReadOnlyDictionary<string, object>? parameters, Action<ClickHouseDataReader> take, CancellationToken ct)
     {
         if (_shards is [var only])
         {
@@ -59,7 +59,7 @@ internal sealed class ClickHouseShards : IDisposable
     }
 
     /// <summary>The sum of the number that each answers.</summary>
-    public async Task<long> Sum(string sql, IReadOnlyDictionary<string, object> parameters, CancellationToken ct)
+    public async Task<long> Sum(string sql, IReadOnlyDictionary<string, object>? parameters, CancellationToken ct)
     {
         var sum = 0L;
         await Read(sql, parameters, row => sum += row.GetInt64(0), ct);

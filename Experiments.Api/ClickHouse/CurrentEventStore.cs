@@ -1,5 +1,4 @@
 using Dapper;
-using Experiments.Api.Platform.Settings;
 using Experiments.Api.Platform.Startup;
 using Npgsql;
 
@@ -12,9 +11,8 @@ namespace Experiments.Api.ClickHouse;
 internal sealed class CurrentEventStore(NpgsqlDataSource source, string wanted) : IDatabasePreparation
 {
     private const string Claim = """
-        INSERT INTO event_store (store) VALUES (@wanted)
-        ON CONFLICT (id) DO UPDATE SET store = excluded.store
-        WHERE event_store.store = 'postgresql' AND event_store.moving_to IS NULL
+        UPDATE event_store SET store = @wanted
+        WHERE store = 'postgresql' AND moving_to IS NULL
             AND NOT EXISTS (SELECT FROM events) AND NOT EXISTS (SELECT FROM event_batches)
         """;
 
@@ -38,6 +36,5 @@ internal sealed class CurrentEventStore(NpgsqlDataSource source, string wanted) 
     }
 
     /// <summary>Where they are.</summary>
-    public static async Task<string> Read(NpgsqlConnection connection) =>
-        await connection.QuerySingleOrDefaultAsync<string>("SELECT store FROM event_store") ?? EventOptions.PostgreSql;
+    public static Task<string> Read(NpgsqlConnection connection) => connection.QuerySingleAsync<string>("SELECT store FROM event_store");
 }

@@ -16,9 +16,7 @@ namespace Experiments.Api.ClickHouse;
 internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source, ClickHouseShards shards, TimeSpan late, TextWriter output)
 {
     private const string Begin = """
-        INSERT INTO event_store AS s (store, copied_since) VALUES ('postgresql', clock_timestamp())
-        ON CONFLICT (id) DO UPDATE SET copied_since = COALESCE(s.copied_since, clock_timestamp()),
-            moving_to = CASE WHEN @switches THEN @target END
+        UPDATE event_store SET copied_since = COALESCE(copied_since, clock_timestamp()), moving_to = CASE WHEN @switches THEN @target END
         """;
 
     // A backfill begins anew: how far it came is told in another way there.
@@ -167,15 +165,18 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
 
     private async Task<bool> IsEmpty(string store, NpgsqlConnection connection, CancellationToken ct) =>
         store == EventOptions.ClickHouse
-            ? await shards.Sum("SELECT toInt64(count()) FROM events", new Dictionary<string, object>(), ct) == 0
+            ? await shards.Sum("SELECT toInt64(count()) FROM events", null, ct) == 0
             : await connection.QuerySingleAsync<bool>("SELECT NOT EXISTS (SELECT FROM events)");
 
     private async Task Copy(string target, NpgsqlConnection connection, CancellationToken ct)
     {
         // One that has nothing, or has been emptied, gets everything.
         var first = await IsEmpty(target, connection, ct) ? 0 : await connection.QuerySingleAsync<long>(First);
-        var copy = new EventCopy(source, shards, first);
-        await (target == EventOptions.ClickHouse ? copy.ToClickHouse(Tell, ct) : copy.ToPostgres(new Partitions(database), Tell, ct));
+        await (
+            target == EventOptions.ClickHouse
+                ? new CopyToClickHouse(source, shards, first).Run(Tell, ct)
+                : new CopyToPostgres(source, shards, new Partitions(database), first).Run(Tell, ct)
+        );
 
         void Tell(DateTime month, long count) => output.WriteLine($"{month:yyyy-MM}: {count:#,0} events");
     }
@@ -184,8 +185,8 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
     {
         if (store == EventOptions.ClickHouse)
         {
-            await shards.Execute("TRUNCATE TABLE events", new Dictionary<string, object>(), ct);
-            await shards.Execute("TRUNCATE TABLE arrivals", new Dictionary<string, object>(), ct);
+            await shards.Execute("TRUNCATE TABLE events", null, ct);
+            await shards.Execute("TRUNCATE TABLE arrivals", null, ct);
         }
         else
         {

@@ -10,7 +10,7 @@ internal sealed class EventWriter(NpgsqlDataSource source, Partitions partitions
     private const string Columns =
         "(at, key, batch, environment_id, happened_at, event, feature_name, identifier, value, traits, metadata, has_id)";
 
-    private const string IsHere = "COALESCE((SELECT store = 'postgresql' AND moving_to IS NULL FROM event_store), true)";
+    private const string IsHere = "EXISTS (SELECT FROM event_store WHERE store = 'postgresql' AND moving_to IS NULL)";
 
     private const string Batch = $$"""
         WITH arrival AS MATERIALIZED (

@@ -31,7 +31,7 @@ internal sealed class PostponedEvents(NpgsqlDataSource source, string store)
             SELECT a.id, @environmentId, a.events, LEAST(a.first, a.first + @Skew, a.at), GREATEST(a.last, LEAST(a.last + @Skew, a.at)),
                 a.joins, a.at, true
             FROM arrival a
-            WHERE EXISTS (SELECT FROM event_store WHERE moving_to IS NOT NULL OR store <> @store)
+            WHERE NOT EXISTS (SELECT FROM event_store WHERE store = @store AND moving_to IS NULL)
             RETURNING id AS batch, environment_id
         ), kept AS (
             INSERT INTO postponed_events (batch, environment_id, skew, at, key, id, event, feature_name, identifier, value, traits,

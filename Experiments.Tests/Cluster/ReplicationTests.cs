@@ -100,7 +100,7 @@ public partial class ReplicationTests(ReplicatedClickHouse cluster) : IClassFixt
 
         (
             await Should.ThrowAsync<EventStoreUnavailableException>(() =>
-                server.Execute("INSERT INTO dropped SELECT now64(3)", new Dictionary<string, object>(), CancellationToken.None)
+                server.Execute("INSERT INTO dropped SELECT now64(3)", null, CancellationToken.None)
             )
         ).IsRefusal.ShouldBeFalse();
 

@@ -8,8 +8,6 @@ namespace Experiments.Tests.Events;
 /// <summary>What the service does when one of several servers of ClickHouse does not do what it is asked.</summary>
 public class ClickHouseFailoverTests(ClickHouseService service) : IClassFixture<ClickHouseService>
 {
-    private static readonly Dictionary<string, object> Nothing = [];
-
     [Theory(Explicit = true)]
     [Trait("speed", "slow")]
     [InlineData("dead")]
@@ -50,7 +48,7 @@ public class ClickHouseFailoverTests(ClickHouseService service) : IClassFixture<
         one.Fault = "hang up";
         (await Count(server)).ShouldBeGreaterThan(0);
         one.Fault = "hang up";
-        await server.Execute("TRUNCATE TABLE arrivals", Nothing, CancellationToken.None);
+        await server.Execute("TRUNCATE TABLE arrivals", null, CancellationToken.None);
         (await Count(server)).ShouldBe(0);
 
         one.Fault = "dead";
@@ -67,7 +65,7 @@ public class ClickHouseFailoverTests(ClickHouseService service) : IClassFixture<
         var (one, other, server) = (pair.One, pair.Other, pair.Server);
 
         var refused = await Should.ThrowAsync<EventStoreUnavailableException>(() =>
-            server.Execute("INSERT INTO dropped SELECT nonsense", Nothing, CancellationToken.None)
+            server.Execute("INSERT INTO dropped SELECT nonsense", null, CancellationToken.None)
         );
 
         refused.IsRefusal.ShouldBeTrue();
@@ -100,7 +98,7 @@ public class ClickHouseFailoverTests(ClickHouseService service) : IClassFixture<
 
         one.Fault = "break";
         await Should.ThrowAsync<EventStoreUnavailableException>(() =>
-            server.Read("SELECT toInt64(number) FROM numbers(500000)", Nothing, row => read.Add(row.GetInt64(0)), CancellationToken.None)
+            server.Read("SELECT toInt64(number) FROM numbers(500000)", null, row => read.Add(row.GetInt64(0)), CancellationToken.None)
         );
 
         read.ShouldNotBeEmpty();
@@ -130,7 +128,7 @@ public class ClickHouseFailoverTests(ClickHouseService service) : IClassFixture<
         server.Insert<ClickHouseArrival>("arrivals", [new(1, 1, "e", Guid.NewGuid())], CancellationToken.None);
 
     private static Task<long> Count(ClickHouseShards server) =>
-        server.Sum("SELECT toInt64(count()) FROM arrivals", Nothing, CancellationToken.None);
+        server.Sum("SELECT toInt64(count()) FROM arrivals", null, CancellationToken.None);
 
     /// <summary>Two servers with the same engine behind them, and what asks the first of them first.</summary>
     private sealed record Pair(FaultyClickHouse One, FaultyClickHouse Other, ClickHouseShards Server) : IAsyncDisposable

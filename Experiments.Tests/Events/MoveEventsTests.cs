@@ -1,5 +1,10 @@
+using System.Text.Json.Nodes;
+using Experiments.Api.ClickHouse;
 using Experiments.Api.Domain;
+using Experiments.Api.Ingestion;
 using Experiments.Tests.Warehouse;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
 
 namespace Experiments.Tests.Events;
 
@@ -70,7 +75,7 @@ public class MoveEventsTests(TestCluster cluster, ClickHouseWarehouse server) : 
             (await service.QueryAll<string>(RandomWorld.Sums, new { Id = experimentId })).ShouldBe(before);
             var rebuild = new Api.Aggregation.RebuildFromEvents(
                 service.Store,
-                (Npgsql.NpgsqlDataSource)service.Services.GetService(typeof(Npgsql.NpgsqlDataSource))!,
+                service.Services.GetRequiredService<NpgsqlDataSource>(),
                 TimeSpan.FromDays(1)
             );
             await Given.Eventually(async () =>
@@ -124,8 +129,48 @@ public class MoveEventsTests(TestCluster cluster, ClickHouseWarehouse server) : 
 
         (await Move(database, elsewhere, "clickhouse", "--switch")).ExitCode.ShouldBe(0);
 
-        using var shards = new Api.ClickHouse.ClickHouseShards(elsewhere);
-        (await shards.Sum("SELECT toInt64(count()) FROM events", new Dictionary<string, object>(), default)).ShouldBe(40);
+        using var shards = new ClickHouseShards(elsewhere);
+        (await shards.Sum("SELECT toInt64(count()) FROM events", null, default)).ShouldBe(40);
+    }
+
+    [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
+    public async Task Copied_a_few_at_a_time_every_event_comes_back_as_it_was()
+    {
+        const string all = "SELECT string_agg(e::text, E'\n' ORDER BY environment_id, at, key) FROM events e";
+        var database = await cluster.NewDatabase();
+        await using var service = new OneService(database);
+        await service.InitializeAsync();
+        foreach (var given in new[] { await Given.AnEnvironment(service), await Given.AnEnvironment(service) })
+        {
+            await given.Send([.. Enumerable.Range(0, 200).Select(Numbered)]);
+        }
+
+        var before = await service.Query<string>(all);
+        before.Split('\n').Length.ShouldBe(400);
+        using var shards = new ClickHouseShards(TestEventStore.ConnectionString(server, database));
+        var source = service.Services.GetRequiredService<NpgsqlDataSource>();
+        await new CopyToClickHouse(source, shards).Run((_, _) => { }, CancellationToken.None);
+        await service.Execute("TRUNCATE events");
+
+        var told = 0L;
+        var partitions = service.Services.GetRequiredService<Partitions>();
+        await new CopyToPostgres(source, shards, partitions, pageSize: 9).Run((_, count) => told += count, CancellationToken.None);
+
+        (await service.Query<string>(all)).ShouldBe(before);
+        told.ShouldBe(400);
+
+        // With and without an identifier, an id and the rest.
+        static object Numbered(int n) =>
+            new JsonObject
+            {
+                ["event"] = $"e{n % 3}",
+                ["identifier"] = n % 2 == 0 ? null : $"user-{n % 50}",
+                ["id"] = n % 5 == 0 ? $"{n}" : null,
+                ["value"] = n % 7 == 0 ? $"{n}" : null,
+                ["metadata"] = n % 11 == 0 ? new JsonObject { ["n"] = n } : null,
+                ["timestamp"] = DateTimeOffset.UtcNow.AddDays(-n % 60).ToUnixTimeMilliseconds(),
+            };
     }
 
     // Nobody who sends events notices that they move.

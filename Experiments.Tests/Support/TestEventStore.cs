@@ -78,7 +78,7 @@ internal static class TestEventStore
             await truncate.ExecuteNonQueryAsync();
             await using var database = new DatabaseServer(connectionString, null);
             using var server = new ClickHouseShards(ConnectionString(_server, connectionString));
-            await new EventCopy(source, server).ToPostgres(new Partitions(database), (_, _) => { }, CancellationToken.None);
+            await new CopyToPostgres(source, server, new Partitions(database)).Run((_, _) => { }, CancellationToken.None);
         }
     }
 
@@ -88,8 +88,8 @@ internal static class TestEventStore
         {
             await using var source = NpgsqlDataSource.Create(connectionString);
             using var server = new ClickHouseShards(ConnectionString(_server, connectionString));
-            await server.Execute("TRUNCATE TABLE events", new Dictionary<string, object>(), CancellationToken.None);
-            await new EventCopy(source, server).ToClickHouse((_, _) => { }, CancellationToken.None);
+            await server.Execute("TRUNCATE TABLE events", null, CancellationToken.None);
+            await new CopyToClickHouse(source, server).Run((_, _) => { }, CancellationToken.None);
         }
     }
 

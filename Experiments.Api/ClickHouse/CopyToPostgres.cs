@@ -1,0 +1,174 @@
+using System.Globalization;
+using ClickHouse.Driver.ADO.Readers;
+using Dapper;
+using Experiments.Api.Domain;
+using Experiments.Api.Ingestion;
+using Experiments.Api.Platform.Data;
+using Npgsql;
+
+namespace Experiments.Api.ClickHouse;
+
+/// <summary>
+/// Copies the events of ClickHouse to PostgreSQL, some tens of thousands at a time. An event that is there already stays as it is, so it
+/// may be done again.
+/// </summary>
+/// <param name="source">PostgreSQL.</param>
+/// <param name="shards">ClickHouse.</param>
+/// <param name="partitions">Makes the months there.</param>
+/// <param name="firstBatch">The first batch that is copied.</param>
+/// <param name="pageSize">About how many are read together; then they are written.</param>
+internal sealed class CopyToPostgres(
+    NpgsqlDataSource source,
+    ClickHouseShards shards,
+    Partitions partitions,
+    long firstBatch = 0,
+    int pageSize = 50_000
+)
+{
+    private const string Add = """
+        INSERT INTO events (at, key, batch, environment_id, happened_at, event, feature_name, identifier, value, traits, metadata, has_id)
+        SELECT at, key, batch, environment_id, happened_at, event, feature_name, identifier, value, traits::jsonb, metadata::jsonb, has_id
+        FROM unnest(@At, @Key, @Batch, @Environment, @HappenedAt, @Event, @Feature, @Identifier, @Value, @Traits, @Metadata, @HasId)
+            AS e(at, key, batch, environment_id, happened_at, event, feature_name, identifier, value, traits, metadata, has_id)
+        ON CONFLICT DO NOTHING
+        """;
+
+    private static readonly string Batch = $"toInt64({ClickHouseSchema.LastBatch} - version)";
+
+    /// <summary>Copies them.</summary>
+    /// <param name="tell">Is told of each month how many events it has.</param>
+    /// <param name="ct">Ends it.</param>
+    public async Task Run(Action<DateTime, long> tell, CancellationToken ct)
+    {
+        var (first, last) = (DateTime.UtcNow, DateTime.UtcNow);
+        await shards.Read(
+            "SELECT min(toUnixTimestamp64Milli(at)), max(toUnixTimestamp64Milli(at)) FROM events HAVING count() > 0",
+            null,
+            row => (first, last) = (Instants.Earlier(first, Instant(row.GetInt64(0))), Instants.Later(last, Instant(row.GetInt64(1)))),
+            ct
+        );
+        await partitions.Make(first, last, ct);
+        var counts = new SortedDictionary<DateTime, long>();
+        foreach (var page in await Pages(ct))
+        {
+            // Of any month, since two copies of an event may lie in two.
+            var rows = new List<Copied>(pageSize);
+            await shards.Read(
+                $$"""
+                SELECT toUnixTimestamp64Milli(at), key, {{Batch}}, environment_id, {{EventRows.HappenedAt}}, event, feature_name,
+                    identifier, value, traits, metadata, content_at
+                FROM events FINAL PREWHERE {{page}} WHERE {{Batch}} >= {first:Int64}
+                """,
+                new Dictionary<string, object> { ["first"] = firstBatch },
+                row => rows.Add(Copied.Of(row)),
+                ct
+            );
+            foreach (var chunk in rows.Chunk(pageSize))
+            {
+                await Write(chunk, ct);
+            }
+
+            foreach (var month in rows.CountBy(row => new DateTime(row.At.Year, row.At.Month, 1, 0, 0, 0, DateTimeKind.Utc)))
+            {
+                counts[month.Key] = counts.GetValueOrDefault(month.Key) + month.Value;
+            }
+        }
+
+        foreach (var (month, count) in counts)
+        {
+            tell(month, count);
+        }
+    }
+
+    // By identities; and those without one, which are together, by the hash that is their key.
+    private async Task<IReadOnlyList<string>> Pages(CancellationToken ct)
+    {
+        var environments = new Dictionary<long, (long All, long Anonymous)>();
+        await shards.Read(
+            $"SELECT environment_id, toInt64(count()), toInt64(countIf(identity = '{Guid.Empty}')) FROM events GROUP BY environment_id",
+            null,
+            row =>
+            {
+                var (all, anonymous) = environments.GetValueOrDefault(row.GetInt64(0));
+                environments[row.GetInt64(0)] = (all + row.GetInt64(1), anonymous + row.GetInt64(2));
+            },
+            ct
+        );
+        return
+        [
+            .. from environment in environments
+            let its = $"environment_id = {environment.Key}"
+            from range in Identified(environment.Value.All - environment.Value.Anonymous).Concat(Anonymous(environment.Value.Anonymous))
+            select $"{its} AND {range}",
+        ];
+    }
+
+    private IEnumerable<string> Identified(long events) =>
+        from range in Ranges(IdentityPlaces.Count, Math.Min(events / pageSize, IdentityPlaces.Count - 1) + 1)
+        select $"identity <> '{Guid.Empty}' AND {IdentityPlaces.Between((int)range.First, (int)range.Next)}";
+
+    private IEnumerable<string> Anonymous(long events) =>
+        from range in Ranges(Int128.One << 64, (events / pageSize) + 1)
+        let key = string.Create(CultureInfo.InvariantCulture, $"{range.First + long.MinValue} AND {range.Next + long.MinValue - 1}")
+        select $"identity = '{Guid.Empty}' AND key BETWEEN {key}";
+
+    private static IEnumerable<(Int128 First, Int128 Next)> Ranges(Int128 whole, long parts)
+    {
+        for (Int128 part = 0; part < parts; part++)
+        {
+            yield return (whole * part / parts, whole * (part + 1) / parts);
+        }
+    }
+
+    private static DateTime Instant(long milliseconds) => DateTime.UnixEpoch.AddMilliseconds(milliseconds);
+
+    private async Task Write(Copied[] rows, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await connection.ExecuteAsync(
+            Add,
+            new
+            {
+                At = new Column<DateTime>(rows.Select(row => row.At)),
+                Key = new Column<long>(rows.Select(row => row.Key)),
+                Batch = new Column<long>(rows.Select(row => row.Batch)),
+                Environment = new Column<long>(rows.Select(row => row.Environment)),
+                HappenedAt = new Column<DateTime>(rows.Select(row => row.HappenedAt)),
+                Event = new Column<string>(rows.Select(row => row.Event)),
+                Feature = Texts(0),
+                Identifier = Texts(1),
+                Value = Texts(2),
+                Traits = Texts(3),
+                Metadata = Texts(4),
+                HasId = new Column<bool>(rows.Select(row => row.HasId)),
+            },
+            commandTimeout: 0
+        );
+
+        Column<string?> Texts(int index) => new(rows.Select(row => row.Texts[index]));
+    }
+
+    private sealed record Copied(
+        DateTime At,
+        long Key,
+        long Batch,
+        long Environment,
+        DateTime HappenedAt,
+        string Event,
+        string?[] Texts,
+        bool HasId
+    )
+    {
+        public static Copied Of(ClickHouseDataReader row) =>
+            new(
+                Instant(row.GetInt64(0)),
+                row.GetInt64(1),
+                row.GetInt64(2),
+                row.GetInt64(3),
+                EventRows.Instant(row.GetInt64(4)),
+                row.GetString(5),
+                [.. Enumerable.Range(6, 5).Select(index => EventRows.Text(row, index))],
+                row.GetInt64(11) == 0
+            );
+    }
+}
