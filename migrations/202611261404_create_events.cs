@@ -14,7 +14,6 @@ public sealed class CreateEvents : TableMigration
             "events",
             "event_ids",
             "event_batches",
-            "event_store",
             "event_arrivals",
             "postponed_events",
             "event_names",
@@ -378,6 +377,8 @@ public sealed class CreateEvents : TableMigration
             DROP FUNCTION events_are_needed(timestamptz, interval, interval);
             DROP FUNCTION make_event_partitions(timestamptz, timestamptz);
             DROP VIEW event_partitions;
+            -- Its only row is there from the start, so nobody loses it.
+            DROP TABLE event_store;
             """
         );
         DropTables();

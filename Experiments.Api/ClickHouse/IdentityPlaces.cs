@@ -15,6 +15,9 @@ internal static class IdentityPlaces
     public static string Between(int first, int next) =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"identity BETWEEN toUUID('00000000-0000-0000-{first:x4}-000000000000') AND toUUID('ffffffff-ffff-ffff-{next - 1:x4}-ffffffffffff')"
+            $"""
+            identity BETWEEN toUUID('00000000-0000-0000-{first:x4}-000000000000') AND toUUID('ffffffff-ffff-ffff-{next
+                - 1:x4}-ffffffffffff')
+            """
         );
 }

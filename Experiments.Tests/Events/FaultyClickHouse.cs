@@ -7,8 +7,8 @@ using Microsoft.Extensions.Logging;
 namespace Experiments.Tests.Events;
 
 /// <summary>
-/// Passes requests on to a server of ClickHouse, or does what a replica does that cannot: is dead, hangs up once, hangs, breaks an answer off in
-/// its middle, or answers with the number of an error.
+/// Passes requests on to a server of ClickHouse, or does what a replica does that cannot: is dead, hangs up once, hangs, breaks an answer
+/// off in its middle, or answers with the number of an error.
 /// </summary>
 internal sealed class FaultyClickHouse : IAsyncDisposable
 {

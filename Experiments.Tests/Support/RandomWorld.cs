@@ -29,7 +29,7 @@ internal static class RandomWorld
         SELECT NOT EXISTS (
             SELECT FROM experiment_metrics l JOIN experiments e ON e.id = l.experiment_id
             LEFT JOIN metric_maturity t ON t.link_id = l.id
-            WHERE l.window_length > '0' AND e.started_at IS NOT NULL AND t.as_of IS NULL)
+            WHERE l.window_length > '0' AND e.started_at IS NOT NULL AND e.source IS NULL AND t.as_of IS NULL)
         """;
 
     /// <summary>Metrics of every kind, with windows, covariates, filters and limits.</summary>

@@ -51,6 +51,7 @@ public abstract class WarehouseExperimentTests(WarehouseService service, IWareho
             await given.Send([.. batch.Select(one => (object)one)]);
         }
 
+        await Given.Eventually(() => service.Query<bool>(RandomWorld.HasMatured));
         var expected = await given.Results(sent);
         var actual = await world.Read(read);
 
