@@ -17,9 +17,7 @@ internal sealed class ResultsRefresh(Db db, AggregationWorker worker, WarehouseR
     /// </summary>
     public const string Sql = $"""
         WITH subject AS (
-            SELECT e.id, e.environment_id, e.started_at,
-                   COALESCE(r.as_of > e.ended_at + e.windows_run_on + @Late + interval '10 seconds', false)
-                       AND {ResultsService.HasAllMetrics} AS is_final
+            SELECT e.id, e.environment_id, e.started_at, {ResultsService.IsFinal} AS is_final
             FROM experiments e
             LEFT JOIN results r ON r.experiment_id = e.id
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL

@@ -26,8 +26,7 @@ internal sealed class ResultsRefreshJob(
         JOIN environments n ON n.id = e.environment_id AND n.deleted_at IS NULL
         LEFT JOIN results r ON r.experiment_id = e.id
         WHERE e.started_at IS NOT NULL AND e.deleted_at IS NULL
-          AND (e.ended_at IS NULL OR r.as_of IS NULL OR r.as_of <= e.ended_at + e.windows_run_on + @Late + interval '10 seconds'
-              OR NOT {ResultsService.HasAllMetrics})
+          AND NOT ({ResultsService.IsFinal})
           AND (r.looked_at IS NULL OR r.looked_at < clock_timestamp() - interval '50 minutes')
         ORDER BY e.id
         """;

@@ -29,6 +29,14 @@ internal sealed class ResultsService(
             = (SELECT count(*) FROM experiment_metrics l WHERE l.experiment_id = e.id)
         """;
 
+    /// <summary>
+    /// Whether the results <c>r</c> of an experiment <c>e</c> are final: computed after the windows were closed and the period for late
+    /// events was over, and for all metrics.
+    /// </summary>
+    public const string IsFinal = $"""
+        COALESCE(r.as_of > e.ended_at + e.windows_run_on + @Late + interval '10 seconds', false) AND {HasAllMetrics}
+        """;
+
     private const string Keep = """
         WITH run AS (
             -- Unless it was reset since.

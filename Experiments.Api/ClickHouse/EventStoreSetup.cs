@@ -1,5 +1,7 @@
+using ClickHouse.Driver.ADO;
 using Experiments.Api.Aggregation;
 using Experiments.Api.Ingestion;
+using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Settings;
 using Experiments.Api.Platform.Startup;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -26,7 +28,13 @@ internal static class EventStoreSetup
         }
 
         // At the start, and not when it is first needed, so that what is wrong with the settings is said at once.
-        _ = Addresses(configuration);
+        var (connection, _) = Addresses(configuration);
+        foreach (var (_, replica) in ShardAddress.Of(connection).SelectMany(shard => shard.Replicas))
+        {
+            var settings = new ClickHouseClientSettings(replica);
+            services.AddSingleton(OwnServer.Of(settings.Host, settings.Port));
+        }
+
         services.AddSingleton(provider => ShardsOf(configuration, provider.GetRequiredService<ILogger<ClickHouseShards>>()));
         services.AddSingleton<IEventStore, ClickHouseEventStore>();
         services.AddSingleton<IEventRetention, ClickHouseRetention>();

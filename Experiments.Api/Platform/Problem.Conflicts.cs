@@ -13,11 +13,16 @@ internal sealed partial record Problem
         "experiment.no_source",
         "The experiment is counted from the events that are sent to the service. Set 'source' to count it from a warehouse."
     );
+    public static readonly Problem ConnectionDeleted = new(
+        409,
+        "experiment.connection_deleted",
+        "The warehouse connection of this experiment has been deleted, so a copy could not be counted. Create an experiment with a source."
+    );
     public static readonly Problem WarehouseConnectionInUse = new(
         409,
         "warehouse_connection.in_use",
         "An experiment that is not final is counted from this connection, so it can't be deleted. Complete the experiment, and wait until "
-            + "its results are final."
+            + "its results are final, or delete it."
     );
     public static readonly Problem WarehouseConnectionNameTaken = new(
         409,

@@ -10,9 +10,12 @@ namespace Experiments.Api.Warehouse;
 
 /// <summary>
 /// Which hosts may be connected to. A name is checked by what it resolves to, and the connection is made to just that address, so that a
-/// name cannot lead to this machine, its cloud's metadata or the database of the service.
+/// name cannot lead to this machine, its cloud's metadata or a database of the service.
 /// </summary>
-internal sealed class AllowedHosts(IOptions<WarehouseOptions> options, DatabaseServer database)
+/// <param name="options">Which the operator allows.</param>
+/// <param name="database">The database of the service.</param>
+/// <param name="others">Other servers of the service.</param>
+internal sealed class AllowedHosts(IOptions<WarehouseOptions> options, DatabaseServer database, IEnumerable<OwnServer> others)
 {
     /// <summary>Whether the name of a host is among those that the operator allows.</summary>
     public bool Includes(string host) => Patterns.Any(pattern => Matches(pattern, host));
@@ -36,9 +39,9 @@ internal sealed class AllowedHosts(IOptions<WarehouseOptions> options, DatabaseS
             throw new WarehouseException($"The host {host} has no address.", exception);
         }
 
-        var own = await OwnDatabase(ct);
+        var own = await Own(ct);
         return addresses.Select(Plain).FirstOrDefault(address => IsAllowed(address) && !own.Contains((address, port)))
-            ?? throw new WarehouseException($"The host {host} is this machine, a link-local address or the database of the service.");
+            ?? throw new WarehouseException($"The host {host} is this machine, a link-local address or a database of the service.");
     }
 
     private IEnumerable<string> Patterns =>
@@ -69,6 +72,8 @@ internal sealed class AllowedHosts(IOptions<WarehouseOptions> options, DatabaseS
         IPAddress.Parse("100.100.100.200"),
         IPAddress.Parse("192.0.0.192"),
         IPAddress.Parse("fd00:ec2::254"),
+        IPAddress.Parse("fd00:ec2::23"),
+        IPAddress.Parse("fd20:ce::254"),
     ];
 
     private static readonly IPNetwork[] Standing =
@@ -95,16 +100,14 @@ internal sealed class AllowedHosts(IOptions<WarehouseOptions> options, DatabaseS
 
     private static IPAddress Plain(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
 
-    private async Task<HashSet<(IPAddress, int)>> OwnDatabase(CancellationToken ct)
+    private async Task<HashSet<(IPAddress, int)>> Own(CancellationToken ct)
     {
         var own = new HashSet<(IPAddress, int)>();
-        var settings = new NpgsqlConnectionStringBuilder(database.ConnectionString);
-        foreach (var host in (settings.Host ?? "").Split(',').Where(host => host is not ['/' or '@', ..] and not ""))
+        foreach (var server in OwnServer.Of(new NpgsqlConnectionStringBuilder(database.ConnectionString)).Concat(others))
         {
-            var (name, port) = host.Split(':') is [var first, var last] ? (first, int.Parse(last)) : (host, settings.Port);
             try
             {
-                own.UnionWith((await Dns.GetHostAddressesAsync(name, ct)).Select(address => (Plain(address), port)));
+                own.UnionWith((await Dns.GetHostAddressesAsync(server.Host, ct)).Select(address => (Plain(address), server.Port)));
             }
             catch (SocketException)
             {

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 
 namespace Experiments.Api.Warehouse;
@@ -7,24 +8,34 @@ internal static class JsonText
 {
     /// <summary>
     /// The object that a text is: JSON, or the JSON string that a column of text with JSON became. Null for anything else, and for what
-    /// PostgreSQL could not keep.
+    /// an event that is sent could not hold, such as half of a surrogate pair.
     /// </summary>
     public static string? Object(string? text)
     {
-        if (text is null || text.Contains("\\u0000", StringComparison.Ordinal))
+        if (text is null)
         {
             return null;
         }
 
         try
         {
-            using var document = JsonDocument.Parse(text);
-            return document.RootElement.ValueKind switch
+            var json = new Utf8JsonReader(Encoding.UTF8.GetBytes(text));
+            var isObject = json.Read() && json.TokenType == JsonTokenType.StartObject;
+            string? inner = null;
+            do
             {
-                JsonValueKind.Object => text,
-                JsonValueKind.String when document.RootElement.GetString() is ['{', ..] inner => Object(inner),
-                _ => null,
-            };
+                if (
+                    json.TokenType is JsonTokenType.String or JsonTokenType.PropertyName
+                    && !Ingestion.JsonText.TryRead(ref json, out inner, out _)
+                )
+                {
+                    return null;
+                }
+            } while (json.Read());
+
+            return isObject ? text
+                : inner?.TrimStart() is ['{', ..] ? Object(inner)
+                : null;
         }
         catch (JsonException)
         {

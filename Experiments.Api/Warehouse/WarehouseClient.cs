@@ -4,8 +4,6 @@ using System.Net.Security;
 using System.Net.Sockets;
 using ClickHouse.Driver.ADO;
 using ClickHouse.Driver.ADO.Parameters;
-using Experiments.Api.Platform;
-using Experiments.Api.Platform.Data;
 using Experiments.Api.Platform.Settings;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -16,12 +14,10 @@ namespace Experiments.Api.Warehouse;
 /// Reads from the warehouses of customers, within a time limit and without being able to change anything there. Every failure is a
 /// <see cref="WarehouseException"/> that says what to mend.
 /// </summary>
-internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher, IOptions<WarehouseOptions> options) : IDisposable
+internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher, IOptions<WarehouseOptions> options)
 {
     /// <summary>How long opening a connection may take.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
-
-    private readonly SemaphoreSlim _tests = new(4);
 
     /// <summary>The dialect of a kind of warehouse.</summary>
     public static WarehouseDialect DialectOf(string kind) =>
@@ -118,7 +114,10 @@ internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher,
             Timeout = (int)Math.Ceiling(Math.Min(limit.TotalSeconds, Patience.TotalSeconds)),
             CommandTimeout = 0,
             CancellationTimeout = -1,
-            Options = $"-c default_transaction_read_only=on -c statement_timeout={(long)limit.TotalMilliseconds}",
+            // Whatever the server or the role has by default, in a literal only a quotation mark means something else.
+            Options =
+                "-c default_transaction_read_only=on -c standard_conforming_strings=on"
+                + $" -c statement_timeout={(long)limit.TotalMilliseconds}",
         };
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
         // An empty one as well; without one, the driver would look for that of the operator.
@@ -127,7 +126,7 @@ internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher,
         // The certificate is that of the name, and the connection goes to the address that was checked.
         builder.UseSslClientAuthenticationOptionsCallback(tls => tls.TargetHost = warehouse.Host);
         await using var source = builder.Build();
-        await using var connection = await source.OpenConnectionAsync(ct);
+        await using var connection = await Open(source, ct);
         await using var command = new NpgsqlCommand(sql, connection);
         foreach (var (name, value) in parameters)
         {
@@ -138,6 +137,26 @@ internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher,
         while (await row.ReadAsync(ct))
         {
             take(row);
+        }
+    }
+
+    // One that is opened after nobody waits for it any more is closed.
+    private static async Task<NpgsqlConnection> Open(NpgsqlDataSource source, CancellationToken ct)
+    {
+        var opening = source.OpenConnectionAsync(ct).AsTask();
+        try
+        {
+            return await opening.WaitAsync(ct);
+        }
+        catch (OperationCanceledException)
+        {
+            _ = opening.ContinueWith(
+                late => late.Result.Dispose(),
+                CancellationToken.None,
+                TaskContinuationOptions.OnlyOnRanToCompletion,
+                TaskScheduler.Default
+            );
+            throw;
         }
     }
 
@@ -155,7 +174,7 @@ internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher,
         NetworkStream? stream = null;
         await using var cut = ct.Register(() => stream?.Dispose());
         // Without redirections and proxies, which could lead elsewhere.
-        using var handler = new SocketsHttpHandler
+        var handler = new SocketsHttpHandler
         {
             AllowAutoRedirect = false,
             UseProxy = false,
@@ -177,7 +196,7 @@ internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher,
             },
             SslOptions = new SslClientAuthenticationOptions { TargetHost = warehouse.Host },
         };
-        using var http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
+        using var http = new HttpClient(new ErrorBodyLimit(handler)) { Timeout = Timeout.InfiniteTimeSpan };
         var settings = new ClickHouseClientSettings
         {
             Host = warehouse.Host,
@@ -240,40 +259,12 @@ internal sealed class WarehouseClient(AllowedHosts hosts, PasswordCipher cipher,
         }
     }
 
-    /// <summary>What an admin tries out, a few at once and apart from what is read by the hour; or what to mend.</summary>
-    public async Task<Result<T>> Test<T>(Db db, Func<Task<T>> test, CancellationToken ct)
-        where T : class
-    {
-        try
-        {
-            return await db.Elsewhere(async () =>
-            {
-                await _tests.WaitAsync(ct);
-                try
-                {
-                    return await test();
-                }
-                finally
-                {
-                    _tests.Release();
-                }
-            });
-        }
-        catch (WarehouseException exception)
-        {
-            return new ProblemResult(Problem.WarehouseFailed, exception.Message);
-        }
-    }
-
     /// <summary>How long a read of an experiment may take.</summary>
     public TimeSpan Limit => options.Value.TimeLimit;
-
-    public void Dispose() => _tests.Dispose();
 
     private static string Unreachable(WarehouseConnection warehouse, Exception exception) =>
         $"Could not connect to {warehouse.Host}:{warehouse.Port}: "
         + FirstLine((exception.GetBaseException() is { } cause && cause != exception ? cause : exception).Message);
 
-    private static string FirstLine(string text) =>
-        text.Split('\n')[0] is var line && line.Length > 500 ? line[..500] : text.Split('\n')[0];
+    private static string FirstLine(string text) => text.Split('\n')[0];
 }

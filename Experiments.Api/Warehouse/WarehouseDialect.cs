@@ -11,6 +11,9 @@ internal abstract class WarehouseDialect
     /// <summary>A column as text.</summary>
     public abstract string Text(string column);
 
+    /// <summary>That a column is of instants; fails if it is not, where the warehouse would compare it all the same.</summary>
+    public virtual string IsOfInstants(string column) => "true";
+
     /// <summary>An instant as milliseconds since 1970.</summary>
     public abstract string Milliseconds(string column);
 
@@ -80,7 +83,11 @@ internal abstract class WarehouseDialect
         // For distributed tables; for others it is the same.
         public override string In => "GLOBAL IN";
 
-        public override string Text(string column) => $"toString({column})";
+        // As the driver reads it, so that what is told apart there is told apart here.
+        public override string Text(string column) => $"toValidUTF8(toString({column}))";
+
+        // Numbers are compared as seconds, so that milliseconds would never match. This takes no numbers.
+        public override string IsOfInstants(string column) => $"toYYYYMM({column}) >= 0";
 
         public override string Milliseconds(string column) => $"toUnixTimestamp64Milli(toDateTime64({column}, 3, 'UTC'))";
 

@@ -99,7 +99,8 @@ internal sealed class WarehouseQuery(WarehouseDialect dialect, WarehouseSource s
     private string When(string column) => dialect.Milliseconds(dialect.Quote(column));
 
     private string IsInTime(string column) =>
-        $"{dialect.Quote(column)} >= {dialect.Instant(dialect.Parameter(From, ParameterKind.Number))}"
+        $"{dialect.IsOfInstants(dialect.Quote(column))}"
+        + $" AND {dialect.Quote(column)} >= {dialect.Instant(dialect.Parameter(From, ParameterKind.Number))}"
         + $" AND {dialect.Quote(column)} < {dialect.Instant(dialect.Parameter(Until, ParameterKind.Number))}";
 
     private string IsInSlice(string unit) =>

@@ -28,11 +28,13 @@ internal sealed class WarehouseReader(
         """;
 
     private const string IsAsRead = """
-        SELECT EXISTS (
-            SELECT FROM experiments
-            WHERE id = @experimentId AND started_at = @StartedAt AND connection_id = @Id AND source = @Source::jsonb AND deleted_at IS NULL
-            FOR SHARE)
+        SELECT FROM experiments e JOIN warehouse_connections c ON c.id = e.connection_id
+        WHERE e.id = @experimentId AND e.started_at = @StartedAt AND e.source = @Source::jsonb AND e.deleted_at IS NULL
+            AND c.id = @Id AND c.version = @Version
         """;
+
+    // Whoever changes it at this moment may wait for what has been written here.
+    private const string Briefly = "SET LOCAL lock_timeout = '500ms'";
 
     private const string Done = """
         INSERT INTO warehouse_reads (experiment_id, as_of, rows, seconds) VALUES (@experimentId, @asOf, @rows, @seconds)
@@ -85,19 +87,7 @@ internal sealed class WarehouseReader(
                 await read.Slice(collector, writer.Counts, slice, slices, ct);
             }
 
-            // What was reset or corrected in the meantime is not what was read. From here on, that waits.
-            if (
-                !await connection.QuerySingleAsync<bool>(
-                    IsAsRead,
-                    new
-                    {
-                        experimentId,
-                        row.StartedAt,
-                        row.Id,
-                        row.Source,
-                    }
-                )
-            )
+            if (!await IsStillAsRead(""))
             {
                 return;
             }
@@ -105,6 +95,14 @@ internal sealed class WarehouseReader(
             await writer.Write(collector, slice, slices, ct);
         }
 
+        // From here on, to change it waits.
+        await connection.ExecuteAsync(Briefly);
+        if (!await IsStillAsRead("FOR SHARE"))
+        {
+            return;
+        }
+
+        await AggregationLock.Extend(connection);
         await writer.Finish(invalidates: false);
         await MetricMaturity.Record(connection, experiment.Timeline, windowed);
         await connection.ExecuteAsync(
@@ -118,6 +116,29 @@ internal sealed class WarehouseReader(
             }
         );
         await transaction.CommitAsync(ct);
+
+        // What was reset or corrected in the meantime is not what was read.
+        async Task<bool> IsStillAsRead(string locking)
+        {
+            try
+            {
+                return await connection.QuerySingleAsync<bool>(
+                    $"SELECT EXISTS ({IsAsRead} {locking})",
+                    new
+                    {
+                        experimentId,
+                        row.StartedAt,
+                        row.Id,
+                        row.Version,
+                        row.Source,
+                    }
+                );
+            }
+            catch (PostgresException exception) when (Failure.IsLocked(exception))
+            {
+                return false;
+            }
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -19,19 +19,29 @@ internal sealed class WarehouseReads(
     ILogger<WarehouseReads> logger
 ) : IDisposable
 {
-    // How long after a read, or a failure, the next one is due that nobody has asked for.
-    private const string IsDue = """
-        SELECT n.project_id
-        FROM experiments e
-        JOIN environments n ON n.id = e.environment_id
-        LEFT JOIN warehouse_reads r ON r.experiment_id = e.id
-        WHERE e.id = @experimentId AND e.source IS NOT NULL AND e.started_at IS NOT NULL AND e.deleted_at IS NULL
-            AND (@isAsked OR COALESCE(GREATEST(r.as_of, r.error_at) < clock_timestamp() - interval '1 minute', true))
+    /// <summary>
+    /// Whether an experiment <c>e</c> was never read, or it or its connection has been changed since <c>w</c>, so that it is read again at
+    /// once.
+    /// </summary>
+    public const string IsOutdated = """
+        COALESCE(GREATEST(w.as_of, w.error_at) < GREATEST(e.updated_at,
+            (SELECT c.updated_at FROM warehouse_connections c WHERE c.id = e.connection_id)), true)
         """;
 
+    // How long after a read, or a failure, the next one is due that nobody has asked for.
+    private const string IsDue = $"""
+        SELECT n.project_id, clock_timestamp() AS now
+        FROM experiments e
+        JOIN environments n ON n.id = e.environment_id
+        LEFT JOIN warehouse_reads w ON w.experiment_id = e.id
+        WHERE e.id = @experimentId AND e.source IS NOT NULL AND e.started_at IS NOT NULL AND e.deleted_at IS NULL
+            AND (@isAsked OR GREATEST(w.as_of, w.error_at) < clock_timestamp() - interval '1 minute' OR {IsOutdated})
+        """;
+
+    // As of its beginning, like one that succeeds: what is changed while it is read has not been tried.
     private const string Failed = """
         INSERT INTO warehouse_reads (experiment_id, error, error_at)
-        SELECT id, @error, clock_timestamp() FROM experiments WHERE id = @experimentId
+        SELECT id, @error, @began FROM experiments WHERE id = @experimentId
         ON CONFLICT (experiment_id) DO UPDATE SET error = excluded.error, error_at = excluded.error_at
         """;
 
@@ -53,20 +63,25 @@ internal sealed class WarehouseReads(
     /// <summary>The same without waiting: the read that has begun, if there is one to do.</summary>
     public async Task<Task> Begin(long experimentId, bool isAsked, CancellationToken ct)
     {
-        long? project;
+        (long ProjectId, DateTime Now)? due;
         await using (var connection = await source.OpenConnectionAsync(ct))
         {
-            project = await connection.QueryFirstOrDefaultAsync<long?>(IsDue, new { experimentId, isAsked });
+            due = await connection.QueryFirstOrDefaultAsync<(long, DateTime)?>(IsDue, new { experimentId, isAsked });
         }
 
-        return project is { } projectId
-            ? _reading.GetOrAdd(experimentId, id => new(() => Task.Run(() => ReadNow(id, projectId, lifetime.ApplicationStopping)))).Value
+        return due is { } read
+            ? _reading
+                .GetOrAdd(
+                    experimentId,
+                    id => new(() => Task.Run(() => ReadNow(id, read.ProjectId, read.Now, lifetime.ApplicationStopping)))
+                )
+                .Value
             : Task.CompletedTask;
     }
 
     public void Dispose() => _turns.Dispose();
 
-    private async Task ReadNow(long experimentId, long projectId, CancellationToken ct)
+    private async Task ReadNow(long experimentId, long projectId, DateTime began, CancellationToken ct)
     {
         // A project whose warehouse is slow waits for itself alone.
         var own = _projects.GetOrAdd(projectId, _ => new(1));
@@ -92,18 +107,18 @@ internal sealed class WarehouseReads(
         catch (Exception exception) when (exception is WarehouseException or InvalidOperationException)
         {
             logger.ReadFailed(experimentId, exception.Message);
-            await Record(experimentId, exception.Message, ct);
+            await Record(experimentId, began, exception.Message, ct);
         }
         catch (Exception exception) when (Failure.IsUnavailable(exception) || ct.IsCancellationRequested)
         {
             // Our own database, or the host stops. It is read again when it is asked for.
             logger.ReadFailed(experimentId, exception.Message);
-            await Record(experimentId, "The database of the service was unavailable during the read. It is repeated.", ct);
+            await Record(experimentId, began, "The database of the service was unavailable during the read. It is repeated.", ct);
         }
         catch (Exception exception)
         {
             logger.ReadBroken(exception, experimentId);
-            await Record(experimentId, "The read failed unexpectedly. The log of the service says why.", ct);
+            await Record(experimentId, began, "The read failed unexpectedly. The log of the service says why.", ct);
         }
         finally
         {
@@ -111,12 +126,20 @@ internal sealed class WarehouseReads(
         }
     }
 
-    private async Task Record(long experimentId, string error, CancellationToken ct)
+    private async Task Record(long experimentId, DateTime began, string error, CancellationToken ct)
     {
         try
         {
             await using var connection = await source.OpenConnectionAsync(ct);
-            await connection.ExecuteAsync(Failed, new { experimentId, error });
+            await connection.ExecuteAsync(
+                Failed,
+                new
+                {
+                    experimentId,
+                    began,
+                    error,
+                }
+            );
         }
         catch (Exception exception) when (Failure.IsUnavailable(exception) || ct.IsCancellationRequested)
         {

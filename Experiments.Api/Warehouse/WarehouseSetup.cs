@@ -8,6 +8,7 @@ internal static class WarehouseSetup
         services.AddSingleton<AllowedHosts>();
         services.AddSingleton<PasswordCipher>();
         services.AddSingleton<WarehouseClient>();
+        services.AddSingleton<WarehouseTests>();
         services.AddSingleton<WarehouseReader>();
         services.AddSingleton<WarehouseReads>();
     }

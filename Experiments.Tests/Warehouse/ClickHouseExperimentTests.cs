@@ -21,6 +21,30 @@ public class ClickHouseExperimentTests(WarehouseService service, ClickHouseWareh
     [Trait("speed", "slow")]
     public Task A_wrong_column_is_named_and_what_was_read_before_stays() => AWrongColumnIsNamedAndWhatWasReadBeforeStays();
 
+    [Theory(Explicit = true)]
+    [Trait("speed", "slow")]
+    [InlineData("UInt32")]
+    [InlineData("Nullable(Int64)")]
+    [InlineData("String")]
+    public async Task Instants_that_are_no_instants_are_told(string type)
+    {
+        var world = await WarehouseWorld.In(_service, _warehouse);
+        var table = $"at_{world.Assignments}";
+        await world.Execute(
+            $"CREATE TABLE {table} (user String, variant String, at {type}, experiment String, country String, plan String)"
+                + " ENGINE = MergeTree ORDER BY user"
+        );
+        var at = DateTimeOffset.UtcNow.AddHours(-1).ToUnixTimeMilliseconds();
+        await world.Execute($"INSERT INTO {table} VALUES ('u', 'control', '{(type == "UInt32" ? at / 1000 : at)}', 'the one', '', '')");
+        var source = JsonSerializer.SerializeToNode(world.Source)!;
+        source["assignments"]!["table"] = table;
+        var experiment = await world.Given.Start(await world.AnExperiment([], source));
+
+        (await world.Read(experiment))["warehouse"]["error"]!.GetValue<string>().ShouldContain("Illegal type");
+        var tested = await world.Given.Act(experiment.Id, "source/test");
+        tested.MustBe(422, "warehouse.failed")["detail"].GetValue<string>().ShouldStartWith("ClickHouse refused");
+    }
+
     [Fact(Explicit = true)]
     [Trait("speed", "slow")]
     public async Task Columns_may_be_numbers_and_properties_columns_of_their_own()

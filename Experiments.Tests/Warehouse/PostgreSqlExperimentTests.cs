@@ -338,9 +338,17 @@ public class PostgreSqlExperimentTests(WarehouseService service, PostgreSqlWareh
             """,
             new { experiment.Id }
         );
+        // Until they have been read for the last time.
+        (await given.Admin.Delete(path)).MustBe(409, "warehouse_connection.in_use");
+        var results = (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/")).Must(200);
+        results["is_final"].GetValue<bool>().ShouldBeTrue();
+
         (await given.Admin.Delete(path)).Must(204);
 
-        (await world.Read(experiment))["warehouse"]["error"]!.GetValue<string>().ShouldContain("deleted");
+        (await given.Admin.Get($"{given.Experiments}{experiment.Id}/results/")).Must(200)["is_final"].GetValue<bool>().ShouldBeTrue();
+        var elsewhere = new { feature = (await given.AFeature()).Id };
+        (await given.Act(experiment.Id, "duplicate", elsewhere)).MustBe(409, "experiment.connection_deleted");
+        (await _service.Query<long>("SELECT count(*) FROM experiments WHERE feature_id = @feature", elsewhere)).ShouldBe(0);
     }
 
     // Each assignment takes two seconds to read.

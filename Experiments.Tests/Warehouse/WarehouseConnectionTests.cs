@@ -174,13 +174,21 @@ public class WarehouseConnectionTests(WarehouseService service, SharedService of
     [InlineData("64:ff9b::a9fe:a9fe", false)]
     [InlineData("2002:7f00:1::", false)]
     [InlineData("::127.0.0.1", false)]
+    [InlineData("fd00:ec2::23", false)]
+    [InlineData("fd20:ce::254", false)]
+    [InlineData("2001:db8::7", false)]
+    [InlineData("203.0.113.9", false)]
     [InlineData("203.0.113.8", true)]
     [InlineData("10.0.0.5", true)]
     [InlineData("2001:db8::5", true)]
     public async Task An_address_is_checked_once_the_name_is_resolved(string host, bool isAllowed)
     {
-        await using var database = new DatabaseServer("Host=203.0.113.7;Port=5432;Username=x", null);
-        var hosts = new AllowedHosts(Options.Create(new WarehouseOptions { AllowedHosts = host }), database);
+        await using var database = new DatabaseServer("Host=203.0.113.7,[2001:db8::7]:5432,2001:db8::8;Port=5432;Username=x", null);
+        var hosts = new AllowedHosts(
+            Options.Create(new WarehouseOptions { AllowedHosts = host }),
+            database,
+            [new OwnServer("203.0.113.9", 5432)]
+        );
 
         if (isAllowed)
         {
@@ -220,6 +228,59 @@ public class WarehouseConnectionTests(WarehouseService service, SharedService of
                 held.ForEach(client => client.Dispose());
             }
         });
+        var client = Reader();
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+
+        var failure = await Should.ThrowAsync<WarehouseException>(() =>
+            client.Read(At(kind, server), "SELECT 1", new Dictionary<string, object>(), _ => { }, TimeSpan.FromSeconds(1), default)
+        );
+
+        failure.Message.ShouldBe("The warehouse did not answer within 1 s.");
+        clock.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(10));
+        await stop.CancelAsync();
+        await stalling;
+    }
+
+    [Fact]
+    public async Task Of_an_endless_answer_that_says_what_is_wrong_the_beginning_is_read()
+    {
+        using var server = new TcpListener(IPAddress.Loopback, 0);
+        server.Start();
+        var head = "HTTP/1.1 500 Internal Server Error\r\nX-ClickHouse-Exception-Code: 1\r\nContent-Length: 1000000000\r\n\r\n";
+        var said = "Code: 1. a\0b" + string.Concat(Enumerable.Repeat("\U0001F600", 10_000));
+        var endless = Task.Run(async () =>
+        {
+            using var one = await server.AcceptTcpClientAsync();
+            var stream = one.GetStream();
+            await stream.WriteAsync(System.Text.Encoding.UTF8.GetBytes(head));
+            try
+            {
+                for (var sent = 0; sent < 10_000; sent++)
+                {
+                    await stream.WriteAsync(System.Text.Encoding.UTF8.GetBytes(said));
+                }
+
+                return "all of it";
+            }
+            catch (IOException)
+            {
+                return "hung up";
+            }
+        });
+        var client = Reader();
+
+        var failure = await Should.ThrowAsync<WarehouseException>(() =>
+            client.Read(At("clickhouse", server), "SELECT 1", new Dictionary<string, object>(), _ => { }, TimeSpan.FromSeconds(20), default)
+        );
+
+        failure.Message.ShouldStartWith("ClickHouse refused: Code: 1. a b\U0001F600");
+        failure.Message.EnumerateRunes().Count().ShouldBe(500);
+        (await endless).ShouldBe("hung up");
+    }
+
+    // One that may connect to this machine.
+    private static WarehouseClient Reader()
+    {
         var options = Options.Create(
             new WarehouseOptions
             {
@@ -228,30 +289,20 @@ public class WarehouseConnectionTests(WarehouseService service, SharedService of
                 EncryptionKey = WarehouseService.EncryptionKey,
             }
         );
-        await using var database = new DatabaseServer("Host=203.0.113.7;Username=x", null);
-        using var client = new WarehouseClient(new AllowedHosts(options, database), Cipher(), options);
-        var port = ((IPEndPoint)server.LocalEndpoint).Port;
-        var connection = new WarehouseConnection
+        return new(new AllowedHosts(options, new DatabaseServer("Host=203.0.113.7;Username=x", null), []), Cipher(), options);
+    }
+
+    private static WarehouseConnection At(string kind, TcpListener server) =>
+        new()
         {
             ProjectId = 1,
             Kind = kind,
             Host = "127.0.0.1",
-            Port = port,
+            Port = ((IPEndPoint)server.LocalEndpoint).Port,
             Database = "d",
             Username = "u",
             Password = Cipher().Encrypt("p", 1),
         };
-        var clock = System.Diagnostics.Stopwatch.StartNew();
-
-        var failure = await Should.ThrowAsync<WarehouseException>(() =>
-            client.Read(connection, "SELECT 1", new Dictionary<string, object>(), _ => { }, TimeSpan.FromSeconds(1), CancellationToken.None)
-        );
-
-        failure.Message.ShouldBe("The warehouse did not answer within 1 s.");
-        clock.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(10));
-        await stop.CancelAsync();
-        await stalling;
-    }
 
     private static string At(Given given) => $"/api/v1/projects/{given.ProjectId}/warehouse-connections/";
 

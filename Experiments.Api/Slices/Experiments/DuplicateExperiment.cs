@@ -29,7 +29,7 @@ internal static class DuplicateExperiment
             .WithOperation("duplicateExperiment", "Duplicate an experiment, here or in another environment of the project")
             .HasBody<Body>("""{"name": "Green button, again", "feature": 2}""", required: false)
             .Returns<ExperimentView>(StatusCodes.Status201Created)
-            .FailsWith(Problem.NoExperiment, Problem.AlreadyActive);
+            .FailsWith(Problem.NoExperiment, Problem.AlreadyActive, Problem.ConnectionDeleted);
 
     internal sealed record Body(string? Name = null, long? Feature = null, string? Environment = null);
 
@@ -106,7 +106,7 @@ internal static class DuplicateExperiment
                        s.hashing, (SELECT id FROM kept_connection),
                        (SELECT s.source #- ARRAY['assignments', 'experiment_key'] FROM kept_connection), @Actor
                 FROM source s, flag f
-                WHERE f.options <> '[]'
+                WHERE f.options <> '[]' AND (s.source IS NULL OR EXISTS (SELECT FROM kept_connection))
                 ON CONFLICT (environment_id, feature_id) WHERE status <> 'completed' AND deleted_at IS NULL DO NOTHING
                 RETURNING e.*, {ExperimentView.State} AS after
             ), {ExperimentMetricView.Attached}, links AS (
@@ -117,6 +117,7 @@ internal static class DuplicateExperiment
                     after || jsonb_build_object('metrics', metrics, 'duplicate_of', @Id) FROM created, links
             )
             SELECT (SELECT key FROM target) AS environment_key, f.id AS feature_id, f.options <> '[]' AS is_multivariate,
+                s.source IS NOT NULL AND NOT EXISTS (SELECT FROM kept_connection) AS lacks_connection,
                 {ExperimentView.ColumnsButMetrics},
                 (SELECT metrics::text FROM links) AS metrics
             FROM source s
@@ -160,6 +161,7 @@ internal static class DuplicateExperiment
                     "feature",
                     "This feature has no options. Add some, so that there is something to compare."
                 ),
+                { LacksConnection: true } => Problem.ConnectionDeleted,
                 { Id: 0 } => Problem.AlreadyActive,
                 _ => row,
             };
@@ -176,6 +178,8 @@ internal static class DuplicateExperiment
             public long? FeatureId { get; init; }
 
             public bool IsMultivariate { get; init; }
+
+            public bool LacksConnection { get; init; }
         }
     }
 }

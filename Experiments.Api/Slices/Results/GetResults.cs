@@ -67,7 +67,6 @@ internal static class GetResults
         Instruments instruments
     ) : IRequestHandler<Query, Result<ResultsView>>
     {
-        private static readonly TimeSpan Stale = TimeSpan.FromHours(1);
         private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(200);
 
         private const string Sql = $"""
@@ -79,10 +78,12 @@ internal static class GetResults
                    (e.plan->>'recommended_sample_size')::bigint IS DISTINCT
                        FROM (r.payload->'progress'->>'needed')::bigint AS is_planned_anew,
                    h.since AS held_since, h.reason AS held_reason, {WarehouseReadView.OfExperiment} AS warehouse,
-                   COALESCE((SELECT w.as_of > r.as_of FROM warehouse_reads w WHERE w.experiment_id = e.id), false) AS is_read_since
+                   COALESCE(w.as_of > r.as_of, false) AS is_read_since,
+                   e.source IS NOT NULL AND {WarehouseReads.IsOutdated} AS is_to_be_read
             FROM experiments e
             LEFT JOIN results r ON r.experiment_id = e.id
             LEFT JOIN result_refreshes f ON f.experiment_id = e.id
+            LEFT JOIN warehouse_reads w ON w.experiment_id = e.id
             LEFT JOIN counting_holds h ON h.environment_id = e.environment_id
                 AND e.source IS NULL AND EXISTS (SELECT FROM event_batches b WHERE b.environment_id = e.environment_id)
             WHERE e.id = @Id AND e.environment_id = @EnvironmentId AND e.deleted_at IS NULL
@@ -96,7 +97,8 @@ internal static class GetResults
                 return row is null ? Problem.NoExperiment : await OfDraft(query, cancellationToken);
             }
 
-            if (query.Refresh == "true" && !row.IsFinal(results.Late))
+            var isRefreshed = query.Refresh == "true" && !row.IsFinal(results.Late);
+            if (isRefreshed)
             {
                 // If the results have become final or the experiment was reset in the meantime, it is read as it is.
                 if (
@@ -116,19 +118,13 @@ internal static class GetResults
             if (
                 row is not null
                 && !row.IsFinal(results.Late)
-                && (
-                    row.AsOf is null
-                    || view is null
-                    || !row.HasAllMetrics
-                    || row.IsPlannedAnew
-                    || row.IsReadSince
-                    || row.Now - row.AsOf > Stale
-                    || row.CanBeFinal(results.Late)
-                )
+                && (view is null || row.IsStale(results.Late) || (row.IsToBeRead && !isRefreshed))
             )
             {
                 await worker.CatchUp(Patience, cancellationToken);
-                await warehouse.Read(query.Id, isAsked: false, ResultsRefresh.ReadPatience, cancellationToken);
+                // A refresh has waited for it.
+                var patience = isRefreshed ? TimeSpan.Zero : ResultsRefresh.ReadPatience;
+                await warehouse.Read(query.Id, isAsked: false, patience, cancellationToken);
                 row = await Compute(query, cancellationToken);
                 view = StoredJson.TryRead<ResultsView>(row?.Payload);
             }

@@ -16,9 +16,12 @@ internal sealed record ResultsRow(
     DateTime? HeldSince,
     string? HeldReason,
     string? Warehouse,
-    bool IsReadSince
+    bool IsReadSince,
+    bool IsToBeRead
 )
 {
+    private static readonly TimeSpan Stale = TimeSpan.FromHours(1);
+
     // Events accepted at the last moment are committed by then.
     private static readonly TimeSpan Margin = TimeSpan.FromSeconds(10);
 
@@ -27,6 +30,10 @@ internal sealed record ResultsRow(
     /// </summary>
     public bool IsFinal(TimeSpan late) => AsOf > WindowsCloseAt + late + Margin && HasAllMetrics;
 
-    /// <summary>Whether recomputing the results would make them final.</summary>
-    public bool CanBeFinal(TimeSpan late) => !IsFinal(late) && Now > WindowsCloseAt + late + Margin;
+    /// <summary>Whether they are old, or would be others if they were computed again.</summary>
+    public bool IsStale(TimeSpan late) =>
+        AsOf is null || !HasAllMetrics || IsPlannedAnew || IsReadSince || Now - AsOf > Stale || CanBeFinal(late);
+
+    // Whether recomputing them would make them final.
+    private bool CanBeFinal(TimeSpan late) => !IsFinal(late) && Now > WindowsCloseAt + late + Margin;
 }

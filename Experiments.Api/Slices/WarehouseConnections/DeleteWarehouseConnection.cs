@@ -1,3 +1,4 @@
+using Experiments.Api.Analysis;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Access;
 using Experiments.Api.Platform.Data;
@@ -32,8 +33,8 @@ internal static class DeleteWarehouseConnection
                 SELECT * FROM warehouse_connections WHERE id = @Id AND project_id = @ProjectId AND deleted_at IS NULL
             ), used AS (
                 SELECT EXISTS (SELECT FROM subject s JOIN experiments e ON e.connection_id = s.id
-                    WHERE (e.ended_at IS NULL OR e.ended_at + e.windows_run_on + @Late > clock_timestamp()) AND e.deleted_at IS NULL)
-                    AS is_used
+                    LEFT JOIN results r ON r.experiment_id = e.id
+                    WHERE e.deleted_at IS NULL AND NOT ({ResultsService.IsFinal})) AS is_used
             ), deleted AS (
                 UPDATE warehouse_connections c SET deleted_at = clock_timestamp(), password = '', version = c.version + 1
                 FROM subject s, used u WHERE c.id = s.id AND NOT u.is_used

@@ -33,7 +33,7 @@ internal static class TestWarehouseConnection
     [Example("""{"version": "25.8.1.1", "milliseconds": 42}""")]
     internal sealed record Response(string Version, long Milliseconds);
 
-    internal sealed class Handler(Db db, WarehouseClient client, IOptions<WarehouseOptions> options)
+    internal sealed class Handler(Db db, WarehouseClient client, WarehouseTests tests, IOptions<WarehouseOptions> options)
         : IRequestHandler<Query, Result<Response>>
     {
         private const string Sql = $"""
@@ -53,8 +53,9 @@ internal static class TestWarehouseConnection
                 return Problem.NoWarehouseConnection;
             }
 
-            return await client.Test(
+            return await tests.Run(
                 db,
+                query.ProjectId,
                 async () =>
                 {
                     var (clock, version) = (Stopwatch.StartNew(), "");

@@ -1,0 +1,57 @@
+using System.Collections.Concurrent;
+using Experiments.Api.Platform;
+using Experiments.Api.Platform.Data;
+
+namespace Experiments.Api.Warehouse;
+
+/// <summary>
+/// What the admins of projects try out on their warehouses: a few tests at once, and apart from what is read by the hour.
+/// </summary>
+internal sealed class WarehouseTests : IDisposable
+{
+    // How many tests are at work at once, of all projects and of one. They are short, and one that waits for its warehouse holds little.
+    private const int Tests = 32;
+    private const int TestsOfProject = 2;
+
+    // How long a test waits for its turn.
+    private static readonly TimeSpan TurnPatience = TimeSpan.FromSeconds(1);
+
+    private readonly SemaphoreSlim _tests = new(Tests);
+    private readonly ConcurrentDictionary<long, SemaphoreSlim> _testsOfProjects = new();
+
+    /// <summary>Runs a test when it is its turn. Returns what it found, or what to mend.</summary>
+    public async Task<Result<T>> Run<T>(Db db, long projectId, Func<Task<T>> test, CancellationToken ct)
+        where T : class
+    {
+        try
+        {
+            return await db.Elsewhere<Result<T>>(async () =>
+            {
+                using var own = await Turn.Of(_testsOfProjects.GetOrAdd(projectId, _ => new(TestsOfProject)), TurnPatience, ct);
+                using var any = own is null ? null : await Turn.Of(_tests, TurnPatience, ct);
+                return any is null ? TooMany : await test();
+            });
+        }
+        catch (WarehouseException exception)
+        {
+            return new ProblemResult(Problem.WarehouseFailed, exception.Message);
+        }
+    }
+
+    public void Dispose() => _tests.Dispose();
+
+    private static ProblemResult TooMany =>
+        new(Problem.TooMany, "Other tests of this project still wait for their warehouses. Retry after the seconds in Retry-After.")
+        {
+            RetryAfter = 10,
+        };
+
+    // A place among those that are at work, if one becomes free in time.
+    private sealed class Turn(SemaphoreSlim places) : IDisposable
+    {
+        public static async Task<Turn?> Of(SemaphoreSlim places, TimeSpan patience, CancellationToken ct) =>
+            await places.WaitAsync(patience, ct) ? new(places) : null;
+
+        public void Dispose() => places.Release();
+    }
+}
