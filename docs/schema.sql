@@ -472,10 +472,12 @@ CREATE TABLE event_store (
     id boolean NOT NULL DEFAULT true,
     store text NOT NULL,
     moving_to text, -- Where they are being moved; until that is done, those that come are postponed.
+    moved_from text, -- Where they have been until a move, and are to be deleted.
     copied_since timestamp with time zone, -- When they began to be copied to the other store.
     copied_until timestamp with time zone, -- What came before has been copied.
     PRIMARY KEY (id),
     CHECK (((moving_to = ANY (ARRAY['postgresql'::text, 'clickhouse'::text])) AND (moving_to <> store))),
+    CHECK (((moved_from = ANY (ARRAY['postgresql'::text, 'clickhouse'::text])) AND (moved_from <> store))),
     CHECK (id),
     CHECK ((store = ANY (ARRAY['postgresql'::text, 'clickhouse'::text])))
 );
@@ -516,7 +518,13 @@ CREATE TABLE postponed_events (
     FOREIGN KEY (batch) REFERENCES event_arrivals(id) ON DELETE CASCADE
 );
 CREATE INDEX postponed_events_batch ON postponed_events USING btree (batch);
-CREATE INDEX postponed_events_identifier ON postponed_events USING btree (environment_id, identifier);
+CREATE INDEX postponed_events_identifier ON postponed_events USING hash (identifier);
+
+-- Before when events have been dropped because they had become old, wherever they were.
+CREATE TABLE dropped_events (
+    until timestamp with time zone NOT NULL,
+    PRIMARY KEY (until)
+);
 
 -- Which events an environment has received, and how many of each.
 CREATE TABLE event_names (
@@ -908,6 +916,7 @@ BEGIN
         IF month <= before AND NOT events_are_needed(month, final_after)
         THEN
             EXECUTE format('DROP TABLE %I', name);
+            INSERT INTO dropped_events VALUES (month) ON CONFLICT DO NOTHING;
             RETURN NEXT name;
         END IF;
     END LOOP;

@@ -16,6 +16,7 @@ public sealed class CreateEvents : TableMigration
             "event_batches",
             "event_arrivals",
             "postponed_events",
+            "dropped_events",
             "event_names",
             "identity_aliases",
             "identity_traits",
@@ -97,12 +98,14 @@ public sealed class CreateEvents : TableMigration
                 id    boolean NOT NULL PRIMARY KEY DEFAULT true CHECK (id),
                 store text NOT NULL CHECK (store IN ('postgresql', 'clickhouse')),
                 moving_to text CHECK (moving_to IN ('postgresql', 'clickhouse') AND moving_to <> store),
+                moved_from text CHECK (moved_from IN ('postgresql', 'clickhouse') AND moved_from <> store),
                 copied_since timestamptz,
                 copied_until timestamptz
             );
             INSERT INTO event_store (store) VALUES ('postgresql');
             COMMENT ON TABLE event_store IS 'Where the events are: here, or in ClickHouse.';
             COMMENT ON COLUMN event_store.moving_to IS 'Where they are being moved; until that is done, those that come are postponed.';
+            COMMENT ON COLUMN event_store.moved_from IS 'Where they have been until a move, and are to be deleted.';
             COMMENT ON COLUMN event_store.copied_since IS 'When they began to be copied to the other store.';
             COMMENT ON COLUMN event_store.copied_until IS 'What came before has been copied.';
 
@@ -132,7 +135,11 @@ public sealed class CreateEvents : TableMigration
                 'Events that came while events were moving to another store; taken into that one when it is the one where events are.';
             COMMENT ON COLUMN postponed_events.skew IS 'What is added to at to tell when it happened.';
             CREATE INDEX postponed_events_batch ON postponed_events (batch);
-            CREATE INDEX postponed_events_identifier ON postponed_events (environment_id, identifier);
+            -- Of their hashes, since an identifier may be longer than a row of another kind of index.
+            CREATE INDEX postponed_events_identifier ON postponed_events USING hash (identifier);
+
+            CREATE TABLE dropped_events (until timestamptz PRIMARY KEY);
+            COMMENT ON TABLE dropped_events IS 'Before when events have been dropped because they had become old, wherever they were.';
 
             -- Makes this transaction the only one that aggregates an environment, if no other does. While replicas aggregate slots of it,
             -- there may always be one that does, so this waits for those; who waits goes before those that come later.
@@ -349,7 +356,7 @@ public sealed class CreateEvents : TableMigration
                             AND (e.ended_at IS NULL OR e.ended_at + e.windows_run_on + final_after > clock_timestamp()))
             $$;
 
-            -- Drops the partitions that ended before this, except those that are needed.
+            -- Drops the partitions that ended before this, except those that are needed, and writes down that they were.
             CREATE FUNCTION drop_events(before timestamptz, final_after interval) RETURNS SETOF text LANGUAGE plpgsql AS $$
             DECLARE
                 name  text;
@@ -362,6 +369,7 @@ public sealed class CreateEvents : TableMigration
                     IF month <= before AND NOT events_are_needed(month, final_after)
                     THEN
                         EXECUTE format('DROP TABLE %I', name);
+                        INSERT INTO dropped_events VALUES (month) ON CONFLICT DO NOTHING;
                         RETURN NEXT name;
                     END IF;
                 END LOOP;

@@ -89,9 +89,6 @@ internal interface IEventStore
 /// <summary>The events of an environment that are counted or too late to count, and none that wait in the queue.</summary>
 internal interface IEventReading : IAsyncDisposable
 {
-    /// <summary>The first instant of which events are kept; null if none have been dropped.</summary>
-    Task<DateTime?> Oldest(CancellationToken ct);
-
     /// <summary>About how many events there are since this instant, of whatever environment.</summary>
     Task<long> Size(DateTime from, CancellationToken ct);
 

@@ -57,12 +57,12 @@ internal sealed class MetricBackfill(MetricBackfill.Context context)
     /// <param name="Source">For connections of its own.</param>
     /// <param name="Connection">The connection of the worker, on which no transaction is open.</param>
     /// <param name="Late">How long after the end of an experiment late events count.</param>
-    /// <param name="Unreadable">Records definitions that are skipped.</param>
+    /// <param name="Unreadable">Records definitions that are skipped; null to refuse to go on without them.</param>
     internal sealed record Context(
         IEventStore Store,
         NpgsqlDataSource Source,
         NpgsqlConnection Connection,
         TimeSpan Late,
-        UnreadableDefinitions Unreadable
+        UnreadableDefinitions? Unreadable
     );
 }

@@ -51,8 +51,6 @@ internal sealed class PostgresEventReading : IEventReading
         }
     }
 
-    public Task<DateTime?> Oldest(CancellationToken ct) => _reading.QuerySingleAsync<DateTime?>("SELECT min(begins) FROM event_partitions");
-
     public async Task<long> Size(DateTime from, CancellationToken ct) =>
         await _reading.QuerySingleAsync<long>(SizeOfMonths, new { from }) / BytesInTable;
 

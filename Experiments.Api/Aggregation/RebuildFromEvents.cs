@@ -1,3 +1,4 @@
+using Dapper;
 using Experiments.Api.Domain;
 using Npgsql;
 
@@ -46,7 +47,7 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
 
         var from = links.Select(link => link.From).Append(experiment.Timeline.Runs[0].From.AddMilliseconds(-1)).Min();
         await using var reading = await store.Read(source, connection, experiment.EnvironmentId, ct);
-        await Demand(reading, from, ct);
+        await Demand(connection, from);
         // Exposures from just before the start are reported too, if their months still exist.
         var justBefore = experiment.Timeline.Runs[0].From - Timeline.Slow;
         from = Instants.Earlier(from, justBefore);
@@ -84,9 +85,9 @@ internal sealed class RebuildFromEvents(IEventStore store, NpgsqlDataSource sour
     }
 
     // Dropped events cannot be counted again, so the counts derived from them must be kept.
-    private static async Task Demand(IEventReading reading, DateTime from, CancellationToken ct)
+    private static async Task Demand(NpgsqlConnection connection, DateTime from)
     {
-        var oldest = await reading.Oldest(ct);
+        var oldest = await connection.QuerySingleAsync<DateTime?>("SELECT max(until) FROM dropped_events");
         if (from < oldest)
         {
             throw new InvalidOperationException(

@@ -232,11 +232,9 @@ internal sealed class StoredEvent
         return digits is { Length: <= 18 } && long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : -1;
     }
 
-    // Of whole characters.
+    // As many characters as PostgreSQL counts.
     private static string? Left(string? text, int length) =>
-        text is null || text.Length <= length ? text
-        : char.IsHighSurrogate(text[length - 1]) ? text[..(length - 1)]
-        : text[..length];
+        text is null || text.Length <= length ? text : string.Concat(text.EnumerateRunes().Take(length));
 
     private static string? Text(NpgsqlDataReader row, int index) => row.IsDBNull(index) ? null : row.GetString(index);
 

@@ -45,8 +45,8 @@ internal sealed class ClickHouseEvent(long environmentId, in ReceivedEvent of, b
     public string? Value { get; } = of.Value;
 
     [ClickHouseColumn(Name = "traits", Type = "Nullable(String)")]
-    public string? Traits { get; } = of.Traits;
+    public string? Traits { get; } = of.Traits is { } traits ? JsonbText.Of(traits) : null;
 
     [ClickHouseColumn(Name = "metadata", Type = "Nullable(String)")]
-    public string? Metadata { get; } = of.Metadata;
+    public string? Metadata { get; } = of.Metadata is { } metadata ? JsonbText.Of(metadata) : null;
 }

@@ -1,5 +1,4 @@
 using Experiments.Api.Aggregation;
-using Experiments.Api.Domain;
 using Experiments.Api.Platform.Data;
 using Npgsql;
 
@@ -10,19 +9,6 @@ namespace Experiments.Api.ClickHouse;
 /// </summary>
 internal sealed class ClickHouseEventReading(ClickHouseShards shards, NpgsqlConnection locked, long environmentId) : IEventReading
 {
-    public async Task<DateTime?> Oldest(CancellationToken ct)
-    {
-        await using var heartbeat = Heartbeat.Of(locked);
-        DateTime? oldest = null;
-        await shards.Read(
-            "SELECT max(toUnixTimestamp64Milli(until)) FROM dropped HAVING count() > 0",
-            null,
-            row => oldest = Instants.Later(oldest ?? DateTime.MinValue, DateTime.UnixEpoch.AddMilliseconds(row.GetInt64(0))),
-            ct
-        );
-        return oldest;
-    }
-
     public async Task<long> Size(DateTime from, CancellationToken ct)
     {
         await using var heartbeat = Heartbeat.Of(locked);
@@ -49,13 +35,12 @@ internal sealed class ClickHouseEventReading(ClickHouseShards shards, NpgsqlConn
         return shards.Read(
             $$"""
             SELECT {{rows.Columns}} FROM events FINAL
-            WHERE environment_id = {environment:Int64} AND event IN {names:Array(String)}
+            WHERE environment_id = {environment:Int64} AND event IN {{Literal.List(filter.Names)}}
               AND {{EventRows.HappenedAt}} BETWEEN {from:Int64} AND {until:Int64}
             """,
             new Dictionary<string, object>
             {
                 ["environment"] = environmentId,
-                ["names"] = filter.Names,
                 ["from"] = EventRows.Microseconds(filter.From),
                 ["until"] = EventRows.Microseconds(filter.Until),
             },

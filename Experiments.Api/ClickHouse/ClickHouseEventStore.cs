@@ -110,7 +110,7 @@ internal sealed class ClickHouseEventStore(ClickHouseShards shards) : IEventStor
             SELECT event, toInt64(count()), max({{EventRows.HappenedAt}}), toInt64(countIf(identity IN shown)),
                 maxIf({{EventRows.HappenedAt}}, identity IN shown)
             FROM events FINAL
-            WHERE environment_id = {environment:Int64} AND event IN {names:Array(String)} AND {{EventRows.HappenedAt}} >= since
+            WHERE environment_id = {environment:Int64} AND event IN {{Literal.List(events)}} AND {{EventRows.HappenedAt}} >= since
             GROUP BY event
             """,
             new Dictionary<string, object>
@@ -119,7 +119,6 @@ internal sealed class ClickHouseEventStore(ClickHouseShards shards) : IEventStor
                 ["days"] = (long)days,
                 ["isAny"] = feature is null,
                 ["feature"] = (feature ?? "").ToLowerInvariant().Replace(' ', '_'),
-                ["names"] = events,
             },
             row =>
             {
@@ -184,15 +183,14 @@ internal sealed class ClickHouseEventStore(ClickHouseShards shards) : IEventStor
         );
     }
 
-    // A row that says that it was erased takes the place of each, so that a client that retries does not bring it back.
+    // A row that says that it was erased takes the place of each, so that a client that retries does not bring it back. What arrivals tell
+    // of the identity stays until its day is over: there may be a batch whose events are still to come, and it says no more than the row.
     public async Task<int> Erase(NpgsqlConnection connection, long environmentId, string[] identifiers, CancellationToken ct)
     {
         const string Identity = "WHERE environment_id = {environment:Int64} AND identity IN {identities:Array(UUID)}";
         await using var heartbeat = Heartbeat.Of(connection);
         var count = await CountOf(environmentId, identifiers, ct);
         var parameters = Of(environmentId, identifiers);
-        // First, so that what comes in between is still found.
-        await shards.Execute($"DELETE FROM arrivals {Identity}", parameters, ct);
         await shards.Execute(
             $"""
             INSERT INTO events (environment_id, event, identity, key, content_at, at, version, is_erased)

@@ -25,7 +25,7 @@ internal sealed class ClickHouseRecentEvents(ClickHouseShards shards, RecentEven
     }
 
     public Task Each(string[] names, Action<StoredEvent> take, CancellationToken cancellation) =>
-        Read("event IN {names:Array(String)}", names, take);
+        Read($"event IN {Literal.List(names)}", names, take);
 
     public async Task<IReadOnlyDictionary<string, DateTime>> FirstOf(string[] units)
     {
@@ -57,11 +57,9 @@ internal sealed class ClickHouseRecentEvents(ClickHouseShards shards, RecentEven
     private Task Read(string what, string[] names, Action<StoredEvent> take)
     {
         var rows = new EventRows(new([], names, which.UnitKey is { } key ? [key] : []), []);
-        var parameters = Of(which);
-        parameters["names"] = names;
         return shards.Read(
             $"SELECT {rows.Columns} FROM events FINAL WHERE {Within} AND {what}",
-            parameters,
+            Of(which),
             row =>
             {
                 var stored = rows.Of(row);

@@ -11,6 +11,8 @@ internal sealed class ClickHouseRetention(ClickHouseShards shards, NpgsqlDataSou
     // Values are always counted from all events, those of the longest lookback before an experiment as well.
     private const string Needed = "SELECT events_are_needed(@until, @finalAfter, interval '30 days')";
 
+    private const string Dropped = "INSERT INTO dropped_events VALUES (@until) ON CONFLICT DO NOTHING";
+
     private const string Waiting = """
         SELECT LEAST(clock_timestamp() - interval '1 day', (SELECT min(received_at) FROM event_batches),
             (SELECT min(received_at) FROM event_arrivals))
@@ -34,11 +36,7 @@ internal sealed class ClickHouseRetention(ClickHouseShards shards, NpgsqlDataSou
             var until = new DateTime((int)month / 100, (int)month % 100, 1, 0, 0, 0, DateTimeKind.Utc).AddMonths(1);
             if (until <= before && !await connection.QuerySingleAsync<bool>(Needed, new { until, finalAfter }))
             {
-                await shards.Execute(
-                    "INSERT INTO dropped SELECT fromUnixTimestamp64Milli({until:Int64})",
-                    new Dictionary<string, object> { ["until"] = EventRows.Microseconds(until) / 1000 },
-                    ct
-                );
+                await connection.ExecuteAsync(Dropped, new { until });
                 await shards.Execute($"ALTER TABLE events DROP PARTITION {month}", null, ct);
                 dropped.Add(string.Create(CultureInfo.InvariantCulture, $"events_{month / 100}_{month % 100:00}"));
             }

@@ -9,7 +9,7 @@ internal sealed class ClickHouseSchema
     public const long LastBatch = long.MaxValue;
 
     /// <summary>Their names.</summary>
-    public static readonly string[] Tables = ["events", "arrivals", "dropped"];
+    public static readonly string[] Tables = ["events", "arrivals"];
 
     private readonly string? _path;
     private readonly string _replica;
@@ -84,10 +84,6 @@ internal sealed class ClickHouseSchema
                 ORDER BY (environment_id, batch, event)
                 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
                 {Comment}
-                """,
-            $"""
-                CREATE TABLE IF NOT EXISTS dropped (until DateTime64(3, 'UTC'))
-                ENGINE = {Engine("dropped", "", "")} ORDER BY until {Comment}
                 """,
         ];
 

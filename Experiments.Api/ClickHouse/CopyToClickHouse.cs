@@ -27,7 +27,6 @@ internal sealed class CopyToClickHouse(NpgsqlDataSource source, ClickHouseShards
         await using var connection = await source.OpenConnectionAsync(ct);
         // As long as it takes to write them there.
         await connection.ExecuteAsync("SET statement_timeout = 0");
-        await shards.Execute("INSERT INTO dropped SELECT fromUnixTimestamp64Milli({until:Int64})", await Oldest(connection), ct);
         foreach (var month in await connection.QueryAsync<DateTime>("SELECT begins FROM event_partitions ORDER BY begins"))
         {
             var count = 0L;
@@ -79,16 +78,6 @@ internal sealed class CopyToClickHouse(NpgsqlDataSource source, ClickHouseShards
             tell(month, count);
         }
     }
-
-    // The months before the first that is there have been dropped, or never were.
-    private static async Task<Dictionary<string, object>> Oldest(NpgsqlConnection connection) =>
-        new()
-        {
-            ["until"] =
-                EventRows.Microseconds(
-                    await connection.QuerySingleAsync<DateTime?>("SELECT min(begins) FROM event_partitions") ?? DateTime.UnixEpoch
-                ) / 1000,
-        };
 
     private static string? Text(NpgsqlDataReader row, int index) => row.IsDBNull(index) ? null : row.GetString(index);
 }

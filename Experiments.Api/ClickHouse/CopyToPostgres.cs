@@ -33,6 +33,19 @@ internal sealed class CopyToPostgres(
         ON CONFLICT DO NOTHING
         """;
 
+    // In ClickHouse, events of different names or identities may have the same id, and here an id is that of one. The others get keys of
+    // their own, which are the same whenever they are copied.
+    private const string AddNamesakes = """
+        INSERT INTO events (at, key, batch, environment_id, happened_at, event, feature_name, identifier, value, traits, metadata, has_id)
+        SELECT e.at, e.other_key, e.batch, e.environment_id, e.happened_at, e.event, e.feature_name, e.identifier, e.value,
+            e.traits::jsonb, e.metadata::jsonb, true
+        FROM unnest(@At, @Key, @OtherKey, @Batch, @Environment, @HappenedAt, @Event, @Feature, @Identifier, @Value, @Traits, @Metadata)
+            AS e(at, key, other_key, batch, environment_id, happened_at, event, feature_name, identifier, value, traits, metadata)
+        JOIN events o ON o.at = e.at AND o.key = e.key
+        WHERE (o.event, o.identifier) IS DISTINCT FROM (e.event, e.identifier)
+        ON CONFLICT DO NOTHING
+        """;
+
     private static readonly string Batch = $"toInt64({ClickHouseSchema.LastBatch} - version)";
 
     /// <summary>Copies them.</summary>
@@ -65,7 +78,8 @@ internal sealed class CopyToPostgres(
             );
             foreach (var chunk in rows.Chunk(pageSize))
             {
-                await Write(chunk, ct);
+                await Write(Add, chunk, ct);
+                await Write(AddNamesakes, [.. chunk.Where(row => row.HasId)], ct);
             }
 
             foreach (var month in rows.CountBy(row => new DateTime(row.At.Year, row.At.Month, 1, 0, 0, 0, DateTimeKind.Utc)))
@@ -122,15 +136,16 @@ internal sealed class CopyToPostgres(
 
     private static DateTime Instant(long milliseconds) => DateTime.UnixEpoch.AddMilliseconds(milliseconds);
 
-    private async Task Write(Copied[] rows, CancellationToken ct)
+    private async Task Write(string sql, Copied[] rows, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await connection.ExecuteAsync(
-            Add,
+            sql,
             new
             {
                 At = new Column<DateTime>(rows.Select(row => row.At)),
                 Key = new Column<long>(rows.Select(row => row.Key)),
+                OtherKey = new Column<long>(rows.Select(row => DeduplicationKeyHasher.OfNamesake(row.Key, row.Event, row.Texts[1]))),
                 Batch = new Column<long>(rows.Select(row => row.Batch)),
                 Environment = new Column<long>(rows.Select(row => row.Environment)),
                 HappenedAt = new Column<DateTime>(rows.Select(row => row.HappenedAt)),

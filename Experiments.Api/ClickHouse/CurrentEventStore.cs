@@ -8,7 +8,7 @@ namespace Experiments.Api.ClickHouse;
 /// Where the events are, as the database says. A service that is set to another store does not start, because it would count from events
 /// that are not there.
 /// </summary>
-internal sealed class CurrentEventStore(NpgsqlDataSource source, string wanted) : IDatabasePreparation
+internal sealed class CurrentEventStore(NpgsqlDataSource source, string wanted, ILogger<CurrentEventStore> logger) : IDatabasePreparation
 {
     private const string Claim = """
         UPDATE event_store SET store = @wanted
@@ -21,6 +21,10 @@ internal sealed class CurrentEventStore(NpgsqlDataSource source, string wanted) 
         await using var connection = await source.OpenConnectionAsync(ct);
         await connection.ExecuteAsync(Claim, new { wanted });
         Demand(wanted, await Read(connection));
+        if (await connection.QuerySingleAsync<string?>("SELECT moved_from FROM event_store") is { } left)
+        {
+            logger.OldEventsAreLeft(left, wanted);
+        }
     }
 
     /// <summary>Refuses a store that is not the one where the events are.</summary>

@@ -22,7 +22,9 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
     // A backfill begins anew: how far it came is told in another way there.
     private const string End = """
         WITH ended AS (
-            UPDATE event_store SET store = @store, moving_to = NULL, copied_until = NULL WHERE moving_to = @store RETURNING 1
+            UPDATE event_store SET store = @store, moved_from = store, moving_to = NULL, copied_until = NULL
+            WHERE moving_to = @store
+            RETURNING 1
         ), restarted AS (
             UPDATE experiment_metrics SET backfilled_to = NULL, backfilled_key = NULL
             WHERE NOT backfilled AND backfilled_to IS NOT NULL AND EXISTS (SELECT FROM ended)
@@ -30,7 +32,9 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         SELECT EXISTS (SELECT FROM ended)
         """;
 
-    private const string Emptied = "UPDATE event_store SET copied_since = NULL";
+    private const string Left = "SELECT moved_from FROM event_store";
+
+    private const string Emptied = "UPDATE event_store SET copied_since = NULL, moved_from = NULL";
 
     private const string Turn = "SELECT pg_try_advisory_lock(hashtext('move events'))";
 
@@ -60,15 +64,29 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         SELECT EXISTS (SELECT FROM audit_log a, event_store s WHERE a.action = 'identity.erased' AND a.at >= s.copied_since)
         """;
 
+    // But for those that cannot be read: to compare their experiments says so.
+    private const string IsBackfilling = """
+        SELECT EXISTS (
+            SELECT FROM experiment_metrics l JOIN experiments e ON e.id = l.experiment_id
+            WHERE NOT l.backfilled AND e.started_at IS NOT NULL AND e.deleted_at IS NULL AND e.source IS NULL
+                AND NOT EXISTS (SELECT FROM unreadable_definitions u WHERE u.experiment_id = e.id))
+        """;
+
     private const string IsWaiting =
         "SELECT EXISTS (SELECT FROM event_batches) OR EXISTS (SELECT FROM event_arrivals WHERE NOT is_postponed)";
 
     private const string Unfinished = """
-        SELECT e.id FROM experiments e JOIN environments n ON n.id = e.environment_id AND n.deleted_at IS NULL
+        SELECT e.id, e.unit_key <> '' AND EXISTS (
+            SELECT FROM audit_log a
+            WHERE a.environment_id = e.environment_id AND a.action = 'identity.erased' AND a.at >= e.started_at) AS is_of_erased
+        FROM experiments e JOIN environments n ON n.id = e.environment_id AND n.deleted_at IS NULL
         WHERE e.started_at IS NOT NULL AND e.deleted_at IS NULL AND e.source IS NULL
             AND (e.ended_at IS NULL OR e.ended_at + e.windows_run_on + @late > clock_timestamp())
         ORDER BY e.id
         """;
+
+    // How often it is tried, half a second apart, to go on with a backfill that another replica is at, or that cannot end.
+    private const int BackfillRounds = 120;
 
     private readonly IEventStore _postgres = new PostgresEventStore(source, NullLogger<PostgresEventStore>.Instance);
     private readonly IEventStore _clickHouse = new ClickHouseEventStore(shards);
@@ -87,8 +105,19 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         }
 
         await using var connection = await source.OpenConnectionAsync(ct);
+        var left = await connection.QuerySingleAsync<string?>(Left);
+        if (left is not null)
+        {
+            await Clear(left, connection, ct);
+        }
+
         if (await CurrentEventStore.Read(connection) == target)
         {
+            if (left is not null)
+            {
+                return;
+            }
+
             // Also after a move away that was killed.
             await connection.ExecuteAsync(Stay);
             throw new InvalidOperationException($"The events are in {target} already.");
@@ -120,6 +149,29 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
             await other.ExecuteAsync(Stay);
             throw;
         }
+
+        await output.WriteLineAsync($"The events are in {target} now. Start the service with Events__Store={target}.");
+        await Clear(target == EventOptions.ClickHouse ? EventOptions.PostgreSql : EventOptions.ClickHouse, connection, ct);
+    }
+
+    // They are not needed any more, whatever becomes of this.
+    private async Task Clear(string left, NpgsqlConnection connection, CancellationToken ct)
+    {
+        try
+        {
+            await Empty(left, connection, ct);
+            await connection.ExecuteAsync(Emptied);
+        }
+        catch (Exception exception) when (exception is NpgsqlException or EventStoreUnavailableException)
+        {
+            throw new InvalidOperationException(
+                $"The events have moved from {left}, but the old ones could not be deleted there. Run the command again."
+                    + $" ({exception.Message})",
+                exception
+            );
+        }
+
+        await output.WriteLineAsync($"The old events in {left} have been deleted.");
     }
 
     // Nobody who sends events waits long for this, whoever else holds what it needs.
@@ -157,10 +209,6 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         {
             throw new InvalidOperationException("Somebody else has ended the move.");
         }
-
-        await Empty(from.Name, connection, ct);
-        await connection.ExecuteAsync(Emptied);
-        await output.WriteLineAsync($"The events are in {target} now. Start the service with Events__Store={target}.");
     }
 
     private async Task<bool> IsEmpty(string store, NpgsqlConnection connection, CancellationToken ct) =>
@@ -194,7 +242,7 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         }
     }
 
-    // The queue is counted before the events leave, by this or by the service.
+    // The queue is counted before the events leave, and so is what new metrics find, by this or by the service.
     private async Task CountWaiting(IEventStore from, NpgsqlConnection connection, CancellationToken ct)
     {
         var batch = new AggregationBatch(from, source, connection, late);
@@ -203,13 +251,25 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
             await from.Recover(connection);
             await batch.Run([], null, ct);
         }
+
+        var backfill = new MetricBackfill(new(from, source, connection, late, null));
+        for (var round = 0; round < BackfillRounds && await connection.QuerySingleAsync<bool>(IsBackfilling); round++)
+        {
+            var skipped = new HashSet<long>();
+            while (await backfill.Page(skipped, [], ct))
+            {
+                round = skipped.Count == 0 ? 0 : round;
+            }
+
+            await Task.Delay(500, ct);
+        }
     }
 
     private async Task Compare(IEventStore to, NpgsqlConnection connection, CancellationToken ct)
     {
         var rebuild = new RebuildFromEvents(to, source, late);
-        var experiments = (await connection.QueryAsync<long>(Unfinished, new { late })).AsList();
-        foreach (var id in experiments)
+        var experiments = (await connection.QueryAsync<(long Id, bool IsOfErased)>(Unfinished, new { late })).AsList();
+        foreach (var (id, _) in experiments.Where(one => !one.IsOfErased))
         {
             RebuildReport? found;
             while ((found = await rebuild.Compare(id, ct)) is null)
@@ -226,6 +286,14 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
             }
         }
 
-        await output.WriteLineAsync($"Compared {experiments.Count} unfinished experiments: every identity counts the same.");
+        await output.WriteLineAsync(
+            $"Compared {experiments.Count(one => !one.IsOfErased)} unfinished experiments: every identity counts the same."
+        );
+        if (experiments.Where(one => one.IsOfErased).Select(one => one.Id).ToList() is [_, ..] others)
+        {
+            await output.WriteLineAsync(
+                $"Not compared: {string.Join(", ", others)}. Of their units, what erased identities did counts, and the events are gone."
+            );
+        }
     }
 }

@@ -20,7 +20,8 @@ internal static class EventStoreSetup
         var isClickHouse = IsClickHouse(configuration);
         services.AddSingleton<IDatabasePreparation>(provider => new CurrentEventStore(
             provider.GetRequiredService<NpgsqlDataSource>(),
-            isClickHouse ? EventOptions.ClickHouse : EventOptions.PostgreSql
+            isClickHouse ? EventOptions.ClickHouse : EventOptions.PostgreSql,
+            provider.GetRequiredService<ILogger<CurrentEventStore>>()
         ));
         if (!isClickHouse)
         {

@@ -62,7 +62,7 @@ internal sealed class OldEventPage(ClickHouseShards shards, NpgsqlConnection con
     // Where identities are counted, nothing that happens without one is.
     private string Which(int first, int next) =>
         $$"""
-            environment_id = {environment:Int64} AND event IN {names:Array(String)}
+            environment_id = {environment:Int64} AND event IN {{Literal.List(page.Names)}}
                 AND {{IdentityPlaces.Between(first, Math.Min(next, IdentityPlaces.Count))}}
                 {{(needs.UnitKeys.Length == 0 ? $"AND identity <> '{Guid.Empty}'" : "")}}
             """;
@@ -71,7 +71,6 @@ internal sealed class OldEventPage(ClickHouseShards shards, NpgsqlConnection con
         new()
         {
             ["environment"] = page.EnvironmentId,
-            ["names"] = page.Names,
             ["from"] = EventRows.Microseconds(page.From),
             ["until"] = EventRows.Microseconds(page.Until),
         };

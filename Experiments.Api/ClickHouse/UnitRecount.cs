@@ -62,8 +62,12 @@ internal sealed class UnitRecount(ClickHouseShards shards, BatchCount count)
         var exposures = _experiments.Select(experiment => experiment.ExposureEvent).ToHashSet();
         await using var heartbeat = Heartbeat.Of(count.Connection);
         await shards.Read(
-            $"SELECT environment_id, event, groupUniqArray(identity) FROM arrivals WHERE {OfBatches} GROUP BY environment_id, event",
-            Of(NamesOf(_experiments)),
+            $"""
+            SELECT environment_id, event, groupUniqArray(identity) FROM arrivals
+            WHERE {OfBatches(NamesOf(_experiments))}
+            GROUP BY environment_id, event
+            """,
+            null,
             row =>
             {
                 var (environment, name) = (row.GetInt64(0), row.GetString(1));
@@ -147,9 +151,11 @@ internal sealed class UnitRecount(ClickHouseShards shards, BatchCount count)
     )
     {
         // Mostly all fit, and the query need not list them. Often even all events of the environments do, which are counted faster.
-        var all = $"({ClickHouseEventStore.Arrived($"{OfBatches} AND {IsIdentified}", count.Batches, "identity")} OR {List(others)})";
-        var slices = await SlicesFor(OfEnvironments);
-        slices = slices == 1 ? 1 : await SlicesFor($"{OfEvents} AND {all}");
+        var names = NamesOf(experiments);
+        var all =
+            $"({ClickHouseEventStore.Arrived($"{OfBatches(names)} AND {IsIdentified}", count.Batches, "identity")} OR {List(others)})";
+        var slices = await SlicesFor(OfEnvironments(names));
+        slices = slices == 1 ? 1 : await SlicesFor($"{OfEvents(names)} AND {all}");
         if (slices == 1)
         {
             return [(identities, all)];
@@ -170,7 +176,7 @@ internal sealed class UnitRecount(ClickHouseShards shards, BatchCount count)
         async Task<int> SlicesFor(string which)
         {
             await using var heartbeat = Heartbeat.Of(count.Connection);
-            var events = await shards.Sum($"SELECT toInt64(count()) FROM events WHERE {which}", Of(NamesOf(experiments)), ct);
+            var events = await shards.Sum($"SELECT toInt64(count()) FROM events WHERE {which}", null, ct);
             return RebuildWriter.SlicesFor(events * Math.Max(1, experiments.Count / 2));
         }
     }
@@ -192,8 +198,8 @@ internal sealed class UnitRecount(ClickHouseShards shards, BatchCount count)
         await using var heartbeat = Heartbeat.Of(count.Connection);
         await shards.Read(
             // Before anything else is read: these columns are those of the key, which all copies of an event have alike.
-            $"SELECT {rows.Columns} FROM events FINAL PREWHERE {OfEvents} AND {which}",
-            Of(NamesOf(collectors.Keys)),
+            $"SELECT {rows.Columns} FROM events FINAL PREWHERE {OfEvents(NamesOf(collectors.Keys))} AND {which}",
+            null,
             row =>
             {
                 var stored = rows.Of(row);
@@ -246,11 +252,12 @@ internal sealed class UnitRecount(ClickHouseShards shards, BatchCount count)
     private string[] NamesOf(IReadOnlyCollection<ExperimentDefinition> experiments) =>
         MetricLink.EventsOf(experiments, experiments.SelectMany(experiment => _links[experiment.Id]));
 
-    private string OfEnvironments => $"environment_id IN {Literal.List(count.Batches.Environments)} AND event IN {{names:Array(String)}}";
+    private string OfEnvironments(string[] names) =>
+        $"environment_id IN {Literal.List(count.Batches.Environments)} AND event IN {Literal.List(names)}";
 
-    private string OfBatches => $"{OfEnvironments} AND batch IN {Literal.List(count.Batches.Ids)}";
+    private string OfBatches(string[] names) => $"{OfEnvironments(names)} AND batch IN {Literal.List(count.Batches.Ids)}";
 
-    private string OfEvents => $"{OfEnvironments} AND {IsIdentified}";
+    private string OfEvents(string[] names) => $"{OfEnvironments(names)} AND {IsIdentified}";
 
     // Without an identifier, only exposures count where identities do.
     private string IsIdentified =>
@@ -266,6 +273,4 @@ internal sealed class UnitRecount(ClickHouseShards shards, BatchCount count)
                 .DefaultIfEmpty("false")
         )
         + ")";
-
-    private static Dictionary<string, object> Of(string[] names) => new() { ["names"] = names };
 }

@@ -28,6 +28,16 @@ internal sealed class DeduplicationKeyHasher(long environmentId)
     /// <summary>The key of an event that occurs again in the same request.</summary>
     public static long OfRepeated(long key, int time) => (long)XxHash3.HashToUInt64(MemoryMarshal.AsBytes<long>([key, time]));
 
+    /// <summary>The key of an event among several that had the same id and are told apart by what else they are.</summary>
+    public static long OfNamesake(long key, string name, string? identifier)
+    {
+        var hash = new XxHash3(seed: key);
+        hash.Append(MemoryMarshal.AsBytes<int>([name.Length]));
+        hash.Append(MemoryMarshal.AsBytes(name.AsSpan()));
+        hash.Append(MemoryMarshal.AsBytes(identifier.AsSpan()));
+        return (long)hash.GetCurrentHashAsUInt64();
+    }
+
     public long OfId(string id) => (long)XxHash3.HashToUInt64(MemoryMarshal.AsBytes(id.AsSpan()), seed: environmentId);
 
     /// <summary>

@@ -65,7 +65,7 @@ public class ClickHouseFailoverTests(ClickHouseService service) : IClassFixture<
         var (one, other, server) = (pair.One, pair.Other, pair.Server);
 
         var refused = await Should.ThrowAsync<EventStoreUnavailableException>(() =>
-            server.Execute("INSERT INTO dropped SELECT nonsense", null, CancellationToken.None)
+            server.Execute("INSERT INTO arrivals SELECT nonsense", null, CancellationToken.None)
         );
 
         refused.IsRefusal.ShouldBeTrue();

@@ -107,6 +107,37 @@ public class ClickHouseStoreTests(ClickHouseService service) : IClassFixture<Cli
 
     [Fact(Explicit = true)]
     [Trait("speed", "slow")]
+    public async Task What_is_being_written_while_its_identity_is_erased_counts()
+    {
+        var given = await Given.AnEnvironment(service);
+        var experiment = await given.ARunningExperimentWithAMetric();
+        var (environmentId, salt) = (await EnvironmentId(given), await given.Salt(experiment));
+        var value = Assignment.Variant(salt, "u", Assignment.Cumulate([50, 50])) == 0 ? "control" : "green";
+        var name = experiment["feature"]["name"]!.GetValue<string>();
+        var batch = new EventBatch();
+        batch.Accept(new(DateTime.UtcNow, 7, null, "$flag_exposure", name, "u", value, null, null));
+        var source = service.Services.GetRequiredService<NpgsqlDataSource>();
+        var server = service.Services.GetRequiredService<ClickHouseShards>();
+        var wrote = (await ArrivalQueue.Announce(source, [(environmentId, [batch])], CancellationToken.None)).Single();
+        await server.Insert<ClickHouseArrival>(
+            "arrivals",
+            [new(environmentId, wrote.Id, "$flag_exposure", Identity.Key("u"))],
+            CancellationToken.None
+        );
+
+        (await given.Admin.Post($"{given.Root}/identities/erase/", new { identifier = "u" })).Must(200);
+        await server.Insert<ClickHouseEvent>(
+            "events",
+            [new(environmentId, batch.Events[0], hasId: false, batch.Events[0].At, wrote.Id)],
+            CancellationToken.None
+        );
+        await ArrivalQueue.Queue(source, [wrote], CancellationToken.None);
+
+        (await given.Counted(experiment))["total"].GetValue<int>().ShouldBe(1);
+    }
+
+    [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
     public async Task One_that_is_away_stops_neither_flags_nor_management_and_nothing_is_lost()
     {
         await using var forwarder = new Forwarder(service.Server.Port);

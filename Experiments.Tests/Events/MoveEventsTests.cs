@@ -173,6 +173,86 @@ public class MoveEventsTests(TestCluster cluster, ClickHouseWarehouse server) : 
             };
     }
 
+    [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
+    public async Task Events_that_have_an_id_in_common_all_come_back_and_once()
+    {
+        var database = await cluster.NewDatabase();
+        await using var service = new OneService(database);
+        await service.InitializeAsync();
+        using var shards = new ClickHouseShards(TestEventStore.ConnectionString(server, database));
+        var source = service.Services.GetRequiredService<NpgsqlDataSource>();
+        var partitions = service.Services.GetRequiredService<Partitions>();
+        var at = DateTime.UtcNow.Date;
+        ClickHouseEvent Of(string name, string? who) => new(1, new(at, 7, null, name, null, who, null, null, null), true, at, 1);
+        await shards.Insert<ClickHouseEvent>(
+            "events",
+            [Of("buy", "u"), Of("refund", "u"), Of("buy", "v"), Of("buy", null), Of("buy", "u")],
+            CancellationToken.None
+        );
+
+        for (var time = 0; time < 3; time++)
+        {
+            var copy = new CopyToPostgres(source, shards, partitions, pageSize: time == 1 ? 1 : 50_000);
+            await copy.Run((_, _) => { }, CancellationToken.None);
+        }
+
+        (await service.QueryAll<string>("SELECT event || COALESCE(identifier, '') FROM events ORDER BY 1")).ShouldBe([
+            "buy",
+            "buyu",
+            "buyv",
+            "refundu",
+        ]);
+    }
+
+    [Fact(Explicit = true)]
+    [Trait("speed", "slow")]
+    public async Task Whatever_an_instance_has_been_through_its_events_can_move()
+    {
+        var database = await cluster.NewDatabase();
+        var events = TestEventStore.ConnectionString(server, database);
+        await using var service = new OneService(database);
+        await service.InitializeAsync();
+        var given = await Given.AnEnvironment(service);
+        // It looks back on a time before the instance.
+        var metric = await given.AMetric("count", definition: new { @event = "purchase", lookback_days = 30 });
+        var experiment = await given.Start(await given.AnExperimentWith(new { metric = metric.Id, expected_direction = "increase" }));
+        var ofCompanies = await given.AnExperimentWith(new { metric = metric.Id, expected_direction = "increase" });
+        (await given.Admin.Patch($"{given.Experiments}{ofCompanies.Id}/", new { unit = new { key = "company" } })).Must(200);
+        await given.Start(ofCompanies);
+        await given.ExposeAndConvert(experiment, 20);
+        await given.Counted(experiment);
+        // What they did stays with their company.
+        (await given.Admin.Post($"{given.Root}/identities/erase/", new { identifier = "u1" })).Must(200);
+        // A metric that has yet to be counted, and nobody but the command to do that.
+        await service.Execute(
+            """
+            UPDATE experiment_metrics SET backfilled = false, backfilled_to = NULL, backfilled_key = NULL WHERE experiment_id = @Id;
+            DELETE FROM metric_sums WHERE link_id IN (SELECT id FROM experiment_metrics WHERE experiment_id = @Id);
+            DELETE FROM unit_metrics WHERE experiment_id = @Id
+            """,
+            new { experiment.Id }
+        );
+
+        var (exitCode, output, error) = await Move(database, events, "clickhouse", "--switch");
+
+        (exitCode, error).ShouldBe((0, ""));
+        output.ShouldContain("Compared 1 unfinished experiments");
+        output.ShouldContain($"Not compared: {ofCompanies.Id}.");
+
+        // The command was killed after the switch, and the old events are still there.
+        await service.Execute("UPDATE event_store SET moved_from = 'postgresql'");
+        await service.Execute(
+            "INSERT INTO events SELECT now(), 1, 1, id, now(), 'old', NULL, 'u2', NULL, NULL, NULL, false FROM environments LIMIT 1"
+        );
+        (exitCode, output, error) = await Move(database, events, "clickhouse", "--switch");
+
+        (exitCode, error).ShouldBe((0, ""));
+        output.ShouldContain("The old events in postgresql have been deleted.");
+        (await service.Query<long>("SELECT count(*) FROM events")).ShouldBe(0);
+        (await Move(database, events, "clickhouse", "--switch")).Error.ShouldContain("already");
+    }
+
     // Nobody who sends events notices that they move.
     private static Task<Reply> SendOne(Given given, ref int sent) =>
         given.Send(

@@ -82,6 +82,22 @@ public class PostponedEventTests(QuietService service) : IClassFixture<QuietServ
     }
 
     [Fact]
+    public async Task Those_of_long_identifiers_wait_like_others()
+    {
+        var given = await Given.AnEnvironment(service);
+        var random = new Random(1);
+        var identifier = string.Concat(Enumerable.Range(0, 2000).Select(_ => (char)random.Next(0x4e00, 0x9fff)));
+        await Begin();
+        await given.Send(Purchase(identifier), Purchase("short"));
+
+        (await service.Query<long>(Waiting)).ShouldBe(2);
+        await End();
+
+        await Given.Eventually(async () => await service.Query<long>(Waiting) == 0);
+        (await Identifiers(given)).ShouldBe(["short", identifier], ignoreOrder: true);
+    }
+
+    [Fact]
     public async Task Who_is_erased_is_erased_from_those_that_wait_as_well()
     {
         var given = await Given.AnEnvironment(service);

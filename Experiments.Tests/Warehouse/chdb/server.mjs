@@ -101,11 +101,20 @@ async function insert(query, data) {
 async function run(query, parameters, set, format) {
   const selects = /^\s*(SELECT|WITH|SHOW|DESC|EXISTS|EXPLAIN|CHECK)/i.test(query);
   const whole = selects && set.length > 0 ? query.replace(/;?\s*(\bFORMAT\s+\w+\s*)?$/i, (end) => `\nSETTINGS ${set.join(', ')} ${end}`) : query;
-  const result = Object.keys(parameters).length > 0
-    ? await session.queryBindAsync(whole, parameters, { format })
-    : await session.queryAsync(whole, { format });
+  const result = await session.queryAsync(bound(whole, parameters), { format });
   return Buffer.from(result.bytes());
 }
+
+// Parameters come as ClickHouse writes them: texts with escapes, everything else as it is in a text.
+function bound(query, parameters) {
+  return query.replace(/\{(\w+):([^{}]+)\}/g, (whole, name, type) =>
+    parameters[name] === undefined ? whole
+    : type === 'String' ? text(unescaped(parameters[name]))
+    : `CAST(${text(parameters[name])}, ${text(type)})`);
+}
+
+const escapes = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', 0: '\0' };
+const unescaped = (value) => value.replace(/\\(.)/gs, (_, letter) => escapes[letter] ?? letter);
 
 async function withFile(suffix, content, use) {
   const file = join(files, `${count++}${suffix}`);
