@@ -39,7 +39,8 @@ internal interface IEventStore
     Task Tidy(NpgsqlConnection connection, int counted);
 
     /// <summary>
-    /// Reads a page of old events. Returns where the next one begins, or null after the last.
+    /// Reads a page of old events. Where identities are counted, those without an identifier may be left out. Returns where the next one
+    /// begins, or null after the last.
     /// </summary>
     /// <param name="connection">The connection with the aggregation lock of the environment.</param>
     /// <param name="page">Which events.</param>

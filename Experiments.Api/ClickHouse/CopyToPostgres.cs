@@ -1,4 +1,3 @@
-using System.Globalization;
 using ClickHouse.Driver.ADO.Readers;
 using Dapper;
 using Experiments.Api.Domain;
@@ -62,7 +61,7 @@ internal sealed class CopyToPostgres(
         );
         await partitions.Make(first, last, ct);
         var counts = new SortedDictionary<DateTime, long>();
-        foreach (var page in await Pages(ct))
+        foreach (var page in await EventPages.Of(shards, pageSize, ct))
         {
             // Of any month, since two copies of an event may lie in two.
             var rows = new List<Copied>(pageSize);
@@ -91,46 +90,6 @@ internal sealed class CopyToPostgres(
         foreach (var (month, count) in counts)
         {
             tell(month, count);
-        }
-    }
-
-    // By identities; and those without one, which are together, by the hash that is their key.
-    private async Task<IReadOnlyList<string>> Pages(CancellationToken ct)
-    {
-        var environments = new Dictionary<long, (long All, long Anonymous)>();
-        await shards.Read(
-            $"SELECT environment_id, toInt64(count()), toInt64(countIf(identity = '{Guid.Empty}')) FROM events GROUP BY environment_id",
-            null,
-            row =>
-            {
-                var (all, anonymous) = environments.GetValueOrDefault(row.GetInt64(0));
-                environments[row.GetInt64(0)] = (all + row.GetInt64(1), anonymous + row.GetInt64(2));
-            },
-            ct
-        );
-        return
-        [
-            .. from environment in environments
-            let its = $"environment_id = {environment.Key}"
-            from range in Identified(environment.Value.All - environment.Value.Anonymous).Concat(Anonymous(environment.Value.Anonymous))
-            select $"{its} AND {range}",
-        ];
-    }
-
-    private IEnumerable<string> Identified(long events) =>
-        from range in Ranges(IdentityPlaces.Count, Math.Min(events / pageSize, IdentityPlaces.Count - 1) + 1)
-        select $"identity <> '{Guid.Empty}' AND {IdentityPlaces.Between((int)range.First, (int)range.Next)}";
-
-    private IEnumerable<string> Anonymous(long events) =>
-        from range in Ranges(Int128.One << 64, (events / pageSize) + 1)
-        let key = string.Create(CultureInfo.InvariantCulture, $"{range.First + long.MinValue} AND {range.Next + long.MinValue - 1}")
-        select $"identity = '{Guid.Empty}' AND key BETWEEN {key}";
-
-    private static IEnumerable<(Int128 First, Int128 Next)> Ranges(Int128 whole, long parts)
-    {
-        for (Int128 part = 0; part < parts; part++)
-        {
-            yield return (whole * part / parts, whole * (part + 1) / parts);
         }
     }
 

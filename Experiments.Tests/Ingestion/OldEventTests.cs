@@ -47,7 +47,8 @@ public class OldEventTests(TestService service) : IClassFixture<TestService>
         } while (place is not null);
 
         read.ShouldBeUnique();
-        read.Count.ShouldBe(200);
+        // Those without an identifier count for nobody, and may be there or not.
+        read.Count(one => one.Contains(" u", StringComparison.Ordinal)).ShouldBe(180);
         read.ShouldAllBe(one => !one.StartsWith("e1", StringComparison.Ordinal));
         // By chance, an identity may have many.
         pages.ShouldAllBe(page => page <= size * 8);

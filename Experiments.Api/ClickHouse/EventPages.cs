@@ -1,0 +1,70 @@
+using System.Globalization;
+
+namespace Experiments.Api.ClickHouse;
+
+/// <summary>Divides all events into pages: some small environments together, and a part of a large one.</summary>
+internal static class EventPages
+{
+    private static readonly string IsAnonymous = $"identity = '{Guid.Empty}'";
+
+    /// <summary>What is true of the events of each page.</summary>
+    /// <param name="shards">Where they are.</param>
+    /// <param name="size">About how many events a page has.</param>
+    /// <param name="ct">Ends it.</param>
+    public static async Task<IReadOnlyList<string>> Of(ClickHouseShards shards, int size, CancellationToken ct)
+    {
+        var environments = new Dictionary<long, (long All, long Anonymous)>();
+        await shards.Read(
+            $"SELECT environment_id, toInt64(count()), toInt64(countIf({IsAnonymous})) FROM events GROUP BY environment_id",
+            null,
+            row =>
+            {
+                var (all, anonymous) = environments.GetValueOrDefault(row.GetInt64(0));
+                environments[row.GetInt64(0)] = (all + row.GetInt64(1), anonymous + row.GetInt64(2));
+            },
+            ct
+        );
+        var (pages, together, events) = (new List<string>(), new List<long>(), 0L);
+        foreach (var (id, (all, anonymous)) in environments)
+        {
+            if (all > size)
+            {
+                pages.AddRange(
+                    Identified(all - anonymous, size).Concat(Anonymous(anonymous, size)).Select(part => $"{In([id])} AND {part}")
+                );
+                continue;
+            }
+
+            if (events + all > size)
+            {
+                pages.Add(In(together));
+                (together, events) = ([], 0);
+            }
+
+            together.Add(id);
+            events += all;
+        }
+
+        return together.Count == 0 ? pages : [.. pages, In(together)];
+
+        static string In(IEnumerable<long> ids) => $"environment_id IN {Literal.List(ids)}";
+    }
+
+    private static IEnumerable<string> Identified(long events, int size) =>
+        from range in Ranges(IdentityPlaces.Count, Math.Min(events / size, IdentityPlaces.Count - 1) + 1)
+        select $"NOT {IsAnonymous} AND {IdentityPlaces.Between((int)range.First, (int)range.Next)}";
+
+    // They are together, so they are divided by the hash that is their key.
+    private static IEnumerable<string> Anonymous(long events, int size) =>
+        from range in Ranges(Int128.One << 64, (events / size) + 1)
+        let key = string.Create(CultureInfo.InvariantCulture, $"{range.First + long.MinValue} AND {range.Next + long.MinValue - 1}")
+        select $"{IsAnonymous} AND key BETWEEN {key}";
+
+    private static IEnumerable<(Int128 First, Int128 Next)> Ranges(Int128 whole, long parts)
+    {
+        for (Int128 part = 0; part < parts; part++)
+        {
+            yield return (whole * part / parts, whole * (part + 1) / parts);
+        }
+    }
+}
