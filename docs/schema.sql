@@ -520,7 +520,7 @@ CREATE TABLE postponed_events (
 CREATE INDEX postponed_events_batch ON postponed_events USING btree (batch);
 CREATE INDEX postponed_events_identifier ON postponed_events USING hash (identifier);
 
--- Before when events have been dropped because they had become old, wherever they were.
+-- The instants before which old events have been dropped, wherever events are.
 CREATE TABLE dropped_events (
     until timestamp with time zone NOT NULL,
     PRIMARY KEY (until)
@@ -714,6 +714,7 @@ CREATE TABLE warehouse_reads (
     seconds double precision,
     error text,
     error_at timestamp with time zone,
+    definition text NOT NULL, -- A hash of all that the last attempt depended on: tables, connection, runs, metrics.
     PRIMARY KEY (experiment_id),
     CHECK ((num_nonnulls(as_of, rows, seconds) = ANY (ARRAY[0, 3]))),
     CHECK (((error IS NULL) = (error_at IS NULL))),

@@ -139,7 +139,7 @@ public sealed class CreateEvents : TableMigration
             CREATE INDEX postponed_events_identifier ON postponed_events USING hash (identifier);
 
             CREATE TABLE dropped_events (until timestamptz PRIMARY KEY);
-            COMMENT ON TABLE dropped_events IS 'Before when events have been dropped because they had become old, wherever they were.';
+            COMMENT ON TABLE dropped_events IS 'The instants before which old events have been dropped, wherever events are.';
 
             -- Makes this transaction the only one that aggregates an environment, if no other does. While replicas aggregate slots of it,
             -- there may always be one that does, so this waits for those; who waits goes before those that come later.

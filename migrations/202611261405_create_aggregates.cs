@@ -226,10 +226,13 @@ public sealed class CreateAggregates : TableMigration
                 seconds       double precision,
                 error         text,
                 error_at      timestamptz,
+                definition    text NOT NULL,
                 CONSTRAINT warehouse_reads_complete CHECK (num_nonnulls(as_of, rows, seconds) IN (0, 3)),
                 CONSTRAINT warehouse_reads_failed CHECK ((error IS NULL) = (error_at IS NULL))
             );
             COMMENT ON TABLE warehouse_reads IS 'The last time that an experiment was read from its warehouse, and the last failure since.';
+            COMMENT ON COLUMN warehouse_reads.definition IS
+                'A hash of all that the last attempt depended on: tables, connection, runs, metrics.';
 
             CREATE TABLE results_history (
                 experiment_id bigint NOT NULL REFERENCES experiments,

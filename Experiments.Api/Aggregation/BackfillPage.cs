@@ -55,6 +55,11 @@ internal sealed class BackfillPage(MetricBackfill.Context context)
         }
 
         var links = await definitions.Links(experiments);
+        if (context.Unreadable is null)
+        {
+            definitions.DemandReadable();
+        }
+
         var cursor = await connection.QuerySingleAsync<CursorRow>(Cursor, new { experimentId });
         var fresh = links.Where(link => cursor.Links?.Contains(link.Id) == true).ToList();
         await definitions.SaveUnreadable();

@@ -165,7 +165,7 @@ internal sealed class ClickHouseShard : IDisposable
         _http.Dispose();
     }
 
-    // Each replica that cannot do it is followed by the next, which is asked first from then on; one that hangs up is asked again first.
+    // Each replica that cannot do it is followed by the next, which is asked first from then on; the first that hangs up is asked again.
     // The driver does not hear of a cancelled token while it waits for the answer to what it has inserted, so whoever waits for it stops
     // waiting.
     private async Task<T> Reached<T>(Func<ClickHouseClient, CancellationToken, Task<T>> work, Attempt attempt, CancellationToken ct)

@@ -1,6 +1,5 @@
 using ClickHouse.Driver.ADO.Readers;
 using Dapper;
-using Experiments.Api.Domain;
 using Experiments.Api.Ingestion;
 using Experiments.Api.Platform.Data;
 using Npgsql;
@@ -40,7 +39,8 @@ internal sealed class CopyToPostgres(
             e.traits::jsonb, e.metadata::jsonb, true
         FROM unnest(@At, @Key, @OtherKey, @Batch, @Environment, @HappenedAt, @Event, @Feature, @Identifier, @Value, @Traits, @Metadata)
             AS e(at, key, other_key, batch, environment_id, happened_at, event, feature_name, identifier, value, traits, metadata)
-        JOIN events o ON o.at = e.at AND o.key = e.key
+        -- Each by the primary key, however many events there are.
+        CROSS JOIN LATERAL (SELECT * FROM events o WHERE o.at = e.at AND o.key = e.key OFFSET 0) o
         WHERE (o.event, o.identifier) IS DISTINCT FROM (e.event, e.identifier)
         ON CONFLICT DO NOTHING
         """;
@@ -52,14 +52,6 @@ internal sealed class CopyToPostgres(
     /// <param name="ct">Ends it.</param>
     public async Task Run(Action<DateTime, long> tell, CancellationToken ct)
     {
-        var (first, last) = (DateTime.UtcNow, DateTime.UtcNow);
-        await shards.Read(
-            "SELECT min(toUnixTimestamp64Milli(at)), max(toUnixTimestamp64Milli(at)) FROM events HAVING count() > 0",
-            null,
-            row => (first, last) = (Instants.Earlier(first, Instant(row.GetInt64(0))), Instants.Later(last, Instant(row.GetInt64(1)))),
-            ct
-        );
-        await partitions.Make(first, last, ct);
         var counts = new SortedDictionary<DateTime, long>();
         foreach (var page in await EventPages.Of(shards, pageSize, ct))
         {
@@ -77,6 +69,8 @@ internal sealed class CopyToPostgres(
             );
             foreach (var chunk in rows.Chunk(pageSize))
             {
+                // They come while they are copied, also those of another month.
+                await partitions.Make(chunk.Min(row => row.At), chunk.Max(row => row.At), ct);
                 await Write(Add, chunk, ct);
                 await Write(AddNamesakes, [.. chunk.Where(row => row.HasId)], ct);
             }

@@ -12,7 +12,7 @@ internal sealed class CurrentEventStore(NpgsqlDataSource source, string wanted, 
 {
     private const string Claim = """
         UPDATE event_store SET store = @wanted
-        WHERE store = 'postgresql' AND moving_to IS NULL
+        WHERE store = 'postgresql' AND moving_to IS NULL AND moved_from IS NULL
             AND NOT EXISTS (SELECT FROM events) AND NOT EXISTS (SELECT FROM event_batches)
         """;
 

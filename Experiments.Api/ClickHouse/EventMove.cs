@@ -32,7 +32,7 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         SELECT EXISTS (SELECT FROM ended)
         """;
 
-    private const string Left = "SELECT moved_from FROM event_store";
+    private const string MovedFrom = "SELECT moved_from FROM event_store";
 
     private const string Emptied = "UPDATE event_store SET copied_since = NULL, moved_from = NULL";
 
@@ -86,7 +86,7 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         """;
 
     // How often it is tried, half a second apart, to go on with a backfill that another replica is at, or that cannot end.
-    private const int BackfillRounds = 120;
+    private const int BackfillRounds = 20;
 
     private readonly IEventStore _postgres = new PostgresEventStore(source, NullLogger<PostgresEventStore>.Instance);
     private readonly IEventStore _clickHouse = new ClickHouseEventStore(shards);
@@ -105,7 +105,7 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         }
 
         await using var connection = await source.OpenConnectionAsync(ct);
-        var left = await connection.QuerySingleAsync<string?>(Left);
+        var left = await connection.QuerySingleAsync<string?>(MovedFrom);
         if (left is not null)
         {
             await Clear(left, connection, ct);
@@ -154,7 +154,7 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         await Clear(target == EventOptions.ClickHouse ? EventOptions.PostgreSql : EventOptions.ClickHouse, connection, ct);
     }
 
-    // They are not needed any more, whatever becomes of this.
+    // If this fails, the events have moved nevertheless.
     private async Task Clear(string left, NpgsqlConnection connection, CancellationToken ct)
     {
         try
@@ -292,7 +292,7 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         if (experiments.Where(one => one.IsOfErased).Select(one => one.Id).ToList() is [_, ..] others)
         {
             await output.WriteLineAsync(
-                $"Not compared: {string.Join(", ", others)}. Of their units, what erased identities did counts, and the events are gone."
+                $"Not compared: {string.Join(", ", others)}. Their counts include what erased identities did, and those events are gone."
             );
         }
     }

@@ -5,6 +5,9 @@ namespace Experiments.Api.ClickHouse;
 /// <summary>Divides all events into pages: some small environments together, and a part of a large one.</summary>
 internal static class EventPages
 {
+    // By how much a page may be larger than it should.
+    private const int MostOver = 2;
+
     private static readonly string IsAnonymous = $"identity = '{Guid.Empty}'";
 
     /// <summary>What is true of the events of each page.</summary>
@@ -29,9 +32,11 @@ internal static class EventPages
         {
             if (all > size)
             {
-                pages.AddRange(
-                    Identified(all - anonymous, size).Concat(Anonymous(anonymous, size)).Select(part => $"{In([id])} AND {part}")
-                );
+                foreach (var part in Identified(all - anonymous, size).Append(IsAnonymous))
+                {
+                    pages.AddRange(await ByKey($"{In([id])} AND {part}"));
+                }
+
                 continue;
             }
 
@@ -48,17 +53,25 @@ internal static class EventPages
         return together.Count == 0 ? pages : [.. pages, In(together)];
 
         static string In(IEnumerable<long> ids) => $"environment_id IN {Literal.List(ids)}";
+
+        // There may be many of one identity, as there are of none. Their keys are hashes, which are spread evenly.
+        async Task<IEnumerable<string>> ByKey(string part)
+        {
+            var count = await shards.Sum($"SELECT toInt64(count()) FROM events WHERE {part}", null, ct);
+            return count <= MostOver * size
+                ? [part]
+                : from range in Ranges(Int128.One << 64, (count / size) + 1)
+                let keys = string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{long.MinValue + range.First} AND {long.MinValue + range.Next - 1}"
+                )
+                select $"{part} AND key BETWEEN {keys}";
+        }
     }
 
     private static IEnumerable<string> Identified(long events, int size) =>
         from range in Ranges(IdentityPlaces.Count, Math.Min(events / size, IdentityPlaces.Count - 1) + 1)
         select $"NOT {IsAnonymous} AND {IdentityPlaces.Between((int)range.First, (int)range.Next)}";
-
-    // They are together, so they are divided by the hash that is their key.
-    private static IEnumerable<string> Anonymous(long events, int size) =>
-        from range in Ranges(Int128.One << 64, (events / size) + 1)
-        let key = string.Create(CultureInfo.InvariantCulture, $"{range.First + long.MinValue} AND {range.Next + long.MinValue - 1}")
-        select $"{IsAnonymous} AND key BETWEEN {key}";
 
     private static IEnumerable<(Int128 First, Int128 Next)> Ranges(Int128 whole, long parts)
     {

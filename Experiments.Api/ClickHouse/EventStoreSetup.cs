@@ -23,19 +23,20 @@ internal static class EventStoreSetup
             isClickHouse ? EventOptions.ClickHouse : EventOptions.PostgreSql,
             provider.GetRequiredService<ILogger<CurrentEventStore>>()
         ));
+        // Also of events that have been copied there, or are left there.
+        var servers = configuration.GetConnectionString(ConnectionString) is { Length: > 0 } named ? ShardAddress.Of(named) : [];
+        foreach (var (_, replica) in servers.SelectMany(shard => shard.Replicas))
+        {
+            services.AddSingleton(new OwnServer(new ClickHouseClientSettings(replica).Host.Trim('[', ']'), null));
+        }
+
         if (!isClickHouse)
         {
             return;
         }
 
         // At the start, and not when it is first needed, so that what is wrong with the settings is said at once.
-        var (connection, _) = Addresses(configuration);
-        foreach (var (_, replica) in ShardAddress.Of(connection).SelectMany(shard => shard.Replicas))
-        {
-            var settings = new ClickHouseClientSettings(replica);
-            services.AddSingleton(OwnServer.Of(settings.Host, settings.Port));
-        }
-
+        _ = Addresses(configuration);
         services.AddSingleton(provider => ShardsOf(configuration, provider.GetRequiredService<ILogger<ClickHouseShards>>()));
         services.AddSingleton<IEventStore, ClickHouseEventStore>();
         services.AddSingleton<IEventRetention, ClickHouseRetention>();

@@ -12,12 +12,14 @@ internal static class IdentityPlaces
     public const int Count = 1 << 16;
 
     /// <summary>Which identities are in the places from this one until before the next.</summary>
-    public static string Between(int first, int next) =>
-        string.Create(
+    public static string Between(int first, int next)
+    {
+        var last = next - 1;
+        return string.Create(
             CultureInfo.InvariantCulture,
             $"""
-            identity BETWEEN toUUID('00000000-0000-0000-{first:x4}-000000000000') AND toUUID('ffffffff-ffff-ffff-{next
-                - 1:x4}-ffffffffffff')
+            identity BETWEEN toUUID('00000000-0000-0000-{first:x4}-000000000000') AND toUUID('ffffffff-ffff-ffff-{last:x4}-ffffffffffff')
             """
         );
+    }
 }

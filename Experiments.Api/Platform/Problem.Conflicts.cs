@@ -22,7 +22,7 @@ internal sealed partial record Problem
         409,
         "warehouse_connection.in_use",
         "An experiment that is not final is counted from this connection, so it can't be deleted. Complete the experiment, and wait until "
-            + "its results are final, or delete it."
+            + "its results are final, or delete the experiment."
     );
     public static readonly Problem WarehouseConnectionNameTaken = new(
         409,

@@ -40,7 +40,9 @@ internal sealed class AllowedHosts(IOptions<WarehouseOptions> options, DatabaseS
         }
 
         var own = await Own(ct);
-        return addresses.Select(Plain).FirstOrDefault(address => IsAllowed(address) && !own.Contains((address, port)))
+        return addresses
+                .Select(Plain)
+                .FirstOrDefault(address => IsAllowed(address) && !own.Contains((address, port)) && !own.Contains((address, null)))
             ?? throw new WarehouseException($"The host {host} is this machine, a link-local address or a database of the service.");
     }
 
@@ -100,9 +102,9 @@ internal sealed class AllowedHosts(IOptions<WarehouseOptions> options, DatabaseS
 
     private static IPAddress Plain(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
 
-    private async Task<HashSet<(IPAddress, int)>> Own(CancellationToken ct)
+    private async Task<HashSet<(IPAddress, int?)>> Own(CancellationToken ct)
     {
-        var own = new HashSet<(IPAddress, int)>();
+        var own = new HashSet<(IPAddress, int?)>();
         foreach (var server in OwnServer.Of(new NpgsqlConnectionStringBuilder(database.ConnectionString)).Concat(others))
         {
             try

@@ -20,7 +20,8 @@ internal static class JsonText
         try
         {
             var json = new Utf8JsonReader(Encoding.UTF8.GetBytes(text));
-            var isObject = json.Read() && json.TokenType == JsonTokenType.StartObject;
+            json.Read();
+            var root = json.TokenType;
             string? inner = null;
             do
             {
@@ -33,9 +34,12 @@ internal static class JsonText
                 }
             } while (json.Read());
 
-            return isObject ? text
-                : inner?.TrimStart() is ['{', ..] ? Object(inner)
-                : null;
+            return root switch
+            {
+                JsonTokenType.StartObject => text,
+                JsonTokenType.String when inner?.TrimStart() is ['{', ..] => Object(inner),
+                _ => null,
+            };
         }
         catch (JsonException)
         {

@@ -9,7 +9,7 @@ internal record WarehouseConnection
     public static readonly string[] Kinds = [PostgreSql, ClickHouse];
 
     /// <summary>Selects this from a connection <c>c</c>.</summary>
-    public const string Columns = "c.id, c.project_id, c.kind, c.host, c.port, c.database, c.username, c.password, c.tls," + " c.version";
+    public const string Columns = "c.id, c.project_id, c.kind, c.host, c.port, c.database, c.username, c.password, c.tls";
 
     public long Id { get; init; }
 
@@ -35,7 +35,4 @@ internal record WarehouseConnection
 
     /// <summary>Whether the connection is encrypted, and the certificate checked.</summary>
     public bool Tls { get; init; }
-
-    /// <summary>Its version; every change makes it larger.</summary>
-    public long Version { get; init; }
 }

@@ -27,19 +27,19 @@ internal sealed class WarehouseReader(
         WHERE e.id = @experimentId AND pg_try_advisory_xact_lock(hashtextextended('warehouse', e.id))
         """;
 
-    private const string IsAsRead = """
-        SELECT FROM experiments e JOIN warehouse_connections c ON c.id = e.connection_id
-        WHERE e.id = @experimentId AND e.started_at = @StartedAt AND e.source = @Source::jsonb AND e.deleted_at IS NULL
-            AND c.id = @Id AND c.version = @Version
+    private const string IsAsRead = $"""
+        SELECT FROM experiments e
+        WHERE e.id = @experimentId AND e.deleted_at IS NULL AND {ExperimentSourceRow.DefinitionHash} = @Definition
         """;
 
     // Whoever changes it at this moment may wait for what has been written here.
     private const string Briefly = "SET LOCAL lock_timeout = '500ms'";
 
     private const string Done = """
-        INSERT INTO warehouse_reads (experiment_id, as_of, rows, seconds) VALUES (@experimentId, @asOf, @rows, @seconds)
+        INSERT INTO warehouse_reads (experiment_id, as_of, rows, seconds, definition)
+        VALUES (@experimentId, @asOf, @rows, @seconds, @Definition)
         ON CONFLICT (experiment_id) DO UPDATE SET as_of = excluded.as_of, rows = excluded.rows, seconds = excluded.seconds, error = NULL,
-            error_at = NULL
+            error_at = NULL, definition = excluded.definition
         """;
 
     private readonly Lazy<NpgsqlDataSource> _database = new(() => AggregationWorker.Source(database, loggers));
@@ -63,8 +63,10 @@ internal sealed class WarehouseReader(
         var (experiments, asOf) = await definitions.Experiments(experimentId, ct);
         var links = await definitions.Links(experiments);
         definitions.DemandReadable();
-        if (experiments is not [{ IsOfWarehouse: true } experiment])
+        if (experiments is not [var experiment])
         {
+            // It has not run, so there is nothing to read.
+            await Record(0);
             return;
         }
 
@@ -105,17 +107,23 @@ internal sealed class WarehouseReader(
         await AggregationLock.Extend(connection);
         await writer.Finish(invalidates: false);
         await MetricMaturity.Record(connection, experiment.Timeline, windowed);
-        await connection.ExecuteAsync(
-            Done,
-            new
-            {
-                experimentId,
-                asOf,
-                read.Rows,
-                seconds = clock.Elapsed.TotalSeconds,
-            }
-        );
-        await transaction.CommitAsync(ct);
+        await Record(read.Rows);
+
+        async Task Record(long rows)
+        {
+            await connection.ExecuteAsync(
+                Done,
+                new
+                {
+                    experimentId,
+                    asOf,
+                    rows,
+                    seconds = clock.Elapsed.TotalSeconds,
+                    row.Definition,
+                }
+            );
+            await transaction.CommitAsync(ct);
+        }
 
         // What was reset or corrected in the meantime is not what was read.
         async Task<bool> IsStillAsRead(string locking)
@@ -124,14 +132,7 @@ internal sealed class WarehouseReader(
             {
                 return await connection.QuerySingleAsync<bool>(
                     $"SELECT EXISTS ({IsAsRead} {locking})",
-                    new
-                    {
-                        experimentId,
-                        row.StartedAt,
-                        row.Id,
-                        row.Version,
-                        row.Source,
-                    }
+                    new { experimentId, row.Definition }
                 );
             }
             catch (PostgresException exception) when (Failure.IsLocked(exception))

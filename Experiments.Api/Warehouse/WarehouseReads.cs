@@ -19,18 +19,12 @@ internal sealed class WarehouseReads(
     ILogger<WarehouseReads> logger
 ) : IDisposable
 {
-    /// <summary>
-    /// Whether an experiment <c>e</c> was never read, or it or its connection has been changed since <c>w</c>, so that it is read again at
-    /// once.
-    /// </summary>
-    public const string IsOutdated = """
-        COALESCE(GREATEST(w.as_of, w.error_at) < GREATEST(e.updated_at,
-            (SELECT c.updated_at FROM warehouse_connections c WHERE c.id = e.connection_id)), true)
-        """;
+    /// <summary>Whether an experiment <c>e</c> has never been read as it is by now, so that it is read at once.</summary>
+    public const string IsOutdated = $"w.definition IS DISTINCT FROM {ExperimentSourceRow.DefinitionHash}";
 
     // How long after a read, or a failure, the next one is due that nobody has asked for.
     private const string IsDue = $"""
-        SELECT n.project_id, clock_timestamp() AS now
+        SELECT n.project_id, {ExperimentSourceRow.DefinitionHash} AS definition
         FROM experiments e
         JOIN environments n ON n.id = e.environment_id
         LEFT JOIN warehouse_reads w ON w.experiment_id = e.id
@@ -38,11 +32,11 @@ internal sealed class WarehouseReads(
             AND (@isAsked OR GREATEST(w.as_of, w.error_at) < clock_timestamp() - interval '1 minute' OR {IsOutdated})
         """;
 
-    // As of its beginning, like one that succeeds: what is changed while it is read has not been tried.
+    // What was changed while it was read has not been tried.
     private const string Failed = """
-        INSERT INTO warehouse_reads (experiment_id, error, error_at)
-        SELECT id, @error, @began FROM experiments WHERE id = @experimentId
-        ON CONFLICT (experiment_id) DO UPDATE SET error = excluded.error, error_at = excluded.error_at
+        INSERT INTO warehouse_reads (experiment_id, error, error_at, definition)
+        SELECT id, @error, clock_timestamp(), @definition FROM experiments WHERE id = @experimentId
+        ON CONFLICT (experiment_id) DO UPDATE SET error = excluded.error, error_at = excluded.error_at, definition = excluded.definition
         """;
 
     private readonly ConcurrentDictionary<long, Lazy<Task>> _reading = new();
@@ -63,17 +57,17 @@ internal sealed class WarehouseReads(
     /// <summary>The same without waiting: the read that has begun, if there is one to do.</summary>
     public async Task<Task> Begin(long experimentId, bool isAsked, CancellationToken ct)
     {
-        (long ProjectId, DateTime Now)? due;
+        (long ProjectId, string Definition)? due;
         await using (var connection = await source.OpenConnectionAsync(ct))
         {
-            due = await connection.QueryFirstOrDefaultAsync<(long, DateTime)?>(IsDue, new { experimentId, isAsked });
+            due = await connection.QueryFirstOrDefaultAsync<(long, string)?>(IsDue, new { experimentId, isAsked });
         }
 
         return due is { } read
             ? _reading
                 .GetOrAdd(
                     experimentId,
-                    id => new(() => Task.Run(() => ReadNow(id, read.ProjectId, read.Now, lifetime.ApplicationStopping)))
+                    id => new(() => Task.Run(() => ReadNow(id, read.ProjectId, read.Definition, lifetime.ApplicationStopping)))
                 )
                 .Value
             : Task.CompletedTask;
@@ -81,7 +75,7 @@ internal sealed class WarehouseReads(
 
     public void Dispose() => _turns.Dispose();
 
-    private async Task ReadNow(long experimentId, long projectId, DateTime began, CancellationToken ct)
+    private async Task ReadNow(long experimentId, long projectId, string definition, CancellationToken ct)
     {
         // A project whose warehouse is slow waits for itself alone.
         var own = _projects.GetOrAdd(projectId, _ => new(1));
@@ -107,18 +101,18 @@ internal sealed class WarehouseReads(
         catch (Exception exception) when (exception is WarehouseException or InvalidOperationException)
         {
             logger.ReadFailed(experimentId, exception.Message);
-            await Record(experimentId, began, exception.Message, ct);
+            await Record(experimentId, definition, exception.Message, ct);
         }
         catch (Exception exception) when (Failure.IsUnavailable(exception) || ct.IsCancellationRequested)
         {
             // Our own database, or the host stops. It is read again when it is asked for.
             logger.ReadFailed(experimentId, exception.Message);
-            await Record(experimentId, began, "The database of the service was unavailable during the read. It is repeated.", ct);
+            await Record(experimentId, definition, "The database of the service was unavailable during the read. It is repeated.", ct);
         }
         catch (Exception exception)
         {
             logger.ReadBroken(exception, experimentId);
-            await Record(experimentId, began, "The read failed unexpectedly. The log of the service says why.", ct);
+            await Record(experimentId, definition, "The read failed unexpectedly. The log of the service says why.", ct);
         }
         finally
         {
@@ -126,7 +120,7 @@ internal sealed class WarehouseReads(
         }
     }
 
-    private async Task Record(long experimentId, DateTime began, string error, CancellationToken ct)
+    private async Task Record(long experimentId, string definition, string error, CancellationToken ct)
     {
         try
         {
@@ -136,7 +130,7 @@ internal sealed class WarehouseReads(
                 new
                 {
                     experimentId,
-                    began,
+                    definition,
                     error,
                 }
             );

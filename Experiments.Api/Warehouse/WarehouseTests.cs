@@ -14,7 +14,7 @@ internal sealed class WarehouseTests : IDisposable
     private const int TestsOfProject = 2;
 
     // How long a test waits for its turn.
-    private static readonly TimeSpan TurnPatience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan TurnPatience = TimeSpan.FromMilliseconds(500);
 
     private readonly SemaphoreSlim _tests = new(Tests);
     private readonly ConcurrentDictionary<long, SemaphoreSlim> _testsOfProjects = new();
@@ -41,10 +41,7 @@ internal sealed class WarehouseTests : IDisposable
     public void Dispose() => _tests.Dispose();
 
     private static ProblemResult TooMany =>
-        new(Problem.TooMany, "Other tests of this project still wait for their warehouses. Retry after the seconds in Retry-After.")
-        {
-            RetryAfter = 10,
-        };
+        new(Problem.TooMany, "Other tests still wait for their warehouses. Retry after the seconds in Retry-After.") { RetryAfter = 10 };
 
     // A place among those that are at work, if one becomes free in time.
     private sealed class Turn(SemaphoreSlim places) : IDisposable

@@ -13,6 +13,8 @@ public class JsonbTextTests(SharedService service) : IClassFixture<SharedService
         "-0.0",
         "0.00",
         "0e5",
+        "0e99",
+        "0e-99",
         "0e-5",
         "-0e-3",
         "1e3",

@@ -141,13 +141,15 @@ public class MoveEventsTests(TestCluster cluster, ClickHouseWarehouse server) : 
         var database = await cluster.NewDatabase();
         await using var service = new OneService(database);
         await service.InitializeAsync();
-        foreach (var given in new[] { await Given.AnEnvironment(service), await Given.AnEnvironment(service) })
+        // Some that have many identities, one that has many events of one, and some that have few.
+        foreach (var (count, identities) in new[] { (200, 50), (4, 4), (200, 1), (4, 2), (4, 1) })
         {
-            await given.Send([.. Enumerable.Range(0, 200).Select(Numbered)]);
+            var given = await Given.AnEnvironment(service);
+            await given.Send([.. Enumerable.Range(0, count).Select(n => Numbered(n, identities))]);
         }
 
         var before = await service.Query<string>(all);
-        before.Split('\n').Length.ShouldBe(400);
+        before.Split('\n').Length.ShouldBe(412);
         using var shards = new ClickHouseShards(TestEventStore.ConnectionString(server, database));
         var source = service.Services.GetRequiredService<NpgsqlDataSource>();
         await new CopyToClickHouse(source, shards).Run((_, _) => { }, CancellationToken.None);
@@ -158,14 +160,14 @@ public class MoveEventsTests(TestCluster cluster, ClickHouseWarehouse server) : 
         await new CopyToPostgres(source, shards, partitions, pageSize: 9).Run((_, count) => told += count, CancellationToken.None);
 
         (await service.Query<string>(all)).ShouldBe(before);
-        told.ShouldBe(400);
+        told.ShouldBe(412);
 
         // With and without an identifier, an id and the rest.
-        static object Numbered(int n) =>
+        static object Numbered(int n, int identities) =>
             new JsonObject
             {
                 ["event"] = $"e{n % 3}",
-                ["identifier"] = n % 2 == 0 ? null : $"user-{n % 50}",
+                ["identifier"] = n % 2 == 0 ? null : $"user-{n % identities}",
                 ["id"] = n % 5 == 0 ? $"{n}" : null,
                 ["value"] = n % 7 == 0 ? $"{n}" : null,
                 ["metadata"] = n % 11 == 0 ? new JsonObject { ["n"] = n } : null,

@@ -177,6 +177,7 @@ public class WarehouseConnectionTests(WarehouseService service, SharedService of
     [InlineData("fd00:ec2::23", false)]
     [InlineData("fd20:ce::254", false)]
     [InlineData("2001:db8::7", false)]
+    [InlineData("2001:db8::8", false)]
     [InlineData("203.0.113.9", false)]
     [InlineData("203.0.113.8", true)]
     [InlineData("10.0.0.5", true)]
@@ -187,7 +188,7 @@ public class WarehouseConnectionTests(WarehouseService service, SharedService of
         var hosts = new AllowedHosts(
             Options.Create(new WarehouseOptions { AllowedHosts = host }),
             database,
-            [new OwnServer("203.0.113.9", 5432)]
+            [new OwnServer("203.0.113.9", null)]
         );
 
         if (isAllowed)

@@ -101,7 +101,8 @@ public class WarehouseCorrectionTests(WarehouseService service, PostgreSqlWareho
             CREATE TABLE odd_{{world.Assignments}} AS
             SELECT 'u1' AS "user", 'buy' AS name, now() - interval '1 hour' AS at, '1' AS value, props
             FROM unnest(ARRAY['{"plan": "pro", "cut": "\ud83d"}', '{"plan": "pro", "\ud800": 1}', '{"plan": "pro", "nul": "\u0000"}',
-                'no JSON', '"{\"plan\": \"pro\"}"', E' \n{"plan": "pro"}', '{"plan": "pro", "path": "C:\\u0000"}',
+                'no JSON', '["{\"plan\": \"pro\"}"]',
+                '"{\"plan\": \"pro\"}"', E' \n{"plan": "pro"}', '{"plan": "pro", "path": "C:\\u0000"}',
                 '{"plan": "pro", "whole": "\ud83d\ude00"}'])
                 AS props
             """
@@ -156,7 +157,7 @@ public class WarehouseCorrectionTests(WarehouseService service, PostgreSqlWareho
         var replies = await Task.WhenAll(waiting);
         foreach (var reply in replies.Where(reply => reply.Code == 429))
         {
-            reply.MustBe(429, "request.too_many")["detail"].GetValue<string>().ShouldContain("this project");
+            reply.MustBe(429, "request.too_many")["detail"].GetValue<string>().ShouldContain("their warehouses");
             reply.Headers.RetryAfter.ShouldNotBeNull();
         }
 

@@ -4,8 +4,8 @@ namespace Experiments.Api.Platform.Data;
 
 /// <summary>A server that holds data of this service, of all tenants.</summary>
 /// <param name="Host">The name or the address of its host.</param>
-/// <param name="Port">Its port.</param>
-internal sealed record OwnServer(string Host, int Port)
+/// <param name="Port">Its port; null for all, where it listens on several.</param>
+internal sealed record OwnServer(string Host, int? Port)
 {
     /// <summary>Those of a connection to PostgreSQL, which may name several; none where it leads through a socket.</summary>
     public static IEnumerable<OwnServer> Of(NpgsqlConnectionStringBuilder settings) =>
@@ -14,7 +14,7 @@ internal sealed record OwnServer(string Host, int Port)
         select Of(host, settings.Port);
 
     /// <summary>One by its host, which may have a port.</summary>
-    public static OwnServer Of(string host, int port)
+    private static OwnServer Of(string host, int port)
     {
         // An address with colons has a port only after brackets.
         var address = host.Count(letter => letter == ':') > 1 && host[0] != '[' ? new HostString(host, port) : new HostString(host);

@@ -113,17 +113,19 @@ internal static class GetResults
                 row = await Read(query, cancellationToken);
             }
 
+            if (row is { IsToBeRead: true } && !isRefreshed && !row.IsFinal(results.Late))
+            {
+                await warehouse.Read(query.Id, isAsked: false, ResultsRefresh.ReadPatience, cancellationToken);
+                row = await Read(query, cancellationToken);
+            }
+
             // Null if another release stored them in a format or with words that this one doesn't know.
             var view = StoredJson.TryRead<ResultsView>(row?.Payload);
-            if (
-                row is not null
-                && !row.IsFinal(results.Late)
-                && (view is null || row.IsStale(results.Late) || (row.IsToBeRead && !isRefreshed))
-            )
+            if (row is not null && !row.IsFinal(results.Late) && (view is null || row.IsStale(results.Late)))
             {
                 await worker.CatchUp(Patience, cancellationToken);
-                // A refresh has waited for it.
-                var patience = isRefreshed ? TimeSpan.Zero : ResultsRefresh.ReadPatience;
+                // It has been waited for if it is of another definition.
+                var patience = isRefreshed || row.IsToBeRead ? TimeSpan.Zero : ResultsRefresh.ReadPatience;
                 await warehouse.Read(query.Id, isAsked: false, patience, cancellationToken);
                 row = await Compute(query, cancellationToken);
                 view = StoredJson.TryRead<ResultsView>(row?.Payload);

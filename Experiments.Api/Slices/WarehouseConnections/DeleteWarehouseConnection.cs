@@ -33,6 +33,7 @@ internal static class DeleteWarehouseConnection
                 SELECT * FROM warehouse_connections WHERE id = @Id AND project_id = @ProjectId AND deleted_at IS NULL
             ), used AS (
                 SELECT EXISTS (SELECT FROM subject s JOIN experiments e ON e.connection_id = s.id
+                    JOIN environments n ON n.id = e.environment_id AND n.deleted_at IS NULL
                     LEFT JOIN results r ON r.experiment_id = e.id
                     WHERE e.deleted_at IS NULL AND NOT ({ResultsService.IsFinal})) AS is_used
             ), deleted AS (
