@@ -85,8 +85,8 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         ORDER BY e.id
         """;
 
-    // How often it is tried, half a second apart, to go on with a backfill that another replica is at, or that cannot end.
-    private const int BackfillRounds = 20;
+    // How often in a row, half a second apart, backfills may come no further: another replica may be at them, or they cannot end.
+    private const int IdleRounds = 20;
 
     private readonly IEventStore _postgres = new PostgresEventStore(source, NullLogger<PostgresEventStore>.Instance);
     private readonly IEventStore _clickHouse = new ClickHouseEventStore(shards);
@@ -105,15 +105,10 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         }
 
         await using var connection = await source.OpenConnectionAsync(ct);
-        var left = await connection.QuerySingleAsync<string?>(MovedFrom);
-        if (left is not null)
-        {
-            await Clear(left, connection, ct);
-        }
-
+        var isCleared = await Clear(connection, ct);
         if (await CurrentEventStore.Read(connection) == target)
         {
-            if (left is not null)
+            if (isCleared)
             {
                 return;
             }
@@ -151,12 +146,17 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         }
 
         await output.WriteLineAsync($"The events are in {target} now. Start the service with Events__Store={target}.");
-        await Clear(target == EventOptions.ClickHouse ? EventOptions.PostgreSql : EventOptions.ClickHouse, connection, ct);
+        await Clear(connection, ct);
     }
 
-    // If this fails, the events have moved nevertheless.
-    private async Task Clear(string left, NpgsqlConnection connection, CancellationToken ct)
+    // Deletes what a move has left behind. If this fails, the events have moved nevertheless.
+    private async Task<bool> Clear(NpgsqlConnection connection, CancellationToken ct)
     {
+        if (await connection.QuerySingleAsync<string?>(MovedFrom) is not { } left)
+        {
+            return false;
+        }
+
         try
         {
             await Empty(left, connection, ct);
@@ -172,6 +172,7 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         }
 
         await output.WriteLineAsync($"The old events in {left} have been deleted.");
+        return true;
     }
 
     // Nobody who sends events waits long for this, whoever else holds what it needs.
@@ -253,15 +254,14 @@ internal sealed class EventMove(DatabaseServer database, NpgsqlDataSource source
         }
 
         var backfill = new MetricBackfill(new(from, source, connection, late, null));
-        for (var round = 0; round < BackfillRounds && await connection.QuerySingleAsync<bool>(IsBackfilling); round++)
+        for (var idle = 0; idle < IdleRounds && await connection.QuerySingleAsync<bool>(IsBackfilling); await Task.Delay(500, ct))
         {
+            idle++;
             var skipped = new HashSet<long>();
             while (await backfill.Page(skipped, [], ct))
             {
-                round = skipped.Count == 0 ? 0 : round;
+                idle = skipped.Count == 0 ? 1 : idle;
             }
-
-            await Task.Delay(500, ct);
         }
     }
 

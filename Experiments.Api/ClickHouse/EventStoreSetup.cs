@@ -27,7 +27,7 @@ internal static class EventStoreSetup
         var servers = configuration.GetConnectionString(ConnectionString) is { Length: > 0 } named ? ShardAddress.Of(named) : [];
         foreach (var (_, replica) in servers.SelectMany(shard => shard.Replicas))
         {
-            services.AddSingleton(new OwnServer(new ClickHouseClientSettings(replica).Host.Trim('[', ']'), null));
+            services.AddSingleton(new OwnServer(new ClickHouseClientSettings(replica).Host, null));
         }
 
         if (!isClickHouse)

@@ -40,8 +40,7 @@ internal sealed class WarehouseReads(
         """;
 
     private readonly ConcurrentDictionary<long, Lazy<Task>> _reading = new();
-    private readonly SemaphoreSlim _turns = new(options.Value.Concurrent);
-    private readonly ConcurrentDictionary<long, SemaphoreSlim> _projects = new();
+    private readonly ProjectTurns _turns = new(options.Value.Concurrent, ofProject: 1);
 
     /// <summary>
     /// Reads an experiment if it is counted from a warehouse, and waits for it at most for <paramref name="patience"/>. The read goes on
@@ -77,26 +76,15 @@ internal sealed class WarehouseReads(
 
     private async Task ReadNow(long experimentId, long projectId, string definition, CancellationToken ct)
     {
-        // A project whose warehouse is slow waits for itself alone.
-        var own = _projects.GetOrAdd(projectId, _ => new(1));
         try
         {
-            await own.WaitAsync(ct);
-            await _turns.WaitAsync(ct);
-            try
+            using var turn = await _turns.Take(projectId, Timeout.InfiniteTimeSpan, ct);
+            if (!options.Value.IsOn)
             {
-                if (!options.Value.IsOn)
-                {
-                    throw new WarehouseException("Warehouses are switched off: Warehouse:AllowedHosts is not set.");
-                }
+                throw new WarehouseException("Warehouses are switched off: Warehouse:AllowedHosts is not set.");
+            }
 
-                await reader.Read(experimentId, ct);
-            }
-            finally
-            {
-                _turns.Release();
-                own.Release();
-            }
+            await reader.Read(experimentId, ct);
         }
         catch (Exception exception) when (exception is WarehouseException or InvalidOperationException)
         {

@@ -8,7 +8,7 @@ internal static class WarehouseSetup
         services.AddSingleton<AllowedHosts>();
         services.AddSingleton<PasswordCipher>();
         services.AddSingleton<WarehouseClient>();
-        services.AddSingleton<WarehouseTests>();
+        services.AddSingleton<WarehouseTestRunner>();
         services.AddSingleton<WarehouseReader>();
         services.AddSingleton<WarehouseReads>();
     }

@@ -99,25 +99,7 @@ public class OddTextTests(SharedService service) : IClassFixture<SharedService>
     {
         var given = await Given.AnEnvironment(service);
         var name = string.Concat(Enumerable.Repeat("😀", 200)) + Guid.NewGuid().ToString("N");
-        var feature = (
-            await given.Admin.Post(
-                given.Features,
-                new
-                {
-                    name,
-                    initial_value = "blue",
-                    multivariate_options = new[]
-                    {
-                        new
-                        {
-                            key = "green",
-                            value = "green",
-                            default_percentage_allocation = 0,
-                        },
-                    },
-                }
-            )
-        ).Must(201);
+        var feature = await given.AFeatureNamed(name);
         var experiment = await given.Start(await given.AnExperimentOn(feature.Id));
 
         await Expose(given, experiment, name);

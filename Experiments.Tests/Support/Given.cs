@@ -56,13 +56,15 @@ public sealed class Given
     public Task<Given> Stranger() => AnEnvironment(Service);
 
     /// <summary>A feature with these options besides its own value, "blue".</summary>
-    public async Task<Reply> AFeature(params string[] options) =>
+    public Task<Reply> AFeature(params string[] options) => AFeatureNamed($"feature-{Guid.NewGuid():N}", options);
+
+    public async Task<Reply> AFeatureNamed(string name, params string[] options) =>
         (
             await Admin.Post(
                 Features,
                 new
                 {
-                    name = $"feature-{Guid.NewGuid():N}",
+                    name,
                     initial_value = "blue",
                     multivariate_options = (options.Length == 0 ? ["green"] : options).Select(key => new
                     {

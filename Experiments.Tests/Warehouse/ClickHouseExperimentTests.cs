@@ -125,7 +125,7 @@ public class ClickHouseExperimentTests(WarehouseService service, ClickHouseWareh
     {
         var world = await WarehouseWorld.In(_service, _warehouse);
         var given = world.Given;
-        var path = $"/api/v1/projects/{given.ProjectId}/warehouse-connections/{world.Connection}/";
+        var path = world.ConnectionPath;
         (await given.Admin.Post($"{path}test/")).Must(200)["version"].GetValue<string>().ShouldStartWith("26.");
         (await given.Admin.Patch(path, new { port = 1, password = "secret" })).Must(200);
 

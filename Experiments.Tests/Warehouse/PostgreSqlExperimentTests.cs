@@ -324,7 +324,7 @@ public class PostgreSqlExperimentTests(WarehouseService service, PostgreSqlWareh
         var world = await WarehouseWorld.In(_service, _warehouse);
         var given = world.Given;
         var experiment = await given.Start(await world.AnExperiment([], world.Source));
-        var path = $"/api/v1/projects/{given.ProjectId}/warehouse-connections/{world.Connection}/";
+        var path = world.ConnectionPath;
 
         (await given.Admin.Delete(path)).MustBe(409, "warehouse_connection.in_use");
         (await given.Act(experiment.Id, "complete")).Must(200);

@@ -305,7 +305,7 @@ public class WarehouseConnectionTests(WarehouseService service, SharedService of
             Password = Cipher().Encrypt("p", 1),
         };
 
-    private static string At(Given given) => $"/api/v1/projects/{given.ProjectId}/warehouse-connections/";
+    private static string At(Given given) => WarehouseWorld.PathOf(given);
 
     private static PasswordCipher Cipher(string? key = null) =>
         new(Options.Create(new WarehouseOptions { EncryptionKey = key ?? WarehouseService.EncryptionKey }));

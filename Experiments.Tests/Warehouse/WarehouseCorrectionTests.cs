@@ -40,7 +40,7 @@ public class WarehouseCorrectionTests(WarehouseService service, PostgreSqlWareho
     {
         var world = await WarehouseWorld.In(service, warehouse);
         var experiment = await ARead(world);
-        var path = $"/api/v1/projects/{world.Given.ProjectId}/warehouse-connections/{world.Connection}/";
+        var path = world.ConnectionPath;
 
         (await service.Admin.Patch(path, new { database = "template1" })).Must(200);
         (await Results(world, experiment))["warehouse"]["error"]!.GetValue<string>().ShouldContain("does not exist");
@@ -65,7 +65,7 @@ public class WarehouseCorrectionTests(WarehouseService service, PostgreSqlWareho
         await Patch(world, experiment, Source(world, $"slow_{world.Assignments}"));
         (await world.Given.Act(experiment.Id, "results/refresh")).Must(202);
 
-        var path = $"/api/v1/projects/{world.Given.ProjectId}/warehouse-connections/{world.Connection}/";
+        var path = world.ConnectionPath;
         (await service.Admin.Patch(path, new { database = "template1" })).Must(200);
         await Task.Delay(1500);
 
@@ -147,11 +147,11 @@ public class WarehouseCorrectionTests(WarehouseService service, PostgreSqlWareho
         silent.Start();
         var slow = await WarehouseWorld.In(service, warehouse);
         var fine = await WarehouseWorld.In(service, warehouse);
-        var path = $"/api/v1/projects/{slow.Given.ProjectId}/warehouse-connections/{slow.Connection}/";
+        var path = slow.ConnectionPath;
         (await service.Admin.Patch(path, new { port = ((IPEndPoint)silent.LocalEndpoint).Port, password = "" })).Must(200);
 
         var waiting = Enumerable.Range(0, 6).Select(_ => service.Admin.Post($"{path}test/")).ToList();
-        (await service.Admin.Post($"/api/v1/projects/{fine.Given.ProjectId}/warehouse-connections/{fine.Connection}/test/")).Must(200);
+        (await service.Admin.Post($"{fine.ConnectionPath}test/")).Must(200);
 
         waiting.ShouldContain(test => !test.IsCompleted);
         var replies = await Task.WhenAll(waiting);

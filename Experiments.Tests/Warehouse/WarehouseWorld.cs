@@ -19,6 +19,9 @@ internal sealed class WarehouseWorld
 
     public long Connection { get; }
 
+    /// <summary>Where the connection is.</summary>
+    public string ConnectionPath => $"{PathOf(Given)}{Connection}/";
+
     public string Assignments => $"assignments_{_mark}";
 
     public string Events => $"events \"{_mark}\"`;--";
@@ -52,13 +55,16 @@ internal sealed class WarehouseWorld
             },
         };
 
+    /// <summary>Where the connections of a project are.</summary>
+    public static string PathOf(Given given) => $"/api/v1/projects/{given.ProjectId}/warehouse-connections/";
+
     /// <summary>An environment with a connection, and tables in the warehouse with nothing in them.</summary>
     public static async Task<WarehouseWorld> In(TestService service, IWarehouseServer warehouse)
     {
         var given = await Given.AnEnvironment(service);
         var connection = (
             await service.Admin.Post(
-                $"/api/v1/projects/{given.ProjectId}/warehouse-connections/",
+                PathOf(given),
                 new
                 {
                     name = "warehouse",

@@ -46,7 +46,7 @@ internal static class TestExperimentSource
     /// <param name="Rows">How many rows have it.</param>
     internal sealed record NameCount(string? Name, long Rows);
 
-    internal sealed class Handler(Db db, WarehouseClient client, WarehouseTests tests, IOptions<WarehouseOptions> options)
+    internal sealed class Handler(Db db, WarehouseClient client, WarehouseTestRunner tests, IOptions<WarehouseOptions> options)
         : IRequestHandler<Query, Result<Response>>
     {
         private const string Sql = $"""

@@ -113,7 +113,8 @@ internal static class GetResults
                 row = await Read(query, cancellationToken);
             }
 
-            if (row is { IsToBeRead: true } && !isRefreshed && !row.IsFinal(results.Late))
+            // A refresh has begun a read already.
+            if (!isRefreshed && row?.IsDue(results.Late) == true)
             {
                 await warehouse.Read(query.Id, isAsked: false, ResultsRefresh.ReadPatience, cancellationToken);
                 row = await Read(query, cancellationToken);
@@ -124,9 +125,6 @@ internal static class GetResults
             if (row is not null && !row.IsFinal(results.Late) && (view is null || row.IsStale(results.Late)))
             {
                 await worker.CatchUp(Patience, cancellationToken);
-                // It has been waited for if it is of another definition.
-                var patience = isRefreshed || row.IsToBeRead ? TimeSpan.Zero : ResultsRefresh.ReadPatience;
-                await warehouse.Read(query.Id, isAsked: false, patience, cancellationToken);
                 row = await Compute(query, cancellationToken);
                 view = StoredJson.TryRead<ResultsView>(row?.Payload);
             }

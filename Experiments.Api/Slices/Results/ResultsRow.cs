@@ -34,6 +34,9 @@ internal sealed record ResultsRow(
     public bool IsStale(TimeSpan late) =>
         AsOf is null || !HasAllMetrics || IsPlannedAnew || IsReadSince || Now - AsOf > Stale || CanBeFinal(late);
 
+    /// <summary>Whether the warehouse of the experiment, if it has one, is to be read before they are shown.</summary>
+    public bool IsDue(TimeSpan late) => Warehouse is not null && !IsFinal(late) && (IsToBeRead || IsStale(late));
+
     // Whether recomputing them would make them final.
     private bool CanBeFinal(TimeSpan late) => !IsFinal(late) && Now > WindowsCloseAt + late + Margin;
 }

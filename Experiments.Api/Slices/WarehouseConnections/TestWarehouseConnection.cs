@@ -33,7 +33,7 @@ internal static class TestWarehouseConnection
     [Example("""{"version": "25.8.1.1", "milliseconds": 42}""")]
     internal sealed record Response(string Version, long Milliseconds);
 
-    internal sealed class Handler(Db db, WarehouseClient client, WarehouseTests tests, IOptions<WarehouseOptions> options)
+    internal sealed class Handler(Db db, WarehouseClient client, WarehouseTestRunner tests, IOptions<WarehouseOptions> options)
         : IRequestHandler<Query, Result<Response>>
     {
         private const string Sql = $"""

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Experiments.Api.Platform;
 using Experiments.Api.Platform.Data;
 
@@ -7,7 +6,7 @@ namespace Experiments.Api.Warehouse;
 /// <summary>
 /// What the admins of projects try out on their warehouses: a few tests at once, and apart from what is read by the hour.
 /// </summary>
-internal sealed class WarehouseTests : IDisposable
+internal sealed class WarehouseTestRunner : IDisposable
 {
     // How many tests are at work at once, of all projects and of one. They are short, and one that waits for its warehouse holds little.
     private const int Tests = 32;
@@ -16,8 +15,7 @@ internal sealed class WarehouseTests : IDisposable
     // How long a test waits for its turn.
     private static readonly TimeSpan TurnPatience = TimeSpan.FromMilliseconds(500);
 
-    private readonly SemaphoreSlim _tests = new(Tests);
-    private readonly ConcurrentDictionary<long, SemaphoreSlim> _testsOfProjects = new();
+    private readonly ProjectTurns _turns = new(Tests, TestsOfProject);
 
     /// <summary>Runs a test when it is its turn. Returns what it found, or what to mend.</summary>
     public async Task<Result<T>> Run<T>(Db db, long projectId, Func<Task<T>> test, CancellationToken ct)
@@ -27,9 +25,8 @@ internal sealed class WarehouseTests : IDisposable
         {
             return await db.Elsewhere<Result<T>>(async () =>
             {
-                using var own = await Turn.Of(_testsOfProjects.GetOrAdd(projectId, _ => new(TestsOfProject)), TurnPatience, ct);
-                using var any = own is null ? null : await Turn.Of(_tests, TurnPatience, ct);
-                return any is null ? TooMany : await test();
+                using var turn = await _turns.Take(projectId, TurnPatience, ct);
+                return turn is null ? TooMany : await test();
             });
         }
         catch (WarehouseException exception)
@@ -38,17 +35,8 @@ internal sealed class WarehouseTests : IDisposable
         }
     }
 
-    public void Dispose() => _tests.Dispose();
+    public void Dispose() => _turns.Dispose();
 
     private static ProblemResult TooMany =>
         new(Problem.TooMany, "Other tests still wait for their warehouses. Retry after the seconds in Retry-After.") { RetryAfter = 10 };
-
-    // A place among those that are at work, if one becomes free in time.
-    private sealed class Turn(SemaphoreSlim places) : IDisposable
-    {
-        public static async Task<Turn?> Of(SemaphoreSlim places, TimeSpan patience, CancellationToken ct) =>
-            await places.WaitAsync(patience, ct) ? new(places) : null;
-
-        public void Dispose() => places.Release();
-    }
 }
